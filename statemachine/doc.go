@@ -1,0 +1,19 @@
+// Package statemachine keeps one data shard's replica: the v2 tree with its
+// event window, expirations and counters in one Pebble store, driven by
+// dragonboat as an on-disk state machine.
+//
+// It owns the store's layout on disk (layout.go), the order of effects of a
+// raft entry (machine.go), reads (lookup.go, nodecache.go), the event window (history.go) and
+// the snapshot stream (snapshot.go). The rules of the tree are not here but in
+// the package tree; who listens to events isn't either: Subscribe
+// is handed a publish func.
+//
+// It runs no goroutine of its own (Pebble runs its own). Update, Sync and the
+// snapshot calls come from dragonboat's workers, one at a time; reads may come
+// from any goroutine at any time, also while the store is being replaced.
+//
+//	raft entry ──▶ Update ──▶ tree.Apply on a view of one Pebble batch
+//	                 │             commit (not synced: the raft log is durable)
+//	                 ├──▶ replies, as the entry's result, where it was proposed
+//	                 └──▶ notices ──▶ publish
+package statemachine

@@ -1,0 +1,62 @@
+package statemachine
+
+import (
+	"fmt"
+	"math"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// expirySignal tells whoever waits for the next expiration that an earlier
+// one than he waits for has come in.
+type expirySignal struct {
+	awaited *atomic.Int64
+	wake    chan struct{}
+}
+
+func newExpirySignal() expirySignal {
+	s := expirySignal{awaited: new(atomic.Int64), wake: make(chan struct{}, 1)}
+	s.awaited.Store(math.MaxInt64)
+	return s
+}
+
+func (s *expirySignal) added(at int64) {
+	if at < s.awaited.Load() {
+		select {
+		case s.wake <- struct{}{}:
+		default: // a wake is pending already
+		}
+	}
+}
+
+// ExpiryWake receives when an expiration has come in that is earlier than the
+// one NextExpiry returned last.
+func (m *Machine) ExpiryWake() <-chan struct{} { return m.expiry.wake }
+
+// NextExpiry returns the earliest moment, in Unix nanoseconds, at which a node
+// may be due; ok is false if none will be. One caller at a time.
+func (m *Machine) NextExpiry() (at int64, ok bool, err error) {
+	// Whatever comes in from here on wakes the caller.
+	m.expiry.awaited.Store(math.MaxInt64)
+	h, err := m.acquire()
+	if err != nil {
+		return 0, false, err
+	}
+	defer h.release()
+	it, err := h.db.NewIter(&pebble.IterOptions{LowerBound: []byte{expiryPrefix}, UpperBound: []byte{expiryPrefix + 1}})
+	if err != nil {
+		return 0, false, fmt.Errorf("read expirations: %w", err)
+	}
+	if it.First() {
+		at, _, err = readExpiryKey(it.Key())
+		ok = err == nil
+	}
+	if err = firstError(err, it.Error(), it.Close()); err != nil {
+		return 0, false, fmt.Errorf("read expirations: %w", err)
+	}
+	if ok {
+		m.expiry.awaited.Store(at)
+	}
+	return at, ok, nil
+}

@@ -1,0 +1,106 @@
+package statemachine
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+
+	"copse/statemachine/tree"
+
+	"pgregory.net/rapid"
+)
+
+func anyKey() *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		return tree.Clean("/" + string(rapid.SliceOfN(rapid.SampledFrom([]byte{'/', 0, 1, 2, 'a', '!', 0xff}), 0, 12).Draw(t, "key")))
+	})
+}
+
+func TestStoreKeysKeepDepthFirstOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := anyKey().Draw(t, "a"), anyKey().Draw(t, "b")
+		ka, kb := appendNodeKey(nil, a), appendNodeKey(nil, b)
+		if got, want := bytes.Compare(ka, kb), tree.CompareKeys(a, b); got < 0 != (want < 0) || got == 0 != (want == 0) {
+			t.Fatalf("%q and %q compare as %d, their store keys as %d", a, b, want, got)
+		}
+		below := bytes.Compare(ka, kb) < 0 && bytes.Compare(kb, appendBelow(nil, ka)) < 0
+		if below != tree.Within(a, b) {
+			t.Fatalf("%q within %q: %v by the store key, %v by the key", b, a, below, tree.Within(a, b))
+		}
+		back, err := appendKey(nil, ka[1:])
+		if err != nil || string(back) != strings.TrimSuffix(a, "/") {
+			t.Fatalf("%q reads back as %q, %v", a, back, err)
+		}
+		at := rapid.Int64().Draw(t, "at")
+		gotAt, gotKey, err := readExpiryKey(appendExpiryKey(nil, at, a))
+		if err != nil || gotAt != at || gotKey != strings.TrimSuffix(a, "/") {
+			t.Fatalf("expiry of %q at %d reads back as %q, %d, %v", a, at, gotKey, gotAt, err)
+		}
+		other := rapid.Int64().Draw(t, "other")
+		if got := bytes.Compare(appendExpiryKey(nil, at, "/x"), appendExpiryKey(nil, other, "/x")) < 0; got != (at < other) {
+			t.Fatalf("times %d and %d are out of order", at, other)
+		}
+	})
+}
+
+// FuzzRecords reads arbitrary bytes as every kind of record: what can't be one
+// must be refused, and what is one must be written back the same.
+func FuzzRecords(f *testing.F) {
+	n := tree.Node{Key: "/k", Value: []byte("v"), Expires: 5, Modified: 300, Created: 2}
+	f.Add(appendNode(nil, &n))
+	f.Add(appendNode(nil, &tree.Node{Key: "/k", Dir: true, Modified: 1, Created: 1}))
+	f.Add(appendNotice(nil, &tree.Notice{Index: 7, Action: tree.ActionExpire, Key: "/d", Dir: true, JSON: []byte("{}\n")}))
+	f.Add((&meta{raftIndex: 9, last: 8, oldest: 1}).append(nil))
+	f.Add(appendExpiryKey(nil, 77, "/a/b"))
+	f.Add(appendEventKey(nil, 77))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if n, err := readNode("/k", data); err == nil {
+			again, err := readNode("/k", appendNode(nil, &n))
+			if err != nil || !reflect.DeepEqual(again, n) && n.Expires != 0 {
+				t.Fatalf("node %+v became %+v, %v", n, again, err)
+			}
+		}
+		if n, rest, err := readNotice(data); err == nil {
+			again, _, err := readNotice(appendNotice(nil, &n))
+			if err != nil || !reflect.DeepEqual(again, n) || len(rest) > len(data) {
+				t.Fatalf("notice %+v became %+v, %v", n, again, err)
+			}
+		}
+		if m, err := readMeta(data); err == nil && !bytes.Equal(m.append(nil)[8:], data[8:]) {
+			t.Fatalf("meta %+v isn't written back the same", m)
+		}
+		if at, key, err := readExpiryKey(data); err == nil {
+			if again, back, err := readExpiryKey(appendExpiryKey(nil, at, key)); err != nil || again != at || back != key {
+				t.Fatalf("expiration %d %q became %d %q, %v", at, key, again, back, err)
+			}
+		}
+		_, _ = readEventKey(data)
+	})
+}
+
+// FuzzSnapshot feeds arbitrary bytes to a replica as a snapshot.
+func FuzzSnapshot(f *testing.F) {
+	f.Add([]byte(snapshotMagic))
+	f.Add([]byte(snapshotMagic + "\x01m\x05hello\x00"))
+	m, err := New(Options{Dir: f.TempDir(), Replica: 1, Window: 10})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = m.Close() })
+	state, err := m.PrepareSnapshot()
+	if err != nil {
+		f.Fatal(err)
+	}
+	var empty bytes.Buffer
+	if err := m.SaveSnapshot(state, &empty, nil); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(empty.Bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		err := m.RecoverFromSnapshot(bytes.NewReader(data), nil)
+		if err == nil && !bytes.HasPrefix(data, []byte(snapshotMagic)) {
+			t.Fatal("taken in without its magic")
+		}
+	})
+}

@@ -1,0 +1,232 @@
+package statemachine
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+
+	"copse/statemachine/tree"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Index is the tree's index: of the latest change that reads see.
+func (m *Machine) Index() tree.Index { return tree.Index(m.index.Load()) }
+
+// RaftIndex is the last raft entry that reads see.
+func (m *Machine) RaftIndex() uint64 { return m.raftIndex.Load() }
+
+// Stats are the counters of this replica, watchers apart.
+func (m *Machine) Stats() tree.Stats {
+	s := *m.stats.Load()
+	s.GetsSuccess, s.GetsFail = m.gets.success.Load(), m.gets.fail.Load()
+	return s
+}
+
+// Exists reports whether key was there in the tree as it was at the index at.
+func (m *Machine) Exists(key string) (exists bool, at tree.Index) {
+	p, err := m.pin()
+	if err != nil {
+		return true, 0 // unknown: index 0 is no moment that anyone waits for
+	}
+	defer func() { _ = p.unpin() }()
+	var fail error
+	func() {
+		defer caught(&fail)
+		_, missing := tree.Find(reader{p.snap}, key)
+		exists = missing == nil
+	}()
+	meta, err := loadMeta(p.snap)
+	if err != nil || fail != nil {
+		return true, 0
+	}
+	return exists, meta.last
+}
+
+// reader looks single nodes up in a store. Faults panic with a fault.
+type reader struct{ from pebble.Reader }
+
+// Get implements tree.Getter.
+func (r reader) Get(key string) (tree.Node, bool) {
+	rec, closer, err := r.from.Get(appendNodeKey(nil, key))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return tree.Node{}, false
+	}
+	var n tree.Node
+	if err == nil {
+		n, err = readNode(key, bytes.Clone(rec))
+		err = errors.Join(err, closer.Close())
+	}
+	if err != nil {
+		panic(fault{err})
+	}
+	return n, true
+}
+
+// Get appends the answer to q at now (Unix nanoseconds) to dst. A listing of
+// more than listingPart bytes is cut there; rest yields what follows. err is an
+// answer of v2's, fail a fault of the store's.
+func (m *Machine) Get(dst []byte, q *tree.Query, now int64) (out []byte, rest tree.Rest, err *tree.Error, fail error) {
+	defer func() {
+		if err == nil && fail == nil {
+			m.gets.success.Add(1)
+		} else {
+			m.gets.fail.Add(1)
+		}
+	}()
+	// The cache is asked before the store is taken hold of: what is read from a
+	// store that a snapshot has just replaced must not be put into it.
+	rec, seen := m.nodes.get(q.Key)
+	if rec != nil {
+		n, fail := readNode(q.Key, rec)
+		return tree.AppendGet(dst, &n, now), nil, nil, fail
+	}
+	h, fail := m.acquire()
+	if fail != nil {
+		return dst, nil, nil, fail
+	}
+	defer func() {
+		if rest == nil {
+			h.release()
+		}
+	}()
+	defer caught(&fail)
+	for {
+		out, found, err, fail := m.file(dst, h.db, q.Key, seen, now)
+		if found || err != nil || fail != nil {
+			return out, nil, err, fail
+		}
+		if out, rest, found, fail = m.list(dst, h, q, now); found || fail != nil {
+			return out, rest, nil, fail
+		}
+		// A directory became a file, or went, between the two looks.
+	}
+}
+
+var keyBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// file answers a read of key unless it is a directory; then found is false.
+func (m *Machine) file(dst []byte, db *pebble.DB, key string, seen uint64, now int64) (out []byte, found bool, err *tree.Error, fail error) {
+	if key == "/" {
+		return dst, false, nil, nil
+	}
+	index := m.Index()
+	buf := keyBuffers.Get().(*[]byte)
+	*buf = appendNodeKey((*buf)[:0], key)
+	rec, closer, fail := db.Get(*buf)
+	keyBuffers.Put(buf)
+	if errors.Is(fail, pebble.ErrNotFound) {
+		if _, err := tree.Find(reader{db}, key); err != nil {
+			err.Index = index
+			return dst, false, err, nil
+		}
+		return m.file(dst, db, key, seen, now) // it came into being meanwhile
+	}
+	if fail != nil {
+		return dst, false, nil, fail
+	}
+	n, fail := readNode(key, rec)
+	if fail == nil && !n.Dir {
+		dst, found = tree.AppendGet(dst, &n, now), true
+		m.nodes.put(key, rec, seen)
+	}
+	return dst, found, nil, errors.Join(fail, closer.Close())
+}
+
+// listingPart is about how many bytes a part of a long listing has.
+const listingPart = 128 << 10
+
+// listing is a directory's listing under way; it implements tree.Rest.
+type listing struct {
+	h     *handle
+	it    *pebble.Iterator
+	print *tree.Listing
+	valid bool   // it stands on a node
+	key   []byte // scratch
+}
+
+// list answers a read of the directory q.Key, all of it from one view of the
+// store; found is false if it isn't one.
+func (m *Machine) list(dst []byte, h *handle, q *tree.Query, now int64) (out []byte, rest tree.Rest, found bool, fail error) {
+	root := appendNodeKey(nil, q.Key)
+	it, fail := h.db.NewIter(&pebble.IterOptions{LowerBound: root, UpperBound: appendBelow(nil, root)})
+	if fail != nil {
+		return dst, nil, false, fail
+	}
+	l := &listing{h: h, it: it, valid: it.First()}
+	defer func() {
+		if rest == nil {
+			fail = firstError(fail, it.Close())
+		}
+	}()
+	dir := tree.Node{Key: "/", Dir: true}
+	if q.Key != "/" {
+		if !l.valid || !bytes.Equal(it.Key(), root) {
+			return dst, nil, false, it.Error()
+		}
+		if dir, fail = l.node(); fail != nil || !dir.Dir {
+			return dst, nil, false, fail
+		}
+		l.valid = it.Next()
+	}
+	l.print, out = tree.NewListing(dst, &dir, q.Recursive, now)
+	out, more, fail := l.Append(out)
+	if more {
+		return out, l, true, nil
+	}
+	return out, nil, true, fail
+}
+
+func (l *listing) node() (tree.Node, error) {
+	var err error
+	l.key, err = appendKey(l.key[:0], l.it.Key()[1:])
+	if err != nil {
+		return tree.Node{}, err
+	}
+	return readNode(string(l.key), l.it.Value())
+}
+
+// Append implements tree.Rest.
+func (l *listing) Append(dst []byte) (out []byte, more bool, err error) {
+	limit := len(dst) + listingPart
+	for l.valid {
+		if len(dst) > limit {
+			return dst, true, nil
+		}
+		n, err := l.node()
+		if err != nil {
+			return dst, false, err
+		}
+		below := false
+		dst, below = l.print.Add(dst, &n)
+		l.advance(n.Dir && !below)
+	}
+	if err := l.it.Error(); err != nil {
+		return dst, false, err
+	}
+	return l.print.End(dst), false, nil
+}
+
+// advance goes to the next node; past all that is below this one, if asked to.
+func (l *listing) advance(skip bool) {
+	if !skip {
+		l.valid = l.it.Next()
+		return
+	}
+	end := appendBelow(nil, l.it.Key())
+	l.valid = l.it.Next()
+	if l.valid && bytes.Compare(l.it.Key(), end) < 0 {
+		l.valid = l.it.SeekGE(end)
+	}
+}
+
+// Close implements tree.Rest.
+func (l *listing) Close() {
+	_ = l.it.Close() // an error has come out of Append already
+	l.h.release()
+}
+
+// Lookup implements IOnDiskStateMachine; reads don't go through dragonboat.
+func (m *Machine) Lookup(any) (any, error) {
+	return nil, errors.New("copse reads its shards directly")
+}

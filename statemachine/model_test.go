@@ -1,0 +1,283 @@
+package statemachine_test
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+
+	"copse/statemachine"
+	"copse/statemachine/tree"
+
+	sm "github.com/lni/dragonboat/v4/statemachine"
+	"pgregory.net/rapid"
+)
+
+const (
+	replica = 7
+	window  = 200
+)
+
+// model is the tree in memory with the bookkeeping that a Machine does.
+type model struct {
+	store   tree.MemStore
+	last    tree.Index
+	stats   tree.Stats
+	notices []tree.Notice
+}
+
+// apply carries out c and returns the answer, as v2 prints it; empty for what
+// has none.
+func (m *model) apply(c *tree.Command) string {
+	if c.Op == tree.OpFound {
+		m.last = max(m.last, c.PrevIndex)
+		return ""
+	}
+	var out []byte
+	err := tree.Apply(&m.store, c, m.last, func(e *tree.Event) {
+		m.last = e.Index()
+		json := tree.AppendEvent(nil, e)
+		m.notices = append(m.notices, e.Notice(json))
+		out = append(out, json...)
+		if e.Action == tree.ActionExpire {
+			m.stats.ExpireCount++
+		}
+	})
+	m.stats.CountWrite(c.Op, err == nil)
+	if err != nil {
+		out = tree.AppendError(nil, err)
+	}
+	return string(out)
+}
+
+// get answers a read as v2 prints it.
+func (m *model) get(q *tree.Query, now int64) string {
+	n, err := tree.Find(&m.store, q.Key)
+	if err != nil {
+		err.Index = m.last
+		return string(tree.AppendError(nil, err))
+	}
+	if !n.Dir {
+		return string(tree.AppendGet(nil, &n, now))
+	}
+	return string(m.store.List(nil, &n, q.Recursive, now))
+}
+
+// history is what the window must hold from an index on.
+func (m *model) history(from tree.Index) []tree.Notice {
+	floor := tree.Index(1)
+	if m.last >= window {
+		floor = m.last - window + 1
+	}
+	var kept []tree.Notice
+	for _, n := range m.notices {
+		if n.Index >= max(from, floor) {
+			kept = append(kept, n)
+		}
+	}
+	return kept
+}
+
+var names = []string{"a", "b", "ab", "a!", "_h", "\x00", "\x01", "\x01\x01", "ü", "00000000000000000009"}
+
+func keys() *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		key := ""
+		for range rapid.IntRange(0, 4).Draw(t, "depth") {
+			key += "/" + rapid.SampledFrom(names).Draw(t, "name")
+		}
+		return tree.Clean(key)
+	})
+}
+
+// commands draws commands whose clock never goes back.
+func commands() *rapid.Generator[[]tree.Command] {
+	op := rapid.SampledFrom([]tree.Op{
+		tree.OpSet, tree.OpSet, tree.OpSet, tree.OpSet, tree.OpCreate, tree.OpCreateInOrder, tree.OpUpdate,
+		tree.OpCompareAndSwap, tree.OpDelete, tree.OpDelete, tree.OpCompareAndDelete, tree.OpExpire,
+	})
+	return rapid.Custom(func(t *rapid.T) []tree.Command {
+		now := int64(1e18)
+		list := make([]tree.Command, rapid.IntRange(1, 120).Draw(t, "commands"))
+		for i := range list {
+			now += int64(rapid.IntRange(0, 3).Draw(t, "tick")) * 1e8
+			c := tree.Command{
+				Op:        op.Draw(t, "op"),
+				Key:       keys().Draw(t, "key"),
+				Now:       now,
+				Dir:       rapid.IntRange(0, 4).Draw(t, "dir") == 0,
+				Recursive: rapid.IntRange(0, 3).Draw(t, "recursive") == 0,
+				Refresh:   rapid.IntRange(0, 5).Draw(t, "refresh") == 0,
+				Limit:     rapid.IntRange(0, 3).Draw(t, "limit"),
+			}
+			if rapid.Bool().Draw(t, "hasValue") {
+				c.Value = []byte(rapid.SampledFrom([]string{"", "x", "y", "<é\x00\xff>"}).Draw(t, "value"))
+			}
+			if rapid.IntRange(0, 3).Draw(t, "hasTTL") == 0 {
+				c.Expires = now + int64(rapid.IntRange(0, 5).Draw(t, "ttl"))*1e8
+			}
+			if rapid.IntRange(0, 2).Draw(t, "hasPrev") > 0 {
+				c.PrevValue = rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "prevValue")
+				c.PrevIndex = tree.Index(rapid.IntRange(0, 40).Draw(t, "prevIndex"))
+			}
+			list[i] = c
+		}
+		return list
+	})
+}
+
+// log turns commands into raft entries of random sizes.
+func raftLog(t *rapid.T, list []tree.Command) []sm.Entry {
+	var entries []sm.Entry
+	for index := uint64(1); len(list) > 0; index++ {
+		if rapid.IntRange(0, 9).Draw(t, "gap") == 0 {
+			index++ // raft's own entries don't reach the machine
+		}
+		n := rapid.IntRange(1, min(8, len(list))).Draw(t, "batch")
+		cmd := tree.AppendBatch(nil, replica, n)
+		for i := range list[:n] {
+			cmd = tree.AppendCommand(cmd, &list[i])
+		}
+		entries = append(entries, sm.Entry{Index: index, Cmd: cmd})
+		list = list[n:]
+	}
+	return entries
+}
+
+// applySplit applies entries in updates of random sizes.
+func applySplit(t *rapid.T, m *statemachine.Machine, entries []sm.Entry) []sm.Entry {
+	var done []sm.Entry
+	for len(entries) > 0 {
+		n := rapid.IntRange(1, len(entries)).Draw(t, "update")
+		part := append([]sm.Entry(nil), entries[:n]...)
+		part, err := m.Update(part)
+		if err != nil {
+			t.Fatalf("Update: %v", err)
+		}
+		done = append(done, part...)
+		entries = entries[n:]
+	}
+	return done
+}
+
+// answers prints the replies in an entry's result as v2 would.
+func answers(data []byte) []string {
+	var out []string
+	for {
+		r, rest, ok := statemachine.CutReply(data)
+		if !ok {
+			return out
+		}
+		data = rest
+		body := r.JSON
+		if r.Err != nil {
+			body = tree.AppendError(nil, r.Err)
+		}
+		out = append(out, string(body))
+	}
+}
+
+func mustNew(t rapid.TB, dir string) *statemachine.Machine {
+	t.Helper()
+	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, Nodes: 16 << 10})
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	return m
+}
+
+func mustClose(t rapid.TB, m *statemachine.Machine) {
+	t.Helper()
+	if err := m.Close(); err != nil {
+		t.Fatalf("Close: %v", err)
+	}
+}
+
+// sameAsModel compares everything that can be seen of m.
+func sameAsModel(t rapid.TB, m *statemachine.Machine, want *model) {
+	t.Helper()
+	if m.Index() != want.last {
+		t.Fatalf("index %d, want %d", m.Index(), want.last)
+	}
+	const now = int64(2e18)
+	for _, q := range []tree.Query{
+		{Key: "/", Recursive: true}, {Key: "/"}, {Key: "/a"}, {Key: "/a", Recursive: true}, {Key: "/a/b"}, {Key: "/_h"},
+		{Key: "/a/b/ab/a!"}, {Key: "/\x00/a"}, {Key: "/none/of/this"},
+	} {
+		if got := read(t, m, &q, now); got != want.get(&q, now) {
+			t.Fatalf("get %+v:\n got %s\nwant %s", q, got, want.get(&q, now))
+		}
+	}
+	stats := m.Stats()
+	stats.GetsSuccess, stats.GetsFail = 0, 0
+	if stats != want.stats {
+		t.Fatalf("stats %+v, want %+v", stats, want.stats)
+	}
+	for _, from := range []tree.Index{1, want.last / 2, want.last, want.last + 1} {
+		got, oldest, err := m.History(from, 1<<20)
+		if err != nil {
+			t.Fatalf("History: %v", err)
+		}
+		for len(got) > 0 && got[0].Index < oldest {
+			got = got[1:] // not trimmed yet
+		}
+		if wanted := want.history(from); !sameNotices(got, wanted) {
+			t.Fatalf("history from %d:\n got %v\nwant %v", from, got, wanted)
+		}
+	}
+}
+
+func sameNotices(a, b []tree.Notice) bool {
+	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
+}
+
+func read(t rapid.TB, m *statemachine.Machine, q *tree.Query, now int64) string {
+	t.Helper()
+	out, rest, err, fail := m.Get(nil, q, now)
+	if fail != nil {
+		t.Fatalf("get %+v: %v", q, fail)
+	}
+	if err != nil {
+		return string(tree.AppendError(nil, err))
+	}
+	for more := rest != nil; more; {
+		if out, more, fail = rest.Append(out); fail != nil {
+			t.Fatalf("get %+v: %v", q, fail)
+		}
+	}
+	if rest != nil {
+		rest.Close()
+	}
+	return string(out)
+}
+
+func ExampleCutReply() {
+	_, _, ok := statemachine.CutReply(nil)
+	fmt.Println(ok)
+	// Output: false
+}
+
+func TestWindowKeepsSoManyEvents(t *testing.T) {
+	m := mustNew(t, t.TempDir())
+	defer mustClose(t, m)
+	want := &model{}
+	for i := range 1000 {
+		c := tree.Command{Op: tree.OpSet, Key: "/k", Value: fmt.Append(nil, i), Now: 1}
+		want.apply(&c)
+		cmd := tree.AppendCommand(tree.AppendBatch(nil, replica, 1), &c)
+		if _, err := m.Update([]sm.Entry{{Index: uint64(i + 1), Cmd: cmd}}); err != nil {
+			t.Fatal(err)
+		}
+		_, oldest, _ := m.History(1, 1)
+		if got, _, err := m.History(oldest, 1); err != nil || got[0].Index != oldest {
+			t.Fatalf("at %d the window begins with %d, not %d (%v)", i+1, got[0].Index, oldest, err)
+		}
+	}
+	sameAsModel(t, m, want)
+	got, oldest, err := m.History(1, 1<<20)
+	if err != nil || oldest != 801 {
+		t.Fatalf("History: oldest %d, %v", oldest, err)
+	}
+	if len(got) < window || len(got) > window+100 {
+		t.Fatalf("the store holds %d events of a window of %d", len(got), window)
+	}
+}

@@ -1,0 +1,111 @@
+package statemachine
+
+import (
+	"bytes"
+	"hash/maphash"
+	"strings"
+	"sync"
+)
+
+// nodeCache keeps the records of files that were read lately, for a read from
+// Pebble costs several times as much as all the rest of a plain GET. What an
+// update touches is dropped once it is committed and before anyone is told of
+// it, so a reader that knows an index never gets a record from before it.
+//
+// A record is taken in only if nothing has been dropped since before it was
+// read: else a slow reader could put back what was just dropped. All methods
+// may be called from any goroutine.
+type nodeCache struct {
+	seed   maphash.Seed
+	shards [nodeCacheShards]nodeCacheShard
+}
+
+const (
+	nodeCacheShards   = 16
+	nodeCacheOverhead = 128      // bytes an entry takes besides key and record
+	nodeCacheRecord   = 16 << 10 // larger ones aren't kept: their cost is in copying
+)
+
+type nodeCacheShard struct {
+	mu      sync.RWMutex
+	records map[string][]byte
+	size    int
+	limit   int
+	drops   uint64 // how often something was dropped
+}
+
+// newNodeCache returns a cache of about limit bytes.
+func newNodeCache(limit int) *nodeCache {
+	c := &nodeCache{seed: maphash.MakeSeed()}
+	for i := range c.shards {
+		c.shards[i].records = make(map[string][]byte)
+		c.shards[i].limit = limit / nodeCacheShards
+	}
+	return c
+}
+
+func (c *nodeCache) shard(key string) *nodeCacheShard {
+	return &c.shards[maphash.String(c.seed, key)%nodeCacheShards]
+}
+
+// get returns the record of the file at key, which mustn't be changed. If it
+// has none, seen is what put wants to know after the caller has read it.
+func (c *nodeCache) get(key string) (rec []byte, seen uint64) {
+	s := c.shard(key)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.records[key], s.drops
+}
+
+// put takes rec, which is copied, in for key, unless something has been
+// dropped since get.
+func (c *nodeCache) put(key string, rec []byte, seen uint64) {
+	cost := len(key) + len(rec) + nodeCacheOverhead
+	s := c.shard(key)
+	if len(rec) > nodeCacheRecord || cost > s.limit {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drops != seen || s.records[key] != nil {
+		return
+	}
+	s.records[strings.Clone(key)] = bytes.Clone(rec)
+	s.size += cost
+	for old, record := range s.records { // a map hands its entries out at random
+		if s.size <= s.limit {
+			break
+		}
+		s.remove(old, record)
+	}
+}
+
+func (s *nodeCacheShard) remove(key string, rec []byte) {
+	delete(s.records, key)
+	s.size -= len(key) + len(rec) + nodeCacheOverhead
+}
+
+// drop forgets the records of keys.
+func (c *nodeCache) drop(keys []string) {
+	for _, key := range keys {
+		s := c.shard(key)
+		s.mu.Lock()
+		s.drops++
+		if rec := s.records[key]; rec != nil {
+			s.remove(key, rec)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// clear forgets everything.
+func (c *nodeCache) clear() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.drops++
+		s.size = 0
+		clear(s.records)
+		s.mu.Unlock()
+	}
+}

@@ -1,0 +1,238 @@
+package statemachine
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"path/filepath"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+	sm "github.com/lni/dragonboat/v4/statemachine"
+)
+
+// A snapshot is the store as one stream, to bring a lagging or new replica up
+// to date:
+//
+//	magic    8 bytes  "copsesm1"
+//	records  uvarint key length (never 0), key, uvarint value length, value;
+//	         in key order, the meta record among them
+//	end      1 byte 0
+//	count    8 bytes  how many records
+//	crc      4 bytes  CRC-32C of all bytes before it
+//
+// Numbers of fixed size are big-endian. A stream that is cut short, or whose
+// count or checksum is wrong, is not taken in at all.
+const snapshotMagic = "copsesm1"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+var errSnapshot = errors.New("damaged snapshot")
+
+// PrepareSnapshot implements IOnDiskStateMachine: it pins the present state.
+// What SaveSnapshot is never called for, Close lets go.
+func (m *Machine) PrepareSnapshot() (any, error) {
+	p, err := m.pin()
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.prepared == nil {
+		return nil, firstError(p.unpin(), ErrClosed)
+	}
+	m.prepared[p] = struct{}{}
+	return p, nil
+}
+
+// SaveSnapshot implements IOnDiskStateMachine: it streams what was pinned to
+// w, while entries go on being applied.
+func (m *Machine) SaveSnapshot(state any, w io.Writer, stop <-chan struct{}) error {
+	p := state.(*pinned)
+	m.mu.Lock()
+	_, mine := m.prepared[p]
+	delete(m.prepared, p)
+	m.mu.Unlock()
+	if !mine {
+		return ErrClosed
+	}
+	return firstError(writeSnapshot(p.snap, w, stop), p.unpin())
+}
+
+func writeSnapshot(snap *pebble.Snapshot, w io.Writer, stop <-chan struct{}) (err error) {
+	sum := crc32.New(castagnoli)
+	out := bufio.NewWriterSize(io.MultiWriter(w, sum), 256<<10)
+	it, err := snap.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = firstError(err, it.Close()) }()
+	_, _ = out.WriteString(snapshotMagic) // a bufio.Writer keeps its error for Flush
+	var count uint64
+	var head []byte
+	for ok := it.First(); ok; ok = it.Next() {
+		select {
+		case <-stop:
+			return sm.ErrSnapshotStopped
+		default:
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		head = binary.AppendUvarint(head[:0], uint64(len(it.Key())))
+		head = append(head, it.Key()...)
+		head = binary.AppendUvarint(head, uint64(len(value)))
+		if _, err := out.Write(head); err != nil {
+			return err
+		}
+		if _, err := out.Write(value); err != nil {
+			return err
+		}
+		count++
+	}
+	if err := it.Error(); err != nil {
+		return err
+	}
+	_, _ = out.Write(binary.BigEndian.AppendUint64([]byte{0}, count))
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	_, err = w.Write(binary.BigEndian.AppendUint32(nil, sum.Sum32()))
+	return err
+}
+
+// RecoverFromSnapshot implements IOnDiskStateMachine: it fills a new store from
+// the stream, and puts it in the place of the old one if all of it came.
+func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
+	old, err := readCurrent(m.fs, m.dir)
+	if err != nil {
+		return err
+	}
+	name := nextStoreName(old)
+	path := filepath.Join(m.dir, name)
+	if err := m.fs.RemoveAll(path); err != nil {
+		return err
+	}
+	db, err := pebble.Open(path, m.pebble())
+	if err != nil {
+		return fmt.Errorf("open store for snapshot: %w", err)
+	}
+	err = readSnapshot(db, r, stop)
+	if err == nil {
+		err = db.Flush()
+	}
+	if err = firstError(err, db.Close()); err != nil {
+		// err itself: the engine looks for its own.
+		return firstError(err, m.fs.RemoveAll(path))
+	}
+	if err := setCurrent(m.fs, m.dir, name); err != nil {
+		return err
+	}
+	// A listing may still read the old store; its last user removes it.
+	m.store.after = func() error { return m.fs.RemoveAll(filepath.Join(m.dir, old)) }
+	m.broken = nil
+	return m.open(name)
+}
+
+// recoverBatch is about how many bytes are written at a time when a snapshot
+// is taken in.
+const recoverBatch = 1 << 20
+
+// maxRecord bounds what a damaged length can make a reader allocate.
+const maxRecord = 1 << 30
+
+// summed reads a stream and sums up what was read.
+type summed struct {
+	*bufio.Reader
+	crc uint32
+}
+
+func (s *summed) ReadByte() (byte, error) {
+	b, err := s.Reader.ReadByte()
+	if err == nil {
+		s.crc = crc32.Update(s.crc, castagnoli, []byte{b})
+	}
+	return b, err
+}
+
+func (s *summed) full(p []byte) error {
+	_, err := io.ReadFull(s.Reader, p)
+	s.crc = crc32.Update(s.crc, castagnoli, p)
+	return err
+}
+
+// bytes reads a length and that many bytes, reusing buf.
+func (s *summed) bytes(buf []byte) ([]byte, error) {
+	n, err := binary.ReadUvarint(s)
+	if err != nil {
+		return buf, err
+	}
+	if n > maxRecord {
+		return buf, fmt.Errorf("%w: a record of %d bytes", errSnapshot, n)
+	}
+	buf = buf[:0]
+	for left := int(n); left > 0; { // in steps: a damaged length ends before it costs memory
+		step := min(left, recoverBatch)
+		buf = slices.Grow(buf, step)[:len(buf)+step]
+		if err := s.full(buf[len(buf)-step:]); err != nil {
+			return buf, err
+		}
+		left -= step
+	}
+	return buf, nil
+}
+
+func readSnapshot(db *pebble.DB, r io.Reader, stop <-chan struct{}) error {
+	in := &summed{Reader: bufio.NewReaderSize(r, 256<<10)}
+	magic := make([]byte, len(snapshotMagic))
+	if err := in.full(magic); err != nil || string(magic) != snapshotMagic {
+		return errors.Join(fmt.Errorf("%w: it doesn't start as one", errSnapshot), err)
+	}
+	var count uint64
+	var key, value []byte
+	batch := db.NewBatch()
+	defer func() { _ = batch.Close() }()
+	for {
+		select {
+		case <-stop:
+			return sm.ErrSnapshotStopped
+		default:
+		}
+		var err error
+		if key, err = in.bytes(key); err != nil {
+			return fmt.Errorf("%w: %w", errSnapshot, err)
+		}
+		if len(key) == 0 {
+			break
+		}
+		if value, err = in.bytes(value); err != nil {
+			return fmt.Errorf("%w: %w", errSnapshot, err)
+		}
+		if err := batch.Set(key, value, nil); err != nil {
+			return err
+		}
+		count++
+		if batch.Len() > recoverBatch {
+			if err := batch.Commit(pebble.NoSync); err != nil {
+				return err
+			}
+			batch.Reset()
+		}
+	}
+	if err := batch.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	var tail [12]byte
+	if err := in.full(tail[:8]); err != nil || binary.BigEndian.Uint64(tail[:]) != count {
+		return errors.Join(fmt.Errorf("%w: it has %d records, not as many as it says", errSnapshot, count), err)
+	}
+	crc := in.crc
+	if err := in.full(tail[8:]); err != nil || binary.BigEndian.Uint32(tail[8:]) != crc {
+		return errors.Join(fmt.Errorf("%w: its checksum is wrong", errSnapshot), err)
+	}
+	return nil
+}

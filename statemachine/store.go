@@ -1,0 +1,174 @@
+package statemachine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// A shard's directory holds one store, in a sub-directory of its own, and the
+// file CURRENT, which names it. A snapshot is taken in by filling a new store
+// beside the old one and switching CURRENT in one step; what a crash leaves
+// lying about is removed at the next start.
+const (
+	currentFile = "CURRENT"
+	storePrefix = "store-"
+)
+
+// currentStore returns the name of the current store in dir, making a first
+// one if there is none, and clears away the others.
+func currentStore(fs vfs.FS, dir string) (name string, created bool, err error) {
+	if err := makeDir(fs, dir); err != nil {
+		return "", false, fmt.Errorf("make shard directory: %w", err)
+	}
+	if name, err = readCurrent(fs, dir); err != nil {
+		return "", false, err
+	}
+	if name == "" {
+		name, created = storeName(1), true
+		if err := setCurrent(fs, dir, name); err != nil {
+			return "", false, err
+		}
+	}
+	return name, created, clearOthers(fs, dir, name)
+}
+
+// makeDir makes dir, and makes sure that it is still there after a power cut.
+// Its parent must be.
+func makeDir(fs vfs.FS, dir string) error {
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(fs, filepath.Dir(dir))
+}
+
+func storeName(n int) string { return fmt.Sprintf("%s%06d", storePrefix, n) }
+
+func nextStoreName(name string) string {
+	var n int
+	if _, err := fmt.Sscanf(name, storePrefix+"%d", &n); err != nil {
+		n = 0
+	}
+	return storeName(n + 1)
+}
+
+func readCurrent(fs vfs.FS, dir string) (string, error) {
+	path := filepath.Join(dir, currentFile)
+	f, err := fs.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	name, whole := strings.CutSuffix(string(data), "\n")
+	if !whole || !strings.HasPrefix(name, storePrefix) || strings.ContainsRune(name, filepath.Separator) {
+		return "", fmt.Errorf("%w: %s", ErrDamaged, path)
+	}
+	return name, nil
+}
+
+func setCurrent(fs vfs.FS, dir, name string) error {
+	path := filepath.Join(dir, currentFile)
+	err := writeSynced(fs, path+".new", name+"\n")
+	if err == nil {
+		err = fs.Rename(path+".new", path)
+	}
+	if err == nil {
+		err = syncDir(fs, dir)
+	}
+	if err != nil {
+		return fmt.Errorf("switch to %s: %w", name, err)
+	}
+	return nil
+}
+
+func writeSynced(fs vfs.FS, path, content string) error {
+	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write([]byte(content))
+	return firstError(err, f.Sync(), f.Close())
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return firstError(d.Sync(), d.Close())
+}
+
+func clearOthers(fs vfs.FS, dir, keep string) error {
+	names, err := fs.List(dir)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", dir, err)
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, storePrefix) && name != keep {
+			if err := fs.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return fmt.Errorf("clear away %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// storeOptions are how a shard uses Pebble. Filters spare most disk reads for
+// keys that aren't there: a write looks for its key and its parent first.
+//
+// The format is pinned: a newer Pebble must not make the store unreadable to
+// the copse of yesterday unless we say so, with a new Format.
+func storeOptions(fs vfs.FS, from Options) *pebble.Options {
+	logger := from.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	o := &pebble.Options{
+		Cache:                       from.Cache,
+		FS:                          fs,
+		FormatMajorVersion:          pebble.FormatValueSeparation,
+		MaxOpenFiles:                from.Files,
+		Logger:                      pebbleLogger{logger},
+		MemTableSize:                32 << 20,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       24,
+		BytesPerSync:                1 << 20,
+		WALBytesPerSync:             1 << 20,
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return o
+}
+
+// pebbleLogger hands Pebble's own messages on. Pebble calls Fatalf where it
+// can't go on; it mustn't return.
+type pebbleLogger struct{ log *slog.Logger }
+
+func (l pebbleLogger) Infof(format string, args ...any) {
+	l.log.Debug(fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.log.Error(fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	panic("store: " + fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,235 @@
+package tree
+
+import "fmt"
+
+// Apply carries out c on s, where last is the index of the latest change, and
+// hands each event to emit, in index order; it returns why nothing was done
+// otherwise. An event is the callee's until it returns.
+func Apply(s Store, c *Command, last Index, emit func(*Event)) *Error {
+	a := applier{store: s, cmd: c, last: last}
+	var ev *Event
+	var err *Error
+	switch c.Op {
+	case OpSet:
+		ev, err = a.set()
+	case OpCreate:
+		ev, err = a.create(c.Key)
+	case OpCreateInOrder:
+		ev, err = a.create(Child(c.Key, fmt.Sprintf("%020d", last+1)))
+	case OpUpdate:
+		ev, err = a.update()
+	case OpCompareAndSwap:
+		ev, err = a.compareAndSwap()
+	case OpDelete:
+		ev, err = a.remove()
+	case OpCompareAndDelete:
+		ev, err = a.compareAndDelete()
+	case OpExpire:
+		a.expire(emit)
+	default:
+		err = a.fail(CodeRaftInternal, "unknown operation")
+	}
+	if ev != nil {
+		emit(ev)
+	}
+	return err
+}
+
+// applier is one command at work.
+type applier struct {
+	store Store
+	cmd   *Command
+	last  Index
+}
+
+func (a *applier) fail(code Code, cause string) *Error {
+	return &Error{Code: code, Cause: cause, Index: a.last}
+}
+
+func (a *applier) event(action Action, n Node) *Event {
+	return &Event{Action: action, Node: n, Refresh: a.cmd.Refresh, Now: a.cmd.Now}
+}
+
+// find returns the node at key, or the error that names the first name in the
+// way: missing (100), or a file where a directory must be (104).
+func (a *applier) find(key string) (Node, *Error) {
+	n, err := Find(a.store, key)
+	if err != nil {
+		err.Index = a.last
+	}
+	return n, err
+}
+
+func (a *applier) set() (*Event, *Error) {
+	c := a.cmd
+	prev, err := a.find(c.Key)
+	if err != nil && (err.Code != CodeKeyNotFound || c.Refresh) {
+		return nil, err
+	}
+	existed := err == nil
+	if c.Key == "/" {
+		return nil, a.fail(CodeRootReadOnly, "/")
+	}
+	if existed && prev.Dir {
+		return nil, a.fail(CodeNotFile, c.Key)
+	}
+	value := c.Value
+	if c.Refresh {
+		value = prev.Value
+	}
+	n := a.newNode(c.Key, value)
+	ev := a.event(ActionSet, n)
+	if existed {
+		ev.Prev, ev.HasPrev = prev, true
+		a.store.Put(&n, &prev)
+		return ev, nil
+	}
+	a.makeParents(c.Key)
+	a.store.Put(&n, nil)
+	return ev, nil
+}
+
+// create makes a new node at key. v2 takes no notice of refresh here.
+func (a *applier) create(key string) (*Event, *Error) {
+	if key == "/" {
+		return nil, a.fail(CodeRootReadOnly, "/")
+	}
+	_, err := a.find(key)
+	if err == nil {
+		return nil, a.fail(CodeNodeExist, key)
+	}
+	if err.Code != CodeKeyNotFound {
+		return nil, err
+	}
+	n := a.newNode(key, a.cmd.Value)
+	a.makeParents(key)
+	a.store.Put(&n, nil)
+	ev := a.event(ActionCreate, n)
+	ev.Refresh = false
+	return ev, nil
+}
+
+func (a *applier) newNode(key string, value []byte) Node {
+	n := Node{Key: key, Value: value, Dir: a.cmd.Dir, Expires: a.cmd.Expires, Modified: a.last + 1, Created: a.last + 1}
+	if n.Dir {
+		n.Value = nil
+	}
+	return n
+}
+
+// makeParents makes the missing directories above key. The caller has seen
+// that no file is in the way.
+func (a *applier) makeParents(key string) {
+	dir := Parent(key)
+	if dir == "/" {
+		return
+	}
+	if _, ok := a.store.Get(dir); ok {
+		return
+	}
+	a.makeParents(dir)
+	a.store.Put(&Node{Key: dir, Dir: true, Modified: a.last + 1, Created: a.last + 1}, nil)
+}
+
+func (a *applier) update() (*Event, *Error) {
+	c := a.cmd
+	if c.Key == "/" {
+		return nil, a.fail(CodeRootReadOnly, "/")
+	}
+	prev, err := a.find(c.Key)
+	if err != nil {
+		return nil, err
+	}
+	if prev.Dir && len(c.Value) != 0 {
+		return nil, a.fail(CodeNotFile, c.Key)
+	}
+	return a.rewrite(ActionUpdate, prev), nil
+}
+
+func (a *applier) compareAndSwap() (*Event, *Error) {
+	c := a.cmd
+	if c.Key == "/" {
+		return nil, a.fail(CodeRootReadOnly, "/")
+	}
+	prev, err := a.match()
+	if err != nil {
+		return nil, err
+	}
+	return a.rewrite(ActionCompareAndSwap, prev), nil
+}
+
+// rewrite gives an existing node the command's value and time to live. Of a
+// directory only the time to live changes, and what is stored keeps its old
+// modified index although the event shows the new one, as in v2.
+func (a *applier) rewrite(action Action, prev Node) *Event {
+	n := prev
+	n.Expires = a.cmd.Expires
+	n.Modified = a.last + 1
+	if !n.Dir && !a.cmd.Refresh {
+		n.Value = a.cmd.Value
+	}
+	stored := n
+	if n.Dir {
+		stored.Modified = prev.Modified
+	}
+	a.store.Put(&stored, &prev)
+	ev := a.event(action, n)
+	ev.Prev, ev.HasPrev = prev, true
+	return ev
+}
+
+func (a *applier) remove() (*Event, *Error) {
+	c := a.cmd
+	if c.Key == "/" {
+		return nil, a.fail(CodeRootReadOnly, "/")
+	}
+	prev, err := a.find(c.Key)
+	if err != nil {
+		return nil, err
+	}
+	if prev.Dir && !c.Recursive {
+		if !c.Dir {
+			return nil, a.fail(CodeNotFile, c.Key)
+		}
+		if a.store.HasChildren(c.Key) {
+			return nil, a.fail(CodeDirNotEmpty, c.Key)
+		}
+	}
+	return a.takeOut(ActionDelete, prev, a.last+1), nil
+}
+
+func (a *applier) compareAndDelete() (*Event, *Error) {
+	c := a.cmd
+	if c.Key == "/" {
+		return nil, a.fail(CodeNotFile, "") // v2 has no root check here, and no cause
+	}
+	prev, err := a.match()
+	if err != nil {
+		return nil, err
+	}
+	return a.takeOut(ActionCompareAndDelete, prev, a.last+1), nil
+}
+
+// expireBytes of values are about what one command expires at most: each event
+// holds the value that went.
+const expireBytes = 1 << 20
+
+// expire removes what is due at the command's Now, earliest first.
+func (a *applier) expire(emit func(*Event)) {
+	size := 0
+	for i := range Index(max(a.cmd.Limit, 0)) {
+		n, ok := a.store.NextExpiry(a.cmd.Now)
+		if !ok || size >= expireBytes {
+			return
+		}
+		size += len(n.Value)
+		emit(a.takeOut(ActionExpire, n, a.last+1+i))
+	}
+}
+
+func (a *applier) takeOut(action Action, prev Node, at Index) *Event {
+	a.store.Remove(&prev)
+	ev := a.event(action, Node{Key: prev.Key, Dir: prev.Dir, Modified: at, Created: prev.Created})
+	ev.Prev, ev.HasPrev, ev.Refresh = prev, true, false
+	return ev
+}

@@ -1,0 +1,82 @@
+package tree
+
+import "strconv"
+
+// Error is an answer that v2 gives instead of an event. It is a result, not a
+// fault: the state machine returns it to the client, never to raft.
+type Error struct {
+	Code  Code
+	Cause string
+	Index Index // the tree's index at the time; 0 for errors outside the tree
+}
+
+// Code is v2's errorCode.
+type Code int
+
+// The codes that copse sends.
+const (
+	CodeKeyNotFound      Code = 100
+	CodeCompareFailed    Code = 101
+	CodeNotFile          Code = 102
+	CodeNotDir           Code = 104
+	CodeNodeExist        Code = 105
+	CodeRootReadOnly     Code = 107
+	CodeDirNotEmpty      Code = 108
+	CodeUnauthorized     Code = 110
+	CodePrevValueEmpty   Code = 201
+	CodeTTLNaN           Code = 202
+	CodeIndexNaN         Code = 203
+	CodeInvalidField     Code = 209
+	CodeInvalidForm      Code = 210
+	CodeRefreshValue     Code = 211
+	CodeRefreshTTL       Code = 212
+	CodeRaftInternal     Code = 300
+	CodeEventIndexClosed Code = 401
+)
+
+// Message is v2's fixed text for the code.
+func (c Code) Message() string {
+	switch c {
+	case CodeKeyNotFound:
+		return "Key not found"
+	case CodeCompareFailed:
+		return "Compare failed"
+	case CodeNotFile:
+		return "Not a file"
+	case CodeNotDir:
+		return "Not a directory"
+	case CodeNodeExist:
+		return "Key already exists"
+	case CodeRootReadOnly:
+		return "Root is read only"
+	case CodeDirNotEmpty:
+		return "Directory not empty"
+	case CodeUnauthorized:
+		return "The request requires user authentication"
+	case CodePrevValueEmpty:
+		return "PrevValue is Required in POST form"
+	case CodeTTLNaN:
+		return "The given TTL in POST form is not a number"
+	case CodeIndexNaN:
+		return "The given index in POST form is not a number"
+	case CodeInvalidField:
+		return "Invalid field"
+	case CodeInvalidForm:
+		return "Invalid POST form"
+	case CodeRefreshValue:
+		return "Value provided on refresh"
+	case CodeRefreshTTL:
+		return "A TTL must be provided on refresh"
+	case CodeRaftInternal:
+		return "Raft Internal Error"
+	case CodeEventIndexClosed:
+		return "The event in requested index is outdated and cleared"
+	}
+	return ""
+}
+
+// Error gives the code, message and cause in one line, for logs and tests.
+func (e *Error) Error() string {
+	return strconv.Itoa(int(e.Code)) + ": " + e.Code.Message() + " (" + e.Cause + ") [" +
+		strconv.FormatUint(uint64(e.Index), 10) + "]"
+}

@@ -1,0 +1,105 @@
+package tree
+
+// Action names what happened to a node, in v2's words. There are no others:
+// clients panic on an action that they don't know.
+type Action uint8
+
+// The actions of v2.
+const (
+	ActionGet Action = iota + 1
+	ActionSet
+	ActionCreate
+	ActionUpdate
+	ActionCompareAndSwap
+	ActionDelete
+	ActionCompareAndDelete
+	ActionExpire
+)
+
+var actionNames = [...]string{
+	ActionGet:              "get",
+	ActionSet:              "set",
+	ActionCreate:           "create",
+	ActionUpdate:           "update",
+	ActionCompareAndSwap:   "compareAndSwap",
+	ActionDelete:           "delete",
+	ActionCompareAndDelete: "compareAndDelete",
+	ActionExpire:           "expire",
+}
+
+func (a Action) String() string {
+	if int(a) < len(actionNames) {
+		return actionNames[a]
+	}
+	return ""
+}
+
+// Removes reports whether the action takes its node out of the tree.
+func (a Action) Removes() bool {
+	return a == ActionDelete || a == ActionCompareAndDelete || a == ActionExpire
+}
+
+// Event is what one successful command did. Node.Modified is its index.
+type Event struct {
+	Action  Action
+	Node    Node
+	Prev    Node // the node as it was before; valid if HasPrev
+	HasPrev bool
+	// Refresh marks a change of nothing but the time to live. It takes an
+	// index and a place in the window, and no watcher sees it.
+	Refresh bool
+	// Now is the moment, Unix nanoseconds, that the ttl fields count from.
+	Now int64
+}
+
+// Index is the event's place in the order of all changes.
+func (e *Event) Index() Index { return e.Node.Modified }
+
+// Created reports whether v2 answers the write with 201 rather than 200.
+func (e *Event) Created() bool {
+	return e.Action == ActionCreate || e.Action == ActionSet && !e.HasPrev
+}
+
+// Notice is an event as watchers and the window keep it: encoded once, with
+// just what it takes to find the watchers that it concerns. It is immutable.
+type Notice struct {
+	Index  Index
+	Action Action
+	Key    string
+	// Dir: the node is a directory; with a removing Action, everything below
+	// it is gone too, and watchers below it are told.
+	Dir     bool
+	Refresh bool
+	// JSON is the event as v2 prints it, with the newline.
+	JSON []byte
+}
+
+// Notice returns e in its encoded form; json must be AppendEvent's output for e.
+func (e *Event) Notice(json []byte) Notice {
+	return Notice{
+		Index:   e.Index(),
+		Action:  e.Action,
+		Key:     e.Node.Key,
+		Dir:     e.Node.Dir,
+		Refresh: e.Refresh,
+		JSON:    json,
+	}
+}
+
+// Concerns reports whether a watcher of key sees the event. Live delivery and
+// replay from the window obey this one rule.
+//
+// A directory's removal concerns the watchers below it, hidden or not; the
+// hub narrows that, for live delivery, to keys that existed.
+func (n *Notice) Concerns(key string, recursive bool) bool {
+	switch {
+	case n.Refresh:
+		return false
+	case n.Key == key:
+		return true
+	case n.Dir && n.Action.Removes() && Within(n.Key, key):
+		return true
+	default:
+		return recursive && Within(key, n.Key) && !HiddenBelow(key, n.Key)
+	}
+}

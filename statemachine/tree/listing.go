@@ -1,0 +1,66 @@
+package tree
+
+// Listing prints a directory with what is below it, as nodes come by in
+// depth-first order. It prints each node once, keeps only the open
+// directories, and so can be written out in parts.
+type Listing struct {
+	recursive bool
+	now       int64
+	open      []openDir // the path from the listed directory down
+}
+
+type openDir struct {
+	node  Node
+	shown bool // at least one child has been printed
+}
+
+// NewListing starts the answer to a GET of dir at now.
+func NewListing(dst []byte, dir *Node, recursive bool, now int64) (*Listing, []byte) {
+	l := &Listing{recursive: recursive, now: now}
+	dst = append(dst, getHead...)
+	return l, l.enter(dst, dir)
+}
+
+func (l *Listing) enter(dst []byte, dir *Node) []byte {
+	l.open = append(l.open, openDir{node: *dir})
+	return appendNodeHead(dst, dir, l.now, true)
+}
+
+// Add prints n, which follows all nodes so far in depth-first order. It
+// reports whether what lies below n is wanted too.
+func (l *Listing) Add(dst []byte, n *Node) (out []byte, below bool) {
+	for !Within(l.open[len(l.open)-1].node.Key, n.Key) {
+		dst = l.leave(dst)
+	}
+	top := &l.open[len(l.open)-1]
+	if HiddenBelow(top.node.Key, n.Key) {
+		return dst, false
+	}
+	if top.shown {
+		dst = append(dst, ',')
+	} else {
+		dst = append(dst, `,"nodes":[`...)
+		top.shown = true
+	}
+	if n.Dir && l.recursive {
+		return l.enter(dst, n), true
+	}
+	return appendNode(dst, n, l.now, true), false
+}
+
+func (l *Listing) leave(dst []byte) []byte {
+	top := &l.open[len(l.open)-1]
+	if top.shown {
+		dst = append(dst, ']')
+	}
+	l.open = l.open[:len(l.open)-1]
+	return appendNodeTail(dst, &top.node)
+}
+
+// End closes what is open and ends the answer.
+func (l *Listing) End(dst []byte) []byte {
+	for len(l.open) > 0 {
+		dst = l.leave(dst)
+	}
+	return append(dst, '}', '\n')
+}

@@ -1,0 +1,171 @@
+package statemachine
+
+import (
+	"bytes"
+	"errors"
+	"math"
+
+	"copse/statemachine/tree"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// view is the tree as one raft batch sees and changes it: a tree.Store over one
+// indexed Pebble batch. A storage fault panics with a fault, which Update turns
+// into its error.
+type view struct {
+	batch *pebble.Batch
+	meta  meta
+	// soonest is the earliest expiration put by this view.
+	soonest int64
+	// expiryFrom is where the search for due nodes goes on: no expiration
+	// below it is left.
+	expiryFrom []byte
+	stale      int // expirations dropped by this raft entry
+	// touched are the keys of the nodes that were put or removed; all of them,
+	// if touchedAll.
+	touched    []string
+	touchedAll bool
+	key, rec   []byte // scratch
+}
+
+// fault is a storage error on its way up through tree.Apply.
+type fault struct{ err error }
+
+func (v *view) must(err error) {
+	if err != nil {
+		panic(fault{err})
+	}
+}
+
+// caught, deferred, turns a fault's panic into err.
+func caught(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case fault:
+		*err = r.err
+	default:
+		panic(r)
+	}
+}
+
+func newView(batch *pebble.Batch, m meta, expiryFrom int64) *view {
+	return &view{batch: batch, meta: m, soonest: math.MaxInt64, expiryFrom: appendExpiryKey(nil, expiryFrom, "/")}
+}
+
+func (v *view) iter(lower, upper []byte) *pebble.Iterator {
+	it, err := v.batch.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	v.must(err)
+	return it
+}
+
+func (v *view) close(it *pebble.Iterator) { v.must(it.Close()) }
+
+// Get implements tree.Store.
+func (v *view) Get(key string) (tree.Node, bool) {
+	v.key = appendNodeKey(v.key[:0], key)
+	rec, closer, err := v.batch.Get(v.key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return tree.Node{}, false
+	}
+	v.must(err)
+	n, err := readNode(key, bytes.Clone(rec))
+	v.must(errors.Join(err, closer.Close()))
+	return n, true
+}
+
+// Put implements tree.Store.
+func (v *view) Put(n, prev *tree.Node) {
+	if prev != nil && prev.Expires != n.Expires {
+		v.dropExpiry(prev)
+	}
+	v.touched = append(v.touched, n.Key)
+	v.key = appendNodeKey(v.key[:0], n.Key)
+	v.rec = appendNode(v.rec[:0], n)
+	v.must(v.batch.Set(v.key, v.rec, nil))
+	if n.Expires == 0 || prev != nil && prev.Expires == n.Expires {
+		return
+	}
+	v.key = appendExpiryKey(v.key[:0], n.Expires, n.Key)
+	v.must(v.batch.Set(v.key, nil, nil))
+	v.soonest = min(v.soonest, n.Expires)
+	if bytes.Compare(v.key, v.expiryFrom) < 0 {
+		v.expiryFrom = append(v.expiryFrom[:0], v.key...)
+	}
+}
+
+func (v *view) dropExpiry(n *tree.Node) {
+	if n.Expires != 0 {
+		v.key = appendExpiryKey(v.key[:0], n.Expires, n.Key)
+		v.must(v.batch.Delete(v.key, nil))
+	}
+}
+
+// fewNodes is up to how many nodes a subtree is taken out one by one: range
+// tombstones cost every later read, and most directories are small.
+const fewNodes = 64
+
+// Remove implements tree.Store. The expirations of what lay below a directory
+// stay behind; NextExpiry drops them when their time comes.
+func (v *view) Remove(n *tree.Node) {
+	v.dropExpiry(n)
+	root := appendNodeKey(nil, n.Key)
+	if !n.Dir {
+		v.touched = append(v.touched, n.Key)
+		v.must(v.batch.Delete(root, nil))
+		return
+	}
+	end := appendBelow(nil, root)
+	it := v.iter(root, end)
+	var found [][]byte
+	for ok := it.First(); ok && len(found) <= fewNodes; ok = it.Next() {
+		found = append(found, bytes.Clone(it.Key()))
+	}
+	v.close(it)
+	if len(found) > fewNodes {
+		v.touchedAll = true
+		v.must(v.batch.DeleteRange(root, end, nil))
+		return
+	}
+	for _, storeKey := range found {
+		key, err := appendKey(nil, storeKey[1:])
+		v.must(err)
+		v.touched = append(v.touched, string(key))
+		v.must(v.batch.Delete(storeKey, nil))
+	}
+}
+
+// HasChildren implements tree.Store.
+func (v *view) HasChildren(dir string) bool {
+	root := appendNodeKey(nil, dir)
+	it := v.iter(append(bytes.Clone(root), pathSeparator), appendBelow(nil, root))
+	defer v.close(it)
+	found := it.First()
+	v.must(it.Error())
+	return found
+}
+
+// staleLimit is how many expirations without a node one raft entry drops.
+const staleLimit = 1000
+
+// NextExpiry implements tree.Store. An expiration whose node is gone, or has
+// got another one, is dropped on the way.
+func (v *view) NextExpiry(limit int64) (tree.Node, bool) {
+	it := v.iter(v.expiryFrom, []byte{expiryPrefix + 1})
+	defer v.close(it)
+	for ok := it.First(); ok && v.stale < staleLimit; ok = it.Next() {
+		at, key, err := readExpiryKey(it.Key())
+		v.must(err)
+		v.expiryFrom = append(v.expiryFrom[:0], it.Key()...)
+		if at > limit {
+			return tree.Node{}, false
+		}
+		if n, ok := v.Get(key); ok && n.Expires == at {
+			return n, true
+		}
+		v.stale++
+		v.must(v.batch.Delete(v.expiryFrom, nil))
+	}
+	v.must(it.Error())
+	return tree.Node{}, false
+}
