@@ -1,0 +1,253 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// What can be wrong with a data directory. The error that OpenDataDir returns
+// says in one line what to do; errors.Is tells which of these it is.
+var (
+	ErrDirLocked       = errors.New("data directory in use")
+	ErrDirUnwritable   = errors.New("data directory not writable")
+	ErrDirNotDirectory = errors.New("data directory is not a directory")
+	ErrDirNewer        = errors.New("data directory of a newer format")
+	ErrDirCorrupt      = errors.New("data directory corrupt")
+	ErrDirForeign      = errors.New("data directory of something else")
+)
+
+// dirError is one line for the operator, of one of the kinds above.
+type dirError struct {
+	kind error
+	line string
+}
+
+func (e *dirError) Error() string { return e.line }
+func (e *dirError) Unwrap() error { return e.kind }
+
+func dirErrorf(kind error, format string, args ...any) error {
+	return &dirError{kind: kind, line: fmt.Sprintf(format, args...)}
+}
+
+const (
+	lockName     = "LOCK"
+	identityName = "copse.json"
+	raftName     = "raft"
+)
+
+// DataDir is a data directory that belongs to this process until Close.
+//
+//	<dir>/LOCK          held with flock, contains the holder's process id
+//	<dir>/copse.json    the Identity, written whole or not at all
+//	<dir>/raft/         the engine's: raft/<host name>/<deployment id>/...
+//	<dir>/shard-0001/   the state machine's store, one for each shard
+type DataDir struct {
+	// Identity is the stored one: on a later start, what OpenDataDir was asked for
+	// gives way to it.
+	Identity Identity
+	// Created says that the directory was fresh.
+	Created bool
+	// Warnings tell, a line each, where the stored identity and the one asked for
+	// contradict each other.
+	Warnings []string
+
+	path string
+	lock *os.File // nil after Close
+}
+
+// Founded reports whether the directory belongs to a cluster already. A member
+// that is told to join an existing cluster must not found one by mistake.
+func Founded(path string) bool { return exists(filepath.Join(path, identityName)) }
+
+// OpenDataDir makes the directory if need be, takes its lock, and reads its
+// identity; a fresh directory gets want.
+func OpenDataDir(path string, want Identity) (*DataDir, error) {
+	if err := makeDir(path); err != nil {
+		return nil, err
+	}
+	if err := refuseForeign(path); err != nil { // before a lock file is left there
+		return nil, err
+	}
+	lock, err := lockDir(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &DataDir{path: path, lock: lock}
+	if err := d.load(want); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// load reads or founds the identity, with the lock held.
+func (d *DataDir) load(want Identity) error {
+	stored, err := readIdentity(d.path)
+	switch {
+	case err == nil:
+		return d.adopt(stored, want)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	// Another copse may have come and gone since the first look.
+	if err := refuseForeign(d.path); err != nil {
+		return err
+	}
+	d.Created = true
+	return d.record(want)
+}
+
+// adopt makes the stored identity this one's. As with etcd, what founded the
+// cluster is not changed by asking for something else, and a name may change.
+func (d *DataDir) adopt(stored, want Identity) error {
+	d.Identity = stored
+	warn := func(format string, args ...any) { d.Warnings = append(d.Warnings, fmt.Sprintf(format, args...)) }
+	if want.Token != stored.Token {
+		warn("initial-cluster-token %q is ignored: the cluster of %s was founded with %q", want.Token, d.path, stored.Token)
+	}
+	if want.Shards != stored.Shards {
+		warn("%d shards are ignored: the cluster of %s was founded with %d", want.Shards, d.path, stored.Shards)
+	}
+	if want.Name != stored.Name {
+		warn("this member was named %q and is %q from now on", stored.Name, want.Name)
+		stored.Name = want.Name
+		return d.record(stored)
+	}
+	return nil
+}
+
+// record stores id durably, and makes it this directory's.
+func (d *DataDir) record(id Identity) error {
+	if err := id.check(); err != nil {
+		return fmt.Errorf("identity for data directory %s: %w", d.path, err)
+	}
+	if err := writeIdentity(d.path, id); err != nil {
+		return dirErrorf(ErrDirUnwritable, "data directory %s can't be written: %v; free space or repair it, then start again", d.path, err)
+	}
+	d.Identity = id
+	return nil
+}
+
+// Path is the directory itself.
+func (d *DataDir) Path() string { return d.path }
+
+// RaftDir is where the raft engine keeps its log.
+func (d *DataDir) RaftDir() string { return filepath.Join(d.path, raftName) }
+
+// ShardDir is where the state machine of a shard keeps its store.
+func (d *DataDir) ShardDir(shard uint64) string {
+	return filepath.Join(d.path, fmt.Sprintf("shard-%04d", shard))
+}
+
+// Close lets go of the lock. It may be called more than once.
+func (d *DataDir) Close() error {
+	lock := d.lock
+	if lock == nil {
+		return nil
+	}
+	d.lock = nil
+	// The file stays: whoever removed it could pull it from under a copse that
+	// has opened it already, and then two would hold "the" lock.
+	return errors.Join(lock.Truncate(0), lock.Close())
+}
+
+// makeDir makes the directory, or makes sure that it is one.
+func makeDir(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return nil
+	case err == nil, errors.Is(err, syscall.ENOTDIR):
+		return dirErrorf(ErrDirNotDirectory, "data directory %s is not a directory: give another --data-dir", path)
+	case !errors.Is(err, fs.ErrNotExist):
+		return unwritable(path, err)
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return unwritable(path, err)
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return unwritable(path, err)
+	}
+	return nil
+}
+
+func unwritable(path string, err error) error {
+	var cause *fs.PathError
+	if errors.As(err, &cause) {
+		err = cause.Err
+	}
+	return dirErrorf(ErrDirUnwritable, "data directory %s can't be written (%v): give this user the right to it, or another --data-dir", path, err)
+}
+
+// refuseForeign refuses a directory without an identity that has content.
+func refuseForeign(path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return unwritable(path, err)
+	}
+	var names []string
+	for _, e := range entries {
+		switch e.Name() {
+		case identityName:
+			return nil
+		case "member", "proxy":
+			return dirErrorf(ErrDirForeign, "data directory %s is etcd's and can't be opened: give another --data-dir and load the keys over HTTP", path)
+		case lockName, identityName + tempSuffix, "lost+found":
+		default:
+			names = append(names, e.Name())
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if slices.Contains(names, raftName) {
+		return dirErrorf(ErrDirCorrupt, "data directory %s has lost its %s: put it back from a backup, or give another --data-dir", path, identityName)
+	}
+	return dirErrorf(ErrDirForeign, "data directory %s holds files that are not copse's (%q first): give an empty one as --data-dir", path, names[0])
+}
+
+// lockDir takes the lock that keeps a second copse out. The kernel drops it when
+// the process ends, in whatever way.
+func lockDir(path string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, unwritable(path, err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		holder := ""
+		if pid := lockHolder(f); pid != 0 {
+			holder = fmt.Sprintf(" (process %d)", pid)
+		}
+		err = dirErrorf(ErrDirLocked, "data directory %s is in use by another copse%s: stop that one, or give another --data-dir", path, holder)
+		return nil, errors.Join(err, f.Close())
+	}
+	if err == nil {
+		err = f.Truncate(0)
+	}
+	if err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, unwritable(path, err)
+	}
+	return f, nil
+}
+
+// lockHolder reads the process id that the holder wrote, or 0.
+func lockHolder(f *os.File) int {
+	var buf [24]byte
+	n, _ := f.ReadAt(buf[:], 0)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(buf[:n])))
+	if err != nil || pid < 1 {
+		return 0
+	}
+	return pid
+}

@@ -1,0 +1,27 @@
+// Package actors runs what lies between HTTP and the stores: for each data
+// shard an actor that proposes writes, one that makes reads linearizable, one
+// that knows the watchers, one that expires keys and one that bounds the log;
+// and below them the raft host, the one place that speaks to dragonboat.
+//
+// An actor is a struct with a bounded mailbox and one loop. What the loop owns
+// nobody else touches; there are no locks around it. [Group] starts the loops,
+// stops them in reverse order, and waits for each. [Node] puts them together;
+// [Router] is what a front-end speaks to.
+//
+// The package doesn't know HTTP, nor what a command does to the tree: that is
+// package tree's, applied by package statemachine. It owns the data directory
+// ([DataDir]): its lock, its identity, and where the parts keep their files.
+//
+//	                ┌──▶ Shard ────propose───▶ Host ──▶ dragonboat ──▶ Machine.Update
+//	Router ─────────┼──▶ ReadLane ─confirm───▶  ▲  ▲                        │
+//	                ├──▶ Machine.Get            │  │                        │ Publish
+//	                └──▶ WatchHub ◀─────────────┼──┼────────────────────────┘
+//	                     Expirer ───propose─────┘  │
+//	                     Compactor ──compact───────┘
+//
+// # Goroutines
+//
+// One for each of Shard, ReadLane, WatchHub, Expirer and Compactor, and one
+// that holds the Host open. The engine and Pebble run their own, which end
+// with Host.Close.
+package actors

@@ -1,0 +1,344 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"copse/statemachine"
+	"copse/statemachine/tree"
+
+	"github.com/lni/dragonboat/v4"
+	"github.com/lni/dragonboat/v4/client"
+	raft "github.com/lni/dragonboat/v4/config"
+	"github.com/lni/dragonboat/v4/raftio"
+	sm "github.com/lni/dragonboat/v4/statemachine"
+)
+
+// HostOptions are what a Host is made with.
+type HostOptions struct {
+	Dir            string // dragonboat's own directory
+	Replica        uint64 // this member's id, its replica's id in every shard
+	RaftAddress    string // host:port, as the others know it
+	ListenAddress  string // host:port
+	DeploymentID   uint64 // from the cluster token: foreign traffic is dropped
+	Shards         int    // data shards
+	ExecShards     uint64 // frozen into Dir at first start
+	Heartbeat      time.Duration
+	Election       time.Duration
+	SnapshotCount  uint64        // raft entries between two compactions of the log
+	RequestTimeout time.Duration // of a proposal or a linearizable read
+	Logger         *slog.Logger
+}
+
+// Host is the one place that speaks to dragonboat: it starts replicas, proposes
+// raft entries, confirms reads, and knows who leads.
+type Host struct {
+	nh      *dragonboat.NodeHost
+	o       HostOptions
+	tick    time.Duration
+	leaders []leadership // by shard id; shards count from 1
+	// sessions are what proposals are made with, by shard id: the engine's
+	// no-op sessions, for it keeps no client sessions for stores on disk.
+	sessions []*client.Session
+}
+
+// leadership is what the engine last said of a shard. Written by its event
+// goroutine, read from anywhere.
+type leadership struct {
+	term  atomic.Uint64 // never falls
+	view  atomic.Pointer[Leader]
+	ready chan struct{} // closed once a leader is known; owned by LeaderUpdated
+}
+
+// Leader says who leads a shard, and since when. Member is 0 while nobody is
+// known to.
+type Leader struct {
+	Member uint64
+	Since  time.Time
+}
+
+// ErrRaftDamaged is the cause where the raft log can't be read, or doesn't match
+// the store.
+var ErrRaftDamaged = errors.New("the data directory is damaged: restore it from a backup, or start this member afresh")
+
+// damage, deferred around the engine's start, turns its panic into err: that is
+// how the engine tells of files that it can't make sense of.
+func damage(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%w (%v)", ErrRaftDamaged, r)
+	}
+}
+
+// NewHost opens dragonboat's directory and its port.
+func NewHost(o HostOptions) (_ *Host, err error) {
+	defer damage(&err)
+	useLogger(o.Logger)
+	h := &Host{o: o, tick: tick(o), leaders: make([]leadership, o.Shards+1)}
+	for i := range h.leaders {
+		h.leaders[i].view.Store(&Leader{})
+		h.leaders[i].ready = make(chan struct{})
+	}
+	nh, err := dragonboat.NewNodeHost(h.engineConfig())
+	if err != nil {
+		return nil, fmt.Errorf("start raft in %s: %w", o.Dir, err)
+	}
+	h.nh = nh
+	for shard := range h.leaders {
+		h.sessions = append(h.sessions, nh.GetNoOPSession(uint64(shard)))
+	}
+	return h, nil
+}
+
+// tick is the engine's clock: a single member elects itself after ten ticks, so
+// its start is quick; a cluster keeps to etcd's heartbeat.
+func tick(o HostOptions) time.Duration {
+	return min(5*time.Millisecond, o.Heartbeat)
+}
+
+func (h *Host) engineConfig() raft.NodeHostConfig {
+	o := h.o
+	logdb := raft.GetDefaultLogDBConfig()
+	logdb.Shards = o.ExecShards
+	logdb.KVWriteBufferSize = 32 << 20
+	logdb.KVMaxWriteBufferNumber = 4
+	logdb.KVMaxBytesForLevelBase = 256 << 20
+	return raft.NodeHostConfig{
+		DeploymentID:        o.DeploymentID,
+		NodeHostDir:         o.Dir,
+		RTTMillisecond:      uint64(h.tick / time.Millisecond),
+		RaftAddress:         o.RaftAddress,
+		ListenAddress:       o.ListenAddress,
+		RaftEventListener:   h,
+		MaxSendQueueSize:    64 << 20,
+		MaxReceiveQueueSize: 64 << 20,
+		Expert: raft.ExpertConfig{
+			Engine: raft.EngineConfig{
+				ExecShards:     o.ExecShards,
+				CommitShards:   1,
+				ApplyShards:    uint64(o.Shards) + 1,
+				SnapshotShards: 4,
+				CloseShards:    uint64(o.Shards) + 1,
+			},
+			LogDB: logdb,
+		},
+	}
+}
+
+// LeaderUpdated implements raftio.IRaftEventListener. The engine calls it on
+// one goroutine and waits for it.
+func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
+	if info.ShardID >= uint64(len(h.leaders)) {
+		return
+	}
+	l := &h.leaders[info.ShardID]
+	l.term.Store(max(l.term.Load(), info.Term))
+	if info.LeaderID == l.view.Load().Member {
+		return
+	}
+	l.view.Store(&Leader{Member: info.LeaderID, Since: time.Now()})
+	select {
+	case <-l.ready:
+	default:
+		if info.LeaderID != 0 {
+			close(l.ready)
+		}
+	}
+}
+
+// Leader returns who leads the shard.
+func (h *Host) Leader(shard uint64) Leader { return *h.leaders[shard].view.Load() }
+
+// Term returns the highest raft term seen in the shard.
+func (h *Host) Term(shard uint64) uint64 { return h.leaders[shard].term.Load() }
+
+// Leads reports whether this member leads the shard.
+func (h *Host) Leads(shard uint64) bool { return h.Leader(shard).Member == h.o.Replica }
+
+// StartReplica starts this member's replica of the shard; m is closed with the
+// host. members are the founding ones: raft address by id.
+func (h *Host) StartReplica(shard uint64, m *statemachine.Machine, members map[uint64]string) (err error) {
+	defer damage(&err)
+	create := func(uint64, uint64) sm.IOnDiskStateMachine { return m }
+	tickMS := uint64(h.tick / time.Millisecond)
+	heartbeat := max(1, uint64(h.o.Heartbeat/time.Millisecond)/tickMS)
+	election := max(10*heartbeat, uint64(h.o.Election/time.Millisecond)/tickMS)
+	if len(members) == 1 {
+		heartbeat, election = 1, 10 // nobody else to agree with
+	}
+	err = h.nh.StartOnDiskReplica(members, false, create, raft.Config{
+		ReplicaID:           h.o.Replica,
+		ShardID:             shard,
+		CheckQuorum:         true,
+		PreVote:             true,
+		OrderedConfigChange: true,
+		HeartbeatRTT:        heartbeat,
+		ElectionRTT:         election,
+		SnapshotEntries:     h.o.SnapshotCount,
+		CompactionOverhead:  h.o.SnapshotCount / 5,
+		MaxInMemLogSize:     64 << 20,
+	})
+	if err != nil {
+		return fmt.Errorf("start shard %d: %w", shard, err)
+	}
+	return nil
+}
+
+// checkPair refuses a raft log and a store that don't belong together: one of
+// them has been lost. The engine would end the process where it notices, or
+// answer from what is left. It is to be called before StartReplica.
+func (h *Host) checkPair(shard uint64, m *statemachine.Machine) error {
+	logged := h.nh.HasNodeInfo(shard, h.o.Replica)
+	switch {
+	case logged && m.Created():
+		return fmt.Errorf("%w: the store of shard %d is gone", ErrRaftDamaged, shard)
+	case !logged && m.RaftIndex() > 0:
+		return fmt.Errorf("%w: the raft log of shard %d is gone", ErrRaftDamaged, shard)
+	}
+	return nil
+}
+
+// checkLog refuses a raft log that ends before what the store holds already:
+// its end is damaged, acknowledged writes are missing, and new entries would
+// take the place of applied ones. It is to be called after StartReplica.
+func (h *Host) checkLog(shard uint64, m *statemachine.Machine) error {
+	log, err := h.nh.GetLogReader(shard)
+	if err != nil {
+		return fmt.Errorf("read the raft log of shard %d: %w", shard, err)
+	}
+	if _, last := log.GetRange(); last < m.RaftIndex() {
+		return fmt.Errorf("%w: the log of shard %d ends at entry %d, its store holds entry %d already", ErrRaftDamaged, shard, last, m.RaftIndex())
+	}
+	return nil
+}
+
+// Compact lets the shard's log go up to overhead entries before the last one
+// applied, once the machine has made them durable. It doesn't wait.
+func (h *Host) Compact(shard uint64, overhead uint64) error {
+	_, err := h.nh.RequestSnapshot(shard, dragonboat.SnapshotOption{
+		OverrideCompactionOverhead: true,
+		CompactionOverhead:         overhead,
+	}, h.o.RequestTimeout)
+	return err
+}
+
+// Ready returns a channel that is closed once the shard has had a leader.
+func (h *Host) Ready(shard uint64) <-chan struct{} { return h.leaders[shard].ready }
+
+// Close stops all replicas, closes their machines and waits for that. Once.
+func (h *Host) Close() { h.nh.Close() }
+
+// lateness is how long after the engine's own time-out an answer is given up:
+// the engine's clock stands still while its disk does.
+const lateness = 500 * time.Millisecond
+
+// errUnsent says that a request did not enter the raft log, and may be tried
+// again: the engine is busy, or the shard has no leader at the moment.
+var errUnsent = errors.New("no leader is known")
+
+// proposal is one raft entry, or one round of a linearizable read, under way.
+type proposal struct{ rs *dragonboat.RequestState }
+
+// propose puts cmd, which is copied, on its way into the shard's log. It fails
+// with errUnsent where trying again is safe, or with another error.
+func (h *Host) propose(shard uint64, cmd []byte) (proposal, error) {
+	rs, err := h.nh.Propose(h.sessions[shard], cmd, h.o.RequestTimeout)
+	return proposal{rs}, refusal(err)
+}
+
+// confirm starts to make sure that reads of the shard, once the proposal has
+// settled, see all that was acknowledged before the call.
+func (h *Host) confirm(shard uint64) (proposal, error) {
+	rs, err := h.nh.ReadIndex(shard, h.o.RequestTimeout)
+	return proposal{rs}, refusal(err)
+}
+
+func refusal(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, dragonboat.ErrSystemBusy), errors.Is(err, dragonboat.ErrShardNotReady),
+		errors.Is(err, dragonboat.ErrShardNotFound), errors.Is(err, dragonboat.ErrShardNotInitialized):
+		return errUnsent
+	default:
+		return err
+	}
+}
+
+// settled receives the outcome, once.
+func (p proposal) settled() <-chan dragonboat.RequestResult {
+	if p.rs == nil {
+		return nil
+	}
+	return p.rs.AppliedC()
+}
+
+// Errors of an outcome, in the words of v2's causes.
+var (
+	errTimeout = errors.New("etcdserver: request timed out")
+	errStopped = errors.New("etcdserver: server stopped")
+)
+
+// outcome reads what settled has received. data is the state machine's answer
+// and raftIndex the entry's, if err is nil. err is errUnsent if the entry
+// provably didn't enter the log.
+func (p proposal) outcome(r dragonboat.RequestResult) (data []byte, raftIndex uint64, err error) {
+	defer p.rs.Release()
+	switch {
+	case r.Completed():
+		result := r.GetResult()
+		return result.Data, result.Value, nil
+	case r.Dropped():
+		return nil, 0, errUnsent
+	case r.Timeout():
+		return nil, 0, errTimeout
+	default:
+		return nil, 0, errStopped
+	}
+}
+
+// retryPause is how long to wait before something unsent is tried again.
+const retryPause = 5 * time.Millisecond
+
+// do runs start until its request has settled; it gives up at the request
+// time-out, or when stop is closed.
+func (h *Host) do(stop <-chan struct{}, start func() (proposal, error)) error {
+	late := time.NewTimer(h.o.RequestTimeout + lateness)
+	defer late.Stop()
+	for {
+		p, err := start()
+		if err == nil {
+			select {
+			case r := <-p.settled():
+				_, _, err = p.outcome(r)
+			case <-late.C:
+				return errTimeout
+			case <-stop:
+				return errStopped
+			}
+		}
+		if !errors.Is(err, errUnsent) {
+			return err
+		}
+		select {
+		case <-time.After(retryPause):
+		case <-late.C:
+			return errTimeout
+		case <-stop:
+			return errStopped
+		}
+	}
+}
+
+// Propose proposes one command by itself and waits for it.
+func (h *Host) Propose(stop <-chan struct{}, shard uint64, c *tree.Command) error {
+	cmd := tree.AppendCommand(tree.AppendBatch(nil, h.o.Replica, 1), c)
+	return h.do(stop, func() (proposal, error) { return h.propose(shard, cmd) })
+}
+
+// Confirm waits until reads of the shard see all that was acknowledged before.
+func (h *Host) Confirm(stop <-chan struct{}, shard uint64) error {
+	return h.do(stop, func() (proposal, error) { return h.confirm(shard) })
+}

@@ -1,0 +1,217 @@
+package actors
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Identity is what a data directory belongs to, and what was frozen into it
+// when it was made.
+type Identity struct {
+	ClusterID   uint64
+	MemberID    uint64
+	Name        string
+	Token       string
+	Shards      int    // data shards
+	ExecShards  uint64 // the engine's, frozen with its log
+	RaftAddress string // frozen too: the engine's log and membership name it
+	// Host is the host name whose directory holds the engine's log. MovingTo is
+	// set while that directory is on its way to another name; see LiftHostPin.
+	Host     string
+	MovingTo string
+	Created  time.Time
+}
+
+// identityFormat is the format of the whole data directory.
+const identityFormat = 1
+
+// identityLimit bounds what is read as an identity.
+const identityLimit = 64 << 10
+
+// identityFile is copse.json. Ids are hex, as everywhere in v2. The checksum is
+// over the same JSON without it: a flipped bit in an id would otherwise
+// make this member another one, with an empty log.
+type identityFile struct {
+	Format      int       `json:"format"`
+	ClusterID   string    `json:"clusterId"`
+	MemberID    string    `json:"memberId"`
+	Name        string    `json:"name"`
+	Token       string    `json:"token"`
+	Shards      int       `json:"shards"`
+	ExecShards  uint64    `json:"execShards"`
+	RaftAddress string    `json:"raftAddress"`
+	Host        string    `json:"host"`
+	MovingTo    string    `json:"movingTo,omitempty"`
+	Created     time.Time `json:"created"`
+	Checksum    string    `json:"checksum,omitempty"`
+}
+
+func (f identityFile) sum() (string, error) {
+	f.Checksum = ""
+	b, err := json.Marshal(f)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%08x", crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))), nil
+}
+
+func encodeIdentity(id Identity) ([]byte, error) {
+	f := identityFile{
+		Format:      identityFormat,
+		ClusterID:   strconv.FormatUint(id.ClusterID, 16),
+		MemberID:    strconv.FormatUint(id.MemberID, 16),
+		Name:        id.Name,
+		Token:       id.Token,
+		Shards:      id.Shards,
+		ExecShards:  id.ExecShards,
+		RaftAddress: id.RaftAddress,
+		Host:        id.Host,
+		MovingTo:    id.MovingTo,
+		Created:     id.Created.UTC(),
+	}
+	var err error
+	if f.Checksum, err = f.sum(); err != nil {
+		return nil, err
+	}
+	b, err := json.MarshalIndent(f, "", "  ")
+	return append(b, '\n'), err
+}
+
+// errNewerFormat is what decodeIdentity says of a format from the future, whose
+// other fields it can't judge.
+var errNewerFormat = errors.New("newer format")
+
+func decodeIdentity(b []byte) (Identity, error) {
+	var head struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return Identity{}, err
+	}
+	if head.Format > identityFormat {
+		return Identity{}, fmt.Errorf("%w: %d", errNewerFormat, head.Format)
+	}
+	var f identityFile
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		return Identity{}, err
+	}
+	if sum, err := f.sum(); err != nil || sum != f.Checksum {
+		return Identity{}, fmt.Errorf("checksum %q does not fit", f.Checksum)
+	}
+	id := Identity{
+		Name: f.Name, Token: f.Token, Shards: f.Shards, ExecShards: f.ExecShards,
+		RaftAddress: f.RaftAddress, Host: f.Host, MovingTo: f.MovingTo, Created: f.Created,
+	}
+	var err error
+	if id.ClusterID, err = strconv.ParseUint(f.ClusterID, 16, 64); err != nil {
+		return Identity{}, err
+	}
+	if id.MemberID, err = strconv.ParseUint(f.MemberID, 16, 64); err != nil {
+		return Identity{}, err
+	}
+	return id, id.check()
+}
+
+// check refuses what no copse would have stored.
+func (id Identity) check() error {
+	switch {
+	case id.ClusterID == 0 || id.MemberID == 0:
+		return errors.New("an id is zero")
+	case id.Shards < 1 || id.ExecShards < 1:
+		return errors.New("there are no shards")
+	case id.RaftAddress == "":
+		return errors.New("the raft address is empty")
+	case !isPathElement(id.Host) || id.MovingTo != "" && !isPathElement(id.MovingTo):
+		return fmt.Errorf("%q is not a host name", id.Host+id.MovingTo)
+	case !utf8.ValidString(id.Name + "|" + id.Token + "|" + id.RaftAddress + "|" + id.Host + "|" + id.MovingTo):
+		// JSON would replace the odd bytes, and the checksum would not fit.
+		return errors.New("a text is not UTF-8")
+	}
+	return nil
+}
+
+// isPathElement reports whether a directory may be named so.
+func isPathElement(s string) bool {
+	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00")
+}
+
+// readIdentity returns fs.ErrNotExist where there is none.
+func readIdentity(dir string) (Identity, error) {
+	path := filepath.Join(dir, identityName)
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > identityLimit {
+		err = fmt.Errorf("%d bytes are too many", info.Size())
+	}
+	var b []byte
+	if err == nil {
+		b, err = os.ReadFile(path)
+	}
+	var id Identity
+	if err == nil {
+		id, err = decodeIdentity(b)
+	}
+	switch {
+	case err == nil:
+		return id, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return Identity{}, err
+	case errors.Is(err, fs.ErrPermission):
+		return Identity{}, unwritable(dir, err)
+	case errors.Is(err, errNewerFormat):
+		return Identity{}, dirErrorf(ErrDirNewer, "data directory %s was made by a newer copse (%v, this one reads up to %d): start that version", dir, err, identityFormat)
+	default:
+		return Identity{}, dirErrorf(ErrDirCorrupt, "%s is corrupt (%v): put it back from a backup, or give another --data-dir", path, err)
+	}
+}
+
+func writeIdentity(dir string, id Identity) error {
+	b, err := encodeIdentity(id)
+	if err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(dir, identityName), b)
+}
+
+const tempSuffix = ".tmp"
+
+// replaceFile gives path new content durably: after a crash it has the old
+// content or the new, whole.
+func replaceFile(path string, content []byte) error {
+	temp := path + tempSuffix
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,253 @@
+package actors_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"copse/actors"
+	"copse/statemachine/tree"
+)
+
+// node is a Node in its own group, and how to stop it.
+type node struct {
+	*actors.Router
+	node *actors.Node
+	stop func()
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// startNode starts a node whose raft address is raft; a directory keeps to one.
+func startNode(t *testing.T, dir, raft string) node {
+	t.Helper()
+	me := tree.Member{ID: 1, Name: "one"}
+	log := slog.New(slog.DiscardHandler)
+	n, err := actors.NewNode(actors.NodeOptions{
+		Host: actors.HostOptions{
+			Dir: filepath.Join(dir, "raft"), Replica: me.ID, RaftAddress: raft, ListenAddress: raft, DeploymentID: 1,
+			Shards: 1, ExecShards: 1, Heartbeat: 100 * time.Millisecond, Election: time.Second,
+			SnapshotCount: 1000, RequestTimeout: 5 * time.Second, Logger: log,
+		},
+		ShardDirs: []string{filepath.Join(dir, "shard")},
+		Window:    1000,
+		LogBytes:  1 << 20,
+		CacheSize: 8 << 20,
+		Cluster:   tree.Cluster{ID: 2, Self: me.ID, Members: []tree.Member{me}},
+		Logger:    log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group actors.Group
+	n.Parts(&group)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- group.Run(ctx) }()
+	stop := sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("stopped with %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	if err := n.Join(nil); err != nil {
+		t.Fatal(err)
+	}
+	return node{Router: n.Router(), node: n, stop: stop}
+}
+
+// LogBegin is the first entry that the raft log still holds.
+func (n node) LogBegin(t *testing.T) uint64 {
+	t.Helper()
+	first, err := n.node.LogBegin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return first
+}
+
+func setTo(key, value string) *tree.Command {
+	return &tree.Command{Op: tree.OpSet, Key: key, Value: []byte(value), Now: time.Now().UnixNano()}
+}
+
+func TestConcurrentWritesGetDenseIndexesAndQuorumReadsSeeThem(t *testing.T) {
+	n := startNode(t, t.TempDir(), freeAddress(t))
+	const writers, each = 50, 40
+	indexes := make(chan tree.Index, writers*each)
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			for i := range each {
+				key := fmt.Sprintf("/d%d/k%d", w%7, w)
+				r := n.Do(setTo(key, fmt.Sprint(i)))
+				if r.Err != nil || !strings.Contains(string(r.JSON), `"value":"`+fmt.Sprint(i)+`"`) {
+					t.Errorf("%s: %v %s", key, r.Err, r.JSON)
+					return
+				}
+				indexes <- r.State.Index
+				out, _, st, err := n.Get(nil, tree.Query{Key: key, Quorum: true})
+				if err != nil || st.Index < r.State.Index || !strings.Contains(string(out), `"value":"`+fmt.Sprint(i)+`"`) {
+					t.Errorf("quorum read of %s at %d, written at %d: %v %s", key, st.Index, r.State.Index, err, out)
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(indexes)
+	seen := map[tree.Index]bool{}
+	for i := range indexes {
+		seen[i] = true
+	}
+	// A fresh node's first key has index 4, as etcd's.
+	if len(seen) != writers*each || !seen[4] || !seen[3+writers*each] {
+		t.Fatalf("%d indexes from %d writes", len(seen), writers*each)
+	}
+}
+
+// ears collects what a watch delivers.
+type ears struct {
+	notices chan *tree.Notice
+	ended   chan struct{}
+}
+
+func newEars() *ears {
+	return &ears{notices: make(chan *tree.Notice, 1000), ended: make(chan struct{})}
+}
+
+func (s *ears) Deliver(n *tree.Notice) { s.notices <- n }
+func (s *ears) End()                   { close(s.ended) }
+
+func TestKeysExpireInOrderAndNeverEarly(t *testing.T) {
+	dir, raft := t.TempDir(), freeAddress(t)
+	n := startNode(t, dir, raft)
+	s := newEars()
+	if _, err := n.Watch(&tree.Watch{Key: "/", Recursive: true, Stream: true, Sink: s}); err != nil {
+		t.Fatal(err)
+	}
+	due := map[string]int64{}
+	const keys = 30
+	for i := range keys {
+		// Later keys are due first, so each one wakes the expirer.
+		c := setTo(fmt.Sprintf("/k%02d", i), "v")
+		c.Expires = c.Now + int64((600-10*i)*int(time.Millisecond))
+		due[c.Key] = c.Expires
+		n.Do(c)
+	}
+	last := int64(0)
+	for expired := 0; expired < keys; {
+		got := <-s.notices
+		if got.Action != tree.ActionExpire {
+			continue
+		}
+		expired++
+		if now := time.Now().UnixNano(); now < due[got.Key] {
+			t.Errorf("%s went %v early", got.Key, time.Duration(due[got.Key]-now))
+		}
+		if due[got.Key] < last {
+			t.Errorf("%s went after a key that was due later", got.Key)
+		}
+		last = due[got.Key]
+	}
+	// What falls due while the node is down goes when it is back.
+	c := setTo("/overdue", "v")
+	c.Expires = c.Now + int64(time.Millisecond)
+	index := n.Do(c).State.Index
+	n.stop()
+	n = startNode(t, dir, raft)
+	s = newEars()
+	if _, err := n.Watch(&tree.Watch{Key: "/overdue", Since: index + 1, Sink: s}); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-s.notices; got.Action != tree.ActionExpire {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestEveryWriterIsAnsweredWhenTheNodeStops(t *testing.T) {
+	dir, raft := t.TempDir(), freeAddress(t)
+	n := startNode(t, dir, raft)
+	var all sync.WaitGroup
+	acknowledged := make(chan string, 1<<16)
+	running := make(chan struct{}, 20)
+	for w := range 20 {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				key := fmt.Sprintf("/w%d/%d", w, i)
+				r := n.Do(setTo(key, "v"))
+				if r.Err != nil {
+					if r.Err.Code != tree.CodeRaftInternal || r.Err.Index != 0 {
+						t.Errorf("refused with %v", r.Err)
+					}
+					return
+				}
+				acknowledged <- key
+				if i == 20 {
+					running <- struct{}{}
+				}
+			}
+		})
+	}
+	for range 20 {
+		<-running
+	}
+	parked := newEars()
+	if _, err := n.Watch(&tree.Watch{Key: "/none", Sink: parked}); err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	all.Wait()
+	<-parked.ended
+	if r := n.Do(setTo("/late", "v")); r.Err == nil {
+		t.Error("a stopped node takes a write")
+	}
+	close(acknowledged)
+	n = startNode(t, dir, raft)
+	for key := range acknowledged {
+		if _, _, _, err := n.Get(nil, tree.Query{Key: key}); err != nil {
+			t.Fatalf("%s was acknowledged, and is gone: %v", key, err)
+		}
+	}
+}
+
+func TestTheLogIsLetGo(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		writes int
+		size   int
+	}{
+		{"after so many entries", 2500, 1},
+		{"after so many bytes", 40, 64 << 10},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, raft := t.TempDir(), freeAddress(t)
+			n := startNode(t, dir, raft)
+			value := strings.Repeat("v", c.size)
+			written := 0
+			for ; written < c.writes || n.LogBegin(t) < 2; written++ {
+				if r := n.Do(setTo(fmt.Sprintf("/k%d", written%10), value)); r.Err != nil {
+					t.Fatal(r.Err)
+				}
+			}
+			n.stop()
+			n = startNode(t, dir, raft)
+			if got := n.State().Index; got != tree.Index(3+written) {
+				t.Fatalf("index %d after %d writes and a restart", got, written)
+			}
+		})
+	}
+}

@@ -1,0 +1,294 @@
+package actors
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"copse/statemachine"
+	"copse/statemachine/tree"
+)
+
+// Limits of a shard's write path. A full mailbox refuses writes at once rather
+// than queueing without bound; docs/ARCHITECTURE.md has the arithmetic.
+const (
+	writeMailboxLimit  = 16384   // writes that wait to be proposed
+	batchCommandsLimit = 256     // commands in one raft entry: each may tell of a large value that goes
+	batchBytesLimit    = 1 << 20 // bytes at which a batch is full
+	inflightLimit      = 2       // raft entries under way: one is synced while the next gathers
+)
+
+// write is one command on its way through a shard.
+type write struct {
+	cmd      *tree.Command
+	deadline time.Time       // the writer is answered by then
+	reply    chan tree.Reply // capacity 1; sent to once
+}
+
+var writes = sync.Pool{New: func() any { return &write{reply: make(chan tree.Reply, 1)} }}
+
+// entry is one raft entry: the writes of one batch, as proposed.
+type entry struct {
+	writes   []*write
+	cmd      []byte
+	deadline time.Time
+	proposal proposal
+}
+
+// Shard is the actor that owns the write path of one data shard: it gathers
+// its mailbox into batches, proposes each as one raft entry, and answers the
+// writers when their entry is applied here.
+type Shard struct {
+	// Fixed after NewShard.
+	id      uint64
+	replica uint64
+	host    *Host
+	machine *statemachine.Machine
+	timeout time.Duration
+	life    life
+	mailbox Mailbox[*write]
+
+	// Owned by Run.
+	inflight []*entry // in the order of their proposals
+	unsent   []*entry // provably not in the log; to be proposed again
+	spare    []*entry // done with; to be used again
+}
+
+// NewShard returns the actor of the shard id on this member.
+func NewShard(id, replica uint64, host *Host, m *statemachine.Machine, timeout time.Duration) *Shard {
+	s := &Shard{id: id, replica: replica, host: host, machine: m, timeout: timeout, life: newLife()}
+	s.mailbox = NewMailbox[*write](writeMailboxLimit, s.life.stop)
+	return s
+}
+
+// Do proposes c and waits for the outcome. It always answers, about half a
+// second after the request time-out at the latest. c may be reused afterwards.
+func (s *Shard) Do(c *tree.Command) tree.Reply {
+	w := writes.Get().(*write)
+	w.cmd, w.deadline = c, time.Now().Add(s.timeout)
+	if s.life.halting() || !s.mailbox.Offer(w) {
+		writes.Put(w)
+		return s.failed(errOverloaded)
+	}
+	select {
+	case r := <-w.reply:
+		w.cmd = nil
+		writes.Put(w)
+		return r
+	case <-s.life.done:
+	}
+	// The loop has ended; it may have answered before it did.
+	select {
+	case r := <-w.reply:
+		return r
+	default:
+		return s.failed(errStopped)
+	}
+}
+
+var errOverloaded = errors.New("etcdserver: too many requests")
+
+// failed is v2's answer where raft has none: the outcome is unknown, or the
+// write was refused.
+func (s *Shard) failed(err error) tree.Reply {
+	return tree.Reply{Err: &tree.Error{Code: tree.CodeRaftInternal, Cause: err.Error()}}
+}
+
+// Run is the actor's loop; it returns once Stop is called and all writers have
+// been answered.
+func (s *Shard) Run() error {
+	if !s.life.begin() {
+		return nil
+	}
+	defer s.life.end()
+	alarm := time.NewTimer(0)
+	defer alarm.Stop()
+	for !s.life.halting() {
+		var in <-chan *write
+		if len(s.inflight) < inflightLimit && len(s.unsent) == 0 {
+			in = s.mailbox.Messages()
+		}
+		var settled = proposal{}.settled()
+		if len(s.inflight) > 0 {
+			settled = s.inflight[0].proposal.settled()
+		}
+		s.setAlarm(alarm)
+		select {
+		case w := <-in:
+			if e := s.gather(w); e != nil {
+				s.propose(e)
+			}
+		case r := <-settled:
+			head := s.takeHead()
+			data, raftIndex, err := head.proposal.outcome(r)
+			s.settle(head, data, raftIndex, err)
+		case <-alarm.C:
+			s.expireLate(time.Now())
+			s.retry()
+		case <-s.life.stop:
+		}
+	}
+	s.finish()
+	return nil
+}
+
+// Stop ends the loop and waits for it.
+func (s *Shard) Stop() { s.life.halt() }
+
+// setAlarm makes the loop wake up when an entry is late, or to try again.
+func (s *Shard) setAlarm(alarm *time.Timer) {
+	switch {
+	case len(s.unsent) > 0:
+		alarm.Reset(retryPause)
+	case len(s.inflight) > 0:
+		alarm.Reset(time.Until(s.inflight[0].deadline.Add(lateness)))
+	default:
+		alarm.Stop()
+	}
+}
+
+// gather makes a batch of w and what else waits; nil if all of that has waited
+// too long already.
+func (s *Shard) gather(w *write) *entry {
+	e := s.newEntry()
+	now := time.Now()
+	size := 0
+	for w != nil {
+		if now.After(w.deadline) {
+			w.reply <- s.failed(errTimeout)
+		} else {
+			e.writes = append(e.writes, w)
+			size += w.cmd.Size()
+		}
+		if len(e.writes) >= batchCommandsLimit || size >= batchBytesLimit {
+			break
+		}
+		select {
+		case w = <-s.mailbox.Messages():
+		default:
+			w = nil
+		}
+	}
+	if len(e.writes) == 0 {
+		s.recycle(e)
+		return nil
+	}
+	e.cmd = tree.AppendBatch(e.cmd[:0], s.replica, len(e.writes))
+	for _, w := range e.writes {
+		e.cmd = tree.AppendCommand(e.cmd, w.cmd)
+	}
+	e.deadline = e.writes[0].deadline
+	return e
+}
+
+func (s *Shard) newEntry() *entry {
+	if n := len(s.spare); n > 0 {
+		e := s.spare[n-1]
+		s.spare = s.spare[:n-1]
+		return e
+	}
+	return &entry{}
+}
+
+func (s *Shard) propose(e *entry) {
+	var err error
+	e.proposal, err = s.host.propose(s.id, e.cmd)
+	if err != nil {
+		s.settle(e, nil, 0, err)
+		return
+	}
+	s.inflight = append(s.inflight, e)
+}
+
+func (s *Shard) takeHead() *entry {
+	head := s.inflight[0]
+	copy(s.inflight, s.inflight[1:])
+	s.inflight = s.inflight[:len(s.inflight)-1]
+	return head
+}
+
+// settle answers the writers of e, or puts e back if it never entered the log.
+func (s *Shard) settle(e *entry, data []byte, raftIndex uint64, err error) {
+	if errors.Is(err, errUnsent) {
+		s.unsent = append(s.unsent, e)
+		return
+	}
+	term := s.host.Term(s.id)
+	for i, w := range e.writes {
+		var r tree.Reply
+		if err != nil {
+			r = s.failed(err)
+		} else {
+			r, data, _ = statemachine.CutReply(data)
+			r.State.RaftIndex, r.State.RaftTerm = raftIndex, term
+		}
+		w.reply <- r
+		e.writes[i] = nil
+	}
+	s.recycle(e)
+}
+
+// spareBytesLimit keeps the buffer of a rare, huge batch from being kept.
+const spareBytesLimit = 4 << 20
+
+func (s *Shard) recycle(e *entry) {
+	if len(s.spare) < inflightLimit && cap(e.cmd) <= spareBytesLimit {
+		*e = entry{writes: e.writes[:0], cmd: e.cmd[:0]}
+		s.spare = append(s.spare, e)
+	}
+}
+
+// retry proposes again what never entered the log.
+func (s *Shard) retry() {
+	again := s.unsent
+	s.unsent = nil
+	for _, e := range again {
+		s.propose(e)
+	}
+}
+
+// expireLate gives up what is past its deadline. Of an entry that is under
+// way, the outcome stays unknown: it may still be applied.
+func (s *Shard) expireLate(now time.Time) {
+	for len(s.inflight) > 0 && now.After(s.inflight[0].deadline.Add(lateness)) {
+		s.settle(s.takeHead(), nil, 0, errTimeout)
+	}
+	kept := s.unsent[:0]
+	for _, e := range s.unsent {
+		if now.After(e.deadline) {
+			s.settle(e, nil, 0, errTimeout)
+			continue
+		}
+		kept = append(kept, e)
+	}
+	s.unsent = kept
+}
+
+// finish answers everybody: what is in the log already is waited for, what
+// isn't is refused.
+func (s *Shard) finish() {
+	for len(s.inflight) > 0 {
+		head := s.takeHead()
+		late := time.NewTimer(time.Until(head.deadline.Add(lateness)))
+		select {
+		case r := <-head.proposal.settled():
+			data, raftIndex, err := head.proposal.outcome(r)
+			s.settle(head, data, raftIndex, err)
+		case <-late.C:
+			s.settle(head, nil, 0, errTimeout)
+		}
+		late.Stop()
+	}
+	for _, e := range s.unsent {
+		s.settle(e, nil, 0, errStopped)
+	}
+	s.unsent = nil
+	for {
+		select {
+		case w := <-s.mailbox.Messages():
+			w.reply <- s.failed(errStopped)
+		default:
+			return
+		}
+	}
+}
