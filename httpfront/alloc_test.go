@@ -1,0 +1,93 @@
+package httpfront
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"copse/statemachine/tree"
+)
+
+// stillBackend answers at once and always the same.
+type stillBackend struct {
+	Backend
+	answer []byte
+}
+
+var stillState = tree.State{Index: 123456, RaftIndex: 234567, RaftTerm: 3}
+
+func (b *stillBackend) Get(dst []byte, _ tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
+	return append(dst, b.answer...), nil, stillState, nil
+}
+
+func (b *stillBackend) Do(c *tree.Command) tree.Reply {
+	if c.Op != tree.OpSet || len(c.Value) == 0 {
+		panic("not the request that was sent")
+	}
+	return tree.Reply{JSON: b.answer, Action: tree.ActionSet, State: stillState}
+}
+
+func (b *stillBackend) Cluster() *tree.Cluster { return &tree.Cluster{ID: 1} }
+
+// patientConn is a connection that takes every deadline.
+type patientConn struct{ net.Conn }
+
+func (patientConn) SetWriteDeadline(time.Time) error { return nil }
+func (patientConn) RemoteAddr() net.Addr             { return nil }
+func (patientConn) LocalAddr() net.Addr              { return nil }
+
+// loop returns a func that serves the same request again and again, as
+// fasthttp does on one connection, without its reading and writing.
+func loop(method, target, body string) func() {
+	s := NewServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n")}, Options{})
+	var request fasthttp.Request
+	request.Header.SetMethod(method)
+	request.Header.SetRequestURI(target)
+	request.Header.SetHost("h")
+	if body != "" {
+		request.Header.SetContentType(formType)
+	}
+	var ctx fasthttp.RequestCtx
+	ctx.Init2(patientConn{}, nil, false)
+	request.CopyTo(&ctx.Request)
+	ctx.Response.KeepBodyBuffer, ctx.Request.KeepBodyBuffer = true, true
+	text := []byte(body)
+	return func() {
+		ctx.Request.SetBody(text) // parsing works in place
+		s.handle(&ctx)
+		if ctx.Response.StatusCode() != fasthttp.StatusOK || len(ctx.Response.Body()) == 0 {
+			panic(ctx.Response.String())
+		}
+		ctx.Response.Reset()
+	}
+}
+
+func TestHotRequestsAllocateNothing(t *testing.T) {
+	for name, serve := range map[string]func(){
+		"GET":              loop("GET", "/v2/keys/a/b", ""),
+		"GET with a query": loop("GET", "/v2/keys/a/b?quorum=false&recursive=false&sorted=false", ""),
+		"PUT":              loop("PUT", "/v2/keys/a/b", "value=some+text+%26+more&ttl=60"),
+	} {
+		if n := testing.AllocsPerRun(100, serve); n != 0 {
+			t.Errorf("%s: got %v allocations want none", name, n)
+		}
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	serve := loop("GET", "/v2/keys/a/b", "")
+	b.ReportAllocs()
+	for b.Loop() {
+		serve()
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	serve := loop("PUT", "/v2/keys/a/b", "value=some+text+%26+more")
+	b.ReportAllocs()
+	for b.Loop() {
+		serve()
+	}
+}

@@ -1,0 +1,155 @@
+package httpfront_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"copse/statemachine/tree"
+)
+
+// treeBackend is a Backend on a tree in memory: one member, its own leader.
+type treeBackend struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	store   tree.MemStore
+	last    tree.Index
+	err     *tree.Error // what Do and Get answer instead, if set
+	stats   tree.Stats
+	cluster tree.Cluster
+	parts   []string // what a GET of /parts yields piece by piece
+	partErr error    // how that ends
+	closed  int      // listings that have been closed
+	down    bool
+	hold    chan struct{} // Do waits for it, if set
+	held    chan struct{} // and tells here that it does
+}
+
+func newTreeBackend() *treeBackend {
+	epoch := time.Date(2026, 11, 23, 4, 0, 0, 0, time.UTC)
+	return &treeBackend{
+		now:  func() time.Time { return epoch },
+		last: 3,
+		cluster: tree.Cluster{
+			ID:   0x8b4b1c05fdb811e,
+			Self: 0xddd67b312462fd7b,
+			Members: []tree.Member{{
+				ID:         0xddd67b312462fd7b,
+				Name:       "infra1",
+				PeerURLs:   []string{"http://127.0.0.1:12380"},
+				ClientURLs: []string{"http://127.0.0.1:12379", "http://10.0.0.1:12379"},
+			}},
+			Started:     epoch.Add(-time.Hour),
+			Leader:      0xddd67b312462fd7b,
+			LeaderSince: epoch.Add(-time.Minute),
+		},
+	}
+}
+
+func (b *treeBackend) state() tree.State {
+	return tree.State{Index: b.last, RaftIndex: uint64(b.last) + 2, RaftTerm: 2}
+}
+
+func (b *treeBackend) Do(c *tree.Command) tree.Reply {
+	if b.hold != nil {
+		b.held <- struct{}{}
+		<-b.hold
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return tree.Reply{Err: b.err}
+	}
+	own := *c // c's bytes are the front-end's
+	own.Key, own.PrevValue = strings.Clone(c.Key), strings.Clone(c.PrevValue)
+	var reply tree.Reply
+	reply.Err = tree.Apply(&b.store, &own, b.last, func(e *tree.Event) {
+		b.last = e.Index()
+		reply.JSON = tree.AppendEvent(nil, e)
+		reply.Action = e.Action
+		reply.Created = e.Created()
+	})
+	reply.State = b.state()
+	return reply
+}
+
+func (b *treeBackend) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return nil, nil, tree.State{}, b.err
+	}
+	if q.Key == "/parts" {
+		return append(dst, b.parts[0]...), &parts{backend: b, left: b.parts[1:]}, b.state(), nil
+	}
+	n, err := tree.Find(&b.store, q.Key)
+	if err != nil {
+		err.Index = b.last
+		return nil, nil, tree.State{}, err
+	}
+	now := b.now().UnixNano()
+	if !n.Dir {
+		return tree.AppendGet(dst, &n, now), nil, b.state(), nil
+	}
+	return b.store.List(dst, &n, q.Recursive, now), nil, b.state(), nil
+}
+
+// parts is a long listing.
+type parts struct {
+	backend *treeBackend
+	left    []string
+}
+
+func (p *parts) Append(dst []byte) ([]byte, bool, error) {
+	if len(p.left) == 0 {
+		return dst, false, p.backend.partErr
+	}
+	dst = append(dst, p.left[0]...)
+	p.left = p.left[1:]
+	return dst, len(p.left) > 0 || p.backend.partErr != nil, nil
+}
+
+func (p *parts) Close() {
+	p.backend.mu.Lock()
+	defer p.backend.mu.Unlock()
+	p.backend.closed++
+}
+
+func (b *treeBackend) closedListings() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed
+}
+
+func (b *treeBackend) Watch(w *tree.Watch) (tree.State, *tree.Error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if w.Since == 1 {
+		return b.state(), &tree.Error{
+			Code:  tree.CodeEventIndexClosed,
+			Cause: "the requested history has been cleared [2/1]",
+			Index: b.last,
+		}
+	}
+	return b.state(), nil
+}
+
+func (b *treeBackend) Unwatch(*tree.Watch) {}
+
+func (b *treeBackend) State() tree.State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state()
+}
+
+func (b *treeBackend) Stats() tree.Stats { return b.stats }
+
+func (b *treeBackend) Cluster() *tree.Cluster {
+	c := b.cluster
+	c.Members = slices.Clone(c.Members)
+	return &c
+}
+
+func (b *treeBackend) Healthy() bool { return !b.down }

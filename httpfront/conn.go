@@ -1,0 +1,166 @@
+package httpfront
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// conn is a connection in fasthttp's hands. A connection that was parked comes
+// back as a new conn: fasthttp tells connections apart by their identity, and
+// may still be tidying up after the last one.
+type conn struct {
+	net.Conn
+	parker *parker
+	rest   []byte // to be read before what the socket holds
+
+	state atomic.Uint32
+	// watch is registered with the backend and not handed to the parker yet. It
+	// is counted as arriving.
+	watch atomic.Pointer[parked]
+}
+
+// The states of a conn: closed and detached are final.
+const (
+	connOpen uint32 = iota
+	connClosed
+	connDetached // the socket belongs to the parker now
+)
+
+// newConn wraps c if it can be parked later, that is, if it is a plain socket.
+// A TLS connection is none: to park those, its session has to be kept with the
+// socket, and what it has decrypted already counted as rest.
+func newConn(p *parker, c net.Conn, rest []byte) net.Conn {
+	if _, ok := c.(syscall.Conn); !ok {
+		return c
+	}
+	return &conn{Conn: c, parker: p, rest: rest}
+}
+
+// Read reads what is left from the connection's last life first. A detached
+// conn is at its end, which makes what fasthttp has buffered readable without
+// waiting for more.
+func (c *conn) Read(b []byte) (int, error) {
+	if c.state.Load() == connDetached {
+		return 0, io.EOF
+	}
+	if len(c.rest) > 0 {
+		n := copy(b, c.rest)
+		if c.rest = c.rest[n:]; len(c.rest) == 0 {
+			c.rest = nil
+		}
+		return n, nil
+	}
+	return c.Conn.Read(b)
+}
+
+// Close does nothing to a detached conn: fasthttp closes what it hands over.
+func (c *conn) Close() error {
+	var err error
+	if c.state.CompareAndSwap(connOpen, connClosed) {
+		err = c.Conn.Close()
+	}
+	if c.state.Load() == connClosed {
+		c.abandon()
+	}
+	return err
+}
+
+// expect says that the connection is about to be parked for w.
+func (c *conn) expect(w *parked) {
+	c.parker.arriving.Add(1)
+	c.watch.Store(w)
+}
+
+// abandon takes back a watch that fasthttp failed to hand over, which happens
+// when a pipelined answer before it couldn't be written.
+func (c *conn) abandon() {
+	if w := c.watch.Swap(nil); w != nil {
+		c.parker.options.unwatch(&w.watch)
+		c.parker.arriving.Done()
+	}
+}
+
+// handOver gives the connection to the parker. buffered yields what fasthttp
+// has read beyond the request; head is the response's head, sent at once.
+func (c *conn) handOver(buffered io.Reader, head []byte) {
+	if !c.state.CompareAndSwap(connOpen, connDetached) {
+		c.abandon()
+		return
+	}
+	defer c.parker.arriving.Done()
+	w := c.watch.Swap(nil)
+	sock, err := newSocket(c.Conn, append(readRest(buffered), c.rest...))
+	if err != nil {
+		c.parker.options.unwatch(&w.watch)
+		_ = c.Conn.Close() // it is closed already, which is why err came
+		return
+	}
+	n, _ := sock.write(head) // the parker's next write meets the same error
+	c.parker.take(w, &arrival{sock: sock, head: head[n:]})
+}
+
+// readRest reads r to its end, and returns no more than it needs.
+func readRest(r io.Reader) []byte {
+	var first [128]byte
+	n, err := r.Read(first[:])
+	if n == 0 {
+		return nil
+	}
+	rest := first[:n]
+	if err == nil {
+		more, _ := io.ReadAll(r) // a detached conn has no error but its end
+		rest = append(rest, more...)
+	}
+	return slices.Clone(rest)
+}
+
+// socket is a connection outside fasthttp, used without its read and write
+// locks and never waited for: one goroutine has it at a time.
+type socket struct {
+	net.Conn
+	fd   int
+	rest []byte // read from the socket, not yet looked at
+}
+
+func newSocket(c net.Conn, rest []byte) (*socket, error) {
+	s := &socket{Conn: c, fd: -1, rest: rest}
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { s.fd = int(fd) })
+	}
+	if err != nil {
+		return nil, fmt.Errorf("socket of %v: %w", c.RemoteAddr(), err)
+	}
+	return s, nil
+}
+
+// write writes as much of b as goes at once. Writing less is not an error.
+func (s *socket) write(b []byte) (n int, err error) {
+	for n < len(b) {
+		m, err := unix.Write(s.fd, b[n:])
+		switch {
+		case err == nil:
+			n += m
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return n, nil
+		default:
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// readable reports whether bytes, and not just the end, can be read.
+func (s *socket) readable() bool {
+	var b [1]byte
+	n, _, err := unix.Recvfrom(s.fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == nil && n > 0
+}

@@ -1,0 +1,86 @@
+package httpfront
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"copse/statemachine/tree"
+
+	"golang.org/x/sys/unix"
+)
+
+// socketPair returns both ends of a TCP connection.
+func socketPair(t *testing.T) (server, client net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if client, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = server.Close()
+		_ = client.Close()
+	})
+	return server, client
+}
+
+func TestWhatIsReadInOneLifeIsLeftForTheNext(t *testing.T) {
+	p, err := newParker(parkerOptions{unwatch: func(*tree.Watch) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	server, client := socketPair(t)
+	if _, err := io.WriteString(client, "ghi"); err != nil {
+		t.Fatal(err)
+	}
+
+	first := newConn(p, server, []byte("abcdef")).(*conn)
+	var b [2]byte
+	if n, err := first.Read(b[:]); n != 2 || err != nil || string(b[:]) != "ab" {
+		t.Fatalf("read %q, %v", b[:n], err)
+	}
+	w := &parked{parker: p, chunked: true, keepAlive: true}
+	first.expect(w)
+	first.handOver(strings.NewReader("ab"), nil) // fasthttp hasn't looked at it
+	_ = first.Close()
+	w.Deliver(&tree.Notice{Index: 4})
+
+	select {
+	case second := <-p.resumed:
+		_ = second.SetReadDeadline(time.Now().Add(patience))
+		got := make([]byte, 9)
+		if _, err := io.ReadFull(second, got); err != nil || string(got) != "abcdefghi" {
+			t.Errorf("got %q, %v", got, err)
+		}
+	case <-time.After(patience):
+		t.Error("the connection doesn't come back")
+	}
+}
+
+func TestEventsOfAConnectionThatHasLeftAreIgnored(t *testing.T) {
+	server, _ := socketPair(t)
+	sock, err := newSocket(server, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := &parked{sock: sock, token: token{slot: 0, generation: 2}}
+	l := &lot{slots: []*parked{now}}
+	l.look([]unix.EpollEvent{{Events: unix.EPOLLHUP, Fd: 0, Pad: 1}})
+	if now.stage != watching {
+		t.Error("the slot's next connection was dropped")
+	}
+	l.look([]unix.EpollEvent{{Events: unix.EPOLLHUP, Fd: 0, Pad: 2}, {Events: unix.EPOLLIN, Fd: 0, Pad: 2}})
+	if now.stage != gone {
+		t.Error("the connection that left wasn't dropped")
+	}
+}

@@ -1,0 +1,122 @@
+package httpfront
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// poller watches sockets for the parker, with an epoll instance of its own:
+// the one inside the runtime wakes goroutines, and parked connections have
+// none. The instance is itself handed to the runtime as a file, so waiting for
+// it blocks a goroutine and no thread.
+//
+// Copse's long-polls need Linux. Another system needs a file like this one.
+//
+// Sockets are watched edge-triggered, for reading and for departure from the
+// start: a parked connection costs one system call when it comes and one when
+// it is handed back.
+type poller struct {
+	fd     int
+	file   *os.File
+	events chan []unix.EpollEvent
+	taken  chan struct{} // the receiver of events is through with them
+	closed chan struct{}
+}
+
+const (
+	pollReadable = unix.EPOLLIN
+	pollWritable = unix.EPOLLOUT
+	pollHalfGone = unix.EPOLLRDHUP
+	pollGone     = unix.EPOLLHUP | unix.EPOLLERR
+)
+
+func newPoller() (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("create epoll instance: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, errors.Join(fmt.Errorf("unblock epoll instance: %w", err), unix.Close(fd))
+	}
+	return &poller{
+		fd:     fd,
+		file:   os.NewFile(uintptr(fd), "epoll"),
+		events: make(chan []unix.EpollEvent),
+		taken:  make(chan struct{}),
+		closed: make(chan struct{}),
+	}, nil
+}
+
+// run hands out what happens, one batch at a time, until close. A batch is the
+// receiver's until it sends on taken.
+func (p *poller) run() {
+	raw, err := p.file.SyscallConn()
+	if err != nil {
+		return // closed before it began
+	}
+	buf := make([]unix.EpollEvent, 256)
+	for {
+		n := 0
+		err := raw.Read(func(fd uintptr) bool {
+			n, err = unix.EpollWait(int(fd), buf, 0)
+			return n > 0 || err != nil
+		})
+		if err != nil {
+			return // closed
+		}
+		if n <= 0 {
+			continue // interrupted: nothing else can go wrong with it
+		}
+		select {
+		case p.events <- buf[:n]:
+		case <-p.closed:
+			return
+		}
+		select {
+		case <-p.taken:
+		case <-p.closed:
+			return
+		}
+	}
+}
+
+// close ends run. It is called once, by the owner of the sockets, who uses the
+// poller no more.
+func (p *poller) close() {
+	close(p.closed)
+	_ = p.file.Close() // nothing was written to it
+}
+
+// token names a parked connection in an event: its slot, and a number that
+// tells it from those that had the slot before.
+type token struct{ slot, generation int32 }
+
+func tokenOf(ev *unix.EpollEvent) token { return token{slot: ev.Fd, generation: ev.Pad} }
+
+// add begins to watch a socket. What holds already is reported at once.
+func (p *poller) add(fd int, t token) error {
+	return p.control(unix.EPOLL_CTL_ADD, fd, 0, t)
+}
+
+// addWritable begins to report, too, when fd can be written again.
+func (p *poller) addWritable(fd int, t token) error {
+	return p.control(unix.EPOLL_CTL_MOD, fd, pollWritable, t)
+}
+
+// remove ends the watching of a socket that stays open; closing one does that
+// by itself.
+func (p *poller) remove(fd int) error {
+	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil)
+}
+
+func (p *poller) control(op, fd int, more uint32, t token) error {
+	ev := unix.EpollEvent{
+		Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET | more,
+		Fd:     t.slot,
+		Pad:    t.generation,
+	}
+	return unix.EpollCtl(p.fd, op, fd, &ev)
+}

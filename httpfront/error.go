@@ -1,0 +1,154 @@
+package httpfront
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"copse/statemachine/tree"
+)
+
+// status is the one place where v2's error codes meet HTTP.
+func status(c tree.Code) int {
+	switch c {
+	case tree.CodeKeyNotFound:
+		return fasthttp.StatusNotFound
+	case tree.CodeNotFile, tree.CodeDirNotEmpty:
+		return fasthttp.StatusForbidden
+	case tree.CodeCompareFailed, tree.CodeNodeExist:
+		return fasthttp.StatusPreconditionFailed
+	case tree.CodeUnauthorized:
+		return fasthttp.StatusUnauthorized
+	case tree.CodeRaftInternal:
+		return fasthttp.StatusInternalServerError
+	}
+	return fasthttp.StatusBadRequest
+}
+
+// writeError answers a key request with err. v2 leaves the raft headers out.
+func writeError(ctx *fasthttp.RequestCtx, err *tree.Error) {
+	h := &ctx.Response.Header
+	h.SetStatusCode(status(err.Code))
+	h.SetContentTypeBytes(typeJSON)
+	setNumber(h, headerEtcdIndex, uint64(err.Index))
+	ctx.Response.SwapBody(tree.AppendError(takeBody(ctx), err))
+}
+
+// writeMessage answers a request outside the key space with an error.
+func writeMessage(ctx *fasthttp.RequestCtx, code int, message string) {
+	h := &ctx.Response.Header
+	h.SetStatusCode(code)
+	h.SetContentTypeBytes(typeJSON)
+	body := append(takeBody(ctx), `{"message":`...)
+	body = tree.AppendString(body, message)
+	ctx.Response.SwapBody(append(body, '}'))
+}
+
+// writeText answers with a line of text, as Go's HTTP library words errors.
+func writeText(ctx *fasthttp.RequestCtx, code int, text string) {
+	h := &ctx.Response.Header
+	h.SetStatusCode(code)
+	h.SetContentTypeBytes(typePlain)
+	h.Set("X-Content-Type-Options", "nosniff")
+	ctx.Response.SetBodyString(text + "\n")
+}
+
+func notFound(ctx *fasthttp.RequestCtx) {
+	writeText(ctx, fasthttp.StatusNotFound, "404 page not found")
+}
+
+// allow reports whether m is among allowed, v2's list for the route, and
+// answers the request if not.
+func allow(ctx *fasthttp.RequestCtx, m method, allowed methods) bool {
+	if allowed.set&m != 0 {
+		return true
+	}
+	ctx.Response.Header.Set("Allow", allowed.header)
+	methodNotAllowed(ctx)
+	return false
+}
+
+func methodNotAllowed(ctx *fasthttp.RequestCtx) {
+	writeText(ctx, fasthttp.StatusMethodNotAllowed, "Method Not Allowed")
+}
+
+// refuse answers what is no HTTP request in the words of Go's HTTP library,
+// which etcd's clients see there, and closes the connection. The reason, if
+// any, is in the status line too.
+func refuse(ctx *fasthttp.RequestCtx, code int, reason string) {
+	text := fasthttp.StatusMessage(code)
+	if reason != "" {
+		text += ": " + reason
+	}
+	ctx.Response.Reset()
+	h := &ctx.Response.Header
+	h.SetStatusCode(code)
+	h.SetStatusMessage([]byte(text))
+	h.SetContentTypeBytes(typePlain)
+	h.SetConnectionClose()
+	body := append(takeBody(ctx), byte('0'+code/100), byte('0'+code/10%10), byte('0'+code%10), ' ')
+	ctx.Response.SwapBody(append(body, text...))
+}
+
+// handleBroken answers a request that fasthttp couldn't read. fasthttp closes
+// the connection afterwards.
+func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
+	var tooSmall *fasthttp.ErrSmallBuffer
+	var netErr net.Error
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		s.drain(ctx, drainBodyLimit)
+		s.setCommonHead(ctx)
+		writeError(ctx, invalid(tree.CodeInvalidForm, errBodyTooLarge.Error()))
+	case errors.As(err, &tooSmall):
+		s.drain(ctx, drainHeadLimit)
+		refuse(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "")
+	case errors.As(err, &netErr) && netErr.Timeout():
+		// The request never came, or just a part of it did. An answer now could
+		// be taken for that of the next request, so there is none.
+		_ = ctx.Conn().Close()
+	case errors.Is(err, fasthttp.ErrUnsupportedTransferEncoding):
+		refuse(ctx, fasthttp.StatusNotImplemented, "")
+		ctx.Response.SetBodyString("Unsupported transfer encoding")
+	case strings.Contains(err.Error(), "missing required host header"):
+		refuse(ctx, fasthttp.StatusBadRequest, "missing required Host header")
+	default:
+		refuse(ctx, fasthttp.StatusBadRequest, "")
+	}
+}
+
+const (
+	// drainBodyLimit and drainHeadLimit are how much of an oversized request is
+	// read before it is answered: a connection that is closed over unread data
+	// may lose the answer.
+	drainBodyLimit = 32 << 20
+	drainHeadLimit = 1 << 20
+	// drainPause is how long the client may pause meanwhile.
+	drainPause = 200 * time.Millisecond
+)
+
+// drain reads and drops the rest of an oversized request, within limits.
+func (s *Server) drain(ctx *fasthttp.RequestCtx, left int) {
+	if n := ctx.Request.Header.ContentLength(); n > 0 {
+		left = min(left, n)
+	}
+	start := time.Now()
+	buf := make([]byte, 32<<10)
+	for left > 0 {
+		deadline := time.Now().Add(drainPause)
+		if limit := start.Add(s.opts.ReadTimeout); s.opts.ReadTimeout > 0 && limit.Before(deadline) {
+			deadline = limit
+		}
+		if err := ctx.Conn().SetReadDeadline(deadline); err != nil {
+			return
+		}
+		n, err := ctx.Conn().Read(buf[:min(len(buf), left)])
+		left -= n
+		if err != nil {
+			return
+		}
+	}
+}

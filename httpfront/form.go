@@ -1,0 +1,174 @@
+package httpfront
+
+import (
+	"bytes"
+	"errors"
+	"mime"
+	"net/url"
+)
+
+// paramID names a parameter of /v2/keys.
+type paramID uint8
+
+const (
+	paramPrevIndex paramID = iota
+	paramWaitIndex
+	paramRecursive
+	paramSorted
+	paramWait
+	paramDir
+	paramQuorum
+	paramStream
+	paramPrevValue
+	paramNoValueOnSuccess
+	paramTTL
+	paramPrevExist
+	paramRefresh
+	paramValue
+	paramCount
+)
+
+var paramNames = [paramCount]string{
+	paramPrevIndex:        "prevIndex",
+	paramWaitIndex:        "waitIndex",
+	paramRecursive:        "recursive",
+	paramSorted:           "sorted",
+	paramWait:             "wait",
+	paramDir:              "dir",
+	paramQuorum:           "quorum",
+	paramStream:           "stream",
+	paramPrevValue:        "prevValue",
+	paramNoValueOnSuccess: "noValueOnSuccess",
+	paramTTL:              "ttl",
+	paramPrevExist:        "prevExist",
+	paramRefresh:          "refresh",
+	paramValue:            "value",
+}
+
+func paramByName(name []byte) (paramID, bool) {
+	for id := range paramNames {
+		if string(name) == paramNames[id] {
+			return paramID(id), true
+		}
+	}
+	return 0, false
+}
+
+// param is one parameter as it was sent: decoded, but not yet understood.
+type param struct {
+	text  []byte
+	given bool
+}
+
+// params holds the first value of each known parameter; others are checked
+// for being decodable and dropped.
+type params [paramCount]param
+
+// The words that clients of etcd get to see, as Go's library puts them.
+var (
+	errSemicolon    = errors.New("invalid semicolon separator in query")
+	errBodyTooLarge = errors.New("http: POST too large")
+)
+
+// read takes the parameters from the body, if the method has one and its type
+// is a form, then from the query: where both give a parameter, the body wins.
+// All of both is read even if something is wrong with it; what is wrong with
+// the body is told first.
+func (p *params) read(in *input) error {
+	var err error
+	if in.method == methodPut || in.method == methodPost {
+		err = p.readBody(in)
+	}
+	if qerr := p.scan(in.query); err == nil {
+		err = qerr
+	}
+	return err
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+func (p *params) readBody(in *input) error {
+	if string(in.contentType) != formType {
+		if len(in.contentType) == 0 {
+			return nil
+		}
+		mediaType, _, err := mime.ParseMediaType(string(in.contentType))
+		if err != nil {
+			return err
+		}
+		if mediaType != formType {
+			return nil
+		}
+	}
+	if len(in.body) > in.bodyLimit {
+		return errBodyTooLarge
+	}
+	return p.scan(in.body)
+}
+
+// scan reads form, name=value pairs between ampersands, decoding in place. It
+// goes on behind an error; of several, a semicolon counts most, then the first.
+func (p *params) scan(form []byte) error {
+	var err error
+	for len(form) > 0 {
+		var pair []byte
+		pair, form, _ = bytes.Cut(form, []byte{'&'})
+		if bytes.IndexByte(pair, ';') >= 0 {
+			err = errSemicolon
+			continue
+		}
+		if len(pair) == 0 {
+			continue
+		}
+		name, text, _ := bytes.Cut(pair, []byte{'='})
+		name, perr := unescape(name)
+		if perr == nil {
+			text, perr = unescape(text)
+		}
+		if perr != nil {
+			if err == nil {
+				err = perr
+			}
+			continue
+		}
+		if id, ok := paramByName(name); ok && !p[id].given {
+			p[id] = param{text: text, given: true}
+		}
+	}
+	return err
+}
+
+// unescape decodes a name or a value of a form in place: %xx is a byte, and
+// '+' is a space.
+func unescape(s []byte) ([]byte, error) {
+	i := 0
+	for i < len(s) && s[i] != '%' && s[i] != '+' {
+		i++
+	}
+	if i == len(s) {
+		return s, nil
+	}
+	// Look before writing, so that an error shows what was sent.
+	for j := i; j < len(s); j++ {
+		if s[j] != '%' {
+			continue
+		}
+		if j+2 >= len(s) || unhex(s[j+1]) > 15 || unhex(s[j+2]) > 15 {
+			return nil, url.EscapeError(s[j:min(j+3, len(s))])
+		}
+		j += 2
+	}
+	out := s[:i]
+	for ; i < len(s); i++ {
+		switch s[i] {
+		case '%':
+			out = append(out, unhex(s[i+1])<<4|unhex(s[i+2]))
+			i += 2
+		case '+':
+			out = append(out, ' ')
+		default:
+			out = append(out, s[i])
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,101 @@
+package httpfront
+
+import (
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"copse/statemachine/tree"
+)
+
+// exchange is what serving one request needs beside fasthttp's own. It is
+// pooled, so that a plain read or write allocates nothing here.
+type exchange struct {
+	method method
+	query  []byte
+	params params
+	req    request
+}
+
+// keyWeightLimit bounds what one key can cost: all the directories above it
+// may come into being with it, each stored under its whole path. It lets a key
+// of 32 KiB have 512 levels, and one of single letters 2,900.
+const keyWeightLimit = 16 << 20
+
+// serveKeys serves /v2/keys; key is the clean path behind that, maybe empty,
+// maybe with a slash at its end.
+func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
+	if !allow(ctx, x.method, allowKeys) {
+		return
+	}
+	if key = strings.TrimSuffix(key, "/"); key == "" {
+		key = "/"
+	}
+	if strings.Count(key, "/")*len(key) > keyWeightLimit {
+		writeError(ctx, invalid(tree.CodeInvalidField, "the key is too deep"))
+		return
+	}
+	in := input{
+		method:    x.method,
+		key:       key,
+		query:     x.query,
+		bodyLimit: s.opts.MaxRequestBytes,
+		now:       s.now(),
+	}
+	if x.method == methodPut || x.method == methodPost {
+		in.contentType, in.body = contentType(ctx), ctx.Request.Body()
+	}
+	if err := x.req.parse(&x.params, &in); err != nil {
+		writeError(ctx, err)
+		return
+	}
+	switch x.req.kind {
+	case kindWatch:
+		s.serveWatch(ctx, &x.req.watch)
+	case kindRead:
+		s.serveRead(ctx, x.req.query)
+	case kindWrite:
+		s.serveWrite(ctx, &x.req)
+	}
+}
+
+func (s *Server) now() time.Time { return s.opts.Now() }
+
+func (s *Server) serveRead(ctx *fasthttp.RequestCtx, q tree.Query) {
+	body := takeBody(ctx)
+	out, rest, st, err := s.backend.Get(body, q)
+	if err != nil {
+		ctx.Response.SwapBody(body)
+		writeError(ctx, err)
+		return
+	}
+	setState(ctx, st)
+	if rest != nil {
+		s.setListing(ctx, out, rest, st)
+		return
+	}
+	ctx.Response.SwapBody(out)
+}
+
+func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, r *request) {
+	reply := s.backend.Do(&r.cmd)
+	// With a deadline of its own an answer is sent at once. Else, fasthttp keeps
+	// it while there is more input, which may be half a request that never ends.
+	ctx.SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout))
+	if reply.Err != nil {
+		writeError(ctx, reply.Err)
+		return
+	}
+	setState(ctx, reply.State)
+	if reply.Created {
+		ctx.Response.Header.SetStatusCode(fasthttp.StatusCreated)
+	}
+	if r.noValue && !reply.Action.Removes() {
+		body := append(takeBody(ctx), `{"action":"`...)
+		body = append(body, reply.Action.String()...)
+		ctx.Response.SwapBody(append(body, "\"}\n"...))
+		return
+	}
+	ctx.Response.SetBodyRaw(reply.JSON)
+}

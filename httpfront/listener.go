@@ -1,0 +1,106 @@
+package httpfront
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// listener yields new connections and those that the parker hands back, so
+// accepting has a goroutine of its own. It waits and goes on when the process
+// is out of files, and doesn't let clients take the files that the stores need:
+// each connection has one of the parker's places. listen starts it, Close ends
+// and awaits it.
+type listener struct {
+	net.Listener
+	parker   *parker
+	accepted chan net.Conn
+	closing  chan struct{}
+	done     chan struct{}
+	once     sync.Once
+	err      error // of closing; valid after once
+}
+
+// listen returns ln with the parker's connections mixed in. Several listeners
+// of one server may share a parker: a connection comes back on any of them.
+func (p *parker) listen(ln net.Listener) net.Listener {
+	l := &listener{
+		Listener: ln,
+		parker:   p,
+		accepted: make(chan net.Conn),
+		closing:  make(chan struct{}),
+		done:     make(chan struct{}),
+	}
+	go l.run()
+	return l
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.accepted:
+		return c, nil
+	case c := <-l.parker.resumed:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (l *listener) Close() error {
+	l.once.Do(func() {
+		close(l.closing)
+		l.err = l.Listener.Close()
+	})
+	<-l.done
+	return l.err
+}
+
+const acceptPauseLimit = time.Second
+
+func (l *listener) run() {
+	defer close(l.done)
+	pause := time.Duration(0)
+	for l.parker.places.take(l.closing) {
+		c, err := l.Listener.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			c = newConn(l.parker, l.parker.places.seat(c), nil)
+			select {
+			case l.accepted <- c:
+			case <-l.closing:
+				_ = c.Close() // never served
+				return
+			}
+			continue
+		case errors.Is(err, net.ErrClosed):
+			l.parker.places.leave()
+			return
+		default:
+			if pause == 0 {
+				l.parker.options.report("accept on "+l.Addr().String()+", trying on", err)
+			}
+			pause = min(max(2*pause, 5*time.Millisecond), acceptPauseLimit)
+			if !l.wait(pause) {
+				l.parker.places.leave()
+				return
+			}
+		}
+		l.parker.places.leave()
+	}
+}
+
+// wait reports false if the listener was closed meanwhile.
+func (l *listener) wait(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-l.closing:
+		return false
+	}
+}

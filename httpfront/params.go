@@ -1,0 +1,214 @@
+package httpfront
+
+import (
+	"math"
+	"time"
+	"unsafe"
+
+	"copse/statemachine/tree"
+)
+
+// request is a key request that has been understood: a read, a watch or a
+// write, as kind says.
+type request struct {
+	kind    requestKind
+	query   tree.Query   // kindRead
+	watch   watchRequest // kindWatch
+	cmd     tree.Command // kindWrite
+	noValue bool         // noValueOnSuccess: the answer is the action alone
+}
+
+type requestKind uint8
+
+const (
+	kindRead requestKind = iota + 1
+	kindWatch
+	kindWrite
+)
+
+// watchRequest is a GET with wait=true.
+type watchRequest struct {
+	key               string
+	recursive, stream bool
+	since             tree.Index
+}
+
+// input is what a key request consists of. parse works in place: it may
+// change query and body, and what it makes refers to them.
+type input struct {
+	method      method
+	key         string
+	query       []byte
+	contentType []byte
+	body        []byte
+	bodyLimit   int
+	now         time.Time
+}
+
+// parse turns in into r, or says why v2 refuses it. Every known parameter is
+// checked whatever the method, in v2's order; the first that fails answers.
+func (r *request) parse(p *params, in *input) *tree.Error {
+	*p = params{}
+	if err := p.read(in); err != nil {
+		return invalid(tree.CodeInvalidForm, err.Error())
+	}
+	f := fields{params: p}
+	prevIndex := f.number(paramPrevIndex, tree.CodeIndexNaN)
+	waitIndex := f.number(paramWaitIndex, tree.CodeIndexNaN)
+	recursive := f.bool(paramRecursive)
+	sorted := f.bool(paramSorted)
+	wait := f.bool(paramWait)
+	dir := f.bool(paramDir)
+	quorum := f.bool(paramQuorum)
+	stream := f.bool(paramStream)
+	f.check(!wait || in.method == methodGet, tree.CodeInvalidField, `"wait" can only be used with GET requests`)
+	prevValue := p[paramPrevValue].text
+	f.check(!p[paramPrevValue].given || len(prevValue) > 0, tree.CodePrevValueEmpty, `"prevValue" cannot be empty`)
+	noValue := f.bool(paramNoValueOnSuccess)
+	expires, hasTTL := f.ttl(in.now)
+	prevExist := f.bool(paramPrevExist)
+	refresh := f.bool(paramRefresh)
+	value := p[paramValue].text
+	f.check(!refresh || len(value) == 0, tree.CodeRefreshValue, "A value was provided on a refresh")
+	f.check(!refresh || hasTTL, tree.CodeRefreshTTL, "No TTL value set")
+	if f.err != nil {
+		return f.err
+	}
+
+	r.noValue = noValue
+	switch {
+	case in.method == methodGet && wait && !quorum:
+		r.kind = kindWatch
+		r.watch = watchRequest{key: in.key, recursive: recursive, stream: stream, since: tree.Index(waitIndex)}
+	case in.method == methodGet || in.method == methodHead:
+		r.kind = kindRead
+		r.query = tree.Query{
+			Key:       in.key,
+			Recursive: recursive,
+			Sorted:    sorted,
+			Quorum:    quorum && in.method == methodGet,
+		}
+	default:
+		r.kind = kindWrite
+		r.cmd = tree.Command{
+			Key:       in.key,
+			Dir:       dir,
+			Recursive: recursive,
+			Refresh:   refresh,
+			Value:     value,
+			PrevValue: view(prevValue),
+			PrevIndex: tree.Index(prevIndex),
+			Expires:   expires,
+			Now:       in.now.UnixNano(),
+		}
+		r.cmd.Op = operation(&r.cmd, in.method, p[paramPrevExist].given, prevExist)
+	}
+	return nil
+}
+
+// operation is v2's dispatch of a write. It also takes back what the chosen
+// operation takes no notice of.
+func operation(c *tree.Command, m method, existGiven, exist bool) tree.Op {
+	compare := c.PrevValue != "" || c.PrevIndex != 0
+	switch {
+	case m == methodDelete && compare:
+		return tree.OpCompareAndDelete
+	case m == methodDelete:
+		return tree.OpDelete
+	case m == methodPost:
+		c.Refresh, c.PrevValue, c.PrevIndex = false, "", 0
+		return tree.OpCreateInOrder
+	case existGiven && !exist:
+		c.Refresh, c.PrevValue, c.PrevIndex = false, "", 0
+		return tree.OpCreate
+	case compare:
+		return tree.OpCompareAndSwap
+	case existGiven:
+		return tree.OpUpdate
+	default:
+		return tree.OpSet
+	}
+}
+
+// fields reads typed parameters and keeps the first complaint.
+type fields struct {
+	params *params
+	err    *tree.Error
+}
+
+func (f *fields) check(ok bool, code tree.Code, cause string) {
+	if !ok && f.err == nil {
+		f.err = invalid(code, cause)
+	}
+}
+
+func (f *fields) number(id paramID, code tree.Code) uint64 {
+	p := &f.params[id]
+	if !p.given {
+		return 0
+	}
+	n, ok := parseDecimal(p.text)
+	if !ok {
+		f.check(false, code, `invalid value for "`+paramNames[id]+`"`)
+	}
+	return n
+}
+
+func (f *fields) bool(id paramID) bool {
+	p := &f.params[id]
+	if !p.given {
+		return false
+	}
+	switch string(p.text) {
+	case "1", "t", "T", "true", "TRUE", "True":
+		return true
+	case "0", "f", "F", "false", "FALSE", "False":
+		return false
+	}
+	name := `"` + paramNames[id] + `"`
+	if id == paramPrevExist || id == paramRefresh {
+		name = paramNames[id] // v2 leaves these two unquoted
+	}
+	f.check(false, tree.CodeInvalidField, "invalid value for "+name)
+	return false
+}
+
+// ttl returns when a node with the given time to live goes. ttl=0 is legal,
+// and means now. A moment that no clock can show, which etcd lets overflow
+// into some other one, is refused.
+func (f *fields) ttl(now time.Time) (expires int64, given bool) {
+	if len(f.params[paramTTL].text) == 0 {
+		return 0, false
+	}
+	seconds := f.number(paramTTL, tree.CodeTTLNaN)
+	at := now.UnixNano()
+	if seconds > uint64(math.MaxInt64-at)/uint64(time.Second) {
+		f.check(false, tree.CodeTTLNaN, `invalid value for "ttl"`)
+		return 0, true
+	}
+	return at + int64(seconds)*int64(time.Second), true
+}
+
+// parseDecimal reads an unsigned 64-bit decimal: digits only, at least one.
+func parseDecimal(s []byte) (n uint64, ok bool) {
+	for _, c := range s {
+		d := uint64(c - '0')
+		if d > 9 || n > (math.MaxUint64-d)/10 {
+			return 0, false
+		}
+		n = n*10 + d
+	}
+	return n, len(s) > 0
+}
+
+// invalid is an answer to a request that never reached the tree: its index
+// is 0.
+func invalid(code tree.Code, cause string) *tree.Error {
+	return &tree.Error{Code: code, Cause: cause}
+}
+
+// view returns b as a string without copying it. It is good for as long as
+// nobody writes to b: within one request, for bytes of that request.
+func view(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}

@@ -1,0 +1,249 @@
+package httpfront
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"copse/statemachine/tree"
+)
+
+// patience is how long a test waits for what must come; it says nothing about
+// how fast that is.
+const patience = 30 * time.Second
+
+// fakeHub is a Backend that knows of watches alone. It holds its lock while it
+// delivers, as the hub's one goroutine does nothing else meanwhile.
+type fakeHub struct {
+	Backend
+	mu       sync.Mutex
+	index    tree.Index
+	watches  map[*tree.Watch]bool
+	history  []*tree.Notice
+	watched  chan *tree.Watch
+	returned chan *tree.Watch // what Unwatch was called with
+	refusal  *tree.Error
+}
+
+func newFakeHub() *fakeHub {
+	return &fakeHub{
+		index:    3,
+		watches:  make(map[*tree.Watch]bool),
+		watched:  make(chan *tree.Watch, 20000),
+		returned: make(chan *tree.Watch, 20000),
+	}
+}
+
+func (h *fakeHub) Watch(w *tree.Watch) (tree.State, *tree.Error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.refusal != nil {
+		return tree.State{}, h.refusal
+	}
+	st := tree.State{Index: h.index, RaftIndex: 7, RaftTerm: 2}
+	h.watches[w] = true
+	if w.Since != 0 {
+		for _, n := range h.history {
+			if n.Index >= w.Since {
+				h.deliver(w, n)
+			}
+		}
+	}
+	h.watched <- w
+	return st, nil
+}
+
+func (h *fakeHub) deliver(w *tree.Watch, n *tree.Notice) {
+	if !h.watches[w] || !n.Concerns(w.Key, w.Recursive) {
+		return
+	}
+	if !w.Stream {
+		delete(h.watches, w)
+	}
+	w.Sink.Deliver(n)
+}
+
+func (h *fakeHub) Unwatch(w *tree.Watch) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.watches[w] {
+		delete(h.watches, w)
+		h.returned <- w
+	}
+}
+
+// Get answers with the key alone.
+func (h *fakeHub) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
+	return append(dst, "plain "+q.Key...), nil, tree.State{}, nil
+}
+
+func (h *fakeHub) State() tree.State      { return tree.State{Index: h.index} }
+func (h *fakeHub) Cluster() *tree.Cluster { return &tree.Cluster{ID: 0xa7ef, Self: 1} }
+
+// set publishes a change of key, whose JSON is size bytes or as short as can be.
+func (h *fakeHub) set(key string, size int) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.index++
+	json := fmt.Appendf(nil, `{"index":%d,"pad":"`, h.index)
+	json = append(json, bytes.Repeat([]byte("x"), max(0, size-len(json)-3))...)
+	json = append(json, "\"}\n"...)
+	n := &tree.Notice{Index: h.index, Action: tree.ActionSet, Key: key, JSON: json}
+	h.history = append(h.history, n)
+	for w := range h.watches {
+		h.deliver(w, n)
+	}
+	return string(json)
+}
+
+func (h *fakeHub) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.watches)
+}
+
+// endAll tells every watcher that the server stops.
+func (h *fakeHub) endAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for w := range h.watches {
+		delete(h.watches, w)
+		w.Sink.End()
+	}
+}
+
+// lotTest is a Server whose parker the test has made.
+type lotTest struct {
+	t      *testing.T
+	hub    *fakeHub
+	parker *parker
+	addr   string
+}
+
+func serveLot(t *testing.T, o parkerOptions) *lotTest {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveLotOn(t, ln, o)
+}
+
+func serveLotOn(t *testing.T, ln net.Listener, o parkerOptions) *lotTest {
+	t.Helper()
+	hub := newFakeHub()
+	o.unwatch = hub.Unwatch
+	p, err := newParker(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewServer(hub, Options{})
+	s.parker = p
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		if err := s.Stop(t.Context()); err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("stop: %v", err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		p.settle()
+	})
+	return &lotTest{t: t, hub: hub, parker: p, addr: ln.Addr().String()}
+}
+
+// client is one connection, seen from its other end.
+type client struct {
+	t *testing.T
+	net.Conn
+	r *bufio.Reader
+}
+
+func (lt *lotTest) dial() *client {
+	lt.t.Helper()
+	c, err := net.Dial("tcp", lt.addr)
+	if err != nil {
+		lt.t.Fatal(err)
+	}
+	lt.t.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		lt.t.Fatal(err)
+	}
+	return &client{t: lt.t, Conn: c, r: bufio.NewReader(c)}
+}
+
+func (c *client) send(text string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *client) get(path string) { c.t.Helper(); c.send(getLine(path)) }
+
+func getLine(path string) string { return "GET /v2/keys" + path + " HTTP/1.1\r\nHost: h\r\n\r\n" }
+
+// head reads a response's head; its body can be read while it comes.
+func (c *client) head() *http.Response {
+	c.t.Helper()
+	r, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		c.t.Fatalf("read a response's head: %v", err)
+	}
+	return r
+}
+
+// wantBody reads the rest of the response.
+func (c *client) wantBody(r *http.Response, want string) {
+	c.t.Helper()
+	got, err := io.ReadAll(r.Body)
+	if err != nil {
+		c.t.Fatalf("read a body: %v", err)
+	}
+	if string(got) != want {
+		c.t.Fatalf("body: got %.300q want %.300q", got, want)
+	}
+}
+
+func (c *client) wantClosed() {
+	c.t.Helper()
+	if b, err := c.r.ReadByte(); err != io.EOF {
+		c.t.Fatalf("connection isn't closed: read %q, %v", b, err)
+	}
+}
+
+// next waits for the hub to be told something.
+func next(t *testing.T, what <-chan *tree.Watch) *tree.Watch {
+	t.Helper()
+	select {
+	case w := <-what:
+		return w
+	case <-time.After(patience):
+		t.Fatal("the hub wasn't told")
+		return nil
+	}
+}
+
+// eventually polls for a condition that nothing announces.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	limit := time.After(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("never came true: %s", what)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package httpfront
+
+import (
+	"strconv"
+
+	"copse/statemachine/tree"
+)
+
+// parked is one waiting request and, once it is handed over, its connection.
+// It is the Sink of its own watch, so that a parked long-poll is one object
+// and its socket.
+type parked struct {
+	// Fixed before the watch is registered.
+	watch     tree.Watch
+	parker    *parker
+	chunked   bool // else the body ends with the connection, as HTTP/1.0 wants
+	keepAlive bool
+
+	// Owned by the parker's run.
+	stage    stage
+	readable bool // the client has sent bytes beyond its request
+	writable bool // the poller tells when the socket takes bytes again
+	sock     *socket
+	token    token
+	since    uint32   // the tick of the last progress
+	backlog  *backlog // nil: everything is written
+}
+
+// stage is how far a parked request has come.
+type stage uint8
+
+const (
+	watching stage = iota // events may come
+	answered              // by the one event; what is left is to write it
+	ending                // as answered, and the connection closes then
+	idle                  // the connection waits for the next request
+	gone                  // the parker has it no more
+)
+
+// Deliver implements tree.Sink.
+func (p *parked) Deliver(n *tree.Notice) { p.parker.send(message{to: p, notice: n}) }
+
+// End implements tree.Sink.
+func (p *parked) End() { p.parker.send(message{to: p}) }
+
+// backlog is what a client has yet to be sent. Events are shared with all
+// others that wait for them.
+type backlog struct {
+	pieces []piece
+	sent   int // bytes of the first piece that are written already
+	size   int // bytes in all pieces
+}
+
+type piece struct {
+	index tree.Index // 0: no event
+	bytes []byte
+}
+
+func (b *backlog) add(index tree.Index, bytes []byte) {
+	b.pieces = append(b.pieces, piece{index: index, bytes: bytes})
+	b.size += len(bytes)
+}
+
+// writeTo writes what goes at once and reports whether that was all of it.
+func (b *backlog) writeTo(s *socket) (n int, all bool, err error) {
+	for len(b.pieces) > 0 {
+		first := b.pieces[0].bytes
+		m, err := s.write(first[b.sent:])
+		n += m
+		if b.sent += m; err != nil || b.sent < len(first) {
+			return n, false, err
+		}
+		b.pieces[0] = piece{}
+		b.pieces = b.pieces[1:]
+		b.size -= len(first)
+		b.sent = 0
+	}
+	return n, true, nil
+}
+
+// oldest returns the index of the oldest event that isn't written in full.
+func (b *backlog) oldest() tree.Index {
+	for _, p := range b.pieces {
+		if p.index != 0 {
+			return p.index
+		}
+	}
+	return 0
+}
+
+const lastChunk = "0\r\n\r\n"
+
+// appendWhole appends a chunk of json, and the last one.
+func appendWhole(dst, json []byte) []byte {
+	dst = strconv.AppendInt(dst, int64(len(json)), 16)
+	dst = append(dst, "\r\n"...)
+	dst = append(dst, json...)
+	return append(dst, "\r\n"+lastChunk...)
+}

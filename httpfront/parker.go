@@ -1,0 +1,231 @@
+package httpfront
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"copse/statemachine/tree"
+)
+
+// parker is the actor that owns connections while they wait: those of parked
+// watches, and those that have been answered and not asked again. It has three
+// goroutines, however many connections there are: run, which owns all state;
+// the poller's, which waits for the sockets; and forget, which calls unwatch,
+// since the hub that unwatch asks may at that moment be waiting for run.
+//
+// Its mailbox is full when events come faster than the sockets take them. The
+// hub then waits, but never for a client: only until run has made room, writing
+// to sockets that take something or nothing at once.
+type parker struct {
+	options parkerOptions
+	poller  *poller
+	mailbox chan message
+	resumed chan *conn // back to fasthttp, through the listener
+
+	places    *places
+	unwatched chan []*tree.Watch
+	stopping  chan struct{}
+	stopped   chan struct{} // nothing is taken from the mailbox any more
+	stopOnce  sync.Once
+	running   sync.WaitGroup
+	arriving  sync.WaitGroup // watches whose connections fasthttp still has
+}
+
+type parkerOptions struct {
+	// unwatch takes a watch back whose client has gone. It may block.
+	unwatch func(*tree.Watch)
+	// report logs what an operator should know and nobody else can be told.
+	report func(what string, err error)
+
+	idleTimeout  time.Duration // for the next request; 0: no limit
+	writeTimeout time.Duration // without progress in writing; 0: no limit
+	streamWindow tree.Index    // how far a stream may fall behind
+	streamLimit  int           // bytes that a stream may leave unread
+	connections  int           // that may be open at once; 0: no limit
+}
+
+const (
+	mailboxLimit        = 16384 // one event for that many watchers makes no hub wait
+	handleLimit         = 32    // messages, most of them a write to a socket, between two looks at anything else
+	defaultStreamWindow = 1000
+	defaultStreamLimit  = 64 << 20 // as much as the window in memory, whose bytes they are
+)
+
+// message is what run is told about one parked request: its connection, its
+// next event, or neither, which is the end. They may come in any order.
+type message struct {
+	to      *parked
+	notice  *tree.Notice
+	arrival *arrival
+}
+
+// arrival is a connection on its way from fasthttp to the parker.
+type arrival struct {
+	sock *socket
+	head []byte // of the response, as far as it is unsent
+}
+
+func newParker(o parkerOptions) (*parker, error) {
+	if o.streamWindow == 0 {
+		o.streamWindow = defaultStreamWindow
+	}
+	if o.streamLimit == 0 {
+		o.streamLimit = defaultStreamLimit
+	}
+	if o.report == nil {
+		o.report = func(string, error) {}
+	}
+	poll, err := newPoller()
+	if err != nil {
+		return nil, fmt.Errorf("start parking connections: %w", err)
+	}
+	p := &parker{
+		options:   o,
+		poller:    poll,
+		mailbox:   make(chan message, mailboxLimit),
+		resumed:   make(chan *conn),
+		unwatched: make(chan []*tree.Watch),
+		stopping:  make(chan struct{}),
+		stopped:   make(chan struct{}),
+		places: newPlaces(o.connections, func() {
+			o.report("new clients wait until others leave", fmt.Errorf("all %d places for connections are taken", o.connections))
+		}),
+	}
+	p.running.Go(p.run)
+	p.running.Go(poll.run)
+	p.running.Go(p.forget)
+	return p, nil
+}
+
+// stop ends every parked request with what v2 clients take for "ask again", an
+// empty 200, and closes all connections without waiting for any client.
+func (p *parker) stop() {
+	p.stopOnce.Do(func() { close(p.stopping) })
+	p.running.Wait()
+}
+
+// settle waits until fasthttp has let go of every connection that was to be
+// parked, for which it uses a goroutine of its own. It is for the time after
+// stop, when no more requests come.
+func (p *parker) settle() { p.arriving.Wait() }
+
+// send hands m to run, or drops it if run has ended.
+func (p *parker) send(m message) bool {
+	select {
+	case p.mailbox <- m:
+		return true
+	case <-p.stopped:
+		return false
+	}
+}
+
+// take gives the parker the connection of a watch. The hub mustn't call it:
+// what comes too late is taken back from the hub.
+func (p *parker) take(w *parked, a *arrival) {
+	m := message{to: w, arrival: a}
+	if !p.send(m) {
+		m.dispose()
+		return
+	}
+	select {
+	case <-p.stopped:
+		p.drain() // m may have come after run had drained the mailbox
+	default:
+	}
+}
+
+// drain disposes of what is in the mailbox once run no longer looks.
+func (p *parker) drain() {
+	for {
+		select {
+		case m := <-p.mailbox:
+			m.dispose()
+		default:
+			return
+		}
+	}
+}
+
+// dispose treats a connection that comes too late as stop treats the others.
+func (m message) dispose() {
+	if m.arrival == nil {
+		return
+	}
+	m.to.parker.options.unwatch(&m.to.watch)
+	sock, head := m.arrival.sock, m.arrival.head
+	if n, err := sock.write(head); err == nil && n == len(head) && m.to.chunked {
+		_, _ = sock.write([]byte(lastChunk)) // whether it arrives changes nothing
+	}
+	_ = sock.Close()
+}
+
+// run is the actor's loop.
+func (p *parker) run() {
+	l := newLot(p)
+	tick := time.NewTicker(l.interval)
+	defer tick.Stop()
+	for {
+		// A nil channel is never chosen: there may be nothing to hand out.
+		var resumed chan *conn
+		var next *conn
+		if len(l.resumable) > 0 {
+			resumed, next = p.resumed, l.resumable[0]
+		}
+		var unwatched chan []*tree.Watch
+		if len(l.unwatched) > 0 {
+			unwatched = p.unwatched
+		}
+		select {
+		case m := <-p.mailbox:
+			l.handle(m)
+			for range min(len(p.mailbox), handleLimit) {
+				l.handle(<-p.mailbox) // run is the only one who receives
+			}
+			// Telling a crowd is long work that can wait; the answer to the
+			// write that woke it can't.
+			runtime.Gosched()
+		case events := <-p.poller.events:
+			l.look(events)
+			p.poller.taken <- struct{}{}
+		case resumed <- next:
+			l.resumable[0] = nil
+			l.resumable = l.resumable[1:]
+		case unwatched <- l.unwatched:
+			l.unwatched = nil
+		case <-tick.C:
+			l.sweep()
+		case <-p.stopping:
+			p.shut(l)
+			return
+		}
+	}
+}
+
+// shut ends run. The hub may be waiting for room in the mailbox while forget
+// waits for the hub, so the mailbox is given up before forget gets its last
+// work.
+func (p *parker) shut(l *lot) {
+	for range len(p.mailbox) {
+		l.handle(<-p.mailbox)
+	}
+	l.clear()
+	p.poller.close()
+	close(p.stopped)
+	p.drain()
+	if len(l.unwatched) > 0 {
+		p.unwatched <- l.unwatched
+	}
+	close(p.unwatched)
+}
+
+// forget passes on that clients have gone. What waits for it is at most one
+// watch for each connection.
+func (p *parker) forget() {
+	for watches := range p.unwatched {
+		for _, w := range watches {
+			p.options.unwatch(w)
+		}
+	}
+}

@@ -1,0 +1,269 @@
+package httpfront_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"copse/httpfront"
+	"copse/statemachine/tree"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func itoa16(n int) string { return strconv.FormatInt(int64(n), 16) }
+
+// answer is an answer's status, the headers that matter and its body.
+type answer struct {
+	status int
+	allow  string
+	kind   string
+	body   string
+}
+
+func parse(t *testing.T, raw string) answer {
+	t.Helper()
+	head, body, ok := strings.Cut(raw, "\r\n\r\n")
+	if !ok {
+		t.Fatalf("no answer: %q", raw)
+	}
+	a := answer{body: body}
+	id := false
+	for i, line := range strings.Split(head, "\r\n") {
+		name, value, _ := strings.Cut(line, ": ")
+		switch {
+		case i == 0:
+			a.status, _ = strconv.Atoi(strings.Fields(line)[1])
+		case name == "Allow":
+			a.allow = value
+		case name == "Content-Type":
+			a.kind = value
+		case name == "X-Etcd-Cluster-Id":
+			id = true
+		}
+	}
+	if !id {
+		a.body += "(without X-Etcd-Cluster-Id)" // every answer has it
+	}
+	return a
+}
+
+const (
+	text  = "text/plain; charset=utf-8"
+	jsonT = "application/json"
+
+	member = `{"id":"ddd67b312462fd7b","name":"infra1","peerURLs":["http://127.0.0.1:12380"],` +
+		`"clientURLs":["http://127.0.0.1:12379","http://10.0.0.1:12379"]}`
+	rootRole = `{"role":"root","permissions":{"kv":{"read":["/*"],"write":["/*"]}}}`
+)
+
+func message(m string) string { return `{"message":` + strconv.Quote(m) + `}` }
+
+func TestSmallEndpoints(t *testing.T) {
+	s := serve(t, httpfront.Options{})
+	s.backend.stats = tree.Stats{GetsSuccess: 1, ExpireCount: 15, Watchers: 16}
+	notFound := answer{404, "", text, "404 page not found\n"}
+	notAllowed := func(allow string) answer { return answer{405, allow, text, "Method Not Allowed\n"} }
+	for request, want := range map[string]answer{
+		"GET /version":         {200, "", jsonT, `{"etcdserver":"3.4.23","etcdcluster":"3.4.0"}`},
+		"HEAD /version":        {405, "GET", text, ""},
+		"GET /health":          {200, "", text, `{"health":"true"}`},
+		"GET /v2/machines":     {200, "", text, "http://10.0.0.1:12379, http://127.0.0.1:12379"},
+		"PUT /v2/machines":     notAllowed("GET,HEAD"),
+		"GET /v2/machines/":    notFound,
+		"GET /":                notFound,
+		"GET /v2":              notFound,
+		"GET /V2/keys":         notFound,
+		"GET /v2/leader":       notFound,
+		"GET /v2/stats":        notFound,
+		"GET /v2/stats/self/":  notFound,
+		"GET /v2/auth":         notFound,
+		"GET /v2/auth/enable/": notFound,
+		"GET /v2/auth/usersx":  notFound,
+		"GET /v2/membersx":     notFound,
+		"GET /version/":        notFound,
+		"GET /debug/vars":      notFound,
+		"GET /%76ersion":       {200, "", jsonT, `{"etcdserver":"3.4.23","etcdcluster":"3.4.0"}`},
+
+		"GET /v2/stats/store": {200, "", jsonT, `{"getsSuccess":1,"getsFail":0,"setsSuccess":0,"setsFail":0,` +
+			`"deleteSuccess":0,"deleteFail":0,"updateSuccess":0,"updateFail":0,"createSuccess":0,"createFail":0,` +
+			`"compareAndSwapSuccess":0,"compareAndSwapFail":0,"compareAndDeleteSuccess":0,"compareAndDeleteFail":0,` +
+			`"expireCount":15,"watchers":16}`},
+		"GET /v2/stats/self": {200, "", jsonT, `{"name":"infra1","id":"ddd67b312462fd7b","state":"StateLeader",` +
+			`"startTime":"2026-11-23T03:00:00Z","leaderInfo":{"leader":"ddd67b312462fd7b","uptime":"1m0s",` +
+			`"startTime":"2026-11-23T03:59:00Z"},"recvAppendRequestCnt":0,"sendAppendRequestCnt":0}`},
+		"GET /v2/stats/leader":   {200, "", jsonT, `{"leader":"ddd67b312462fd7b","followers":{}}`},
+		"HEAD /v2/stats/leader":  {405, "GET", text, ""},
+		"DELETE /v2/stats/store": notAllowed("GET"),
+
+		"GET /v2/members":           {200, "", jsonT, `{"members":[` + member + "]}\n"},
+		"GET /v2/members/":          {200, "", jsonT, `{"members":[` + member + "]}\n"},
+		"GET /v2/members/leader":    {200, "", jsonT, member + "\n"},
+		"GET /v2/members/ddd67b31":  {404, "", jsonT, message("Not found")},
+		"PATCH /v2/members":         notAllowed("GET,POST,DELETE,PUT"),
+		"PUT /v2/members":           {405, "", text, "Method Not Allowed\n"},
+		"DELETE /v2/members/":       {405, "", text, "Method Not Allowed\n"},
+		"DELETE /v2/members/0x1":    {404, "", jsonT, message("No such member: 0x1")},
+		"DELETE /v2/members/00AB":   {404, "", jsonT, message("No such member: ab")},
+		"DELETE /v2/members/ab/":    {404, "", jsonT, message("No such member: ab/")},
+		"POST /v2/members":          {415, "", jsonT, message("Bad Content-Type , accept application/json")},
+		"PUT /v2/members/ab":        {415, "", jsonT, message("Bad Content-Type , accept application/json")},
+		"GET /v2/auth/enable":       {200, "", jsonT, `{"enabled":false}` + "\n"},
+		"PUT /v2/auth/enable":       {409, "", jsonT, message("auth: No root user available, please create one")},
+		"DELETE /v2/auth/enable":    {409, "", jsonT, message("auth: already disabled")},
+		"PATCH /v2/auth/enable":     notAllowed("GET,PUT,DELETE"),
+		"GET /v2/auth/users":        {200, "", jsonT, `{"users":null}` + "\n"},
+		"GET /v2/auth/users/":       {200, "", jsonT, `{"users":null}` + "\n"},
+		"PUT /v2/auth/users":        notAllowed("GET"),
+		"GET /v2/auth/users/u":      {404, "", jsonT, message("auth: User u does not exist.")},
+		"GET /v2/auth/users/u/":     {404, "", jsonT, message("auth: User u does not exist.")},
+		"GET /v2/auth/users/a%2Fb":  {400, "", jsonT, message("Invalid path")},
+		"PUT /v2/auth/users/u":      {500, "", jsonT, message("Internal Server Error")},
+		"POST /v2/auth/users/u":     notAllowed("GET,PUT,DELETE"),
+		"GET /v2/auth/roles":        {200, "", jsonT, `{"roles":[` + rootRole + "]}\n"},
+		"GET /v2/auth/roles/root":   {200, "", jsonT, rootRole + "\n"},
+		"GET /v2/auth/roles/r":      {404, "", jsonT, message("auth: Role r does not exist.")},
+		"DELETE /v2/auth/roles/r/x": {400, "", jsonT, message("Invalid path")},
+	} {
+		if got := parse(t, s.send(lines(request+" HTTP/1.1", "Host: h"))); got != want {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", request, got, want)
+		}
+	}
+}
+
+func TestWithoutALeader(t *testing.T) {
+	s := serve(t, httpfront.Options{})
+	s.backend.cluster.Leader = 0
+	s.backend.down = true
+	for request, want := range map[string]answer{
+		"GET /health":            {503, "", text, `{"health":"false"}` + "\n"},
+		"GET /v2/members/leader": {503, "", jsonT, message("During election")},
+		"GET /v2/stats/leader":   {403, "", jsonT, message("not current leader")},
+	} {
+		if got := parse(t, s.send(lines(request+" HTTP/1.1", "Host: h"))); got != want {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", request, got, want)
+		}
+	}
+	got := parse(t, s.send(get("/v2/stats/self")))
+	if !strings.Contains(got.body, `"state":"StateFollower"`) || !strings.Contains(got.body, `"leader":""`) {
+		t.Errorf("self: got %s", got.body)
+	}
+}
+
+func TestMembershipChangesAreCheckedFirst(t *testing.T) {
+	s := serve(t, httpfront.Options{})
+	send := func(method, path, kind, body string) answer {
+		return parse(t, s.send(lines(method+" "+path+" HTTP/1.1", "Host: h", "Content-Type: "+kind, "Content-Length: "+itoa(len(body)))+body))
+	}
+	for name, c := range map[string]struct {
+		kind, body string
+		status     int
+		message    string
+	}{
+		"wrong type":       {"text/x", "{}", 415, "Bad Content-Type text/x, accept application/json"},
+		"type in capitals": {"Application/JSON", "{}", 415, "Bad Content-Type Application/JSON, accept application/json"},
+		"with a charset":   {"Application/JSON; charset=utf-8", "{}", 400, "no valid URLs given"},
+		"empty":            {jsonT, "", 400, "unexpected end of JSON input"},
+		"no URLs":          {jsonT, `{"peerURLs":[]}`, 400, "no valid URLs given"},
+		"wrong scheme":     {jsonT, `{"PEERurls":["ftp://h:1"]}`, 400, "URL scheme must be http, https, unix, or unixs: ftp://h:1"},
+		"no port":          {jsonT, `{"peerURLs":["http://h"]}`, 400, `URL address does not have the form "host:port": http://h`},
+		"a path":           {jsonT, `{"peerURLs":["http://h:1/"]}`, 400, "URL must not contain a path: http://h:1/"},
+		"no URL":           {jsonT, `{"peerURLs":["::"]}`, 400, `parse "::": missing protocol scheme`},
+		"taken":            {jsonT, `{"peerURLs":["http://127.0.0.1:12380"]}`, 409, "membership: peerURL exists"},
+		"good":             {jsonT, `{"peerURLs":["http://127.0.0.2:12380"]}`, 500, "Internal Server Error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := answer{c.status, "", jsonT, message(c.message)}
+			if got := send("POST", "/v2/members", c.kind, c.body); got != want {
+				t.Errorf("got  %+v\nwant %+v", got, want)
+			}
+		})
+	}
+	unknown := send("PUT", "/v2/members/ab", jsonT, `{"peerURLs":["http://127.0.0.2:1"]}`)
+	if want := (answer{404, "", jsonT, message("No such member: ab")}); unknown != want {
+		t.Errorf("unknown member:\ngot  %+v\nwant %+v", unknown, want)
+	}
+	own := send("PUT", "/v2/members/ddd67b312462fd7b", jsonT, `{"peerURLs":["http://127.0.0.1:12380"]}`)
+	if want := (answer{500, "", jsonT, message("Internal Server Error")}); own != want {
+		t.Errorf("a member's own URLs:\ngot  %+v\nwant %+v", own, want)
+	}
+}
+
+func TestCORS(t *testing.T) {
+	const methods = "\r\nAccess-Control-Allow-Methods: POST, GET, OPTIONS, PUT, DELETE\r\n"
+	for name, c := range map[string]struct {
+		allowed []string
+		origin  string
+		want    string // Access-Control-Allow-Origin
+	}{
+		"off unless asked for": {nil, "http://a.com:80", ""},
+		"all":                  {[]string{"*"}, "http://a.com:80", "*"},
+		"all, no origin":       {[]string{"*"}, "", "*"},
+		"listed":               {[]string{"http://a.com:80", "http://b.com:80"}, "http://b.com:80", "http://b.com:80"},
+		"not listed":           {[]string{"http://a.com:80"}, "http://a.com", ""},
+		"no origin":            {[]string{"http://a.com:80"}, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, httpfront.Options{CORS: c.allowed})
+			for _, request := range []string{"GET /v2/keys/", "GET /v2/keys/none", "OPTIONS /", "GET //", "PATCH /health", "GET /v2/keys/?wait=true&waitIndex=1"} {
+				headers := []string{request + " HTTP/1.1", "Host: h"}
+				if c.origin != "" {
+					headers = append(headers, "Origin: "+c.origin)
+				}
+				got := s.send(lines(headers...))
+				if has := strings.Contains(got, methods); has != (c.want != "") {
+					t.Errorf("%s: got %s", request, got)
+				}
+				if c.want != "" && !strings.Contains(got, "\r\nAccess-Control-Allow-Origin: "+c.want+"\r\nAccess-Control-Allow-Headers: accept, content-type, authorization\r\n") {
+					t.Errorf("%s: got %s", request, got)
+				}
+			}
+		})
+	}
+}
+
+func TestWatchHead(t *testing.T) {
+	s := serve(t, httpfront.Options{CORS: []string{"*"}})
+	const want = "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Methods: POST, GET, OPTIONS, PUT, DELETE\r\n" +
+		"Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Headers: accept, content-type, authorization\r\n" +
+		"Content-Type: application/json\r\nX-Etcd-Cluster-Id: 8b4b1c05fdb811e\r\nX-Etcd-Index: 3\r\n" +
+		"X-Raft-Index: 5\r\nX-Raft-Term: 2\r\nDate: DATE\r\nTransfer-Encoding: chunked\r\n\r\n"
+	c := s.dial()
+	if _, err := c.Write([]byte(get("/v2/keys/a?wait=true"))); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 0, 1000)
+	for !strings.Contains(string(got), "\r\n\r\n") {
+		n, err := c.Read(got[len(got):cap(got)])
+		if err != nil {
+			t.Fatalf("%v, after %q", err, got)
+		}
+		got = got[:len(got)+n]
+	}
+	if got := date.ReplaceAllString(string(got), "\r\nDate: DATE\r\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestNoValueOnSuccess(t *testing.T) {
+	s := serve(t, httpfront.Options{})
+	for _, step := range []struct {
+		request string
+		status  int
+		body    string
+	}{
+		{form("PUT", "/v2/keys/a?noValueOnSuccess=true", "value=1"), 201, `{"action":"set"}` + "\n"},
+		{form("PUT", "/v2/keys/a?noValueOnSuccess=true&prevExist=true", "value=2"), 200, `{"action":"update"}` + "\n"},
+		{form("PUT", "/v2/keys/a?noValueOnSuccess=true&prevValue=2", "value=3"), 200, `{"action":"compareAndSwap"}` + "\n"},
+		{form("POST", "/v2/keys/q?noValueOnSuccess=true", "value=1"), 201, `{"action":"create"}` + "\n"},
+		{form("PUT", "/v2/keys/a?noValueOnSuccess=true&prevExist=false", ""), 412,
+			`{"errorCode":105,"message":"Key already exists","cause":"/a","index":7}` + "\n"},
+		{lines("DELETE /v2/keys/a?noValueOnSuccess=true HTTP/1.1", "Host: h"), 200,
+			`{"action":"delete","node":{"key":"/a","modifiedIndex":8,"createdIndex":4},` +
+				`"prevNode":{"key":"/a","value":"3","modifiedIndex":6,"createdIndex":4}}` + "\n"},
+	} {
+		if got := parse(t, s.send(step.request)); got.status != step.status || got.body != step.body {
+			t.Errorf("%.60q: got %d %s want %d %s", step.request, got.status, got.body, step.status, step.body)
+		}
+	}
+}

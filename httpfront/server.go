@@ -1,0 +1,215 @@
+package httpfront
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"copse/statemachine/tree"
+)
+
+// Options are what a Server can be told. Zero fields stand for the defaults.
+type Options struct {
+	// MaxRequestBytes limits the form body of a PUT or POST, which holds the
+	// value; etcd's 10 MiB by default.
+	MaxRequestBytes int
+	// MaxHeaderBytes limits the request line and headers together; 32 KiB by
+	// default. Each connection in use has a buffer of this size.
+	MaxHeaderBytes int
+	// MaxConnections is how many clients may be connected at once; further ones
+	// wait. 0 is no limit.
+	MaxConnections int
+	// ReadTimeout is for a request to arrive, WriteTimeout for the client to
+	// take an answer or one part of a long one, IdleTimeout for the next
+	// request to begin. Parked watches have no time-out. By default 5 minutes,
+	// 1 minute, 5 minutes.
+	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
+	// StreamWindow is how many changes a stream may fall behind before it is
+	// ended; as many as the window of events holds, 1000, by default.
+	StreamWindow int
+	// CORS lists the origins whose pages may use the API; "*" stands for all.
+	// There are none by default.
+	CORS []string
+	// ServerVersion and ClusterVersion are what /version claims. Clients
+	// branch on them: by default 3.4.23 and 3.4.0, the etcd that the answers
+	// are modelled on.
+	ServerVersion, ClusterVersion string
+	// Now is the clock that times to live count from; time.Now by default.
+	Now func() time.Time
+	// Log hears of trouble with listeners; nobody by default.
+	Log *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.MaxRequestBytes, 10<<20)
+	setDefault(&o.MaxHeaderBytes, 32<<10)
+	setDefault(&o.ReadTimeout, 5*time.Minute)
+	setDefault(&o.WriteTimeout, time.Minute)
+	setDefault(&o.IdleTimeout, 5*time.Minute)
+	setDefault(&o.ServerVersion, "3.4.23")
+	setDefault(&o.ClusterVersion, "3.4.0")
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Server answers v2's HTTP API from a Backend. It listens where Serve is told
+// to, until Stop.
+type Server struct {
+	// Fixed after NewServer.
+	backend Backend
+	opts    Options
+	cors    cors
+	http    *fasthttp.Server
+
+	renderedID atomic.Pointer[[]byte] // the cluster's id, once known
+	exchanges  sync.Pool              // of *exchange
+	conns      connTable
+
+	mu        sync.Mutex // guards what follows
+	parker    *parker    // made by the first Serve
+	listeners []net.Listener
+	stopped   bool
+	serving   sync.WaitGroup // one for each Serve; grows only while not stopped
+}
+
+// bodySlack is how far beyond the limit a body is still read whole, so that
+// its refusal leaves the connection usable. Go's HTTP server has the same.
+const bodySlack = 256 << 10
+
+// pooledBodyLimit is the size from which a body's buffer is given to the
+// garbage collector after use, rather than staying with its connection.
+const pooledBodyLimit = 64 << 10
+
+// NewServer returns a Server that listens nowhere yet.
+func NewServer(b Backend, o Options) *Server {
+	o = o.withDefaults()
+	s := &Server{
+		backend:   b,
+		opts:      o,
+		cors:      newCORS(o.CORS),
+		exchanges: sync.Pool{New: func() any { return new(exchange) }},
+	}
+	s.http = &fasthttp.Server{
+		Handler:                      s.handle,
+		ErrorHandler:                 s.handleBroken,
+		ConnState:                    s.conns.stateChanged,
+		ReadBufferSize:               o.MaxHeaderBytes,
+		MaxRequestBodySize:           o.MaxRequestBytes + bodySlack,
+		ReadTimeout:                  o.ReadTimeout,
+		WriteTimeout:                 o.WriteTimeout,
+		IdleTimeout:                  o.IdleTimeout,
+		DisablePreParseMultipartForm: true,
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		SecureErrorLogMessage:        true, // its text would hold values
+		Logger:                       fasthttpLog{o.Log},
+	}
+	fasthttp.SetBodySizePoolLimit(pooledBodyLimit, pooledBodyLimit)
+	return s
+}
+
+// fasthttpLog passes on what fasthttp has to say about single connections.
+type fasthttpLog struct{ log *slog.Logger }
+
+func (l fasthttpLog) Printf(format string, args ...any) {
+	if !l.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	l.log.Debug(fmt.Sprintf(format, args...))
+}
+
+// Serve takes connections from ln, which it closes in the end, until Stop; it
+// returns nil then. It may be called once for each address to listen on.
+func (s *Server) Serve(ln net.Listener) error {
+	l, err := s.open(ln)
+	if l == nil {
+		return errors.Join(err, ln.Close())
+	}
+	defer s.serving.Done()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			_ = l.Close()
+			if s.conns.closing.Load() {
+				return nil
+			}
+			return fmt.Errorf("accept on %v: %w", ln.Addr(), err)
+		}
+		if !s.conns.serve(c, s.http.ServeConn) {
+			_ = c.Close()
+		}
+	}
+}
+
+// open counts a Serve and wraps its listener. It returns nil, without an
+// error, if the server has been stopped.
+func (s *Server) open(ln net.Listener) (net.Listener, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil, nil
+	}
+	if s.parker == nil {
+		p, err := newParker(parkerOptions{
+			unwatch:      s.backend.Unwatch,
+			report:       func(what string, err error) { s.opts.Log.Warn(what, "err", err) },
+			idleTimeout:  s.opts.IdleTimeout,
+			writeTimeout: s.opts.WriteTimeout,
+			streamWindow: tree.Index(s.opts.StreamWindow),
+			connections:  s.opts.MaxConnections,
+		})
+		if err != nil {
+			return nil, err
+		}
+		s.parker = p
+	}
+	l := s.parker.listen(ln)
+	s.listeners = append(s.listeners, l)
+	s.serving.Add(1)
+	return l, nil
+}
+
+// Stop ends the server gracefully: it takes no more connections, ends parked
+// watches, lets requests in flight be answered and closes connections as they
+// fall idle. When ctx ends it closes the rest too. It returns when all
+// goroutines of the server have, however often it is called; a request that
+// the backend holds is waited for in any case.
+func (s *Server) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopped = true
+	s.conns.closing.Store(true)
+	listeners, parker := s.listeners, s.parker
+	s.listeners = nil
+	s.mu.Unlock()
+
+	for _, l := range listeners {
+		_ = l.Close() // the addresses are free at once, whatever it says
+	}
+	s.serving.Wait()
+	if parker == nil {
+		return s.conns.stop(ctx)
+	}
+	parker.stop()
+	err := s.conns.stop(ctx)
+	parker.settle()
+	return err
+}

@@ -1,0 +1,51 @@
+package httpfront
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"copse/statemachine/tree"
+)
+
+func (s *Server) serveVersion(ctx *fasthttp.RequestCtx, m method) {
+	if !allow(ctx, m, allowGet) {
+		return
+	}
+	ctx.Response.Header.SetContentTypeBytes(typeJSON)
+	body := append(takeBody(ctx), `{"etcdserver":`...)
+	body = tree.AppendString(body, s.opts.ServerVersion)
+	body = append(body, `,"etcdcluster":`...)
+	body = tree.AppendString(body, s.opts.ClusterVersion)
+	ctx.Response.SwapBody(append(body, '}'))
+}
+
+// serveHealth answers what load balancers ask. The type is text although the
+// body is JSON, as in etcd.
+func (s *Server) serveHealth(ctx *fasthttp.RequestCtx, m method) {
+	if !allow(ctx, m, allowGet) {
+		return
+	}
+	if !s.backend.Healthy() {
+		writeText(ctx, fasthttp.StatusServiceUnavailable, `{"health":"false"}`)
+		return
+	}
+	ctx.Response.Header.SetContentTypeBytes(typePlain)
+	ctx.Response.SetBodyString(`{"health":"true"}`)
+}
+
+// serveMachines lists the client URLs of all members that have started: how
+// clients of v1's age find the others.
+func (s *Server) serveMachines(ctx *fasthttp.RequestCtx, m method) {
+	if !allow(ctx, m, allowMachines) {
+		return
+	}
+	var urls []string
+	for _, member := range s.backend.Cluster().Members {
+		urls = append(urls, member.ClientURLs...)
+	}
+	slices.Sort(urls)
+	ctx.Response.Header.SetContentTypeBytes(typePlain)
+	ctx.Response.SetBodyString(strings.Join(urls, ", "))
+}

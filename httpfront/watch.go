@@ -1,0 +1,42 @@
+package httpfront
+
+import (
+	"net"
+	"strings"
+
+	"copse/statemachine/tree"
+
+	"github.com/valyala/fasthttp"
+)
+
+// serveWatch registers the watch and takes the connection out of fasthttp, as
+// soon as what came before on it is answered. Events may overtake that.
+func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, w *watchRequest) {
+	c, ok := ctx.Conn().(*conn)
+	if !ok {
+		writeError(ctx, &tree.Error{Code: tree.CodeRaftInternal, Cause: "watches need a plain socket"})
+		return
+	}
+	http11 := ctx.Request.Header.IsHTTP11()
+	p := &parked{
+		parker:    s.parker,
+		chunked:   http11,
+		keepAlive: http11 && !ctx.Request.Header.ConnectionClose(),
+		watch: tree.Watch{
+			Key:       strings.Clone(w.key), // it outlives the request
+			Recursive: w.recursive,
+			Stream:    w.stream,
+			Since:     w.since,
+		},
+	}
+	p.watch.Sink = p
+	st, err := s.backend.Watch(&p.watch)
+	if err != nil {
+		writeError(ctx, err)
+		return
+	}
+	c.expect(p)
+	head := s.appendWatchHead(nil, ctx, st)
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(buffered net.Conn) { c.handOver(buffered, head) })
+}

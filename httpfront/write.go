@@ -1,0 +1,203 @@
+package httpfront
+
+import (
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"copse/statemachine/tree"
+)
+
+// Header names as etcd spells them on the wire.
+var (
+	headerClusterID = []byte("X-Etcd-Cluster-Id")
+	headerEtcdIndex = []byte("X-Etcd-Index")
+	headerRaftIndex = []byte("X-Raft-Index")
+	headerRaftTerm  = []byte("X-Raft-Term")
+
+	typeJSON = []byte("application/json")
+	http10   = []byte("HTTP/1.0")
+
+	typePlain = []byte("text/plain; charset=utf-8")
+)
+
+// setCommonHead sets what every answer carries where it is asked for, CORS. An
+// HTTP/1.0 client is answered in its own version.
+func (s *Server) setCommonHead(ctx *fasthttp.RequestCtx) {
+	h := &ctx.Response.Header
+	if !ctx.Request.Header.IsHTTP11() {
+		h.SetProtocol(http10)
+	}
+	h.SetCanonical(headerClusterID, s.clusterID())
+	for _, f := range s.cors.fields(ctx) {
+		h.SetCanonical(f.name, f.value)
+	}
+}
+
+// clusterID returns the cluster's id as v2 prints it: hex, without leading
+// zeros. It never changes, so it is rendered once.
+func (s *Server) clusterID() []byte {
+	if id := s.renderedID.Load(); id != nil {
+		return *id
+	}
+	id := s.backend.Cluster().ID
+	text := strconv.AppendUint(nil, id, 16)
+	if id != 0 {
+		s.renderedID.Store(&text)
+	}
+	return text
+}
+
+// setState sets the headers of a key answer that is no error.
+func setState(ctx *fasthttp.RequestCtx, st tree.State) {
+	h := &ctx.Response.Header
+	h.SetContentTypeBytes(typeJSON)
+	setNumber(h, headerEtcdIndex, uint64(st.Index))
+	setNumber(h, headerRaftIndex, st.RaftIndex)
+	setNumber(h, headerRaftTerm, st.RaftTerm)
+}
+
+func setNumber(h *fasthttp.ResponseHeader, name []byte, n uint64) {
+	var digits [20]byte
+	h.SetCanonical(name, strconv.AppendUint(digits[:0], n, 10))
+}
+
+// appendWatchHead appends the whole head of a watch's answer, for a connection
+// that is taken out of fasthttp. The events follow in chunks; for HTTP/1.0,
+// which has none, the end of the connection is the end of the answer.
+func (s *Server) appendWatchHead(dst []byte, ctx *fasthttp.RequestCtx, st tree.State) []byte {
+	http11 := ctx.Request.Header.IsHTTP11()
+	if http11 {
+		dst = append(dst, "HTTP/1.1 200 OK"...)
+	} else {
+		dst = append(dst, "HTTP/1.0 200 OK"...)
+	}
+	for _, f := range s.cors.fields(ctx) {
+		dst = appendField(dst, f.name)
+		dst = append(dst, f.value...)
+	}
+	dst = append(dst, "\r\nContent-Type: application/json"...)
+	dst = appendField(dst, headerClusterID)
+	dst = append(dst, s.clusterID()...)
+	dst = appendField(dst, headerEtcdIndex)
+	dst = strconv.AppendUint(dst, uint64(st.Index), 10)
+	dst = appendField(dst, headerRaftIndex)
+	dst = strconv.AppendUint(dst, st.RaftIndex, 10)
+	dst = appendField(dst, headerRaftTerm)
+	dst = strconv.AppendUint(dst, st.RaftTerm, 10)
+	dst = append(dst, "\r\nDate: "...)
+	dst = fasthttp.AppendHTTPDate(dst, ctx.Time())
+	if http11 {
+		if ctx.Request.Header.ConnectionClose() {
+			dst = append(dst, "\r\nConnection: close"...)
+		}
+		dst = append(dst, "\r\nTransfer-Encoding: chunked"...)
+	}
+	return append(dst, "\r\n\r\n"...)
+}
+
+func appendField(dst, name []byte) []byte {
+	dst = append(dst, '\r', '\n')
+	dst = append(dst, name...)
+	return append(dst, ':', ' ')
+}
+
+// takeBody takes the response's own body buffer out, to append to. It goes
+// back with ctx.Response.SwapBody.
+func takeBody(ctx *fasthttp.RequestCtx) []byte {
+	return ctx.Response.SwapBody(nil)[:0]
+}
+
+// listingTimeouts is how many write time-outs a client may take for a listing.
+const listingTimeouts = 10
+
+// listing streams an answer that is too long for one buffer. fasthttp reads it
+// to the end or gives up on the client, and closes it either way.
+type listing struct {
+	ctx     *fasthttp.RequestCtx
+	timeout time.Duration // for the client to take one part
+	end     time.Time     // of its time
+	part    []byte        // what rest yielded last
+	sent    int           // of part
+	more    bool
+	rest    tree.Rest // nil when closed
+}
+
+func (l *listing) Read(p []byte) (int, error) {
+	for l.sent == len(l.part) {
+		if !l.more {
+			return 0, io.EOF
+		}
+		var err error
+		l.part, l.more, err = l.rest.Append(l.part[:0])
+		l.sent = 0
+		if err != nil {
+			// fasthttp then cuts the connection before the last chunk, which
+			// tells the client that something is missing.
+			return 0, err
+		}
+		if l.timeout > 0 {
+			// The write time-out is for one part, so that a listing may be as
+			// long as it is; all of it has some more, for it pins the store.
+			if err := l.ctx.Conn().SetWriteDeadline(earlier(time.Now().Add(l.timeout), l.end)); err != nil {
+				return 0, err
+			}
+		}
+	}
+	n := copy(p, l.part[l.sent:])
+	l.sent += n
+	return n, nil
+}
+
+func (l *listing) Close() error {
+	if l.rest != nil {
+		l.rest.Close()
+		l.rest, l.more, l.part, l.sent = nil, false, nil, 0
+	}
+	return nil
+}
+
+// setListing makes head, and all that rest yields, the body.
+func (s *Server) setListing(ctx *fasthttp.RequestCtx, head []byte, rest tree.Rest, st tree.State) {
+	if !ctx.Request.Header.IsHTTP11() {
+		s.sendListing(ctx, head, rest, st)
+		return
+	}
+	l := &listing{ctx: ctx, timeout: s.opts.WriteTimeout, end: time.Now().Add(listingTimeouts * s.opts.WriteTimeout), part: head, more: true, rest: rest}
+	ctx.Response.SetBodyStream(l, -1)
+}
+
+// sendListing writes a listing to a client of HTTP/1.0 itself, since fasthttp
+// would send it chunks, which such a client doesn't know. The end of the
+// connection ends the body.
+func (s *Server) sendListing(ctx *fasthttp.RequestCtx, part []byte, rest tree.Rest, st tree.State) {
+	defer rest.Close()
+	c := ctx.Conn()
+	defer c.Close()
+	end := time.Now().Add(listingTimeouts * s.opts.WriteTimeout)
+	send := func(b []byte) error {
+		if err := c.SetWriteDeadline(earlier(time.Now().Add(s.opts.WriteTimeout), end)); err != nil {
+			return err
+		}
+		_, err := c.Write(b)
+		return err
+	}
+	err := send(s.appendWatchHead(nil, ctx, st))
+	for more := !ctx.IsHead(); more && err == nil; {
+		if err = send(part); err == nil {
+			part, more, err = rest.Append(part[:0])
+		}
+	}
+	if err == nil && !ctx.IsHead() {
+		_ = send(part) // the client sees where it ended
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
