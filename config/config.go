@@ -1,0 +1,113 @@
+package config
+
+import (
+	"log/slog"
+	"net/url"
+	"time"
+)
+
+// Config is everything that a server is told at its start.
+type Config struct {
+	// The member.
+	Name             string
+	DataDir          string
+	ListenClientURLs []url.URL
+	ListenPeerURLs   []url.URL
+
+	// The cluster. The Initial fields found a cluster, and mean nothing to a data
+	// directory that belongs to one already.
+	AdvertiseClientURLs      []url.URL
+	InitialAdvertisePeerURLs []url.URL
+	InitialCluster           []Member
+	InitialClusterState      string // new or existing
+	InitialClusterToken      string
+
+	// Raft.
+	Heartbeat       time.Duration
+	ElectionTimeout time.Duration
+	SnapshotCount   uint64
+
+	// Requests.
+	CORS            []string // allowed origins; nil is off, "*" alone is all
+	EventHistory    int
+	MaxRequestBytes int
+	MaxHeaderBytes  int
+	RequestTimeout  time.Duration
+	ReadTimeout     time.Duration
+	IdleTimeout     time.Duration
+
+	// Resources.
+	CacheSize int64 // bytes
+	LogLevel  slog.Level
+
+	// Version asks for the version instead of a server.
+	Version bool
+
+	origins map[string]string // by flag; a default has none
+}
+
+// Member is one founding member of a cluster.
+type Member struct {
+	Name     string
+	PeerURLs []url.URL
+}
+
+// Limits of single settings.
+const (
+	snapshotCountFloor = 1000
+	electionLimit      = 50 * time.Second
+	eventHistoryLimit  = 10_000_000
+	maxRequestLimit    = 32 << 20 // a request is one raft entry; the log is held in memory by 64 MiB
+	headerFloor        = 4 << 10
+	headerLimit        = 1 << 20 // etcd's
+	cacheFloor         = 1 << 20
+)
+
+// Default returns the Config of an empty command line, before derive has filled
+// in what follows from other settings.
+func Default() Config {
+	return Config{
+		Name:                "default",
+		ListenClientURLs:    []url.URL{{Scheme: "http", Host: "127.0.0.1:2379"}},
+		ListenPeerURLs:      []url.URL{{Scheme: "http", Host: "127.0.0.1:2380"}},
+		InitialClusterState: "new",
+		InitialClusterToken: "etcd-cluster",
+		Heartbeat:           100 * time.Millisecond,
+		ElectionTimeout:     time.Second,
+		SnapshotCount:       100_000,
+		EventHistory:        1000,
+		MaxRequestBytes:     10 << 20,
+		MaxHeaderBytes:      32 << 10,
+		ReadTimeout:         time.Minute,
+		IdleTimeout:         5 * time.Minute,
+		CacheSize:           128 << 20,
+		LogLevel:            slog.LevelInfo,
+	}
+}
+
+// Value is one setting as it stands, and where it came from.
+type Value struct {
+	Flag   string
+	Text   string
+	Origin string // "default", "environment NAME" or "flag"
+}
+
+// Values lists every setting, in the order of the help.
+func (c *Config) Values() []Value {
+	var list []Value
+	for _, s := range settings() {
+		list = append(list, Value{Flag: s.flag, Text: s.print(c), Origin: c.Origin(s.flag)})
+	}
+	return list
+}
+
+// Origin says where the value of a flag came from.
+func (c *Config) Origin(flag string) string {
+	if origin := c.origins[flag]; origin != "" {
+		return origin
+	}
+	return "default"
+}
+
+// given reports whether somebody set the flag.
+func (c *Config) given(flag string) bool { return c.origins[flag] != "" }
