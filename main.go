@@ -1,0 +1,181 @@
+// Command copse serves the etcd v2 HTTP API from raft groups on disk. README.md
+// says how to start it, docs/ARCHITECTURE.md how it works.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"copse/actors"
+	"copse/config"
+	"copse/httpfront"
+	"copse/statemachine"
+)
+
+// version is copse's own; clients see the etcd version that it answers like.
+const version = "0.1.0"
+
+// Exit codes.
+const (
+	exitFailed  = 1 // something went wrong while serving
+	exitUsage   = 2 // the command line or environment can't be followed
+	exitLocked  = 3 // another copse has the data directory
+	exitNewer   = 4 // the data is of a newer copse
+	exitCorrupt = 5 // the data is damaged
+)
+
+// stopLimit bounds how long a graceful stop waits for requests in flight.
+const stopLimit = 8 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// run is the whole program; it returns the exit code.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	began := time.Now()
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	c, warnings, err := config.Load(args, environ, host)
+	switch {
+	case errors.Is(err, config.ErrHelp):
+		fmt.Fprint(stdout, config.Help())
+		return 0
+	case err != nil:
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	case c.Version:
+		fmt.Fprintln(stdout, "copse", version)
+		return 0
+	}
+	log := newLog(c.LogLevel, stderr)
+	for _, w := range warnings {
+		log.Warn(w)
+	}
+	if err := serve(ctx, &c, host, log, began); err != nil {
+		log.Error("copse can't go on", "err", err)
+		return exitCode(err)
+	}
+	return 0
+}
+
+// newLog logs as text to a terminal, as JSON elsewhere.
+func newLog(level slog.Level, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if f, ok := w.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return slog.New(slog.NewTextHandler(w, options))
+		}
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, actors.ErrDirLocked):
+		return exitLocked
+	case errors.Is(err, actors.ErrDirNewer), errors.Is(err, statemachine.ErrNewerFormat):
+		return exitNewer
+	case errors.Is(err, actors.ErrDirCorrupt), errors.Is(err, actors.ErrDirForeign), errors.Is(err, actors.ErrRaftDamaged), errors.Is(err, statemachine.ErrDamaged):
+		return exitCorrupt
+	default:
+		return exitFailed
+	}
+}
+
+// serve joins the parts and runs them until ctx is done or one fails.
+func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger, began time.Time) error {
+	if c.InitialClusterState == "existing" && !actors.Founded(c.DataDir) {
+		return fmt.Errorf("initial-cluster-state is existing, but %s belongs to no cluster: joining one is not served yet; leave the flag out to found a new cluster", c.DataDir)
+	}
+	dir, err := actors.OpenDataDir(c.DataDir, identity(c, host))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := dir.LiftHostPin(host); err != nil {
+		return err
+	}
+	for _, w := range dir.Warnings {
+		log.Warn(w)
+	}
+	id := dir.Identity
+	log.Info("copse "+version+" speaks the etcd v2 API", "name", id.Name,
+		"member", fmt.Sprintf("%x", id.MemberID), "cluster", fmt.Sprintf("%x", id.ClusterID))
+	log.Info("data directory opened", "path", dir.Path(), "fresh", dir.Created)
+
+	listeners, err := listen(c)
+	if err != nil {
+		return err
+	}
+	files := shareFiles()
+	node, err := actors.NewNode(nodeOptions(c, dir, files.store, log, began))
+	if err != nil {
+		return errors.Join(err, closeAll(listeners))
+	}
+	server := httpfront.NewServer(node.Router(), httpfront.Options{
+		MaxRequestBytes: c.MaxRequestBytes,
+		MaxHeaderBytes:  c.MaxHeaderBytes,
+		MaxConnections:  files.clients,
+		ReadTimeout:     c.ReadTimeout,
+		IdleTimeout:     c.IdleTimeout,
+		StreamWindow:    c.EventHistory,
+		CORS:            c.CORS,
+		Log:             log,
+	})
+	var group actors.Group
+	node.Parts(&group)
+	for _, l := range listeners {
+		group.Add("http "+l.Addr().String(), func() error {
+			if err := node.Join(ctx.Done()); err != nil {
+				err = errors.Join(err, l.Close())
+				if ctx.Err() != nil {
+					return nil // told to stop before it was ready
+				}
+				return err
+			}
+			log.Info("ready to serve", "client", "http://"+l.Addr().String(), "raft", c.ListenPeerURLs[0].String(),
+				"after", time.Since(began).Round(time.Millisecond).String())
+			return server.Serve(l)
+		}, func() {
+			late, cancel := context.WithTimeout(context.Background(), stopLimit)
+			defer cancel()
+			_ = server.Stop(late) // what ran late has been cut off, which is all there is to do
+		})
+	}
+	err = group.Run(ctx)
+	log.Info("copse has stopped", "served", time.Since(began).Round(time.Second).String())
+	return err
+}
+
+func listen(c *config.Config) ([]net.Listener, error) {
+	var listeners []net.Listener
+	for _, u := range c.ListenClientURLs {
+		l, err := net.Listen("tcp", u.Host)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listen for clients: %w; is another server running there? --listen-client-urls sets the address", err), closeAll(listeners))
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func closeAll(listeners []net.Listener) error {
+	var errs []error
+	for _, l := range listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
