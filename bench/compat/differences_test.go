@@ -1,0 +1,89 @@
+package compat
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// differences are the answers in which copse differs from etcd on purpose.
+// docs/differences.md says the same to users, one heading for each. In a
+// transcript, "---- copse NAME" puts copse's answer beside etcd's.
+//
+// Those marked in code are not visible in a transcript: there the comparison
+// itself allows for them.
+var differences = []struct {
+	name   string
+	inCode bool
+	reason string
+}{
+	{"absurd-ttl", false, "a ttl that leads beyond the year 2262 is refused; etcd takes it for another time"},
+	{"cluster-id-everywhere", true, "every answer says whose it is; etcd leaves that out of some; see withoutExtraIDs"},
+	{"content-length", false, "a body is announced by its length, unless it is a watch or a long listing; etcd sends more than 2 KiB in chunks"},
+	{"cors-off", true, "no origin is allowed unless --cors says so, as in etcd 2; see serverArgs"},
+	{"deep-keys", true, "a key that would make gigabytes of directories is refused; no transcript goes so deep"},
+	{"failures-are-failures", false, "the statistics count every refused operation as failed, once; etcd counts some as done, some twice"},
+	{"half-closed", false, "who closes his half of the connection while he waits is gone; etcd ends the empty answer in good order"},
+	{"header-limit", true, "a request's line and headers may hold 32 KiB, and more by a flag; etcd allows 1 MiB; TestLimits stays below"},
+	{"history-obeys-live-rules", false, "a watch that history answers sees what a live one would have seen; also tolerated() in parked_test.go"},
+	{"listing-order", true, "listings are always sorted; etcd's order changes from answer to answer; see sortedListing"},
+	{"malformed-http", false, "what is no HTTP gets a complete answer and is not interpreted; etcd drops some of it silently"},
+	{"no-auth", false, "auth can't be set up; reads answer as where nobody has done that"},
+	{"no-v3", false, "there is no v3 API and no gateway to it"},
+	{"reads-count-once", true, "a request counts as one read at most; etcd counts reads of its auth flag; see player.counts"},
+	{"removed-once", false, "a stream is told of a removal once; etcd repeats it; also deliveries() in parked_test.go"},
+	{"restart-takes-no-index", false, "a restart changes nothing; etcd publishes its member again, which takes an index"},
+	{"stream-goes-on", false, "a stream that starts in the past delivers all of it and goes on; etcd delivers one event and is silent"},
+	{"version", true, "/version says which etcd's API is spoken, not whose server it is; see normaliser.text"},
+}
+
+func TestDifferences(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/differences.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, err := filepath.Glob("testdata/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, path := range paths {
+		sc, err := readScript(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, st := range sc.steps {
+			for _, a := range st.answers {
+				reason, ok := strings.CutPrefix(a.who, "copse")
+				if !ok {
+					continue
+				}
+				used[strings.TrimSpace(reason)] = true
+				if same(st.answer("").lines, a.lines) {
+					t.Errorf("%s:%d: %s is no difference any more", path, st.line, a.who)
+				}
+			}
+		}
+	}
+	known := map[string]bool{}
+	for _, d := range differences {
+		known[d.name] = true
+		if !d.inCode && !used[d.name] {
+			t.Errorf("%s: no transcript shows it", d.name)
+		}
+		if !strings.Contains(string(doc), "\n## "+d.name+"\n") {
+			t.Errorf("%s: docs/differences.md has no such heading", d.name)
+		}
+	}
+	for name := range used {
+		if !known[name] {
+			t.Errorf("a transcript tolerates %q, which is not in the table", name)
+		}
+	}
+	for _, line := range strings.Split(string(doc), "\n") {
+		if name, ok := strings.CutPrefix(line, "## "); ok && !known[name] {
+			t.Errorf("docs/differences.md describes %q, which is not in the table", name)
+		}
+	}
+}

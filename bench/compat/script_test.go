@@ -1,0 +1,161 @@
+package compat
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// A script is a transcript file: steps, with an empty line between them.
+//
+//	# A comment belongs to the step below it.
+//	PUT /v2/keys/message?noValueOnSuccess=true
+//	X-Some-Header: of the request
+//	| value=Hello
+//	----
+//	201 Created
+//	Content-Type: application/json
+//	| {"action":"set"}⏎
+//	---- etcd35
+//	what etcd 3.5 answers instead
+//	---- copse reason
+//	what copse answers instead, and the name of the difference
+//
+// The first line of a step is a request or one of these, where NAME names a
+// watch:
+//
+//	watch NAME GET TARGET  send, and show the head, which comes at once
+//	event NAME             the next event of the watch, as one chunk
+//	rest NAME              the next event, and that the answer ends after it
+//	quiet NAME             that no event comes, or the next one
+//	pipeline NAME GET TARGET  send another request on the watch's connection
+//	hangup NAME            close our half of the connection; show what comes
+//	cancel NAME            leave the watch
+//	repeat N METHOD TARGET N times the same request; show the last answer
+//	until CODE GET TARGET  repeat until the status is CODE
+//	sized N METHOD TARGET  with a form of N bytes, which is one value
+//	raw                    send the body as it is, with CR LF for each ⏎, and
+//	                       show all bytes of the answer
+//	stats                  what has been counted since the last time
+//	restart                stop the server in good order, start it again
+//
+// A file that begins with "#! without KIND:" and a reason is not played against
+// that kind.
+type script struct {
+	path    string
+	without string // a kind of server that can't play it
+	steps   []step
+}
+
+type step struct {
+	comment []string
+	line    int // in the file
+	command string
+	request []string // header and body lines
+	answers []answer // the reference's first
+}
+
+// An answer is what one kind of server says to a step.
+type answer struct {
+	who   string   // "" for the reference, or a peer.Kind, with a reason for copse
+	lines []string // normalised
+}
+
+const (
+	answerMark  = "----"
+	withoutMark = "#! without "
+)
+
+func readScript(path string) (*script, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	sc := &script{path: path}
+	if first, found := strings.CutPrefix(string(text), withoutMark); found {
+		sc.without, _, _ = strings.Cut(first, ":")
+	}
+	var st *step
+	for i, line := range strings.Split(strings.TrimRight(string(text), "\n"), "\n") {
+		if st == nil {
+			st = &step{}
+		}
+		switch {
+		case line == "":
+			if st.command != "" {
+				sc.steps = append(sc.steps, *st)
+				st = nil
+			} else if st.comment != nil {
+				st.comment = append(st.comment, "")
+			}
+		case st.command == "" && strings.HasPrefix(line, "#"):
+			st.comment = append(st.comment, line)
+		case st.command == "":
+			st.command, st.line = line, i+1
+		case strings.HasPrefix(line, answerMark):
+			who := strings.TrimSpace(strings.TrimPrefix(line, answerMark))
+			st.answers = append(st.answers, answer{who: who})
+		case st.answers == nil:
+			st.request = append(st.request, line)
+		default:
+			a := &st.answers[len(st.answers)-1]
+			a.lines = append(a.lines, line)
+		}
+	}
+	if st == nil || st.command == "" {
+		return sc, nil
+	}
+	sc.steps = append(sc.steps, *st)
+	return sc, nil
+}
+
+func (sc *script) write() error {
+	var b strings.Builder
+	for i, st := range sc.steps {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		for _, line := range slices.Concat(st.comment, []string{st.command}, st.request) {
+			b.WriteString(line + "\n")
+		}
+		for _, a := range st.answers {
+			b.WriteString(strings.TrimSpace(answerMark+" "+a.who) + "\n")
+			for _, line := range a.lines {
+				b.WriteString(line + "\n")
+			}
+		}
+	}
+	return os.WriteFile(sc.path, []byte(b.String()), 0o644)
+}
+
+// answer returns the one that is recorded for a kind of server: its own, or
+// else the reference's.
+func (st *step) answer(kind string) *answer {
+	var reference *answer
+	for i := range st.answers {
+		a := &st.answers[i]
+		if who, _, _ := strings.Cut(a.who, " "); who == kind {
+			return a
+		}
+		if a.who == "" {
+			reference = a
+		}
+	}
+	return reference
+}
+
+// parseRequest reads "METHOD TARGET" and a step's header and body lines.
+func parseRequest(call string, lines []string) (r request, err error) {
+	var found bool
+	if r.method, r.target, found = strings.Cut(call, " "); !found {
+		return r, fmt.Errorf("%q is no request", call)
+	}
+	body := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, strings.TrimSpace(bodyMark)) })
+	if body < 0 {
+		body = len(lines)
+	}
+	r.header = lines[:body]
+	r.body, err = bodyText(lines[body:])
+	return r, err
+}

@@ -1,0 +1,197 @@
+package crash
+
+import (
+	"fmt"
+	"sort"
+)
+
+// complaintLimit is how often a check complains of one kind: one lost write
+// makes everything after it wrong as well.
+const complaintLimit = 5
+
+// Check holds a history against what v2 promises, and returns what is broken.
+func Check(h *History) []Violation {
+	c := &checker{
+		h:       h,
+		end:     h.end(),
+		count:   map[Kind]int{},
+		union:   map[uint64]*Event{},
+		acked:   map[uint64]*Op{},
+		refresh: map[uint64]bool{},
+	}
+	c.glances()
+	c.acks()
+	c.watched()
+	c.claims()
+	for i := range h.Watchers {
+		c.watcher(&h.Watchers[i])
+	}
+	c.replay()
+	c.gaps()
+	return c.found
+}
+
+// checker is one check at work.
+type checker struct {
+	h     *History
+	end   uint64
+	found []Violation
+	count map[Kind]int // of complaints
+
+	union   map[uint64]*Event // every change that is known, by index
+	acked   map[uint64]*Op    // the acknowledged ones
+	refresh map[uint64]bool   // those that watchers must not see
+}
+
+func (c *checker) complain(kind Kind, detail string) {
+	if c.count[kind]++; c.count[kind] <= complaintLimit {
+		c.found = append(c.found, Violation{kind, detail})
+	}
+}
+
+// glances: an answer to a request that was sent after index x was seen must
+// not show an index below x. A restart in between changes nothing about it.
+func (c *checker) glances() {
+	for _, g := range c.h.Glances {
+		if g.Index < g.Floor {
+			c.complain(IndexBack, fmt.Sprintf("%s shows %d, after %d was seen", g.What, g.Index, g.Floor))
+		}
+	}
+}
+
+// acks: a write that was sent after index x was seen gets an index above x,
+// and no two writes get the same.
+func (c *checker) acks() {
+	for i := range c.h.Ops {
+		op := &c.h.Ops[i]
+		if op.Outcome != Acked {
+			continue
+		}
+		at := op.Event.Index()
+		if at <= op.Floor {
+			c.complain(IndexBack, fmt.Sprintf("%v, not above %d", op, op.Floor))
+		}
+		c.answer(op)
+		if other := c.acked[at]; other != nil {
+			c.complain(IndexReused, fmt.Sprintf("%v and %v", other, op))
+			continue
+		}
+		c.acked[at] = op
+		c.union[at] = op.Event
+		c.refresh[at] = op.Refresh
+	}
+}
+
+// answer: it is about what was asked.
+func (c *checker) answer(op *Op) {
+	ev := op.Event
+	switch {
+	case op.Method == "POST" && !within(ev.Node.Key, op.Key), op.Method != "POST" && ev.Node.Key != op.Key:
+		c.complain(EventDiffers, fmt.Sprintf("%v is answered with %s", op, ev.Node.Key))
+	case !op.Refresh && ev.Node.Value != op.Value:
+		c.complain(EventDiffers, fmt.Sprintf("%v is answered with %q", op, ev.Node.Value))
+	case op.Prev != 0 && (ev.Prev == nil || ev.Prev.Modified != op.Prev):
+		c.complain(PrevDiffers, fmt.Sprintf("%v compared with %d, and has the prevNode %+v", op, op.Prev, ev.Prev))
+	}
+}
+
+// watched adds what the watchers saw to the union; whoever saw the same index
+// must have seen the same change.
+func (c *checker) watched() {
+	for _, w := range c.h.Watchers {
+		for _, s := range w.Seen {
+			at := s.Event.Index()
+			known := c.union[at]
+			switch {
+			case known == nil:
+				c.union[at] = s.Event
+			case c.refresh[at]:
+				c.complain(EventAlien, fmt.Sprintf("%s saw %s of %s at %d, which is a refresh", w.Name, s.Event.Action, s.Event.Node.Key, at))
+			case known.Node.Key != s.Event.Node.Key || known.Action != s.Event.Action || known.Node.Value != s.Event.Node.Value:
+				c.complain(IndexReused, fmt.Sprintf("%d is %s of %s (%q), and for %s it is %s of %s (%q)", at,
+					known.Action, known.Node.Key, known.Node.Value, w.Name, s.Event.Action, s.Event.Node.Key, s.Event.Node.Value))
+			default:
+				c.same(w.Name, known, s.Event)
+			}
+			if s.Event.Action == "expire" && s.Event.Prev != nil && s.Event.Prev.Expiration != nil && s.At.Before(*s.Event.Prev.Expiration) {
+				c.complain(EarlyExpiry, fmt.Sprintf("%s saw %s expire at %v, which was due at %v", w.Name, s.Event.Node.Key, s.At, s.Event.Prev.Expiration))
+			}
+		}
+	}
+}
+
+// same compares the parts of an event that a restart must not change either.
+func (c *checker) same(who string, a, b *Event) {
+	plain := newModel(nil)
+	diff := plain.differ(a.Node, b.Node)
+	if diff == "" && (a.Prev == nil) != (b.Prev == nil) {
+		diff = "prevNode is in one of them only"
+	}
+	if diff == "" && a.Prev != nil {
+		diff = plain.differ(*a.Prev, *b.Prev)
+	}
+	if diff != "" {
+		c.complain(EventDiffers, fmt.Sprintf("%s of %s at %d for %s: %s", a.Action, a.Node.Key, a.Index(), who, diff))
+	}
+}
+
+// watcher: its events are those of the union in its scope, each once, in order.
+func (c *checker) watcher(w *WatchLog) {
+	saw := map[uint64]bool{}
+	last := uint64(0)
+	for _, s := range w.Seen {
+		at := s.Event.Index()
+		switch {
+		case saw[at]:
+			c.complain(EventTwice, fmt.Sprintf("%s saw %d twice", w.Name, at))
+		case at < last:
+			c.complain(EventOrder, fmt.Sprintf("%s saw %d after %d", w.Name, at, last))
+		case at < w.From:
+			c.complain(EventOrder, fmt.Sprintf("%s saw %d and had asked for %d and up", w.Name, at, w.From))
+		case !within(s.Event.Node.Key, w.Scope):
+			c.complain(EventAlien, fmt.Sprintf("%s saw %s, and watches %s", w.Name, s.Event.Node.Key, w.Scope))
+		}
+		saw[at] = true
+		last = max(last, at)
+	}
+	for _, at := range c.indexes() {
+		ev := c.union[at]
+		if at < w.From || at > c.end || saw[at] || c.refresh[at] || !within(ev.Node.Key, w.Scope) {
+			continue
+		}
+		c.complain(EventMissing, fmt.Sprintf("%s did not see %s of %s at %d", w.Name, ev.Action, ev.Node.Key, at))
+	}
+}
+
+// indexes of the union, ascending.
+func (c *checker) indexes() []uint64 {
+	sorted := make([]uint64, 0, len(c.union))
+	for at := range c.union {
+		sorted = append(sorted, at)
+	}
+	sort.Slice(sorted, func(i, j int) bool { return sorted[i] < sorted[j] })
+	return sorted
+}
+
+// gaps: indexes are dense. What nobody saw can only be a refresh of unknown
+// outcome, or the one change that v2 allows a member at its start.
+func (c *checker) gaps() {
+	if c.end == 0 {
+		return
+	}
+	known := 0
+	for at := range c.union {
+		if at > c.h.Start && at <= c.end {
+			known++
+		}
+	}
+	allowed := c.h.Restarts
+	for i := range c.h.Ops {
+		if c.h.Ops[i].Refresh && c.h.Ops[i].Outcome == Unknown {
+			allowed++
+		}
+	}
+	if unseen := int(c.end-c.h.Start) - known; unseen > allowed {
+		c.complain(IndexGap, fmt.Sprintf("%d indexes of %d..%d belong to no known change; %d may", unseen, c.h.Start+1, c.end, allowed))
+	}
+}

@@ -1,0 +1,98 @@
+package crash_test
+
+import (
+	"errors"
+	"flag"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"copse/bench/crash"
+	"copse/bench/peer"
+)
+
+var (
+	kills  = flag.Int("kills", 50, "how often the server is killed")
+	seed   = flag.Uint64("seed", 0, "seed of the load and of the moments; 0 takes a new one")
+	server = flag.String("server", string(peer.Copse), "what to kill: copse, etcd35 or etcd34")
+)
+
+// TestKill kills a node in the middle of load, again and again, and holds what
+// is left against what was acknowledged and watched.
+func TestKill(t *testing.T) {
+	node := peer.Start(t, peer.Kind(*server))
+	report, err := crash.Run(node, options(t, node, *kills))
+	for _, v := range report.Violations {
+		t.Error(v)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d kills; %d writes acknowledged, %d refused, %d of unknown outcome; %d events; %d retries of a first write",
+		report.Kills, report.Acked, report.Refused, report.Unknown, report.Events, report.Retries)
+	if n := len(report.Restarts); n > 0 {
+		slices.Sort(report.Restarts)
+		t.Logf("start of the process to its first answer: median %v, longest %v",
+			report.Restarts[n/2].Round(time.Millisecond), report.Restarts[n-1].Round(time.Millisecond))
+	}
+	if report.Kills < *kills || report.Acked == 0 || report.Unknown == 0 {
+		t.Errorf("%d kills of %d, %d acknowledged, %d unknown: the load was not under way when the kills came",
+			report.Kills, *kills, report.Acked, report.Unknown)
+	}
+}
+
+func options(t *testing.T, node *peer.Server, kills int) crash.Options {
+	if *seed == 0 {
+		*seed = rand.Uint64()
+	}
+	t.Logf("seed %d", *seed)
+	return crash.Options{
+		Endpoint: node.URL,
+		Kills:    kills,
+		Seed:     *seed,
+		Writers:  8,
+		Twice:    6,
+		Rewinds:  node.Kind == peer.Copse,
+		Logf:     t.Logf,
+	}
+}
+
+// forgetful loses, at its second kill, what was written since its first, as a
+// server does that answers before its log is on the disk.
+type forgetful struct {
+	*peer.Server
+	t     *testing.T
+	kills int
+}
+
+func (f *forgetful) Kill() {
+	f.Server.Kill()
+	f.kills++
+	copied := f.DataDir + ".first"
+	switch f.kills {
+	case 1:
+		if err := os.CopyFS(copied, os.DirFS(f.DataDir)); err != nil {
+			f.t.Error(err)
+		}
+	case 2:
+		if err := errors.Join(os.RemoveAll(f.DataDir), os.CopyFS(f.DataDir, os.DirFS(copied))); err != nil {
+			f.t.Error(err)
+		}
+	}
+}
+
+// TestRunCatchesForgetfulServer shows that a run can fail, and not only Check.
+func TestRunCatchesForgetfulServer(t *testing.T) {
+	node := &forgetful{Server: peer.Start(t, peer.Kind(*server)), t: t}
+	o := options(t, node.Server, 3)
+	o.Twice = 0 // between the two, something has to be written
+	report, err := crash.Run(node, o)
+	t.Log("error: ", err)
+	for _, want := range []crash.Kind{crash.IndexBack, crash.LostWrite} {
+		if !slices.ContainsFunc(report.Violations, func(v crash.Violation) bool { return v.Kind == want }) {
+			t.Errorf("got %v, want %q among it", report.Violations, want)
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package crash
+
+import (
+	"fmt"
+	"path"
+	"sort"
+	"strings"
+)
+
+// model is the tree that the events so far make. It knows the v2 rules that
+// the load uses, and no more.
+type model struct {
+	nodes map[string]Node
+	// fresh holds the keys that a refresh of unknown outcome may have touched:
+	// watchers don't see a refresh, so that only the tree can tell.
+	fresh map[string]bool
+	// used tells an index that some change is known to have.
+	used func(uint64) bool
+}
+
+func newModel(used func(uint64) bool) *model {
+	return &model{nodes: map[string]Node{}, fresh: map[string]bool{}, used: used}
+}
+
+// apply carries out one event and complains where it doesn't follow from what
+// went before.
+func (m *model) apply(ev *Event, refresh bool, complain func(Kind, string)) {
+	key := ev.Node.Key
+	have, exists := m.nodes[key]
+	if ev.Prev == nil && exists {
+		complain(PrevDiffers, fmt.Sprintf("%s of %s at %d shows no prevNode, but the key was there since %d", ev.Action, key, ev.Index(), have.Modified))
+	}
+	if ev.Prev != nil {
+		m.checkPrev(ev, have, exists, complain)
+	}
+	switch ev.Action {
+	case "delete", "compareAndDelete", "expire":
+		m.remove(key)
+		return
+	case "create":
+		if exists {
+			complain(PrevDiffers, fmt.Sprintf("create of %s at %d, which was there since %d", key, ev.Index(), have.Modified))
+		}
+	case "update", "compareAndSwap":
+		if refresh && ev.Node.Value != have.Value {
+			complain(EventDiffers, fmt.Sprintf("refresh of %s at %d changes the value to %q", key, ev.Index(), ev.Node.Value))
+		}
+		if ev.Prev == nil {
+			complain(PrevDiffers, fmt.Sprintf("%s of %s at %d without a prevNode", ev.Action, key, ev.Index()))
+		}
+	}
+	m.parents(key, ev.Index())
+	n := ev.Node
+	n.Nodes = nil
+	m.nodes[key] = n
+}
+
+func (m *model) checkPrev(ev *Event, have Node, exists bool, complain func(Kind, string)) {
+	key := ev.Node.Key
+	if !exists {
+		complain(PrevDiffers, fmt.Sprintf("%s of %s at %d shows a prevNode of %d, but the key was not there", ev.Action, key, ev.Index(), ev.Prev.Modified))
+		return
+	}
+	if diff := m.differ(have, *ev.Prev); diff != "" {
+		complain(PrevDiffers, fmt.Sprintf("%s of %s at %d: %s", ev.Action, key, ev.Index(), diff))
+	}
+	if ev.Action == "expire" && ev.Prev.Expiration == nil {
+		complain(EarlyExpiry, fmt.Sprintf("%s expired at %d, and had no TTL", key, ev.Index()))
+	}
+}
+
+// differ says how got, which the server showed, differs from want, which the
+// history makes. A refresh of unknown outcome may have moved the index and the
+// expiration, and nothing else.
+func (m *model) differ(want, got Node) string {
+	refreshed := m.fresh[want.Key] && got.Modified > want.Modified && !m.used(got.Modified)
+	switch {
+	case want.Dir != got.Dir:
+		return fmt.Sprintf("dir is %v, not %v", got.Dir, want.Dir)
+	case want.Value != got.Value:
+		return fmt.Sprintf("value is %q (%d), not %q (%d)", got.Value, got.Modified, want.Value, want.Modified)
+	case want.Modified != got.Modified && !refreshed:
+		return fmt.Sprintf("modifiedIndex is %d, not %d", got.Modified, want.Modified)
+	case want.Created != got.Created:
+		return fmt.Sprintf("createdIndex is %d, not %d", got.Created, want.Created)
+	case !sameTime(want, got) && !refreshed:
+		return fmt.Sprintf("expiration is %v, not %v", got.Expiration, want.Expiration)
+	}
+	return ""
+}
+
+func sameTime(a, b Node) bool {
+	if a.Expiration == nil || b.Expiration == nil {
+		return a.Expiration == b.Expiration
+	}
+	return a.Expiration.Equal(*b.Expiration)
+}
+
+// parents makes the missing directories above key; they take the index of the
+// change that needed them.
+func (m *model) parents(key string, index uint64) {
+	for dir := path.Dir(key); dir != "/"; dir = path.Dir(dir) {
+		if _, ok := m.nodes[dir]; ok {
+			return
+		}
+		m.nodes[dir] = Node{Key: dir, Dir: true, Modified: index, Created: index}
+	}
+}
+
+func (m *model) remove(key string) {
+	if m.nodes[key].Dir {
+		for k := range m.nodes {
+			if within(k, key) {
+				delete(m.nodes, k)
+			}
+		}
+	}
+	delete(m.nodes, key)
+}
+
+// within says whether key is dir or lies below it.
+func within(key, dir string) bool {
+	return key == dir || strings.HasPrefix(key, dir+"/")
+}
+
+// keys of both trees, sorted, so that complaints come in the same order always.
+func keys(trees ...map[string]Node) []string {
+	all := map[string]bool{}
+	for _, t := range trees {
+		for k := range t {
+			all[k] = true
+		}
+	}
+	sorted := make([]string, 0, len(all))
+	for k := range all {
+		sorted = append(sorted, k)
+	}
+	sort.Strings(sorted)
+	return sorted
+}

@@ -1,0 +1,82 @@
+package crash
+
+import (
+	"fmt"
+	"sort"
+)
+
+// replay makes the tree from the union of all changes, in the order of their
+// indexes, and holds each snapshot against it on the way.
+func (c *checker) replay() {
+	m := newModel(func(at uint64) bool { return c.union[at] != nil })
+	for i := range c.h.Ops {
+		if op := &c.h.Ops[i]; op.Refresh && op.Outcome == Unknown {
+			m.fresh[op.Key] = true
+		}
+	}
+	order := c.indexes()
+	snapshots := append([]Snapshot(nil), c.h.Snapshots...)
+	sort.SliceStable(snapshots, func(i, j int) bool { return snapshots[i].Index < snapshots[j].Index })
+	for i, at := range order {
+		for len(snapshots) > 0 && snapshots[0].Index < at {
+			c.compare(m, &snapshots[0], order[i:])
+			snapshots = snapshots[1:]
+		}
+		m.apply(c.union[at], c.refresh[at], c.complain)
+	}
+	for i := range snapshots {
+		c.compare(m, &snapshots[i], nil)
+	}
+}
+
+// compare holds a snapshot against the model at the snapshot's index.
+func (c *checker) compare(m *model, s *Snapshot, later []uint64) {
+	for at, op := range c.acked {
+		if op.Epoch < s.Epoch && at > s.Index {
+			c.complain(LostWrite, fmt.Sprintf("%s: the tree is of %d, and has to have %v", s.Name, s.Index, op))
+		}
+	}
+	leaving := c.leaving(m, s, later)
+	for _, key := range keys(m.nodes, s.Nodes) {
+		want, wanted := m.nodes[key]
+		got, there := s.Nodes[key]
+		switch {
+		case wanted && !there && leaving[key]:
+		case wanted && !there:
+			c.complain(c.blame(want), fmt.Sprintf("%s: %s is not there, and was written at %d", s.Name, key, want.Modified))
+		case !wanted && there:
+			c.complain(Resurrected, fmt.Sprintf("%s: %s is there (of %d)", s.Name, key, got.Modified))
+		default:
+			if diff := m.differ(want, got); diff != "" {
+				c.complain(c.blame(want), fmt.Sprintf("%s: %s: %s", s.Name, key, diff))
+			}
+		}
+	}
+}
+
+// leaving finds the keys that expired while the snapshot was read: the header
+// promises no more than the body holds, so the body may be without them.
+func (c *checker) leaving(m *model, s *Snapshot, later []uint64) map[string]bool {
+	keys := map[string]bool{}
+	for _, at := range later {
+		if at > s.Until {
+			break
+		}
+		if ev := c.union[at]; ev.Action == "expire" {
+			for key := range m.nodes {
+				if within(key, ev.Node.Key) {
+					keys[key] = true
+				}
+			}
+		}
+	}
+	return keys
+}
+
+// blame tells the loss of an acknowledged write from other differences.
+func (c *checker) blame(want Node) Kind {
+	if c.acked[want.Modified] != nil {
+		return LostWrite
+	}
+	return TreeDiffers
+}

@@ -1,0 +1,158 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+const pollInterval = time.Millisecond
+
+// answering polls until the server answers, and returns that moment.
+func (r *runner) answering() (time.Time, error) {
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	limit := time.NewTimer(catchUpLimit)
+	defer limit.Stop()
+	for {
+		_, a, err := r.client.get("/", false)
+		if err == nil && a.status == http.StatusOK {
+			return time.Now(), nil
+		}
+		select {
+		case <-r.server.Done():
+			return time.Time{}, errors.New("the server ended by itself")
+		case <-limit.C:
+			return time.Time{}, fmt.Errorf("no answer within %v: %v", catchUpLimit, err)
+		case <-poll.C:
+		}
+	}
+}
+
+// settle reads the tree, writes a fence, waits until all have seen it, and
+// checks everything so far.
+func (r *runner) settle(name string, epoch int) error {
+	node, a, err := r.client.get(root, true)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	nodes := map[string]Node{}
+	flatten(node, nodes)
+	at, err := r.fence(name, epoch+1)
+	if err != nil {
+		return err
+	}
+	r.history.Fences = append(r.history.Fences, at)
+	r.history.Snapshots = append(r.history.Snapshots, Snapshot{Name: name, Epoch: epoch + 1, Index: a.index, Until: at, Nodes: nodes})
+	err = r.catchUp(at)
+	r.check()
+	return err
+}
+
+// fence writes until it is acknowledged: v2 allows a server that has just
+// started to turn writes down for want of a leader.
+func (r *runner) fence(name string, epoch int) (uint64, error) {
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	for begin, try := time.Now(), 1; ; try++ {
+		op := Op{Epoch: epoch, Method: http.MethodPut, Key: root + "/fence", Value: fmt.Sprintf("%s, try %d", name, try)}
+		r.client.write(&op)
+		r.history.Ops = append(r.history.Ops, op)
+		if op.Outcome == Acked {
+			return op.Event.Index(), nil
+		}
+		if time.Since(begin) > catchUpLimit {
+			return 0, fmt.Errorf("no fence within %v: %v", catchUpLimit, &op)
+		}
+		r.report.Retries++
+		<-poll.C
+	}
+}
+
+// catchUp waits until every watcher of the whole tree has seen the fence. The
+// watcher of one directory can't see it: it has to reach the last change in
+// its scope that the others have seen.
+func (r *runner) catchUp(fence uint64) error {
+	ctx, cancel := context.WithTimeout(context.Background(), catchUpLimit)
+	defer cancel()
+	stop := context.AfterFunc(ctx, r.board.wake)
+	defer stop()
+	r.board.mu.Lock()
+	defer r.board.mu.Unlock()
+	for {
+		behind := ""
+		for _, w := range r.watchers {
+			if w.fault != nil {
+				return w.fault
+			}
+			if goal := r.goal(w, fence); w.last < goal {
+				behind = fmt.Sprintf("%s is at %d and did not see %d", w.log.Name, w.last, goal)
+			}
+		}
+		if behind == "" {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("after %v %s", catchUpLimit, behind)
+		}
+		r.board.cond.Wait()
+	}
+}
+
+// goal is the last index up to the fence that w has to see. The board is locked.
+func (r *runner) goal(w *watcher, fence uint64) uint64 {
+	if w.log.Scope == root {
+		return fence
+	}
+	seen := r.watchers[0].log.Seen
+	for i := len(seen) - 1; i >= 0; i-- {
+		if ev := seen[i].Event; ev.Index() <= fence && within(ev.Node.Key, w.log.Scope) {
+			return ev.Index()
+		}
+	}
+	return 0
+}
+
+// check holds everything so far against the promises.
+func (r *runner) check() {
+	h := r.history
+	r.client.mu.Lock()
+	h.Glances = r.client.glances
+	r.client.mu.Unlock()
+	r.board.mu.Lock()
+	for _, w := range r.watchers {
+		h.Watchers = append(h.Watchers, w.log)
+	}
+	r.board.mu.Unlock()
+	r.report.Events = len(h.Watchers[0].Seen)
+	r.report.Violations = Check(&h)
+}
+
+// drain waits until all that has a TTL is gone, and compares for the last time.
+func (r *runner) drain() error {
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	for limit := time.Now().Add(catchUpLimit); ; <-poll.C {
+		node, _, err := r.client.get(root, true)
+		if err != nil {
+			return err
+		}
+		nodes := map[string]Node{}
+		flatten(node, nodes)
+		mortal := ""
+		for key, n := range nodes {
+			if n.Expiration != nil {
+				mortal = fmt.Sprintf("%s, due at %v", key, n.Expiration)
+			}
+		}
+		if mortal == "" {
+			break
+		}
+		if time.Now().After(limit) {
+			return fmt.Errorf("after %v there still is %s", catchUpLimit, mortal)
+		}
+	}
+	return r.settle("at the end", len(r.history.Fences))
+}

@@ -1,0 +1,181 @@
+package oracle
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"time"
+	"unsafe"
+
+	"copse/statemachine/tree"
+
+	"github.com/jonboulle/clockwork"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v2error"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v2store"
+)
+
+// prefix is where etcd keeps the keys of clients inside its store; its HTTP
+// handlers put it before each key, and cut it off what the store answers.
+const prefix = "/1"
+
+// etcd is the v2store of etcd 3.5 behind what its HTTP handlers do.
+type etcd struct {
+	store v2store.Store
+	clock clockwork.FakeClock
+	// faults are what the store's statistics count wrongly, see exceptions.
+	faults map[string]int
+}
+
+func newEtcd(window int, now int64) *etcd {
+	e := &etcd{
+		store:  v2store.New("/0", prefix),
+		clock:  clockwork.NewFakeClockAt(time.Unix(0, now)),
+		faults: map[string]int{},
+	}
+	// The clock can't be set from outside, nor can the length of the window.
+	clock := e.field("clock")
+	clock = reflect.NewAt(clock.Type(), unsafe.Pointer(clock.UnsafeAddr())).Elem()
+	clock.Set(reflect.ValueOf(e.clock))
+	queue := e.field("WatcherHub").Elem().FieldByName("EventHistory").Elem().FieldByName("Queue")
+	queue.FieldByName("Capacity").SetInt(int64(window))
+	queue.FieldByName("Events").Set(reflect.ValueOf(make([]*v2store.Event, window)))
+	return e
+}
+
+// field is a field of the store's own struct.
+func (e *etcd) field(name string) reflect.Value {
+	return reflect.ValueOf(e.store).Elem().FieldByName(name)
+}
+
+// do carries out c and returns what a client is told.
+func (e *etcd) do(c tree.Command) (answer string) {
+	var ev *v2store.Event
+	var err error
+	key, value := prefix+strings.TrimSuffix(c.Key, "/"), string(c.Value)
+	ttl := v2store.TTLOptionSet{Refresh: c.Refresh}
+	if c.Expires != 0 {
+		ttl.ExpireTime = time.Unix(0, c.Expires)
+	}
+	switch c.Op {
+	case tree.OpSet:
+		ev, err = e.store.Set(key, c.Dir, value, ttl)
+	case tree.OpCreate, tree.OpCreateInOrder:
+		ev, err = e.store.Create(key, c.Dir, value, c.Op == tree.OpCreateInOrder, ttl)
+	case tree.OpUpdate:
+		ev, err = e.update(key, value, ttl)
+	case tree.OpCompareAndSwap:
+		ev, err = e.store.CompareAndSwap(key, c.PrevValue, uint64(c.PrevIndex), value, ttl)
+	case tree.OpDelete:
+		ev, err = e.store.Delete(key, c.Dir, c.Recursive)
+	case tree.OpCompareAndDelete:
+		ev, err = e.store.CompareAndDelete(key, c.PrevValue, uint64(c.PrevIndex))
+	}
+	e.noteFault(c.Op, err)
+	return print(ev, err)
+}
+
+func (e *etcd) get(key string, recursive bool) string {
+	ev, err := e.store.Get(prefix+strings.TrimSuffix(key, "/"), recursive, true)
+	return print(ev, err)
+}
+
+// print is the body that etcd's handlers send for a result of the store.
+func print(ev *v2store.Event, err error) string {
+	var refused *v2error.Error
+	switch {
+	case errors.As(err, &refused):
+		trimmed := *refused
+		trimmed.Cause = strings.TrimPrefix(trimmed.Cause, prefix)
+		return encode(trimmed)
+	case err != nil:
+		return "no v2 error: " + err.Error()
+	}
+	ev = ev.Clone()
+	trim(ev.Node)
+	trim(ev.PrevNode)
+	return encode(ev)
+}
+
+func trim(n *v2store.NodeExtern) {
+	if n != nil {
+		n.Key = strings.TrimPrefix(n.Key, prefix)
+		for _, child := range n.Nodes {
+			trim(child)
+		}
+	}
+}
+
+func encode(v any) string {
+	var out bytes.Buffer
+	if err := json.NewEncoder(&out).Encode(v); err != nil {
+		panic(err)
+	}
+	return out.String()
+}
+
+// etcdWatch is one watcher of the store; what it got lies in its channel.
+type etcdWatch struct {
+	watch   *tree.Watch
+	watcher v2store.Watcher
+	past    []string // found in the history when the watch began
+	last    uint64   // the index of the latest event
+}
+
+func (e *etcd) watch(w *tree.Watch) (*etcdWatch, error) {
+	ew := &etcdWatch{watch: w}
+	since := uint64(w.Since)
+	for {
+		watcher, err := e.store.Watch(prefix+strings.TrimSuffix(w.Key, "/"), w.Recursive, w.Stream, since)
+		if err != nil {
+			return nil, err
+		}
+		ew.watcher = watcher
+		if len(watcher.EventChan()) == 0 {
+			return ew, nil // parked
+		}
+		hit := <-watcher.EventChan()
+		since = hit.Node.ModifiedIndex + 1
+		if !replayObeysLiveRules(w, hit) {
+			continue
+		}
+		ew.past = append(ew.past, print(hit, nil))
+		if !pastStreamGoesOn(w) {
+			return ew, nil
+		}
+	}
+}
+
+// take returns what came since the last call.
+func (ew *etcdWatch) take() []string {
+	got := ew.past
+	ew.past = nil
+	for {
+		select {
+		case ev, open := <-ew.watcher.EventChan():
+			if !open {
+				return got
+			}
+			if !removalToldTwice(ew, ev) {
+				got = append(got, print(ev, nil))
+			}
+			ew.last = ev.Node.ModifiedIndex
+		default:
+			return got
+		}
+	}
+}
+
+// statistics are the store's counters, by v2's names, with what is known to be
+// miscounted put right.
+func (e *etcd) statistics() map[string]int {
+	counters := map[string]int{}
+	if err := json.Unmarshal(e.store.JsonStats(), &counters); err != nil {
+		panic(err)
+	}
+	for name, n := range e.faults {
+		counters[name] += n
+	}
+	return counters
+}

@@ -1,0 +1,75 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const pollInterval = 10 * time.Millisecond
+
+// waitReady polls until the server has gone a write's whole way through the
+// log, and knows its cluster's version: setting that is etcd's last step of
+// forming a cluster, and it takes an index.
+//
+// The write is an update of a missing key: it is proposed, applied and refused,
+// so that a fresh server still gives its first key the index that clients
+// expect. It leaves one updateFail in the statistics.
+func (s *Server) waitReady() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	// A client of its own: a kept connection would outlive a killed server.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	for {
+		err := s.probe(ctx, client)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("it does not serve after %v: %w", startLimit, err)
+		case <-s.proc.done:
+			return fmt.Errorf("it ended before it served")
+		case <-poll.C:
+		}
+	}
+}
+
+func (s *Server) probe(ctx context.Context, client *http.Client) error {
+	status, body, err := call(ctx, client, http.MethodGet, s.URL+"/version")
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK || strings.Contains(body, "not_decided") {
+		return fmt.Errorf("/version answers %d %s", status, body)
+	}
+	status, body, err = call(ctx, client, http.MethodPut, s.URL+"/v2/keys/not-there?prevExist=true")
+	if err != nil {
+		return err
+	}
+	if status != http.StatusNotFound {
+		return fmt.Errorf("a write answers %d %s", status, body)
+	}
+	return nil
+}
+
+func call(ctx context.Context, client *http.Client, method, url string) (int, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(body), err
+}
