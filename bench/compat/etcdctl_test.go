@@ -221,7 +221,7 @@ func TestEtcdctl(t *testing.T) {
 	for _, line := range calls {
 		const stdin = "from standard input\n"
 		want, got := reference.run(line, stdin), other.run(line, stdin)
-		if !sameBody(want, got) {
+		if !same([]string{want}, []string{got}) {
 			t.Errorf("etcdctl %s\ngot\n%s\nwant\n%s", line, got, want)
 		}
 	}
@@ -248,7 +248,7 @@ func TestEtcdctlWatch(t *testing.T) {
 	} {
 		want := reference.watching(w.line, w.lines, w.changes...)
 		got := other.watching(w.line, w.lines, w.changes...)
-		if strings.Count(want, "\n") != w.lines || !sameBody(want, got) {
+		if strings.Count(want, "\n") != w.lines || !same([]string{want}, []string{got}) {
 			t.Errorf("%s: etcdctl %s\ngot\n%s\nwant\n%s", w.name, w.line, got, want)
 		}
 	}
