@@ -51,6 +51,7 @@ type leadership struct {
 	term  atomic.Uint64 // never falls
 	view  atomic.Pointer[Leader]
 	ready chan struct{} // closed once a leader is known; owned by LeaderUpdated
+	bell  chan struct{} // rings when the leader has changed; capacity 1
 }
 
 // Leader says who leads a shard, and since when. Member is 0 while nobody is
@@ -80,6 +81,7 @@ func NewHost(o HostOptions) (_ *Host, err error) {
 	for i := range h.leaders {
 		h.leaders[i].view.Store(&Leader{})
 		h.leaders[i].ready = make(chan struct{})
+		h.leaders[i].bell = make(chan struct{}, 1)
 	}
 	nh, err := dragonboat.NewNodeHost(h.engineConfig())
 	if err != nil {
@@ -139,6 +141,7 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 		return
 	}
 	l.view.Store(&Leader{Member: info.LeaderID, Since: time.Now()})
+	ringBell(l.bell)
 	select {
 	case <-l.ready:
 	default:
@@ -147,6 +150,10 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 		}
 	}
 }
+
+// LeaderChanged is the bell that rings when the shard's leader has changed. It
+// is the shard's actor's.
+func (h *Host) LeaderChanged(shard uint64) <-chan struct{} { return h.leaders[shard].bell }
 
 // Leader returns who leads the shard.
 func (h *Host) Leader(shard uint64) Leader { return *h.leaders[shard].view.Load() }
@@ -251,7 +258,7 @@ func (h *Host) propose(shard uint64, cmd []byte) (proposal, error) {
 // confirm starts to make sure that reads of the shard, once the proposal has
 // settled, see all that was acknowledged before the call.
 func (h *Host) confirm(shard uint64) (proposal, error) {
-	rs, err := h.nh.ReadIndex(shard, h.o.RequestTimeout)
+	rs, err := h.nh.ReadIndex(shard, min(2*h.o.Election, h.o.RequestTimeout))
 	return proposal{rs}, refusal(err)
 }
 
@@ -339,6 +346,14 @@ func (h *Host) Propose(stop <-chan struct{}, shard uint64, c *tree.Command) erro
 }
 
 // Confirm waits until reads of the shard see all that was acknowledged before.
+// A round that is lost with a leader is never answered; a round leaves no trace,
+// so another is tried.
 func (h *Host) Confirm(stop <-chan struct{}, shard uint64) error {
-	return h.do(stop, func() (proposal, error) { return h.confirm(shard) })
+	began := time.Now()
+	for {
+		err := h.do(stop, func() (proposal, error) { return h.confirm(shard) })
+		if !errors.Is(err, errTimeout) || time.Since(began) >= h.o.RequestTimeout {
+			return err
+		}
+	}
 }

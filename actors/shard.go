@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,8 @@ const (
 	batchCommandsLimit = 256     // commands in one raft entry: each may tell of a large value that goes
 	batchBytesLimit    = 1 << 20 // bytes at which a batch is full
 	inflightLimit      = 2       // raft entries under way: one is synced while the next gathers
+	orphansLimit       = 64      // raft entries under way to a leader that has gone
+	orphansLook        = 20 * time.Millisecond
 )
 
 // write is one command on its way through a shard.
@@ -50,6 +53,7 @@ type Shard struct {
 
 	// Owned by Run.
 	inflight []*entry // in the order of their proposals
+	orphans  []*entry // proposed to a leader that has gone; their outcome is open
 	unsent   []*entry // provably not in the log; to be proposed again
 	spare    []*entry // done with; to be used again
 }
@@ -122,6 +126,8 @@ func (s *Shard) Run() error {
 			head := s.takeHead()
 			data, raftIndex, err := head.proposal.outcome(r)
 			s.settle(head, data, raftIndex, err)
+		case <-s.host.LeaderChanged(s.id):
+			s.orphan()
 		case <-alarm.C:
 			s.expireLate(time.Now())
 			s.retry()
@@ -140,6 +146,8 @@ func (s *Shard) setAlarm(alarm *time.Timer) {
 	switch {
 	case len(s.unsent) > 0:
 		alarm.Reset(retryPause)
+	case len(s.orphans) > 0:
+		alarm.Reset(orphansLook)
 	case len(s.inflight) > 0:
 		alarm.Reset(time.Until(s.inflight[0].deadline.Add(lateness)))
 	default:
@@ -247,9 +255,43 @@ func (s *Shard) retry() {
 	}
 }
 
+// orphan sets aside what is under way when the leader changes: it may have been
+// lost with the old one, which nobody tells, and the new one mustn't wait for
+// that.
+func (s *Shard) orphan() {
+	if len(s.orphans)+len(s.inflight) > orphansLimit {
+		return
+	}
+	s.orphans = append(s.orphans, s.inflight...)
+	clear(s.inflight)
+	s.inflight = s.inflight[:0]
+}
+
+// settleOrphans answers the writers of orphans whose outcome is known by now, or
+// that are late.
+func (s *Shard) settleOrphans(now time.Time) {
+	kept := s.orphans[:0]
+	for _, e := range s.orphans {
+		select {
+		case r := <-e.proposal.settled():
+			data, raftIndex, err := e.proposal.outcome(r)
+			s.settle(e, data, raftIndex, err)
+		default:
+			if now.After(e.deadline.Add(lateness)) {
+				s.settle(e, nil, 0, errTimeout)
+				continue
+			}
+			kept = append(kept, e)
+		}
+	}
+	clear(s.orphans[len(kept):])
+	s.orphans = kept
+}
+
 // expireLate gives up what is past its deadline. Of an entry that is under
 // way, the outcome stays unknown: it may still be applied.
 func (s *Shard) expireLate(now time.Time) {
+	s.settleOrphans(now)
 	for len(s.inflight) > 0 && now.After(s.inflight[0].deadline.Add(lateness)) {
 		s.settle(s.takeHead(), nil, 0, errTimeout)
 	}
@@ -279,10 +321,11 @@ func (s *Shard) finish() {
 		}
 		late.Stop()
 	}
-	for _, e := range s.unsent {
+	s.settleOrphans(time.Now())
+	for _, e := range slices.Concat(s.orphans, s.unsent) {
 		s.settle(e, nil, 0, errStopped)
 	}
-	s.unsent = nil
+	s.orphans, s.unsent = nil, nil
 	for {
 		select {
 		case w := <-s.mailbox.Messages():
