@@ -41,30 +41,13 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// run is the whole program; it returns the exit code.
-func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	began := time.Now()
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
-	c, warnings, err := config.Load(args, environ, host)
-	switch {
-	case errors.Is(err, config.ErrHelp):
-		fmt.Fprint(stdout, config.Help())
-		return 0
-	case err != nil:
-		fmt.Fprintln(stderr, err)
-		return exitUsage
-	case c.Version:
-		fmt.Fprintln(stdout, "copse", version)
-		return 0
-	}
+// runServer serves until ctx is done; it returns the exit code.
+func runServer(ctx context.Context, c *config.Config, warnings []string, host string, stderr io.Writer, began time.Time) int {
 	log := newLog(c.LogLevel, stderr)
 	for _, w := range warnings {
 		log.Warn(w)
 	}
-	if err := serve(ctx, &c, host, log, began); err != nil {
+	if err := serve(ctx, c, host, log, began); err != nil {
 		log.Error("copse can't go on", "err", err)
 		return exitCode(err)
 	}

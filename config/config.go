@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -58,6 +59,8 @@ type Config struct {
 	SlowRequest       time.Duration // requests that take longer are logged; 0 is none
 	LogFormat         string        // auto, text or json
 	LogLevel          slog.Level
+
+	Options Options
 
 	// Version asks for the version instead of a server.
 	Version bool
@@ -118,14 +121,17 @@ func Default() Config {
 		SlowRequest:       200 * time.Millisecond,
 		LogFormat:         "auto",
 		LogLevel:          slog.LevelInfo,
+		Options:           Options{Timeout: 2 * time.Second},
 	}
 }
 
 // Value is one setting as it stands, and where it came from.
 type Value struct {
-	Flag   string
-	Text   string
-	Origin string // "default", "environment NAME" or "flag"
+	Flag string `json:"setting"`
+	Text string `json:"value"`
+	// Origin is "default", "file PATH, line N", "environment NAME", "flag", or
+	// what the value follows from.
+	Origin string `json:"origin"`
 }
 
 // Values lists every setting, in the order of the help.
@@ -145,5 +151,11 @@ func (c *Config) Origin(flag string) string {
 	return "default"
 }
 
-// given reports whether somebody set the flag.
-func (c *Config) given(flag string) bool { return c.origins[flag] != "" }
+// follows begins the origin of what nobody set, and another setting implies.
+const follows = "follows from "
+
+// Given reports whether somebody set the flag.
+func (c *Config) Given(flag string) bool {
+	origin := c.origins[flag]
+	return origin != "" && !strings.HasPrefix(origin, follows)
+}

@@ -53,7 +53,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.ReadTimeout, 5*time.Minute)
 	setDefault(&o.WriteTimeout, time.Minute)
 	setDefault(&o.IdleTimeout, 5*time.Minute)
-	setDefault(&o.ServerVersion, "3.4.23")
+	setDefault(&o.ServerVersion, EtcdVersion)
 	setDefault(&o.ClusterVersion, "3.4.0")
 	if o.Now == nil {
 		o.Now = time.Now
