@@ -43,6 +43,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
+	warnings = append(warnings, pending(&c)...)
 	switch command.Name {
 	case "health":
 		return runHealth(ctx, &c, stdout, stderr)
@@ -57,7 +58,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case "help":
 		return showHelp(c.Options.Operands, stdout, stderr)
 	}
-	if err := errors.Join(c.CheckFiles(readSettings), unserved(&c)); err != nil {
+	if err := preflight(&c); err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
@@ -80,12 +81,17 @@ func readSettings(path string) ([]byte, error) {
 	return b, err
 }
 
+// preflight complains about what keeps a server from being tried at all.
+func preflight(c *config.Config) error {
+	return errors.Join(c.CheckFiles(readSettings), unserved(c))
+}
+
 // checkConfig says what starting would say of the settings.
 func checkConfig(c *config.Config, warnings []string, stdout, stderr io.Writer) int {
 	for _, w := range warnings {
 		fmt.Fprintln(stderr, "warning:", w)
 	}
-	if err := c.CheckFiles(readSettings); err != nil {
+	if err := preflight(c); err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}

@@ -67,6 +67,7 @@ func TestCommandLines(t *testing.T) {
 		{"completion tcsh", nil, exitUsage, "", "bash, zsh or fish"},
 		{"config check", nil, 0, "the settings can be followed", ""},
 		{"config check --config-file " + file, nil, 0, "the settings can be followed", "max-wals"},
+		{"config check --drain-delay=5s", []string{"ETCD_ENABLE_PPROF=true"}, 0, "the settings can be followed", "warning: not served yet, and ignored: enable-pprof, drain-delay"},
 		{"config check --config-file " + broken, nil, exitUsage, "", "broken.yml:1: nmae is not a known setting; the nearest one is name"},
 		{"config check", []string{"ETCD_CONFIG_FILE=" + big}, exitUsage, "", "larger than 1048576 bytes"},
 		{"config check --config-file " + dir + "/none.yml --shards=0", nil, exitUsage, "", "no such file or directory\nshards (0)"},
@@ -153,6 +154,24 @@ func TestHealthOfARealServer(t *testing.T) {
 	if code, stdout, stderr := health("--quiet"); code != exitFailed || stdout+stderr != "" {
 		t.Errorf("quietly: %d %q %q", code, stdout, stderr)
 	}
+}
+
+// The file says everything, to the server and to who asks for its health.
+func TestAServerFromAFile(t *testing.T) {
+	address, peer, dir := "http://"+freeAddress(t), "http://"+freeAddress(t), t.TempDir()
+	file := filepath.Join(dir, "copse.yml")
+	text := fmt.Sprintf("name: me\ndata-dir: %s/data\nlisten-client-urls: %s\nlisten-peer-urls: %s\ninitial-cluster: me=%s\n", dir, address, peer, peer)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := restart(t, address, []string{"serve", "--config-file", file})
+	if _, body := p.do(client(t), "GET", "/v2/stats/self", nil); !strings.HasPrefix(body, `{"name":"me",`) {
+		t.Errorf("its name: %s", body)
+	}
+	if code, stdout, stderr := perform(t, []string{"COPSE_CONFIG_FILE=" + file}, "health"); code != 0 || stdout != "well: "+address+"/health\n" {
+		t.Errorf("its health: %d %s %s", code, stdout, stderr)
+	}
+	p.stop()
 }
 
 func TestHealthAsksTheOperationsPort(t *testing.T) {

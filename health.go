@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"copse/config"
@@ -50,10 +51,11 @@ func healthURL(c *config.Config) *url.URL {
 		}
 		return u
 	}
-	u, path := c.ListenClientURLs[0], "/health"
+	urls, path := c.ListenClientURLs, "/health"
 	if c.Given("listen-metrics-urls") && len(c.ListenMetricsURLs) > 0 {
-		u, path = c.ListenMetricsURLs[0], "/readyz"
+		urls, path = c.ListenMetricsURLs, "/readyz"
 	}
+	u := urls[max(0, slices.IndexFunc(urls, func(u url.URL) bool { return u.Scheme == "http" }))]
 	u.Path = path
 	// A wildcard is listened on, and can't be asked.
 	switch ip, err := netip.ParseAddr(u.Hostname()); {

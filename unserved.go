@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"strings"
 
 	"copse/config"
 )
@@ -24,4 +25,19 @@ func unserved(c *config.Config) error {
 	refuse(c.Shards > 1, "several shards are not served yet")
 	refuse(c.ForceNewCluster, "force-new-cluster is not served yet")
 	return errors.Join(complaints...)
+}
+
+// pending warns of settings that nothing follows yet, and that it does no harm
+// to go without.
+func pending(c *config.Config) []string {
+	var given []string
+	for _, flag := range []string{"disk-reserve", "listen-metrics-urls", "enable-pprof", "drain-delay", "slow-request", "log-format"} {
+		if c.Given(flag) {
+			given = append(given, flag)
+		}
+	}
+	if given == nil {
+		return nil
+	}
+	return []string{"not served yet, and ignored: " + strings.Join(given, ", ")}
 }

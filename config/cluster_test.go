@@ -95,6 +95,8 @@ func TestClustersThatCantBe(t *testing.T) {
 			[]string{`gives h:1 to "a" and to "b"`, `gives h:1 to "b" and to "c"`}},
 		{"a wildcard among several", []string{"--name=a", "--initial-cluster=a=http://0.0.0.0:1,b=http://[::]:2"},
 			[]string{`member a: "http://0.0.0.0:1" can't be reached`, `member b: "http://[::]:2" can't be reached`}},
+		{"dialled without TLS, listened on with it", []string{"--name=n1", "--initial-cluster=" + three, securePeer, "--peer-cert-file=c", "--peer-key-file=k"},
+			[]string{"http://n1:2380 is how other members reach this one, but listen-peer-urls (https://127.0.0.1:2) is https"}},
 		{"everything at once", []string{"--name=x", "--initial-cluster=a=http://h:1,b=http://h:1", "--initial-cluster-state=y", "--election-timeout=1"},
 			[]string{`--initial-cluster-state: "y"`, `name, "x"`, "gives h:1", "election-timeout"}},
 	}

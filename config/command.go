@@ -38,15 +38,18 @@ func Commands() []Command {
 			Summary: "Serve; what copse does when no command is given."},
 		{Name: "health", Settings: true, options: healthOptions(),
 			Summary: "Exit with 0 if the server on this machine is well, with 1 if not.",
-			Details: `Understands the settings of copse serve, so that it finds a server that was started with the same
-environment or file. It asks /readyz on the operations port where listen-metrics-urls is given, and
-otherwise /health on the client port: two servers on one machine may both have left the operations
-port at its default, and only the client port is surely this one's.
+			Details: `Understands the settings of copse serve, so that it finds a server that was
+started with the same environment or file. It asks /readyz on the operations
+port where listen-metrics-urls is given, and otherwise /health on the client
+port: two servers on one machine may both have left the operations port at its
+default, and only the client port is surely this one's. Of several URLs it takes
+one without TLS if there is one.
 
-The answer of an https port on loopback is taken without checking its certificate, which seldom names
-127.0.0.1; nothing secret is sent, and who can serve there has this machine already. Elsewhere the
-certificate must be signed by an authority of trusted-ca-file or of the system. Where client
-certificates are asked for, cert-file and key-file are shown.`},
+The answer of an https port on loopback is taken without checking its
+certificate, which seldom names 127.0.0.1; nothing secret is sent, and who can
+serve there has this machine already. Elsewhere an authority of trusted-ca-file
+or of the system must vouch for it. Where a client certificate is asked for, that
+of cert-file is shown.`},
 		{Name: "config check", Settings: true,
 			Summary: "Check the settings and the certificates without starting.",
 			Details: "Prints every complaint, one a line, and exits with 2 if there is one."},

@@ -19,14 +19,14 @@ type Config struct {
 	ListenClientURLs []url.URL
 	ListenPeerURLs   []url.URL
 
-	// The cluster. The Initial fields and Shards found a cluster, and mean
-	// nothing to a data directory that belongs to one already.
+	// The cluster. The Initial fields found a cluster, and mean nothing to a data
+	// directory that belongs to one already.
 	AdvertiseClientURLs      []url.URL
 	InitialAdvertisePeerURLs []url.URL
 	InitialCluster           []Member
 	InitialClusterState      string // new or existing
 	InitialClusterToken      string
-	Shards                   int  // data shards
+	Shards                   int  // data shards; fixed when the cluster is founded
 	ForceNewCluster          bool // make this member the only one
 
 	// Security. ClientTLS serves the https URLs of clients and of operations,

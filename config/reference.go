@@ -43,7 +43,7 @@ func Reference() string {
 
 	b.WriteString("\n## Commands\n\n| | |\n| --- | --- |\n")
 	for _, command := range Commands() {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", cell(synopsis(&command)), cell(command.Summary))
+		fmt.Fprintf(&b, "| `%s` | %s |\n", strings.ReplaceAll(synopsis(&command), "|", `\|`), cell(command.Summary))
 	}
 	b.WriteString("\n`copse help COMMAND` says more. Exit codes:\n\n| | |\n| --- | --- |\n")
 	for _, code := range exitCodes() {
@@ -89,6 +89,6 @@ A cluster of three starts with the same initial-cluster everywhere, and each mem
 
     copse --name=n1 --listen-peer-urls=http://0.0.0.0:2380 --initial-cluster=n1=http://n1:2380,n2=http://n2:2380,n3=http://n3:2380
 
-What the members are called there must be what initial-advertise-peer-urls says, letter by letter: names are not resolved to
+Where initial-advertise-peer-urls is given too, it must name this member as initial-cluster does: names are not resolved to
 compare them.
 `

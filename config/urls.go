@@ -154,6 +154,8 @@ func isWildcard(u url.URL) bool {
 	return err == nil && ip.IsUnspecified()
 }
 
+func isPlain(u url.URL) bool { return u.Scheme == "http" }
+
 // overlap reports whether two URLs can't be listened on at once. A wildcard of
 // IPv6 takes IPv4 with it, as Linux has it.
 func overlap(a, b url.URL) bool {

@@ -135,6 +135,10 @@ func (c *Config) validateCluster(complain complainer) {
 		complain("initial-cluster gives %q the peer URLs %s, but initial-advertise-peer-urls is %s; both must name the same, in the same words",
 			c.Name, printURLs(own), printURLs(c.InitialAdvertisePeerURLs))
 	}
+	// The other way round, something in between may speak TLS for this member.
+	if plain := slices.IndexFunc(c.InitialAdvertisePeerURLs, isPlain); plain >= 0 && !slices.ContainsFunc(c.ListenPeerURLs, isPlain) {
+		complain("%s is how other members reach this one, but listen-peer-urls (%s) is https", c.InitialAdvertisePeerURLs[plain].String(), printURLs(c.ListenPeerURLs))
+	}
 	owners := map[string]string{}
 	for _, m := range c.InitialCluster {
 		for _, u := range m.PeerURLs {
@@ -151,7 +155,7 @@ func (c *Config) validateCluster(complain complainer) {
 
 // validateSecurity checks the files of one kind of port against its URLs.
 func (c *Config) validateSecurity(prefix string, t TLS, listens string, urls []url.URL, complain complainer) {
-	secure := slices.IndexFunc(urls, func(u url.URL) bool { return u.Scheme == "https" })
+	secure := slices.IndexFunc(urls, func(u url.URL) bool { return !isPlain(u) })
 	switch {
 	case t.CertFile != "" && t.KeyFile == "":
 		complain("%scert-file is given without %skey-file", prefix, prefix)
