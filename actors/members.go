@@ -17,7 +17,7 @@ func (r *Router) Cluster() *tree.Cluster {
 	members := r.machine.Membership()
 	c.Members, c.Removed = members.Members, members.Removed
 	leader := r.host.Leader(r.shard.id)
-	c.Leader, c.LeaderSince = leader.Member, leader.Since
+	c.Leader, c.LastLeader, c.LeaderSince = leader.Member, leader.Last, leader.Since
 	return &c
 }
 

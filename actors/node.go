@@ -194,10 +194,14 @@ func (n *Node) found(stop <-chan struct{}) error {
 // publish tells the others this member's name and client URLs, unless they know.
 func (n *Node) publish(stop <-chan struct{}) error {
 	self, _ := n.o.Cluster.Member(n.o.Cluster.Self)
-	known, _ := n.machine.Membership().Member(self.ID)
-	if known.Name == self.Name && slices.Equal(known.ClientURLs, self.ClientURLs) {
+	self.ClientURLs = slices.Sorted(slices.Values(self.ClientURLs))
+	known, ok := n.machine.Membership().Member(self.ID)
+	switch {
+	case !ok:
+		return fmt.Errorf("member %x doesn't belong to it", self.ID)
+	case known.Name == self.Name && slices.Equal(known.ClientURLs, self.ClientURLs):
 		return nil
 	}
-	c := tree.MemberCommand(tree.OpMemberPublish, tree.Member{ID: self.ID, Name: self.Name, ClientURLs: self.ClientURLs})
+	c := tree.MemberCommand(tree.OpMemberPublish, self)
 	return n.host.Propose(stop, shardID, &c)
 }

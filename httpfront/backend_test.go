@@ -43,6 +43,7 @@ func newTreeBackend() *treeBackend {
 			}},
 			Started:     epoch.Add(-time.Hour),
 			Leader:      0xddd67b312462fd7b,
+			LastLeader:  0xddd67b312462fd7b,
 			LeaderSince: epoch.Add(-time.Minute),
 		},
 	}

@@ -19,8 +19,9 @@ type Cluster struct {
 	Removed []uint64 // ids that belonged to it once, sorted
 	Started time.Time
 
-	Leader      uint64 // the leading member's id; 0: none known
-	LeaderSince time.Time
+	Leader      uint64    // the leading member's id; 0: none known
+	LastLeader  uint64    // who leads or, while nobody does, did last; 0: nobody so far
+	LeaderSince time.Time // LastLeader has been it
 }
 
 // Member returns the member with the id.
