@@ -169,10 +169,12 @@ func (n *Node) Join(stop <-chan struct{}) error {
 	if err := n.found(stop); err != nil {
 		return fmt.Errorf("found the cluster: %w", err)
 	}
-	if err := n.publish(stop); err != nil {
-		return fmt.Errorf("tell the cluster of this member: %w", err)
+	err := n.publish(stop)
+	if err != nil && !errors.Is(err, errStopped) {
+		n.o.Logger.Warn("the others may not know this member's name and client URLs; start it again to tell them", "err", err)
+		err = nil
 	}
-	return nil
+	return err
 }
 
 // found makes the founders the cluster's members, unless it has been founded.
@@ -195,11 +197,8 @@ func (n *Node) found(stop <-chan struct{}) error {
 func (n *Node) publish(stop <-chan struct{}) error {
 	self, _ := n.o.Cluster.Member(n.o.Cluster.Self)
 	self.ClientURLs = slices.Sorted(slices.Values(self.ClientURLs))
-	known, ok := n.machine.Membership().Member(self.ID)
-	switch {
-	case !ok:
-		return fmt.Errorf("member %x doesn't belong to it", self.ID)
-	case known.Name == self.Name && slices.Equal(known.ClientURLs, self.ClientURLs):
+	known, _ := n.machine.Membership().Member(self.ID)
+	if known.Name == self.Name && slices.Equal(known.ClientURLs, self.ClientURLs) {
 		return nil
 	}
 	c := tree.MemberCommand(tree.OpMemberPublish, self)

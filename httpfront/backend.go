@@ -30,7 +30,7 @@ type Backend interface {
 	Stats() tree.Stats
 	// Cluster is what this member knows of the cluster.
 	Cluster() *tree.Cluster
-	// PeerStats is the raft traffic with the other members.
+	// PeerStats is the raft traffic with the other members, in finite numbers.
 	PeerStats() tree.PeerStats
 
 	// AddMember makes a new member, which is to start with these peer URLs, a

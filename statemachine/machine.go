@@ -113,11 +113,7 @@ func (m *Machine) open(name string) error {
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
 	}
 	h := newHandle(db)
-	meta, err := loadMeta(db)
-	var members *tree.Membership
-	if err == nil {
-		members, err = loadMembership(db)
-	}
+	meta, members, err := loadState(db)
 	if err != nil {
 		h.release()
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
@@ -135,6 +131,16 @@ func (m *Machine) open(name string) error {
 	m.announce(members, nil)
 	m.expiry.added(math.MinInt64)
 	return nil
+}
+
+// loadState reads what a machine keeps in memory.
+func loadState(from pebble.Reader) (meta, *tree.Membership, error) {
+	m, err := loadMeta(from)
+	if err != nil {
+		return m, nil, err
+	}
+	members, err := loadMembership(from)
+	return m, members, err
 }
 
 func loadMeta(from pebble.Reader) (meta, error) {

@@ -11,7 +11,7 @@ import (
 type Membership struct {
 	Members []Member // sorted by ID
 	// Removed are the ids of those who belonged to it once, sorted. None of
-	// them can come back: a member that returns gets a new id.
+	// them can be added again: a member that returns gets a new id.
 	Removed []uint64
 }
 
@@ -123,7 +123,7 @@ func (a *changer) add(m Member) (*Membership, *Error) {
 	if a.old.WasRemoved(m.ID) {
 		return a.refuse(CodeMemberRemoved, "%x", m.ID)
 	}
-	return a.with(m), nil
+	return a.with(Member{ID: m.ID, PeerURLs: m.PeerURLs}), nil
 }
 
 func (a *changer) update(given Member) (*Membership, *Error) {

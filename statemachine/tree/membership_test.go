@@ -51,7 +51,7 @@ func TestMembershipChanges(t *testing.T) {
 			`1 "" [a b] [], 2 "zwei" [d] [], 3 "" [c] [] - []`},
 		{"publish a stranger", tree.OpMemberPublish, []tree.Member{published(7, "x")}, tree.CodeMemberUnknown, ""},
 
-		{"add", tree.OpMemberAdd, []tree.Member{{ID: 4, PeerURLs: []string{"f", "e"}}}, 0,
+		{"add", tree.OpMemberAdd, []tree.Member{{ID: 4, Name: "no", PeerURLs: []string{"f", "e"}, ClientURLs: []string{"no"}}}, 0,
 			`1 "" [a b] [], 2 "zwei" [d] [], 3 "" [c] [], 4 "" [e f] [] - []`},
 		{"add the id again", tree.OpMemberAdd, []tree.Member{member(4, "g")}, tree.CodeMemberExists, ""},
 		{"add with a taken URL", tree.OpMemberAdd, []tree.Member{member(5, "g", "b")}, tree.CodePeerURLExists, ""},
@@ -172,7 +172,7 @@ func (m *memberModel) apply(op tree.Op, given tree.Member) tree.Code {
 		case m.removed[given.ID]:
 			return tree.CodeMemberRemoved
 		}
-		m.members[given.ID] = given
+		m.members[given.ID] = member(given.ID, given.PeerURLs...)
 		return 0
 	}
 	if !known {
@@ -208,7 +208,7 @@ func (m *memberModel) show() string {
 	return show(ms)
 }
 
-// MemberChanges draws one change of the membership, of few members and URLs so
+// memberChange draws one change of the membership, of few members and URLs so
 // that they meet.
 func memberChange(t *rapid.T) (tree.Op, tree.Member) {
 	op := rapid.SampledFrom([]tree.Op{
