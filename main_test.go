@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -174,6 +175,27 @@ func TestANodeKeepsWhatItWasTold(t *testing.T) {
 		if _, body := p.do(c, "GET", want.path, nil); !strings.HasPrefix(body, want.body) {
 			t.Errorf("after a restart, %s: %s", want.path, body)
 		}
+	}
+}
+
+func TestAMemberSaysAtEachStartWhoItIs(t *testing.T) {
+	c := client(t)
+	address, args := arguments(t, t.TempDir())
+	peer := strings.TrimPrefix(args[len(args)-1], "default=")
+	for _, as := range []struct{ name, clients, shown string }{
+		{"one", "http://b:1,http://a:1", `["http://a:1","http://b:1"]`},
+		{"one", "http://b:1,http://a:1", `["http://a:1","http://b:1"]`},
+		{"uno", "http://c:1", `["http://c:1"]`},
+	} {
+		p := restart(t, address, append(slices.Clone(args), "--name", as.name, "--initial-cluster", as.name+"="+peer, "--advertise-client-urls", as.clients))
+		_, body := p.do(c, "GET", "/v2/members", nil)
+		if want := `"name":"` + as.name + `","peerURLs":["` + peer + `"],"clientURLs":` + as.shown + "}]}\n"; !strings.HasSuffix(body, want) {
+			t.Errorf("members: %s, want …%s", body, want)
+		}
+		if status, body := p.do(c, "GET", "/v2/keys/none", nil); status != 404 || !strings.Contains(body, `"index":3}`) {
+			t.Errorf("%d %s: it takes no index", status, body)
+		}
+		p.stop()
 	}
 }
 

@@ -1,5 +1,8 @@
 package actors
 
+// NewMemberID computes the id of a member that is added at a moment.
+var NewMemberID = newMemberID
+
 // LiftSteps lets a test stop LiftHostPin after any of its steps.
 func (d *DataDir) LiftSteps(host string) []func() error { return d.liftSteps(host) }
 

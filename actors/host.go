@@ -54,11 +54,11 @@ type leadership struct {
 	bell  chan struct{} // rings when the leader has changed; capacity 1
 }
 
-// Leader says who leads a shard, and since when. Member is 0 while nobody is
-// known to.
+// Leader says who leads a shard. Member is 0 while nobody is known to.
 type Leader struct {
 	Member uint64
-	Since  time.Time
+	Last   uint64    // who leads or, while nobody does, did last
+	Since  time.Time // Last has been it
 }
 
 // ErrRaftDamaged is the cause where the raft log can't be read, or doesn't match
@@ -137,10 +137,15 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 	}
 	l := &h.leaders[info.ShardID]
 	l.term.Store(max(l.term.Load(), info.Term))
-	if info.LeaderID == l.view.Load().Member {
+	next := *l.view.Load()
+	if info.LeaderID == next.Member {
 		return
 	}
-	l.view.Store(&Leader{Member: info.LeaderID, Since: time.Now()})
+	next.Member = info.LeaderID
+	if next.Member != 0 && next.Member != next.Last {
+		next.Last, next.Since = next.Member, time.Now()
+	}
+	l.view.Store(&next)
 	ringBell(l.bell)
 	select {
 	case <-l.ready:

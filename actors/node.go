@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,8 +22,10 @@ type NodeOptions struct {
 	CacheSize int64    // bytes of the caches: a quarter for nodes, the rest for blocks
 	OpenFiles int      // files that a shard's store may keep open; 0: Pebble's default
 	LogBytes  uint64   // bytes of raft entries between two compactions of the log
-	Cluster   tree.Cluster
-	Logger    *slog.Logger
+	// Cluster is what this member was told: its founders, of whom only this
+	// member's own name and client URLs are known.
+	Cluster tree.Cluster
+	Logger  *slog.Logger
 }
 
 // Node is this member's half of the cluster below HTTP: the raft host, and for
@@ -145,7 +148,7 @@ func (n *Node) runHost(stop <-chan struct{}) error {
 }
 
 // Join waits until this member has caught up with its shards and so may serve
-// reads, and founds the tree if there is none. Without a quorum it gives up
+// reads, and founds the cluster if there is none. Without a quorum it gives up
 // waiting after the request time-out, and what is here is served.
 func (n *Node) Join(stop <-chan struct{}) error {
 	select {
@@ -163,14 +166,41 @@ func (n *Node) Join(stop <-chan struct{}) error {
 		n.o.Logger.Warn("no quorum answers; serving what is here", "shard", shardID, "err", err)
 		return nil
 	}
-	if n.machine.Index() > 0 {
+	if err := n.found(stop); err != nil {
+		return fmt.Errorf("found the cluster: %w", err)
+	}
+	err := n.publish(stop)
+	if err != nil && !errors.Is(err, errStopped) {
+		n.o.Logger.Warn("the others may not know this member's name and client URLs; start it again to tell them", "err", err)
+		err = nil
+	}
+	return err
+}
+
+// found makes the founders the cluster's members, unless it has been founded.
+func (n *Node) found(stop <-chan struct{}) error {
+	if n.machine.Membership().Founded() {
 		return nil
 	}
+	var founders []tree.Member
+	for _, m := range n.o.Cluster.Members {
+		founders = append(founders, tree.Member{ID: m.ID, PeerURLs: m.PeerURLs})
+	}
+	c := tree.MemberCommand(tree.OpFound, founders...)
 	// etcd spends two indexes on each founding member and one on the cluster's
 	// version before the first key gets its own.
-	founding := tree.Command{Op: tree.OpFound, Key: "/", PrevIndex: tree.Index(2*len(n.o.Cluster.Members) + 1)}
-	if err := n.host.Propose(stop, shardID, &founding); err != nil {
-		return fmt.Errorf("found the tree: %w", err)
+	c.PrevIndex = tree.Index(2*len(founders) + 1)
+	return n.host.Propose(stop, shardID, &c)
+}
+
+// publish tells the others this member's name and client URLs, unless they know.
+func (n *Node) publish(stop <-chan struct{}) error {
+	self, _ := n.o.Cluster.Member(n.o.Cluster.Self)
+	self.ClientURLs = slices.Sorted(slices.Values(self.ClientURLs))
+	known, _ := n.machine.Membership().Member(self.ID)
+	if known.Name == self.Name && slices.Equal(known.ClientURLs, self.ClientURLs) {
+		return nil
 	}
-	return nil
+	c := tree.MemberCommand(tree.OpMemberPublish, self)
+	return n.host.Propose(stop, shardID, &c)
 }

@@ -35,7 +35,12 @@ func freeAddress(t *testing.T) string {
 // startNode starts a node whose raft address is raft; a directory keeps to one.
 func startNode(t *testing.T, dir, raft string) node {
 	t.Helper()
-	me := tree.Member{ID: 1, Name: "one"}
+	return startNodeAs(t, dir, raft, tree.Member{ID: 1, Name: "one"})
+}
+
+// startNodeAs starts the node of the member me, who founds a cluster alone.
+func startNodeAs(t *testing.T, dir, raft string, me tree.Member) node {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	n, err := actors.NewNode(actors.NodeOptions{
 		Host: actors.HostOptions{

@@ -52,7 +52,8 @@ type Machine struct {
 	store    *handle              // nil once closed
 	prepared map[*pinned]struct{} // snapshots that wait to be streamed
 
-	nodes *nodeCache
+	nodes   *nodeCache
+	members membership
 
 	// Published after each batch, read from anywhere.
 	index     atomic.Uint64
@@ -76,6 +77,7 @@ func New(o Options) (*Machine, error) {
 		dir: o.Dir, replica: o.Replica, window: o.Window, fs: fs,
 		pebble:   func() *pebble.Options { return storeOptions(fs, o) },
 		nodes:    newNodeCache(o.Nodes),
+		members:  membership{bell: make(chan struct{}, 1)},
 		expiry:   newExpirySignal(),
 		prepared: make(map[*pinned]struct{}),
 	}
@@ -111,7 +113,7 @@ func (m *Machine) open(name string) error {
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
 	}
 	h := newHandle(db)
-	meta, err := loadMeta(db)
+	meta, members, err := loadState(db)
 	if err != nil {
 		h.release()
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
@@ -126,9 +128,19 @@ func (m *Machine) open(name string) error {
 	}
 	m.meta = meta
 	m.expiryLow = math.MinInt64
-	m.announce(nil)
+	m.announce(members, nil)
 	m.expiry.added(math.MinInt64)
 	return nil
+}
+
+// loadState reads what a machine keeps in memory.
+func loadState(from pebble.Reader) (meta, *tree.Membership, error) {
+	m, err := loadMeta(from)
+	if err != nil {
+		return m, nil, err
+	}
+	members, err := loadMembership(from)
+	return m, members, err
 }
 
 func loadMeta(from pebble.Reader) (meta, error) {
@@ -145,11 +157,12 @@ func loadMeta(from pebble.Reader) (meta, error) {
 
 // announce makes the state after a batch known: first to readers, then to
 // whoever listens to events.
-func (m *Machine) announce(notices []tree.Notice) {
+func (m *Machine) announce(members *tree.Membership, notices []tree.Notice) {
 	stats := m.meta.stats
 	m.stats.Store(&stats)
 	m.raftIndex.Store(m.meta.raftIndex)
 	m.index.Store(uint64(m.meta.last))
+	m.members.set(members)
 	if m.publish != nil {
 		m.publish(m.meta.last, notices)
 	}
@@ -179,7 +192,7 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	defer caught(&err)
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
-	v := newView(batch, m.meta, m.expiryLow)
+	v := newView(batch, m.meta, m.Membership(), m.expiryLow)
 	var notices []tree.Notice
 	for i := range entries {
 		e := &entries[i]
@@ -204,7 +217,7 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	if at, _, err := readExpiryKey(v.expiryFrom); err == nil {
 		m.expiryLow = at
 	}
-	m.announce(notices)
+	m.announce(v.members, notices)
 	m.expiry.added(v.soonest)
 	return entries, nil
 }
@@ -247,15 +260,21 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, notices []tree.Notice) (sm.Re
 		if !ok {
 			break
 		}
-		if c.Op == tree.OpFound {
-			v.meta.last = max(v.meta.last, c.PrevIndex)
-			continue
+		var failed *tree.Error
+		if c.Op.Membership() {
+			if failed, err = v.changeMembers(&c); err != nil {
+				return result, notices, fmt.Errorf("raft entry %d: %w", e.Index, err)
+			}
+			if failed == nil {
+				out = appendDoneReply(out, v.meta.last)
+			}
+		} else {
+			failed = tree.Apply(v, &c, v.meta.last, emit)
+			v.meta.stats.CountWrite(c.Op, failed == nil)
 		}
-		failed := tree.Apply(v, &c, v.meta.last, emit)
 		if failed != nil {
 			out = appendErrorReply(out, failed)
 		}
-		v.meta.stats.CountWrite(c.Op, failed == nil)
 	}
 	if mine {
 		result.Data = out

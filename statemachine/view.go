@@ -14,8 +14,9 @@ import (
 // indexed Pebble batch. A storage fault panics with a fault, which Update turns
 // into its error.
 type view struct {
-	batch *pebble.Batch
-	meta  meta
+	batch   *pebble.Batch
+	meta    meta
+	members *tree.Membership
 	// soonest is the earliest expiration put by this view.
 	soonest int64
 	// expiryFrom is where the search for due nodes goes on: no expiration
@@ -49,8 +50,8 @@ func caught(err *error) {
 	}
 }
 
-func newView(batch *pebble.Batch, m meta, expiryFrom int64) *view {
-	return &view{batch: batch, meta: m, soonest: math.MaxInt64, expiryFrom: appendExpiryKey(nil, expiryFrom, "/")}
+func newView(batch *pebble.Batch, m meta, members *tree.Membership, expiryFrom int64) *view {
+	return &view{batch: batch, meta: m, members: members, soonest: math.MaxInt64, expiryFrom: appendExpiryKey(nil, expiryFrom, "/")}
 }
 
 func (v *view) iter(lower, upper []byte) *pebble.Iterator {

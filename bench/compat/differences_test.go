@@ -29,6 +29,7 @@ var differences = []struct {
 	{"history-obeys-live-rules", false, "a watch that history answers sees what a live one would have seen; also tolerated() in parked_test.go"},
 	{"listing-order", true, "listings are always sorted; etcd's order changes from answer to answer; see sortedListing"},
 	{"malformed-http", false, "what is no HTTP gets a complete answer and is not interpreted; etcd drops some of it silently"},
+	{"members-take-no-index", false, "a change of the members is none of the tree's; etcd keeps members in the tree, and gives each change an index or two"},
 	{"no-auth", false, "auth can't be set up; reads answer as where nobody has done that"},
 	{"no-v3", false, "there is no v3 API and no gateway to it"},
 	{"reads-count-once", true, "a request counts as one read at most; etcd counts reads of its auth flag; see player.counts"},
