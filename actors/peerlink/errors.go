@@ -1,27 +1,55 @@
 package peerlink
 
-import "errors"
-
-// ErrUnsent is matched by the errors of calls that were not sent.
-var ErrUnsent = errors.New("the call was not sent")
+import (
+	"errors"
+	"fmt"
+)
 
 // Refusal is why a member would not speak to the one that dialled it.
 type Refusal uint8
 
-// The refusals.
+// The refusals. Their numbers are sent.
 const (
-	UnsupportedVersion Refusal = iota + 1
+	UnsupportedVersion Refusal = 1 + iota
 	ForeignCluster
-	WrongGeneration
-	WrongMember // not the member that the dialer looks for
-	Removed     // the dialer has been removed from the cluster
-	NotReady    // raft traffic, and the engine does not run
-	NotAllowed  // a stranger may only call; or the owner says no
-	NeedsTLS    // the port speaks TLS only
-	Busy        // too many connections of this member
+	WrongGeneration // of the same cluster, but one side was started anew since
+	WrongMember     // not the member that the dialer looks for
+	Removed         // the dialer has been removed from the cluster
+	NotReady        // raft traffic, and the engine doesn't run
+	NotAllowed      // a stranger may only call; or the owner said no
+	NeedsTLS        // the port speaks nothing but TLS
+	Busy            // this member has too many connections already
 )
 
-func (r Refusal) Error() string { return "refused" }
+func (r Refusal) Error() string {
+	switch r {
+	case UnsupportedVersion:
+		return "it speaks another version of the peer protocol"
+	case ForeignCluster:
+		return "it belongs to another cluster"
+	case WrongGeneration:
+		return "it belongs to another generation of the cluster"
+	case WrongMember:
+		return "it is another member"
+	case Removed:
+		return "this member has been removed from the cluster"
+	case NotReady:
+		return "it is not ready yet"
+	case NotAllowed:
+		return "it doesn't allow that"
+	case NeedsTLS:
+		return "it speaks TLS only"
+	case Busy:
+		return "it has too many connections"
+	}
+	return fmt.Sprintf("it refuses, for reason %d", uint8(r))
+}
+
+// ErrUnsent is matched by the errors of calls that were not sent.
+var ErrUnsent = errors.New("the call was not sent")
+
+// unsent says that, and why.
+func unsent(cause error) error { return fmt.Errorf("%w: %w", ErrUnsent, cause) }
 
 // CallError is an error that the handler of a call answered with.
 type CallError struct {
@@ -30,3 +58,13 @@ type CallError struct {
 }
 
 func (e *CallError) Error() string { return e.Text }
+
+// The reasons why a connection ends.
+var (
+	errIdle      = errors.New("nothing has come for a long time")
+	errClosed    = errors.New("the peer link is closed")
+	errMalformed = errors.New("malformed")
+	errOutdated  = errors.New("the member has moved or is gone")
+	errNoTLS     = errors.New("it speaks TLS, on a port that doesn't")
+	errUnknown   = errors.New("nobody knows where the member is")
+)
