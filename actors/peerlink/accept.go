@@ -104,7 +104,7 @@ func (l *Link) hear(c *conn, p *port) (hello, error) {
 	const tlsHandshake = 0x16
 	switch isTLS := first[0] == tlsHandshake; {
 	case isTLS && p.tls == nil:
-		return hello{}, errNoTLS
+		return hello{}, NoTLS // the answer isn't TLS, so the dialer will understand
 	case isTLS:
 		if err := c.acceptTLS(l, p.tls); err != nil {
 			return hello{}, err

@@ -20,18 +20,21 @@ func (l *Link) Call(ctx context.Context, member uint64, kind uint8, payload []by
 		return nil, unsent(fmt.Errorf("%d bytes are too many for a call", len(payload)))
 	}
 	p := l.peer(member)
-	for {
+	for try := 1; ; try++ {
 		c, err := p.calls.get(ctx, func() (*caller, error) { return l.newCaller(ctx, member) }, l.patience.again)
 		if err != nil {
 			return nil, unsent(err)
 		}
 		answer, err := c.do(ctx, kind, payload)
-		if errors.Is(err, errRetired) {
-			continue // it was idle for too long just now
+		if errors.Is(err, ErrUnsent) && ctx.Err() == nil && try < callTries {
+			continue // the connection ended just now; a new one may do better
 		}
 		return answer, err
 	}
 }
+
+// callTries is how many connections a call is tried on before it is unsent.
+const callTries = 2
 
 // CallAddress asks whoever listens at the peer URL, as a stranger: the handler
 // is told that it comes from member 0. clientTLS is for a https URL. Each call

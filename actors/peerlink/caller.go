@@ -16,11 +16,11 @@ type caller struct {
 	l    *Link
 	c    *conn
 	out  chan *call
-	done chan struct{} // closed when the connection is over, once err is set
-	err  error
+	done chan struct{} // closed when the connection is over
 
 	mu      sync.Mutex
-	retired bool // no more calls: it is idle, or over
+	retired bool  // no more calls: it is idle, or over
+	err     error // why; not to change any more once done is closed
 	last    uint64
 	pending map[uint64]*call
 }
@@ -40,8 +40,6 @@ const (
 
 // callQueue is how many calls may wait to be written. Their callers wait too.
 const callQueue = 64
-
-var errRetired = errors.New("the connection is no longer in use")
 
 func (l *Link) newCaller(ctx context.Context, member uint64) (*caller, error) {
 	c, err := l.dial(ctx, member, kindCalls)
@@ -71,7 +69,7 @@ func (l *Link) newCaller(ctx context.Context, member uint64) (*caller, error) {
 func (k *caller) over() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.retired
+	return k.retired || k.c.over.Load()
 }
 
 // do makes one call.
@@ -92,7 +90,7 @@ func (k *caller) do(ctx context.Context, kind uint8, payload []byte) ([]byte, er
 	case <-ctx.Done():
 		return nil, unsent(context.Cause(ctx))
 	case <-k.done:
-		return nil, unsent(k.err)
+		return nil, one.given(k.err)
 	}
 	select {
 	case r := <-one.answer:
@@ -121,7 +119,7 @@ func (k *caller) enter(one *call) (id uint64, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.retired {
-		return 0, errRetired
+		return 0, unsent(k.err)
 	}
 	k.last++
 	k.pending[k.last] = one
@@ -191,19 +189,20 @@ func (k *caller) read() error {
 func (k *caller) retireIdle() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.retired = len(k.pending) == 0
+	if k.retired = len(k.pending) == 0; k.retired {
+		k.err = errIdle
+	}
 	return k.retired
 }
 
 // end tells whoever waits that the connection is over.
 func (k *caller) end(err error) {
 	k.c.close()
-	k.mu.Lock()
-	k.retired = true
-	k.mu.Unlock()
 	if errors.Is(err, io.EOF) {
 		err = errors.New("the member hung up")
 	}
-	k.err = fmt.Errorf("member %x: the connection was lost: %w", k.c.member, err)
+	k.mu.Lock()
+	k.retired, k.err = true, fmt.Errorf("member %x: the connection was lost: %w", k.c.member, err)
+	k.mu.Unlock()
 	close(k.done)
 }

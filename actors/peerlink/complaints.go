@@ -65,8 +65,6 @@ func (c *complaints) turnedAway(conn *conn, h hello, err error) {
 		return
 	case errors.As(err, &refusal):
 		kind = refusal.Error()
-	case errors.Is(err, errNoTLS):
-		kind = errNoTLS.Error()
 	}
 	c.warn(kind, "turned a peer's connection away", args...)
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +19,7 @@ type conn struct {
 	nc   net.Conn // raw, or TLS over it
 	r    *bufio.Reader
 	p    *patience
-	once sync.Once
+	over atomic.Bool // it was closed on this side
 
 	// The reader's: how long one read may take, or, until the handshake is
 	// over, when it has to be; and what to call whenever bytes have come.
@@ -154,7 +154,11 @@ func (c *conn) Write(b []byte) (int, error) {
 
 // close ends the connection under whoever reads or writes. It doesn't wait, and
 // may be called often.
-func (c *conn) close() { c.once.Do(func() { c.raw.Close() }) }
+func (c *conn) close() {
+	if !c.over.Swap(true) {
+		c.raw.Close()
+	}
+}
 
 // closeWith closes the connection when ctx is done, until the returned func is
 // called.

@@ -102,7 +102,7 @@ func (c *conn) dialTLS(ctx context.Context, host string, config *tls.Config) err
 	client := tls.Client(c.raw, config)
 	if err := client.HandshakeContext(ctx); err != nil {
 		if header := (tls.RecordHeaderError{}); errors.As(err, &header) {
-			return errors.New("it doesn't speak TLS")
+			return NoTLS
 		}
 		return err
 	}

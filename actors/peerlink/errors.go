@@ -18,6 +18,7 @@ const (
 	NotReady        // raft traffic, and the engine doesn't run
 	NotAllowed      // a stranger may only call; or the owner said no
 	NeedsTLS        // the port speaks nothing but TLS
+	NoTLS           // the port doesn't speak TLS
 	Busy            // this member has too many connections already
 )
 
@@ -39,6 +40,8 @@ func (r Refusal) Error() string {
 		return "it doesn't allow that"
 	case NeedsTLS:
 		return "it speaks TLS only"
+	case NoTLS:
+		return "it doesn't speak TLS"
 	case Busy:
 		return "it has too many connections"
 	}
@@ -65,6 +68,5 @@ var (
 	errClosed    = errors.New("the peer link is closed")
 	errMalformed = errors.New("malformed")
 	errOutdated  = errors.New("the member has moved or is gone")
-	errNoTLS     = errors.New("it speaks TLS, on a port that doesn't")
 	errUnknown   = errors.New("nobody knows where the member is")
 )
