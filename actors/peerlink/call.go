@@ -14,7 +14,7 @@ import (
 // The error is a [*CallError] if the member's handler gave one. It matches
 // [ErrUnsent] if the call has not been sent, and may be tried again; a
 // [Refusal] in it says why, if the member has said so. Any other error leaves
-// open whether the handler has run.
+// open whether the handler has run. A member can't call itself.
 func (l *Link) Call(ctx context.Context, member uint64, kind uint8, payload []byte) ([]byte, error) {
 	if len(payload) > l.o.CallLimit {
 		return nil, unsent(fmt.Errorf("%d bytes are too many for a call", len(payload)))

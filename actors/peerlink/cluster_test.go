@@ -229,7 +229,7 @@ func TestACluster(t *testing.T) {
 	// One is away while the others' logs move on without what it lacks.
 	away, others := members[2], members[:2]
 	away.halt()
-	fill(others, 400, 10_000)
+	fill(others, 150, 24_000)
 	agree(others)
 	for shard := 1; shard <= shards; shard++ {
 		if away.stores[shard].recovered.Load() != 0 {

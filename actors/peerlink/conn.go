@@ -19,7 +19,8 @@ type conn struct {
 	nc   net.Conn // raw, or TLS over it
 	r    *bufio.Reader
 	p    *patience
-	over atomic.Bool // it was closed on this side
+	slow time.Duration // how long the other side may take over a step of a frame
+	over atomic.Bool   // it was closed on this side
 
 	// The reader's: how long one read may take, or, until the handshake is
 	// over, when it has to be; and what to call whenever bytes have come.
@@ -38,8 +39,9 @@ type conn struct {
 type patience struct {
 	dial     time.Duration // a TCP connection to one address; twice that where a name has to be resolved
 	greet    time.Duration // TLS and the handshake on top
-	lost     time.Duration // the other side's kernel to acknowledge anything
+	lost     time.Duration // the other side's kernel to take anything: its network may be cut
 	stall    time.Duration // the other side to take or to give some more of a frame
+	disk     time.Duration // instead of both, where it writes to its disk meanwhile
 	raft     time.Duration // between two frames of raft messages: the engine drops an idle connection after a minute
 	chunk    time.Duration // between two chunks, and from the last one until all is stored
 	calls    time.Duration // between two calls, for the side that serves them
@@ -54,6 +56,7 @@ func usualPatience() *patience {
 		greet:    5 * time.Second,
 		lost:     5 * time.Second,
 		stall:    10 * time.Second,
+		disk:     20 * time.Second,
 		raft:     3 * time.Minute,
 		chunk:    5 * time.Minute,
 		calls:    5 * time.Minute,
@@ -67,14 +70,21 @@ func usualPatience() *patience {
 const writeStep = 256 << 10
 
 func newConn(raw net.Conn, p *patience) *conn {
-	c := &conn{raw: raw, nc: raw, p: p, wait: p.stall, by: time.Now().Add(p.greet), heard: func() {}}
+	c := &conn{raw: raw, nc: raw, p: p, slow: p.stall, wait: p.stall, by: time.Now().Add(p.greet), heard: func() {}}
 	c.r = bufio.NewReaderSize(c, 64<<10)
 	setUserTimeout(raw, p.lost)
 	return c
 }
 
-// setUserTimeout makes the kernel give a connection up whose other end takes
-// nothing for so long. It would go on for a quarter of an hour, at ever longer
+// writesToDisk makes the connection wait for the other side's disk as well,
+// which stores what it is sent before it takes more.
+func (c *conn) writesToDisk() {
+	c.slow = c.p.disk
+	setUserTimeout(c.raw, c.p.disk)
+}
+
+// setUserTimeout makes the kernel give a connection up whose other end has
+// acknowledged, or made room for, nothing for so long. It would go on for a quarter of an hour, at ever longer
 // intervals: members whose network had been cut would not find each other for as
 // long as the cut had lasted.
 func setUserTimeout(nc net.Conn, after time.Duration) {
@@ -127,7 +137,7 @@ func (c *conn) greeted(p *peer, now func() time.Duration) {
 func (c *conn) next(idle time.Duration, buf []byte, limit limits) (frameType, []byte, error) {
 	c.wait = idle
 	_, err := c.r.Peek(1)
-	c.wait = c.p.stall
+	c.wait = c.slow
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return 0, nil, errIdle
 	} else if err != nil {
@@ -140,7 +150,7 @@ func (c *conn) next(idle time.Duration, buf []byte, limit limits) (frameType, []
 func (c *conn) Write(b []byte) (int, error) {
 	written := 0
 	for written < len(b) {
-		if err := c.nc.SetWriteDeadline(time.Now().Add(c.p.stall)); err != nil {
+		if err := c.nc.SetWriteDeadline(time.Now().Add(c.slow)); err != nil {
 			return written, err
 		}
 		n, err := c.nc.Write(b[written:min(len(b), written+writeStep)])

@@ -32,7 +32,7 @@ func echo(_ context.Context, from uint64, kind uint8, payload []byte) ([]byte, e
 }
 
 // join opens a link for a member on a loopback port, until the test ends.
-func join(t *testing.T, id uint64, change ...func(*peerlink.Options)) *party {
+func join(t testing.TB, id uint64, change ...func(*peerlink.Options)) *party {
 	t.Helper()
 	p := &party{id: id, book: peerlink.NewBook()}
 	o := peerlink.Options{Self: id, Cluster: cluster, Listen: []string{"127.0.0.1:0"}, Book: p.book, Handler: echo}

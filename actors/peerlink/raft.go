@@ -172,6 +172,7 @@ func (t *transport) GetSnapshotConnection(ctx context.Context, target string) (r
 	if err != nil {
 		return nil, err
 	}
+	c.writesToDisk()
 	return &snapshotConn{t: t, c: c, release: c.closeWith(ctx)}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -326,9 +327,12 @@ func TestCloseUnderLoad(t *testing.T) {
 				for i := range 4 {
 					wg.Go(func() {
 						payload := bytes.Repeat([]byte{'x'}, i*20_000)
-						for ctx.Err() == nil {
+						for {
 							got, err := from.Call(ctx, to.id, 1, payload)
-							if err == nil && len(got) != len("a 1 ")+len(payload) {
+							if err != nil {
+								return
+							}
+							if len(got) != len("a 1 ")+len(payload) {
 								t.Errorf("%d bytes for %d", len(got), len(payload))
 							}
 							done.Add(1)
@@ -406,5 +410,25 @@ func TestDialingSomethingElse(t *testing.T) {
 		}
 		<-served
 		ln.Close()
+	}
+}
+
+func BenchmarkCall(b *testing.B) {
+	for _, size := range []int{100, 64 << 10} {
+		b.Run(fmt.Sprintf("%d bytes", size), func(b *testing.B) {
+			one, other := join(b, 0xa), join(b, 0xb, func(o *peerlink.Options) {
+				o.Handler = func(_ context.Context, _ uint64, _ uint8, payload []byte) ([]byte, error) { return payload[:1], nil }
+			})
+			introduce(one, other)
+			payload := make([]byte, size)
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := one.Call(b.Context(), 0xb, 1, payload); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
 	}
 }
