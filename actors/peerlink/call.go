@@ -47,12 +47,11 @@ func CallAddress(ctx context.Context, url string, clientTLS *tls.Config, kind ui
 	defer c.close()
 	defer c.closeWith(ctx)()
 	c.greeted(nil, nil)
-	wait := 24 * time.Hour // ctx ends it
 	frame := sealFrame(appendCall(beginFrame(nil), request{patience: remaining(ctx), kind: kind, payload: payload}), frameCall)
 	if _, err := c.Write(frame); err != nil {
 		return nil, because(ctx, err)
 	}
-	_, b, err := c.next(wait, nil, answerLimits(strangersAnswerLimit))
+	_, b, err := c.next(24*time.Hour, nil, answerLimits(strangersAnswerLimit)) // ctx ends it before
 	if err != nil {
 		return nil, because(ctx, err)
 	}

@@ -150,6 +150,7 @@ func (l *Link) open(text string) (*port, error) {
 		p.tls.SessionTicketsDisabled = true
 	}
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive()}
+	lc.SetMultipathTCP(false) // which knows nothing of setUserTimeout
 	if p.ln, err = lc.Listen(l.ctx, "tcp", a.hostport); err != nil {
 		return nil, err
 	}
