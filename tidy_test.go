@@ -15,7 +15,8 @@ import (
 // import. Arrows never turn back: docs/ARCHITECTURE.md draws them.
 var allowed = map[string][]string{
 	".":                 {"copse/actors", "copse/config", "copse/httpfront", "copse/statemachine", "copse/statemachine/tree"},
-	"actors":            {"copse/statemachine", "copse/statemachine/tree", "github.com/lni/dragonboat", "github.com/cockroachdb/pebble"},
+	"actors":            {"copse/actors/peerlink", "copse/statemachine", "copse/statemachine/tree", "github.com/lni/dragonboat", "github.com/cockroachdb/pebble"},
+	"actors/peerlink":   {"copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"config":            {"go.yaml.in/yaml"},
 	"httpfront":         {"copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},
 	"statemachine":      {"copse/statemachine/tree", "github.com/lni/dragonboat", "github.com/cockroachdb/pebble"},
@@ -27,7 +28,7 @@ var watched = []string{"copse/", "github.com/lni/dragonboat", "github.com/cockro
 
 // onlyIn names the files that alone may import an engine.
 var onlyIn = map[string][]string{
-	"github.com/lni/dragonboat":     {"actors/host.go", "actors/enginelog.go", "statemachine/machine.go", "statemachine/snapshot.go"},
+	"github.com/lni/dragonboat":     {"actors/host.go", "actors/enginelog.go", "actors/peerlink/", "statemachine/machine.go", "statemachine/snapshot.go"},
 	"github.com/cockroachdb/pebble": {"actors/node.go", "statemachine/"},
 	"go.yaml.in/yaml":               {"config/file.go"},
 }
