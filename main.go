@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"copse/config"
 	"copse/httpfront"
 	"copse/statemachine"
+	"copse/statemachine/tree"
 )
 
 // version is copse's own; clients see the etcd version that it answers like.
@@ -67,6 +69,8 @@ func newLog(level slog.Level, w io.Writer) *slog.Logger {
 
 func exitCode(err error) int {
 	switch {
+	case errors.Is(err, actors.ErrDirContradicted):
+		return exitUsage
 	case errors.Is(err, actors.ErrDirLocked):
 		return exitLocked
 	case errors.Is(err, actors.ErrDirNewer), errors.Is(err, statemachine.ErrNewerFormat):
@@ -80,10 +84,11 @@ func exitCode(err error) int {
 
 // serve joins the parts and runs them until ctx is done or one fails.
 func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger, began time.Time) error {
-	if c.InitialClusterState == "existing" && !actors.Founded(c.DataDir) {
-		return fmt.Errorf("initial-cluster-state is existing, but %s belongs to no cluster: joining one is not served yet; leave the flag out to found a new cluster", c.DataDir)
+	peer, err := peerOptions(c)
+	if err != nil {
+		return err
 	}
-	dir, err := actors.OpenDataDir(c.DataDir, identity(c, host))
+	dir, members, err := openDir(ctx, fresh(c, host, peer.Peers, log), c)
 	if err != nil {
 		return err
 	}
@@ -94,8 +99,17 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 	for _, w := range dir.Warnings {
 		log.Warn(w)
 	}
+	files := shareFiles()
+	options := nodeOptions(c, dir, members, peer, files.store, log, began)
+	if c.ForceNewCluster && !dir.Created || dir.Identity.Forcing {
+		log.Warn("this member becomes the only one of a new generation of its cluster; the others can't come back", "generation", dir.Identity.Generation+1)
+		if err := actors.ForceNew(options); err != nil {
+			return err
+		}
+		options = nodeOptions(c, dir, members, peer, files.store, log, began)
+	}
 	id := dir.Identity
-	log.Info("copse "+version+" speaks the etcd v2 API", "name", id.Name,
+	log.Info("copse "+version+" speaks the etcd v2 API", "name", c.Name,
 		"member", fmt.Sprintf("%x", id.MemberID), "cluster", fmt.Sprintf("%x", id.ClusterID))
 	log.Info("data directory opened", "path", dir.Path(), "fresh", dir.Created)
 
@@ -103,8 +117,7 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 	if err != nil {
 		return err
 	}
-	files := shareFiles()
-	node, err := actors.NewNode(nodeOptions(c, dir, files.store, log, began))
+	node, err := actors.NewNode(options)
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}
@@ -120,9 +133,10 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 	})
 	var group actors.Group
 	node.Parts(&group)
+	join := sync.OnceValue(func() error { return node.Join(ctx.Done()) })
 	for _, l := range listeners {
 		group.Add("http "+l.Addr().String(), func() error {
-			if err := node.Join(ctx.Done()); err != nil {
+			if err := join(); err != nil {
 				err = errors.Join(err, l.Close())
 				if ctx.Err() != nil {
 					return nil // told to stop before it was ready
@@ -138,9 +152,39 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 			_ = server.Stop(late) // what ran late has been cut off, which is all there is to do
 		})
 	}
+	// Stopped first: while others take over leadership, clients are still served.
+	stopping := make(chan struct{})
+	group.Add("leadership", func() error { <-stopping; return nil }, sync.OnceFunc(func() {
+		node.HandOver()
+		close(stopping)
+	}))
 	err = group.Run(ctx)
+	if errors.Is(err, actors.ErrRemoved) {
+		log.Warn("copse has stopped for good", "why", actors.ErrRemoved.Error())
+		return nil
+	}
 	log.Info("copse has stopped", "served", time.Since(began).Round(time.Second).String())
 	return err
+}
+
+// openDir opens the data directory. A fresh one needs to know first which cluster
+// it is going to belong to.
+func openDir(ctx context.Context, f actors.Fresh, c *config.Config) (*actors.DataDir, []tree.Member, error) {
+	id, members := f.Wanted, f.Founders
+	if !actors.Founded(c.DataDir) {
+		var err error
+		if id, members, err = actors.Enlist(ctx, f); err != nil {
+			return nil, nil, err
+		}
+	}
+	dir, err := actors.OpenDataDir(c.DataDir, id, claim(c, f.Wanted))
+	if err != nil {
+		return nil, nil, err
+	}
+	if dir.Identity.Removed {
+		return nil, nil, errors.Join(fmt.Errorf("data directory %s: %w", c.DataDir, actors.ErrRemoved), dir.Close())
+	}
+	return dir, members, nil
 }
 
 func listen(c *config.Config) ([]net.Listener, error) {

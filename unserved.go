@@ -18,12 +18,9 @@ func unserved(c *config.Config) error {
 			complaints = append(complaints, errors.New(text))
 		}
 	}
-	all := slices.Concat(c.ListenClientURLs, c.ListenPeerURLs, c.ListenMetricsURLs)
-	refuse(slices.ContainsFunc(all, func(u url.URL) bool { return u.Scheme == "https" }), "https is not served yet")
-	refuse(len(c.InitialCluster) > 1, "clusters of several members are not served yet")
-	refuse(len(c.ListenPeerURLs) > 1, "several listen-peer-urls are not served yet")
+	all := slices.Concat(c.ListenClientURLs, c.ListenMetricsURLs)
+	refuse(slices.ContainsFunc(all, func(u url.URL) bool { return u.Scheme == "https" }), "https for clients is not served yet")
 	refuse(c.Shards > 1, "several shards are not served yet")
-	refuse(c.ForceNewCluster, "force-new-cluster is not served yet")
 	return errors.Join(complaints...)
 }
 

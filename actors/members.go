@@ -1,8 +1,10 @@
 package actors
 
 import (
+	"context"
 	"crypto/sha1"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,9 +44,37 @@ func (r *Router) UpdateMember(id uint64, peerURLs []string) *tree.Error {
 	return r.changeMembers(tree.OpMemberUpdate, tree.Member{ID: id, PeerURLs: peerURLs})
 }
 
-// RemoveMember takes a member out of the cluster, for good.
+// RemoveMember takes a member out of the cluster, for good. It is refused where
+// those who are left and answer would be no quorum.
 func (r *Router) RemoveMember(id uint64) *tree.Error {
+	if err := r.survives(id); err != nil {
+		return err
+	}
 	return r.changeMembers(tree.OpMemberRemove, tree.Member{ID: id})
+}
+
+// survives makes sure that a quorum is left without the member. Those that never
+// started have no vote.
+func (r *Router) survives(without uint64) *tree.Error {
+	ms := r.machine.Membership()
+	if _, ok := ms.Member(without); !ok {
+		return nil // the change itself says what is wrong
+	}
+	voters, alive := 0, 0
+	answers := r.node.alive(context.Background(), ms.Members)
+	for _, m := range ms.Members {
+		if m.ID == without || m.Name == "" {
+			continue
+		}
+		voters++
+		if answers[m.ID] {
+			alive++
+		}
+	}
+	if alive < voters/2+1 {
+		return &tree.Error{Code: tree.CodeQuorumLoss, Cause: fmt.Sprintf("%d of the %d members left answer", alive, voters), Index: r.machine.Index()}
+	}
+	return nil
 }
 
 func (r *Router) changeMembers(op tree.Op, m tree.Member) *tree.Error {
@@ -53,4 +83,4 @@ func (r *Router) changeMembers(op tree.Op, m tree.Member) *tree.Error {
 }
 
 // PeerStats is the raft traffic with the other members.
-func (r *Router) PeerStats() tree.PeerStats { return tree.PeerStats{} }
+func (r *Router) PeerStats() tree.PeerStats { return r.node.link.Stats() }

@@ -10,6 +10,7 @@ import (
 // Router is what the front-end speaks to: it knows which shard a key lives in,
 // and how the parts of a shard work together.
 type Router struct {
+	node    *Node
 	host    *Host
 	shard   *Shard
 	lane    *ReadLane

@@ -17,7 +17,7 @@ const (
 	batchCommandsLimit = 256     // commands in one raft entry: each may tell of a large value that goes
 	batchBytesLimit    = 1 << 20 // bytes at which a batch is full
 	inflightLimit      = 2       // raft entries under way: one is synced while the next gathers
-	orphansLimit       = 64      // raft entries under way to a leader that has gone
+	orphansLimit       = 64      // raft entries under way that may be lost
 	orphansLook        = 20 * time.Millisecond
 )
 
@@ -35,6 +35,7 @@ type entry struct {
 	writes   []*write
 	cmd      []byte
 	deadline time.Time
+	proposed time.Time
 	proposal proposal
 }
 
@@ -53,7 +54,7 @@ type Shard struct {
 
 	// Owned by Run.
 	inflight []*entry // in the order of their proposals
-	orphans  []*entry // proposed to a leader that has gone; their outcome is open
+	orphans  []*entry // perhaps lost on their way to a leader; their outcome is open
 	unsent   []*entry // provably not in the log; to be proposed again
 	spare    []*entry // done with; to be used again
 }
@@ -149,7 +150,7 @@ func (s *Shard) setAlarm(alarm *time.Timer) {
 	case len(s.orphans) > 0:
 		alarm.Reset(orphansLook)
 	case len(s.inflight) > 0:
-		alarm.Reset(time.Until(s.inflight[0].deadline.Add(lateness)))
+		alarm.Reset(time.Until(s.inflight[0].proposed.Add(s.host.patience())))
 	default:
 		alarm.Stop()
 	}
@@ -205,6 +206,7 @@ func (s *Shard) propose(e *entry) {
 		s.settle(e, nil, 0, err)
 		return
 	}
+	e.proposed = time.Now()
 	s.inflight = append(s.inflight, e)
 }
 
@@ -255,9 +257,9 @@ func (s *Shard) retry() {
 	}
 }
 
-// orphan sets aside what is under way when the leader changes: it may have been
-// lost with the old one, which nobody tells, and the new one mustn't wait for
-// that.
+// orphan sets aside what is under way when the leader changes, or takes long: it
+// may have been lost with the old one, or on the way to it, which nobody tells,
+// and what comes next mustn't wait for that.
 func (s *Shard) orphan() {
 	if len(s.orphans)+len(s.inflight) > orphansLimit {
 		return
@@ -291,6 +293,9 @@ func (s *Shard) settleOrphans(now time.Time) {
 // expireLate gives up what is past its deadline. Of an entry that is under
 // way, the outcome stays unknown: it may still be applied.
 func (s *Shard) expireLate(now time.Time) {
+	if len(s.inflight) > 0 && now.Sub(s.inflight[0].proposed) >= s.host.patience() {
+		s.orphan()
+	}
 	s.settleOrphans(now)
 	for len(s.inflight) > 0 && now.After(s.inflight[0].deadline.Add(lateness)) {
 		s.settle(s.takeHead(), nil, 0, errTimeout)

@@ -44,18 +44,3 @@ type FollowerStats struct {
 	Current, Average, StandardDeviation, Minimum, Maximum float64 // milliseconds
 	Success, Fail                                         uint64
 }
-
-// PeerStats is what a member measured of the raft traffic with the others since it started.
-type PeerStats struct {
-	SendAppends, RecvAppends           uint64  // append requests
-	SendPackageRate, SendBandwidthRate float64 // per second; bytes per second
-	RecvPackageRate, RecvBandwidthRate float64
-	Followers                          []FollowerStats // sorted by ID
-}
-
-// FollowerStats are the appends sent to one other member, and how long its answers took.
-type FollowerStats struct {
-	ID                                                    uint64
-	Current, Average, StandardDeviation, Minimum, Maximum float64 // milliseconds
-	Success, Fail                                         uint64
-}
