@@ -284,8 +284,9 @@ func (p proposal) settled() <-chan dragonboat.RequestResult {
 
 // Errors of an outcome, in the words of v2's causes.
 var (
-	errTimeout = errors.New("etcdserver: request timed out")
-	errStopped = errors.New("etcdserver: server stopped")
+	errTimeout    = errors.New("etcdserver: request timed out")
+	errLeaderLost = errors.New("etcdserver: request timed out, possibly due to previous leader failure")
+	errStopped    = errors.New("etcdserver: server stopped")
 )
 
 // outcome reads what settled has received. data is the state machine's answer

@@ -36,7 +36,15 @@ type entry struct {
 	cmd      []byte
 	deadline time.Time
 	proposed time.Time
+	term     uint64 // raft's, when e was proposed
 	proposal proposal
+}
+
+// probe is a round of a linearizable read that is under way, and raft's term when
+// it began: it tells which orphans have been lost.
+type probe struct {
+	proposal proposal
+	term     uint64
 }
 
 // Shard is the actor that owns the write path of one data shard: it gathers
@@ -55,6 +63,7 @@ type Shard struct {
 	// Owned by Run.
 	inflight []*entry // in the order of their proposals
 	orphans  []*entry // perhaps lost on their way to a leader; their outcome is open
+	probe    probe
 	unsent   []*entry // provably not in the log; to be proposed again
 	spare    []*entry // done with; to be used again
 }
@@ -206,7 +215,7 @@ func (s *Shard) propose(e *entry) {
 		s.settle(e, nil, 0, err)
 		return
 	}
-	e.proposed = time.Now()
+	e.proposed, e.term = time.Now(), s.host.Term(s.id)
 	s.inflight = append(s.inflight, e)
 }
 
@@ -269,9 +278,10 @@ func (s *Shard) orphan() {
 	s.inflight = s.inflight[:0]
 }
 
-// settleOrphans answers the writers of orphans whose outcome is known by now, or
-// that are late.
+// settleOrphans answers the writers of orphans whose outcome is known by now, that
+// went down with their leader, or that are late.
 func (s *Shard) settleOrphans(now time.Time) {
+	lost := s.lostBefore()
 	kept := s.orphans[:0]
 	for _, e := range s.orphans {
 		select {
@@ -279,15 +289,47 @@ func (s *Shard) settleOrphans(now time.Time) {
 			data, raftIndex, err := e.proposal.outcome(r)
 			s.settle(e, data, raftIndex, err)
 		default:
-			if now.After(e.deadline.Add(lateness)) {
+			switch {
+			case e.term < lost:
+				s.settle(e, nil, 0, errLeaderLost)
+			case now.After(e.deadline.Add(lateness)):
 				s.settle(e, nil, 0, errTimeout)
-				continue
+			default:
+				kept = append(kept, e)
 			}
-			kept = append(kept, e)
 		}
 	}
 	clear(s.orphans[len(kept):])
 	s.orphans = kept
+}
+
+// lostBefore returns the raft term before which an orphan without an outcome was
+// lost, as far as anyone can tell: this replica has applied all that the leader of
+// that term found in the log. (It may still turn up: a member that was asleep may
+// pass it on. So it isn't proposed again.)
+func (s *Shard) lostBefore() uint64 {
+	if len(s.orphans) == 0 {
+		s.probe = probe{}
+		return 0
+	}
+	if s.probe.proposal.rs == nil {
+		p, err := s.host.confirm(s.id)
+		if err != nil {
+			return 0 // nobody leads; asked again
+		}
+		s.probe = probe{proposal: p, term: s.host.Term(s.id)}
+	}
+	select {
+	case r := <-s.probe.proposal.settled():
+		_, _, err := s.probe.proposal.outcome(r)
+		term := s.probe.term
+		s.probe = probe{}
+		if err == nil {
+			return term
+		}
+	default:
+	}
+	return 0
 }
 
 // expireLate gives up what is past its deadline. Of an entry that is under
