@@ -3,6 +3,7 @@ package actors_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -350,4 +351,52 @@ func TestAMemberWithALostDiskDoesNotComeBackByAccident(t *testing.T) {
 	again := c.add(via)
 	c.holds(again, "/k", "v")
 	c.await("three voters", func() bool { return len(c.nodes[via].node.Voters()) == 3 })
+}
+
+func TestOneMemberGoesOnAloneWithAllThatWasAcknowledged(t *testing.T) {
+	c := found(t, 3)
+	survivor := c.follower()
+	other := uint64(1)
+	for other == survivor || other == c.leader() {
+		other++
+	}
+	const keys = 300
+	for i := range keys {
+		c.set(survivor, fmt.Sprintf("/d%d/k%d", i%5, i), "v")
+	}
+	last := c.set(c.leader(), "/last", "v").State.Index
+	for _, id := range c.ids() {
+		c.stop(id)
+	}
+	path := c.paths[survivor]
+	dir, err := actors.OpenDataDir(path, identity(), actors.Claim{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = actors.ForceNew(nodeOptions(dir, c.peers[survivor], nil, c.founders, actors.Peers{}, slog.New(slog.DiscardHandler)))
+	if err = errors.Join(err, dir.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if !dir.Created && dir.Identity.Generation != 1 || dir.Identity.Forcing {
+		t.Fatalf("identity %+v", dir.Identity)
+	}
+	c.launch(survivor)
+	c.join(survivor)
+	if got := c.nodes[survivor].State().Index; got != last {
+		t.Errorf("index %d, want %d: nothing is lost, and nothing takes an index", got, last)
+	}
+	c.set(survivor, "/new", "v")
+	// Another of the old cluster is a stranger now.
+	c.launch(other)
+	if r := c.nodes[other].Do(setTo("/k", "from the past")); r.Err == nil {
+		t.Error("a member of the generation before takes a write")
+	}
+	c.stop(other)
+	// A newcomer gets all of the tree.
+	newcomer := c.add(survivor)
+	for i := range keys {
+		c.holds(newcomer, fmt.Sprintf("/d%d/k%d", i%5, i), "v")
+	}
+	c.holds(newcomer, "/new", "v")
+	c.await("two voters", func() bool { return len(c.nodes[newcomer].node.Voters()) == 2 })
 }

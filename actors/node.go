@@ -182,7 +182,7 @@ func (n *Node) start() Start {
 	s := Start{Learning: n.id.Learning}
 	members := n.members()
 	if !n.id.Joined {
-		for _, m := range n.o.Members {
+		for _, m := range members {
 			s.Founders = append(s.Founders, m.ID)
 		}
 	}

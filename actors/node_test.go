@@ -72,22 +72,8 @@ func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fres
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := actors.NewNode(actors.NodeOptions{
-		Host: actors.HostOptions{
-			Dir: dir.RaftDir(), Replica: dir.Identity.MemberID, DeploymentID: 1,
-			Shards: 1, ExecShards: 1, Heartbeat: 20 * time.Millisecond, Election: 200 * time.Millisecond,
-			SnapshotCount: 1000, RequestTimeout: 5 * time.Second, Logger: log,
-		},
-		Dir:        dir,
-		Peer:       actors.PeerOptions{Listen: []string{"http://" + peer}, Peers: f.Peers},
-		Members:    members,
-		Name:       dir.Identity.Name,
-		ClientURLs: clients,
-		Window:     1000,
-		LogBytes:   1 << 20,
-		CacheSize:  8 << 20,
-		Logger:     log,
-	})
+	o := nodeOptions(dir, peer, clients, members, f.Peers, log)
+	n, err := actors.NewNode(o)
 	if err != nil {
 		t.Fatal(errors.Join(err, dir.Close()))
 	}
@@ -108,6 +94,25 @@ func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fres
 	})
 	t.Cleanup(stop)
 	return node{Router: n.Router(), node: n, dir: dir, stop: stop, done: done}
+}
+
+func nodeOptions(dir *actors.DataDir, peer string, clients []string, members []tree.Member, peers actors.Peers, log *slog.Logger) actors.NodeOptions {
+	return actors.NodeOptions{
+		Host: actors.HostOptions{
+			Dir: dir.RaftDir(), Replica: dir.Identity.MemberID, DeploymentID: 1 + dir.Identity.Generation,
+			Shards: 1, ExecShards: 1, Heartbeat: 20 * time.Millisecond, Election: 200 * time.Millisecond,
+			SnapshotCount: 1000, RequestTimeout: 5 * time.Second, Logger: log,
+		},
+		Dir:        dir,
+		Peer:       actors.PeerOptions{Listen: []string{"http://" + peer}, Peers: peers},
+		Members:    members,
+		Name:       dir.Identity.Name,
+		ClientURLs: clients,
+		Window:     1000,
+		LogBytes:   1 << 20,
+		CacheSize:  8 << 20,
+		Logger:     log,
+	}
 }
 
 // LogBegin is the first entry that the raft log still holds.
