@@ -110,6 +110,9 @@ func (a *changer) replace(op Op, given []Member) (*Membership, *Error) {
 		_, stays := findMember(next.Members, id)
 		return stays
 	})
+	if slices.EqualFunc(next.Members, a.old.Members, Member.equal) && slices.Equal(next.Removed, a.old.Removed) {
+		return a.old, nil
+	}
 	return next, nil
 }
 
@@ -197,7 +200,7 @@ func (a *changer) taken(m Member) (url string, taken bool) {
 // with returns the old membership with m in it, in the place of the one with
 // its id; the old one if that says the same already.
 func (a *changer) with(m Member) *Membership {
-	if old, ok := a.old.Member(m.ID); ok && old.equal(&m) {
+	if old, ok := a.old.Member(m.ID); ok && old.equal(m) {
 		return a.old
 	}
 	return &Membership{Members: withMember(a.old.Members, m), Removed: a.old.Removed}
@@ -218,6 +221,6 @@ func withMember(members []Member, m Member) []Member {
 
 func sorted(urls []string) []string { return slices.Sorted(slices.Values(urls)) }
 
-func (m *Member) equal(o *Member) bool {
+func (m Member) equal(o Member) bool {
 	return m.ID == o.ID && m.Name == o.Name && slices.Equal(m.PeerURLs, o.PeerURLs) && slices.Equal(m.ClientURLs, o.ClientURLs)
 }

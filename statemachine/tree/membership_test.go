@@ -79,6 +79,7 @@ func TestMembershipChanges(t *testing.T) {
 		{"replace all by nobody", tree.OpMemberReplaceAll, nil, tree.CodeQuorumLoss, ""},
 		{"replace all", tree.OpMemberReplaceAll, []tree.Member{{ID: 4, Name: "vier", PeerURLs: []string{"v"}, ClientURLs: []string{"w"}}}, 0,
 			`4 "vier" [v] [w] - [1 2 3 8]`},
+		{"replace all by the same", tree.OpMemberReplaceAll, []tree.Member{{ID: 4, Name: "vier", PeerURLs: []string{"v"}, ClientURLs: []string{"w"}}}, 0, ""},
 		{"remove the last one", tree.OpMemberRemove, []tree.Member{member(4)}, tree.CodeQuorumLoss, ""},
 		{"replace all by a removed one", tree.OpMemberReplaceAll, []tree.Member{member(8, "d"), member(5, "c")}, 0,
 			`5 "" [c] [], 8 "" [d] [] - [1 2 3 4]`},
