@@ -26,6 +26,16 @@ const (
 	FrameHead     = frameHead
 )
 
+// BatchFrame is a frame that says it is a message batch.
+func BatchFrame(payload []byte) []byte {
+	return sealFrame(append(beginFrame(nil), payload...), frameBatch)
+}
+
+// CallFrame is a frame that is a call.
+func CallFrame(payload string) []byte {
+	return sealFrame(appendCall(beginFrame(nil), request{id: 1, payload: []byte(payload)}), frameCall)
+}
+
 // Hello is the beginning of a connection for raft messages.
 func Hello(cluster, generation, from, to uint64) []byte {
 	return hello{kind: kindRaft, cluster: cluster, generation: generation, from: from, to: to}.append(nil)

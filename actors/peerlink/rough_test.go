@@ -38,6 +38,7 @@ func TestGarbageOnThePort(t *testing.T) {
 	b := join(t, 0xb, inHaste)
 	secure := join(t, 0xc, inHaste, tlsOf(t, newCA(t).files(t)))
 	introduce(a, b, secure)
+	start(t, b)
 	if _, err := a.ask(t, 0xb, 1, "before"); err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +57,9 @@ func TestGarbageOnThePort(t *testing.T) {
 		"a web browser":               []byte("GET /v2/keys HTTP/1.1\r\nHost: x\r\n\r\n"),
 		"the beginning of TLS":        append([]byte{0x16, 3, 1, 2, 0}, noise[:600]...),
 		"a handshake, and then noise": append(bytes.Clone(good), noise...),
+		"a batch that is none":        append(bytes.Clone(good), peerlink.BatchFrame(noise)...),
+		"a batch to blow the stack":   append(bytes.Clone(good), peerlink.BatchFrame(bytes.Repeat([]byte{0x7b}, 8<<20))...),
+		"a call where there are none": append(bytes.Clone(good), peerlink.CallFrame("x")...),
 		"zeros":                       make([]byte, 5000),
 	} {
 		for _, to := range []*party{b, secure} {
