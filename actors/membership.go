@@ -36,9 +36,11 @@ type Membership struct {
 	life    life
 
 	// Owned by Run.
-	silentSince time.Time       // no leader has been known since then; zero: one is
-	filled      bool            // the address book has the members' addresses
-	learned     map[uint64]bool // shards in which this replica has been seen without a vote
+	silentSince time.Time           // no leader has been known since then; zero: one is
+	filled      bool                // the address book has the members' addresses
+	urls        map[uint64][]string // what the address book holds
+	learned     map[uint64]bool     // shards in which this replica has been seen without a vote
+	lent        map[uint64]bool     // shards whose leadership was handed over for a moment
 }
 
 // MembershipOptions are what a Membership is made with.
@@ -48,13 +50,14 @@ type MembershipOptions struct {
 	Peers      Peers
 	Name       string // this member's, to be published with its client URLs
 	ClientURLs []string
-	// ToldRemoved asks the others whether they still know this member.
-	ToldRemoved func(ctx context.Context) bool
+	Known      []tree.Member // whose addresses were known at the start
+	// LetGo asks the others whether this member has a place among them no longer.
+	LetGo func(ctx context.Context) bool
 }
 
 // NewMembership returns the actor, which Run brings to life.
 func NewMembership(host *Host, m *statemachine.Machine, o MembershipOptions, log *slog.Logger) *Membership {
-	return &Membership{host: host, machine: m, o: o, log: log, life: newLife(), learned: map[uint64]bool{}}
+	return &Membership{host: host, machine: m, o: o, log: log, life: newLife(), urls: peerURLs(o.Known), learned: map[uint64]bool{}, lent: map[uint64]bool{}}
 }
 
 // How long the actor sleeps: while there is something left to do, while nobody
@@ -133,8 +136,9 @@ func (a *Membership) step() (more bool, err error) {
 	return more, nil
 }
 
-// fillBook keeps the addresses of the members. One that joins and hasn't got
-// the list yet has to ask for it again after a restart.
+// fillBook keeps the addresses of the members, and of those that were removed
+// but whose vote is still counted on. One that joins and hasn't got the list yet
+// has to ask for it again after a restart.
 func (a *Membership) fillBook(ms *tree.Membership) {
 	members := ms.Members
 	if len(members) == 0 {
@@ -146,10 +150,17 @@ func (a *Membership) fillBook(ms *tree.Membership) {
 			members = note.Members
 		}
 	}
-	if len(members) > 0 {
-		a.o.Book.Set(peerURLs(members))
-		a.filled = true
+	if len(members) == 0 {
+		return
 	}
+	urls := peerURLs(members)
+	for _, id := range ms.Removed {
+		if known := a.urls[id]; known != nil && a.host.votes(id) {
+			urls[id] = known
+		}
+	}
+	a.o.Book.Set(urls)
+	a.urls, a.filled = urls, true
 }
 
 func peerURLs(members []tree.Member) map[uint64][]string {
@@ -171,7 +182,7 @@ func (a *Membership) silence() (more bool, err error) {
 		return false, nil
 	}
 	a.silentSince = now
-	if !a.o.ToldRemoved(context.Background()) {
+	if !a.o.LetGo(context.Background()) {
 		return false, nil
 	}
 	if err := a.o.Dir.Amend(func(id *Identity) { id.Removed = true }); err != nil {
@@ -201,8 +212,16 @@ func (a *Membership) tend(shard uint64) (more bool, err error) {
 	case a.host.Leads(shard):
 		return a.reconcile(shard)
 	case r.alone && a.host.Leader(shard).Member != 0:
-		// Somebody else leads, so this member is no longer alone.
-		return false, a.host.restart(a.life.stop, shard, false, false)
+		// Somebody else leads, so this member is no longer alone. It leads again
+		// when it is back: nothing was wrong with it.
+		a.lent[shard] = true
+		return true, a.host.restart(a.life.stop, shard, false, false)
+	case a.lent[shard] && a.host.Leader(shard).Member != 0:
+		if err := a.host.Confirm(a.life.stop, shard); err != nil {
+			return true, err
+		}
+		delete(a.lent, shard)
+		return false, a.host.transfer(shard, a.self())
 	default:
 		return false, nil
 	}
@@ -281,9 +300,9 @@ func (a *Membership) removed(ms *tree.Membership) bool {
 	return a.o.Dir.Identity.Removed || ms.WasRemoved(a.self())
 }
 
-// departLimit is how long a removed member waits for the others to let it go.
-// They may need its vote for that, and don't tell it when they are through.
-const departLimit = 10 * time.Second
+// departLimit is how long a removed member waits for the others to let it go: they
+// may need its vote for that.
+const departLimit = 30 * time.Second
 
 // depart ends this member's part in the cluster.
 func (a *Membership) depart() error {
@@ -307,7 +326,7 @@ func (a *Membership) depart() error {
 				a.log.Debug("handing over failed; trying again", "shard", shard, "err", err)
 			}
 		}
-		if left == 0 {
+		if left == 0 || a.o.LetGo(context.Background()) {
 			return ErrRemoved
 		}
 		select {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"copse/actors/peerlink"
@@ -51,6 +52,7 @@ type Node struct {
 	link    *peerlink.Link
 	book    *peerlink.Book
 	host    *Host
+	running atomic.Pointer[Host] // host, for the peer link, which is there first
 	cache   *pebble.Cache
 	machine *statemachine.Machine
 	router  *Router
@@ -101,7 +103,7 @@ func (n *Node) open() (err error) {
 	}
 	n.membership = NewMembership(n.host, n.machine, MembershipOptions{
 		Dir: o.Dir, Book: n.book, Peers: o.Peer.Peers,
-		Name: o.Name, ClientURLs: o.ClientURLs, ToldRemoved: n.toldRemoved,
+		Name: o.Name, ClientURLs: o.ClientURLs, LetGo: n.letGo, Known: o.Members,
 	}, o.Logger)
 	n.expirer = NewExpirer(n.host, orderShard, n.machine, o.Logger)
 	n.compactor = NewCompactor(n.host, orderShard, n.machine, o.LogBytes, o.Logger)
@@ -155,6 +157,7 @@ func (n *Node) openRaft() (err error) {
 	if err != nil {
 		return errors.Join(err, n.link.Close())
 	}
+	n.running.Store(n.host)
 	err = n.host.checkPair(orderShard, n.machine)
 	if err == nil {
 		err = n.host.StartReplica(orderShard, n.machine, n.start())
@@ -190,9 +193,11 @@ func (n *Node) start() Start {
 	return s
 }
 
-// allowed says whether a member may speak to this one.
+// allowed says whether a member may speak to this one. One that was removed may
+// as long as a shard counts on its vote, or it couldn't be taken out.
 func (n *Node) allowed(member uint64) error {
-	if n.machine.Membership().WasRemoved(member) {
+	host := n.running.Load()
+	if n.machine.Membership().WasRemoved(member) && (host == nil || !host.votes(member)) {
 		return peerlink.Removed
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -105,22 +104,17 @@ func (n *Node) alive(ctx context.Context, members []tree.Member) map[uint64]bool
 	return answers
 }
 
-// toldRemoved asks the others whether they still know this member. It is for a
-// member that hears of no leader: one that was away when it was removed can't
-// learn that from its log.
-func (n *Node) toldRemoved(ctx context.Context) bool {
+// letGo asks the others whether this member still has a place among them: they
+// refuse to speak to one whose replicas they have taken out. A member that was away
+// when that happened can't learn it from its log, nor can one always that was there.
+func (n *Node) letGo(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, peerLimit)
 	defer cancel()
 	for _, m := range n.machine.Membership().Members {
 		if m.ID == n.self() {
 			continue
 		}
-		answer, err := n.link.Call(ctx, m.ID, callCluster, nil)
-		if errors.Is(err, peerlink.Removed) {
-			return true
-		}
-		var note clusterNote
-		if err == nil && json.Unmarshal(answer, &note) == nil && slices.Contains(note.Removed, n.self()) {
+		if _, err := n.link.Call(ctx, m.ID, callCluster, nil); errors.Is(err, peerlink.Removed) {
 			return true
 		}
 	}

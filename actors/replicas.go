@@ -231,6 +231,16 @@ func (h *Host) voters(shard uint64) map[uint64]bool {
 	return voters
 }
 
+// votes reports whether member has a vote in any shard.
+func (h *Host) votes(member uint64) bool {
+	for shard := uint64(1); shard <= uint64(h.o.Shards); shard++ {
+		if h.voters(shard)[member] {
+			return true
+		}
+	}
+	return false
+}
+
 // HandOver lets other members lead what this one leads, before it stops: nobody
 // has to wait for an election then. It returns when they do, or at the limit.
 func (h *Host) HandOver(limit time.Duration) {

@@ -118,11 +118,12 @@ func (m *Machine) open(name string) error {
 		h.release()
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
 	}
+	m.nodes.barAll()
 	m.mu.Lock()
 	old := m.store
 	m.store = h
 	m.mu.Unlock()
-	m.nodes.clear()
+	m.nodes.unbarAll()
 	if old != nil {
 		old.release()
 	}
@@ -207,12 +208,13 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 		v.trim(m.window)
 	}
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
-	v.must(batch.Commit(pebble.NoSync))
-	if v.touchedAll {
-		m.nodes.clear()
-	} else {
-		m.nodes.drop(v.touched)
+	bar, unbar := m.nodes.barAll, m.nodes.unbarAll
+	if !v.touchedAll {
+		bar, unbar = func() { m.nodes.bar(v.touched) }, func() { m.nodes.unbar(v.touched) }
 	}
+	bar()
+	v.must(batch.Commit(pebble.NoSync))
+	unbar()
 	m.meta = v.meta
 	if at, _, err := readExpiryKey(v.expiryFrom); err == nil {
 		m.expiryLow = at
@@ -314,7 +316,7 @@ func (m *Machine) Close() error {
 	m.mu.Lock()
 	h := m.store
 	m.store = nil
-	m.nodes.clear()
+	m.nodes.barAll() // for good
 	left := m.prepared
 	m.prepared = nil
 	m.mu.Unlock()

@@ -9,10 +9,11 @@ import (
 
 // nodeCache keeps the records of files that were read lately, for a read from
 // Pebble costs several times as much as all the rest of a plain GET. What an
-// update touches is dropped once it is committed and before anyone is told of
-// it, so a reader that knows an index never gets a record from before it.
+// update touches is barred before it is committed, and let in again before anyone
+// is told of it: a reader that has seen one part of an update, or knows its index,
+// never gets a record from before it.
 //
-// A record is taken in only if nothing has been dropped since before it was
+// A record is taken in only if nothing has been barred since before it was
 // read: else a slow reader could put back what was just dropped. All methods
 // may be called from any goroutine.
 type nodeCache struct {
@@ -31,7 +32,8 @@ type nodeCacheShard struct {
 	records map[string][]byte
 	size    int
 	limit   int
-	drops   uint64 // how often something was dropped
+	drops   uint64 // how often something was barred or let in again
+	barred  int    // keys, or times all keys, that are barred now
 }
 
 // newNodeCache returns a cache of about limit bytes.
@@ -67,7 +69,7 @@ func (c *nodeCache) put(key string, rec []byte, seen uint64) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.drops != seen || s.records[key] != nil {
+	if s.drops != seen || s.barred > 0 || s.records[key] != nil {
 		return
 	}
 	s.records[strings.Clone(key)] = bytes.Clone(rec)
@@ -85,12 +87,13 @@ func (s *nodeCacheShard) remove(key string, rec []byte) {
 	s.size -= len(key) + len(rec) + nodeCacheOverhead
 }
 
-// drop forgets the records of keys.
-func (c *nodeCache) drop(keys []string) {
+// bar forgets the records of keys, and takes none in on their shards until unbar.
+func (c *nodeCache) bar(keys []string) {
 	for _, key := range keys {
 		s := c.shard(key)
 		s.mu.Lock()
 		s.drops++
+		s.barred++
 		if rec := s.records[key]; rec != nil {
 			s.remove(key, rec)
 		}
@@ -98,14 +101,36 @@ func (c *nodeCache) drop(keys []string) {
 	}
 }
 
-// clear forgets everything.
-func (c *nodeCache) clear() {
+// unbar ends what bar, with the same keys, began.
+func (c *nodeCache) unbar(keys []string) {
+	for _, key := range keys {
+		c.shard(key).unbar()
+	}
+}
+
+// barAll forgets everything, and takes nothing in until unbarAll.
+func (c *nodeCache) barAll() {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
 		s.drops++
+		s.barred++
 		s.size = 0
 		clear(s.records)
 		s.mu.Unlock()
 	}
+}
+
+// unbarAll ends what barAll began.
+func (c *nodeCache) unbarAll() {
+	for i := range c.shards {
+		c.shards[i].unbar()
+	}
+}
+
+func (s *nodeCacheShard) unbar() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drops++
+	s.barred--
 }

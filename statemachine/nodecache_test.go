@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestNodeCacheForgetsWhatWasDropped(t *testing.T) {
+func TestNodeCacheForgetsWhatWasBarred(t *testing.T) {
 	c := newNodeCache(1 << 20)
 	held := func(key string) string { rec, _ := c.get(key); return string(rec) }
 	_, seen := c.get("/a")
@@ -14,19 +14,36 @@ func TestNodeCacheForgetsWhatWasDropped(t *testing.T) {
 	if held("/a") != "1" {
 		t.Fatal("what was put isn't held")
 	}
-	c.drop([]string{"/a"})
-	if held("/a") != "" {
-		t.Fatal("what was dropped is still held")
-	}
-	c.put("/a", []byte("1"), seen)
-	if held("/a") != "" {
-		t.Fatal("a reader from before the drop has put its record back")
-	}
-	_, seen = c.get("/a")
-	c.clear()
-	c.put("/a", []byte("1"), seen)
-	if held("/a") != "" {
-		t.Fatal("a reader from before the clearing has put its record back")
+	one := []string{"/a"}
+	for _, barring := range []struct {
+		name       string
+		bar, unbar func()
+	}{
+		{"the key", func() { c.bar(one) }, func() { c.unbar(one) }},
+		{"everything", c.barAll, c.unbarAll},
+	} {
+		_, before := c.get("/a")
+		barring.bar()
+		if held("/a") != "" {
+			t.Fatalf("%s: what was barred is still held", barring.name)
+		}
+		c.put("/a", []byte("1"), before)
+		_, meanwhile := c.get("/a")
+		c.put("/a", []byte("1"), meanwhile)
+		if held("/a") != "" {
+			t.Fatalf("%s: a record is taken in while it is barred", barring.name)
+		}
+		barring.unbar()
+		c.put("/a", []byte("1"), before)
+		c.put("/a", []byte("1"), meanwhile)
+		if held("/a") != "" {
+			t.Fatalf("%s: a reader from before has put its record back", barring.name)
+		}
+		_, after := c.get("/a")
+		c.put("/a", []byte("2"), after)
+		if held("/a") != "2" {
+			t.Fatalf("%s: nothing is taken in afterwards", barring.name)
+		}
 	}
 	_, seen = c.get("/big")
 	c.put("/big", []byte(strings.Repeat("x", nodeCacheRecord+1)), seen)
