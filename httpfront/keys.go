@@ -13,6 +13,7 @@ import (
 // pooled, so that a plain read or write allocates nothing here.
 type exchange struct {
 	method method
+	route  routeID
 	query  []byte
 	params params
 	req    request
@@ -41,7 +42,7 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
 		key:       key,
 		query:     x.query,
 		bodyLimit: s.opts.MaxRequestBytes,
-		now:       s.now(),
+		now:       s.arrival(ctx),
 	}
 	if x.method == methodPut || x.method == methodPost {
 		in.contentType, in.body = contentType(ctx), ctx.Request.Body()
@@ -52,15 +53,33 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
 	}
 	switch x.req.kind {
 	case kindWatch:
+		x.route = routeWatch
 		s.serveWatch(ctx, &x.req.watch)
 	case kindRead:
+		if x.req.query.Quorum {
+			x.route = routeQuorum
+		}
 		s.serveRead(ctx, x.req.query)
 	case kindWrite:
 		s.serveWrite(ctx, &x.req)
 	}
 }
 
-func (s *Server) now() time.Time { return s.opts.Now() }
+func (s *Server) now() time.Time {
+	if s.opts.Now == nil {
+		return time.Now()
+	}
+	return s.opts.Now()
+}
+
+// arrival is the moment when the request had been read, from which its time to
+// live counts. fasthttp has looked at the clock then already.
+func (s *Server) arrival(ctx *fasthttp.RequestCtx) time.Time {
+	if s.opts.Now == nil {
+		return ctx.Time()
+	}
+	return s.opts.Now()
+}
 
 func (s *Server) serveRead(ctx *fasthttp.RequestCtx, q tree.Query) {
 	body := takeBody(ctx)

@@ -61,6 +61,9 @@ func (l *lot) handle(m message) {
 func (l *lot) park(p *parked, sock *socket, head []byte) {
 	p.sock = sock
 	p.since = l.tick
+	if p.stage == watching {
+		l.options.meter.watching(p.watch.Stream).Add(1)
+	}
 	l.generation++
 	if n := len(l.free); n > 0 {
 		p.token = token{slot: l.free[n-1], generation: l.generation}
@@ -102,18 +105,29 @@ func (l *lot) deliver(p *parked, n *tree.Notice) {
 		bytes = bytes[:len(bytes)-len(lastChunk)]
 	}
 	if !p.watch.Stream {
-		p.stage = answered
+		l.advance(p, answered)
+		l.options.meter.sent.Add(1)
 		l.write(p, n.Index, bytes)
 		return
 	}
 	if l.behind(p, n.Index) {
 		// Everything before the event is still sent, so that a client that
 		// comes back has got further.
+		l.options.meter.slow.Add(1)
 		l.unwatch(p)
 		l.end(p)
 		return
 	}
+	l.options.meter.sent.Add(1)
 	l.write(p, n.Index, bytes)
+}
+
+// advance moves p to another stage than watching.
+func (l *lot) advance(p *parked, to stage) {
+	if p.stage == watching && p.sock != nil {
+		l.options.meter.watching(p.watch.Stream).Add(-1)
+	}
+	p.stage = to
 }
 
 // behind reports whether a stream has too much unread for the event at index
@@ -132,7 +146,7 @@ func (l *lot) end(p *parked) {
 	if p.stage != watching {
 		return
 	}
-	p.stage = ending
+	l.advance(p, ending)
 	p.since = l.tick
 	switch {
 	case p.chunked:
@@ -263,7 +277,7 @@ func (l *lot) drop(p *parked) {
 func (l *lot) leave(p *parked) {
 	l.slots[p.token.slot] = nil
 	l.free = append(l.free, p.token.slot)
-	p.stage = gone
+	l.advance(p, gone)
 	p.sock = nil
 	p.backlog = nil
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"copse/httpfront/ops"
+	"copse/statemachine/metric"
 	"copse/statemachine/tree"
 )
 
@@ -43,6 +45,14 @@ type Options struct {
 	ServerVersion, ClusterVersion string
 	// Now is the clock that times to live count from; time.Now by default.
 	Now func() time.Time
+	// Live and Ready are what /livez and /readyz check.
+	Live, Ready ops.Checks
+	// Scrape writes every metric of the process, for /metrics; nil: there is
+	// none.
+	Scrape func(*metric.Writer)
+	// SetLogLevel changes what is logged, for PUT /config/local/log; nil:
+	// nothing does.
+	SetLogLevel func(slog.Level)
 	// Log hears of trouble with listeners; nobody by default.
 	Log *slog.Logger
 }
@@ -55,9 +65,6 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.IdleTimeout, 5*time.Minute)
 	setDefault(&o.ServerVersion, EtcdVersion)
 	setDefault(&o.ClusterVersion, "3.4.0")
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -83,6 +90,7 @@ type Server struct {
 	renderedID atomic.Pointer[[]byte] // the cluster's id, once known
 	exchanges  sync.Pool              // of *exchange
 	conns      connTable
+	meter      *meter
 
 	mu        sync.Mutex // guards what follows
 	parker    *parker    // made by the first Serve
@@ -106,6 +114,7 @@ func NewServer(b Backend, o Options) *Server {
 		backend:   b,
 		opts:      o,
 		cors:      newCORS(o.CORS),
+		meter:     newMeter(),
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
 	s.http = &fasthttp.Server{
@@ -176,6 +185,7 @@ func (s *Server) open(ln net.Listener) (net.Listener, error) {
 			writeTimeout: s.opts.WriteTimeout,
 			streamWindow: tree.Index(s.opts.StreamWindow),
 			connections:  s.opts.MaxConnections,
+			meter:        &s.meter.parking,
 		})
 		if err != nil {
 			return nil, err
