@@ -28,10 +28,11 @@ type NodeOptions struct {
 	ClientURLs []string
 	Started    time.Time
 
-	Window    int    // events that waitIndex can reach back to
-	CacheSize int64  // bytes of the caches: a quarter for nodes, the rest for blocks
-	OpenFiles int    // files that a shard's store may keep open; 0: Pebble's default
-	LogBytes  uint64 // bytes of raft entries between two compactions of the log
+	Window    int        // events that waitIndex can reach back to
+	CacheSize int64      // bytes of the caches: a quarter for nodes, the rest for blocks
+	OpenFiles int        // files that a shard's store may keep open; 0: Pebble's default
+	LogBytes  uint64     // bytes of raft entries between two compactions of the log
+	Disk      *DiskWatch // says whether the store may grow; nil: it always may
 	Logger    *slog.Logger
 }
 
@@ -114,6 +115,7 @@ func (n *Node) open() (err error) {
 		machine: n.machine,
 		hub:     hub,
 	}
+	n.router.shard.disk = o.Disk
 	return nil
 }
 

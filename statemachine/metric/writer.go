@@ -60,6 +60,11 @@ func (w *Writer) Gauge(name, help string, v float64) {
 	w.Float(v)
 }
 
+// Line writes a sample of the family that somebody else has put into words.
+func (w *Writer) Line(sample string) {
+	w.buf = append(append(w.buf, sample...), '\n')
+}
+
 // Uint writes one sample of the family. labels are names and values in turn.
 func (w *Writer) Uint(v uint64, labels ...string) {
 	w.head("", labels)
