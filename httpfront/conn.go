@@ -20,6 +20,8 @@ type conn struct {
 	parker *parker
 	rest   []byte // to be read before what the socket holds
 
+	slow *slowRequest // whose answer is being sent; its goroutine's
+
 	state atomic.Uint32
 	// watch is registered with the backend and not handed to the parker yet. It
 	// is counted as arriving.

@@ -17,6 +17,8 @@ type exchange struct {
 	query  []byte
 	params params
 	req    request
+	// queued and applied are what the shard took for a write.
+	queued, applied time.Duration
 }
 
 // keyWeightLimit bounds what one key can cost: all the directories above it
@@ -61,7 +63,7 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
 		}
 		s.serveRead(ctx, x.req.query)
 	case kindWrite:
-		s.serveWrite(ctx, &x.req)
+		s.serveWrite(ctx, x)
 	}
 }
 
@@ -97,8 +99,9 @@ func (s *Server) serveRead(ctx *fasthttp.RequestCtx, q tree.Query) {
 	ctx.Response.SwapBody(out)
 }
 
-func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, r *request) {
-	reply := s.backend.Do(&r.cmd)
+func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, x *exchange) {
+	reply := s.backend.Do(&x.req.cmd)
+	x.queued, x.applied = reply.Queued, reply.Applied
 	// With a deadline of its own an answer is sent at once. Else, fasthttp keeps
 	// it while there is more input, which may be half a request that never ends.
 	ctx.SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout))
@@ -110,7 +113,7 @@ func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, r *request) {
 	if reply.Created {
 		ctx.Response.Header.SetStatusCode(fasthttp.StatusCreated)
 	}
-	if r.noValue && !reply.Action.Removes() {
+	if x.req.noValue && !reply.Action.Removes() {
 		body := append(takeBody(ctx), `{"action":"`...)
 		body = append(body, reply.Action.String()...)
 		ctx.Response.SwapBody(append(body, "\"}\n"...))

@@ -124,7 +124,9 @@ func (m *parkMeter) watching(stream bool) *atomic.Int64 {
 
 // observe counts the request that has just been served.
 func (s *Server) observe(ctx *fasthttp.RequestCtx, x *exchange) {
-	s.meter.count(x.route, x.method, ctx.Response.StatusCode(), time.Since(ctx.Time()))
+	took := time.Since(ctx.Time())
+	s.meter.count(x.route, x.method, ctx.Response.StatusCode(), took)
+	s.slow.watch(ctx, x, took)
 }
 
 // WriteMetrics writes what this server has counted.

@@ -53,7 +53,11 @@ type Options struct {
 	// SetLogLevel changes what is logged, for PUT /config/local/log; nil:
 	// nothing does.
 	SetLogLevel func(slog.Level)
-	// Log hears of trouble with listeners; nobody by default.
+	// SlowRequest is from which time on a request is logged, with what each of
+	// its stages took; 0: none is.
+	SlowRequest time.Duration
+	// Log hears of slow requests, and of trouble with listeners and
+	// certificates; nobody by default.
 	Log *slog.Logger
 }
 
@@ -91,6 +95,7 @@ type Server struct {
 	exchanges  sync.Pool              // of *exchange
 	conns      connTable
 	meter      *meter
+	slow       slowLog
 
 	mu        sync.Mutex // guards what follows
 	parker    *parker    // made by the first Serve
@@ -115,12 +120,13 @@ func NewServer(b Backend, o Options) *Server {
 		opts:      o,
 		cors:      newCORS(o.CORS),
 		meter:     newMeter(),
+		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.handleBroken,
-		ConnState:                    s.conns.stateChanged,
+		ConnState:                    s.connState,
 		ReadBufferSize:               o.MaxHeaderBytes,
 		MaxRequestBodySize:           o.MaxRequestBytes + bodySlack,
 		ReadTimeout:                  o.ReadTimeout,
@@ -134,6 +140,16 @@ func NewServer(b Backend, o Options) *Server {
 	}
 	fasthttp.SetBodySizePoolLimit(pooledBodyLimit, pooledBodyLimit)
 	return s
+}
+
+// connState is told by fasthttp what a connection is doing.
+func (s *Server) connState(c net.Conn, state fasthttp.ConnState) {
+	s.conns.stateChanged(c, state)
+	if state == fasthttp.StateIdle || state == fasthttp.StateClosed {
+		if c, ok := c.(*conn); ok {
+			s.slow.sent(c)
+		}
+	}
 }
 
 // fasthttpLog passes on what fasthttp has to say about single connections.
