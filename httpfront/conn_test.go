@@ -69,7 +69,7 @@ func TestWhatIsReadInOneLifeIsLeftForTheNext(t *testing.T) {
 
 func TestEventsOfAConnectionThatHasLeftAreIgnored(t *testing.T) {
 	server, _ := socketPair(t)
-	sock, err := newSocket(server, nil)
+	sock, err := newSocket(server, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -239,11 +239,13 @@ func (l *lot) look(events []unix.EpollEvent) {
 
 func (l *lot) lookAt(p *parked, seen uint32) {
 	p.readable = p.readable || seen&pollReadable != 0
-	switch {
-	case seen&pollGone != 0:
-		l.drop(p)
-	case seen&pollHalfGone != 0 && p.stage == watching:
+	left := seen&pollGone != 0
+	if p.stage == watching {
 		// As etcd does: who can't ask again isn't waiting any more.
+		left = left || seen&pollHalfGone != 0 || seen&pollReadable != 0 && p.sock.absorb() != nil
+	}
+	switch {
+	case left:
 		l.drop(p)
 	case seen&pollHalfGone != 0 && p.stage == idle && !p.sock.readable():
 		l.drop(p)
@@ -261,7 +263,7 @@ func (l *lot) resume(p *parked) {
 		l.drop(p)
 		return
 	}
-	l.resumable = append(l.resumable, newConn(l.parker, p.sock.Conn, p.sock.rest).(*conn))
+	l.resumable = append(l.resumable, p.sock.conn(l.parker))
 	l.leave(p)
 }
 

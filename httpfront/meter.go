@@ -85,8 +85,9 @@ type meter struct {
 	durations [routeCount][len(verbNames)]metric.Histogram
 	// outdated counts the watches that asked for what has left the window: v2's
 	// 401, after which a client has to read everything again.
-	outdated atomic.Uint64
-	parking  parkMeter
+	outdated   atomic.Uint64
+	handshakes atomic.Uint64 // that failed
+	parking    parkMeter
 }
 
 // parkMeter counts what the parker does with watches.
@@ -147,6 +148,7 @@ func (s *Server) WriteMetrics(w *metric.Writer) {
 	w.Counter("copse_watch_events_sent_total", "Events handed to watchers.", m.parking.sent.Load())
 	w.Counter("copse_watch_slow_total", "Streams that were ended since their client had fallen behind the event window.", m.parking.slow.Load())
 	w.Counter("copse_watch_outdated_total", "Watches refused with errorCode 401: what they asked for has left the event window.", m.outdated.Load())
+	w.Counter("copse_tls_handshakes_failed_total", "Clients that couldn't agree on TLS, or whose certificate wasn't good.", m.handshakes.Load())
 	m.writeEtcd(w)
 }
 

@@ -2,6 +2,7 @@ package httpfront
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -164,8 +165,13 @@ func (l fasthttpLog) Printf(format string, args ...any) {
 
 // Serve takes connections from ln, which it closes in the end, until Stop; it
 // returns nil then. It may be called once for each address to listen on.
-func (s *Server) Serve(ln net.Listener) error {
-	l, err := s.open(ln)
+func (s *Server) Serve(ln net.Listener) error { return s.serveOn(ln, nil) }
+
+// ServeTLS is Serve for clients that speak TLS as config says.
+func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error { return s.serveOn(ln, config) }
+
+func (s *Server) serveOn(ln net.Listener, security *tls.Config) error {
+	l, err := s.open(ln, security)
 	if l == nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -179,15 +185,25 @@ func (s *Server) Serve(ln net.Listener) error {
 			}
 			return fmt.Errorf("accept on %v: %w", ln.Addr(), err)
 		}
-		if !s.conns.serve(c, s.http.ServeConn) {
+		if !s.conns.serve(c, s.serveConn) {
 			_ = c.Close()
 		}
 	}
 }
 
+// serveConn serves one connection until it is closed or parked.
+func (s *Server) serveConn(c net.Conn) error {
+	if c, ok := c.(*conn); ok && c.wire != nil {
+		if err := s.shakeHands(c); err != nil {
+			return err
+		}
+	}
+	return s.http.ServeConn(c)
+}
+
 // open counts a Serve and wraps its listener. It returns nil, without an
 // error, if the server has been stopped.
-func (s *Server) open(ln net.Listener) (net.Listener, error) {
+func (s *Server) open(ln net.Listener, security *tls.Config) (net.Listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
@@ -208,7 +224,7 @@ func (s *Server) open(ln net.Listener) (net.Listener, error) {
 		}
 		s.parker = p
 	}
-	l := s.parker.listen(ln)
+	l := s.parker.listen(ln, security)
 	s.listeners = append(s.listeners, l)
 	s.serving.Add(1)
 	return l, nil
