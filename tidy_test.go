@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"statemachine/metric":            {},
 	"statemachine/metric/metrictest": {},
 	"httpfront/ops":                  {"copse/statemachine/metric"},
+	"httpfront/tlstest":              {},
 }
 
 // watched are the imports that the table above speaks of.

@@ -19,3 +19,6 @@ func (n *Node) Leader() uint64 { return n.host.Leader(orderShard).Member }
 
 // DescribeEngine gives the engine's lines their families.
 var DescribeEngine = describeEngine
+
+// UseLogger sends the engine's messages somewhere.
+var UseLogger = useLogger

@@ -103,9 +103,9 @@ func (n *Node) open() (err error) {
 	n.membership = NewMembership(n.host, n.machine, MembershipOptions{
 		Dir: o.Dir, Book: n.book, Peers: o.Peer.Peers,
 		Name: o.Name, ClientURLs: o.ClientURLs, ToldRemoved: n.toldRemoved,
-	}, o.Logger)
-	n.expirer = NewExpirer(n.host, orderShard, n.machine, o.Logger)
-	n.compactor = NewCompactor(n.host, orderShard, n.machine, o.LogBytes, o.Logger)
+	}, o.Logger.With("component", "membership"))
+	n.expirer = NewExpirer(n.host, orderShard, n.machine, o.Logger.With("component", "expirer"))
+	n.compactor = NewCompactor(n.host, orderShard, n.machine, o.LogBytes, o.Logger.With("component", "compactor"))
 	n.router = &Router{
 		node:    n,
 		cluster: tree.Cluster{ID: n.id.ClusterID, Self: n.self(), Started: o.Started},
@@ -127,7 +127,7 @@ func machineOptions(o NodeOptions, cache *pebble.Cache) statemachine.Options {
 		Cache:   cache,
 		Nodes:   int(nodeCache(o)),
 		Files:   o.OpenFiles,
-		Logger:  o.Logger.With("component", "store"),
+		Logger:  o.Logger.With("component", "store", "shard", orderShard),
 	}
 }
 
@@ -264,10 +264,10 @@ func (n *Node) Join(stop <-chan struct{}) error {
 		default:
 		}
 		if n.machine.Index() > 0 {
-			n.o.Logger.Warn("no quorum answers; serving what is here, writes will fail until there is one", "shard", orderShard)
+			n.o.Logger.Warn("no quorum answers; serving what is here, writes will fail until there is one", "component", "raft", "shard", orderShard)
 			return nil
 		}
-		n.o.Logger.Warn("waiting for other members: there is no leader yet, and nothing here to serve", "shard", orderShard)
+		n.o.Logger.Warn("waiting for other members: there is no leader yet, and nothing here to serve", "component", "raft", "shard", orderShard)
 	}
 }
 
@@ -292,7 +292,7 @@ func (n *Node) found(stop <-chan struct{}) error {
 		}
 	}
 	if err := n.membership.publish(stop, n.machine.Membership()); err != nil {
-		n.o.Logger.Warn("publishing this member's name and client URLs failed; trying again", "err", err)
+		n.o.Logger.Warn("publishing this member's name and client URLs failed; trying again", "component", "membership", "err", err)
 	}
 	return nil
 }

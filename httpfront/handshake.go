@@ -33,7 +33,7 @@ func (s *Server) shakeHands(c *conn) error {
 	}
 	if !s.conns.closing.Load() && !errors.Is(err, io.EOF) { // who leaves without a word has just looked
 		s.meter.handshakes.Add(1)
-		s.opts.Log.Debug("no agreement on TLS", "component", "http", "err", err)
+		s.opts.Log.Debug("no agreement on TLS", "err", err)
 	}
 	tellPlainClient(c.wire, err)
 	_ = c.Close()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"copse/httpfront/tlstest"
 	"copse/statemachine/tree"
 )
 
@@ -156,9 +158,13 @@ func serveLotOn(t *testing.T, ln net.Listener, o parkerOptions) *lotTest {
 	lt := &lotTest{t: t, hub: hub, parker: p, addr: ln.Addr().String()}
 	done := make(chan error, 1)
 	if overTLS(t) {
-		server, client := newAuthority(t).configs(t)
-		lt.tls = client
-		go func() { done <- s.ServeTLS(ln, server) }()
+		a := tlstest.New(t)
+		certs, err := LoadCertificates(serverFiles(a, t.TempDir(), "server"), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lt.tls = a.Client("")
+		go func() { done <- s.ServeTLS(ln, certs.Config()) }()
 	} else {
 		go func() { done <- s.Serve(ln) }()
 	}

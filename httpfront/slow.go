@@ -86,7 +86,7 @@ func (l *slowLog) tell(r *slowRequest, took time.Duration) {
 		return
 	}
 	list := []slog.Attr{
-		slog.String("component", "http"), slog.String("method", verbNames[r.method.verb()]), slog.String("route", routeNames[r.route]),
+		slog.String("method", verbNames[r.method.verb()]), slog.String("route", routeNames[r.route]),
 		slog.Int("code", r.code), slog.Float64("dur_s", seconds(took)),
 	}
 	if r.applied > 0 {

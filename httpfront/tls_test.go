@@ -18,6 +18,7 @@ import (
 	"sync"
 	"testing"
 
+	"copse/httpfront/tlstest"
 	"copse/statemachine/metric"
 	"copse/statemachine/metric/metrictest"
 )
@@ -115,6 +116,19 @@ func parkedSessionsAreNoGoroutinesAndLittleMemory(t *testing.T) {
 	}
 }
 
+// serverFiles are a certificate and its key, written into dir.
+func serverFiles(a *tlstest.Authority, dir, name string) (f TLSFiles) {
+	f.Cert, f.Key = a.WriteFiles(dir, name)
+	return f
+}
+
+func write(t *testing.T, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // secureSite is a server with TLS from files.
 type secureSite struct {
 	t      *testing.T
@@ -185,16 +199,21 @@ func (s *secureSite) ask(config *tls.Config) (tls.ConnectionState, error) {
 }
 
 func TestTLSIsModernAndNothingButHTTP1(t *testing.T) {
-	a := newAuthority(t)
-	s := serveSecure(t, a.files(t, t.TempDir(), "server"))
-	st, err := s.ask(&tls.Config{RootCAs: a.pool(), NextProtos: []string{"h2", "http/1.1"}})
+	a := tlstest.New(t)
+	s := serveSecure(t, serverFiles(a, t.TempDir(), "server"))
+	with := func(change func(*tls.Config)) *tls.Config {
+		c := a.Client("")
+		change(c)
+		return c
+	}
+	st, err := s.ask(with(func(c *tls.Config) { c.NextProtos = []string{"h2", "http/1.1"} }))
 	if err != nil || st.NegotiatedProtocol != "http/1.1" || st.Version != tls.VersionTLS13 {
 		t.Errorf("%v: protocol %q over %s", err, st.NegotiatedProtocol, tls.VersionName(st.Version))
 	}
-	if st, err = s.ask(&tls.Config{RootCAs: a.pool(), MaxVersion: tls.VersionTLS12}); err != nil || st.Version != tls.VersionTLS12 {
+	if st, err = s.ask(with(func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 })); err != nil || st.Version != tls.VersionTLS12 {
 		t.Errorf("%v over %s", err, tls.VersionName(st.Version))
 	}
-	if _, err = s.ask(&tls.Config{RootCAs: a.pool(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
+	if _, err = s.ask(with(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 })); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}
 	if _, err = s.ask(&tls.Config{}); err == nil {
@@ -214,7 +233,7 @@ func TestTLSIsModernAndNothingButHTTP1(t *testing.T) {
 }
 
 func TestWhoSpeaksHTTPToTLSIsTold(t *testing.T) {
-	s := serveSecure(t, newAuthority(t).files(t, t.TempDir(), "server"))
+	s := serveSecure(t, serverFiles(tlstest.New(t), t.TempDir(), "server"))
 	c, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -230,29 +249,23 @@ func TestWhoSpeaksHTTPToTLSIsTold(t *testing.T) {
 }
 
 func TestClientsShowCertificatesWhereAskedFor(t *testing.T) {
-	a, other, dir := newAuthority(t), newAuthority(t), t.TempDir()
-	files := a.files(t, dir, "server")
-	files.TrustedCA = filepath.Join(dir, "ca.crt")
-	write(t, files.TrustedCA, a.pem)
+	a, other, dir := tlstest.New(t), tlstest.New(t), t.TempDir()
+	files := serverFiles(a, dir, "server")
+	files.TrustedCA = a.WriteCA(dir)
 	s := serveSecure(t, files) // as with etcd, the CA alone asks for them
-	client := func(from *authority) *tls.Config {
-		pair, err := tls.X509KeyPair(from.issue(t, "client"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &tls.Config{RootCAs: a.pool(), Certificates: []tls.Certificate{pair}, ClientSessionCache: tls.NewLRUClientSessionCache(8)}
-	}
-	known, stranger := client(a), client(other)
+	known, stranger := a.Client("known"), other.Client("stranger")
+	known.ClientSessionCache = tls.NewLRUClientSessionCache(8)
+	stranger.RootCAs = known.RootCAs
 	if _, err := s.ask(known); err != nil {
 		t.Errorf("a client with a certificate: %v", err)
 	}
-	for name, config := range map[string]*tls.Config{"none": {RootCAs: a.pool()}, "a stranger's": stranger} {
+	for name, config := range map[string]*tls.Config{"none": a.Client(""), "a stranger's": stranger} {
 		if _, err := s.ask(config); err == nil {
 			t.Errorf("a client with %s is served", name)
 		}
 	}
 
-	write(t, files.TrustedCA, other.pem)
+	other.WriteCA(dir)
 	if _, err := s.ask(known); err == nil {
 		t.Error("a client is served whose certificate isn't trusted any more")
 	}
@@ -262,10 +275,10 @@ func TestClientsShowCertificatesWhereAskedFor(t *testing.T) {
 }
 
 func TestChangedCertificatesAreReadAgain(t *testing.T) {
-	a, dir := newAuthority(t), t.TempDir()
-	files := a.files(t, dir, "first")
+	a, dir := tlstest.New(t), t.TempDir()
+	files := serverFiles(a, dir, "first")
 	s := serveSecure(t, files)
-	config := &tls.Config{RootCAs: a.pool()}
+	config := a.Client("")
 	sees := func(want string) {
 		t.Helper()
 		st, err := s.ask(config)
@@ -277,12 +290,12 @@ func TestChangedCertificatesAreReadAgain(t *testing.T) {
 		}
 	}
 	sees("first")
-	a.files(t, dir, "second")
+	serverFiles(a, dir, "second")
 	sees("second")
 
 	// Half of a change, and then nonsense: what was there stays, and that is
 	// said once for each state of the files.
-	cert, _ := a.issue(t, "third")
+	cert, _ := a.Issue("third")
 	write(t, files.Cert, cert)
 	sees("second")
 	sees("second")
@@ -296,7 +309,7 @@ func TestChangedCertificatesAreReadAgain(t *testing.T) {
 	if n := strings.Count(s.log.String(), "can't be used"); n != 3 {
 		t.Errorf("%d lines about bad files, want 3:\n%s", n, s.log)
 	}
-	a.files(t, dir, "fourth")
+	serverFiles(a, dir, "fourth")
 	sees("fourth")
 	var w metric.Writer
 	s.certs.WriteMetrics(&w)
@@ -312,15 +325,15 @@ func TestChangedCertificatesAreReadAgain(t *testing.T) {
 }
 
 func TestCertificatesThatCantBeUsedAreRefused(t *testing.T) {
-	a, dir := newAuthority(t), t.TempDir()
-	good := a.files(t, dir, "server")
+	a, dir := tlstest.New(t), t.TempDir()
+	good := serverFiles(a, dir, "server")
 	bad := filepath.Join(dir, "bad")
 	write(t, bad, []byte("nonsense"))
 	for name, files := range map[string]TLSFiles{
 		"no certificate":      {Key: good.Key},
 		"a missing file":      {Cert: filepath.Join(dir, "missing"), Key: good.Key},
 		"nonsense":            {Cert: bad, Key: good.Key},
-		"the key of another":  {Cert: good.Cert, Key: a.files(t, t.TempDir(), "other").Key},
+		"the key of another":  {Cert: good.Cert, Key: serverFiles(a, t.TempDir(), "other").Key},
 		"a CA of nonsense":    {Cert: good.Cert, Key: good.Key, TrustedCA: bad},
 		"asking without a CA": {Cert: good.Cert, Key: good.Key, ClientAuth: true},
 	} {
