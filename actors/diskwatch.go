@@ -14,9 +14,15 @@ import (
 )
 
 const (
-	// spaceEvery is how often the free space is looked at. Between two looks, a
-	// disk that takes 250 MiB/s may lose that much: less than the reserve.
+	// spaceEvery is how often the free space is looked at, and also after every
+	// write that may have taken the last of it.
 	spaceEvery = time.Second
+	// spaceGrain is how many bytes are given out between two looks at least.
+	spaceGrain = 16 << 20
+	// writeCost is how many bytes on disk a byte of a command may come to: it is
+	// written to the raft log and to the store, to the log of each and to a table
+	// of each, and the event window holds it once more, with what it replaced.
+	writeCost = 8
 	// probeEvery is how many looks there are to one probe of the disk's sync.
 	probeEvery = 5
 	// probeName is the file that is written and synced again and again.
@@ -56,7 +62,9 @@ type DiskWatch struct {
 	// Atomic.
 	free, size atomic.Uint64
 	full       atomic.Bool
-	since      atomic.Int64 // of that clock: when the probe under way began; 0: none is
+	left       atomic.Int64  // bytes that may be given out before the next look
+	low        chan struct{} // rings when there are none; capacity 1
+	since      atomic.Int64  // of that clock: when the probe under way began; 0: none is
 	failed     atomic.Uint64
 	syncs      *metric.Histogram
 
@@ -69,7 +77,7 @@ type DiskWatch struct {
 // NewDiskWatch returns a DiskWatch that has had its first look already, so that
 // a member that is started on a full disk doesn't fill it further.
 func NewDiskWatch(o DiskOptions) *DiskWatch {
-	d := &DiskWatch{o: o, life: newLife(), epoch: time.Now(), syncs: metric.NewDurations()}
+	d := &DiskWatch{o: o, life: newLife(), epoch: time.Now(), low: make(chan struct{}, 1), syncs: metric.NewDurations()}
 	if d.o.Space == nil {
 		d.o.Space = space
 	}
@@ -94,12 +102,15 @@ func (d *DiskWatch) Run() error {
 	defer d.closeProbe()
 	tick := time.NewTicker(d.o.Every)
 	defer tick.Stop()
-	for n := 0; ; n++ {
-		if n%probeEvery == 0 {
-			d.probe()
-		}
+	d.probe()
+	for n := 1; ; {
 		select {
 		case <-tick.C:
+			d.look()
+			if n++; n%probeEvery == 0 {
+				d.probe()
+			}
+		case <-d.low:
 			d.look()
 		case <-d.life.stop:
 			return nil
@@ -124,6 +135,7 @@ func (d *DiskWatch) look() {
 	d.unknown = false
 	d.free.Store(free)
 	d.size.Store(size)
+	d.left.Store(max(spaceGrain, int64(free-min(free, d.o.Reserve))))
 	switch {
 	case !d.full.Load() && free < d.o.Reserve:
 		d.full.Store(true)
@@ -186,12 +198,25 @@ func space(dir string) (free, size uint64, err error) {
 // errNoSpace is why a write is refused that would make the store grow.
 var errNoSpace = errors.New("etcdserver: no space: less is free on the disk than --disk-reserve keeps for the server; what removes keys still works")
 
-// Full reports whether the store mustn't grow.
-func (d *DiskWatch) Full() bool { return d != nil && d.full.Load() }
+// Admit reports whether the store may grow by a command of size bytes. It never
+// waits: a write that may take the last of the space has the disk looked at, for
+// those that follow.
+func (d *DiskWatch) Admit(size int) bool {
+	if d == nil || d.o.Reserve == 0 {
+		return true
+	}
+	if d.full.Load() {
+		return false
+	}
+	if d.left.Add(-writeCost*int64(size)) < 0 {
+		ringBell(d.low)
+	}
+	return true
+}
 
 // CheckReserve says what is wrong with the free space.
 func (d *DiskWatch) CheckReserve() error {
-	if !d.Full() {
+	if !d.full.Load() {
 		return nil
 	}
 	return fmt.Errorf("%d MiB of %s are free, the reserve is %d MiB", d.free.Load()>>20, d.o.Dir, d.o.Reserve>>20)

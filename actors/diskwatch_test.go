@@ -62,7 +62,7 @@ func (d *disk) see(free uint64, err error) {
 
 func TestTheReserveIsHeldWithSomeSlack(t *testing.T) {
 	d := newDisk(t, 100, 99)
-	if !d.Full() {
+	if d.Admit(1) {
 		t.Error("the first look came too late")
 	}
 	for _, step := range []struct {
@@ -74,18 +74,49 @@ func TestTheReserveIsHeldWithSomeSlack(t *testing.T) {
 		{0, errors.New("no such disk"), true}, {500, nil, false}, {0, errors.New("no such disk"), false},
 	} {
 		d.see(step.free, step.err)
-		if d.Full() != step.full || (d.CheckReserve() != nil) != step.full {
-			t.Fatalf("at %d, %v: full is %v, and the check says %v", step.free, step.err, d.Full(), d.CheckReserve())
+		if d.Admit(1) == step.full || (d.CheckReserve() != nil) != step.full {
+			t.Fatalf("at %d, %v: admitted: %v, and the check says %v", step.free, step.err, d.Admit(1), d.CheckReserve())
 		}
 	}
 }
 
 func TestNoReserveIsNeverBreached(t *testing.T) {
-	if d := newDisk(t, 0, 0); d.Full() {
+	if d := newDisk(t, 0, 0); !d.Admit(1) || d.CheckReserve() != nil {
 		t.Error("full without a reserve")
 	}
-	if (*actors.DiskWatch)(nil).Full() {
+	if !(*actors.DiskWatch)(nil).Admit(1) {
 		t.Error("full without a watch")
+	}
+}
+
+func TestWritesThatMayTakeTheLastOfTheSpaceHaveItLookedAt(t *testing.T) {
+	looks := make(chan struct{}, 1000)
+	const reserve, free = 1 << 30, 1<<30 + 800<<20
+	d := actors.NewDiskWatch(actors.DiskOptions{
+		Reserve: reserve, Logger: slog.New(slog.DiscardHandler), Every: time.Hour,
+		Probe: func() error { return nil },
+		Space: func(string) (uint64, uint64, error) {
+			looks <- struct{}{}
+			return free, 2 * free, nil
+		},
+	})
+	done := make(chan error, 1)
+	go func() { done <- d.Run() }()
+	<-looks // the first
+	for range 99 {
+		if !d.Admit(1 << 20) { // which may take 8 MiB
+			t.Fatal("refused")
+		}
+	}
+	if n := len(looks); n > 0 {
+		t.Errorf("%d looks while there is space", n)
+	}
+	d.Admit(1<<20 + 1)
+	d.Admit(1 << 20)
+	<-looks
+	d.Stop()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -82,7 +82,7 @@ func NewShard(id, replica uint64, host *Host, m *statemachine.Machine, timeout t
 // Do proposes c and waits for the outcome. It always answers, about half a
 // second after the request time-out at the latest. c may be reused afterwards.
 func (s *Shard) Do(c *tree.Command) tree.Reply {
-	if c.Op.Grows() && s.disk.Full() {
+	if c.Op.Grows() && !s.disk.Admit(c.Size()) {
 		return s.refused(errNoSpace)
 	}
 	w := writes.Get().(*write)
