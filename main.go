@@ -33,8 +33,10 @@ const (
 	exitCorrupt = 5 // the data is damaged
 )
 
-// stopLimit bounds how long a graceful stop waits for requests in flight.
-const stopLimit = 8 * time.Second
+// stopLimit bounds how long a graceful stop waits for requests in flight. With
+// three seconds for others to take over leadership, and one for the operations
+// port, it makes less than ten.
+const stopLimit = 5 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
