@@ -27,7 +27,7 @@ func outcomeOf(err error) outcome {
 	switch {
 	case err == nil:
 		return outcomeDone
-	case errors.Is(err, errTimeout):
+	case errors.Is(err, errTimeout), errors.Is(err, errLeaderLost):
 		return outcomeTimeout
 	case errors.Is(err, errOverloaded):
 		return outcomeOverload
