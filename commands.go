@@ -43,7 +43,6 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	warnings = append(warnings, pending(&c)...)
 	switch command.Name {
 	case "health":
 		return runHealth(ctx, &c, stdout, stderr)
@@ -120,8 +119,8 @@ func showConfig(c *config.Config, stdout io.Writer) int {
 	return 0
 }
 
-func showVersion(stdout io.Writer) int {
-	revision := "not recorded in this build"
+// revision is the commit that this was built from, as far as the build says.
+func revision() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		setting := func(key string) string {
 			i := slices.IndexFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == key })
@@ -131,14 +130,19 @@ func showVersion(stdout io.Writer) int {
 			return info.Settings[i].Value
 		}
 		if r := setting("vcs.revision"); r != "" {
-			revision = r + " of " + setting("vcs.time")
+			r += " of " + setting("vcs.time")
 			if setting("vcs.modified") == "true" {
-				revision += ", with changes"
+				r += ", with changes"
 			}
+			return r
 		}
 	}
+	return "not recorded in this build"
+}
+
+func showVersion(stdout io.Writer) int {
 	fmt.Fprintf(stdout, "copse     %s\nrevision  %s\nbuilt by  %s for %s/%s\nanswers   like etcd %s\n",
-		version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH, httpfront.EtcdVersion)
+		version, revision(), runtime.Version(), runtime.GOOS, runtime.GOARCH, httpfront.EtcdVersion)
 	return 0
 }
 

@@ -67,7 +67,7 @@ func TestCommandLines(t *testing.T) {
 		{"completion tcsh", nil, exitUsage, "", "bash, zsh or fish"},
 		{"config check", nil, 0, "the settings can be followed", ""},
 		{"config check --config-file " + file, nil, 0, "the settings can be followed", "max-wals"},
-		{"config check --drain-delay=5s", []string{"ETCD_ENABLE_PPROF=true"}, 0, "the settings can be followed", "warning: not served yet, and ignored: enable-pprof, drain-delay"},
+		{"config check --drain-delay=5s", []string{"ETCD_ENABLE_PPROF=true"}, 0, "the settings can be followed", ""},
 		{"config check --config-file " + broken, nil, exitUsage, "", "broken.yml:1: nmae is not a known setting; the nearest one is name"},
 		{"config check", []string{"ETCD_CONFIG_FILE=" + big}, exitUsage, "", "larger than 1048576 bytes"},
 		{"config check --config-file " + dir + "/none.yml --shards=0", nil, exitUsage, "", "no such file or directory\nshards (0)"},

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"sync"
@@ -34,8 +33,10 @@ const (
 	exitCorrupt = 5 // the data is damaged
 )
 
-// stopLimit bounds how long a graceful stop waits for requests in flight.
-const stopLimit = 8 * time.Second
+// stopLimit bounds how long a graceful stop waits for requests in flight. With
+// three seconds for others to take over leadership, and one for the operations
+// port, it makes less than ten.
+const stopLimit = 5 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
@@ -45,26 +46,17 @@ func main() {
 
 // runServer serves until ctx is done; it returns the exit code.
 func runServer(ctx context.Context, c *config.Config, warnings []string, host string, stderr io.Writer, began time.Time) int {
-	log := newLog(c.LogLevel, stderr)
+	level := new(slog.LevelVar)
+	level.Set(c.LogLevel)
+	log := newLog(c.LogFormat, level, stderr)
 	for _, w := range warnings {
-		log.Warn(w)
+		log.Warn(w, "component", "main")
 	}
-	if err := serve(ctx, c, host, log, began); err != nil {
-		log.Error("copse can't go on", "err", err)
+	if err := serve(ctx, c, host, log, level, began); err != nil {
+		log.Error("copse can't go on", "component", "main", "err", err)
 		return exitCode(err)
 	}
 	return 0
-}
-
-// newLog logs as text to a terminal, as JSON elsewhere.
-func newLog(level slog.Level, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
-	if f, ok := w.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return slog.New(slog.NewTextHandler(w, options))
-		}
-	}
-	return slog.New(slog.NewJSONHandler(w, options))
 }
 
 func exitCode(err error) int {
@@ -83,7 +75,7 @@ func exitCode(err error) int {
 }
 
 // serve joins the parts and runs them until ctx is done or one fails.
-func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger, began time.Time) error {
+func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger, level *slog.LevelVar, began time.Time) error {
 	peer, err := peerOptions(c)
 	if err != nil {
 		return err
@@ -97,31 +89,37 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 		return err
 	}
 	for _, w := range dir.Warnings {
-		log.Warn(w)
+		log.Warn(w, "component", "main")
 	}
 	files := shareFiles()
 	options := nodeOptions(c, dir, members, peer, files.store, log, began)
 	if c.ForceNewCluster && !dir.Created || dir.Identity.Forcing {
-		log.Warn("this member becomes the only one of a new generation of its cluster; the others can't come back", "generation", dir.Identity.Generation+1)
+		log.Warn("this member becomes the only one of a new generation of its cluster; the others can't come back", "component", "main", "generation", dir.Identity.Generation+1)
 		if err := actors.ForceNew(options); err != nil {
 			return err
 		}
 		options = nodeOptions(c, dir, members, peer, files.store, log, began)
 	}
-	id := dir.Identity
-	log.Info("copse "+version+" speaks the etcd v2 API", "name", c.Name,
-		"member", fmt.Sprintf("%x", id.MemberID), "cluster", fmt.Sprintf("%x", id.ClusterID))
-	log.Info("data directory opened", "path", dir.Path(), "fresh", dir.Created)
-
-	listeners, err := listen(c)
+	operate, err := prepare(c, dir.Path(), log, level)
 	if err != nil {
 		return err
 	}
+	listeners, err := listen("clients", "listen-client-urls", c.ListenClientURLs)
+	if err != nil {
+		return errors.Join(err, closeAll(operate.listeners))
+	}
+	id := dir.Identity
+	log.Info("copse starts", "component", "main", "version", version, "name", c.Name,
+		"member", fmt.Sprintf("%x", id.MemberID), "cluster", fmt.Sprintf("%x", id.ClusterID),
+		"data_dir", dir.Path(), "fresh", dir.Created, "clients", urlsOf(listeners),
+		"raft", texts(c.ListenPeerURLs), "operations", urlsOf(operate.listeners), "settings", settingsHash(c))
+
+	options.Disk = operate.disk
 	node, err := actors.NewNode(options)
 	if err != nil {
-		return errors.Join(err, closeAll(listeners))
+		return errors.Join(err, closeAll(listeners), closeAll(operate.listeners))
 	}
-	server := httpfront.NewServer(node.Router(), httpfront.Options{
+	server := httpfront.NewServer(node.Router(), operate.front(httpfront.Options{
 		MaxRequestBytes: c.MaxRequestBytes,
 		MaxHeaderBytes:  c.MaxHeaderBytes,
 		MaxConnections:  files.clients,
@@ -130,10 +128,18 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 		StreamWindow:    c.EventHistory,
 		CORS:            c.CORS,
 		Log:             log,
-	})
+	}))
 	var group actors.Group
+	operate.parts(&group, node, server)
 	node.Parts(&group)
-	join := sync.OnceValue(func() error { return node.Join(ctx.Done()) })
+	join := sync.OnceValue(func() error {
+		err := node.Join(ctx.Done())
+		if err == nil {
+			operate.joined.Store(true)
+			log.Info("ready to serve", "component", "main", "clients", urlsOf(listeners), since(began))
+		}
+		return err
+	})
 	for _, l := range listeners {
 		group.Add("http "+l.Addr().String(), func() error {
 			if err := join(); err != nil {
@@ -143,8 +149,9 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 				}
 				return err
 			}
-			log.Info("ready to serve", "client", "http://"+l.Addr().String(), "raft", c.ListenPeerURLs[0].String(),
-				"after", time.Since(began).Round(time.Millisecond).String())
+			if l.secure {
+				return server.ServeTLS(l, operate.certs.Config())
+			}
 			return server.Serve(l)
 		}, func() {
 			late, cancel := context.WithTimeout(context.Background(), stopLimit)
@@ -158,12 +165,13 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 		node.HandOver()
 		close(stopping)
 	}))
-	err = group.Run(ctx)
+	operate.drain(ctx, &group)
+	err = group.Run(context.Background())
 	if errors.Is(err, actors.ErrRemoved) {
-		log.Warn("copse has stopped for good", "why", actors.ErrRemoved.Error())
+		log.Warn("copse has stopped for good", "component", "main", "why", actors.ErrRemoved.Error())
 		return nil
 	}
-	log.Info("copse has stopped", "served", time.Since(began).Round(time.Second).String())
+	log.Info("copse has stopped", "component", "main", since(began))
 	return err
 }
 
@@ -185,24 +193,4 @@ func openDir(ctx context.Context, f actors.Fresh, c *config.Config) (*actors.Dat
 		return nil, nil, errors.Join(fmt.Errorf("data directory %s: %w", c.DataDir, actors.ErrRemoved), dir.Close())
 	}
 	return dir, members, nil
-}
-
-func listen(c *config.Config) ([]net.Listener, error) {
-	var listeners []net.Listener
-	for _, u := range c.ListenClientURLs {
-		l, err := net.Listen("tcp", u.Host)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listen for clients: %w; is another server running there? --listen-client-urls sets the address", err), closeAll(listeners))
-		}
-		listeners = append(listeners, l)
-	}
-	return listeners, nil
-}
-
-func closeAll(listeners []net.Listener) error {
-	var errs []error
-	for _, l := range listeners {
-		errs = append(errs, l.Close())
-	}
-	return errors.Join(errs...)
 }

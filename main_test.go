@@ -22,6 +22,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(serveVariable) != "" {
+		main() // a process of its own, for tests that send it signals
+	}
 	// fasthttp keeps one clock for its Date headers as long as the process lives.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
@@ -75,7 +78,7 @@ func arguments(t *testing.T, dir string, more ...string) (client string, args []
 	client = "http://" + freeAddress(t)
 	peer := "http://" + freeAddress(t)
 	return client, append([]string{
-		"--data-dir", dir, "-listen-client-urls", client, "--advertise-client-urls=" + client,
+		"--listen-metrics-urls", "off", "--data-dir", dir, "-listen-client-urls", client, "--advertise-client-urls=" + client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer,
 	}, more...)
 }
@@ -408,7 +411,7 @@ func TestAStopBeforeReadyIsAStop(t *testing.T) {
 	for range 5 {
 		client, args := arguments(t, t.TempDir())
 		p := launch(t, client, args)
-		for !strings.Contains(p.log.String(), "data directory opened") {
+		for !strings.Contains(p.log.String(), "copse starts") {
 			<-p.log.grew
 		}
 		p.stop()

@@ -1,7 +1,8 @@
 // Package actors runs what lies between HTTP and the stores: for each data
 // shard an actor that proposes writes, one that makes reads linearizable, one
 // that knows the watchers, one that expires keys and one that bounds the log;
-// for the member one that keeps the raft groups in step with the list of members;
+// for the member one that keeps the raft groups in step with the list of members
+// and one that watches the disk;
 // and below them the raft host, the one place that speaks to dragonboat, on the
 // peer link (package peerlink).
 //
@@ -26,7 +27,7 @@
 //
 // # Goroutines
 //
-// One for each of Shard, ReadLane, WatchHub, Expirer, Compactor and Membership,
-// and one that holds the Host open. The engine, Pebble and the peer link run their
+// One for each of Shard, ReadLane, WatchHub, Expirer, Compactor, Membership and
+// DiskWatch, and one that holds the Host open. The engine, Pebble and the peer link run their
 // own, which end with their Close.
 package actors

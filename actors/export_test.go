@@ -16,3 +16,9 @@ func (n *Node) Voters() map[uint64]bool { return n.host.voters(orderShard) }
 
 // Leader is the member that leads the only shard; 0: none known.
 func (n *Node) Leader() uint64 { return n.host.Leader(orderShard).Member }
+
+// DescribeEngine gives the engine's lines their families.
+var DescribeEngine = describeEngine
+
+// UseLogger sends the engine's messages somewhere.
+var UseLogger = useLogger

@@ -61,6 +61,7 @@ type replica struct {
 // goroutine, read from anywhere.
 type leadership struct {
 	term  atomic.Uint64 // never falls
+	came  atomic.Uint64 // leaders that have come
 	view  atomic.Pointer[Leader]
 	ready chan struct{} // closed once a leader is known; owned by LeaderUpdated
 	bell  chan struct{} // rings when the leader has changed; capacity 1
@@ -131,6 +132,7 @@ func (h *Host) engineConfig() raft.NodeHostConfig {
 		NodeHostID:          peerlink.MemberUUID(o.Replica),
 		RaftEventListener:   h,
 		SystemEventListener: h.events,
+		EnableMetrics:       true,
 		MaxSendQueueSize:    64 << 20,
 		MaxReceiveQueueSize: 64 << 20,
 		Expert: raft.ExpertConfig{
@@ -165,6 +167,9 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 		next.Last, next.Since = next.Member, time.Now()
 	}
 	l.view.Store(&next)
+	if next.Member != 0 {
+		l.came.Add(1)
+	}
 	ringBell(l.bell)
 	ringBell(h.events.bell)
 	select {
@@ -179,6 +184,9 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 // LeaderChanged is the bell that rings when the shard's leader has changed. It
 // is the shard's actor's.
 func (h *Host) LeaderChanged(shard uint64) <-chan struct{} { return h.leaders[shard].bell }
+
+// LeaderChanges is how many leaders of the shard this member has seen come.
+func (h *Host) LeaderChanges(shard uint64) uint64 { return h.leaders[shard].came.Load() }
 
 // Leader returns who leads the shard.
 func (h *Host) Leader(shard uint64) Leader { return *h.leaders[shard].view.Load() }

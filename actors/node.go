@@ -29,10 +29,11 @@ type NodeOptions struct {
 	ClientURLs []string
 	Started    time.Time
 
-	Window    int    // events that waitIndex can reach back to
-	CacheSize int64  // bytes of the caches: a quarter for nodes, the rest for blocks
-	OpenFiles int    // files that a shard's store may keep open; 0: Pebble's default
-	LogBytes  uint64 // bytes of raft entries between two compactions of the log
+	Window    int        // events that waitIndex can reach back to
+	CacheSize int64      // bytes of the caches: a quarter for nodes, the rest for blocks
+	OpenFiles int        // files that a shard's store may keep open; 0: Pebble's default
+	LogBytes  uint64     // bytes of raft entries between two compactions of the log
+	Disk      *DiskWatch // says whether the store may grow; nil: it always may
 	Logger    *slog.Logger
 }
 
@@ -104,9 +105,9 @@ func (n *Node) open() (err error) {
 	n.membership = NewMembership(n.host, n.machine, MembershipOptions{
 		Dir: o.Dir, Book: n.book, Peers: o.Peer.Peers,
 		Name: o.Name, ClientURLs: o.ClientURLs, LetGo: n.letGo, Known: o.Members,
-	}, o.Logger)
-	n.expirer = NewExpirer(n.host, orderShard, n.machine, o.Logger)
-	n.compactor = NewCompactor(n.host, orderShard, n.machine, o.LogBytes, o.Logger)
+	}, o.Logger.With("component", "membership"))
+	n.expirer = NewExpirer(n.host, orderShard, n.machine, o.Logger.With("component", "expirer"))
+	n.compactor = NewCompactor(n.host, orderShard, n.machine, o.LogBytes, o.Logger.With("component", "compactor"))
 	n.router = &Router{
 		node:    n,
 		cluster: tree.Cluster{ID: n.id.ClusterID, Self: n.self(), Started: o.Started},
@@ -116,6 +117,7 @@ func (n *Node) open() (err error) {
 		machine: n.machine,
 		hub:     hub,
 	}
+	n.router.shard.disk = o.Disk
 	return nil
 }
 
@@ -127,7 +129,7 @@ func machineOptions(o NodeOptions, cache *pebble.Cache) statemachine.Options {
 		Cache:   cache,
 		Nodes:   int(nodeCache(o)),
 		Files:   o.OpenFiles,
-		Logger:  o.Logger.With("component", "store"),
+		Logger:  o.Logger.With("component", "store", "shard", orderShard),
 	}
 }
 
@@ -267,10 +269,10 @@ func (n *Node) Join(stop <-chan struct{}) error {
 		default:
 		}
 		if n.machine.Index() > 0 {
-			n.o.Logger.Warn("no quorum answers; serving what is here, writes will fail until there is one", "shard", orderShard)
+			n.o.Logger.Warn("no quorum answers; serving what is here, writes will fail until there is one", "component", "raft", "shard", orderShard)
 			return nil
 		}
-		n.o.Logger.Warn("waiting for other members: there is no leader yet, and nothing here to serve", "shard", orderShard)
+		n.o.Logger.Warn("waiting for other members: there is no leader yet, and nothing here to serve", "component", "raft", "shard", orderShard)
 	}
 }
 
@@ -295,7 +297,7 @@ func (n *Node) found(stop <-chan struct{}) error {
 		}
 	}
 	if err := n.membership.publish(stop, n.machine.Membership()); err != nil {
-		n.o.Logger.Warn("publishing this member's name and client URLs failed; trying again", "err", err)
+		n.o.Logger.Warn("publishing this member's name and client URLs failed; trying again", "component", "membership", "err", err)
 	}
 	return nil
 }

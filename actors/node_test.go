@@ -36,19 +36,19 @@ func freeAddress(t *testing.T) string {
 }
 
 // startNode starts a cluster of one on dir, whose peer address is peer.
-func startNode(t *testing.T, dir, peer string) node {
+func startNode(t *testing.T, dir, peer string, change ...func(*actors.NodeOptions)) node {
 	t.Helper()
-	return startNodeAs(t, dir, peer, tree.Member{ID: 1, Name: "one", PeerURLs: []string{"http://" + peer}, ClientURLs: []string{"http://client:1"}})
+	return startNodeAs(t, dir, peer, tree.Member{ID: 1, Name: "one", PeerURLs: []string{"http://" + peer}, ClientURLs: []string{"http://client:1"}}, change...)
 }
 
 // startNodeAs starts the node of the member me, who founds a cluster alone.
-func startNodeAs(t *testing.T, dir, peer string, me tree.Member) node {
+func startNodeAs(t *testing.T, dir, peer string, me tree.Member, change ...func(*actors.NodeOptions)) node {
 	t.Helper()
 	n := launchNode(t, dir, peer, me.ClientURLs, actors.Fresh{
 		Wanted:   actors.Identity{ClusterID: 2, MemberID: me.ID, Name: me.Name, Token: "test", Shards: 1, ExecShards: 1, Host: "box", Created: time.Now()},
 		Founders: []tree.Member{{ID: me.ID, PeerURLs: me.PeerURLs}},
 		PeerURLs: me.PeerURLs,
-	})
+	}, change...)
 	if err := n.node.Join(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func startNodeAs(t *testing.T, dir, peer string, me tree.Member) node {
 }
 
 // launchNode opens the directory, of a fresh one as f says, and runs a node on it.
-func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fresh) node {
+func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fresh, change ...func(*actors.NodeOptions)) node {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	f.Logger = log
@@ -73,6 +73,9 @@ func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fres
 		t.Fatal(err)
 	}
 	o := nodeOptions(dir, peer, clients, members, f.Peers, log)
+	for _, c := range change {
+		c(&o)
+	}
 	n, err := actors.NewNode(o)
 	if err != nil {
 		t.Fatal(errors.Join(err, dir.Close()))

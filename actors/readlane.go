@@ -1,6 +1,10 @@
 package actors
 
-import "time"
+import (
+	"time"
+
+	"copse/statemachine/metric"
+)
 
 // readMailboxLimit is how many linearizable reads may wait for a round.
 const readMailboxLimit = 16384
@@ -13,11 +17,13 @@ type ReadLane struct {
 	shard   uint64
 	life    life
 	mailbox Mailbox[chan error]
+
+	measures readMeasures
 }
 
 // NewReadLane returns the read lane of the shard.
 func NewReadLane(host *Host, shard uint64) *ReadLane {
-	l := &ReadLane{host: host, shard: shard, life: newLife()}
+	l := &ReadLane{host: host, shard: shard, life: newLife(), measures: readMeasures{rounds: metric.NewDurations()}}
 	l.mailbox = NewMailbox[chan error](readMailboxLimit, l.life.stop)
 	return l
 }
@@ -60,7 +66,9 @@ func (l *ReadLane) Run() error {
 		case <-l.life.stop:
 			return nil
 		}
+		began := time.Now()
 		err := l.host.Confirm(l.life.stop, l.shard)
+		l.measures.round(began, err)
 		for _, reply := range waiting {
 			reply <- err
 		}

@@ -34,6 +34,7 @@ var writes = sync.Pool{New: func() any { return &write{reply: make(chan tree.Rep
 type entry struct {
 	writes   []*write
 	cmd      []byte
+	gathered time.Time
 	deadline time.Time
 	proposed time.Time
 	term     uint64 // raft's, when e was proposed
@@ -57,8 +58,11 @@ type Shard struct {
 	host    *Host
 	machine *statemachine.Machine
 	timeout time.Duration
+	disk    *DiskWatch // nil: there is always room
 	life    life
 	mailbox Mailbox[*write]
+
+	measures writeMeasures
 
 	// Owned by Run.
 	inflight []*entry // in the order of their proposals
@@ -70,7 +74,7 @@ type Shard struct {
 
 // NewShard returns the actor of the shard id on this member.
 func NewShard(id, replica uint64, host *Host, m *statemachine.Machine, timeout time.Duration) *Shard {
-	s := &Shard{id: id, replica: replica, host: host, machine: m, timeout: timeout, life: newLife()}
+	s := &Shard{id: id, replica: replica, host: host, machine: m, timeout: timeout, life: newLife(), measures: newWriteMeasures()}
 	s.mailbox = NewMailbox[*write](writeMailboxLimit, s.life.stop)
 	return s
 }
@@ -78,11 +82,14 @@ func NewShard(id, replica uint64, host *Host, m *statemachine.Machine, timeout t
 // Do proposes c and waits for the outcome. It always answers, about half a
 // second after the request time-out at the latest. c may be reused afterwards.
 func (s *Shard) Do(c *tree.Command) tree.Reply {
+	if c.Op.Grows() && !s.disk.Admit(c.Size()) {
+		return s.refused(errNoSpace)
+	}
 	w := writes.Get().(*write)
 	w.cmd, w.deadline = c, time.Now().Add(s.timeout)
 	if s.life.halting() || !s.mailbox.Offer(w) {
 		writes.Put(w)
-		return s.failed(errOverloaded)
+		return s.refused(errOverloaded)
 	}
 	select {
 	case r := <-w.reply:
@@ -106,6 +113,17 @@ var errOverloaded = errors.New("etcdserver: too many requests")
 // write was refused.
 func (s *Shard) failed(err error) tree.Reply {
 	return tree.Reply{Err: &tree.Error{Code: tree.CodeRaftInternal, Cause: err.Error()}}
+}
+
+// refused is the answer to a write that is turned away at the door.
+func (s *Shard) refused(err error) tree.Reply {
+	s.measures.outcomes[outcomeOf(err)].Add(1)
+	return s.failed(err)
+}
+
+// pending is how many writes are waiting or under way.
+func (s *Shard) pending() uint64 {
+	return uint64(max(0, s.measures.pending.Load())) + uint64(len(s.mailbox.Messages()))
 }
 
 // Run is the actor's loop; it returns once Stop is called and all writers have
@@ -173,7 +191,7 @@ func (s *Shard) gather(w *write) *entry {
 	size := 0
 	for w != nil {
 		if now.After(w.deadline) {
-			w.reply <- s.failed(errTimeout)
+			w.reply <- s.refused(errTimeout)
 		} else {
 			e.writes = append(e.writes, w)
 			size += w.cmd.Size()
@@ -195,7 +213,8 @@ func (s *Shard) gather(w *write) *entry {
 	for _, w := range e.writes {
 		e.cmd = tree.AppendCommand(e.cmd, w.cmd)
 	}
-	e.deadline = e.writes[0].deadline
+	e.gathered, e.deadline = now, e.writes[0].deadline
+	s.measures.gathered(len(e.writes))
 	return e
 }
 
@@ -233,6 +252,8 @@ func (s *Shard) settle(e *entry, data []byte, raftIndex uint64, err error) {
 		return
 	}
 	term := s.host.Term(s.id)
+	took := time.Since(e.gathered)
+	s.measures.settled(len(e.writes), took, err)
 	for i, w := range e.writes {
 		var r tree.Reply
 		if err != nil {
@@ -241,6 +262,7 @@ func (s *Shard) settle(e *entry, data []byte, raftIndex uint64, err error) {
 			r, data, _ = statemachine.CutReply(data)
 			r.State.RaftIndex, r.State.RaftTerm = raftIndex, term
 		}
+		r.Queued, r.Applied = e.gathered.Sub(w.deadline.Add(-s.timeout)), took
 		w.reply <- r
 		e.writes[i] = nil
 	}
@@ -376,7 +398,7 @@ func (s *Shard) finish() {
 	for {
 		select {
 		case w := <-s.mailbox.Messages():
-			w.reply <- s.failed(errStopped)
+			w.reply <- s.refused(errStopped)
 		default:
 			return
 		}

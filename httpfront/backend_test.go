@@ -25,6 +25,8 @@ type treeBackend struct {
 	down    bool
 	hold    chan struct{} // Do waits for it, if set
 	held    chan struct{} // and tells here that it does
+
+	queued, applied time.Duration // what Do says that it took
 }
 
 func newTreeBackend() *treeBackend {
@@ -73,6 +75,7 @@ func (b *treeBackend) Do(c *tree.Command) tree.Reply {
 		reply.Created = e.Created()
 	})
 	reply.State = b.state()
+	reply.Queued, reply.Applied = b.queued, b.applied
 	return reply
 }
 

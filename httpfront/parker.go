@@ -44,6 +44,7 @@ type parkerOptions struct {
 	streamWindow tree.Index    // how far a stream may fall behind
 	streamLimit  int           // bytes that a stream may leave unread
 	connections  int           // that may be open at once; 0: no limit
+	meter        *parkMeter    // nil: nobody is interested
 }
 
 const (
@@ -76,6 +77,9 @@ func newParker(o parkerOptions) (*parker, error) {
 	}
 	if o.report == nil {
 		o.report = func(string, error) {}
+	}
+	if o.meter == nil {
+		o.meter = new(parkMeter)
 	}
 	poll, err := newPoller()
 	if err != nil {

@@ -2,6 +2,7 @@ package httpfront
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"copse/httpfront/ops"
+	"copse/statemachine/metric"
 	"copse/statemachine/tree"
 )
 
@@ -43,7 +46,19 @@ type Options struct {
 	ServerVersion, ClusterVersion string
 	// Now is the clock that times to live count from; time.Now by default.
 	Now func() time.Time
-	// Log hears of trouble with listeners; nobody by default.
+	// Live and Ready are what /livez and /readyz check.
+	Live, Ready ops.Checks
+	// Scrape writes every metric of the process, for /metrics; nil: there is
+	// none.
+	Scrape func(*metric.Writer)
+	// SetLogLevel changes what is logged, for PUT /config/local/log; nil:
+	// nothing does.
+	SetLogLevel func(slog.Level)
+	// SlowRequest is from which time on a request is logged, with what each of
+	// its stages took; 0: none is.
+	SlowRequest time.Duration
+	// Log hears of slow requests, and of trouble with listeners and
+	// certificates; nobody by default.
 	Log *slog.Logger
 }
 
@@ -55,12 +70,10 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.IdleTimeout, 5*time.Minute)
 	setDefault(&o.ServerVersion, EtcdVersion)
 	setDefault(&o.ClusterVersion, "3.4.0")
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Log = o.Log.With("component", "http")
 	return o
 }
 
@@ -83,6 +96,8 @@ type Server struct {
 	renderedID atomic.Pointer[[]byte] // the cluster's id, once known
 	exchanges  sync.Pool              // of *exchange
 	conns      connTable
+	meter      *meter
+	slow       slowLog
 
 	mu        sync.Mutex // guards what follows
 	parker    *parker    // made by the first Serve
@@ -106,12 +121,14 @@ func NewServer(b Backend, o Options) *Server {
 		backend:   b,
 		opts:      o,
 		cors:      newCORS(o.CORS),
+		meter:     newMeter(),
+		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.handleBroken,
-		ConnState:                    s.conns.stateChanged,
+		ConnState:                    s.connState,
 		ReadBufferSize:               o.MaxHeaderBytes,
 		MaxRequestBodySize:           o.MaxRequestBytes + bodySlack,
 		ReadTimeout:                  o.ReadTimeout,
@@ -127,6 +144,16 @@ func NewServer(b Backend, o Options) *Server {
 	return s
 }
 
+// connState is told by fasthttp what a connection is doing.
+func (s *Server) connState(c net.Conn, state fasthttp.ConnState) {
+	s.conns.stateChanged(c, state)
+	if state == fasthttp.StateIdle || state == fasthttp.StateClosed {
+		if c, ok := c.(*conn); ok {
+			s.slow.sent(c)
+		}
+	}
+}
+
 // fasthttpLog passes on what fasthttp has to say about single connections.
 type fasthttpLog struct{ log *slog.Logger }
 
@@ -139,8 +166,13 @@ func (l fasthttpLog) Printf(format string, args ...any) {
 
 // Serve takes connections from ln, which it closes in the end, until Stop; it
 // returns nil then. It may be called once for each address to listen on.
-func (s *Server) Serve(ln net.Listener) error {
-	l, err := s.open(ln)
+func (s *Server) Serve(ln net.Listener) error { return s.serveOn(ln, nil) }
+
+// ServeTLS is Serve for clients that speak TLS as config says.
+func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error { return s.serveOn(ln, config) }
+
+func (s *Server) serveOn(ln net.Listener, security *tls.Config) error {
+	l, err := s.open(ln, security)
 	if l == nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -154,15 +186,25 @@ func (s *Server) Serve(ln net.Listener) error {
 			}
 			return fmt.Errorf("accept on %v: %w", ln.Addr(), err)
 		}
-		if !s.conns.serve(c, s.http.ServeConn) {
+		if !s.conns.serve(c, s.serveConn) {
 			_ = c.Close()
 		}
 	}
 }
 
+// serveConn serves one connection until it is closed or parked.
+func (s *Server) serveConn(c net.Conn) error {
+	if c, ok := c.(*conn); ok && c.wire != nil {
+		if err := s.shakeHands(c); err != nil {
+			return err
+		}
+	}
+	return s.http.ServeConn(c)
+}
+
 // open counts a Serve and wraps its listener. It returns nil, without an
 // error, if the server has been stopped.
-func (s *Server) open(ln net.Listener) (net.Listener, error) {
+func (s *Server) open(ln net.Listener, security *tls.Config) (net.Listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
@@ -176,13 +218,14 @@ func (s *Server) open(ln net.Listener) (net.Listener, error) {
 			writeTimeout: s.opts.WriteTimeout,
 			streamWindow: tree.Index(s.opts.StreamWindow),
 			connections:  s.opts.MaxConnections,
+			meter:        &s.meter.parking,
 		})
 		if err != nil {
 			return nil, err
 		}
 		s.parker = p
 	}
-	l := s.parker.listen(ln)
+	l := s.parker.listen(ln, security)
 	s.listeners = append(s.listeners, l)
 	s.serving.Add(1)
 	return l, nil

@@ -40,6 +40,8 @@ type Machine struct {
 	pebble  func() *pebble.Options
 	fs      vfs.FS
 
+	measures *Measures
+
 	// Owned by dragonboat's apply worker.
 	meta meta
 	// expiryLow is a time before which no expiration is stored.
@@ -78,6 +80,7 @@ func New(o Options) (*Machine, error) {
 		pebble:   func() *pebble.Options { return storeOptions(fs, o) },
 		nodes:    newNodeCache(o.Nodes),
 		members:  membership{bell: make(chan struct{}, 1)},
+		measures: newMeasures(),
 		expiry:   newExpirySignal(),
 		prepared: make(map[*pinned]struct{}),
 	}
@@ -184,6 +187,9 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	if m.broken != nil {
 		return nil, m.broken
 	}
+	m.measures.Entries.Observe(int64(len(entries)))
+	began := m.measures.begin()
+	defer m.measures.end(m.measures.Apply, began)
 	defer func() {
 		if err != nil {
 			m.broken = fmt.Errorf("apply to %s: %w", m.dir, err)
@@ -304,6 +310,8 @@ func (m *Machine) AppliedBytes() uint64 { return m.applied.Load() }
 
 // Sync makes all that was applied durable. Raft drops log entries after it.
 func (m *Machine) Sync() error {
+	began := m.measures.begin()
+	defer m.measures.end(m.measures.Sync, began)
 	if err := m.store.db.LogData(nil, pebble.Sync); err != nil {
 		return fmt.Errorf("sync %s: %w", m.dir, err)
 	}

@@ -35,6 +35,16 @@ const (
 // ApplyMembership carries it out, it takes no index and leaves no event.
 func (op Op) Membership() bool { return op >= OpFound && op < opEnd }
 
+// Grows reports whether the operation may make the tree larger.
+func (op Op) Grows() bool {
+	switch op {
+	case OpSet, OpCreate, OpCreateInOrder, OpUpdate, OpCompareAndSwap:
+		return true
+	default:
+		return false
+	}
+}
+
 // Command is one wish to change the tree: the one thing that is proposed.
 // Fields that an operation doesn't name are ignored by it.
 type Command struct {
