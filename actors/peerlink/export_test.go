@@ -10,7 +10,7 @@ import (
 func ListenHasty(o Options) (*Link, error) {
 	const hurry = 300 * time.Millisecond
 	return listen(o, &patience{
-		dial: time.Second, greet: hurry, lost: time.Second, stall: hurry, disk: hurry,
+		dial: time.Second, greet: hurry, lost: time.Minute, stall: hurry, disk: hurry,
 		raft: hurry, chunk: hurry, calls: hurry, stranger: hurry, pooled: hurry / 3, again: time.Millisecond,
 	})
 }

@@ -175,6 +175,23 @@ func TestTheAddressThatWorksIsFound(t *testing.T) {
 	if !errors.Is(err, peerlink.ErrUnsent) {
 		t.Errorf("to a member that isn't in the book: %v", err)
 	}
+
+	// Connections after the first begin with the address that worked.
+	via := newRelay(t, c)
+	a.book.Set(map[uint64][]string{0xb: {via.url, b.url}})
+	e := start(t, a)
+	start(t, b)
+	for range 3 {
+		e.to(t, 0xb, 1)
+	}
+	a.book.Set(map[uint64][]string{0xb: {via.url}, 0xc: {c.url}})
+	if _, err := a.ask(t, 0xb, 1, "x"); !errors.Is(err, peerlink.WrongMember) {
+		t.Errorf("at another member's address: %v", err)
+	}
+	eventually(t, "the relay has been used", func() bool { return via.begun.Load() > 0 })
+	if n := via.begun.Load(); n != 1 {
+		t.Errorf("%d connections to the wrong address", n)
+	}
 }
 
 // A call that fails says how, and whether it may be tried again.

@@ -219,8 +219,13 @@ func TestStrangersHaveTheirOwnSlots(t *testing.T) {
 	for range peerlink.StrangerSlots {
 		<-block.entered
 	}
-	if got, err := a.ask(t, 0xb, 0, "x"); err != nil || got != "x" {
-		t.Errorf("a member, meanwhile: %q, %v", got, err)
+	for range 20 {
+		if got, err := a.ask(t, 0xb, 0, "x"); err != nil || got != "x" {
+			t.Errorf("a member, meanwhile: %q, %v", got, err)
+		}
+	}
+	if n := len(block.entered); n != 0 {
+		t.Errorf("%d strangers more than there are slots", n)
 	}
 	cancel()
 	wg.Wait()
