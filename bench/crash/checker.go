@@ -3,6 +3,8 @@ package crash
 import (
 	"fmt"
 	"sort"
+
+	"copse/bench/v2api"
 )
 
 // complaintLimit is how often a check complains of one kind: one lost write
@@ -15,7 +17,7 @@ func Check(h *History) []Violation {
 		h:       h,
 		end:     h.end(),
 		count:   map[Kind]int{},
-		union:   map[uint64]*Event{},
+		union:   map[uint64]*v2api.Event{},
 		acked:   map[uint64]*Op{},
 		refresh: map[uint64]bool{},
 	}
@@ -38,9 +40,9 @@ type checker struct {
 	found []Violation
 	count map[Kind]int // of complaints
 
-	union   map[uint64]*Event // every change that is known, by index
-	acked   map[uint64]*Op    // the acknowledged ones
-	refresh map[uint64]bool   // those that watchers must not see
+	union   map[uint64]*v2api.Event // every change that is known, by index
+	acked   map[uint64]*Op          // the acknowledged ones
+	refresh map[uint64]bool         // those that watchers must not see
 }
 
 func (c *checker) complain(kind Kind, detail string) {
@@ -64,7 +66,7 @@ func (c *checker) glances() {
 func (c *checker) acks() {
 	for i := range c.h.Ops {
 		op := &c.h.Ops[i]
-		if op.Outcome != Acked {
+		if op.Outcome != v2api.Acked {
 			continue
 		}
 		at := op.Event.Index()
@@ -86,12 +88,12 @@ func (c *checker) acks() {
 func (c *checker) answer(op *Op) {
 	ev := op.Event
 	switch {
-	case op.Method == "POST" && !within(ev.Node.Key, op.Key), op.Method != "POST" && ev.Node.Key != op.Key:
+	case op.Method == "POST" && !v2api.Within(ev.Node.Key, op.Key), op.Method != "POST" && ev.Node.Key != op.Key:
 		c.complain(EventDiffers, fmt.Sprintf("%v is answered with %s", op, ev.Node.Key))
 	case !op.Refresh && ev.Node.Value != op.Value:
 		c.complain(EventDiffers, fmt.Sprintf("%v is answered with %q", op, ev.Node.Value))
-	case op.Prev != 0 && (ev.Prev == nil || ev.Prev.Modified != op.Prev):
-		c.complain(PrevDiffers, fmt.Sprintf("%v compared with %d, and has the prevNode %+v", op, op.Prev, ev.Prev))
+	case op.PrevIndex != 0 && (ev.Prev == nil || ev.Prev.Modified != op.PrevIndex):
+		c.complain(PrevDiffers, fmt.Sprintf("%v compared with %d, and has the prevNode %+v", op, op.PrevIndex, ev.Prev))
 	}
 }
 
@@ -121,7 +123,7 @@ func (c *checker) watched() {
 }
 
 // same compares the parts of an event that a restart must not change either.
-func (c *checker) same(who string, a, b *Event) {
+func (c *checker) same(who string, a, b *v2api.Event) {
 	plain := newModel(nil)
 	diff := plain.differ(a.Node, b.Node)
 	if diff == "" && (a.Prev == nil) != (b.Prev == nil) {
@@ -148,7 +150,7 @@ func (c *checker) watcher(w *WatchLog) {
 			c.complain(EventOrder, fmt.Sprintf("%s saw %d after %d", w.Name, at, last))
 		case at < w.From:
 			c.complain(EventOrder, fmt.Sprintf("%s saw %d and had asked for %d and up", w.Name, at, w.From))
-		case !within(s.Event.Node.Key, w.Scope):
+		case !v2api.Within(s.Event.Node.Key, w.Scope):
 			c.complain(EventAlien, fmt.Sprintf("%s saw %s, and watches %s", w.Name, s.Event.Node.Key, w.Scope))
 		}
 		saw[at] = true
@@ -156,7 +158,7 @@ func (c *checker) watcher(w *WatchLog) {
 	}
 	for _, at := range c.indexes() {
 		ev := c.union[at]
-		if at < w.From || at > c.end || saw[at] || c.refresh[at] || !within(ev.Node.Key, w.Scope) {
+		if at < w.From || at > c.end || saw[at] || c.refresh[at] || !v2api.Within(ev.Node.Key, w.Scope) {
 			continue
 		}
 		c.complain(EventMissing, fmt.Sprintf("%s did not see %s of %s at %d", w.Name, ev.Action, ev.Node.Key, at))
@@ -187,7 +189,7 @@ func (c *checker) gaps() {
 	}
 	allowed := c.h.Restarts
 	for i := range c.h.Ops {
-		if c.h.Ops[i].Refresh && c.h.Ops[i].Outcome == Unknown {
+		if c.h.Ops[i].Refresh && c.h.Ops[i].Outcome == v2api.Unknown {
 			allowed++
 		}
 	}

@@ -3,6 +3,8 @@ package crash
 import (
 	"fmt"
 	"sort"
+
+	"copse/bench/v2api"
 )
 
 // replay makes the tree from the union of all changes, in the order of their
@@ -10,7 +12,7 @@ import (
 func (c *checker) replay() {
 	m := newModel(func(at uint64) bool { return c.union[at] != nil })
 	for i := range c.h.Ops {
-		if op := &c.h.Ops[i]; op.Refresh && op.Outcome == Unknown {
+		if op := &c.h.Ops[i]; op.Refresh && op.Outcome == v2api.Unknown {
 			m.fresh[op.Key] = true
 		}
 	}
@@ -64,7 +66,7 @@ func (c *checker) leaving(m *model, s *Snapshot, later []uint64) map[string]bool
 		}
 		if ev := c.union[at]; ev.Action == "expire" {
 			for key := range m.nodes {
-				if within(key, ev.Node.Key) {
+				if v2api.Within(key, ev.Node.Key) {
 					keys[key] = true
 				}
 			}
@@ -74,7 +76,7 @@ func (c *checker) leaving(m *model, s *Snapshot, later []uint64) map[string]bool
 }
 
 // blame tells the loss of an acknowledged write from other differences.
-func (c *checker) blame(want Node) Kind {
+func (c *checker) blame(want v2api.Node) Kind {
 	if c.acked[want.Modified] != nil {
 		return LostWrite
 	}
