@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"copse/bench/v2api"
+	"copse/bench/verdict"
 )
 
 // The forged histories start from an honest one, which has a bit of everything:
@@ -125,87 +126,87 @@ func TestCheckCatchesForgedHistories(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		forge func(*History)
-		want  Kind
+		want  verdict.Kind
 	}{
 		{"acknowledged write lost", func(h *History) {
 			// w0/d was acknowledged and watched before the kill, and the tree is without it.
 			ev := change("set", node("/crash/w0/d", "d", 11, 11))
 			h.Ops = append(h.Ops, Op{Request: v2api.Request{Method: "PUT", Key: "/crash/w0/d", Value: "d"}, Floor: 10, Outcome: v2api.Acked, Event: ev})
 			insert(h, ev, later)
-		}, LostWrite},
+		}, verdict.LostWrite},
 		{"acknowledged value rolled back", func(h *History) {
 			ev := change("set", node("/crash/w0/b", "new", 11, 11), node("/crash/w0/b", "b7", 7, 7))
 			h.Ops = append(h.Ops, Op{Request: v2api.Request{Method: "PUT", Key: "/crash/w0/b", Value: "new"}, Floor: 10, Outcome: v2api.Acked, Event: ev})
 			insert(h, ev, later)
-		}, LostWrite},
-		{"server back in an earlier state", func(h *History) { h.Snapshots[0].Index = 9 }, LostWrite},
+		}, verdict.LostWrite},
+		{"server back in an earlier state", func(h *History) { h.Snapshots[0].Index = 9 }, verdict.LostWrite},
 		{"acknowledged delete undone", func(h *History) {
 			h.Snapshots[0].Nodes["/crash/w1/a"] = node("/crash/w1/a", "a5", 5, 5)
-		}, Resurrected},
+		}, verdict.Resurrected},
 		{"expired key resurrected", func(h *History) {
 			h.Snapshots[0].Nodes["/crash/w1/t"] = mortal(node("/crash/w1/t", "t6", 8, 6), later)
-		}, Resurrected},
+		}, verdict.Resurrected},
 		{"write of unknown outcome that no watcher was told of", func(h *History) {
 			h.Snapshots[0].Nodes["/crash/w0/c"] = node("/crash/w0/c", "c", 11, 11)
-		}, Resurrected},
+		}, verdict.Resurrected},
 		{"index given to two writes", func(h *History) {
 			ev := change("set", node("/crash/w0/d", "d", 5, 5))
 			h.Ops = append(h.Ops, Op{Request: v2api.Request{Method: "PUT", Key: "/crash/w0/d", Value: "d"}, Floor: 4, Outcome: v2api.Acked, Event: ev})
-		}, IndexReused},
+		}, verdict.IndexReused},
 		{"index given to a write and to another's event", func(h *History) {
 			h.Watchers[0].Seen[1].Event = change("set", node("/crash/w1/a", "c", 5, 5), node("/crash/w1/a", "a4", 4, 4))
-		}, IndexReused},
-		{"index of a write below one that was seen before", func(h *History) { h.Ops[5].Floor = 10 }, IndexBack},
+		}, verdict.IndexReused},
+		{"index of a write below one that was seen before", func(h *History) { h.Ops[5].Floor = 10 }, verdict.IndexBack},
 		{"header goes back after the restart", func(h *History) {
 			h.Glances = append(h.Glances, Glance{"GET", 11, 10})
-		}, IndexBack},
-		{"event missing", func(h *History) { drop(&h.Watchers[0], 5) }, EventMissing},
-		{"event missing at one watcher of a directory", func(h *History) { drop(&h.Watchers[1], 9) }, EventMissing},
+		}, verdict.IndexBack},
+		{"event missing", func(h *History) { drop(&h.Watchers[0], 5) }, verdict.EventMissing},
+		{"event missing at one watcher of a directory", func(h *History) { drop(&h.Watchers[1], 9) }, verdict.EventMissing},
 		{"event of an unknown write missing at one of two watchers", func(h *History) {
 			other := h.Watchers[0]
 			other.Name, other.Seen = "other", slices.Clone(other.Seen)
 			drop(&other, 7)
 			h.Watchers = append(h.Watchers, other)
-		}, EventMissing},
+		}, verdict.EventMissing},
 		{"event twice", func(h *History) {
 			w := &h.Watchers[0]
 			w.Seen = slices.Insert(w.Seen, 2, w.Seen[1])
-		}, EventTwice},
+		}, verdict.EventTwice},
 		{"event again after the restart", func(h *History) {
 			w := &h.Watchers[0]
 			w.Seen = append(w.Seen, w.Seen[0])
-		}, EventTwice},
+		}, verdict.EventTwice},
 		{"events out of order", func(h *History) {
 			seen := h.Watchers[0].Seen
 			seen[0], seen[1] = seen[1], seen[0]
-		}, EventOrder},
-		{"event of a write that was refused", func(h *History) { h.Ops[3].Outcome = v2api.Refused }, EventAlien},
+		}, verdict.EventOrder},
+		{"event of a write that was refused", func(h *History) { h.Ops[3].Outcome = v2api.Refused }, verdict.EventAlien},
 		{"event of a write that nobody sent", func(h *History) {
 			insert(h, change("set", node("/crash/w0/x", "x", 11, 11)), later)
-		}, EventAlien},
-		{"refresh wakes a watcher", func(h *History) { insert(h, h.Ops[4].Event, later) }, EventAlien},
+		}, verdict.EventAlien},
+		{"refresh wakes a watcher", func(h *History) { insert(h, h.Ops[4].Event, later) }, verdict.EventAlien},
 		{"event of another directory", func(h *History) {
 			h.Watchers[1].Seen = append(h.Watchers[1].Seen, Seen{h.Ops[7].Event, later})
-		}, EventAlien},
+		}, verdict.EventAlien},
 		{"acknowledged write done again by the server", func(h *History) {
 			insert(h, change("set", node("/crash/w1/a", "a5", 11, 11)), later)
-		}, AppliedTwice},
+		}, verdict.AppliedTwice},
 		{"unknown write that comes true after the restart", func(h *History) {
 			insert(h, change("set", node("/crash/w0/c", "c", 11, 11)), later)
 			h.Fences[0] = 10
-		}, AppliedLate},
+		}, verdict.AppliedLate},
 		{"event changed by the restart", func(h *History) {
 			prev := *h.Ops[1].Event.Prev
 			prev.Created = 3
 			h.Watchers[0].Seen[1].Event = change("set", h.Ops[1].Event.Node, prev)
-		}, EventDiffers},
+		}, verdict.EventDiffers},
 		{"expired before its time", func(h *History) {
 			for i := range h.Watchers {
 				for j := range h.Watchers[i].Seen {
 					h.Watchers[i].Seen[j].At = due
 				}
 			}
-		}, EarlyExpiry},
+		}, verdict.EarlyExpiry},
 		{"expired with the time from before the refresh", func(h *History) {
 			ev := change("expire", node("/crash/w1/t", "", 9, 6), mortal(node("/crash/w1/t", "t6", 8, 6), due))
 			for i := range h.Watchers {
@@ -215,32 +216,32 @@ func TestCheckCatchesForgedHistories(t *testing.T) {
 					}
 				}
 			}
-		}, PrevDiffers},
+		}, verdict.PrevDiffers},
 		{"compared and swapped what was not there any more", func(h *History) {
 			ev := change("compareAndSwap", node("/crash/w1/a", "late", 11, 5), node("/crash/w1/a", "a5", 5, 5))
 			h.Ops = append(h.Ops, Op{Request: v2api.Request{Method: "PUT", Key: "/crash/w1/a", Value: "late"}, Floor: 10, Outcome: v2api.Acked, Event: ev})
 			insert(h, ev, later)
-		}, PrevDiffers},
-		{"answer about another key", func(h *History) { h.Ops[1].Key = "/crash/w1/b" }, EventDiffers},
-		{"answer with another value", func(h *History) { h.Ops[1].Value = "a6" }, EventDiffers},
-		{"compared with another index than it says", func(h *History) { h.Ops[1].PrevIndex = 3 }, PrevDiffers},
+		}, verdict.PrevDiffers},
+		{"answer about another key", func(h *History) { h.Ops[1].Key = "/crash/w1/b" }, verdict.EventDiffers},
+		{"answer with another value", func(h *History) { h.Ops[1].Value = "a6" }, verdict.EventDiffers},
+		{"compared with another index than it says", func(h *History) { h.Ops[1].PrevIndex = 3 }, verdict.PrevDiffers},
 		{"refresh that changes the value", func(h *History) {
 			ev := *h.Ops[4].Event
 			ev.Node.Value = "other"
 			h.Ops[4].Event = &ev
-		}, EventDiffers},
+		}, verdict.EventDiffers},
 		{"delete that comes true after the restart", func(h *History) {
 			h.Ops = append(h.Ops, Op{Request: v2api.Request{Method: "DELETE", Key: "/crash/w0/b"}, Floor: 10})
 			insert(h, change("delete", node("/crash/w0/b", "", 11, 7), node("/crash/w0/b", "b7", 7, 7)), later)
 			h.Fences[0] = 10
-		}, AppliedLate},
-		{"indexes that nothing accounts for", func(h *History) { h.Restarts = 0 }, IndexGap},
+		}, verdict.AppliedLate},
+		{"indexes that nothing accounts for", func(h *History) { h.Restarts = 0 }, verdict.IndexGap},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := honest()
 			test.forge(h)
 			found := Check(h)
-			if !slices.ContainsFunc(found, func(v Violation) bool { return v.Kind == test.want }) {
+			if !slices.ContainsFunc(found, func(v verdict.Violation) bool { return v.Kind == test.want }) {
 				t.Fatalf("got %v, want %q", found, test.want)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"copse/bench/v2api"
+	"copse/bench/verdict"
 )
 
 // claims: each watched change that nobody has an answer for must be the doing
@@ -29,13 +30,13 @@ func (c *checker) claim(op *Op, ev *v2api.Event, taken map[*Op]bool) {
 	what := fmt.Sprintf("%s of %s (%q) at %d", ev.Action, ev.Node.Key, ev.Node.Value, ev.Index())
 	switch {
 	case op == nil:
-		c.complain(EventAlien, what)
+		c.complain(verdict.EventAlien, what)
 	case op.Outcome == v2api.Acked || taken[op]:
-		c.complain(AppliedTwice, fmt.Sprintf("%s is the doing of %v", what, op))
+		c.complain(verdict.AppliedTwice, fmt.Sprintf("%s is the doing of %v", what, op))
 	case op.Outcome != v2api.Unknown:
-		c.complain(EventAlien, fmt.Sprintf("%s is the doing of %v", what, op))
+		c.complain(verdict.EventAlien, fmt.Sprintf("%s is the doing of %v", what, op))
 	case c.late(op, ev.Index()):
-		c.complain(AppliedLate, fmt.Sprintf("%s is the doing of %v; the fence was %d", what, op, c.h.Fences[op.Epoch]))
+		c.complain(verdict.AppliedLate, fmt.Sprintf("%s is the doing of %v; the fence was %d", what, op, c.h.Fences[op.Epoch]))
 	}
 }
 

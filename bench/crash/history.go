@@ -78,32 +78,3 @@ func (h *History) end() uint64 {
 	}
 	return h.Fences[len(h.Fences)-1]
 }
-
-// Violation is a broken promise.
-type Violation struct {
-	Kind   Kind
-	Detail string
-}
-
-func (v Violation) String() string { return string(v.Kind) + ": " + v.Detail }
-
-// Kind names the promise that was broken.
-type Kind string
-
-const (
-	LostWrite    Kind = "lost write"
-	IndexReused  Kind = "index given twice"
-	IndexBack    Kind = "index went back"
-	IndexGap     Kind = "index gap"
-	EventMissing Kind = "event missing"
-	EventTwice   Kind = "event twice"
-	EventOrder   Kind = "event out of order"
-	EventAlien   Kind = "event that nobody asked for"
-	EventDiffers Kind = "event differs"
-	AppliedTwice Kind = "write applied twice"
-	AppliedLate  Kind = "write applied after a restart"
-	EarlyExpiry  Kind = "expired early"
-	Resurrected  Kind = "resurrected key"
-	TreeDiffers  Kind = "tree differs"
-	PrevDiffers  Kind = "prevNode differs"
-)

@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"copse/bench/v2api"
+	"copse/bench/verdict"
 )
 
 // model is the tree that the events so far make. It knows the v2 rules that
@@ -25,11 +26,11 @@ func newModel(used func(uint64) bool) *model {
 
 // apply carries out one event and complains where it doesn't follow from what
 // went before.
-func (m *model) apply(ev *v2api.Event, refresh bool, complain func(Kind, string)) {
+func (m *model) apply(ev *v2api.Event, refresh bool, complain func(verdict.Kind, string)) {
 	key := ev.Node.Key
 	have, exists := m.nodes[key]
 	if ev.Prev == nil && exists {
-		complain(PrevDiffers, fmt.Sprintf("%s of %s at %d shows no prevNode, but the key was there since %d", ev.Action, key, ev.Index(), have.Modified))
+		complain(verdict.PrevDiffers, fmt.Sprintf("%s of %s at %d shows no prevNode, but the key was there since %d", ev.Action, key, ev.Index(), have.Modified))
 	}
 	if ev.Prev != nil {
 		m.checkPrev(ev, have, exists, complain)
@@ -40,14 +41,14 @@ func (m *model) apply(ev *v2api.Event, refresh bool, complain func(Kind, string)
 		return
 	case "create":
 		if exists {
-			complain(PrevDiffers, fmt.Sprintf("create of %s at %d, which was there since %d", key, ev.Index(), have.Modified))
+			complain(verdict.PrevDiffers, fmt.Sprintf("create of %s at %d, which was there since %d", key, ev.Index(), have.Modified))
 		}
 	case "update", "compareAndSwap":
 		if refresh && ev.Node.Value != have.Value {
-			complain(EventDiffers, fmt.Sprintf("refresh of %s at %d changes the value to %q", key, ev.Index(), ev.Node.Value))
+			complain(verdict.EventDiffers, fmt.Sprintf("refresh of %s at %d changes the value to %q", key, ev.Index(), ev.Node.Value))
 		}
 		if ev.Prev == nil {
-			complain(PrevDiffers, fmt.Sprintf("%s of %s at %d without a prevNode", ev.Action, key, ev.Index()))
+			complain(verdict.PrevDiffers, fmt.Sprintf("%s of %s at %d without a prevNode", ev.Action, key, ev.Index()))
 		}
 	}
 	m.parents(key, ev.Index())
@@ -56,17 +57,17 @@ func (m *model) apply(ev *v2api.Event, refresh bool, complain func(Kind, string)
 	m.nodes[key] = n
 }
 
-func (m *model) checkPrev(ev *v2api.Event, have v2api.Node, exists bool, complain func(Kind, string)) {
+func (m *model) checkPrev(ev *v2api.Event, have v2api.Node, exists bool, complain func(verdict.Kind, string)) {
 	key := ev.Node.Key
 	if !exists {
-		complain(PrevDiffers, fmt.Sprintf("%s of %s at %d shows a prevNode of %d, but the key was not there", ev.Action, key, ev.Index(), ev.Prev.Modified))
+		complain(verdict.PrevDiffers, fmt.Sprintf("%s of %s at %d shows a prevNode of %d, but the key was not there", ev.Action, key, ev.Index(), ev.Prev.Modified))
 		return
 	}
 	if diff := m.differ(have, *ev.Prev); diff != "" {
-		complain(PrevDiffers, fmt.Sprintf("%s of %s at %d: %s", ev.Action, key, ev.Index(), diff))
+		complain(verdict.PrevDiffers, fmt.Sprintf("%s of %s at %d: %s", ev.Action, key, ev.Index(), diff))
 	}
 	if ev.Action == "expire" && ev.Prev.Expiration == nil {
-		complain(EarlyExpiry, fmt.Sprintf("%s expired at %d, and had no TTL", key, ev.Index()))
+		complain(verdict.EarlyExpiry, fmt.Sprintf("%s expired at %d, and had no TTL", key, ev.Index()))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"copse/bench/load"
 	"copse/bench/v2api"
+	"copse/bench/verdict"
 )
 
 // Server is what gets killed. peer.Server is one.
@@ -37,7 +38,7 @@ type Options struct {
 
 // Report is the outcome of a run.
 type Report struct {
-	Violations []Violation
+	Violations []verdict.Violation
 	Kills      int
 	Acked      int
 	Refused    int
