@@ -73,15 +73,15 @@ func (s *Store) Expire() (*v2api.Event, error) {
 		return nil, errors.New("nothing has a ttl")
 	}
 	index := s.Index() + 1
-	s.DeleteExpiredKeys(at)
-	if got := s.Index(); got != index {
-		return nil, fmt.Errorf("%d nodes expire in the same nanosecond as %s", got-index+1, key)
-	}
 	watch, err := s.Watch(Path(key), false, false, index)
 	if err != nil {
 		return nil, err
 	}
 	defer watch.Remove()
+	s.DeleteExpiredKeys(at)
+	if got := s.Index(); got != index {
+		return nil, fmt.Errorf("%d nodes expire in the same nanosecond as %s", got-index+1, key)
+	}
 	return event(<-watch.EventChan()), nil
 }
 
