@@ -354,7 +354,7 @@ var mutants = []mutant{
 		return true
 	}, []verdict.Kind{verdict.EventAlien}},
 	{"indexes that nothing accounts for", func(h *history.History, rng *rand.Rand) bool {
-		h.Start -= 60
+		h.End += 60
 		return true
 	}, []verdict.Kind{verdict.IndexGap}},
 	{"witnesses that all missed the same", func(h *history.History, rng *rand.Rand) bool {
