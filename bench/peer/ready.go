@@ -18,8 +18,8 @@ const pollInterval = 10 * time.Millisecond
 // The write is an update of a missing key: it is proposed, applied and refused,
 // so that a fresh server still gives its first key the index that clients
 // expect. It leaves one updateFail in the statistics.
-func (s *Server) WaitReady() error {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+func (s *Server) WaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	// A client of its own: a kept connection would outlive a killed server.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: s.opts.Dial}}

@@ -166,7 +166,7 @@ func (s *Server) run() error {
 		return fmt.Errorf("start %s: %w", s.Kind, err)
 	}
 	s.proc = proc
-	if err := s.WaitReady(); err != nil {
+	if err := s.WaitReady(context.Background()); err != nil {
 		s.Kill()
 		return fmt.Errorf("start %s: %w", s.Kind, err)
 	}

@@ -79,6 +79,7 @@ type Watch struct {
 	Witness bool
 	From    uint64 // the first index that it asked for
 	Entries []Entry
+	Last    uint64 `json:"-"` // how far it has come; guarded by the Recorder
 }
 
 // Final is the whole tree at one member at the end.

@@ -66,6 +66,7 @@ func (r *Recorder) Cluster(id string) {
 func (r *Recorder) Watch(w Watch) *Watch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	w.Last = w.From - 1
 	r.history.Watches = append(r.history.Watches, &w)
 	return &w
 }
@@ -77,8 +78,18 @@ func (r *Recorder) Tell(w *Watch, e Entry) {
 	w.Entries = append(w.Entries, e)
 	if e.Event != nil {
 		r.raise(e.Event.Index())
+		w.Last = max(w.Last, e.Event.Index())
+	} else {
+		w.Last = max(w.Last, e.Resumed-1)
 	}
 	r.changed.Broadcast()
+}
+
+// Last is how far a watcher has come.
+func (r *Recorder) Last(w *Watch) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return w.Last
 }
 
 // Wake makes everyone in Await look again.
@@ -90,10 +101,10 @@ func (r *Recorder) Wake() {
 
 // Await waits until done says so; it is asked under the lock, again after each
 // Tell and each Wake.
-func (r *Recorder) Await(done func() bool) {
+func (r *Recorder) Await(done func(seen uint64) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for !done() {
+	for !done(r.seen) {
 		r.changed.Wait()
 	}
 }

@@ -1,0 +1,114 @@
+package cluster_test
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"copse/bench/cluster"
+	"copse/bench/cluster/check"
+	"copse/bench/cluster/fleet"
+	"copse/bench/cluster/history"
+	"copse/bench/peer"
+	"copse/bench/v2api"
+	"copse/bench/verdict"
+
+	"go.uber.org/goleak"
+)
+
+var (
+	server   = flag.String("cluster.server", string(peer.Etcd35), "what to run: copse, etcd35 or etcd34")
+	members  = flag.Int("cluster.members", 3, "how many members")
+	duration = flag.Duration("cluster.duration", 3*time.Minute, "how long there are faults, on the loopback and in namespaces together")
+	seed     = flag.Uint64("cluster.seed", 0, "seed of the schedule and of the load; 0 takes a new one")
+	schedule = flag.String("cluster.schedule", "", "a file with a schedule to replay, instead of one from the seed")
+	failures = flag.String("cluster.failures", filepath.Join(os.TempDir(), "copse-cluster-failures"), "where a failed run leaves its history, logs and pictures")
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// registerLimit is porcupine's time for one register.
+const registerLimit = 5 * time.Minute
+
+func TestFaultsOnLoopback(t *testing.T) { run(t, false) }
+
+func TestFaultsInNamespaces(t *testing.T) { run(t, true) }
+
+func run(t *testing.T, namespaces bool) {
+	opts := cluster.Options{
+		Kind: peer.Kind(*server), Members: *members, Namespaces: namespaces, Seed: *seed, Logf: t.Logf,
+	}
+	if opts.Seed == 0 {
+		opts.Seed = rand.Uint64()
+	}
+	var err error
+	if *schedule != "" {
+		opts.Schedule, err = cluster.ReadSchedule(*schedule)
+	} else {
+		opts.Schedule = cluster.NewSchedule(opts.Seed, *duration/2, cluster.Kinds(opts.Kind, namespaces))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("seed %d; the schedule, to be replayed with -cluster.schedule:\n%v", opts.Seed, opts.Schedule)
+	dir := filepath.Join(*failures, fmt.Sprintf("%s-%d", t.Name(), opts.Seed))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	h, err := cluster.Run(opts, func(f *fleet.Fleet) {
+		if err := f.CopyLogs(dir); err != nil {
+			t.Error(err)
+		}
+		t.Logf("%s", f.Logs(1500))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge(t, h, dir)
+	if !t.Failed() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// judge has a history checked, and keeps it if it's bad.
+func judge(t *testing.T, h *history.History, dir string) {
+	counts := map[v2api.Outcome]int{}
+	for _, op := range h.Ops {
+		counts[op.Outcome]++
+	}
+	events, cleared := 0, 0
+	for _, w := range h.Watches {
+		for _, e := range w.Entries {
+			if e.Event != nil {
+				events++
+			} else {
+				cleared++
+			}
+		}
+	}
+	t.Logf("%d requests acknowledged, %d refused, %d of unknown outcome, %d not sent; indexes %d to %d; %d events, %d times told that the window had moved on",
+		counts[v2api.Acked], counts[v2api.Refused], counts[v2api.Unknown], counts[v2api.NotSent], h.Start, h.End, events, cleared)
+	begin := time.Now()
+	found := check.Check(h)
+	checked := time.Since(begin)
+	irregular, judged := check.Registers(h, dir, registerLimit)
+	t.Logf("checked in %v; %d operations on registers by porcupine in %v", checked.Round(time.Millisecond), judged, (time.Since(begin) - checked).Round(time.Millisecond))
+	for _, v := range append(found, irregular...) {
+		t.Error(v)
+	}
+	if counts[v2api.Acked] < 1000 || counts[v2api.Unknown] == 0 || judged < 100 {
+		t.Error(verdict.Undecided, ": there was no load to speak of, or no trouble")
+	}
+	if t.Failed() {
+		if err := h.Save(filepath.Join(dir, "history.json")); err != nil {
+			t.Error(err)
+		}
+		t.Logf("history, logs and pictures are in %s", dir)
+	}
+}

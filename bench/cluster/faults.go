@@ -1,0 +1,222 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+
+	"copse/bench/cluster/fleet"
+	"copse/bench/peer"
+)
+
+// Where a kind of fault is possible.
+const (
+	anywhere   = "anywhere"
+	loopback   = "loopback"   // where proxies join the members
+	namespaces = "namespaces" // where packets can be lost
+)
+
+// faultKind is one kind of fault. begin does it to the cluster and says what it
+// did; end mends it. Whatever end leaves down, the nemesis starts again.
+type faultKind struct {
+	shortest, longest time.Duration
+	where             string
+	copseOnly         string // why only copse can be asked to bear it
+	begin             func(n *nemesis, f Fault) (string, error)
+	end               func(n *nemesis, f Fault) error
+}
+
+func heal(n *nemesis, _ Fault) error { return n.fleet.Heal() }
+
+func nothing(*nemesis, Fault) error { return nil }
+
+// faultKinds are all of them. What a schedule names stays what it was, so that
+// old schedules can be replayed: new ones get new names.
+var faultKinds = map[string]faultKind{
+	"kill-leader": {300 * time.Millisecond, 3 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		return n.kill(n.leader(f))
+	}, nothing},
+	"kill-follower": {300 * time.Millisecond, 3 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		return n.kill(n.follower(f))
+	}, nothing},
+	"kill-all": {100 * time.Millisecond, time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		for i := range n.fleet.Members {
+			n.fleet.Kill(i)
+		}
+		return "all killed", nil
+	}, nothing},
+	"pause-leader": {500 * time.Millisecond, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.leader(f)
+		return fmt.Sprintf("m%d paused", i), n.fleet.Pause(i)
+	}, nothing},
+	"pause-follower": {500 * time.Millisecond, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.follower(f)
+		return fmt.Sprintf("m%d paused", i), n.fleet.Pause(i)
+	}, nothing},
+	"leader-alone": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.leader(f)
+		return fmt.Sprintf("m%d alone", i), n.part([]int{i})
+	}, heal},
+	"follower-alone": {time.Second, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.follower(f)
+		return fmt.Sprintf("m%d alone", i), n.part([]int{i})
+	}, heal},
+	"halves": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		// The smaller half, which is one of three; with the leader every other time.
+		side := []int{n.leader(f)}
+		if f.Pick%2 == 0 {
+			side = []int{n.follower(f)}
+		}
+		for i := 0; len(side) < len(n.fleet.Members)/2; i++ {
+			if i != side[0] {
+				side = append(side, i)
+			}
+		}
+		return fmt.Sprintf("%v apart from the rest", side), n.part(side)
+	}, heal},
+	"leader-unheard": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.leader(f)
+		return fmt.Sprintf("nothing comes from m%d", i), n.cut([]int{i}, n.others(i))
+	}, heal},
+	"leader-deaf": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.leader(f)
+		return fmt.Sprintf("nothing comes to m%d", i), n.cut(n.others(i), []int{i})
+	}, heal},
+	"one-way-link": {time.Second, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		from, to := n.leader(f), n.follower(f)
+		if f.Pick%2 == 0 {
+			from, to = to, from
+		}
+		return fmt.Sprintf("nothing comes from m%d to m%d", from, to), n.fleet.Cut(from, to)
+	}, heal},
+	"slow-leader": {time.Second, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.leader(f)
+		return fmt.Sprintf("m%d slow", i), n.fleet.Slow(i)
+	}, heal},
+	"slow-follower": {time.Second, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.follower(f)
+		return fmt.Sprintf("m%d slow", i), n.fleet.Slow(i)
+	}, heal},
+	"lossy": {2 * time.Second, 4 * time.Second, namespaces, "", func(n *nemesis, f Fault) (string, error) {
+		i := f.Pick % len(n.fleet.Members)
+		return fmt.Sprintf("m%d hears badly", i), n.fleet.Lose(i)
+	}, heal},
+	"reset": {100 * time.Millisecond, 500 * time.Millisecond, loopback, "", func(n *nemesis, f Fault) (string, error) {
+		i := f.Pick % len(n.fleet.Members)
+		return fmt.Sprintf("%d connections of m%d reset", n.fleet.Reset(i), i), nil
+	}, nothing},
+	"half-open": {time.Second, 4 * time.Second, loopback, "", func(n *nemesis, f Fault) (string, error) {
+		i := f.Pick % len(n.fleet.Members)
+		return fmt.Sprintf("%d connections of m%d half open", n.fleet.HalfOpen(i), i), nil
+	}, heal},
+	"corrupt": {time.Second, 3 * time.Second, loopback, "etcd's frames have no checksum", func(n *nemesis, f Fault) (string, error) {
+		i := f.Pick % len(n.fleet.Members)
+		n.fleet.Corrupt(i)
+		return fmt.Sprintf("bits change in what m%d sends", i), nil
+	}, heal},
+	"disk-full": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		return fmt.Sprintf("m%d has a full disk", len(n.fleet.Members)-1), n.fleet.FillDisk()
+	}, func(n *nemesis, f Fault) error { return n.fleet.FreeDisk() }},
+}
+
+// Kinds are those that a run of this server in this place can be given, in a fixed order.
+func Kinds(kind peer.Kind, inNamespaces bool) []string {
+	var names []string
+	for _, name := range []string{
+		"kill-leader", "kill-follower", "kill-all", "pause-leader", "pause-follower", "leader-alone", "follower-alone", "halves",
+		"leader-unheard", "leader-deaf", "one-way-link", "slow-leader", "slow-follower", "lossy", "reset", "half-open", "corrupt", "disk-full",
+	} {
+		f := faultKinds[name]
+		if f.where == loopback && inNamespaces || f.where == namespaces && !inNamespaces || f.copseOnly != "" && kind != peer.Copse {
+			continue
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// nemesis carries out a schedule.
+type nemesis struct {
+	fleet    *fleet.Fleet
+	logf     func(format string, args ...any)
+	now      func() time.Duration
+	restarts int
+	last     int // the leader that was found last
+}
+
+// leader is the member that leads, or led last.
+func (n *nemesis) leader(Fault) int {
+	if i, ok := n.fleet.Leader(); ok {
+		n.last = i
+	}
+	return n.last
+}
+
+// follower is one of the others.
+func (n *nemesis) follower(f Fault) int {
+	others := n.others(n.leader(f))
+	return others[f.Pick%len(others)]
+}
+
+func (n *nemesis) others(than ...int) []int {
+	var rest []int
+	for i := range n.fleet.Members {
+		apart := false
+		for _, j := range than {
+			apart = apart || i == j
+		}
+		if !apart {
+			rest = append(rest, i)
+		}
+	}
+	return rest
+}
+
+func (n *nemesis) kill(i int) (string, error) {
+	n.fleet.Kill(i)
+	return fmt.Sprintf("m%d killed", i), nil
+}
+
+// part separates some members from all others.
+func (n *nemesis) part(side []int) error {
+	rest := n.others(side...)
+	if err := n.cut(side, rest); err != nil {
+		return err
+	}
+	return n.cut(rest, side)
+}
+
+func (n *nemesis) cut(from, to []int) error {
+	for _, a := range from {
+		for _, b := range to {
+			if err := n.fleet.Cut(a, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// strike does one fault, waits, and mends it.
+func (n *nemesis) strike(f Fault, wait func(time.Duration) bool) error {
+	kind := faultKinds[f.Kind]
+	what, err := kind.begin(n, f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Kind, err)
+	}
+	n.logf("%8v %s for %v: %s", n.now().Round(time.Millisecond), f.Kind, f.For, what)
+	wait(f.For)
+	return n.mend(f)
+}
+
+// mend ends a fault, and starts whatever has ended.
+func (n *nemesis) mend(f Fault) error {
+	if err := faultKinds[f.Kind].end(n, f); err != nil {
+		return fmt.Errorf("mend %s: %w", f.Kind, err)
+	}
+	started, err := n.fleet.Revive()
+	n.restarts += len(started)
+	if err != nil {
+		return fmt.Errorf("mend %s: %w", f.Kind, err)
+	}
+	return nil
+}
