@@ -46,7 +46,7 @@ func newHTTP(m *fleet.Member) *http.Client {
 
 func (r *runner) newClient(name string, stream uint64, pace time.Duration) *client {
 	c := &client{name: name, run: r, rng: rand.New(rand.NewPCG(r.opts.Seed, stream)), conns: map[net.Conn]int{}, next: time.NewTicker(pace)}
-	for _, m := range r.fleet.Members {
+	for _, m := range r.servers {
 		c.http = append(c.http, newHTTP(m))
 	}
 	return c
@@ -69,7 +69,7 @@ func (c *client) do(r v2api.Request) *history.Op {
 	}
 	rec := c.run.rec
 	op.Invoke = rec.Now()
-	reply, err := v2api.Do(ctx, c.http[c.member], c.run.fleet.Members[c.member].URL, &r)
+	reply, err := v2api.Do(ctx, c.http[c.member], c.run.servers[c.member].URL, &r)
 	op.Return = rec.Now()
 	op.Outcome, op.Event, op.Fault = reply.Parse(err)
 	op.Index, op.Term = reply.Index, reply.Term
@@ -91,8 +91,8 @@ func (c *client) connID(conn net.Conn) int {
 	return id
 }
 
-// move goes to the next member.
-func (c *client) move() { c.member = (c.member + 1) % len(c.http) }
+// move goes to the next member. The spare one is no place to stay at.
+func (c *client) move() { c.member = (c.member + 1) % len(c.run.fleet.Members) }
 
 // await waits for the client's next turn; false when the run is over.
 func (c *client) await(ctx context.Context) bool {

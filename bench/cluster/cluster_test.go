@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,6 +77,40 @@ func run(t *testing.T, namespaces bool) {
 	}
 }
 
+// TestRunCatchesMemberThatSecedes shows that a run can fail, and not only a
+// forged history.
+func TestRunCatchesMemberThatSecedes(t *testing.T) {
+	opts := cluster.Options{
+		Kind: peer.Kind(*server), Members: 3, Seed: 1, Logf: t.Logf, Patience: 10 * time.Second,
+		// The second one does no harm: until then clients move between the two.
+		Schedule: cluster.Schedule{{At: time.Second, Kind: "secede"}, {At: 8 * time.Second, Kind: "reset"}},
+	}
+	h, err := cluster.Run(opts, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, _ := check.Check(h)
+	for _, want := range []verdict.Kind{verdict.IndexBack, verdict.IndexReused, verdict.StaleRead, verdict.MemberDiffer} {
+		if !slices.ContainsFunc(found, func(v verdict.Violation) bool { return v.Kind == want }) {
+			t.Errorf("got %q, want %q among it", distinct(found), want)
+		}
+	}
+	registers, _ := check.Registers(h, t.TempDir(), time.Minute)
+	if !slices.ContainsFunc(registers, func(v verdict.Violation) bool { return v.Kind == verdict.NotLinear }) {
+		t.Errorf("porcupine: got %v, want %q", registers, verdict.NotLinear)
+	}
+}
+
+func distinct(found []verdict.Violation) []verdict.Kind {
+	var kinds []verdict.Kind
+	for _, v := range found {
+		if !slices.Contains(kinds, v.Kind) {
+			kinds = append(kinds, v.Kind)
+		}
+	}
+	return kinds
+}
+
 // judge has a history checked, and keeps it if it's bad.
 func judge(t *testing.T, h *history.History, dir string) {
 	counts := map[v2api.Outcome]int{}
@@ -95,9 +130,10 @@ func judge(t *testing.T, h *history.History, dir string) {
 	t.Logf("%d requests acknowledged, %d refused, %d of unknown outcome, %d not sent; indexes %d to %d; %d events, %d times told that the window had moved on",
 		counts[v2api.Acked], counts[v2api.Refused], counts[v2api.Unknown], counts[v2api.NotSent], h.Start, h.End, events, cleared)
 	begin := time.Now()
-	found := check.Check(h)
+	found, stats := check.Check(h)
 	checked := time.Since(begin)
 	irregular, judged := check.Registers(h, dir, registerLimit)
+	t.Logf("%v", stats)
 	t.Logf("checked in %v; %d operations on registers by porcupine in %v", checked.Round(time.Millisecond), judged, (time.Since(begin) - checked).Round(time.Millisecond))
 	for _, v := range append(found, irregular...) {
 		t.Error(v)

@@ -116,6 +116,27 @@ var faultKinds = map[string]faultKind{
 	"disk-full": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		return fmt.Sprintf("m%d has a full disk", len(n.fleet.Members)-1), n.fleet.FillDisk()
 	}, func(n *nemesis, f Fault) error { return n.fleet.FreeDisk() }},
+	"replace-leader": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		return n.replace(n.leader(f))
+	}, nothing},
+	"replace-follower": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		return n.replace(n.follower(f))
+	}, nothing},
+	"grow": {time.Second, 3 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		n.changes++
+		return "one member more", n.fleet.Add(n.fleet.Spare)
+	}, func(n *nemesis, f Fault) error {
+		n.changes++
+		n.look(n.fleet.Spare.Number)
+		_, err := n.fleet.Remove(n.fleet.Spare)
+		return err
+	}},
+	// No server can survive this one, and none is given it: it is there to show
+	// that a run can fail.
+	"secede": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.follower(f)
+		return fmt.Sprintf("m%d forgets all and is a cluster by itself", i), n.fleet.Secede(i)
+	}, nothing},
 }
 
 // Kinds are those that a run of this server in this place can be given, in a fixed order.
@@ -124,6 +145,7 @@ func Kinds(kind peer.Kind, inNamespaces bool) []string {
 	for _, name := range []string{
 		"kill-leader", "kill-follower", "kill-all", "pause-leader", "pause-follower", "leader-alone", "follower-alone", "halves",
 		"leader-unheard", "leader-deaf", "one-way-link", "slow-leader", "slow-follower", "lossy", "reset", "half-open", "corrupt", "disk-full",
+		"replace-leader", "replace-follower", "grow",
 	} {
 		f := faultKinds[name]
 		if f.where == loopback && inNamespaces || f.where == namespaces && !inNamespaces || f.copseOnly != "" && kind != peer.Copse {
@@ -139,7 +161,9 @@ type nemesis struct {
 	fleet    *fleet.Fleet
 	logf     func(format string, args ...any)
 	now      func() time.Duration
+	look     func(member int) // reads the whole tree there
 	restarts int
+	changes  int // of the membership
 	last     int // the leader that was found last
 }
 
@@ -174,6 +198,21 @@ func (n *nemesis) others(than ...int) []int {
 func (n *nemesis) kill(i int) (string, error) {
 	n.fleet.Kill(i)
 	return fmt.Sprintf("m%d killed", i), nil
+}
+
+// replace takes a member out, and a new one with an empty disk in, at the same
+// addresses.
+func (n *nemesis) replace(i int) (string, error) {
+	n.changes += 2
+	ended, err := n.fleet.Remove(n.fleet.Members[i])
+	if err != nil {
+		return "", err
+	}
+	how := "ended by itself"
+	if !ended {
+		how = "had to be killed"
+	}
+	return fmt.Sprintf("m%d removed (it %s) and replaced", i, how), n.fleet.Add(n.fleet.Members[i])
 }
 
 // part separates some members from all others.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,9 @@ type Options struct {
 	Seed       uint64
 	Schedule   Schedule
 	Args       []string // further flags of the servers
-	Logf       func(format string, args ...any)
+	// Patience is how long anything at the end may take; 0 is a minute.
+	Patience time.Duration
+	Logf     func(format string, args ...any)
 }
 
 // traits are where the servers differ on purpose.
@@ -47,14 +50,12 @@ func traitsOf(kind peer.Kind) traits {
 // smallDisk holds what etcd allocates in advance, twice 64 MiB, and some more.
 const smallDisk = 192 << 20
 
-// settleLimit is how long anything at the end may take.
-const settleLimit = 60 * time.Second
-
 // runner is one run at work.
 type runner struct {
 	opts     Options
 	traits   traits
 	fleet    *fleet.Fleet
+	servers  []*fleet.Member // the members, and the spare one last
 	rec      *history.Recorder
 	conns    connIDs
 	start    uint64
@@ -65,9 +66,12 @@ type runner struct {
 // everything that was noted down. keep, if there is one, gets the fleet before
 // it is ended, when anything went wrong.
 func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) {
+	if opts.Patience == 0 {
+		opts.Patience = time.Minute
+	}
 	r := &runner{opts: opts, traits: traitsOf(opts.Kind)}
 	r.fleet, err = fleet.Start(fleet.Options{
-		Kind: opts.Kind, Members: opts.Members, Namespaces: opts.Namespaces, Seed: opts.Seed, Args: opts.Args, SmallDisk: smallDisk,
+		Kind: opts.Kind, Members: opts.Members, Spare: true, Namespaces: opts.Namespaces, Seed: opts.Seed, Args: opts.Args, SmallDisk: smallDisk,
 	})
 	if err != nil {
 		return nil, err
@@ -78,6 +82,7 @@ func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) 
 		}
 		err = errors.Join(err, r.fleet.Close())
 	}()
+	r.servers = append(slices.Clone(r.fleet.Members), r.fleet.Spare)
 	r.rec = history.NewRecorder(root, r.traits.rules)
 	if err := r.begin(); err != nil {
 		return nil, err
@@ -112,7 +117,7 @@ func (r *runner) live() (*history.History, error) {
 		watchers.Go(func() { w.follow(watching) })
 	}
 	r.startClients(working, &workers)
-	nem := &nemesis{fleet: r.fleet, logf: r.opts.Logf, now: r.rec.Now}
+	nem := &nemesis{fleet: r.fleet, logf: r.opts.Logf, now: r.rec.Now, look: r.look}
 	if err := r.trouble(nem); err != nil {
 		return nil, err
 	}
@@ -126,7 +131,17 @@ func (r *runner) live() (*history.History, error) {
 	}
 	stopWatching()
 	watchers.Wait()
-	return r.audit(end, nem.restarts)
+	return r.audit(end, nem)
+}
+
+// look reads the whole tree at a member, through the log and locally.
+func (r *runner) look(member int) {
+	c := r.newClient("nemesis", 2, time.Hour)
+	defer c.close()
+	c.member = member
+	for _, quorum := range []bool{true, false} {
+		c.do(v2api.Request{Method: http.MethodGet, Key: root, Recursive: true, Sorted: true, Quorum: quorum})
+	}
 }
 
 // trouble carries out the schedule, and then makes all well again.

@@ -18,7 +18,7 @@ func (r *runner) settle() (uint64, error) {
 	c := r.newClient("settle", 1, 20*time.Millisecond)
 	c.roams = true
 	defer c.close()
-	ctx, cancel := context.WithTimeout(context.Background(), settleLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), r.opts.Patience)
 	defer cancel()
 	if err := c.drain(ctx); err != nil {
 		return 0, err
@@ -59,7 +59,7 @@ func (c *client) drain(ctx context.Context) error {
 			}
 		}
 		if !c.await(ctx) {
-			return fmt.Errorf("after %v something still has a ttl, or can't be read: %v", settleLimit, op)
+			return fmt.Errorf("after %v something still has a ttl, or can't be read: %v", c.run.opts.Patience, op)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func (c *client) fence(ctx context.Context, w *history.Watch) (uint64, error) {
 			return op.Event.Index(), nil
 		}
 		if !c.await(ctx) {
-			return 0, fmt.Errorf("no fence within %v: %v", settleLimit, op)
+			return 0, fmt.Errorf("no fence within %v: %v", c.run.opts.Patience, op)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func (r *runner) catchUp(ctx context.Context, goals map[*watcher]uint64, last ui
 		return behind == "" || ctx.Err() != nil
 	})
 	if behind != "" {
-		r.opts.Logf("after %v %s", settleLimit, behind)
+		r.opts.Logf("after %v %s", r.opts.Patience, behind)
 	}
 	return nil // what is missing, the checker says with its reasons
 }
@@ -109,7 +109,7 @@ const auditLength = 400
 
 // audit reads every member whole, the tree and the window, and closes the
 // history.
-func (r *runner) audit(end uint64, restarts int) (*history.History, error) {
+func (r *runner) audit(end uint64, nem *nemesis) (*history.History, error) {
 	var finals []history.Final
 	for i := range r.fleet.Members {
 		c := r.newClient(fmt.Sprintf("audit of m%d", i), uint64(500+i), time.Hour)
@@ -126,8 +126,9 @@ func (r *runner) audit(end uint64, restarts int) (*history.History, error) {
 		h.Start, h.Finals = r.start, finals
 		h.End = slices.MaxFunc(finals, func(a, b history.Final) int { return int(int64(a.Index) - int64(b.Index)) }).Index
 		// A start publishes the member's attributes, once more if that took long;
-		// the cluster's version is set after the first.
-		h.Own = 4 + 3*restarts
+		// the cluster's version is set after the first. A change of the membership
+		// is a few changes in etcd's own part of the tree.
+		h.Own = 4 + 3*nem.restarts + 6*nem.changes
 	}), nil
 }
 
@@ -139,7 +140,7 @@ func (r *runner) window(member int, end uint64) {
 		w.log.From = max(w.log.From, end-auditLength)
 		w.log.Last = w.log.From - 1
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), settleLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), r.opts.Patience)
 	defer cancel()
 	for r.rec.Last(w.log) < end && ctx.Err() == nil {
 		if w.poll(ctx, idleLimit, true) == nil {

@@ -88,7 +88,7 @@ func (w *watcher) open(ctx context.Context, stream bool, from uint64) *http.Resp
 	}
 	rec := w.run.rec
 	invoke := rec.Now()
-	resp, err := v2api.Open(ctx, w.http[w.member], http.MethodGet, w.run.fleet.Members[w.member].URL+"/v2/keys"+w.log.Scope+"?"+query, nil)
+	resp, err := v2api.Open(ctx, w.http[w.member], http.MethodGet, w.run.servers[w.member].URL+"/v2/keys"+w.log.Scope+"?"+query, nil)
 	if err != nil {
 		return nil
 	}

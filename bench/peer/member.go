@@ -49,6 +49,9 @@ func Prepare(kind Kind, opts Options, place Place) (*Server, error) {
 	return s, nil
 }
 
+// Advertise is the URL that the member's peers know.
+func (s *Server) Advertise() string { return s.place.Advertise }
+
 // Join changes what the next start says of the cluster.
 func (s *Server) Join(cluster, state string) { s.place.Cluster, s.place.State = cluster, state }
 

@@ -10,8 +10,23 @@ import (
 	"copse/bench/verdict"
 )
 
+// Stats tell how much there was to judge.
+type Stats struct {
+	Changes   int // with an event that the oracle confirmed
+	Traced    int // of them, of unknown outcome at first
+	Refreshes int // of those, seen only by the index of a node
+	Expiries  int
+	Unseen    int // indexes that were nobody's
+	Answers   int // reads and refusals
+}
+
+func (s Stats) String() string {
+	return fmt.Sprintf("%d changes, %d of them by writes of unknown outcome (%d refreshes), %d expiries; %d indexes of the servers' own; %d reads and refusals",
+		s.Changes, s.Traced, s.Refreshes, s.Expiries, s.Unseen, s.Answers)
+}
+
 // Check returns what is broken in a history.
-func Check(h *history.History) []verdict.Violation {
+func Check(h *history.History) ([]verdict.Violation, Stats) {
 	c := &checker{
 		h:     h,
 		floor: map[*history.Op]uint64{},
@@ -38,7 +53,8 @@ func Check(h *history.History) []verdict.Violation {
 	if len(h.Clusters) > 1 {
 		c.Complain(verdict.MemberDiffer, "the cluster has the ids %v", h.Clusters)
 	}
-	return c.Found
+	c.stats.Changes, c.stats.Traced = len(c.canon), len(c.taken)
+	return c.Found, c.stats
 }
 
 // checker is one check at work.
@@ -59,7 +75,7 @@ type checker struct {
 	canon   map[uint64]*v2api.Event // every change as the oracle tells it
 	quiet   map[uint64]bool         // refreshes, which watchers don't see
 	watches []*watchCheck
-	unseen  int // indexes that nobody saw
+	stats   Stats
 	wrong   int // changes that the oracle tells otherwise
 }
 

@@ -83,6 +83,7 @@ func (r *reads) at(index uint64) {
 	}
 	r.active = slices.DeleteFunc(r.active, func(q *queue) bool {
 		for len(q.reads) > 0 && q.reads[0].from <= index {
+			r.c.stats.Answers++
 			diff := r.c.try(q.reads[0].op)
 			if diff != "" && index < q.reads[0].to {
 				return false // maybe at a later one

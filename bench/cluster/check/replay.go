@@ -44,6 +44,7 @@ func (c *checker) change(at uint64) (ev *v2api.Event, quiet bool) {
 	}
 	if s := c.seen[at]; s != nil {
 		if s.event.Action == "expire" {
+			c.stats.Expiries++
 			return c.expire(at, s), false
 		}
 		op := c.claim(at, s)
@@ -62,6 +63,7 @@ func (c *checker) change(at uint64) (ev *v2api.Event, quiet bool) {
 			return nil, false
 		}
 		c.taken[op] = at
+		c.stats.Refreshes++
 		ev, fault := c.store.Do(&op.Request, hint.Expiration)
 		if fault != nil {
 			c.fail(verdict.FromNowhere, "%s was shown with the index %d, and %v can't have done that: %v", hint.Key, at, op, fault)
@@ -69,7 +71,7 @@ func (c *checker) change(at uint64) (ev *v2api.Event, quiet bool) {
 		}
 		return ev, true
 	}
-	c.unseen++
+	c.stats.Unseen++
 	return nil, false
 }
 
@@ -129,7 +131,7 @@ func (c *checker) gaps() {
 			allowed++
 		}
 	}
-	if c.unseen > allowed {
-		c.Complain(verdict.IndexGap, "%d indexes of %d..%d belong to no known change; %d may", c.unseen, c.h.Start+1, c.h.End, allowed)
+	if c.stats.Unseen > allowed {
+		c.Complain(verdict.IndexGap, "%d indexes of %d..%d belong to no known change; %d may", c.stats.Unseen, c.h.Start+1, c.h.End, allowed)
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,6 +23,7 @@ import (
 type Options struct {
 	Kind       peer.Kind
 	Members    int
+	Spare      bool   // one more member is prepared and not started, for Add
 	Namespaces bool   // in network namespaces, or else on the loopback
 	Seed       uint64 // picks the ports
 	Args       []string
@@ -32,6 +35,7 @@ type Options struct {
 // Fleet is the members of one cluster.
 type Fleet struct {
 	Members []*Member
+	Spare   *Member // nil if there is none
 	opts    Options
 	dir     string
 	mesh    *faultproxy.Mesh // on the loopback
@@ -50,6 +54,14 @@ type Member struct {
 	down   bool // it was killed and not started again
 }
 
+// places is how many members there may be at once.
+func (o *Options) places() int {
+	if o.Spare {
+		return o.Members + 1
+	}
+	return o.Members
+}
+
 // readyLimit is how long a whole cluster may need to serve.
 const readyLimit = 60 * time.Second
 
@@ -59,7 +71,7 @@ func Start(opts Options) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fleet{opts: opts, dir: dir, pids: make([]atomic.Int64, opts.Members)}
+	f := &Fleet{opts: opts, dir: dir, pids: make([]atomic.Int64, opts.places())}
 	if err := f.start(); err != nil {
 		return nil, errors.Join(err, fmt.Errorf("%s", f.Logs(2000)), f.Close())
 	}
@@ -75,7 +87,7 @@ func (f *Fleet) start() error {
 		return err
 	}
 	var peers []string
-	for _, p := range places {
+	for _, p := range places[:f.opts.Members] {
 		peers = append(peers, p.Name+"="+p.Advertise)
 	}
 	for i, p := range places {
@@ -97,10 +109,10 @@ func (f *Fleet) places() ([]peer.Place, error) {
 	var places []peer.Place
 	if f.opts.Namespaces {
 		var err error
-		if f.net, err = netns.New(f.opts.Members); err != nil {
+		if f.net, err = netns.New(f.opts.places()); err != nil {
 			return nil, err
 		}
-		for i := range f.opts.Members {
+		for i := range f.opts.places() {
 			places = append(places, peer.Place{
 				Name: memberName(i), Address: "127.0.0.1:2379",
 				PeerURL:   fmt.Sprintf("http://%s:2380", f.net.Address(i)),
@@ -109,12 +121,12 @@ func (f *Fleet) places() ([]peer.Place, error) {
 		}
 		return places, nil
 	}
-	ports, err := peer.FreePorts(rand.New(rand.NewPCG(f.opts.Seed, 1)), 3*f.opts.Members)
+	ports, err := peer.FreePorts(rand.New(rand.NewPCG(f.opts.Seed, 1)), 3*f.opts.places())
 	if err != nil {
 		return nil, err
 	}
 	f.mesh = faultproxy.New(f.opts.Seed, f.owner)
-	for i := range f.opts.Members {
+	for i := range f.opts.places() {
 		client, listen, proxy := ports[3*i], ports[3*i+1], ports[3*i+2]
 		if err := f.mesh.Add(proxy, listen); err != nil {
 			return nil, err
@@ -140,6 +152,10 @@ func (f *Fleet) prepare(i int, place peer.Place) error {
 	var err error
 	if m.Server, err = peer.Prepare(f.opts.Kind, opts, place); err != nil {
 		return err
+	}
+	if i == f.opts.Members {
+		m.down, f.Spare = true, m
+		return nil
 	}
 	f.Members = append(f.Members, m)
 	if f.opts.SmallDisk > 0 && i == f.opts.Members-1 {
@@ -170,9 +186,17 @@ func (f *Fleet) WaitReady() error {
 	return nil
 }
 
+// all are the members and the spare one.
+func (f *Fleet) all() []*Member {
+	if f.Spare == nil {
+		return f.Members
+	}
+	return append(slices.Clone(f.Members), f.Spare)
+}
+
 // Close ends everything.
 func (f *Fleet) Close() error {
-	for _, m := range f.Members {
+	for _, m := range f.all() {
 		m.Kill()
 	}
 	if f.mesh != nil {
@@ -191,7 +215,7 @@ func (f *Fleet) Close() error {
 // Logs returns the last bytes of each member's log.
 func (f *Fleet) Logs(each int) string {
 	var b strings.Builder
-	for _, m := range f.Members {
+	for _, m := range f.all() {
 		log := m.LogTail()
 		fmt.Fprintf(&b, "--- %s:\n%s\n", m.Name, log[max(0, len(log)-each):])
 	}
@@ -200,8 +224,11 @@ func (f *Fleet) Logs(each int) string {
 
 // CopyLogs puts the members' logs into a directory.
 func (f *Fleet) CopyLogs(dir string) error {
-	for _, m := range f.Members {
+	for _, m := range f.all() {
 		log, err := os.ReadFile(m.LogFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // never started
+		}
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, m.Name+".log"), log, 0o644)
 		}
