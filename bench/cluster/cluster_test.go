@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,11 +23,12 @@ import (
 )
 
 var (
-	server   = flag.String("cluster.server", string(peer.Etcd35), "what to run: copse, etcd35 or etcd34")
+	server   = flag.String("cluster.server", string(peer.Etcd35), "what to run: copse, copse+race, copse+TAG, etcd35 or etcd34")
 	members  = flag.Int("cluster.members", 3, "how many members")
 	duration = flag.Duration("cluster.duration", 3*time.Minute, "how long there are faults, on the loopback and in namespaces together")
 	seed     = flag.Uint64("cluster.seed", 0, "seed of the schedule and of the load; 0 takes a new one")
 	schedule = flag.String("cluster.schedule", "", "a file with a schedule to replay, instead of one from the seed")
+	args     = flag.String("cluster.args", "", "further flags of the servers")
 	failures = flag.String("cluster.failures", filepath.Join(os.TempDir(), "copse-cluster-failures"), "where a failed run leaves its history, logs and pictures")
 )
 
@@ -41,7 +43,7 @@ func TestFaultsInNamespaces(t *testing.T) { run(t, true) }
 
 func run(t *testing.T, namespaces bool) {
 	opts := cluster.Options{
-		Kind: peer.Kind(*server), Members: *members, Namespaces: namespaces, Seed: *seed, Logf: t.Logf,
+		Kind: peer.Kind(*server), Members: *members, Namespaces: namespaces, Seed: *seed, Args: strings.Fields(*args), Logf: t.Logf,
 	}
 	if opts.Seed == 0 {
 		opts.Seed = rand.Uint64()
@@ -81,7 +83,7 @@ func run(t *testing.T, namespaces bool) {
 // forged history.
 func TestRunCatchesMemberThatSecedes(t *testing.T) {
 	opts := cluster.Options{
-		Kind: peer.Kind(*server), Members: 3, Seed: 1, Logf: t.Logf, Patience: 10 * time.Second,
+		Kind: peer.Kind(*server), Members: 3, Seed: 1, Logf: t.Logf, Patience: 5 * time.Second,
 		// The second one does no harm: until then clients move between the two.
 		Schedule: cluster.Schedule{{At: time.Second, Kind: "secede"}, {At: 8 * time.Second, Kind: "reset"}},
 	}

@@ -44,6 +44,18 @@ var faultKinds = map[string]faultKind{
 		}
 		return "all killed", nil
 	}, nothing},
+	"crash-loop": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := f.Pick % len(n.fleet.Members)
+		for k := range 3 {
+			n.fleet.Kill(i)
+			if err := n.fleet.Restart(i); err != nil {
+				return "", err
+			}
+			n.restarts++
+			n.wait(time.Duration(20+f.Pick*(k+1)) * time.Millisecond) // in the middle of its start
+		}
+		return n.kill(i)
+	}, nothing},
 	"pause-leader": {500 * time.Millisecond, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		i := n.leader(f)
 		return fmt.Sprintf("m%d paused", i), n.fleet.Pause(i)
@@ -143,12 +155,12 @@ var faultKinds = map[string]faultKind{
 func Kinds(kind peer.Kind, inNamespaces bool) []string {
 	var names []string
 	for _, name := range []string{
-		"kill-leader", "kill-follower", "kill-all", "pause-leader", "pause-follower", "leader-alone", "follower-alone", "halves",
+		"kill-leader", "kill-follower", "kill-all", "crash-loop", "pause-leader", "pause-follower", "leader-alone", "follower-alone", "halves",
 		"leader-unheard", "leader-deaf", "one-way-link", "slow-leader", "slow-follower", "lossy", "reset", "half-open", "corrupt", "disk-full",
 		"replace-leader", "replace-follower", "grow",
 	} {
 		f := faultKinds[name]
-		if f.where == loopback && inNamespaces || f.where == namespaces && !inNamespaces || f.copseOnly != "" && kind != peer.Copse {
+		if f.where == loopback && inNamespaces || f.where == namespaces && !inNamespaces || f.copseOnly != "" && !kind.IsCopse() {
 			continue
 		}
 		names = append(names, name)
@@ -161,6 +173,7 @@ type nemesis struct {
 	fleet    *fleet.Fleet
 	logf     func(format string, args ...any)
 	now      func() time.Duration
+	wait     func(time.Duration)
 	look     func(member int) // reads the whole tree there
 	restarts int
 	changes  int // of the membership
@@ -236,14 +249,14 @@ func (n *nemesis) cut(from, to []int) error {
 }
 
 // strike does one fault, waits, and mends it.
-func (n *nemesis) strike(f Fault, wait func(time.Duration) bool) error {
+func (n *nemesis) strike(f Fault) error {
 	kind := faultKinds[f.Kind]
 	what, err := kind.begin(n, f)
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Kind, err)
 	}
 	n.logf("%8v %s for %v: %s", n.now().Round(time.Millisecond), f.Kind, f.For, what)
-	wait(f.For)
+	n.wait(f.For)
 	return n.mend(f)
 }
 

@@ -41,7 +41,7 @@ type traits struct {
 const windowLength = 1000
 
 func traitsOf(kind peer.Kind) traits {
-	if kind == peer.Copse {
+	if kind.IsCopse() {
 		return traits{rewinds: true, rules: history.Rules{Window: windowLength}}
 	}
 	return traits{rules: history.Rules{ExactHeader: true, Window: windowLength}}
@@ -112,12 +112,12 @@ func (r *runner) live() (*history.History, error) {
 	defer workers.Wait()
 	defer stopWorking()
 
-	r.makeWatchers()
+	r.makeWatchers(working)
 	for _, w := range r.watchers {
 		watchers.Go(func() { w.follow(watching) })
 	}
 	r.startClients(working, &workers)
-	nem := &nemesis{fleet: r.fleet, logf: r.opts.Logf, now: r.rec.Now, look: r.look}
+	nem := &nemesis{fleet: r.fleet, logf: r.opts.Logf, now: r.rec.Now, wait: time.Sleep, look: r.look}
 	if err := r.trouble(nem); err != nil {
 		return nil, err
 	}
@@ -146,17 +146,10 @@ func (r *runner) look(member int) {
 
 // trouble carries out the schedule, and then makes all well again.
 func (r *runner) trouble(nem *nemesis) error {
-	wait := func(d time.Duration) bool {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		<-timer.C
-		return true
-	}
 	for _, f := range r.opts.Schedule {
-		if d := f.At - r.rec.Now(); d > 0 {
-			wait(d)
-		}
-		if err := nem.strike(f, wait); err != nil {
+		// What took longer than planned puts off what follows.
+		nem.wait(max(f.At-r.rec.Now(), restShortest))
+		if err := nem.strike(f); err != nil {
 			return err
 		}
 	}
@@ -166,11 +159,11 @@ func (r *runner) trouble(nem *nemesis) error {
 	if err := r.fleet.WaitReady(); err != nil {
 		return fmt.Errorf("after all faults were mended: %w", err)
 	}
-	wait(restLongest) // let the load go on in peace for a moment
+	nem.wait(restLongest) // let the load go on in peace for a moment
 	return nil
 }
 
-func (r *runner) makeWatchers() {
+func (r *runner) makeWatchers(working context.Context) {
 	all := history.Watch{Scope: root, Recursive: true}
 	add := func(name string, w history.Watch, member int, roams, stream bool) {
 		w.Name = name
@@ -186,6 +179,8 @@ func (r *runner) makeWatchers() {
 		add(fmt.Sprintf("long-poll on m%d", i), all, i, false, false)
 		add(fmt.Sprintf("stream on m%d", i), all, i, false, true)
 	}
+	add("sleepy long-poll", all, 0, true, false)
+	r.watchers[len(r.watchers)-1].naps = working
 	add("roaming stream", all, 0, true, true)
 	add("roaming long-poll of one writer", history.Watch{Scope: root + "/w1", Recursive: true}, 1%n, true, false)
 	add("long-poll of one writer on m0", history.Watch{Scope: root + "/w2", Recursive: true}, 0, false, false)

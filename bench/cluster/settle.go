@@ -105,7 +105,7 @@ func (r *runner) catchUp(ctx context.Context, goals map[*watcher]uint64, last ui
 }
 
 // auditLength is how much of its window each member is asked for at the end.
-const auditLength = 400
+const auditLength = 900
 
 // audit reads every member whole, the tree and the window, and closes the
 // history.

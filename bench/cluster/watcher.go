@@ -27,7 +27,17 @@ type watcher struct {
 	*client
 	log    *history.Watch
 	stream bool
+	// naps, if there is one, makes it sleep now and then, until that ends: long
+	// enough to find, at times, that what it asks for is gone.
+	naps context.Context
 }
+
+// A nap lasts between these, and comes about once in so many events.
+const (
+	napShortest = time.Second
+	napLongest  = 12 * time.Second
+	napEvery    = 150
+)
 
 func (r *runner) newWatcher(w history.Watch, member int, roams, stream bool) *watcher {
 	w.From = r.start + 1
@@ -41,6 +51,9 @@ func (r *runner) newWatcher(w history.Watch, member int, roams, stream bool) *wa
 func (w *watcher) follow(ctx context.Context) {
 	defer w.close()
 	for ctx.Err() == nil {
+		if w.naps != nil && w.rng.IntN(napEvery) == 0 {
+			pause(w.naps, napShortest+time.Duration(w.rng.Int64N(int64(napLongest-napShortest))))
+		}
 		begin := w.run.rec.Last(w.log)
 		if w.stream {
 			w.streamOnce(ctx)

@@ -186,7 +186,7 @@ func (s *Server) command() (*exec.Cmd, error) {
 		"--initial-cluster-state=" + s.place.State,
 		"--initial-cluster-token=" + s.place.Token,
 	}
-	if s.Kind != Copse {
+	if !s.Kind.IsCopse() {
 		args = append(args, "--enable-v2=true", "--logger=zap", "--log-level=error")
 	}
 	log, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
