@@ -28,6 +28,7 @@ var (
 	duration = flag.Duration("cluster.duration", 3*time.Minute, "how long there are faults, on the loopback and in namespaces together")
 	seed     = flag.Uint64("cluster.seed", 0, "seed of the schedule and of the load; 0 takes a new one")
 	schedule = flag.String("cluster.schedule", "", "a file with a schedule to replay, instead of one from the seed")
+	faults   = flag.String("cluster.faults", "", "kinds of faults to draw from, with commas; none is all that the server can bear")
 	args     = flag.String("cluster.args", "", "further flags of the servers")
 	failures = flag.String("cluster.failures", filepath.Join(os.TempDir(), "copse-cluster-failures"), "where a failed run leaves its history, logs and pictures")
 )
@@ -52,7 +53,12 @@ func run(t *testing.T, namespaces bool) {
 	if *schedule != "" {
 		opts.Schedule, err = cluster.ReadSchedule(*schedule)
 	} else {
-		opts.Schedule = cluster.NewSchedule(opts.Seed, *duration/2, cluster.Kinds(opts.Kind, namespaces))
+		kinds := cluster.Kinds(opts.Kind, namespaces)
+		if *faults != "" {
+			chosen := strings.Split(*faults, ",")
+			kinds = slices.DeleteFunc(kinds, func(kind string) bool { return !slices.Contains(chosen, kind) })
+		}
+		opts.Schedule = cluster.NewSchedule(opts.Seed, *duration/2, kinds)
 	}
 	if err != nil {
 		t.Fatal(err)

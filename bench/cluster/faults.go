@@ -176,8 +176,9 @@ type nemesis struct {
 	wait     func(time.Duration)
 	look     func(member int) // reads the whole tree there
 	restarts int
-	changes  int // of the membership
-	last     int // the leader that was found last
+	deaths   []string // of members that nobody killed
+	changes  int      // of the membership
+	last     int      // the leader that was found last
 }
 
 // leader is the member that leads, or led last.
@@ -250,6 +251,9 @@ func (n *nemesis) cut(from, to []int) error {
 
 // strike does one fault, waits, and mends it.
 func (n *nemesis) strike(f Fault) error {
+	if err := n.revive("while all was well"); err != nil {
+		return err
+	}
 	kind := faultKinds[f.Kind]
 	what, err := kind.begin(n, f)
 	if err != nil {
@@ -260,15 +264,29 @@ func (n *nemesis) strike(f Fault) error {
 	return n.mend(f)
 }
 
-// mend ends a fault, and starts whatever has ended.
+// mend ends a fault, and starts whatever has ended. Only a full disk is a
+// reason to end.
 func (n *nemesis) mend(f Fault) error {
 	if err := faultKinds[f.Kind].end(n, f); err != nil {
 		return fmt.Errorf("mend %s: %w", f.Kind, err)
 	}
+	if f.Kind == "disk-full" {
+		return n.revive("")
+	}
+	return n.revive("during " + f.Kind)
+}
+
+// revive starts all that is down; members that ended by themselves are noted,
+// if there was no reason for it.
+func (n *nemesis) revive(when string) error {
+	for i, m := range n.fleet.Members {
+		if when != "" && n.fleet.Died(i) {
+			death := fmt.Sprintf("m%d ended by itself %s: %s", i, when, m.LastPanic())
+			n.logf("%8v %s", n.now().Round(time.Millisecond), death)
+			n.deaths = append(n.deaths, death)
+		}
+	}
 	started, err := n.fleet.Revive()
 	n.restarts += len(started)
-	if err != nil {
-		return fmt.Errorf("mend %s: %w", f.Kind, err)
-	}
-	return nil
+	return err
 }

@@ -123,7 +123,7 @@ func (r *runner) audit(end uint64, nem *nemesis) (*history.History, error) {
 		r.window(i, end)
 	}
 	return r.rec.Finish(func(h *history.History) {
-		h.Start, h.Finals = r.start, finals
+		h.Start, h.Finals, h.Deaths = r.start, finals, nem.deaths
 		h.End = slices.MaxFunc(finals, func(a, b history.Final) int { return int(int64(a.Index) - int64(b.Index)) }).Index
 		// A start publishes the member's attributes, once more if that took long;
 		// the cluster's version is set after the first. A change of the membership

@@ -30,6 +30,7 @@ const (
 	TreeDiffers  Kind = "tree differs"
 	PrevDiffers  Kind = "prevNode differs"
 	MemberDiffer Kind = "members differ"
+	MemberDied   Kind = "member ended by itself"
 	NotLinear    Kind = "register not linearizable"
 	Undecided    Kind = "history too thin to judge"
 )

@@ -53,6 +53,9 @@ func Check(h *history.History) ([]verdict.Violation, Stats) {
 	if len(h.Clusters) > 1 {
 		c.Complain(verdict.MemberDiffer, "the cluster has the ids %v", h.Clusters)
 	}
+	for _, death := range h.Deaths {
+		c.Complain(verdict.MemberDied, "%s", death)
+	}
 	c.stats.Changes, c.stats.Traced = len(c.canon), len(c.taken)
 	return c.Found, c.stats
 }

@@ -75,8 +75,7 @@ func unsee(h *history.History, at uint64, like func(*history.Watch) bool) (gone 
 	return gone
 }
 
-func everyone(*history.Watch) bool    { return true }
-func witnesses(w *history.Watch) bool { return w.Witness }
+func everyone(*history.Watch) bool { return true }
 
 // entry returns a place in a watch's log that has one behind it.
 func entry(h *history.History, rng *rand.Rand, watch int) int {
@@ -371,6 +370,10 @@ var mutants = []mutant{
 		}
 		return true
 	}, []verdict.Kind{verdict.Undecided}},
+	{"member that ended by itself", func(h *history.History, rng *rand.Rand) bool {
+		h.Deaths = append(h.Deaths, "m0")
+		return true
+	}, []verdict.Kind{verdict.MemberDied}},
 	{"another cluster id", func(h *history.History, rng *rand.Rand) bool {
 		h.Clusters = append(h.Clusters, "def")
 		return true

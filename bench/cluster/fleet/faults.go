@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"copse/bench/cluster/faultproxy"
@@ -53,6 +55,24 @@ func (m *Member) ended() bool {
 
 // Ended says whether a member's process is no more.
 func (f *Fleet) Ended(i int) bool { return f.Members[i].ended() }
+
+// Died says whether a member's process ended although nobody killed it.
+func (f *Fleet) Died(i int) bool { return f.Members[i].ended() && !f.Members[i].down }
+
+// LastPanic is the last line of a member's log that says why it ended.
+func (m *Member) LastPanic() string {
+	log, err := os.ReadFile(m.LogFile)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		if strings.HasPrefix(lines[i], "panic: ") || strings.HasPrefix(lines[i], "fatal error: ") {
+			return lines[i]
+		}
+	}
+	return lines[len(lines)-1]
+}
 
 // Pause stops a member in its tracks.
 func (f *Fleet) Pause(i int) error {

@@ -111,6 +111,7 @@ type History struct {
 	Watches  []*Watch
 	Finals   []Final
 	Clusters []string // the cluster ids that were shown
+	Deaths   []string // members that ended by themselves, without a reason
 }
 
 // Save writes the history to a file, for Load.
