@@ -208,6 +208,7 @@ func (f *Fleet) Close() error {
 	}
 	if f.disk != nil {
 		errs = append(errs, f.disk.unmount())
+		f.disk = nil
 	}
 	return errors.Join(append(errs, os.RemoveAll(f.dir))...)
 }
