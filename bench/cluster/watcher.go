@@ -181,13 +181,21 @@ func (w *watcher) streamOnce(ctx context.Context) {
 	if from == 0 && !w.fill(ctx, v2api.Head(resp).Index) {
 		return
 	}
+	// A stream that can't start where it is told to begins where its member is,
+	// and that one may be behind.
+	had := uint64(0)
+	if from == 0 {
+		had = w.run.rec.Last(w.log)
+	}
 	for dec := json.NewDecoder(resp.Body); ; {
 		var ev v2api.Event
 		if dec.Decode(&ev) != nil {
 			return
 		}
-		w.tell(&ev, member)
 		alive()
+		if ev.Index() > had {
+			w.tell(&ev, member)
+		}
 	}
 }
 
