@@ -3,19 +3,17 @@ package crash
 import (
 	"fmt"
 	"sort"
+
+	"copse/bench/v2api"
+	"copse/bench/verdict"
 )
 
-// complaintLimit is how often a check complains of one kind: one lost write
-// makes everything after it wrong as well.
-const complaintLimit = 5
-
 // Check holds a history against what v2 promises, and returns what is broken.
-func Check(h *History) []Violation {
+func Check(h *History) []verdict.Violation {
 	c := &checker{
 		h:       h,
 		end:     h.end(),
-		count:   map[Kind]int{},
-		union:   map[uint64]*Event{},
+		union:   map[uint64]*v2api.Event{},
 		acked:   map[uint64]*Op{},
 		refresh: map[uint64]bool{},
 	}
@@ -28,33 +26,28 @@ func Check(h *History) []Violation {
 	}
 	c.replay()
 	c.gaps()
-	return c.found
+	return c.book.Found
 }
 
 // checker is one check at work.
 type checker struct {
-	h     *History
-	end   uint64
-	found []Violation
-	count map[Kind]int // of complaints
+	h    *History
+	end  uint64
+	book verdict.Book
 
-	union   map[uint64]*Event // every change that is known, by index
-	acked   map[uint64]*Op    // the acknowledged ones
-	refresh map[uint64]bool   // those that watchers must not see
+	union   map[uint64]*v2api.Event // every change that is known, by index
+	acked   map[uint64]*Op          // the acknowledged ones
+	refresh map[uint64]bool         // those that watchers must not see
 }
 
-func (c *checker) complain(kind Kind, detail string) {
-	if c.count[kind]++; c.count[kind] <= complaintLimit {
-		c.found = append(c.found, Violation{kind, detail})
-	}
-}
+func (c *checker) complain(kind verdict.Kind, detail string) { c.book.Complain(kind, "%s", detail) }
 
 // glances: an answer to a request that was sent after index x was seen must
 // not show an index below x. A restart in between changes nothing about it.
 func (c *checker) glances() {
 	for _, g := range c.h.Glances {
 		if g.Index < g.Floor {
-			c.complain(IndexBack, fmt.Sprintf("%s shows %d, after %d was seen", g.What, g.Index, g.Floor))
+			c.complain(verdict.IndexBack, fmt.Sprintf("%s shows %d, after %d was seen", g.What, g.Index, g.Floor))
 		}
 	}
 }
@@ -64,16 +57,16 @@ func (c *checker) glances() {
 func (c *checker) acks() {
 	for i := range c.h.Ops {
 		op := &c.h.Ops[i]
-		if op.Outcome != Acked {
+		if op.Outcome != v2api.Acked {
 			continue
 		}
 		at := op.Event.Index()
 		if at <= op.Floor {
-			c.complain(IndexBack, fmt.Sprintf("%v, not above %d", op, op.Floor))
+			c.complain(verdict.IndexBack, fmt.Sprintf("%v, not above %d", op, op.Floor))
 		}
 		c.answer(op)
 		if other := c.acked[at]; other != nil {
-			c.complain(IndexReused, fmt.Sprintf("%v and %v", other, op))
+			c.complain(verdict.IndexReused, fmt.Sprintf("%v and %v", other, op))
 			continue
 		}
 		c.acked[at] = op
@@ -86,12 +79,12 @@ func (c *checker) acks() {
 func (c *checker) answer(op *Op) {
 	ev := op.Event
 	switch {
-	case op.Method == "POST" && !within(ev.Node.Key, op.Key), op.Method != "POST" && ev.Node.Key != op.Key:
-		c.complain(EventDiffers, fmt.Sprintf("%v is answered with %s", op, ev.Node.Key))
+	case op.Method == "POST" && !v2api.Within(ev.Node.Key, op.Key), op.Method != "POST" && ev.Node.Key != op.Key:
+		c.complain(verdict.EventDiffers, fmt.Sprintf("%v is answered with %s", op, ev.Node.Key))
 	case !op.Refresh && ev.Node.Value != op.Value:
-		c.complain(EventDiffers, fmt.Sprintf("%v is answered with %q", op, ev.Node.Value))
-	case op.Prev != 0 && (ev.Prev == nil || ev.Prev.Modified != op.Prev):
-		c.complain(PrevDiffers, fmt.Sprintf("%v compared with %d, and has the prevNode %+v", op, op.Prev, ev.Prev))
+		c.complain(verdict.EventDiffers, fmt.Sprintf("%v is answered with %q", op, ev.Node.Value))
+	case op.PrevIndex != 0 && (ev.Prev == nil || ev.Prev.Modified != op.PrevIndex):
+		c.complain(verdict.PrevDiffers, fmt.Sprintf("%v compared with %d, and has the prevNode %+v", op, op.PrevIndex, ev.Prev))
 	}
 }
 
@@ -106,22 +99,22 @@ func (c *checker) watched() {
 			case known == nil:
 				c.union[at] = s.Event
 			case c.refresh[at]:
-				c.complain(EventAlien, fmt.Sprintf("%s saw %s of %s at %d, which is a refresh", w.Name, s.Event.Action, s.Event.Node.Key, at))
+				c.complain(verdict.EventAlien, fmt.Sprintf("%s saw %s of %s at %d, which is a refresh", w.Name, s.Event.Action, s.Event.Node.Key, at))
 			case known.Node.Key != s.Event.Node.Key || known.Action != s.Event.Action || known.Node.Value != s.Event.Node.Value:
-				c.complain(IndexReused, fmt.Sprintf("%d is %s of %s (%q), and for %s it is %s of %s (%q)", at,
+				c.complain(verdict.IndexReused, fmt.Sprintf("%d is %s of %s (%q), and for %s it is %s of %s (%q)", at,
 					known.Action, known.Node.Key, known.Node.Value, w.Name, s.Event.Action, s.Event.Node.Key, s.Event.Node.Value))
 			default:
 				c.same(w.Name, known, s.Event)
 			}
 			if s.Event.Action == "expire" && s.Event.Prev != nil && s.Event.Prev.Expiration != nil && s.At.Before(*s.Event.Prev.Expiration) {
-				c.complain(EarlyExpiry, fmt.Sprintf("%s saw %s expire at %v, which was due at %v", w.Name, s.Event.Node.Key, s.At, s.Event.Prev.Expiration))
+				c.complain(verdict.EarlyExpiry, fmt.Sprintf("%s saw %s expire at %v, which was due at %v", w.Name, s.Event.Node.Key, s.At, s.Event.Prev.Expiration))
 			}
 		}
 	}
 }
 
 // same compares the parts of an event that a restart must not change either.
-func (c *checker) same(who string, a, b *Event) {
+func (c *checker) same(who string, a, b *v2api.Event) {
 	plain := newModel(nil)
 	diff := plain.differ(a.Node, b.Node)
 	if diff == "" && (a.Prev == nil) != (b.Prev == nil) {
@@ -131,7 +124,7 @@ func (c *checker) same(who string, a, b *Event) {
 		diff = plain.differ(*a.Prev, *b.Prev)
 	}
 	if diff != "" {
-		c.complain(EventDiffers, fmt.Sprintf("%s of %s at %d for %s: %s", a.Action, a.Node.Key, a.Index(), who, diff))
+		c.complain(verdict.EventDiffers, fmt.Sprintf("%s of %s at %d for %s: %s", a.Action, a.Node.Key, a.Index(), who, diff))
 	}
 }
 
@@ -143,23 +136,23 @@ func (c *checker) watcher(w *WatchLog) {
 		at := s.Event.Index()
 		switch {
 		case saw[at]:
-			c.complain(EventTwice, fmt.Sprintf("%s saw %d twice", w.Name, at))
+			c.complain(verdict.EventTwice, fmt.Sprintf("%s saw %d twice", w.Name, at))
 		case at < last:
-			c.complain(EventOrder, fmt.Sprintf("%s saw %d after %d", w.Name, at, last))
+			c.complain(verdict.EventOrder, fmt.Sprintf("%s saw %d after %d", w.Name, at, last))
 		case at < w.From:
-			c.complain(EventOrder, fmt.Sprintf("%s saw %d and had asked for %d and up", w.Name, at, w.From))
-		case !within(s.Event.Node.Key, w.Scope):
-			c.complain(EventAlien, fmt.Sprintf("%s saw %s, and watches %s", w.Name, s.Event.Node.Key, w.Scope))
+			c.complain(verdict.EventOrder, fmt.Sprintf("%s saw %d and had asked for %d and up", w.Name, at, w.From))
+		case !v2api.Within(s.Event.Node.Key, w.Scope):
+			c.complain(verdict.EventAlien, fmt.Sprintf("%s saw %s, and watches %s", w.Name, s.Event.Node.Key, w.Scope))
 		}
 		saw[at] = true
 		last = max(last, at)
 	}
 	for _, at := range c.indexes() {
 		ev := c.union[at]
-		if at < w.From || at > c.end || saw[at] || c.refresh[at] || !within(ev.Node.Key, w.Scope) {
+		if at < w.From || at > c.end || saw[at] || c.refresh[at] || !v2api.Within(ev.Node.Key, w.Scope) {
 			continue
 		}
-		c.complain(EventMissing, fmt.Sprintf("%s did not see %s of %s at %d", w.Name, ev.Action, ev.Node.Key, at))
+		c.complain(verdict.EventMissing, fmt.Sprintf("%s did not see %s of %s at %d", w.Name, ev.Action, ev.Node.Key, at))
 	}
 }
 
@@ -187,11 +180,11 @@ func (c *checker) gaps() {
 	}
 	allowed := c.h.Restarts
 	for i := range c.h.Ops {
-		if c.h.Ops[i].Refresh && c.h.Ops[i].Outcome == Unknown {
+		if c.h.Ops[i].Refresh && c.h.Ops[i].Outcome == v2api.Unknown {
 			allowed++
 		}
 	}
 	if unseen := int(c.end-c.h.Start) - known; unseen > allowed {
-		c.complain(IndexGap, fmt.Sprintf("%d indexes of %d..%d belong to no known change; %d may", unseen, c.h.Start+1, c.end, allowed))
+		c.complain(verdict.IndexGap, fmt.Sprintf("%d indexes of %d..%d belong to no known change; %d may", unseen, c.h.Start+1, c.end, allowed))
 	}
 }

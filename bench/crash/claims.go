@@ -1,6 +1,11 @@
 package crash
 
-import "fmt"
+import (
+	"fmt"
+
+	"copse/bench/v2api"
+	"copse/bench/verdict"
+)
 
 // claims: each watched change that nobody has an answer for must be the doing
 // of a write of unknown outcome (once, and before the server came back), or an
@@ -21,17 +26,17 @@ func (c *checker) claims() {
 	}
 }
 
-func (c *checker) claim(op *Op, ev *Event, taken map[*Op]bool) {
+func (c *checker) claim(op *Op, ev *v2api.Event, taken map[*Op]bool) {
 	what := fmt.Sprintf("%s of %s (%q) at %d", ev.Action, ev.Node.Key, ev.Node.Value, ev.Index())
 	switch {
 	case op == nil:
-		c.complain(EventAlien, what)
-	case op.Outcome == Acked || taken[op]:
-		c.complain(AppliedTwice, fmt.Sprintf("%s is the doing of %v", what, op))
-	case op.Outcome != Unknown:
-		c.complain(EventAlien, fmt.Sprintf("%s is the doing of %v", what, op))
+		c.complain(verdict.EventAlien, what)
+	case op.Outcome == v2api.Acked || taken[op]:
+		c.complain(verdict.AppliedTwice, fmt.Sprintf("%s is the doing of %v", what, op))
+	case op.Outcome != v2api.Unknown:
+		c.complain(verdict.EventAlien, fmt.Sprintf("%s is the doing of %v", what, op))
 	case c.late(op, ev.Index()):
-		c.complain(AppliedLate, fmt.Sprintf("%s is the doing of %v; the fence was %d", what, op, c.h.Fences[op.Epoch]))
+		c.complain(verdict.AppliedLate, fmt.Sprintf("%s is the doing of %v; the fence was %d", what, op, c.h.Fences[op.Epoch]))
 	}
 }
 
@@ -55,7 +60,7 @@ func (c *checker) suspects() suspects {
 		case op.Refresh:
 		case op.Value != "":
 			s.byValue[op.Value] = op
-		case op.Outcome != Unknown:
+		case op.Outcome != v2api.Unknown:
 		case op.Method == "DELETE":
 			s.deletes[op.Key] = append(s.deletes[op.Key], op)
 		default:
@@ -68,7 +73,7 @@ func (c *checker) suspects() suspects {
 // suspect finds the write behind a change. Deletes carry no value: of those on
 // the same key it is the first one that was sent early enough and not too
 // early, or else one that wasn't.
-func (c *checker) suspect(s suspects, ev *Event, taken map[*Op]bool) *Op {
+func (c *checker) suspect(s suspects, ev *v2api.Event, taken map[*Op]bool) *Op {
 	if ev.Node.Value != "" {
 		return s.byValue[ev.Node.Value]
 	}

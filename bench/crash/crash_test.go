@@ -11,6 +11,7 @@ import (
 
 	"copse/bench/crash"
 	"copse/bench/peer"
+	"copse/bench/verdict"
 )
 
 var (
@@ -90,8 +91,8 @@ func TestRunCatchesForgetfulServer(t *testing.T) {
 	o.Twice = 0 // between the two, something has to be written
 	report, err := crash.Run(node, o)
 	t.Log("error: ", err)
-	for _, want := range []crash.Kind{crash.IndexBack, crash.LostWrite} {
-		if !slices.ContainsFunc(report.Violations, func(v crash.Violation) bool { return v.Kind == want }) {
+	for _, want := range []verdict.Kind{verdict.IndexBack, verdict.LostWrite} {
+		if !slices.ContainsFunc(report.Violations, func(v verdict.Violation) bool { return v.Kind == want }) {
 			t.Errorf("got %v, want %q among it", report.Violations, want)
 		}
 	}

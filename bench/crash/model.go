@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"path"
 	"sort"
-	"strings"
+
+	"copse/bench/v2api"
+	"copse/bench/verdict"
 )
 
 // model is the tree that the events so far make. It knows the v2 rules that
 // the load uses, and no more.
 type model struct {
-	nodes map[string]Node
+	nodes map[string]v2api.Node
 	// fresh holds the keys that a refresh of unknown outcome may have touched:
 	// watchers don't see a refresh, so that only the tree can tell.
 	fresh map[string]bool
@@ -19,16 +21,16 @@ type model struct {
 }
 
 func newModel(used func(uint64) bool) *model {
-	return &model{nodes: map[string]Node{}, fresh: map[string]bool{}, used: used}
+	return &model{nodes: map[string]v2api.Node{}, fresh: map[string]bool{}, used: used}
 }
 
 // apply carries out one event and complains where it doesn't follow from what
 // went before.
-func (m *model) apply(ev *Event, refresh bool, complain func(Kind, string)) {
+func (m *model) apply(ev *v2api.Event, refresh bool, complain func(verdict.Kind, string)) {
 	key := ev.Node.Key
 	have, exists := m.nodes[key]
 	if ev.Prev == nil && exists {
-		complain(PrevDiffers, fmt.Sprintf("%s of %s at %d shows no prevNode, but the key was there since %d", ev.Action, key, ev.Index(), have.Modified))
+		complain(verdict.PrevDiffers, fmt.Sprintf("%s of %s at %d shows no prevNode, but the key was there since %d", ev.Action, key, ev.Index(), have.Modified))
 	}
 	if ev.Prev != nil {
 		m.checkPrev(ev, have, exists, complain)
@@ -39,14 +41,14 @@ func (m *model) apply(ev *Event, refresh bool, complain func(Kind, string)) {
 		return
 	case "create":
 		if exists {
-			complain(PrevDiffers, fmt.Sprintf("create of %s at %d, which was there since %d", key, ev.Index(), have.Modified))
+			complain(verdict.PrevDiffers, fmt.Sprintf("create of %s at %d, which was there since %d", key, ev.Index(), have.Modified))
 		}
 	case "update", "compareAndSwap":
 		if refresh && ev.Node.Value != have.Value {
-			complain(EventDiffers, fmt.Sprintf("refresh of %s at %d changes the value to %q", key, ev.Index(), ev.Node.Value))
+			complain(verdict.EventDiffers, fmt.Sprintf("refresh of %s at %d changes the value to %q", key, ev.Index(), ev.Node.Value))
 		}
 		if ev.Prev == nil {
-			complain(PrevDiffers, fmt.Sprintf("%s of %s at %d without a prevNode", ev.Action, key, ev.Index()))
+			complain(verdict.PrevDiffers, fmt.Sprintf("%s of %s at %d without a prevNode", ev.Action, key, ev.Index()))
 		}
 	}
 	m.parents(key, ev.Index())
@@ -55,24 +57,24 @@ func (m *model) apply(ev *Event, refresh bool, complain func(Kind, string)) {
 	m.nodes[key] = n
 }
 
-func (m *model) checkPrev(ev *Event, have Node, exists bool, complain func(Kind, string)) {
+func (m *model) checkPrev(ev *v2api.Event, have v2api.Node, exists bool, complain func(verdict.Kind, string)) {
 	key := ev.Node.Key
 	if !exists {
-		complain(PrevDiffers, fmt.Sprintf("%s of %s at %d shows a prevNode of %d, but the key was not there", ev.Action, key, ev.Index(), ev.Prev.Modified))
+		complain(verdict.PrevDiffers, fmt.Sprintf("%s of %s at %d shows a prevNode of %d, but the key was not there", ev.Action, key, ev.Index(), ev.Prev.Modified))
 		return
 	}
 	if diff := m.differ(have, *ev.Prev); diff != "" {
-		complain(PrevDiffers, fmt.Sprintf("%s of %s at %d: %s", ev.Action, key, ev.Index(), diff))
+		complain(verdict.PrevDiffers, fmt.Sprintf("%s of %s at %d: %s", ev.Action, key, ev.Index(), diff))
 	}
 	if ev.Action == "expire" && ev.Prev.Expiration == nil {
-		complain(EarlyExpiry, fmt.Sprintf("%s expired at %d, and had no TTL", key, ev.Index()))
+		complain(verdict.EarlyExpiry, fmt.Sprintf("%s expired at %d, and had no TTL", key, ev.Index()))
 	}
 }
 
 // differ says how got, which the server showed, differs from want, which the
 // history makes. A refresh of unknown outcome may have moved the index and the
 // expiration, and nothing else.
-func (m *model) differ(want, got Node) string {
+func (m *model) differ(want, got v2api.Node) string {
 	refreshed := m.fresh[want.Key] && got.Modified > want.Modified && !m.used(got.Modified)
 	switch {
 	case want.Dir != got.Dir:
@@ -83,17 +85,10 @@ func (m *model) differ(want, got Node) string {
 		return fmt.Sprintf("modifiedIndex is %d, not %d", got.Modified, want.Modified)
 	case want.Created != got.Created:
 		return fmt.Sprintf("createdIndex is %d, not %d", got.Created, want.Created)
-	case !sameTime(want, got) && !refreshed:
+	case !v2api.SameTime(want.Expiration, got.Expiration) && !refreshed:
 		return fmt.Sprintf("expiration is %v, not %v", got.Expiration, want.Expiration)
 	}
 	return ""
-}
-
-func sameTime(a, b Node) bool {
-	if a.Expiration == nil || b.Expiration == nil {
-		return a.Expiration == b.Expiration
-	}
-	return a.Expiration.Equal(*b.Expiration)
 }
 
 // parents makes the missing directories above key; they take the index of the
@@ -103,14 +98,14 @@ func (m *model) parents(key string, index uint64) {
 		if _, ok := m.nodes[dir]; ok {
 			return
 		}
-		m.nodes[dir] = Node{Key: dir, Dir: true, Modified: index, Created: index}
+		m.nodes[dir] = v2api.Node{Key: dir, Dir: true, Modified: index, Created: index}
 	}
 }
 
 func (m *model) remove(key string) {
 	if m.nodes[key].Dir {
 		for k := range m.nodes {
-			if within(k, key) {
+			if v2api.Within(k, key) {
 				delete(m.nodes, k)
 			}
 		}
@@ -118,13 +113,8 @@ func (m *model) remove(key string) {
 	delete(m.nodes, key)
 }
 
-// within says whether key is dir or lies below it.
-func within(key, dir string) bool {
-	return key == dir || strings.HasPrefix(key, dir+"/")
-}
-
 // keys of both trees, sorted, so that complaints come in the same order always.
-func keys(trees ...map[string]Node) []string {
+func keys(trees ...map[string]v2api.Node) []string {
 	all := map[string]bool{}
 	for _, t := range trees {
 		for k := range t {

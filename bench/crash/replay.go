@@ -3,6 +3,9 @@ package crash
 import (
 	"fmt"
 	"sort"
+
+	"copse/bench/v2api"
+	"copse/bench/verdict"
 )
 
 // replay makes the tree from the union of all changes, in the order of their
@@ -10,7 +13,7 @@ import (
 func (c *checker) replay() {
 	m := newModel(func(at uint64) bool { return c.union[at] != nil })
 	for i := range c.h.Ops {
-		if op := &c.h.Ops[i]; op.Refresh && op.Outcome == Unknown {
+		if op := &c.h.Ops[i]; op.Refresh && op.Outcome == v2api.Unknown {
 			m.fresh[op.Key] = true
 		}
 	}
@@ -33,7 +36,7 @@ func (c *checker) replay() {
 func (c *checker) compare(m *model, s *Snapshot, later []uint64) {
 	for at, op := range c.acked {
 		if op.Epoch < s.Epoch && at > s.Index {
-			c.complain(LostWrite, fmt.Sprintf("%s: the tree is of %d, and has to have %v", s.Name, s.Index, op))
+			c.complain(verdict.LostWrite, fmt.Sprintf("%s: the tree is of %d, and has to have %v", s.Name, s.Index, op))
 		}
 	}
 	leaving := c.leaving(m, s, later)
@@ -45,7 +48,7 @@ func (c *checker) compare(m *model, s *Snapshot, later []uint64) {
 		case wanted && !there:
 			c.complain(c.blame(want), fmt.Sprintf("%s: %s is not there, and was written at %d", s.Name, key, want.Modified))
 		case !wanted && there:
-			c.complain(Resurrected, fmt.Sprintf("%s: %s is there (of %d)", s.Name, key, got.Modified))
+			c.complain(verdict.Resurrected, fmt.Sprintf("%s: %s is there (of %d)", s.Name, key, got.Modified))
 		default:
 			if diff := m.differ(want, got); diff != "" {
 				c.complain(c.blame(want), fmt.Sprintf("%s: %s: %s", s.Name, key, diff))
@@ -64,7 +67,7 @@ func (c *checker) leaving(m *model, s *Snapshot, later []uint64) map[string]bool
 		}
 		if ev := c.union[at]; ev.Action == "expire" {
 			for key := range m.nodes {
-				if within(key, ev.Node.Key) {
+				if v2api.Within(key, ev.Node.Key) {
 					keys[key] = true
 				}
 			}
@@ -74,9 +77,9 @@ func (c *checker) leaving(m *model, s *Snapshot, later []uint64) map[string]bool
 }
 
 // blame tells the loss of an acknowledged write from other differences.
-func (c *checker) blame(want Node) Kind {
+func (c *checker) blame(want v2api.Node) verdict.Kind {
 	if c.acked[want.Modified] != nil {
-		return LostWrite
+		return verdict.LostWrite
 	}
-	return TreeDiffers
+	return verdict.TreeDiffers
 }

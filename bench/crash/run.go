@@ -8,6 +8,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"copse/bench/load"
+	"copse/bench/v2api"
+	"copse/bench/verdict"
 )
 
 // Server is what gets killed. peer.Server is one.
@@ -34,7 +38,7 @@ type Options struct {
 
 // Report is the outcome of a run.
 type Report struct {
-	Violations []Violation
+	Violations []verdict.Violation
 	Kills      int
 	Acked      int
 	Refused    int
@@ -106,7 +110,7 @@ func (r *runner) begin() error {
 	if _, err := r.answering(); err != nil {
 		return err
 	}
-	r.client.write(&Op{Method: http.MethodPut, Key: "/crash-begins", Value: "x"})
+	r.client.write(&Op{Request: v2api.Request{Method: http.MethodPut, Key: "/crash-begins", Value: "x"}})
 	r.history.Start = r.client.seen.Load()
 	for _, w := range []struct {
 		name, scope string
@@ -145,14 +149,13 @@ func (r *runner) load(epoch int) {
 	for id := range writers {
 		w := &writer{
 			client: r.client,
-			rng:    rand.New(rand.NewPCG(r.opts.Seed, uint64(epoch+1)<<16|uint64(id))),
-			id:     id,
 			epoch:  epoch,
 			over:   &over,
 			pace:   func() { r.pace(&over) },
-			view:   map[string]Node{},
 			noted:  r.noted,
 		}
+		rng := rand.New(rand.NewPCG(r.opts.Seed, uint64(epoch+1)<<16|uint64(id)))
+		w.mix = load.New(root, id, fmt.Sprintf("e%d-w%d", epoch, id), rng, w)
 		writers[id] = w
 		writing.Go(w.run)
 	}
@@ -181,11 +184,11 @@ func (r *runner) wait(d time.Duration) {
 func (r *runner) tally(ops []Op) {
 	for i := range ops {
 		switch ops[i].Outcome {
-		case Acked:
+		case v2api.Acked:
 			r.report.Acked++
-		case Refused:
+		case v2api.Refused:
 			r.report.Refused++
-		case Unknown:
+		case v2api.Unknown:
 			r.report.Unknown++
 		}
 	}

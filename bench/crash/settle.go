@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"copse/bench/v2api"
 )
 
 const pollInterval = time.Millisecond
@@ -17,8 +19,8 @@ func (r *runner) answering() (time.Time, error) {
 	limit := time.NewTimer(catchUpLimit)
 	defer limit.Stop()
 	for {
-		_, a, err := r.client.get("/", false)
-		if err == nil && a.status == http.StatusOK {
+		reply, err := r.client.ask(&v2api.Request{Method: http.MethodGet, Key: "/"})
+		if err == nil && reply.Status == http.StatusOK {
 			return time.Now(), nil
 		}
 		select {
@@ -34,18 +36,16 @@ func (r *runner) answering() (time.Time, error) {
 // settle reads the tree, writes a fence, waits until all have seen it, and
 // checks everything so far.
 func (r *runner) settle(name string, epoch int) error {
-	node, a, err := r.client.get(root, true)
+	nodes, reply, err := r.client.tree(root)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	nodes := map[string]Node{}
-	flatten(node, nodes)
 	at, err := r.fence(name, epoch+1)
 	if err != nil {
 		return err
 	}
 	r.history.Fences = append(r.history.Fences, at)
-	r.history.Snapshots = append(r.history.Snapshots, Snapshot{Name: name, Epoch: epoch + 1, Index: a.index, Until: at, Nodes: nodes})
+	r.history.Snapshots = append(r.history.Snapshots, Snapshot{Name: name, Epoch: epoch + 1, Index: reply.Index, Until: at, Nodes: nodes})
 	err = r.catchUp(at)
 	r.check()
 	return err
@@ -57,10 +57,10 @@ func (r *runner) fence(name string, epoch int) (uint64, error) {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	for begin, try := time.Now(), 1; ; try++ {
-		op := Op{Epoch: epoch, Method: http.MethodPut, Key: root + "/fence", Value: fmt.Sprintf("%s, try %d", name, try)}
+		op := Op{Epoch: epoch, Request: v2api.Request{Method: http.MethodPut, Key: root + "/fence", Value: fmt.Sprintf("%s, try %d", name, try)}}
 		r.client.write(&op)
 		r.history.Ops = append(r.history.Ops, op)
-		if op.Outcome == Acked {
+		if op.Outcome == v2api.Acked {
 			return op.Event.Index(), nil
 		}
 		if time.Since(begin) > catchUpLimit {
@@ -108,7 +108,7 @@ func (r *runner) goal(w *watcher, fence uint64) uint64 {
 	}
 	seen := r.watchers[0].log.Seen
 	for i := len(seen) - 1; i >= 0; i-- {
-		if ev := seen[i].Event; ev.Index() <= fence && within(ev.Node.Key, w.log.Scope) {
+		if ev := seen[i].Event; ev.Index() <= fence && v2api.Within(ev.Node.Key, w.log.Scope) {
 			return ev.Index()
 		}
 	}
@@ -135,12 +135,10 @@ func (r *runner) drain() error {
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()
 	for limit := time.Now().Add(catchUpLimit); ; <-poll.C {
-		node, _, err := r.client.get(root, true)
+		nodes, _, err := r.client.tree(root)
 		if err != nil {
 			return err
 		}
-		nodes := map[string]Node{}
-		flatten(node, nodes)
 		mortal := ""
 		for key, n := range nodes {
 			if n.Expiration != nil {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"copse/bench/v2api"
 )
 
 // watcher follows one directory through all restarts, resuming at last+1.
@@ -68,7 +70,7 @@ func (w *watcher) next() uint64 {
 	return w.last + 1
 }
 
-func (w *watcher) note(ev *Event) {
+func (w *watcher) note(ev *v2api.Event) {
 	w.client.raise(ev.Index())
 	w.board.mu.Lock()
 	defer w.board.mu.Unlock()
@@ -81,7 +83,7 @@ func (w *watcher) note(ev *Event) {
 // error when the server turns the watch down, which it has no reason to.
 func (w *watcher) open(ctx context.Context, query string) (*http.Response, error) {
 	floor := w.client.seen.Load()
-	resp, err := w.client.request(ctx, http.MethodGet, w.log.Scope, "wait=true&recursive=true"+query, nil)
+	resp, err := v2api.Open(ctx, w.client.http, http.MethodGet, w.client.base+"/v2/keys"+w.log.Scope+"?wait=true&recursive=true"+query, nil)
 	if err != nil {
 		pause(ctx)
 		return nil, nil
@@ -96,7 +98,7 @@ func (w *watcher) open(ctx context.Context, query string) (*http.Response, error
 		}
 		return nil, fmt.Errorf("watch %s%s: status %d: %s", w.log.Scope, query, resp.StatusCode, body[:n])
 	}
-	w.client.glance("watch "+w.log.Scope+query, floor, headerIndex(resp))
+	w.client.glance("watch "+w.log.Scope+query, floor, v2api.Head(resp).Index)
 	return resp, nil
 }
 
@@ -110,14 +112,14 @@ func pause(ctx context.Context) {
 }
 
 // poll waits for one event. The server's end, or an empty body, is no event.
-func (w *watcher) poll(ctx context.Context, keep bool) (*Event, error) {
+func (w *watcher) poll(ctx context.Context, keep bool) (*v2api.Event, error) {
 	resp, err := w.open(ctx, fmt.Sprintf("&waitIndex=%d", w.next()))
 	if resp == nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
 	dec := json.NewDecoder(resp.Body)
-	var ev Event
+	var ev v2api.Event
 	if dec.Decode(&ev) != nil || ev.Index() == 0 {
 		return nil, nil
 	}
@@ -142,12 +144,12 @@ func (w *watcher) follow(ctx context.Context) error {
 	}
 	defer resp.Body.Close()
 	if !w.rewinds {
-		if err := w.fill(ctx, headerIndex(resp)); err != nil {
+		if err := w.fill(ctx, v2api.Head(resp).Index); err != nil {
 			return err
 		}
 	}
 	for dec := json.NewDecoder(resp.Body); ; {
-		var ev Event
+		var ev v2api.Event
 		if dec.Decode(&ev) != nil {
 			return nil
 		}

@@ -4,56 +4,32 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"reflect"
 	"strings"
 	"time"
-	"unsafe"
 
+	"copse/bench/v2oracle"
 	"copse/statemachine/tree"
 
-	"github.com/jonboulle/clockwork"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v2error"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v2store"
 )
 
-// prefix is where etcd keeps the keys of clients inside its store; its HTTP
-// handlers put it before each key, and cut it off what the store answers.
-const prefix = "/1"
-
 // etcd is the v2store of etcd 3.5 behind what its HTTP handlers do.
 type etcd struct {
-	store v2store.Store
-	clock clockwork.FakeClock
+	store *v2oracle.Store
 	// faults are what the store's statistics count wrongly, see exceptions.
 	faults map[string]int
 }
 
 func newEtcd(window int, now int64) *etcd {
-	e := &etcd{
-		store:  v2store.New("/0", prefix),
-		clock:  clockwork.NewFakeClockAt(time.Unix(0, now)),
-		faults: map[string]int{},
-	}
-	// The clock can't be set from outside, nor can the length of the window.
-	clock := e.field("clock")
-	clock = reflect.NewAt(clock.Type(), unsafe.Pointer(clock.UnsafeAddr())).Elem()
-	clock.Set(reflect.ValueOf(e.clock))
-	queue := e.field("WatcherHub").Elem().FieldByName("EventHistory").Elem().FieldByName("Queue")
-	queue.FieldByName("Capacity").SetInt(int64(window))
-	queue.FieldByName("Events").Set(reflect.ValueOf(make([]*v2store.Event, window)))
-	return e
-}
-
-// field is a field of the store's own struct.
-func (e *etcd) field(name string) reflect.Value {
-	return reflect.ValueOf(e.store).Elem().FieldByName(name)
+	return &etcd{store: v2oracle.New(window, time.Unix(0, now)), faults: map[string]int{}}
 }
 
 // do carries out c and returns what a client is told.
 func (e *etcd) do(c tree.Command) (answer string) {
 	var ev *v2store.Event
 	var err error
-	key, value := prefix+strings.TrimSuffix(c.Key, "/"), string(c.Value)
+	key, value := v2oracle.Path(c.Key), string(c.Value)
 	ttl := v2store.TTLOptionSet{Refresh: c.Refresh}
 	if c.Expires != 0 {
 		ttl.ExpireTime = time.Unix(0, c.Expires)
@@ -64,7 +40,7 @@ func (e *etcd) do(c tree.Command) (answer string) {
 	case tree.OpCreate, tree.OpCreateInOrder:
 		ev, err = e.store.Create(key, c.Dir, value, c.Op == tree.OpCreateInOrder, ttl)
 	case tree.OpUpdate:
-		ev, err = e.update(key, value, ttl)
+		ev, err = e.store.UpdateNode(key, value, ttl)
 	case tree.OpCompareAndSwap:
 		ev, err = e.store.CompareAndSwap(key, c.PrevValue, uint64(c.PrevIndex), value, ttl)
 	case tree.OpDelete:
@@ -77,7 +53,7 @@ func (e *etcd) do(c tree.Command) (answer string) {
 }
 
 func (e *etcd) get(key string, recursive bool) string {
-	ev, err := e.store.Get(prefix+strings.TrimSuffix(key, "/"), recursive, true)
+	ev, err := e.store.Get(v2oracle.Path(key), recursive, true)
 	return print(ev, err)
 }
 
@@ -87,24 +63,12 @@ func print(ev *v2store.Event, err error) string {
 	switch {
 	case errors.As(err, &refused):
 		trimmed := *refused
-		trimmed.Cause = strings.TrimPrefix(trimmed.Cause, prefix)
+		trimmed.Cause = strings.TrimPrefix(trimmed.Cause, v2oracle.Prefix)
 		return encode(trimmed)
 	case err != nil:
 		return "no v2 error: " + err.Error()
 	}
-	ev = ev.Clone()
-	trim(ev.Node)
-	trim(ev.PrevNode)
-	return encode(ev)
-}
-
-func trim(n *v2store.NodeExtern) {
-	if n != nil {
-		n.Key = strings.TrimPrefix(n.Key, prefix)
-		for _, child := range n.Nodes {
-			trim(child)
-		}
-	}
+	return encode(v2oracle.Trim(ev))
 }
 
 func encode(v any) string {
@@ -127,7 +91,7 @@ func (e *etcd) watch(w *tree.Watch) (*etcdWatch, error) {
 	ew := &etcdWatch{watch: w}
 	since := uint64(w.Since)
 	for {
-		watcher, err := e.store.Watch(prefix+strings.TrimSuffix(w.Key, "/"), w.Recursive, w.Stream, since)
+		watcher, err := e.store.Watch(v2oracle.Path(w.Key), w.Recursive, w.Stream, since)
 		if err != nil {
 			return nil, err
 		}

@@ -2,9 +2,9 @@ package oracle
 
 import (
 	"errors"
-	"reflect"
 	"strings"
 
+	"copse/bench/v2oracle"
 	"copse/statemachine/tree"
 
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v2error"
@@ -14,48 +14,12 @@ import (
 // This file is the list of exceptions: where the oracle is wrong, or copse is
 // better on purpose. What is not here has to be equal, byte for byte.
 //
+// How 3.5 updates a directory is put right in v2oracle.UpdateNode.
+//
 // Two things are kept out by the choice of input instead. Nodes never fall due
 // in the same nanosecond: v2 would remove them in the order of an unstable heap,
 // copse does by key. And no text holds \b or \f, which newer releases of Go than
 // etcd 3.4 was built with write as such instead of as \u0008 and \u000c.
-
-// update is the store's Update, with directories updated as etcd up to 3.4 did.
-//
-// 3.5 added a check of an error that 3.4 overlooked, and answers each update of
-// a directory's time to live with 500, in process too. So the directory is made
-// to look like an empty file for the time of the call, which undoes the check
-// and nothing else, and the events are told that it is a directory. As in 3.4,
-// the stored modifiedIndex stays what it was.
-func (e *etcd) update(key, value string, ttl v2store.TTLOptionSet) (*v2store.Event, error) {
-	node := e.node(key)
-	if !node.IsValid() || node.FieldByName("Children").IsNil() || value != "" || key == prefix {
-		return e.store.Update(key, value, ttl)
-	}
-	children, modified := node.FieldByName("Children"), node.FieldByName("ModifiedIndex")
-	keptChildren, keptModified := reflect.ValueOf(children.Interface()), modified.Uint()
-	children.SetZero()
-	ev, err := e.store.Update(key, value, ttl)
-	children.Set(keptChildren)
-	modified.SetUint(keptModified)
-	if ev != nil { // watchers and the history hold the same ev
-		ev.Node.Dir, ev.Node.Value = true, nil
-		ev.PrevNode.Dir, ev.PrevNode.Value = true, nil
-	}
-	return ev, err
-}
-
-// node is the store's own node at key; invalid if there is none.
-func (e *etcd) node(key string) reflect.Value {
-	n := e.field("Root").Elem()
-	for _, name := range strings.Split(key, "/")[1:] {
-		child := n.FieldByName("Children").MapIndex(reflect.ValueOf(name))
-		if !child.IsValid() {
-			return child
-		}
-		n = child.Elem()
-	}
-	return n
-}
 
 // noteFault keeps account of what the store's statistics count wrongly: v2
 // takes some failures for successes, and counts one of them twice. In copse a
@@ -88,7 +52,7 @@ func (e *etcd) noteFault(op tree.Op, err error) {
 // above them, and a directory's removal to all keys that begin with the same
 // letters ("/dx" for "/d"). In copse the past obeys the rules of the present.
 func replayObeysLiveRules(w *tree.Watch, hit *v2store.Event) bool {
-	key := strings.TrimPrefix(hit.Node.Key, prefix)
+	key := strings.TrimPrefix(hit.Node.Key, v2oracle.Prefix)
 	if tree.Within(w.Key, key) && tree.HiddenBelow(w.Key, key) {
 		return false
 	}

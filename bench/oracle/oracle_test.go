@@ -127,7 +127,7 @@ func (p *pair) get(t *rapid.T) {
 func (p *pair) pass(t *rapid.T) {
 	step := rapid.Int64Range(0, 3e9).Draw(t, "time")
 	p.now += step
-	p.etcd.clock.Advance(time.Duration(step))
+	p.etcd.store.Clock.Advance(time.Duration(step))
 	p.etcd.store.DeleteExpiredKeys(time.Unix(0, p.now))
 	p.copse.expire(p.now, rapid.IntRange(1, 3).Draw(t, "limit"))
 }

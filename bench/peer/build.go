@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +19,19 @@ const (
 	Etcd34 Kind = "etcd34" // Debian's etcd 3.4, the reference for what clients see
 	Etcd35 Kind = "etcd35" // the last release with v2, the reference for speed
 )
+
+// IsCopse says whether it is copse, however built: "copse+race" is built with
+// the race detector, "copse+TAG" with a build tag.
+func (k Kind) IsCopse() bool { return k == Copse || strings.HasPrefix(string(k), string(Copse)+"+") }
+
+// variant is how a kind of copse other than the plain one is built.
+func (k Kind) variant() []string {
+	how := strings.TrimPrefix(string(k), string(Copse)+"+")
+	if how == "race" {
+		return []string{"-race"}
+	}
+	return []string{"-tags", how}
+}
 
 // Each binary is built once per process, whatever asks for it; the go command's
 // cache makes that cheap.
@@ -35,6 +49,9 @@ func Binary(kind Kind) (string, error) {
 		return etcd35Binary()
 	case Etcd34:
 		return installed("etcd")
+	}
+	if kind.IsCopse() {
+		return build(string(kind), "..", ".", kind.variant()...)
 	}
 	return "", fmt.Errorf("there is no server of kind %q", kind)
 }
@@ -54,7 +71,7 @@ func installed(name string) (string, error) {
 }
 
 // build compiles pkg, seen from dir under the module's root, into bin/name.
-func build(name, dir, pkg string) (string, error) {
+func build(name, dir, pkg string, flags ...string) (string, error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return "", err
@@ -65,7 +82,7 @@ func build(name, dir, pkg string) (string, error) {
 	}
 	defer unlock()
 	binary := filepath.Join(root, "bin", name)
-	cmd := exec.Command("go", "build", "-o", binary, pkg)
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", binary}, flags, []string{pkg})...)
 	cmd.Dir = filepath.Join(root, dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)

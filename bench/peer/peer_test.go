@@ -156,6 +156,16 @@ func TestLaunchTellsWhy(t *testing.T) {
 	}
 }
 
+func TestVariantOfCopse(t *testing.T) {
+	s := peer.Start(t, "copse+no_such_tag")
+	if !s.Kind.IsCopse() || peer.Etcd35.IsCopse() {
+		t.Errorf("%s is copse: %v", s.Kind, s.Kind.IsCopse())
+	}
+	if got := do(t, http.MethodPut, s.URL+"/v2/keys/a?value=1"); !strings.Contains(got, `"modifiedIndex":4,`) {
+		t.Errorf("the first key of a fresh server: %s", got)
+	}
+}
+
 func TestUnknownKind(t *testing.T) {
 	if _, err := peer.Launch("zookeeper", peer.Options{}); err == nil {
 		t.Error("launched")

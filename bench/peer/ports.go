@@ -12,21 +12,35 @@ import (
 func (s *Server) pickPorts() error {
 	var free [2]string
 	for i := range free {
-		l, err := listenLow()
+		l, err := listenLow(rand.IntN)
 		if err != nil {
 			return err
 		}
 		defer l.Close() // held until both are known, so that they differ
 		free[i] = l.Addr().String()
 	}
-	s.Address, s.URL, s.PeerURL = free[0], "http://"+free[0], "http://"+free[1]
+	s.settle(Place{Name: s.Name, Address: free[0], PeerURL: "http://" + free[1]})
 	return nil
 }
 
-func listenLow() (l net.Listener, err error) {
+// FreePorts picks addresses of 127.0.0.1 that are free now, from a seed.
+func FreePorts(rng *rand.Rand, n int) ([]string, error) {
+	var free []string
+	for range n {
+		l, err := listenLow(rng.IntN)
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		free = append(free, l.Addr().String())
+	}
+	return free, nil
+}
+
+func listenLow(intN func(int) int) (l net.Listener, err error) {
 	const lowest, highest, tries = 10000, 32000, 100
 	for range tries {
-		port := lowest + rand.IntN(highest-lowest)
+		port := lowest + intN(highest-lowest)
 		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			return l, nil
 		}

@@ -11,18 +11,18 @@ import (
 
 const pollInterval = 10 * time.Millisecond
 
-// waitReady polls until the server has gone a write's whole way through the
+// WaitReady polls until the server has gone a write's whole way through the
 // log, and knows its cluster's version: setting that is etcd's last step of
 // forming a cluster, and it takes an index.
 //
 // The write is an update of a missing key: it is proposed, applied and refused,
 // so that a fresh server still gives its first key the index that clients
 // expect. It leaves one updateFail in the statistics.
-func (s *Server) waitReady() error {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+func (s *Server) WaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	// A client of its own: a kept connection would outlive a killed server.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: s.opts.Dial}}
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	for {

@@ -1,7 +1,9 @@
 package peer
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +25,10 @@ type Options struct {
 	Dir  string   // holds data and log; empty: a temporary one, which Close removes
 	Args []string // further flags, after ours, so that they win
 	Env  []string // further NAME=value
+	// Prefix is put before the program: a command that runs it elsewhere.
+	Prefix []string
+	// Dial reaches the server where it runs; nil is the plain way.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Server is a running server process. Its methods are for one goroutine.
@@ -36,6 +42,7 @@ type Server struct {
 	LogFile string // standard output and standard error
 
 	binary string
+	place  Place
 	opts   Options
 	ours   bool // opts.Dir is a temporary directory of ours
 	proc   *process
@@ -67,14 +74,9 @@ func Launch(kind Kind, opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Kind: kind, Name: "n1", binary: binary, opts: opts}
-	if opts.Dir == "" {
-		if s.opts.Dir, err = os.MkdirTemp("", "peer-"); err != nil {
-			return nil, err
-		}
-		s.ours = true
+	if err := s.prepareDir(); err != nil {
+		return nil, err
 	}
-	s.DataDir = filepath.Join(s.opts.Dir, "data")
-	s.LogFile = filepath.Join(s.opts.Dir, "log")
 	for range portTries {
 		if err = s.pickPorts(); err != nil {
 			break
@@ -90,6 +92,18 @@ func Launch(kind Kind, opts Options) (*Server, error) {
 	return nil, err
 }
 
+func (s *Server) prepareDir() (err error) {
+	if s.opts.Dir == "" {
+		if s.opts.Dir, err = os.MkdirTemp("", "peer-"); err != nil {
+			return err
+		}
+		s.ours = true
+	}
+	s.DataDir = filepath.Join(s.opts.Dir, "data")
+	s.LogFile = filepath.Join(s.opts.Dir, "log")
+	return nil
+}
+
 // PID is the id of the process that was started last.
 func (s *Server) PID() int { return s.proc.handle.Pid }
 
@@ -98,6 +112,9 @@ func (s *Server) Done() <-chan struct{} { return s.proc.done }
 
 // Kill ends the server as a crash would, and waits for the end.
 func (s *Server) Kill() {
+	if s.proc == nil {
+		return // never started
+	}
 	_ = s.proc.signal(syscall.SIGKILL) // it may be dead already
 	<-s.proc.done
 }
@@ -149,7 +166,7 @@ func (s *Server) run() error {
 		return fmt.Errorf("start %s: %w", s.Kind, err)
 	}
 	s.proc = proc
-	if err := s.waitReady(); err != nil {
+	if err := s.WaitReady(context.Background()); err != nil {
 		s.Kill()
 		return fmt.Errorf("start %s: %w", s.Kind, err)
 	}
@@ -164,17 +181,20 @@ func (s *Server) command() (*exec.Cmd, error) {
 		"--listen-client-urls=" + s.URL,
 		"--advertise-client-urls=" + s.URL,
 		"--listen-peer-urls=" + s.PeerURL,
-		"--initial-advertise-peer-urls=" + s.PeerURL,
-		"--initial-cluster=" + s.Name + "=" + s.PeerURL,
+		"--initial-advertise-peer-urls=" + s.place.Advertise,
+		"--initial-cluster=" + s.place.Cluster,
+		"--initial-cluster-state=" + s.place.State,
+		"--initial-cluster-token=" + s.place.Token,
 	}
-	if s.Kind != Copse {
+	if !s.Kind.IsCopse() {
 		args = append(args, "--enable-v2=true", "--logger=zap", "--log-level=error")
 	}
 	log, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(s.binary, append(args, s.opts.Args...)...)
+	line := slices.Concat(s.opts.Prefix, []string{s.binary}, args, s.opts.Args)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Dir = s.opts.Dir
 	// etcd 3.4 refuses to start if a flag shadows a variable.
 	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ETCD") })

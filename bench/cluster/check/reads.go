@@ -1,0 +1,146 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"copse/bench/cluster/history"
+	"copse/bench/verdict"
+)
+
+// reads holds reads and refusals against the oracle while it is replayed. A
+// queue is what has to match in order; a read without a connection is a queue
+// of its own.
+type reads struct {
+	c       *checker
+	waiting []*queue // by the index of their first read
+	active  []*queue // whose first read matched no state so far
+}
+
+type queue struct{ reads []*read }
+
+// read is one answer that tells of a state: that of an index from..to.
+type read struct {
+	op       *history.Op
+	from, to uint64
+}
+
+func newReads(c *checker) *reads {
+	r := &reads{c: c}
+	latest := c.latest()
+	byConn := map[int]*queue{}
+	for _, op := range c.h.Ops {
+		if !op.Answered() || op.Changed() || op.Index == 0 {
+			continue
+		}
+		one := &read{op: op, from: op.Index, to: op.Index}
+		if !op.Write() && !c.h.Rules.ExactHeader {
+			one.to = max(one.to, latest(op.Return))
+		}
+		q := byConn[op.Conn]
+		if op.Conn == 0 || q == nil {
+			q = &queue{}
+			r.waiting = append(r.waiting, q)
+		}
+		if op.Conn != 0 {
+			byConn[op.Conn] = q
+			if n := len(q.reads); n > 0 && op.Index < q.reads[n-1].op.Index {
+				c.Complain(verdict.IndexBack, "%v, after %v on the same connection", op, q.reads[n-1].op)
+			}
+		}
+		q.reads = append(q.reads, one)
+	}
+	slices.SortStableFunc(r.waiting, func(a, b *queue) int { return cmp.Compare(a.reads[0].from, b.reads[0].from) })
+	return r
+}
+
+// latest tells the last index that can have been there at a moment: the one
+// before the first write that began after it.
+func (c *checker) latest() func(time.Duration) uint64 {
+	var writes []*history.Op
+	for _, op := range c.acked {
+		writes = append(writes, op)
+	}
+	slices.SortFunc(writes, func(a, b *history.Op) int { return cmp.Compare(a.Invoke, b.Invoke) })
+	lowest := make([]uint64, len(writes)+1)
+	lowest[len(writes)] = c.h.End + 1
+	for i := len(writes) - 1; i >= 0; i-- {
+		lowest[i] = min(lowest[i+1], writes[i].Event.Index())
+	}
+	return func(at time.Duration) uint64 {
+		n, _ := slices.BinarySearchFunc(writes, at, func(op *history.Op, at time.Duration) int { return cmp.Compare(op.Invoke, at) })
+		return lowest[n] - 1
+	}
+}
+
+// at holds against the state of one index whatever tells of it.
+func (r *reads) at(index uint64) {
+	for len(r.waiting) > 0 && r.waiting[0].reads[0].from <= index {
+		r.active = append(r.active, r.waiting[0])
+		r.waiting = r.waiting[1:]
+	}
+	r.active = slices.DeleteFunc(r.active, func(q *queue) bool {
+		for len(q.reads) > 0 && q.reads[0].from <= index {
+			r.c.stats.Answers++
+			diff := r.c.try(q.reads[0].op)
+			if diff != "" && index < q.reads[0].to {
+				return false // maybe at a later one
+			}
+			if diff != "" {
+				r.c.Complain(verdict.ReadDiffers, "%v (tried up to %d): %s", q.reads[0].op, index, diff)
+			}
+			q.reads = q.reads[1:]
+		}
+		if len(q.reads) == 0 {
+			return true
+		}
+		if q.reads[0].from > index {
+			r.park(q)
+			return true
+		}
+		return false
+	})
+}
+
+// park puts a queue back among the waiting.
+func (r *reads) park(q *queue) {
+	n, _ := slices.BinarySearchFunc(r.waiting, q, func(a, b *queue) int { return cmp.Compare(a.reads[0].from, b.reads[0].from) })
+	r.waiting = slices.Insert(r.waiting, n, q)
+}
+
+// rest: no answer may tell of an index that was never reached.
+func (r *reads) rest() {
+	for _, q := range r.waiting {
+		if first := q.reads[0]; first.from > r.c.h.End {
+			r.c.Complain(verdict.ReadDiffers, "%v, and the last index is %d", first.op, r.c.h.End)
+		}
+	}
+}
+
+// try carries out a read, or a write that was refused, on the oracle as it is,
+// and says how the answer differs.
+func (c *checker) try(op *history.Op) string {
+	ev, fault := c.store.Do(&op.Request, nil)
+	switch {
+	case fault == nil && op.Write():
+		c.wrong = wrongLimit // the oracle has done it
+		return fmt.Sprintf("it was refused with %d, and has to be done", op.Fault.Code)
+	case fault == nil && op.Event == nil:
+		return fmt.Sprintf("it was refused with %d (%s), and %s is there", op.Fault.Code, op.Fault.Cause, op.Key)
+	case fault == nil:
+		want, got := *ev, *op.Event
+		if !op.Sorted {
+			want.Node, got.Node = sorted(want.Node), sorted(got.Node)
+		}
+		return differ(&want, &got)
+	case op.Fault == nil:
+		return fmt.Sprintf("it should be refused with %d (%s)", fault.Code, fault.Cause)
+	}
+	fault.Index = op.Index // which the header says, and times looks at
+	if *fault != *op.Fault {
+		return fmt.Sprintf("the error is %+v, and should be %+v", *op.Fault, *fault)
+	}
+	return ""
+}

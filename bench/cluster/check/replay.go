@@ -1,0 +1,137 @@
+package check
+
+import (
+	"time"
+
+	"copse/bench/cluster/history"
+	"copse/bench/v2api"
+	"copse/bench/verdict"
+)
+
+// wrongLimit ends the replay: what follows a wrong change is wrong as well.
+const wrongLimit = 3
+
+// replay carries out all changes on the oracle, in the order of their indexes,
+// and holds the reads against it on the way.
+func (c *checker) replay() {
+	c.store.SetIndex(c.h.Start)
+	r := newReads(c)
+	r.at(c.h.Start)
+	for at := c.h.Start + 1; at <= c.h.End && c.wrong < wrongLimit; at++ {
+		before := c.existing(at)
+		ev, quiet := c.change(at)
+		c.store.SetIndex(at) // also where the change went wrong
+		if ev != nil {
+			c.canon[at], c.quiet[at] = ev, quiet
+			if !quiet {
+				c.require(at, ev, before)
+			}
+		}
+		r.at(at)
+	}
+	if c.wrong == 0 {
+		r.rest()
+		c.gaps()
+	}
+}
+
+// change carries out the change of one index. It returns the event as the
+// oracle tells it, and whether watchers are not told; nothing if the index is
+// the servers' own.
+func (c *checker) change(at uint64) (ev *v2api.Event, quiet bool) {
+	if op := c.acked[at]; op != nil {
+		return c.carryOut(op, op.Event), op.Refresh
+	}
+	if s := c.seen[at]; s != nil {
+		if s.event.Action == "expire" {
+			c.stats.Expiries++
+			return c.expire(at, s), false
+		}
+		op := c.claim(at, s)
+		if op == nil {
+			c.wrong++
+			return nil, false
+		}
+		c.taken[op] = at
+		c.lateTTL(op, at, s)
+		return c.carryOut(op, s.event), false
+	}
+	if hint, ok := c.hints[at]; ok {
+		op := c.refreshed(at, hint)
+		if op == nil {
+			c.wrong++
+			return nil, false
+		}
+		c.taken[op] = at
+		c.stats.Refreshes++
+		ev, fault := c.store.Do(&op.Request, hint.Expiration)
+		if fault != nil {
+			c.fail(verdict.FromNowhere, "%s was shown with the index %d, and %v can't have done that: %v", hint.Key, at, op, fault)
+			return nil, false
+		}
+		return ev, true
+	}
+	c.stats.Unseen++
+	return nil, false
+}
+
+// carryOut replays a write, and compares.
+func (c *checker) carryOut(op *history.Op, shown *v2api.Event) *v2api.Event {
+	ev, fault := c.store.Do(&op.Request, shown.Node.Expiration)
+	if fault != nil {
+		c.fail(verdict.ReplyDiffers, "%v: it has to be refused with %d %s (%s)", op, fault.Code, fault.Message, fault.Cause)
+		return nil
+	}
+	if diff := differ(ev, shown); diff != "" {
+		c.fail(verdict.ReplyDiffers, "%v (shown at %d): %s", op, shown.Index(), diff)
+	}
+	return ev
+}
+
+func (c *checker) fail(kind verdict.Kind, format string, args ...any) {
+	c.wrong++
+	c.Complain(kind, format, args...)
+}
+
+// lateTTL: a write that nobody answered still got its end from the clock of a
+// member that had it by then.
+func (c *checker) lateTTL(op *history.Op, at uint64, s *sighting) {
+	end := s.event.Node.Expiration
+	first, _ := c.clock.since(at)
+	life := time.Duration(op.TTL) * time.Second
+	if op.TTL != 0 && end != nil && (end.Before(c.h.Begin.Add(op.Invoke+life-clockSlack)) || end.After(c.h.Begin.Add(first+life+clockSlack))) {
+		c.Complain(verdict.TTLDiffers, "%v, done at %d and seen at %v, ends at %v", op, at, c.h.Begin.Add(first), end)
+	}
+}
+
+// expire: it is the turn of the node that is due first.
+func (c *checker) expire(at uint64, s *sighting) *v2api.Event {
+	key, due, ok := c.store.Due()
+	if !ok || key != s.event.Node.Key {
+		c.fail(verdict.EventOrder, "%s saw %s expire at %d, and due was %q (%v)", s.who, s.event.Node.Key, at, key, due)
+		return nil
+	}
+	ev, err := c.store.Expire()
+	if err != nil {
+		c.fail(verdict.Undecided, "%v", err)
+		return nil
+	}
+	if diff := differ(ev, s.event); diff != "" {
+		c.fail(verdict.EventDiffers, "%s saw %s expire at %d: %s", s.who, key, at, diff)
+	}
+	return ev
+}
+
+// gaps: an index that nobody saw is a refresh of unknown outcome that was soon
+// covered up, or one that the servers needed for themselves.
+func (c *checker) gaps() {
+	allowed := c.h.Own
+	for _, op := range c.h.Ops {
+		if op.Refresh && op.Outcome == v2api.Unknown && c.taken[op] == 0 {
+			allowed++
+		}
+	}
+	if c.stats.Unseen > allowed {
+		c.Complain(verdict.IndexGap, "%d indexes of %d..%d belong to no known change; %d may", c.stats.Unseen, c.h.Start+1, c.h.End, allowed)
+	}
+}

@@ -1,0 +1,144 @@
+package check
+
+import (
+	"copse/bench/cluster/history"
+	"copse/bench/v2api"
+	"copse/bench/verdict"
+)
+
+// watchCheck is one watch and what it had to be told.
+type watchCheck struct {
+	*history.Watch
+	required []uint64
+	optional map[uint64]bool
+	saw      map[uint64]bool
+	excused  []history.Entry // where it was told that the window has moved on
+}
+
+func (c *checker) prepareWatches() {
+	for _, w := range c.h.Watches {
+		wc := &watchCheck{Watch: w, optional: map[uint64]bool{}, saw: map[uint64]bool{}}
+		for _, e := range w.Entries {
+			if e.Event == nil {
+				wc.excused = append(wc.excused, e)
+			}
+		}
+		c.watches = append(c.watches, wc)
+	}
+}
+
+// existing tells which of the watched keys are there before a change that may
+// remove a directory above them.
+func (c *checker) existing(at uint64) map[*watchCheck]bool {
+	switch op, s := c.acked[at], c.seen[at]; {
+	case op != nil && op.Method != "DELETE":
+		return nil
+	case op == nil && (s == nil || s.event.Action != "delete" && s.event.Action != "expire"):
+		return nil
+	}
+	there := map[*watchCheck]bool{}
+	for _, w := range c.watches {
+		there[w] = c.store.Has(w.Scope)
+	}
+	return there
+}
+
+// require notes for each watch whether it has to see a change. The removal of
+// a directory is told to watches below it, if what they watch was there; a
+// server that looks it up in its history can't know that any more.
+func (c *checker) require(at uint64, ev *v2api.Event, there map[*watchCheck]bool) {
+	for _, w := range c.watches {
+		if at < w.From {
+			continue
+		}
+		key := ev.Node.Key
+		removed := (ev.Action == "delete" || ev.Action == "expire") && ev.Node.Dir
+		switch {
+		case key == w.Scope, w.Recursive && v2api.Within(key, w.Scope):
+			w.required = append(w.required, at)
+		case removed && v2api.Within(w.Scope, key) && there[w]:
+			w.required = append(w.required, at)
+		case removed && v2api.Within(w.Scope, key):
+			w.optional[at] = true
+		}
+	}
+}
+
+// watch holds a watch's log against what it had to be told.
+func (c *checker) watch(w *watchCheck) {
+	required := map[uint64]bool{}
+	for _, at := range w.required {
+		required[at] = true
+	}
+	last := w.From - 1
+	for _, e := range w.Entries {
+		if e.Event == nil {
+			c.cleared(w, e)
+			last = max(last, e.Resumed-1)
+			continue
+		}
+		at := e.Event.Index()
+		switch {
+		case w.saw[at]:
+			c.Complain(verdict.EventTwice, "%s was told of %d twice, the second time by member %d at %v", w.Name, at, e.Member, e.At)
+		case at <= last:
+			c.Complain(verdict.EventOrder, "%s was told of %d by member %d at %v, after %d", w.Name, at, e.Member, e.At, last)
+		case at <= c.h.End && c.wrong == 0 && !required[at] && !w.optional[at]:
+			c.Complain(verdict.EventAlien, "%s was told of %s of %s at %d", w.Name, e.Event.Action, e.Event.Node.Key, at)
+		case c.canon[at] != nil:
+			if diff := differ(c.canon[at], e.Event); diff != "" {
+				c.Complain(verdict.EventDiffers, "%s was told by member %d of %s of %s at %d: %s", w.Name, e.Member, e.Event.Action, e.Event.Node.Key, at, diff)
+			}
+		}
+		w.saw[at] = true
+		last = max(last, at)
+	}
+	for _, at := range w.required {
+		if !w.saw[at] && !w.excuses(at) {
+			c.Complain(verdict.EventMissing, "%s was not told of %s of %s at %d", w.Name, c.canon[at].Action, c.canon[at].Node.Key, at)
+		}
+	}
+}
+
+// excuses says whether a watch was told that it missed an index.
+func (w *watchCheck) excuses(at uint64) bool {
+	for _, e := range w.excused {
+		if e.Asked <= at && at < e.Resumed {
+			return true
+		}
+	}
+	return false
+}
+
+// cleared: v2 promises its last 1,000 events to whoever asks for them.
+func (c *checker) cleared(w *watchCheck, e history.Entry) {
+	if e.Asked+c.h.Rules.Window > e.Window {
+		c.Complain(verdict.FalseCleared, "%s asked member %d for %d, and was told that it's gone at %d", w.Name, e.Member, e.Asked, e.Window)
+	}
+}
+
+// lost: what was acknowledged and no witness saw, although it came so far, is
+// lost. And without a witness nothing is proved.
+func (c *checker) lost() {
+	var witnesses []*watchCheck
+	for _, w := range c.watches {
+		if w.Witness {
+			witnesses = append(witnesses, w)
+		}
+	}
+	for at := c.h.Start + 1; at <= c.h.End; at++ {
+		saw, could := false, false
+		for _, w := range witnesses {
+			saw = saw || w.saw[at]
+			could = could || !w.excuses(at) && len(w.Entries) > 0
+		}
+		op := c.acked[at]
+		switch {
+		case !could:
+			c.Complain(verdict.Undecided, "no witness for %d", at)
+			return
+		case op != nil && !op.Refresh && !saw:
+			c.Complain(verdict.LostWrite, "%v, and none of %d witnesses saw it", op, len(witnesses))
+		}
+	}
+}

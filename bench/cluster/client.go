@@ -1,0 +1,105 @@
+package cluster
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"copse/bench/cluster/fleet"
+	"copse/bench/cluster/history"
+	"copse/bench/v2api"
+)
+
+// answerLimit is a client's patience. It is shorter than what a member without
+// a leader takes to give up, so that clients move on.
+const answerLimit = 3 * time.Second
+
+// client is one client's way to all members, which notes down what it does.
+type client struct {
+	name    string
+	run     *runner
+	rng     *rand.Rand
+	http    []*http.Client // one for each member, with connections of its own
+	member  int            // whom it talks to
+	roams   bool           // goes to another member now and then, and after trouble
+	ordered bool           // wants to know on which connection its reads were
+	conns   map[net.Conn]int
+	next    *time.Ticker // its pace
+}
+
+// connIDs numbers the connections of ordered clients.
+type connIDs struct{ last atomic.Int64 }
+
+func (c *connIDs) next() int { return int(c.last.Add(1)) }
+
+func newHTTP(m *fleet.Member) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext:         m.Dial,
+		MaxIdleConnsPerHost: 2,
+		DisableCompression:  true,
+	}}
+}
+
+func (r *runner) newClient(name string, stream uint64, pace time.Duration) *client {
+	c := &client{name: name, run: r, rng: rand.New(rand.NewPCG(r.opts.Seed, stream)), conns: map[net.Conn]int{}, next: time.NewTicker(pace)}
+	for _, m := range r.servers {
+		c.http = append(c.http, newHTTP(m))
+	}
+	return c
+}
+
+func (c *client) close() {
+	c.next.Stop()
+	for _, h := range c.http {
+		h.CloseIdleConnections()
+	}
+}
+
+// do sends one request to the client's member, and notes it.
+func (c *client) do(r v2api.Request) *history.Op {
+	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
+	defer cancel()
+	op := &history.Op{Request: r, Client: c.name, Member: c.member}
+	if c.ordered {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { op.Conn = c.connID(info.Conn) }})
+	}
+	rec := c.run.rec
+	op.Invoke = rec.Now()
+	reply, err := v2api.Do(ctx, c.http[c.member], c.run.servers[c.member].URL, &r)
+	op.Return = rec.Now()
+	op.Outcome, op.Event, op.Fault = reply.Parse(err)
+	op.Index, op.Term = reply.Index, reply.Term
+	rec.Note(op)
+	rec.Cluster(reply.Cluster)
+	if !op.Answered() && c.roams || c.roams && c.rng.IntN(50) == 0 {
+		c.move()
+	}
+	return op
+}
+
+func (c *client) connID(conn net.Conn) int {
+	id, known := c.conns[conn]
+	if !known {
+		clear(c.conns) // an ordered client has one connection at a time
+		id = c.run.conns.next()
+		c.conns[conn] = id
+	}
+	return id
+}
+
+// move goes to the next member. The spare one is no place to stay at.
+func (c *client) move() { c.member = (c.member + 1) % len(c.run.fleet.Members) }
+
+// await waits for the client's next turn; false when the run is over.
+func (c *client) await(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-c.next.C:
+		return true
+	}
+}

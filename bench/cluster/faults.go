@@ -1,0 +1,292 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+
+	"copse/bench/cluster/fleet"
+	"copse/bench/peer"
+)
+
+// Where a kind of fault is possible.
+const (
+	anywhere   = "anywhere"
+	loopback   = "loopback"   // where proxies join the members
+	namespaces = "namespaces" // where packets can be lost
+)
+
+// faultKind is one kind of fault. begin does it to the cluster and says what it
+// did; end mends it. Whatever end leaves down, the nemesis starts again.
+type faultKind struct {
+	shortest, longest time.Duration
+	where             string
+	copseOnly         string // why only copse can be asked to bear it
+	begin             func(n *nemesis, f Fault) (string, error)
+	end               func(n *nemesis, f Fault) error
+}
+
+func heal(n *nemesis, _ Fault) error { return n.fleet.Heal() }
+
+func nothing(*nemesis, Fault) error { return nil }
+
+// faultKinds are all of them. What a schedule names stays what it was, so that
+// old schedules can be replayed: new ones get new names.
+var faultKinds = map[string]faultKind{
+	"kill-leader": {300 * time.Millisecond, 3 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		return n.kill(n.leader(f))
+	}, nothing},
+	"kill-follower": {300 * time.Millisecond, 3 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		return n.kill(n.follower(f))
+	}, nothing},
+	"kill-all": {100 * time.Millisecond, time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		for i := range n.fleet.Members {
+			n.fleet.Kill(i)
+		}
+		return "all killed", nil
+	}, nothing},
+	"crash-loop": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := f.Pick % len(n.fleet.Members)
+		for k := range 3 {
+			n.fleet.Kill(i)
+			if err := n.fleet.Restart(i); err != nil {
+				return "", err
+			}
+			n.restarts++
+			n.wait(time.Duration(20+f.Pick*(k+1)) * time.Millisecond) // in the middle of its start
+		}
+		return n.kill(i)
+	}, nothing},
+	"pause-leader": {500 * time.Millisecond, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.leader(f)
+		return fmt.Sprintf("m%d paused", i), n.fleet.Pause(i)
+	}, nothing},
+	"pause-follower": {500 * time.Millisecond, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.follower(f)
+		return fmt.Sprintf("m%d paused", i), n.fleet.Pause(i)
+	}, nothing},
+	"leader-alone": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.leader(f)
+		return fmt.Sprintf("m%d alone", i), n.part([]int{i})
+	}, heal},
+	"follower-alone": {time.Second, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.follower(f)
+		return fmt.Sprintf("m%d alone", i), n.part([]int{i})
+	}, heal},
+	"halves": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		// The smaller half, which is one of three; with the leader every other time.
+		side := []int{n.leader(f)}
+		if f.Pick%2 == 0 {
+			side = []int{n.follower(f)}
+		}
+		for i := 0; len(side) < len(n.fleet.Members)/2; i++ {
+			if i != side[0] {
+				side = append(side, i)
+			}
+		}
+		return fmt.Sprintf("%v apart from the rest", side), n.part(side)
+	}, heal},
+	"leader-unheard": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.leader(f)
+		return fmt.Sprintf("nothing comes from m%d", i), n.cut([]int{i}, n.others(i))
+	}, heal},
+	"leader-deaf": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.leader(f)
+		return fmt.Sprintf("nothing comes to m%d", i), n.cut(n.others(i), []int{i})
+	}, heal},
+	"one-way-link": {time.Second, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		from, to := n.leader(f), n.follower(f)
+		if f.Pick%2 == 0 {
+			from, to = to, from
+		}
+		return fmt.Sprintf("nothing comes from m%d to m%d", from, to), n.fleet.Cut(from, to)
+	}, heal},
+	"slow-leader": {time.Second, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.leader(f)
+		return fmt.Sprintf("m%d slow", i), n.fleet.Slow(i)
+	}, heal},
+	"slow-follower": {time.Second, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.follower(f)
+		return fmt.Sprintf("m%d slow", i), n.fleet.Slow(i)
+	}, heal},
+	"lossy": {2 * time.Second, 4 * time.Second, namespaces, "", func(n *nemesis, f Fault) (string, error) {
+		i := f.Pick % len(n.fleet.Members)
+		return fmt.Sprintf("m%d hears badly", i), n.fleet.Lose(i)
+	}, heal},
+	"reset": {100 * time.Millisecond, 500 * time.Millisecond, loopback, "", func(n *nemesis, f Fault) (string, error) {
+		i := f.Pick % len(n.fleet.Members)
+		return fmt.Sprintf("%d connections of m%d reset", n.fleet.Reset(i), i), nil
+	}, nothing},
+	"half-open": {time.Second, 4 * time.Second, loopback, "", func(n *nemesis, f Fault) (string, error) {
+		i := f.Pick % len(n.fleet.Members)
+		return fmt.Sprintf("%d connections of m%d half open", n.fleet.HalfOpen(i), i), nil
+	}, heal},
+	"corrupt": {time.Second, 3 * time.Second, loopback, "etcd's frames have no checksum", func(n *nemesis, f Fault) (string, error) {
+		i := f.Pick % len(n.fleet.Members)
+		n.fleet.Corrupt(i)
+		return fmt.Sprintf("bits change in what m%d sends", i), nil
+	}, heal},
+	"disk-full": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		return fmt.Sprintf("m%d has a full disk", len(n.fleet.Members)-1), n.fleet.FillDisk()
+	}, func(n *nemesis, f Fault) error { return n.fleet.FreeDisk() }},
+	"replace-leader": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		return n.replace(n.leader(f))
+	}, nothing},
+	"replace-follower": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		return n.replace(n.follower(f))
+	}, nothing},
+	"grow": {time.Second, 3 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		n.changes++
+		return "one member more", n.fleet.Add(n.fleet.Spare)
+	}, func(n *nemesis, f Fault) error {
+		n.changes++
+		n.look(n.fleet.Spare.Number)
+		_, err := n.fleet.Remove(n.fleet.Spare)
+		return err
+	}},
+	// No server can survive this one, and none is given it: it is there to show
+	// that a run can fail.
+	"secede": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		i := n.follower(f)
+		return fmt.Sprintf("m%d forgets all and is a cluster by itself", i), n.fleet.Secede(i)
+	}, nothing},
+}
+
+// Kinds are those that a run of this server in this place can be given, in a fixed order.
+func Kinds(kind peer.Kind, inNamespaces bool) []string {
+	var names []string
+	for _, name := range []string{
+		"kill-leader", "kill-follower", "kill-all", "crash-loop", "pause-leader", "pause-follower", "leader-alone", "follower-alone", "halves",
+		"leader-unheard", "leader-deaf", "one-way-link", "slow-leader", "slow-follower", "lossy", "reset", "half-open", "corrupt", "disk-full",
+		"replace-leader", "replace-follower", "grow",
+	} {
+		f := faultKinds[name]
+		if f.where == loopback && inNamespaces || f.where == namespaces && !inNamespaces || f.copseOnly != "" && !kind.IsCopse() {
+			continue
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// nemesis carries out a schedule.
+type nemesis struct {
+	fleet    *fleet.Fleet
+	logf     func(format string, args ...any)
+	now      func() time.Duration
+	wait     func(time.Duration)
+	look     func(member int) // reads the whole tree there
+	restarts int
+	deaths   []string // of members that nobody killed
+	changes  int      // of the membership
+	last     int      // the leader that was found last
+}
+
+// leader is the member that leads, or led last.
+func (n *nemesis) leader(Fault) int {
+	if i, ok := n.fleet.Leader(); ok {
+		n.last = i
+	}
+	return n.last
+}
+
+// follower is one of the others.
+func (n *nemesis) follower(f Fault) int {
+	others := n.others(n.leader(f))
+	return others[f.Pick%len(others)]
+}
+
+func (n *nemesis) others(than ...int) []int {
+	var rest []int
+	for i := range n.fleet.Members {
+		apart := false
+		for _, j := range than {
+			apart = apart || i == j
+		}
+		if !apart {
+			rest = append(rest, i)
+		}
+	}
+	return rest
+}
+
+func (n *nemesis) kill(i int) (string, error) {
+	n.fleet.Kill(i)
+	return fmt.Sprintf("m%d killed", i), nil
+}
+
+// replace takes a member out, and a new one with an empty disk in, at the same
+// addresses.
+func (n *nemesis) replace(i int) (string, error) {
+	n.changes += 2
+	ended, err := n.fleet.Remove(n.fleet.Members[i])
+	if err != nil {
+		return "", err
+	}
+	how := "ended by itself"
+	if !ended {
+		how = "had to be killed"
+	}
+	return fmt.Sprintf("m%d removed (it %s) and replaced", i, how), n.fleet.Add(n.fleet.Members[i])
+}
+
+// part separates some members from all others.
+func (n *nemesis) part(side []int) error {
+	rest := n.others(side...)
+	if err := n.cut(side, rest); err != nil {
+		return err
+	}
+	return n.cut(rest, side)
+}
+
+func (n *nemesis) cut(from, to []int) error {
+	for _, a := range from {
+		for _, b := range to {
+			if err := n.fleet.Cut(a, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// strike does one fault, waits, and mends it.
+func (n *nemesis) strike(f Fault) error {
+	if err := n.revive("while all was well"); err != nil {
+		return err
+	}
+	kind := faultKinds[f.Kind]
+	what, err := kind.begin(n, f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Kind, err)
+	}
+	n.logf("%8v %s for %v: %s", n.now().Round(time.Millisecond), f.Kind, f.For, what)
+	n.wait(f.For)
+	return n.mend(f)
+}
+
+// mend ends a fault, and starts whatever has ended. Only a full disk is a
+// reason to end.
+func (n *nemesis) mend(f Fault) error {
+	if err := faultKinds[f.Kind].end(n, f); err != nil {
+		return fmt.Errorf("mend %s: %w", f.Kind, err)
+	}
+	if f.Kind == "disk-full" {
+		return n.revive("")
+	}
+	return n.revive("during " + f.Kind)
+}
+
+// revive starts all that is down; members that ended by themselves are noted,
+// if there was no reason for it.
+func (n *nemesis) revive(when string) error {
+	for i, m := range n.fleet.Members {
+		if when != "" && n.fleet.Died(i) {
+			death := fmt.Sprintf("m%d ended by itself %s: %s", i, when, m.LastPanic())
+			n.logf("%8v %s", n.now().Round(time.Millisecond), death)
+			n.deaths = append(n.deaths, death)
+		}
+	}
+	started, err := n.fleet.Revive()
+	n.restarts += len(started)
+	return err
+}

@@ -1,0 +1,194 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"copse/bench/cluster/faultproxy"
+)
+
+// Kill ends a member as a crash would.
+func (f *Fleet) Kill(i int) {
+	m := f.Members[i]
+	m.Kill()
+	f.pids[i].Store(0)
+	m.down, m.paused = true, false
+}
+
+// Restart starts a member that is down, and doesn't wait until it serves.
+func (f *Fleet) Restart(i int) error { return f.launch(f.Members[i]) }
+
+// Revive starts whatever is down, also what ended by itself, and lets go on
+// what is paused. It returns the members that it started.
+func (f *Fleet) Revive() (started []int, err error) {
+	for _, m := range f.Members {
+		if m.paused {
+			if err := f.Resume(m.Number); err != nil {
+				return started, err
+			}
+		}
+		if !m.down && !m.ended() {
+			continue
+		}
+		if err := f.launch(m); err != nil {
+			return started, err
+		}
+		started = append(started, m.Number)
+	}
+	return started, nil
+}
+
+func (m *Member) ended() bool {
+	select {
+	case <-m.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// Ended says whether a member's process is no more.
+func (f *Fleet) Ended(i int) bool { return f.Members[i].ended() }
+
+// Died says whether a member's process ended although nobody killed it.
+func (f *Fleet) Died(i int) bool { return f.Members[i].ended() && !f.Members[i].down }
+
+// LastPanic is the last line of a member's log that says why it ended.
+func (m *Member) LastPanic() string {
+	log, err := os.ReadFile(m.LogFile)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		if strings.HasPrefix(lines[i], "panic: ") || strings.HasPrefix(lines[i], "fatal error: ") {
+			return lines[i]
+		}
+	}
+	return lines[len(lines)-1]
+}
+
+// Pause stops a member in its tracks.
+func (f *Fleet) Pause(i int) error {
+	f.Members[i].paused = true
+	return f.Members[i].Pause()
+}
+
+// Resume lets a paused member go on.
+func (f *Fleet) Resume(i int) error {
+	f.Members[i].paused = false
+	return f.Members[i].Resume()
+}
+
+// Cut lets nothing come through that from sends to to.
+func (f *Fleet) Cut(from, to int) error {
+	if f.net != nil {
+		return f.net.Cut(from, to)
+	}
+	f.mesh.Set(from, to, faultproxy.Rule{Hold: true})
+	return nil
+}
+
+const (
+	slowRate  = 200_000 // bytes a second
+	slowDelay = 60 * time.Millisecond
+	lossRate  = 15 // percent of the packets
+)
+
+// Slow makes all that a member sends slow.
+func (f *Fleet) Slow(i int) error {
+	if f.net != nil {
+		return f.net.Slow(i, slowRate, 300)
+	}
+	for to := range f.Members {
+		f.mesh.Set(i, to, faultproxy.Rule{Delay: slowDelay, Rate: slowRate})
+	}
+	return nil
+}
+
+// Lose drops packets on their way to a member; in namespaces only.
+func (f *Fleet) Lose(i int) error {
+	if f.net == nil {
+		return errors.New("no packets can be lost between proxies")
+	}
+	return f.net.Lose(i, lossRate)
+}
+
+// Reset cuts a member's connections to its peers; on the loopback only.
+func (f *Fleet) Reset(i int) int { return f.mesh.Reset(i) }
+
+// HalfOpen closes the dialling ends of a member's connections to its peers;
+// on the loopback only.
+func (f *Fleet) HalfOpen(i int) int { return f.mesh.HalfOpen(i) }
+
+// Corrupt changes bits in what a member sends; on the loopback only.
+func (f *Fleet) Corrupt(i int) {
+	for to := range f.Members {
+		f.mesh.Set(i, to, faultproxy.Rule{Corrupt: 0.2})
+	}
+}
+
+// Heal makes the network whole.
+func (f *Fleet) Heal() error {
+	if f.net != nil {
+		return f.net.Heal()
+	}
+	f.mesh.Heal()
+	return nil
+}
+
+// FillDisk leaves no room on the last member's disk, FreeDisk makes room again.
+func (f *Fleet) FillDisk() error { return f.disk.fill() }
+
+// FreeDisk makes room again.
+func (f *Fleet) FreeDisk() error { return f.disk.free() }
+
+// askLimit is how long a member has to say who leads.
+const askLimit = 500 * time.Millisecond
+
+// Leader is the member that most of those who run take for the leader.
+func (f *Fleet) Leader() (int, bool) {
+	votes := map[string]int{}
+	for _, m := range f.Members {
+		if !m.paused && !m.down {
+			if name, err := m.leader(); err == nil {
+				votes[name]++
+			}
+		}
+	}
+	best, number := 0, -1
+	for _, m := range f.Members {
+		if votes[m.Name] > best && !m.down {
+			best, number = votes[m.Name], m.Number
+		}
+	}
+	return number, number >= 0
+}
+
+func (m *Member) leader() (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.URL+"/v2/members/leader", nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var leader struct {
+		Name string `json:"name"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&leader); err != nil || resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("status %d: %w", resp.StatusCode, err)
+	}
+	return leader.Name, nil
+}

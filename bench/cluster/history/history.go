@@ -1,0 +1,137 @@
+package history
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"copse/bench/v2api"
+)
+
+// Op is one request and what became of it. Times count from the run's begin.
+type Op struct {
+	v2api.Request
+	Client string
+	Member int
+	// Conn identifies the kept connection of a reader that wants its reads in
+	// order; 0 for everybody else.
+	Conn int `json:",omitempty"`
+
+	Invoke  time.Duration
+	Return  time.Duration // when the answer, or the end of patience, came
+	Outcome v2api.Outcome
+	Index   uint64       `json:",omitempty"` // X-Etcd-Index
+	Term    uint64       `json:",omitempty"` // X-Raft-Term
+	Event   *v2api.Event `json:",omitempty"` // when acknowledged
+	Fault   *v2api.Fault `json:",omitempty"` // when refused
+}
+
+// Answered says whether a definite answer came.
+func (o *Op) Answered() bool { return o.Outcome == v2api.Acked || o.Outcome == v2api.Refused }
+
+// Changed says whether the tree is known to have changed, at Event.Index().
+func (o *Op) Changed() bool { return o.Write() && o.Outcome == v2api.Acked }
+
+// Linear says whether the answer had to come through the log, or as if.
+func (o *Op) Linear() bool { return o.Write() || o.Quorum }
+
+func (o *Op) String() string {
+	s := fmt.Sprintf("%v by %s on member %d (%v to %v) %v", &o.Request, o.Client, o.Member,
+		o.Invoke.Round(time.Microsecond), o.Return.Round(time.Microsecond), o.Outcome)
+	switch {
+	case o.Changed():
+		s += fmt.Sprintf(" at %d", o.Event.Index())
+	case o.Fault != nil:
+		s += fmt.Sprintf(" with %d (%s) at %d", o.Fault.Code, o.Fault.Cause, o.Index)
+	case o.Index != 0:
+		s += fmt.Sprintf(" at %d", o.Index)
+	}
+	return s
+}
+
+// Glance is an index that a watch's head showed.
+type Glance struct {
+	Member         int
+	Invoke, Return time.Duration
+	Index, Term    uint64
+}
+
+// Entry is one thing that a watcher was told: an event, or that the history it
+// asked for is gone, whereupon it read the tree and went on from there.
+type Entry struct {
+	Event  *v2api.Event `json:",omitempty"`
+	At     time.Duration
+	Member int
+
+	Asked   uint64 `json:",omitempty"` // told 401: the index that it asked for,
+	Window  uint64 `json:",omitempty"` // the member's index then,
+	Resumed uint64 `json:",omitempty"` // and the first index that it asked for afterwards
+}
+
+// Watch is all that one watcher was told, through all its connections.
+type Watch struct {
+	Name      string
+	Scope     string
+	Recursive bool
+	// Witness marks a watcher of the whole load that kept up at all costs. What
+	// no witness saw did not happen.
+	Witness bool
+	From    uint64 // the first index that it asked for
+	Entries []Entry
+	Last    uint64 `json:"-"` // how far it has come; guarded by the Recorder
+}
+
+// Final is the whole tree at one member at the end.
+type Final struct {
+	Member int
+	Index  uint64
+	Tree   v2api.Node
+}
+
+// Rules are where servers may differ.
+type Rules struct {
+	// ExactHeader says that a read is of the very index in its header. Without
+	// it the header may be older than the body, never newer.
+	ExactHeader bool
+	// Window is how many events a watch can reach back.
+	Window uint64
+}
+
+// History is a whole run.
+type History struct {
+	Rules    Rules
+	Begin    time.Time
+	Root     string // the directory that the load has for itself
+	Start    uint64 // the index at the begin: the load's first change is above it
+	End      uint64 // nothing was written after it, and every watcher has come up to it
+	Own      int    // how many indexes the servers may have needed for themselves
+	Ops      []*Op
+	Glances  []Glance
+	Watches  []*Watch
+	Finals   []Final
+	Clusters []string // the cluster ids that were shown
+	Deaths   []string // members that ended by themselves, without a reason
+}
+
+// Save writes the history to a file, for Load.
+func (h *History) Save(file string) error {
+	out, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, out, 0o644)
+}
+
+// Load reads what Save wrote.
+func Load(file string) (*History, error) {
+	in, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	h := &History{}
+	if err := json.Unmarshal(in, h); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return h, nil
+}

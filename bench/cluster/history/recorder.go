@@ -1,0 +1,120 @@
+package history
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// Recorder collects what the clients of one run note down.
+type Recorder struct {
+	begin time.Time // fixed
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	history History
+	seen    uint64 // the highest index that anyone was shown
+}
+
+// NewRecorder begins a history of the load below root.
+func NewRecorder(root string, rules Rules) *Recorder {
+	r := &Recorder{begin: time.Now()}
+	r.changed = sync.NewCond(&r.mu)
+	r.history = History{Begin: r.begin, Root: root, Rules: rules}
+	return r
+}
+
+// Now is the time since the begin.
+func (r *Recorder) Now() time.Duration { return time.Since(r.begin) }
+
+// Seen is the highest index that anyone was shown.
+func (r *Recorder) Seen() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen
+}
+
+// Note adds a finished operation.
+func (r *Recorder) Note(op *Op) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.history.Ops = append(r.history.Ops, op)
+	r.raise(op.Index)
+	if op.Changed() {
+		r.raise(op.Event.Index())
+	}
+}
+
+// Glance adds what a watch's head showed.
+func (r *Recorder) Glance(g Glance) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.history.Glances = append(r.history.Glances, g)
+	r.raise(g.Index)
+}
+
+// Cluster adds a cluster id that was shown.
+func (r *Recorder) Cluster(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if id != "" && !slices.Contains(r.history.Clusters, id) {
+		r.history.Clusters = append(r.history.Clusters, id)
+	}
+}
+
+// Watch adds an empty watch; what it sees is added with Tell.
+func (r *Recorder) Watch(w Watch) *Watch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w.Last = w.From - 1
+	r.history.Watches = append(r.history.Watches, &w)
+	return &w
+}
+
+// Tell adds what a watcher was told. It wakes whoever waits in Await.
+func (r *Recorder) Tell(w *Watch, e Entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w.Entries = append(w.Entries, e)
+	if e.Event != nil {
+		r.raise(e.Event.Index())
+		w.Last = max(w.Last, e.Event.Index())
+	} else {
+		w.Last = max(w.Last, e.Resumed-1)
+	}
+	r.changed.Broadcast()
+}
+
+// Last is how far a watcher has come.
+func (r *Recorder) Last(w *Watch) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return w.Last
+}
+
+// Wake makes everyone in Await look again.
+func (r *Recorder) Wake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.changed.Broadcast()
+}
+
+// Await waits until done says so; it is asked under the lock, again after each
+// Tell and each Wake.
+func (r *Recorder) Await(done func(seen uint64) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !done(r.seen) {
+		r.changed.Wait()
+	}
+}
+
+// Finish fills in what is known at the end only. Nobody may record any more.
+func (r *Recorder) Finish(fill func(*History)) *History {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fill(&r.history)
+	return &r.history
+}
+
+func (r *Recorder) raise(index uint64) { r.seen = max(r.seen, index) }

@@ -1,0 +1,230 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"copse/bench/cluster/fleet"
+	"copse/bench/cluster/history"
+	"copse/bench/peer"
+	"copse/bench/v2api"
+)
+
+// Options of a run.
+type Options struct {
+	Kind       peer.Kind
+	Members    int
+	Namespaces bool
+	Seed       uint64
+	Schedule   Schedule
+	Args       []string // further flags of the servers
+	// Patience is how long anything at the end may take; 0 is a minute.
+	Patience time.Duration
+	Logf     func(format string, args ...any)
+}
+
+// traits are where the servers differ on purpose.
+type traits struct {
+	// rewinds says that a stream which starts in the past goes on live after
+	// it, and that one that can't is ended. etcd's gives one old event and
+	// falls silent, as it does when the reader is too slow.
+	rewinds bool
+	rules   history.Rules
+}
+
+// windowLength is how many events v2 keeps.
+const windowLength = 1000
+
+func traitsOf(kind peer.Kind) traits {
+	if kind.IsCopse() {
+		return traits{rewinds: true, rules: history.Rules{Window: windowLength}}
+	}
+	return traits{rules: history.Rules{ExactHeader: true, Window: windowLength}}
+}
+
+// smallDisk holds what etcd allocates in advance, twice 64 MiB, and some more.
+const smallDisk = 192 << 20
+
+// runner is one run at work.
+type runner struct {
+	opts     Options
+	traits   traits
+	fleet    *fleet.Fleet
+	servers  []*fleet.Member // the members, and the spare one last
+	rec      *history.Recorder
+	conns    connIDs
+	start    uint64
+	watchers []*watcher
+}
+
+// Run starts a cluster, runs the schedule against it under load, and returns
+// everything that was noted down. keep, if there is one, gets the fleet before
+// it is ended, when anything went wrong.
+func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) {
+	if opts.Patience == 0 {
+		opts.Patience = time.Minute
+	}
+	r := &runner{opts: opts, traits: traitsOf(opts.Kind)}
+	r.fleet, err = fleet.Start(fleet.Options{
+		Kind: opts.Kind, Members: opts.Members, Spare: true, Namespaces: opts.Namespaces, Seed: opts.Seed, Args: opts.Args, SmallDisk: smallDisk,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil && keep != nil {
+			keep(r.fleet)
+		}
+		err = errors.Join(err, r.fleet.Close())
+	}()
+	r.servers = append(slices.Clone(r.fleet.Members), r.fleet.Spare)
+	r.rec = history.NewRecorder(root, r.traits.rules)
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	return r.live()
+}
+
+// begin finds the index that the load starts above.
+func (r *runner) begin() error {
+	c := r.newClient("begin", 0, time.Hour)
+	defer c.close()
+	op := c.do(v2api.Request{Method: http.MethodPut, Key: "/cluster-begins", Value: "x"})
+	if op.Outcome != v2api.Acked {
+		return fmt.Errorf("the first write: %v", op)
+	}
+	r.start = op.Index
+	return nil
+}
+
+// live is the whole life of the clients: load under faults, the end, the audit.
+func (r *runner) live() (*history.History, error) {
+	watching, stopWatching := context.WithCancel(context.Background())
+	working, stopWorking := context.WithCancel(context.Background())
+	var watchers, workers sync.WaitGroup
+	defer watchers.Wait()
+	defer stopWatching()
+	defer workers.Wait()
+	defer stopWorking()
+
+	r.makeWatchers(working)
+	for _, w := range r.watchers {
+		watchers.Go(func() { w.follow(watching) })
+	}
+	r.startClients(working, &workers)
+	nem := &nemesis{fleet: r.fleet, logf: r.opts.Logf, now: r.rec.Now, wait: time.Sleep, look: r.look}
+	if err := r.trouble(nem); err != nil {
+		return nil, err
+	}
+	stopWorking()
+	r.rec.Wake()
+	workers.Wait()
+
+	end, err := r.settle()
+	if err != nil {
+		return nil, err
+	}
+	stopWatching()
+	watchers.Wait()
+	return r.audit(end, nem)
+}
+
+// look reads the whole tree at a member, through the log and locally.
+func (r *runner) look(member int) {
+	c := r.newClient("nemesis", 2, time.Hour)
+	defer c.close()
+	c.member = member
+	for _, quorum := range []bool{true, false} {
+		c.do(v2api.Request{Method: http.MethodGet, Key: root, Recursive: true, Sorted: true, Quorum: quorum})
+	}
+}
+
+// trouble carries out the schedule, and then makes all well again.
+func (r *runner) trouble(nem *nemesis) error {
+	for _, f := range r.opts.Schedule {
+		// What took longer than planned puts off what follows.
+		nem.wait(max(f.At-r.rec.Now(), restShortest))
+		if err := nem.strike(f); err != nil {
+			return err
+		}
+	}
+	if err := r.fleet.Heal(); err != nil {
+		return err
+	}
+	if err := r.fleet.WaitReady(); err != nil {
+		return fmt.Errorf("after all faults were mended: %w", err)
+	}
+	nem.wait(restLongest) // let the load go on in peace for a moment
+	return nil
+}
+
+func (r *runner) makeWatchers(working context.Context) {
+	all := history.Watch{Scope: root, Recursive: true}
+	add := func(name string, w history.Watch, member int, roams, stream bool) {
+		w.Name = name
+		r.watchers = append(r.watchers, r.newWatcher(w, member, roams, stream))
+	}
+	witness := all
+	witness.Witness = true
+	n := len(r.fleet.Members)
+	for i := range 3 {
+		add(fmt.Sprintf("witness %d", i), witness, i%n, true, false)
+	}
+	for i := range n {
+		add(fmt.Sprintf("long-poll on m%d", i), all, i, false, false)
+		add(fmt.Sprintf("stream on m%d", i), all, i, false, true)
+	}
+	add("sleepy long-poll", all, 0, true, false)
+	r.watchers[len(r.watchers)-1].naps = working
+	add("roaming stream", all, 0, true, true)
+	add("roaming long-poll of one writer", history.Watch{Scope: root + "/w1", Recursive: true}, 1%n, true, false)
+	add("long-poll of one writer on m0", history.Watch{Scope: root + "/w2", Recursive: true}, 0, false, false)
+	add("roaming long-poll of one key", history.Watch{Scope: root + "/counter"}, 2%n, true, false)
+	add("roaming long-poll below what is removed", history.Watch{Scope: root + "/w0/tree/branch/leaf"}, 0, true, false)
+}
+
+func (r *runner) startClients(ctx context.Context, group *sync.WaitGroup) {
+	n := len(r.fleet.Members)
+	client := func(name string, stream uint64, pace time.Duration, member int, roams bool) *client {
+		c := r.newClient(name, stream, pace)
+		c.member, c.roams = member%n, roams
+		return c
+	}
+	for id := range writers { // every other one stays where it is
+		c := client(fmt.Sprintf("writer-%d", id), uint64(100+id), writerPace, id/2, id%2 == 0)
+		group.Go(func() { c.write(ctx, id) })
+	}
+	for i := range n {
+		c := client(fmt.Sprintf("local reader on m%d", i), uint64(200+i), readerPace, i, false)
+		c.ordered = true
+		group.Go(func() { c.read(ctx, false) })
+	}
+	for i := range quorumReaders {
+		c := client(fmt.Sprintf("quorum reader %d", i), uint64(300+i), readerPace, i, true)
+		group.Go(func() { c.read(ctx, true) })
+	}
+	for i := range registerUsers {
+		c := client(fmt.Sprintf("register-%d", i), uint64(400+i), registerPace, i, true)
+		group.Go(func() { c.useRegisters(ctx) })
+	}
+}
+
+// pace waits while even the fastest witness is too far behind; false when the
+// run is over.
+func (r *runner) pace(ctx context.Context) bool {
+	r.rec.Await(func(seen uint64) bool {
+		fastest := uint64(0)
+		for _, w := range r.watchers {
+			if w.log.Witness {
+				fastest = max(fastest, w.log.Last)
+			}
+		}
+		return ctx.Err() != nil || fastest+lagLimit >= seen
+	})
+	return ctx.Err() == nil
+}

@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"copse/bench/cluster/history"
+	"copse/bench/v2api"
+)
+
+// settle waits until nothing has a ttl any more, writes a fence for every
+// scope that is watched, and waits until every watcher has come so far. It
+// returns the index of the last fence.
+func (r *runner) settle() (uint64, error) {
+	c := r.newClient("settle", 1, 20*time.Millisecond)
+	c.roams = true
+	defer c.close()
+	ctx, cancel := context.WithTimeout(context.Background(), r.opts.Patience)
+	defer cancel()
+	if err := c.drain(ctx); err != nil {
+		return 0, err
+	}
+	goals := map[*watcher]uint64{}
+	var last uint64
+	for pass := range 2 { // the scope of all comes last, and ends the history
+		for _, w := range r.watchers {
+			if (w.log.Scope == root) != (pass == 1) || w.log.Scope == root && last > 0 {
+				continue
+			}
+			at, err := c.fence(ctx, w.log)
+			if err != nil {
+				return 0, err
+			}
+			goals[w] = at
+			if w.log.Scope == root {
+				last = at
+			}
+		}
+	}
+	return last, r.catchUp(ctx, goals, last)
+}
+
+// drain waits for everything with a ttl to go.
+func (c *client) drain(ctx context.Context) error {
+	for {
+		op := c.do(v2api.Request{Method: http.MethodGet, Key: root, Recursive: true, Quorum: true})
+		if op.Outcome == v2api.Acked {
+			nodes := map[string]v2api.Node{}
+			v2api.Flatten(&op.Event.Node, nodes)
+			mortal := false
+			for _, n := range nodes {
+				mortal = mortal || n.Expiration != nil
+			}
+			if !mortal {
+				return nil
+			}
+		}
+		if !c.await(ctx) {
+			return fmt.Errorf("after %v something still has a ttl, or can't be read: %v", c.run.opts.Patience, op)
+		}
+	}
+}
+
+// fence writes something that a watch has to see.
+func (c *client) fence(ctx context.Context, w *history.Watch) (uint64, error) {
+	for try := 0; ; try++ {
+		r := v2api.Request{Method: http.MethodPut, Key: w.Scope, Value: fmt.Sprintf("fence of %s, try %d", w.Name, try)}
+		if w.Recursive {
+			r.Key += "/fence"
+		}
+		op := c.do(r)
+		if op.Outcome == v2api.Acked {
+			return op.Event.Index(), nil
+		}
+		if !c.await(ctx) {
+			return 0, fmt.Errorf("no fence within %v: %v", c.run.opts.Patience, op)
+		}
+	}
+}
+
+func (r *runner) catchUp(ctx context.Context, goals map[*watcher]uint64, last uint64) error {
+	stop := context.AfterFunc(ctx, r.rec.Wake)
+	defer stop()
+	behind := ""
+	r.rec.Await(func(uint64) bool {
+		behind = ""
+		for _, w := range r.watchers {
+			goal := goals[w]
+			if w.log.Scope == root {
+				goal = last
+			}
+			if w.log.Last < goal {
+				behind = fmt.Sprintf("%s is at %d and did not see %d", w.log.Name, w.log.Last, goal)
+			}
+		}
+		return behind == "" || ctx.Err() != nil
+	})
+	if behind != "" {
+		r.opts.Logf("after %v %s", r.opts.Patience, behind)
+	}
+	return nil // what is missing, the checker says with its reasons
+}
+
+// auditLength is how much of its window each member is asked for at the end.
+const auditLength = 900
+
+// audit reads every member whole, the tree and the window, and closes the
+// history.
+func (r *runner) audit(end uint64, nem *nemesis) (*history.History, error) {
+	var finals []history.Final
+	for i := range r.fleet.Members {
+		c := r.newClient(fmt.Sprintf("audit of m%d", i), uint64(500+i), time.Hour)
+		c.member = i
+		op := c.do(v2api.Request{Method: http.MethodGet, Key: root, Recursive: true, Sorted: true, Quorum: true})
+		c.close()
+		if op.Outcome != v2api.Acked {
+			return nil, fmt.Errorf("the last read: %v", op)
+		}
+		finals = append(finals, history.Final{Member: i, Index: op.Index, Tree: op.Event.Node})
+		r.window(i, end)
+	}
+	return r.rec.Finish(func(h *history.History) {
+		h.Start, h.Finals, h.Deaths = r.start, finals, nem.deaths
+		h.End = slices.MaxFunc(finals, func(a, b history.Final) int { return int(int64(a.Index) - int64(b.Index)) }).Index
+		// A start publishes the member's attributes, once more if that took long;
+		// the cluster's version is set after the first. A change of the membership
+		// is a few changes in etcd's own part of the tree.
+		h.Own = 4 + 3*nem.restarts + 6*nem.changes
+	}), nil
+}
+
+// window asks a member for the last events, one by one.
+func (r *runner) window(member int, end uint64) {
+	w := r.newWatcher(history.Watch{Name: fmt.Sprintf("window of m%d", member), Scope: root, Recursive: true}, member, false, false)
+	defer w.close()
+	if end > auditLength {
+		w.log.From = max(w.log.From, end-auditLength)
+		w.log.Last = w.log.From - 1
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), r.opts.Patience)
+	defer cancel()
+	for r.rec.Last(w.log) < end && ctx.Err() == nil {
+		if w.poll(ctx, idleLimit, true) == nil {
+			return // the checker will miss what is missing
+		}
+	}
+}

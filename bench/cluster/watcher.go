@@ -1,0 +1,218 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"copse/bench/cluster/history"
+	"copse/bench/v2api"
+)
+
+const (
+	// retryPause keeps a watcher from spinning while a member is down.
+	retryPause = 20 * time.Millisecond
+	// idleLimit is when a roaming watcher that hears nothing tries elsewhere.
+	idleLimit = time.Second
+	// silentLimit is when a watcher gives up a stream of a server that is known
+	// to leave some open and silent.
+	silentLimit = 3 * time.Second
+)
+
+// watcher follows one scope, resuming at last+1 wherever it connects.
+type watcher struct {
+	*client
+	log    *history.Watch
+	stream bool
+	// naps, if there is one, makes it sleep now and then, until that ends: long
+	// enough to find, at times, that what it asks for is gone.
+	naps context.Context
+}
+
+// A nap lasts between these, and comes about once in so many events.
+const (
+	napShortest = time.Second
+	napLongest  = 12 * time.Second
+	napEvery    = 150
+)
+
+func (r *runner) newWatcher(w history.Watch, member int, roams, stream bool) *watcher {
+	w.From = r.start + 1
+	n := uint64(len(r.watchers))
+	c := r.newClient(w.Name, 1000+n, time.Hour)
+	c.member, c.roams = member, roams
+	return &watcher{client: c, log: r.rec.Watch(w), stream: stream}
+}
+
+// follow is a watcher's life.
+func (w *watcher) follow(ctx context.Context) {
+	defer w.close()
+	for ctx.Err() == nil {
+		if w.naps != nil && w.rng.IntN(napEvery) == 0 {
+			pause(w.naps, napShortest+time.Duration(w.rng.Int64N(int64(napLongest-napShortest))))
+		}
+		begin := w.run.rec.Last(w.log)
+		if w.stream {
+			w.streamOnce(ctx)
+		} else {
+			w.poll(ctx, w.idle(), true)
+		}
+		if w.run.rec.Last(w.log) == begin { // nothing came
+			pause(ctx, retryPause)
+			if w.roams {
+				w.move()
+			}
+		}
+	}
+}
+
+// idle is how long one connection may stay silent; 0 is for ever.
+func (w *watcher) idle() time.Duration {
+	switch {
+	case w.roams:
+		return idleLimit
+	case w.stream && !w.run.traits.rewinds:
+		return silentLimit
+	}
+	return 0
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// open starts a watch; from 0 is live. Nothing comes back if the member did
+// not let it start, or said that the history is gone.
+func (w *watcher) open(ctx context.Context, stream bool, from uint64) *http.Response {
+	query := fmt.Sprintf("wait=true&recursive=%v", w.log.Recursive)
+	if stream {
+		query += "&stream=true"
+	}
+	if from > 0 {
+		query += fmt.Sprintf("&waitIndex=%d", from)
+	}
+	rec := w.run.rec
+	invoke := rec.Now()
+	resp, err := v2api.Open(ctx, w.http[w.member], http.MethodGet, w.run.servers[w.member].URL+"/v2/keys"+w.log.Scope+"?"+query, nil)
+	if err != nil {
+		return nil
+	}
+	head := v2api.Head(resp)
+	if resp.StatusCode == http.StatusOK {
+		rec.Glance(history.Glance{Member: w.member, Invoke: invoke, Return: rec.Now(), Index: head.Index, Term: head.Term})
+		rec.Cluster(head.Cluster)
+		return resp
+	}
+	defer resp.Body.Close()
+	var fault v2api.Fault
+	if body, err := io.ReadAll(resp.Body); err == nil && json.Unmarshal(body, &fault) == nil && fault.Code == 401 {
+		w.cleared(from, head.Index)
+	}
+	return nil
+}
+
+// cleared does what a client has to do whose events are gone: read the tree,
+// and go on from there.
+func (w *watcher) cleared(asked, window uint64) {
+	op := w.do(v2api.Request{Method: http.MethodGet, Key: w.log.Scope, Recursive: w.log.Recursive, Quorum: true})
+	if op.Answered() && op.Index > 0 {
+		w.run.rec.Tell(w.log, history.Entry{At: w.run.rec.Now(), Member: op.Member, Asked: asked, Window: window, Resumed: op.Index + 1})
+	}
+}
+
+// limited returns a context that ends when nothing has come for so long;
+// calling the function puts that off.
+func limited(ctx context.Context, idle time.Duration) (context.Context, func(), context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	if idle == 0 {
+		return ctx, func() {}, cancel
+	}
+	timer := time.AfterFunc(idle, cancel)
+	return ctx, func() { timer.Reset(idle) }, func() { timer.Stop(); cancel() }
+}
+
+// poll waits for one event and, if told to, notes it.
+func (w *watcher) poll(ctx context.Context, idle time.Duration, keep bool) *v2api.Event {
+	ctx, _, cancel := limited(ctx, idle)
+	defer cancel()
+	member := w.member
+	resp := w.open(ctx, false, w.run.rec.Last(w.log)+1)
+	if resp == nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	var ev v2api.Event
+	if json.NewDecoder(resp.Body).Decode(&ev) != nil || ev.Index() == 0 {
+		return nil
+	}
+	_, _ = io.Copy(io.Discard, resp.Body) // the end of the chunks, so that the connection is kept
+	if keep {
+		w.tell(&ev, member)
+	}
+	return &ev
+}
+
+func (w *watcher) tell(ev *v2api.Event, member int) {
+	w.run.rec.Tell(w.log, history.Entry{Event: ev, At: w.run.rec.Now(), Member: member})
+}
+
+// streamOnce reads a stream until it breaks.
+func (w *watcher) streamOnce(ctx context.Context) {
+	ctx, alive, cancel := limited(ctx, w.idle())
+	defer cancel()
+	member := w.member
+	from := uint64(0)
+	if w.run.traits.rewinds {
+		from = w.run.rec.Last(w.log) + 1
+	}
+	resp := w.open(ctx, true, from)
+	if resp == nil {
+		return
+	}
+	defer resp.Body.Close()
+	if from == 0 && !w.fill(ctx, v2api.Head(resp).Index) {
+		return
+	}
+	// A stream that can't start where it is told to begins where its member is,
+	// and that one may be behind.
+	had := uint64(0)
+	if from == 0 {
+		had = w.run.rec.Last(w.log)
+	}
+	for dec := json.NewDecoder(resp.Body); ; {
+		var ev v2api.Event
+		if dec.Decode(&ev) != nil {
+			return
+		}
+		alive()
+		if ev.Index() > had {
+			w.tell(&ev, member)
+		}
+	}
+}
+
+// fill fetches what lies between the last event and a stream that began after
+// upTo, from a server whose streams can't start in the past. It takes an event
+// above upTo to know that there is no more, and that one the stream has as well.
+func (w *watcher) fill(ctx context.Context, upTo uint64) bool {
+	for ctx.Err() == nil && w.run.rec.Last(w.log) < upTo {
+		member := w.member
+		ev := w.poll(ctx, 0, false)
+		if ev == nil {
+			return false
+		}
+		if ev.Index() > upTo {
+			return true
+		}
+		w.tell(ev, member)
+	}
+	return ctx.Err() == nil
+}

@@ -1,0 +1,172 @@
+package load
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+
+	"copse/bench/v2api"
+)
+
+// ownKeys is how many plain keys each writer has for itself.
+const ownKeys = 12
+
+// Caller carries requests out and notes them down.
+type Caller interface {
+	// Call sends a request and says what became of it; the event is there when
+	// it was acknowledged.
+	Call(r v2api.Request) (v2api.Outcome, *v2api.Event)
+	// Seen is the highest index that anyone has seen so far.
+	Seen() uint64
+}
+
+// Mix draws one request after another.
+type Mix struct {
+	root   string // the directory that all writers share
+	id     int    // of the writer: its own keys are below root/wID
+	stamp  string // begins each value, and makes it unlike any other writer's
+	rng    *rand.Rand
+	caller Caller
+
+	sent int
+	view map[string]v2api.Node // own keys, as last acknowledged; nothing when in doubt
+}
+
+// New returns the mix of writer id. stamp has to be its own in the whole run.
+func New(root string, id int, stamp string, rng *rand.Rand, caller Caller) *Mix {
+	return &Mix{root: root, id: id, stamp: stamp, rng: rng, caller: caller, view: map[string]v2api.Node{}}
+}
+
+// Next picks a kind of write by weight and carries it out; some need a read
+// before, or are two writes in a row.
+func (m *Mix) Next() {
+	key := m.own()
+	switch n := m.rng.IntN(100); {
+	case n < 28:
+		m.put(v2api.Request{Key: key})
+	case n < 36:
+		m.put(v2api.Request{Key: key, PrevExist: "false"})
+	case n < 42:
+		m.put(v2api.Request{Key: key, PrevExist: "true"})
+	case n < 54:
+		m.swap(key)
+	case n < 62:
+		m.count()
+	case n < 70:
+		m.remove(v2api.Request{Key: key})
+	case n < 73:
+		m.removeCompared(key)
+	case n < 82:
+		m.queue()
+	case n < 88:
+		m.put(v2api.Request{Key: m.mortal(), TTL: m.ttl()})
+	case n < 94:
+		m.refresh()
+	case n < 97:
+		m.directory()
+	default:
+		m.remove(v2api.Request{Key: m.dir("tree"), Recursive: true})
+	}
+}
+
+func (m *Mix) dir(name string) string { return fmt.Sprintf("%s/w%d/%s", m.root, m.id, name) }
+
+func (m *Mix) own() string { return m.dir(fmt.Sprintf("k%d", m.rng.IntN(ownKeys))) }
+
+func (m *Mix) mortal() string { return m.dir(fmt.Sprintf("ttl%d", m.rng.IntN(6))) }
+
+func (m *Mix) ttl() int { return 1 + m.rng.IntN(3) }
+
+// value is unlike any other that this run sends; now and then it's long, so
+// that a record spans what a disk writes at once.
+func (m *Mix) value() string {
+	m.sent++
+	size := m.rng.IntN(80)
+	if m.rng.IntN(50) == 0 {
+		size = m.rng.IntN(20_000)
+	}
+	return fmt.Sprintf("%s-%d <&é\n%s", m.stamp, m.sent, strings.Repeat("x", size))
+}
+
+// send carries out a write and keeps the view of its key.
+func (m *Mix) send(r v2api.Request) {
+	outcome, ev := m.caller.Call(r)
+	switch {
+	case outcome == v2api.Acked && r.Method == http.MethodPut:
+		m.view[r.Key] = ev.Node
+	case outcome == v2api.Acked || outcome == v2api.Unknown:
+		delete(m.view, r.Key)
+	}
+}
+
+// put sends a value of its own with r.
+func (m *Mix) put(r v2api.Request) {
+	r.Method, r.Value = http.MethodPut, m.value()
+	m.send(r)
+}
+
+func (m *Mix) remove(r v2api.Request) {
+	r.Method = http.MethodDelete
+	m.send(r)
+}
+
+// swap compares with what the last answer showed; one in four on purpose wrong.
+func (m *Mix) swap(key string) {
+	have := m.view[key]
+	r := v2api.Request{Key: key, PrevIndex: have.Modified, PrevExist: "true"}
+	switch n := m.rng.IntN(4); {
+	case n == 0 || have.Modified == 0:
+		r.PrevIndex = 1 + m.rng.Uint64N(1+m.caller.Seen())
+		r.PrevExist = ""
+	case n == 1 && have.Value != "" && len(have.Value) < 500:
+		r.PrevIndex, r.PrevValue = 0, have.Value
+		r.PrevExist = ""
+	}
+	m.put(r)
+}
+
+func (m *Mix) removeCompared(key string) {
+	if have := m.view[key]; have.Modified != 0 {
+		m.remove(v2api.Request{Key: key, PrevIndex: have.Modified})
+	}
+}
+
+// count is a swap on the key that all writers fight for.
+func (m *Mix) count() {
+	key := m.root + "/counter"
+	outcome, ev := m.caller.Call(v2api.Request{Method: http.MethodGet, Key: key})
+	switch outcome {
+	case v2api.Acked:
+		m.put(v2api.Request{Key: key, PrevIndex: ev.Node.Modified})
+	case v2api.Refused:
+		m.put(v2api.Request{Key: key, PrevExist: "false"})
+	}
+}
+
+// queue adds an item in order, or takes the oldest away; that more often, for
+// two may want the same one, and the listing has to stay short.
+func (m *Mix) queue() {
+	dir := m.root + "/queue"
+	if m.rng.IntN(5) < 2 {
+		m.send(v2api.Request{Method: http.MethodPost, Key: dir, Value: m.value()})
+		return
+	}
+	outcome, list := m.caller.Call(v2api.Request{Method: http.MethodGet, Key: dir, Sorted: true})
+	if outcome == v2api.Acked && len(list.Node.Nodes) > 0 {
+		m.remove(v2api.Request{Key: list.Node.Nodes[0].Key})
+	}
+}
+
+// refresh moves a key's end without waking a watcher.
+func (m *Mix) refresh() {
+	m.send(v2api.Request{Method: http.MethodPut, Key: m.mortal(), Refresh: true, PrevExist: "true", TTL: m.ttl()})
+}
+
+// directory makes one that takes its children with it when it expires.
+func (m *Mix) directory() {
+	dir := m.dir("tree")
+	m.send(v2api.Request{Method: http.MethodPut, Key: dir, Dir: true, PrevExist: "false", TTL: 1 + m.rng.IntN(2)})
+	m.put(v2api.Request{Key: dir + "/leaf"})
+	m.put(v2api.Request{Key: dir + "/branch/leaf"})
+}

@@ -1,0 +1,124 @@
+package v2api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Outcome says what a client knows about its request.
+type Outcome int
+
+const (
+	// Unknown: it was sent, and no answer came, or one that promises nothing.
+	Unknown Outcome = iota
+	// Acked: answered with success; a write must then never be lost.
+	Acked
+	// Refused: answered with an error that promises that nothing changed.
+	Refused
+	// NotSent: no connection, so it can't have happened.
+	NotSent
+)
+
+func (o Outcome) String() string {
+	return [...]string{"unknown", "acknowledged", "refused", "not sent"}[o]
+}
+
+// Reply is what came back, whole. Indexes are zero where the answer had none.
+type Reply struct {
+	Status  int
+	Index   uint64 // X-Etcd-Index
+	Term    uint64 // X-Raft-Term
+	Cluster string // X-Etcd-Cluster-Id
+	Body    []byte
+}
+
+// ErrNotSent marks an attempt that never reached a server.
+var ErrNotSent = errors.New("not sent")
+
+// Open sends a request and returns once the answer's head is there.
+func Open(ctx context.Context, client *http.Client, method, target string, form url.Values) (*http.Response, error) {
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := client.Do(req)
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
+	return resp, err
+}
+
+// Do sends r to the server at base, http://host:port, and reads the answer.
+func Do(ctx context.Context, client *http.Client, base string, r *Request) (Reply, error) {
+	target := base + "/v2/keys" + r.Key
+	if q := r.Query(); q != "" {
+		target += "?" + q
+	}
+	resp, err := Open(ctx, client, r.Method, target, r.Form())
+	if err != nil {
+		return Reply{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return Reply{}, err
+	}
+	reply := Head(resp)
+	reply.Body = body
+	return reply, nil
+}
+
+// Head is the reply's part that is known before the body.
+func Head(resp *http.Response) Reply {
+	number := func(name string) uint64 {
+		n, err := strconv.ParseUint(resp.Header.Get(name), 10, 64)
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	return Reply{
+		Status:  resp.StatusCode,
+		Index:   number("X-Etcd-Index"),
+		Term:    number("X-Raft-Term"),
+		Cluster: resp.Header.Get("X-Etcd-Cluster-Id"),
+	}
+}
+
+// Parse says what the answer to a request means. err is what Do returned.
+func (r *Reply) Parse(err error) (Outcome, *Event, *Fault) {
+	switch {
+	case errors.Is(err, ErrNotSent):
+		return NotSent, nil, nil
+	case err != nil:
+		return Unknown, nil, nil
+	}
+	if r.Status == http.StatusOK || r.Status == http.StatusCreated {
+		var ev Event
+		if json.Unmarshal(r.Body, &ev) == nil && ev.Action != "" {
+			return Acked, &ev, nil
+		}
+		return Unknown, nil, nil
+	}
+	var fault Fault
+	if json.Unmarshal(r.Body, &fault) != nil || fault.Code == 0 || fault.Code >= 300 && fault.Code < 400 {
+		return Unknown, nil, nil // 300 promises nothing: the write may be in the log
+	}
+	return Refused, nil, &fault
+}
