@@ -19,7 +19,8 @@ import (
 const (
 	attemptLimit = 10 * time.Second     // longer than copse may take to say no
 	pause        = 5 * time.Millisecond // between two requests of one client
-	showLimit    = 20                   // failures that a test prints
+	slow         = 500 * time.Millisecond
+	showLimit    = 20 // failures that a test prints
 )
 
 // client has two endpoints, and stays with one while it answers. A request that
@@ -68,10 +69,11 @@ func (c *client) attempt(ctx context.Context, method, path string, form url.Valu
 		}
 		c.reader = bufio.NewReader(c.conn)
 	}
-	defer context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })()
 	if err := c.conn.SetDeadline(time.Now().Add(attemptLimit)); err != nil {
 		return a, err
 	}
+	conn := c.conn // c may be without it when ctx ends
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	req, err := http.NewRequest(method, "http://"+c.endpoints[0]+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return a, err
@@ -113,9 +115,9 @@ type load struct {
 
 	mu       sync.Mutex // guards what follows
 	requests int
-	retried  []error       // first attempts that failed
-	failed   []error       // requests whose second attempt failed too
-	slowest  time.Duration // from a request's start to its end, with its retry
+	retried  []error  // first attempts that failed
+	failed   []error  // requests whose second attempt failed too
+	slow     []string // requests that took long, with their retry
 	acked    map[string]string
 }
 
@@ -180,8 +182,8 @@ func (l *load) ask(ctx context.Context, c *client, method, path string, form url
 	if first != nil {
 		l.retried = append(l.retried, fmt.Errorf("%s %w", clock(), first))
 	}
-	if form.Get("wait") == "" && !strings.Contains(path, "wait=true") {
-		l.slowest = max(l.slowest, time.Since(began))
+	if took := time.Since(began); took > slow && !strings.Contains(path, "wait=true") {
+		l.slow = append(l.slow, fmt.Sprintf("%s %s %s at %s took %v", clock(), method, path, c.endpoints[0], took.Round(time.Millisecond)))
 	}
 	return a, err
 }
@@ -256,8 +258,11 @@ func (l *load) stop() {
 func (l *load) check(t *testing.T, members []string) {
 	t.Helper()
 	l.stop()
-	t.Logf("%d requests, %d of them with a retry, %d failed; the slowest took %v",
-		l.requests, len(l.retried), len(l.failed), l.slowest.Round(time.Millisecond))
+	t.Logf("%d requests, %d of them with a retry, %d took longer than %v, %d failed",
+		l.requests, len(l.retried), len(l.slow), slow, len(l.failed))
+	for _, text := range l.slow[:min(len(l.slow), showLimit)] {
+		t.Logf("slow: %s", text)
+	}
 	for _, err := range l.retried[:min(len(l.retried), showLimit)] {
 		t.Logf("retried: %v", err)
 	}

@@ -87,7 +87,7 @@ func rollingRestart[M member](t *testing.T, members []M, rounds int) {
 			if err := waitReady(t.Context(), m); err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("%s: stopped within %v, ready %v later", m.Name(),
+			t.Logf("%s stop %s: within %v, ready %v later", began.Format("15:04:05.000"), m.Name(),
 				stopped.Sub(began).Round(time.Millisecond), time.Since(stopped).Round(time.Millisecond))
 		}
 	}
