@@ -265,9 +265,17 @@ func (h *Host) propose(shard uint64, cmd []byte) (proposal, error) {
 
 // confirm starts to make sure that reads of the shard, once the proposal has
 // settled, see all that was acknowledged before the call.
-func (h *Host) confirm(shard uint64) (proposal, error) {
-	rs, err := h.nh.ReadIndex(shard, h.patience())
+func (h *Host) confirm(shard uint64, patience time.Duration) (proposal, error) {
+	rs, err := h.nh.ReadIndex(shard, patience)
 	return proposal{rs}, refusal(err)
+}
+
+// longer is how long to wait for a round after one that was waited for in vain
+// for so long; 0 is none yet. A round that is lost with a leader, or comes before
+// a new one is ready for it, is never answered, and nobody tells: so the first is
+// given up soon. A slow leader gets ever more time.
+func (h *Host) longer(patience time.Duration) time.Duration {
+	return min(max(2*patience, h.o.Heartbeat), h.patience())
 }
 
 func refusal(err error) error {
@@ -355,12 +363,13 @@ func (h *Host) Propose(stop <-chan struct{}, shard uint64, c *tree.Command) erro
 }
 
 // Confirm waits until reads of the shard see all that was acknowledged before.
-// A round that is lost with a leader is never answered; a round leaves no trace,
-// so another is tried.
+// A round leaves no trace, so another is tried after one that may have been lost.
 func (h *Host) Confirm(stop <-chan struct{}, shard uint64) error {
 	began := time.Now()
+	var patience time.Duration
 	for {
-		err := h.do(stop, func() (proposal, error) { return h.confirm(shard) })
+		patience = h.longer(patience)
+		err := h.do(stop, func() (proposal, error) { return h.confirm(shard, patience) })
 		if !errors.Is(err, errTimeout) || time.Since(began) >= h.o.RequestTimeout {
 			return err
 		}

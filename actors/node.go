@@ -217,9 +217,6 @@ func firstError(errs ...error) error {
 // Router is what a front-end speaks to.
 func (n *Node) Router() *Router { return n.router }
 
-// handOverLimit bounds how long a member that stops waits for another to lead.
-const handOverLimit = 3 * time.Second
-
 // Parts adds the node's actors to g, the peer link and the raft host first, so
 // that they are stopped last.
 func (n *Node) Parts(g *Group) {
@@ -233,10 +230,6 @@ func (n *Node) Parts(g *Group) {
 	g.Add("read lane", r.lane.Run, r.lane.Stop)
 	g.Add("shard", r.shard.Run, r.shard.Stop)
 }
-
-// HandOver lets other members lead what this one leads. It is to be called
-// before the front-end stops, so that no client has to wait for an election.
-func (n *Node) HandOver() { n.host.HandOver(handOverLimit) }
 
 // runHost keeps the raft host, which is open already, until it is to stop; then
 // it closes the host, the machine and the cache, and the peer link.

@@ -17,6 +17,10 @@ const (
 	// callCluster asks what cluster a member belongs to. Anyone who reaches the
 	// peer port may ask: a newcomer is a stranger. Answered with a clusterNote.
 	callCluster uint8 = iota + 1
+	// callHold asks a member to propose nothing to a shard, whose leader is about
+	// to hand it over: see handover.go. The payload is the shard's id, the answer
+	// is empty and comes when nothing that the member proposed is under way.
+	callHold
 )
 
 // clusterNote is what a member tells of its cluster.
@@ -32,7 +36,7 @@ type clusterNote struct {
 }
 
 // answerCall serves the calls of other members and of strangers.
-func (n *Node) answerCall(_ context.Context, _ uint64, kind uint8, _ []byte) ([]byte, error) {
+func (n *Node) answerCall(ctx context.Context, from uint64, kind uint8, payload []byte) ([]byte, error) {
 	switch kind {
 	case callCluster:
 		ms := n.machine.Membership()
@@ -41,6 +45,8 @@ func (n *Node) answerCall(_ context.Context, _ uint64, kind uint8, _ []byte) ([]
 			ClusterID: id.ClusterID, Generation: id.Generation, Token: id.Token, Shards: id.Shards,
 			Self: id.MemberID, Founded: n.machine.Index() > 0, Members: ms.Members, Removed: ms.Removed,
 		})
+	case callHold:
+		return nil, n.answerHold(ctx, from, payload)
 	default:
 		return nil, fmt.Errorf("unknown call %d: this member's copse may be older", kind)
 	}

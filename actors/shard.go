@@ -37,15 +37,17 @@ type entry struct {
 	gathered time.Time
 	deadline time.Time
 	proposed time.Time
-	term     uint64 // raft's, when e was proposed
+	term     uint64 // raft's, before e was proposed
 	proposal proposal
 }
 
-// probe is a round of a linearizable read that is under way, and raft's term when
-// it began: it tells which orphans have been lost.
+// probe is a round of a linearizable read that is under way, and raft's term before
+// it began: it tells which orphans have been lost. It may be lost itself, so it is
+// given up after patience.
 type probe struct {
 	proposal proposal
 	term     uint64
+	patience time.Duration
 }
 
 // Shard is the actor that owns the write path of one data shard: it gathers
@@ -61,6 +63,7 @@ type Shard struct {
 	disk    *DiskWatch // nil: there is always room
 	life    life
 	mailbox Mailbox[*write]
+	holds   chan hold
 
 	measures writeMeasures
 
@@ -69,6 +72,7 @@ type Shard struct {
 	orphans  []*entry // perhaps lost on their way to a leader; their outcome is open
 	probe    probe
 	unsent   []*entry // provably not in the log; to be proposed again
+	held     held     // nothing is proposed meanwhile
 	spare    []*entry // done with; to be used again
 }
 
@@ -76,6 +80,7 @@ type Shard struct {
 func NewShard(id, replica uint64, host *Host, m *statemachine.Machine, timeout time.Duration) *Shard {
 	s := &Shard{id: id, replica: replica, host: host, machine: m, timeout: timeout, life: newLife(), measures: newWriteMeasures()}
 	s.mailbox = NewMailbox[*write](writeMailboxLimit, s.life.stop)
+	s.holds = make(chan hold)
 	return s
 }
 
@@ -136,8 +141,9 @@ func (s *Shard) Run() error {
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	for !s.life.halting() {
+		s.answerHolds()
 		var in <-chan *write
-		if len(s.inflight) < inflightLimit && len(s.unsent) == 0 {
+		if len(s.inflight) < inflightLimit && len(s.unsent) == 0 && !s.held.on() {
 			in = s.mailbox.Messages()
 		}
 		var settled = proposal{}.settled()
@@ -156,7 +162,11 @@ func (s *Shard) Run() error {
 			s.settle(head, data, raftIndex, err)
 		case <-s.host.LeaderChanged(s.id):
 			s.orphan()
+			s.letGo(time.Now())
+		case h := <-s.holds:
+			s.hold(h)
 		case <-alarm.C:
+			s.letGo(time.Now())
 			s.expireLate(time.Now())
 			s.retry()
 		case <-s.life.stop:
@@ -172,7 +182,7 @@ func (s *Shard) Stop() { s.life.halt() }
 // setAlarm makes the loop wake up when an entry is late, or to try again.
 func (s *Shard) setAlarm(alarm *time.Timer) {
 	switch {
-	case len(s.unsent) > 0:
+	case len(s.unsent) > 0, s.held.on():
 		alarm.Reset(retryPause)
 	case len(s.orphans) > 0:
 		alarm.Reset(orphansLook)
@@ -229,12 +239,13 @@ func (s *Shard) newEntry() *entry {
 
 func (s *Shard) propose(e *entry) {
 	var err error
+	e.term = s.host.Term(s.id)
 	e.proposal, err = s.host.propose(s.id, e.cmd)
 	if err != nil {
 		s.settle(e, nil, 0, err)
 		return
 	}
-	e.proposed, e.term = time.Now(), s.host.Term(s.id)
+	e.proposed = time.Now()
 	s.inflight = append(s.inflight, e)
 }
 
@@ -281,6 +292,9 @@ func (s *Shard) recycle(e *entry) {
 
 // retry proposes again what never entered the log.
 func (s *Shard) retry() {
+	if s.held.on() {
+		return
+	}
 	again := s.unsent
 	s.unsent = nil
 	for _, e := range again {
@@ -335,20 +349,22 @@ func (s *Shard) lostBefore() uint64 {
 		return 0
 	}
 	if s.probe.proposal.rs == nil {
-		p, err := s.host.confirm(s.id)
+		term, patience := s.host.Term(s.id), s.host.longer(s.probe.patience)
+		p, err := s.host.confirm(s.id, patience)
 		if err != nil {
 			return 0 // nobody leads; asked again
 		}
-		s.probe = probe{proposal: p, term: s.host.Term(s.id)}
+		s.probe = probe{proposal: p, term: term, patience: patience}
 	}
 	select {
 	case r := <-s.probe.proposal.settled():
 		_, _, err := s.probe.proposal.outcome(r)
-		term := s.probe.term
-		s.probe = probe{}
 		if err == nil {
+			term := s.probe.term
+			s.probe = probe{}
 			return term
 		}
+		s.probe = probe{patience: s.probe.patience}
 	default:
 	}
 	return 0
