@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	server   = flag.String("cluster.server", string(peer.Etcd35), "what to run: copse, copse+race, copse+TAG, etcd35 or etcd34")
+	server   = flag.String("cluster.server", string(peer.Copse), "what to run: copse, copse+race, copse+TAG, etcd35 or etcd34")
 	members  = flag.Int("cluster.members", 3, "how many members")
 	duration = flag.Duration("cluster.duration", 3*time.Minute, "how long there are faults, on the loopback and in namespaces together")
 	seed     = flag.Uint64("cluster.seed", 0, "seed of the schedule and of the load; 0 takes a new one")
