@@ -60,11 +60,17 @@ func tellEngine(level slog.Level, component, format string, args []any) {
 
 func (l engineLogger) Debugf(format string, args ...any) { l.tell(slog.LevelDebug, format, args) }
 func (l engineLogger) Infof(format string, args ...any)  { l.tell(slog.LevelDebug, format, args) }
-func (l engineLogger) Errorf(format string, args ...any) { l.tell(slog.LevelError, format, args) }
+func (l engineLogger) Errorf(format string, args ...any) {
+	level := slog.LevelError
+	if l.component == "transport" {
+		level = slog.LevelDebug // once a second while a member is away; replicaEvents tells of it once
+	}
+	l.tell(level, format, args)
+}
 
 func (l engineLogger) Warningf(format string, args ...any) {
 	level := slog.LevelWarn
-	if l.component == "raft" || l.component == "config" {
+	if l.component == "raft" || l.component == "config" || l.component == "transport" {
 		level = slog.LevelDebug
 	}
 	l.tell(level, format, args)

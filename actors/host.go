@@ -90,7 +90,7 @@ func damage(err *error) {
 func NewHost(o HostOptions) (_ *Host, err error) {
 	defer damage(&err)
 	useLogger(o.Logger)
-	h := &Host{o: o, tick: tick(o), leaders: make([]leadership, o.Shards+1), replicas: make([]replica, o.Shards+1), events: newReplicaEvents()}
+	h := &Host{o: o, tick: tick(o), leaders: make([]leadership, o.Shards+1), replicas: make([]replica, o.Shards+1), events: newReplicaEvents(o.Logger)}
 	for i := range h.leaders {
 		h.leaders[i].view.Store(&Leader{})
 		h.leaders[i].ready = make(chan struct{})

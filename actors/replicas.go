@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"sync"
 	"time"
@@ -264,17 +265,48 @@ type replicaEvents struct {
 	raftio.ISystemEventListener // the events that nobody here needs
 
 	bell chan struct{} // rings when something has changed; capacity 1
+	log  *slog.Logger
 
 	mu      sync.Mutex
 	deleted map[uint64]bool // shards that this member's replica has been taken out of
+	away    map[string]bool // members that can't be reached, by the engine's address
 }
 
-func newReplicaEvents() *replicaEvents {
+func newReplicaEvents(log *slog.Logger) *replicaEvents {
 	return &replicaEvents{
 		ISystemEventListener: quietEvents{},
 		bell:                 make(chan struct{}, 1),
+		log:                  log,
 		deleted:              map[uint64]bool{},
+		away:                 map[string]bool{},
 	}
+}
+
+// ConnectionFailed implements raftio.ISystemEventListener.
+func (e *replicaEvents) ConnectionFailed(info raftio.ConnectionInfo) {
+	if e.turned(info.Address, true) {
+		e.log.Warn("a member can't be reached; it is tried again", "component", "peers", "member", info.Address)
+	}
+}
+
+// ConnectionEstablished implements raftio.ISystemEventListener.
+func (e *replicaEvents) ConnectionEstablished(info raftio.ConnectionInfo) {
+	if e.turned(info.Address, false) {
+		e.log.Info("a member can be reached again", "component", "peers", "member", info.Address)
+	}
+}
+
+// turned notes whether a member is away, and reports whether that is new.
+func (e *replicaEvents) turned(member string, away bool) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	before := e.away[member]
+	if away {
+		e.away[member] = true
+	} else {
+		delete(e.away, member)
+	}
+	return before != away
 }
 
 // NodeDeleted implements raftio.ISystemEventListener: this member's replica has
