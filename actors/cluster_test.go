@@ -234,12 +234,24 @@ func TestWithoutAQuorumReadsAndWatchesGoOnAndWritesAreRefused(t *testing.T) {
 	if out, _, _, err := c.nodes[left].Get(nil, tree.Query{Key: "/k"}); err != nil || !strings.Contains(string(out), `"v"`) {
 		t.Errorf("a plain read without a quorum: %s %v", out, err)
 	}
+	// A start without a quorum shows the term that was seen, not none.
+	seen := c.nodes[left].State().RaftTerm
+	c.stop(left)
+	c.launch(left)
+	if term := c.nodes[left].State().RaftTerm; term < seen || seen == 0 {
+		t.Errorf("term %d after a start, %d before it", term, seen)
+	}
 	other := uint64(1)
 	if left == other {
 		other = 2
 	}
 	c.launch(other)
+	c.join(left)
 	c.join(other)
+	parked = newEars()
+	if _, err := c.nodes[left].Watch(&tree.Watch{Key: "/k", Since: written.State.Index + 1, Sink: parked}); err != nil {
+		t.Fatal(err)
+	}
 	c.set(left, "/k", "again")
 	got := <-parked.notices
 	if strings.Contains(string(got.JSON), `"lost"`) { // refused, but it may have been logged

@@ -157,7 +157,8 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 		return
 	}
 	l := &h.leaders[info.ShardID]
-	l.term.Store(max(l.term.Load(), info.Term))
+	for seen := l.term.Load(); info.Term > seen && !l.term.CompareAndSwap(seen, info.Term); seen = l.term.Load() {
+	}
 	next := *l.view.Load()
 	if info.LeaderID == next.Member {
 		return
@@ -213,7 +214,9 @@ func (h *Host) checkPair(shard uint64, m *statemachine.Machine) error {
 
 // checkLog refuses a raft log that ends before what the store holds already:
 // its end is damaged, acknowledged writes are missing, and new entries would
-// take the place of applied ones. It is to be called after StartReplica.
+// take the place of applied ones. It takes the term from the log as well: a member
+// that finds no leader shows the one that it has seen. It is to be called after
+// StartReplica.
 func (h *Host) checkLog(shard uint64, m *statemachine.Machine) error {
 	log, err := h.nh.GetLogReader(shard)
 	if err != nil {
@@ -222,7 +225,13 @@ func (h *Host) checkLog(shard uint64, m *statemachine.Machine) error {
 	if _, last := log.GetRange(); last < m.RaftIndex() {
 		return fmt.Errorf("%w: the log of shard %d ends at entry %d, its store holds entry %d already", ErrRaftDamaged, shard, last, m.RaftIndex())
 	}
-	return nil
+	state, _ := log.NodeState()
+	for term := &h.leaders[shard].term; ; {
+		seen := term.Load()
+		if state.Term <= seen || term.CompareAndSwap(seen, state.Term) {
+			return nil
+		}
+	}
 }
 
 // Compact lets the shard's log go up to overhead entries before the last one
