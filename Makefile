@@ -2,7 +2,7 @@
 # make check is the quick half, for between two commits.
 
 GO        ?= go
-FUZZTIME  ?= 60s
+FUZZTIME  ?= 30s
 BIN       := bin
 STATICCHECK := $(BIN)/staticcheck
 GOVULNCHECK := $(BIN)/govulncheck
