@@ -7,7 +7,7 @@ BIN       := bin
 STATICCHECK := $(BIN)/staticcheck
 GOVULNCHECK := $(BIN)/govulncheck
 
-.PHONY: all build test check lint vuln race compat crash cluster fuzz deps clean
+.PHONY: all build test check lint vuln race compat crash cluster bench fuzz deps clean
 
 all: build
 
@@ -57,6 +57,10 @@ crash:
 # five minutes. It needs root for network namespaces and for a small disk.
 cluster:
 	cd bench && $(GO) test -race -count=1 -timeout 30m ./cluster/...
+
+# copse beside etcd 3.5 and the limits of the machine, turn by turn: about half an hour.
+bench:
+	cd bench && $(GO) run ./figures requests
 
 # Each target for FUZZTIME, starting from the committed corpus.
 fuzz:

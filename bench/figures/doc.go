@@ -5,6 +5,7 @@
 //	go run ./figures watchput          # a PUT that wakes them all
 //	go run ./figures keys -n 1000000   # memory and restart with many keys
 //	go run ./figures plateau -d 3m     # disk under endless overwriting
+//	go run ./figures requests          # reads and writes of many kinds, beside the limits
 //
 // Each server is started fresh on an empty directory, one at a time, so that
 // they don't compete; -turns repeats the whole and prints medians. The client

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +24,14 @@ type options struct {
 	value    int           // bytes of a value
 	duration time.Duration // of the overwriting
 	limit    time.Duration // for one server in one turn
+}
+
+// commands that are no figures.
+var commands = map[string]func(args []string) error{
+	"requests": requests,
+	"against":  against,
+	"bare":     func([]string) error { return serveBare() },
+	"raft":     raftChild,
 }
 
 // figure is something to measure: on one server, in one turn.
@@ -45,9 +55,12 @@ func main() {
 }
 
 func run(args []string) error {
+	if len(args) > 0 && commands[args[0]] != nil {
+		return commands[args[0]](args[1:])
+	}
 	names := slices.Sorted(maps.Keys(figures))
 	if len(args) == 0 || figures[args[0]].measure == nil {
-		return fmt.Errorf("usage: figures %s [flags]", strings.Join(names, "|"))
+		return fmt.Errorf("usage: figures requests|%s [flags]", strings.Join(names, "|"))
 	}
 	name, figure := args[0], figures[args[0]]
 	var o options
@@ -96,4 +109,91 @@ func measure(o options, kind peer.Kind, figure figure, r *results) (err error) {
 	defer watchdog.Stop()
 	r.turn(kind)
 	return figure.measure(o, s, r)
+}
+
+// requests runs the table of workloads.
+func requests(args []string) error {
+	var o requestOptions
+	flags := flag.NewFlagSet("requests", flag.ContinueOnError)
+	servers := flags.String("servers", "copse,etcd35", "what to measure")
+	only := flags.String("only", "", "a regular expression that the short names of the workloads match")
+	flags.IntVar(&o.rounds, "rounds", 5, "how often to run them all")
+	flags.DurationVar(&o.warm, "warm", time.Second, "how long to run before each measurement")
+	flags.DurationVar(&o.duration, "d", 4*time.Second, "how long to measure")
+	flags.BoolVar(&o.limits, "limits", true, "run the bare handler and raw proposals too")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	var err error
+	if o.only, err = regexp.Compile(*only); err != nil {
+		return err
+	}
+	for _, s := range strings.Split(*servers, ",") {
+		o.servers = append(o.servers, peer.Kind(s))
+	}
+	bouts, err := runRequests(o)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("`go run ./figures requests %s` (%s; commit %s; %s)\n\n%s", strings.Join(args, " "), machine(), commit(), noise(bouts), requestTable(bouts))
+	return nil
+}
+
+func raftChild(args []string) error {
+	if len(args) != 3 {
+		return fmt.Errorf("usage: figures raft PROPOSERS WARM DURATION")
+	}
+	proposers, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	warm, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
+	d, err := time.ParseDuration(args[2])
+	if err != nil {
+		return err
+	}
+	return proposeRaw(proposers, warm, d)
+}
+
+// against runs the table once on a server that runs already: for profiles, and
+// for trying things out.
+func against(args []string) error {
+	var o requestOptions
+	flags := flag.NewFlagSet("against", flag.ContinueOnError)
+	address := flags.String("address", "127.0.0.1:2379", "where the server listens")
+	pid := flags.Int("pid", os.Getpid(), "its process, on this machine")
+	only := flags.String("only", "", "a regular expression that the short names of the workloads match")
+	filled := flags.Bool("filled", false, "the keys are there already")
+	flags.IntVar(&o.rounds, "rounds", 1, "how often to run them all")
+	flags.DurationVar(&o.warm, "warm", time.Second, "how long to run before each measurement")
+	flags.DurationVar(&o.duration, "d", 4*time.Second, "how long to measure")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	pattern, err := regexp.Compile(*only)
+	if err != nil {
+		return err
+	}
+	t := &target{name: "server", address: *address, pid: *pid, attended: true}
+	if !*filled {
+		if err := fillBench(t.address, slices.ContainsFunc(workloads(), func(w workload) bool { return pattern.MatchString(w.short) && w.needsMany() })); err != nil {
+			return err
+		}
+	}
+	for range o.rounds {
+		for _, w := range workloads() {
+			if !pattern.MatchString(w.short) {
+				continue
+			}
+			r, err := runOne(o, w, t)
+			if err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+			(&bout{workload: w, readings: make(map[string][]reading)}).note(t.name, r)
+		}
+	}
+	return nil
 }
