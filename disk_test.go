@@ -59,6 +59,7 @@ func TestADiskThatFillsUpStopsWhatGrowsAndNothingElse(t *testing.T) {
 	c := client(t)
 	p.do(c, "PUT", "/v2/keys/a", url.Values{"value": {"1"}})
 	p.do(c, "PUT", "/v2/keys/b", url.Values{"value": {"1"}})
+	p.do(c, "PUT", "/v2/keys/c", url.Values{"value": {"1"}})
 	free := func() uint64 {
 		t.Helper()
 		var fs syscall.Statfs_t
@@ -109,8 +110,8 @@ func TestADiskThatFillsUpStopsWhatGrowsAndNothingElse(t *testing.T) {
 		}
 	}
 	for _, r := range []struct{ method, path string }{
-		{"GET", "/v2/keys/a?quorum=true"}, {"GET", "/v2/keys/?recursive=true"}, {"DELETE", "/v2/keys/a?prevValue=2"}, {"DELETE", "/v2/keys/b"},
-		{"GET", "/v2/keys/a?wait=true&waitIndex=5"}, {"DELETE", "/v2/keys/soon?recursive=true"},
+		{"GET", "/v2/keys/a?quorum=true"}, {"GET", "/v2/keys/?recursive=true"}, {"DELETE", "/v2/keys/c?prevValue=1"}, {"DELETE", "/v2/keys/b"},
+		{"GET", "/v2/keys/a?wait=true&waitIndex=4"}, {"DELETE", "/v2/keys/soon?recursive=true"},
 	} {
 		if status, body := p.do(client(t), r.method, r.path, nil); status != 200 {
 			t.Errorf("%s %s: %d %s", r.method, r.path, status, body)
