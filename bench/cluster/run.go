@@ -47,8 +47,13 @@ func traitsOf(kind peer.Kind) traits {
 	return traits{rules: history.Rules{ExactHeader: true, Window: windowLength}}
 }
 
-// smallDisk holds what etcd allocates in advance, twice 64 MiB, and some more.
-const smallDisk = 192 << 20
+// smallDisk holds what the servers allocate in advance, some 200 MiB. copse
+// wants more of the rest to be free than there is, unless it is told to do with
+// less.
+const (
+	smallDisk    = 512 << 20
+	smallReserve = "--disk-reserve=64MiB"
+)
 
 // runner is one run at work.
 type runner struct {
@@ -70,8 +75,12 @@ func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) 
 		opts.Patience = time.Minute
 	}
 	r := &runner{opts: opts, traits: traitsOf(opts.Kind)}
+	args := opts.Args
+	if opts.Kind.IsCopse() {
+		args = append([]string{smallReserve}, args...)
+	}
 	r.fleet, err = fleet.Start(fleet.Options{
-		Kind: opts.Kind, Members: opts.Members, Spare: true, Namespaces: opts.Namespaces, Seed: opts.Seed, Args: opts.Args, SmallDisk: smallDisk,
+		Kind: opts.Kind, Members: opts.Members, Spare: true, Namespaces: opts.Namespaces, Seed: opts.Seed, Args: args, SmallDisk: smallDisk,
 	})
 	if err != nil {
 		return nil, err

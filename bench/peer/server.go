@@ -166,7 +166,9 @@ func (s *Server) run() error {
 		return fmt.Errorf("start %s: %w", s.Kind, err)
 	}
 	s.proc = proc
-	if err := s.WaitReady(context.Background()); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	if err := s.WaitReady(ctx); err != nil {
 		s.Kill()
 		return fmt.Errorf("start %s: %w", s.Kind, err)
 	}
