@@ -50,7 +50,6 @@ func p50Of(r reading) float64    { return r.p50 }
 func p99Of(r reading) float64    { return r.p99 }
 func p999Of(r reading) float64   { return r.p999 }
 func memoryOf(r reading) float64 { return r.memory }
-func othersOf(r reading) float64 { return r.others }
 
 // medianOf is the median of one server's rounds.
 func (b *bout) medianOf(server string, of func(reading) float64) float64 {

@@ -43,7 +43,6 @@ type requestOptions struct {
 	only     *regexp.Regexp
 	servers  []peer.Kind
 	limits   bool // run those too
-	profile  string
 }
 
 // runRequests runs the table: round by round, in a round workload by workload,
