@@ -30,7 +30,7 @@ type NodeOptions struct {
 	Started    time.Time
 
 	Window    int        // events that waitIndex can reach back to
-	CacheSize int64      // bytes of the caches: a quarter for nodes, the rest for blocks
+	CacheSize int64      // bytes of the caches: a quarter each for nodes and listings, the rest for blocks
 	OpenFiles int        // files that a shard's store may keep open; 0: Pebble's default
 	LogBytes  uint64     // bytes of raft entries between two compactions of the log
 	Disk      *DiskWatch // says whether the store may grow; nil: it always may
@@ -72,7 +72,7 @@ const orderShard = 1
 // member's replicas. What it started is stopped by the parts that Parts adds to a
 // group.
 func NewNode(o NodeOptions) (*Node, error) {
-	n := &Node{o: o, id: o.Dir.Identity, cache: pebble.NewCache(o.CacheSize - nodeCache(o))}
+	n := &Node{o: o, id: o.Dir.Identity, cache: pebble.NewCache(o.CacheSize - nodeCache(o) - listCache(o))}
 	if err := n.open(); err != nil {
 		n.cache.Unref()
 		return nil, err
@@ -80,8 +80,10 @@ func NewNode(o NodeOptions) (*Node, error) {
 	return n, nil
 }
 
-// nodeCache is the part of the caches that keeps nodes.
+// nodeCache and listCache are the parts of the caches that keep nodes, and
+// listings as they are sent.
 func nodeCache(o NodeOptions) int64 { return o.CacheSize / 4 }
+func listCache(o NodeOptions) int64 { return o.CacheSize / 4 }
 
 func (n *Node) self() uint64 { return n.id.MemberID }
 
@@ -128,6 +130,7 @@ func machineOptions(o NodeOptions, cache *pebble.Cache) statemachine.Options {
 		Window:  o.Window,
 		Cache:   cache,
 		Nodes:   int(nodeCache(o)),
+		Lists:   int(listCache(o)),
 		Files:   o.OpenFiles,
 		Logger:  o.Logger.With("component", "store", "shard", orderShard),
 	}

@@ -24,6 +24,7 @@ type Options struct {
 	Window  int           // events that waitIndex can reach back to
 	Cache   *pebble.Cache // shared by the shards; nil: a small one
 	Nodes   int           // bytes of the cache of nodes that are read often
+	Lists   int           // bytes of the cache of listings that are
 	Files   int           // files that Pebble may keep open; 0: its default
 	FS      vfs.FS        // nil: the real one
 	Logger  *slog.Logger
@@ -47,7 +48,8 @@ type Machine struct {
 	// expiryLow is a time before which no expiration is stored.
 	expiryLow int64
 	broken    error // the fault after which nothing may be applied
-	created   bool  // New found no store
+	view      view
+	created   bool // New found no store
 
 	// The open store; replaced under the lock when a snapshot comes in.
 	mu       sync.RWMutex
@@ -55,6 +57,8 @@ type Machine struct {
 	prepared map[*pinned]struct{} // snapshots that wait to be streamed
 
 	nodes   *nodeCache
+	lists   *listCache
+	tidy    tidier
 	members membership
 
 	// Published after each batch, read from anywhere.
@@ -79,11 +83,13 @@ func New(o Options) (*Machine, error) {
 		dir: o.Dir, replica: o.Replica, window: o.Window, fs: fs,
 		pebble:   func() *pebble.Options { return storeOptions(fs, o) },
 		nodes:    newNodeCache(o.Nodes),
+		lists:    newListCache(o.Lists),
 		members:  membership{bell: make(chan struct{}, 1)},
 		measures: newMeasures(),
 		expiry:   newExpirySignal(),
 		prepared: make(map[*pinned]struct{}),
 	}
+	m.view = view{nodes: m.nodes, changed: make(map[string][]byte)}
 	name, created, err := currentStore(fs, o.Dir)
 	if err != nil {
 		return nil, err
@@ -121,12 +127,12 @@ func (m *Machine) open(name string) error {
 		h.release()
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
 	}
-	m.nodes.barAll()
+	m.barAll()
 	m.mu.Lock()
 	old := m.store
 	m.store = h
 	m.mu.Unlock()
-	m.nodes.unbarAll()
+	m.unbarAll()
 	if old != nil {
 		old.release()
 	}
@@ -199,7 +205,8 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	defer caught(&err)
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
-	v := newView(batch, m.meta, m.Membership(), m.expiryLow)
+	v := &m.view
+	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
 	var notices []tree.Notice
 	for i := range entries {
 		e := &entries[i]
@@ -214,13 +221,9 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 		v.trim(m.window)
 	}
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
-	bar, unbar := m.nodes.barAll, m.nodes.unbarAll
-	if !v.touchedAll {
-		bar, unbar = func() { m.nodes.bar(v.touched) }, func() { m.nodes.unbar(v.touched) }
-	}
-	bar()
+	m.bar(v)
 	v.must(batch.Commit(pebble.NoSync))
-	unbar()
+	m.unbar(v)
 	m.meta = v.meta
 	if at, _, err := readExpiryKey(v.expiryFrom); err == nil {
 		m.expiryLow = at
@@ -230,8 +233,41 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	return entries, nil
 }
 
+// bar keeps readers from finding in a cache what v is about to change, until
+// unbar.
+func (m *Machine) bar(v *view) {
+	if v.changedAll {
+		m.barAll()
+		return
+	}
+	m.nodes.bar(v.changed)
+	m.lists.bar(v.changed)
+}
+
+func (m *Machine) unbar(v *view) {
+	if v.changedAll {
+		m.unbarAll()
+		return
+	}
+	m.nodes.unbar(v.changed)
+	m.lists.unbar(v.changed)
+}
+
+func (m *Machine) barAll() {
+	m.nodes.barAll()
+	m.lists.barAll()
+}
+
+func (m *Machine) unbarAll() {
+	m.nodes.unbarAll()
+	m.lists.unbarAll()
+}
+
 // outSlack is how many bytes of an entry's output may be kept for nothing.
 const outSlack = 64 << 10
+
+// eventSlack is about what an event's JSON takes besides two keys and values.
+const eventSlack = 240
 
 // outStart is the size up to which an entry's output gets its buffer at once.
 const outStart = 256 << 10
@@ -249,7 +285,7 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, notices []tree.Notice) (sm.Re
 	}
 	mine := batch.Origin == m.replica
 	before := len(notices)
-	out := make([]byte, 0, min(2*len(e.Cmd)+128*batch.Len(), outStart))
+	out := make([]byte, 0, min(2*len(e.Cmd)+eventSlack*batch.Len(), outStart))
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
 		var json []byte
@@ -324,7 +360,7 @@ func (m *Machine) Close() error {
 	m.mu.Lock()
 	h := m.store
 	m.store = nil
-	m.nodes.barAll() // for good
+	m.barAll() // for good
 	left := m.prepared
 	m.prepared = nil
 	m.mu.Unlock()

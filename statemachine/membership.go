@@ -85,7 +85,8 @@ func (m *Machine) ForceNew(keep tree.Member) (err error) {
 	defer caught(&err)
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
-	v := newView(batch, m.meta, m.Membership(), m.expiryLow)
+	v := &m.view
+	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
 	v.meta.raftIndex = 0
 	alone := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
 	refused, err := v.changeMembers(&alone)

@@ -14,7 +14,7 @@ func TestNodeCacheForgetsWhatWasBarred(t *testing.T) {
 	if held("/a") != "1" {
 		t.Fatal("what was put isn't held")
 	}
-	one := []string{"/a"}
+	one := map[string][]byte{"/a": nil}
 	for _, barring := range []struct {
 		name       string
 		bar, unbar func()
@@ -33,7 +33,9 @@ func TestNodeCacheForgetsWhatWasBarred(t *testing.T) {
 		if held("/a") != "" {
 			t.Fatalf("%s: a record is taken in while it is barred", barring.name)
 		}
-		barring.unbar()
+		if barring.unbar(); held("/a") != "" {
+			t.Fatalf("%s: what has gone is back", barring.name)
+		}
 		c.put("/a", []byte("1"), before)
 		c.put("/a", []byte("1"), meanwhile)
 		if held("/a") != "" {
@@ -44,6 +46,14 @@ func TestNodeCacheForgetsWhatWasBarred(t *testing.T) {
 		if held("/a") != "2" {
 			t.Fatalf("%s: nothing is taken in afterwards", barring.name)
 		}
+	}
+	changed := map[string][]byte{"/a": []byte("3"), "/b": []byte("3")}
+	c.bar(changed)
+	if got := held("/a") + held("/b"); got != "" {
+		t.Fatalf("what is going to change is still held: %q", got)
+	}
+	if c.unbar(changed); held("/a")+held("/b") != "3" {
+		t.Fatalf("after a change of what was held and of what wasn't: got %q, %q", held("/a"), held("/b"))
 	}
 	_, seen = c.get("/big")
 	c.put("/big", []byte(strings.Repeat("x", nodeCacheRecord+1)), seen)
@@ -59,6 +69,9 @@ func TestNodeCacheStaysWithinItsLimit(t *testing.T) {
 		key := fmt.Sprintf("/key/%d", i)
 		_, seen := c.get(key)
 		c.put(key, []byte(strings.Repeat("x", i%300)), seen)
+		changed := map[string][]byte{fmt.Sprintf("/key/%d", i/2): make([]byte, i%500)}
+		c.bar(changed)
+		c.unbar(changed)
 	}
 	size, count := 0, 0
 	for i := range c.shards {
