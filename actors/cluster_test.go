@@ -20,12 +20,13 @@ type cluster struct {
 	paths    map[uint64]string // data directories
 	peers    map[uint64]string // peer addresses
 	nodes    map[uint64]node
+	change   []func(*actors.NodeOptions)
 }
 
 // found starts a cluster of n members, whose ids are 1 to n.
-func found(t *testing.T, n int) *cluster {
+func found(t *testing.T, n int, change ...func(*actors.NodeOptions)) *cluster {
 	t.Helper()
-	c := &cluster{t: t, paths: map[uint64]string{}, peers: map[uint64]string{}, nodes: map[uint64]node{}}
+	c := &cluster{t: t, paths: map[uint64]string{}, peers: map[uint64]string{}, nodes: map[uint64]node{}, change: change}
 	for id := uint64(1); id <= uint64(n); id++ {
 		c.paths[id], c.peers[id] = t.TempDir(), freeAddress(t)
 		c.founders = append(c.founders, tree.Member{ID: id, PeerURLs: []string{"http://" + c.peers[id]}})
@@ -61,7 +62,7 @@ func clientsOf(id uint64) []string { return []string{fmt.Sprintf("http://client.
 
 func (c *cluster) launch(id uint64) {
 	c.t.Helper()
-	c.nodes[id] = launchNode(c.t, c.paths[id], c.peers[id], clientsOf(id), c.fresh(id))
+	c.nodes[id] = launchNode(c.t, c.paths[id], c.peers[id], clientsOf(id), c.fresh(id), c.change...)
 }
 
 func (c *cluster) join(id uint64) {

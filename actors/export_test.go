@@ -1,5 +1,7 @@
 package actors
 
+import "context"
+
 // NewMemberID computes the id of a member that is added at a moment.
 var NewMemberID = newMemberID
 
@@ -22,3 +24,8 @@ var DescribeEngine = describeEngine
 
 // UseLogger sends the engine's messages somewhere.
 var UseLogger = useLogger
+
+// Hold asks the only shard's actor to hold its writes while leader leads.
+func (n *Node) Hold(ctx context.Context, leader uint64) error {
+	return n.router.shard.Hold(ctx, leader)
+}

@@ -10,39 +10,55 @@ import (
 
 // This file is how a leader that stops hands its shard over without a write
 // being lost. While the engine hands over it drops what other members send to the
-// old leader, and tells nobody. So they are asked first to hold their writes:
+// old leader, and tells nobody; and a successor that hasn't applied all that is
+// committed lets its chance go by, again without a word. So all is brought to
+// rest first:
 //
-//	leader                    another member
-//	  ── callHold ─────────────▶  proposes nothing more
-//	  ◀──────────── answer ──     nothing is under way
-//	  hands over                  holds on
-//	                              hears of the new leader, and proposes again
+//	leader                     each other member
+//	  proposes nothing more
+//	  ── callHold ─────────────▶ proposes nothing more
+//	  ◀──────────────── answer ── has nothing under way, and applied all there is
+//	  ── callHold ─────────────▶ has applied what came from members that answered later
+//	  ◀──────────────── answer ──
+//	  hands over                 hears of the new leader, and proposes again
 //
-// Both sides give up soon, and writes are then what they are when a leader dies:
-// their outcome may be unknown.
+// What waits meanwhile goes on waiting, for some milliseconds. Everybody gives up
+// soon, and writes are then what they are when a leader dies: their outcome may be
+// unknown.
 
 // Limits of a handover.
 const (
+	restLimit     = 500 * time.Millisecond // until all is at rest
+	holdLimit     = 2 * time.Second        // that a member holds its writes
 	handOverLimit = 3 * time.Second        // until others lead
-	askHoldLimit  = 300 * time.Millisecond // until the others hold their writes
-	holdLimit     = time.Second            // that writes are held
 )
 
 // HandOver lets other members lead what this one leads. It is to be called
 // before the front-end stops, so that no client has to wait for an election.
 func (n *Node) HandOver() {
-	if n.host.Leads(orderShard) {
-		n.askHold(orderShard)
+	if n.host.Leads(orderShard) && len(n.host.voters(orderShard)) > 1 {
+		n.rest()
 	}
 	n.host.HandOver(handOverLimit)
+	if n.host.Leads(orderShard) { // in vain: those who write here go on
+		_ = n.router.shard.Hold(context.Background(), nobody)
+	}
 }
 
-// askHold asks all other members at once to hold their writes to the shard. One
-// that doesn't answer has none that get through.
-func (n *Node) askHold(shard uint64) {
-	ctx, cancel := context.WithTimeout(context.Background(), askHoldLimit)
+// rest brings the shard to rest, which this member leads. What takes too long, on
+// a slow disk, is left alone.
+func (n *Node) rest() {
+	ctx, cancel := context.WithTimeout(context.Background(), restLimit)
 	defer cancel()
-	payload := binary.BigEndian.AppendUint64(nil, shard)
+	_ = n.router.shard.Hold(ctx, n.self())
+	n.askHold(ctx)
+	n.askHold(ctx)
+}
+
+// askHold asks all other members at once to hold their writes. One that doesn't
+// answer has none that get through.
+func (n *Node) askHold(ctx context.Context) {
+	payload := binary.BigEndian.AppendUint64(nil, orderShard)
 	var all sync.WaitGroup
 	for _, m := range n.machine.Membership().Members {
 		if m.ID != n.self() {
@@ -57,27 +73,33 @@ func (n *Node) answerHold(ctx context.Context, from uint64, payload []byte) erro
 	if len(payload) != 8 || binary.BigEndian.Uint64(payload) != orderShard {
 		return fmt.Errorf("this member has no such shard: %x", payload)
 	}
-	return n.router.shard.Hold(ctx, from)
+	if err := n.router.shard.Hold(ctx, from); err != nil {
+		return err
+	}
+	return n.host.Confirm(ctx.Done(), orderShard)
 }
 
-// hold asks a shard's actor to propose nothing while leader leads. settled is
+// hold asks a shard's actor to propose nothing while leader leads; settled is
 // closed once nothing is under way.
 type hold struct {
 	leader  uint64
 	settled chan struct{}
 }
 
+// nobody leads: to hold writes for it is to hold them no longer.
+const nobody = 0
+
 // held says whether, for whom and until when a shard's actor holds its writes.
 type held struct {
-	leader uint64 // 0: it doesn't
+	leader uint64 // nobody: it doesn't
 	until  time.Time
 	asked  []chan struct{} // to be closed
 }
 
-func (h held) on() bool { return h.leader != 0 }
+func (h held) on() bool { return h.leader != nobody }
 
-// Hold makes the actor propose nothing until another than leader leads, or for a
-// second, and returns once nothing is under way. What waits goes on waiting.
+// Hold makes the actor propose nothing until another than leader leads, or for
+// holdLimit, and returns once nothing is under way. Writes wait meanwhile.
 func (s *Shard) Hold(ctx context.Context, leader uint64) error {
 	h := hold{leader: leader, settled: make(chan struct{})}
 	select {
@@ -97,13 +119,11 @@ func (s *Shard) Hold(ctx context.Context, leader uint64) error {
 	}
 }
 
-// hold begins to hold writes, unless it is another that leads.
+// hold begins to hold writes, or ends it, unless it is another that leads.
 func (s *Shard) hold(h hold) {
-	if h.leader == 0 || s.host.Leader(s.id).Member != h.leader {
-		close(h.settled)
-		return
+	if h.leader == nobody || s.host.Leader(s.id).Member == h.leader {
+		s.held.leader, s.held.until = h.leader, time.Now().Add(holdLimit)
 	}
-	s.held.leader, s.held.until = h.leader, time.Now().Add(holdLimit)
 	s.held.asked = append(s.held.asked, h.settled)
 }
 
@@ -121,7 +141,7 @@ func (s *Shard) answerHolds() {
 // letGo ends the hold when another leads, or when it has lasted too long.
 func (s *Shard) letGo(now time.Time) {
 	leader := s.host.Leader(s.id).Member
-	if leader != 0 && leader != s.held.leader || now.After(s.held.until) {
-		s.held.leader = 0
+	if leader != nobody && leader != s.held.leader || now.After(s.held.until) {
+		s.held.leader = nobody
 	}
 }

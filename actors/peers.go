@@ -18,8 +18,8 @@ const (
 	// peer port may ask: a newcomer is a stranger. Answered with a clusterNote.
 	callCluster uint8 = iota + 1
 	// callHold asks a member to propose nothing to a shard, whose leader is about
-	// to hand it over: see handover.go. The payload is the shard's id, the answer
-	// is empty and comes when nothing that the member proposed is under way.
+	// to hand it over: see handover.go. The payload is the shard's id; the answer
+	// is empty, and comes when the member is at rest.
 	callHold
 )
 

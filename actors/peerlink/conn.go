@@ -162,6 +162,26 @@ func (c *conn) Write(b []byte) (int, error) {
 	return written, nil
 }
 
+// hungUp reports whether the other side has closed a connection on which it never
+// sends anything.
+func (c *conn) hungUp() bool {
+	tcp, ok := c.raw.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	sys, err := tcp.SyscallConn()
+	if err != nil {
+		return false // closed on this side: whoever uses it will see
+	}
+	over := false
+	_ = sys.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		over = n == 0 && err == nil || err != nil && err != unix.EAGAIN && err != unix.EINTR
+	})
+	return over
+}
+
 // close ends the connection under whoever reads or writes. It doesn't wait, and
 // may be called often.
 func (c *conn) close() {

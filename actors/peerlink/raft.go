@@ -163,7 +163,7 @@ func (t *transport) GetConnection(ctx context.Context, target string) (raftio.IC
 	if err != nil {
 		return nil, err
 	}
-	return &raftConn{t: t, c: c, release: c.closeWith(ctx)}, nil
+	return &raftConn{t: t, ctx: ctx, target: target, c: c, release: c.closeWith(ctx)}, nil
 }
 
 // GetSnapshotConnection implements raftio.ITransport, likewise.
@@ -192,6 +192,8 @@ func (t *transport) dial(ctx context.Context, target string, k kind) (*conn, err
 // goroutine.
 type raftConn struct {
 	t       *transport
+	ctx     context.Context // the engine's own
+	target  string
 	c       *conn
 	release func() bool
 	buf     []byte
@@ -203,8 +205,28 @@ func (r *raftConn) Close() {
 	r.t.l.drop(r.c)
 }
 
+// renew dials again if the other side has hung up, as a member does that
+// restarts. A follower that had nothing to say meanwhile would find out by losing
+// what it says first: its vote, or the writes of its clients, and the engine would
+// then let it say nothing for up to a second.
+func (r *raftConn) renew() error {
+	if !r.c.hungUp() {
+		return nil
+	}
+	r.Close()
+	c, err := r.t.dial(r.ctx, r.target, kindRaft)
+	if err != nil {
+		return err
+	}
+	r.c, r.release = c, c.closeWith(r.ctx)
+	return nil
+}
+
 // SendMessageBatch implements raftio.IConnection.
 func (r *raftConn) SendMessageBatch(batch pb.MessageBatch) error {
+	if err := r.renew(); err != nil {
+		return err
+	}
 	for i := range batch.Requests {
 		r.t.spoken.LoadOrStore(batch.Requests[i].ShardID, struct{}{})
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"copse/actors/peerlink"
@@ -307,8 +308,48 @@ func TestTheEnginesEndFreesASend(t *testing.T) {
 	<-failed
 }
 
+// A member that was restarted gets what is said to it first.
+func TestRaftNoticesARestart(t *testing.T) {
+	pa, before := join(t, 0xa), join(t, 0xb)
+	introduce(pa, before)
+	a, b := start(t, pa), start(t, before)
+	c := a.to(t, 0xb, 1)
+	beat := batch(message(a, b, 1, pb.Heartbeat, 0, ""))
+	if err := c.SendMessageBatch(beat); err != nil {
+		t.Fatal(err)
+	}
+	<-b.batches
+	b.stop()
+	before.Close()
+	if err := c.SendMessageBatch(beat); err == nil {
+		t.Error("sent to a member that isn't there")
+	}
+	after := join(t, 0xb, func(o *peerlink.Options) { o.Listen = []string{before.url} })
+	b = start(t, after)
+	c = a.to(t, 0xb, 1) // the engine asks for another one after an error
+	if err := c.SendMessageBatch(beat); err != nil {
+		t.Fatal(err)
+	}
+	<-b.batches
+	b.stop()
+	after.Close()
+	b = start(t, join(t, 0xb, func(o *peerlink.Options) { o.Listen = []string{before.url} }))
+	if err := c.SendMessageBatch(beat); err != nil {
+		t.Fatal(err)
+	}
+	<-b.batches
+}
+
 func TestRaftFollowsTheBook(t *testing.T) {
-	pa, old := join(t, 0xa), join(t, 0xb)
+	var removed atomic.Bool
+	pa, old := join(t, 0xa, func(o *peerlink.Options) {
+		o.Allowed = func(uint64) error {
+			if removed.Load() {
+				return peerlink.Removed
+			}
+			return nil
+		}
+	}), join(t, 0xb)
 	introduce(pa, old)
 	a, b := start(t, pa), start(t, old)
 	c := a.to(t, 0xb, 1)
@@ -330,6 +371,7 @@ func TestRaftFollowsTheBook(t *testing.T) {
 
 	// A sender that is removed is heard no more, on what it had open already.
 	back := m.to(t, 0xa, 1)
+	removed.Store(true)
 	pa.book.Set(map[uint64][]string{0xa: {pa.url}})
 	eventually(t, "the removed member's connection breaks", func() bool {
 		return back.SendMessageBatch(batch(message(m, a, 1, pb.HeartbeatResp, 0, ""))) != nil

@@ -16,7 +16,7 @@ const (
 
 // member is one member of a cluster under test.
 type member interface {
-	Name() string
+	Called() string
 	Client() string     // host:port of the client port
 	Operations() string // and of the operations port
 	Start() error
@@ -38,7 +38,7 @@ func waitReady(ctx context.Context, m member) error {
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%s isn't ready: %w", m.Name(), last)
+			return fmt.Errorf("%s isn't ready: %w", m.Called(), last)
 		}
 	}
 }
@@ -87,7 +87,7 @@ func rollingRestart[M member](t *testing.T, members []M, rounds int) {
 			if err := waitReady(t.Context(), m); err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("%s stop %s: within %v, ready %v later", began.Format("15:04:05.000"), m.Name(),
+			t.Logf("%s stop %s: within %v, ready %v later", began.Format("15:04:05.000"), m.Called(),
 				stopped.Sub(began).Round(time.Millisecond), time.Since(stopped).Round(time.Millisecond))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 type process struct {
 	handle *os.Process
 	done   chan struct{} // closed by the keeper after the end
+	exit   error         // set by then: nil for the exit code 0
 }
 
 // startProcess hands the command to a keeper. Pdeathsig fires at the death of
@@ -38,7 +39,7 @@ func startProcess(command func() (*exec.Cmd, error)) (*process, error) {
 		}
 		p.handle = cmd.Process
 		started <- nil
-		_ = cmd.Wait() // a killed server's status says nothing
+		p.exit = cmd.Wait()
 	}()
 	return p, <-started
 }

@@ -110,6 +110,10 @@ func (s *Server) PID() int { return s.proc.handle.Pid }
 // Done is closed when the process that was started last has ended.
 func (s *Server) Done() <-chan struct{} { return s.proc.done }
 
+// Exit says how the process that was started last has ended, once Done is closed:
+// nil stands for the exit code 0.
+func (s *Server) Exit() error { return s.proc.exit }
+
 // Kill ends the server as a crash would, and waits for the end.
 func (s *Server) Kill() {
 	if s.proc == nil {
