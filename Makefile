@@ -58,9 +58,13 @@ crash:
 cluster:
 	cd bench && $(GO) test -race -count=1 -timeout 30m ./cluster/...
 
-# copse beside etcd 3.5 and the limits of the machine, turn by turn: about half an hour.
+# copse beside the real etcd 3.5, turn by turn, for half an hour or so. What it
+# prints is for bench/RESULTS.md.
 bench:
-	cd bench && $(GO) run ./figures requests
+	cd bench && $(GO) run ./figures requests -pictures pictures
+	cd bench && $(GO) run ./figures watchers -n 15000 -turns 3
+	cd bench && $(GO) run ./figures watchput -n 15000 -turns 3
+	cd bench && $(GO) run ./figures keys
 
 # Each target for FUZZTIME, starting from the committed corpus.
 fuzz:

@@ -121,6 +121,7 @@ func requests(args []string) error {
 	flags.DurationVar(&o.warm, "warm", time.Second, "how long to run before each measurement")
 	flags.DurationVar(&o.duration, "d", 4*time.Second, "how long to measure")
 	flags.BoolVar(&o.limits, "limits", true, "run the bare handler and raw proposals too")
+	flags.StringVar(&o.picture, "pictures", "", "where to put the pictures; none by default")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func requests(args []string) error {
 		return err
 	}
 	fmt.Printf("`go run ./figures requests %s` (%s; commit %s; %s)\n\n%s", strings.Join(args, " "), machine(), commit(), noise(bouts), requestTable(bouts))
-	return nil
+	return drawAll(o.picture, bouts)
 }
 
 func raftChild(args []string) error {
