@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -57,6 +58,15 @@ func diskUse(dir string) (float64, error) {
 		return nil
 	})
 	return float64(blocks) * 512, err
+}
+
+// commit is the one that the tree is at.
+func commit() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // machine says in few words where this was measured.

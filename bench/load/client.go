@@ -1,0 +1,326 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// client puts load on one server: so many connections on one epoll, each with
+// its next requests on the way as soon as the last are answered. It belongs to
+// one goroutine. Server and client share the machine, so it does no more than
+// it must: requests are copied from prepared bytes, and answers are looked at
+// only for where they end and what status they have.
+type client struct {
+	epoll  int
+	source source
+	depth  int // requests under way on each connection
+	conns  []*clientConn
+	byFD   map[int32]*clientConn
+	buffer [256 << 10]byte
+	events [256]syscall.EpollEvent
+
+	stopping bool
+	last     int64 // requests for each connection; 0: no end
+	waiting  int   // answers under way
+	answered int64
+	wrong    int64 // answers of another status than wanted
+	answer   string
+	delay    *hdrhistogram.Histogram // nanoseconds; nil: not kept
+}
+
+// source makes the requests of one connection, each in its turn.
+type source interface {
+	// appendRequest appends the n-th request of connection c.
+	appendRequest(dst []byte, c int, n int64) []byte
+	// wants says which statuses are right.
+	wants(code int) bool
+}
+
+type clientConn struct {
+	fd      int32
+	id      int
+	n       int64 // requests so far
+	waiting int
+	sent    time.Duration
+	out     []byte
+	unsent  []byte // of out
+	answers answers
+}
+
+// The limits of what a latency may be; longer ones count as the longest.
+const (
+	delayLowest  = int64(time.Microsecond)
+	delayHighest = int64(time.Minute)
+	delayDigits  = 3
+)
+
+func newDelays() *hdrhistogram.Histogram {
+	return hdrhistogram.New(delayLowest, delayHighest, delayDigits)
+}
+
+// connect opens the connections.
+func connect(address string, connections, depth int, s source) (*client, error) {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, err
+	}
+	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{epoll: epoll, source: s, depth: depth, byFD: make(map[int32]*clientConn)}
+	for i := range connections {
+		fd, err := dialSocket(to, i)
+		if err == nil {
+			err = syscall.EpollCtl(epoll, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)})
+		}
+		if err != nil {
+			c.close()
+			return nil, fmt.Errorf("connection %d of %d: %w", i+1, connections, err)
+		}
+		conn := &clientConn{fd: int32(fd), id: i}
+		c.conns = append(c.conns, conn)
+		c.byFD[conn.fd] = conn
+	}
+	return c, nil
+}
+
+// dialSocket connects a plain socket. Of many, each few thousand leave from an
+// address of their own, so that ports don't run out.
+func dialSocket(to netip.AddrPort, i int) (fd int, err error) {
+	fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	source := i / perSource
+	from := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 1 + byte(source>>8), byte(source) + 1}}
+	err = syscall.Bind(fd, from)
+	if err == nil {
+		err = syscall.Connect(fd, &syscall.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
+	}
+	if err == nil {
+		err = syscall.SetNonblock(fd, true)
+	}
+	if err == nil {
+		err = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	}
+	if err != nil {
+		syscall.Close(fd)
+		return 0, err
+	}
+	return fd, nil
+}
+
+func (c *client) close() {
+	for _, conn := range c.conns {
+		syscall.Close(int(conn.fd))
+	}
+	syscall.Close(c.epoll)
+}
+
+// now is a clock that costs little and never jumps.
+var clockStart = time.Now()
+
+func now() time.Duration { return time.Since(clockStart) }
+
+// run keeps every connection busy for d and counts what is answered within it.
+// Requests that are under way at the end go on with the next run.
+func (c *client) run(d time.Duration) (took time.Duration, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	begin := now()
+	end := begin + d
+	c.answered, c.wrong = 0, 0
+	for _, conn := range c.conns {
+		if conn.waiting == 0 {
+			if err := c.ask(conn); err != nil {
+				return 0, err
+			}
+		}
+	}
+	for at := begin; at < end; at = now() {
+		if err := c.turn(end - at); err != nil {
+			return 0, err
+		}
+	}
+	return now() - begin, c.complain()
+}
+
+// runUntil does all the requests there are: n for each connection.
+func (c *client) runUntil(n int64) error {
+	c.answered, c.wrong, c.last = 0, 0, n
+	for _, conn := range c.conns {
+		if err := c.ask(conn); err != nil {
+			return err
+		}
+	}
+	total := n * int64(len(c.conns))
+	for last := now(); c.answered < total; {
+		before := c.answered
+		if err := c.turn(time.Second); err != nil {
+			return err
+		}
+		if c.answered != before {
+			last = now()
+		} else if now()-last > answerLimit {
+			return fmt.Errorf("no answer for %v", answerLimit)
+		}
+	}
+	return c.complain()
+}
+
+func (c *client) complain() error {
+	if c.wrong > 0 {
+		return fmt.Errorf("%d of %d answers were of a wrong status; the first was %s", c.wrong, c.answered, c.answer)
+	}
+	return nil
+}
+
+// drain lets what is under way be answered, and asks for no more.
+func (c *client) drain() error {
+	c.stopping = true
+	defer func() { c.stopping = false }()
+	for end := now() + answerLimit; c.waiting > 0; {
+		if err := c.turn(time.Second); err != nil {
+			return err
+		}
+		if now() > end {
+			return fmt.Errorf("%d requests are not answered after %v", c.waiting, answerLimit)
+		}
+	}
+	return nil
+}
+
+// turn waits for the sockets once, and serves those that have something.
+func (c *client) turn(limit time.Duration) error {
+	ms := int((limit + time.Millisecond - 1) / time.Millisecond)
+	n, err := syscall.EpollWait(c.epoll, c.events[:], ms)
+	if err != nil && !errors.Is(err, syscall.EINTR) {
+		return err
+	}
+	for i := range max(n, 0) {
+		ev := &c.events[i]
+		conn := c.byFD[ev.Fd]
+		if ev.Events&syscall.EPOLLOUT != 0 {
+			err = c.flush(conn)
+		}
+		if err == nil && ev.Events&^syscall.EPOLLOUT != 0 {
+			err = c.read(conn)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask sends the next requests of a connection.
+func (c *client) ask(conn *clientConn) error {
+	conn.out = conn.out[:0]
+	for range c.depth {
+		conn.out = c.source.appendRequest(conn.out, conn.id, conn.n)
+		conn.n++
+	}
+	conn.waiting = c.depth
+	c.waiting += c.depth
+	conn.sent = now()
+	conn.unsent = conn.out
+	return c.write(conn)
+}
+
+// write sends what it can of what is unsent.
+func (c *client) write(conn *clientConn) error {
+	n, err := rawWrite(conn.fd, conn.unsent)
+	if err != nil {
+		return fmt.Errorf("send a request: %w", err)
+	}
+	conn.unsent = conn.unsent[n:]
+	if len(conn.unsent) == 0 {
+		return nil
+	}
+	return c.poll(conn, syscall.EPOLLIN|syscall.EPOLLOUT)
+}
+
+// flush goes on with what the socket had no room for.
+func (c *client) flush(conn *clientConn) error {
+	if err := c.write(conn); err != nil || len(conn.unsent) > 0 {
+		return err
+	}
+	return c.poll(conn, syscall.EPOLLIN)
+}
+
+func (c *client) poll(conn *clientConn, events uint32) error {
+	return syscall.EpollCtl(c.epoll, syscall.EPOLL_CTL_MOD, int(conn.fd), &syscall.EpollEvent{Events: events, Fd: conn.fd})
+}
+
+func (c *client) read(conn *clientConn) error {
+	n, err := rawRead(conn.fd, c.buffer[:])
+	if err != nil {
+		return fmt.Errorf("read an answer: %w", err)
+	}
+	b := c.buffer[:max(n, 0)]
+	for len(b) > 0 {
+		var done bool
+		if b, done, err = conn.answers.next(b); err != nil {
+			return err
+		}
+		if !done {
+			return nil
+		}
+		c.note(conn)
+	}
+	if conn.waiting == 0 && !c.stopping && (c.last == 0 || conn.n < c.last) {
+		return c.ask(conn)
+	}
+	return nil
+}
+
+// note counts an answer.
+func (c *client) note(conn *clientConn) {
+	conn.waiting--
+	c.waiting--
+	c.answered++
+	if c.delay != nil {
+		d := max(min(int64(now()-conn.sent), delayHighest), delayLowest)
+		_ = c.delay.RecordValue(d) // it is within the limits
+	}
+	if !c.source.wants(conn.answers.code) {
+		if c.wrong++; c.wrong == 1 {
+			c.answer = fmt.Sprintf("%d, to %.200q", conn.answers.code, conn.out)
+		}
+	}
+}
+
+var errClosed = errors.New("the server closed the connection")
+
+// rawRead and rawWrite spare the scheduler: these calls never wait.
+func rawRead(fd int32, b []byte) (int, error) {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	switch {
+	case errno == syscall.EAGAIN || errno == syscall.EINTR:
+		return 0, nil
+	case errno != 0:
+		return 0, errno
+	case n == 0:
+		return 0, errClosed
+	}
+	return int(n), nil
+}
+
+func rawWrite(fd int32, b []byte) (int, error) {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	switch {
+	case errno == syscall.EAGAIN || errno == syscall.EINTR:
+		return 0, nil
+	case errno != 0:
+		return 0, errno
+	}
+	return int(n), nil
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"copse/bench/peer"
+)
+
+// options of a run; each figure takes those that it has a use for.
+type options struct {
+	servers  []peer.Kind
+	turns    int
+	n        int           // watchers, or keys
+	rounds   int           // PUTs to take the median of
+	writers  int           // connections that write
+	value    int           // bytes of a value
+	duration time.Duration // of the overwriting
+	limit    time.Duration // for one server in one turn
+}
+
+// commands that are no figures.
+var commands = map[string]func(args []string) error{
+	"requests": requests,
+	"against":  against,
+	"bare":     func([]string) error { return serveBare() },
+	"raft":     raftChild,
+}
+
+// figure is something to measure: on one server, in one turn.
+type figure struct {
+	n       int // the default of -n
+	measure func(o options, s *peer.Server, r *results) error
+}
+
+var figures = map[string]figure{
+	"watchers": {10_000, watchers},
+	"watchput": {10_000, watchPut},
+	"keys":     {1_000_000, manyKeys},
+	"plateau":  {1_000, plateau},
+}
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) > 0 && commands[args[0]] != nil {
+		return commands[args[0]](args[1:])
+	}
+	names := slices.Sorted(maps.Keys(figures))
+	if len(args) == 0 || figures[args[0]].measure == nil {
+		return fmt.Errorf("usage: load requests|%s [flags]", strings.Join(names, "|"))
+	}
+	name, figure := args[0], figures[args[0]]
+	var o options
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	servers := flags.String("servers", "copse,etcd35", "what to measure, in this order; the last is what the others are compared with")
+	flags.IntVar(&o.turns, "turns", 1, "how often to measure each server")
+	flags.IntVar(&o.n, "n", figure.n, "watchers or keys")
+	flags.IntVar(&o.rounds, "rounds", 20, "PUTs to take the median of")
+	flags.IntVar(&o.writers, "writers", 128, "connections that write")
+	flags.IntVar(&o.value, "value", 100, "bytes of a value")
+	flags.DurationVar(&o.duration, "d", 3*time.Minute, "how long to overwrite")
+	flags.DurationVar(&o.limit, "limit", 20*time.Minute, "longest that one server may take in one turn")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	for _, s := range strings.Split(*servers, ",") {
+		o.servers = append(o.servers, peer.Kind(s))
+	}
+	r := newResults(o.servers)
+	for turn := range o.turns {
+		for _, kind := range o.servers {
+			fmt.Fprintf(os.Stderr, "%s, turn %d: %s\n", name, turn+1, kind)
+			if err := measure(o, kind, figure, r); err != nil {
+				return fmt.Errorf("%s: %w", kind, err)
+			}
+		}
+	}
+	fmt.Printf("`go run ./load %s` (%s)\n\n%s", strings.Join(args, " "), machine(), r.markdown())
+	return nil
+}
+
+// measure starts a server, measures, and ends the server whatever happens.
+func measure(o options, kind peer.Kind, figure figure, r *results) (err error) {
+	s, err := peer.Launch(kind, peer.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := s.Close(); err == nil {
+			err = e
+		}
+	}()
+	// A server that hangs is ended, which fails whatever waits for it.
+	pid := s.PID()
+	watchdog := time.AfterFunc(o.limit, func() { endProcess(pid) })
+	defer watchdog.Stop()
+	r.turn(kind)
+	return figure.measure(o, s, r)
+}
+
+// requests runs the table of workloads.
+func requests(args []string) error {
+	var o requestOptions
+	flags := flag.NewFlagSet("requests", flag.ContinueOnError)
+	servers := flags.String("servers", "copse,etcd35", "what to measure")
+	only := flags.String("only", "", "a regular expression that the short names of the workloads match")
+	flags.IntVar(&o.rounds, "rounds", 5, "how often to run them all")
+	flags.DurationVar(&o.warm, "warm", time.Second, "how long to run before each measurement")
+	flags.DurationVar(&o.duration, "d", 4*time.Second, "how long to measure")
+	flags.BoolVar(&o.limits, "limits", true, "run the bare handler and raw proposals too")
+	flags.StringVar(&o.picture, "pictures", "", "where to put the pictures; none by default")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	var err error
+	if o.only, err = regexp.Compile(*only); err != nil {
+		return err
+	}
+	for _, s := range strings.Split(*servers, ",") {
+		o.servers = append(o.servers, peer.Kind(s))
+	}
+	bouts, err := runRequests(o)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("`go run ./load requests %s` (%s; commit %s; %s)\n\n%s", strings.Join(args, " "), machine(), commit(), noise(bouts), requestTable(bouts))
+	return drawAll(o.picture, bouts)
+}
+
+func raftChild(args []string) error {
+	if len(args) != 3 {
+		return fmt.Errorf("usage: load raft PROPOSERS WARM DURATION")
+	}
+	proposers, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	warm, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
+	d, err := time.ParseDuration(args[2])
+	if err != nil {
+		return err
+	}
+	return proposeRaw(proposers, warm, d)
+}
+
+// against runs the table once on a server that runs already: for profiles, and
+// for trying things out.
+func against(args []string) error {
+	var o requestOptions
+	flags := flag.NewFlagSet("against", flag.ContinueOnError)
+	address := flags.String("address", "127.0.0.1:2379", "where the server listens")
+	pid := flags.Int("pid", os.Getpid(), "its process, on this machine")
+	only := flags.String("only", "", "a regular expression that the short names of the workloads match")
+	filled := flags.Bool("filled", false, "the keys are there already")
+	flags.IntVar(&o.rounds, "rounds", 1, "how often to run them all")
+	flags.DurationVar(&o.warm, "warm", time.Second, "how long to run before each measurement")
+	flags.DurationVar(&o.duration, "d", 4*time.Second, "how long to measure")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	pattern, err := regexp.Compile(*only)
+	if err != nil {
+		return err
+	}
+	t := &target{name: "server", address: *address, pid: *pid, attended: true}
+	if !*filled {
+		if err := fillBench(t.address, slices.ContainsFunc(workloads(), func(w workload) bool { return pattern.MatchString(w.short) && w.needsMany() })); err != nil {
+			return err
+		}
+	}
+	for range o.rounds {
+		for _, w := range workloads() {
+			if !pattern.MatchString(w.short) {
+				continue
+			}
+			r, err := runOne(o, w, t)
+			if err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+			(&bout{workload: w, readings: make(map[string][]reading)}).note(t.name, r)
+		}
+	}
+	return nil
+}

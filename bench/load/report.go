@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"copse/bench/peer"
+)
+
+// ratios are one server's value over another's, round by round.
+type ratios []float64
+
+// pair divides what each round gave for a by what it gave for b.
+func (b *bout) pair(over, under string, of func(reading) float64) ratios {
+	var r ratios
+	as, bs := b.readings[over], b.readings[under]
+	for i := range min(len(as), len(bs)) {
+		if d := of(bs[i]); d > 0 {
+			r = append(r, of(as[i])/d)
+		}
+	}
+	return r
+}
+
+// String is the median with the least and the most.
+func (r ratios) String() string {
+	if len(r) == 0 {
+		return "–"
+	}
+	if len(r) == 1 {
+		return short(r[0])
+	}
+	return fmt.Sprintf("%s (%s…%s)", short(median(r)), short(slices.Min(r)), short(slices.Max(r)))
+}
+
+func short(v float64) string {
+	if v >= 10 {
+		return fmt.Sprintf("%.1f", v)
+	}
+	if v >= 0.1 {
+		return fmt.Sprintf("%.2f", v)
+	}
+	return fmt.Sprintf("%.3f", v)
+}
+
+func rateOf(r reading) float64   { return r.rate }
+func cpuOf(r reading) float64    { return r.cpu }
+func p50Of(r reading) float64    { return r.p50 }
+func p99Of(r reading) float64    { return r.p99 }
+func p999Of(r reading) float64   { return r.p999 }
+func memoryOf(r reading) float64 { return r.memory }
+func othersOf(r reading) float64 { return r.others }
+
+// medianOf is the median of one server's rounds.
+func (b *bout) medianOf(server string, of func(reading) float64) float64 {
+	var values []float64
+	for _, r := range b.readings[server] {
+		values = append(values, of(r))
+	}
+	return median(values)
+}
+
+// requestTable is the one table: for each workload the servers and limits, and
+// below them copse's ratio to etcd with what was asked for.
+func requestTable(bouts []*bout) string {
+	var t strings.Builder
+	t.WriteString("| work | server | requests/s | p50 | p99 | p99.9 | server CPU/request | memory |\n")
+	t.WriteString("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n")
+	var quiet *bout
+	for _, b := range bouts {
+		name := "**" + b.workload.name + "**"
+		for _, server := range contestants {
+			if len(b.readings[server]) == 0 {
+				continue
+			}
+			fmt.Fprintf(&t, "| %s | %s | %s | %s | %s | %s | %.1f us | %s |\n", name, server,
+				grouped(b.medianOf(server, rateOf)), micros(b.medianOf(server, p50Of)), micros(b.medianOf(server, p99Of)),
+				micros(b.medianOf(server, p999Of)), b.medianOf(server, cpuOf), mebibytes(b.medianOf(server, memoryOf)))
+			name = ""
+		}
+		copse, etcd := string(peer.Copse), string(peer.Etcd35)
+		for _, under := range []string{etcd, bareName, raftName} {
+			if len(b.pair(copse, under, rateOf)) == 0 {
+				continue
+			}
+			memory := ratios(nil)
+			if under == etcd {
+				memory = b.pair(copse, under, memoryOf)
+			}
+			fmt.Fprintf(&t, "| | copse : %s | %v | %v | %v | %v | %v | %v |\n", under, b.pair(copse, under, rateOf),
+				b.pair(copse, under, p50Of), b.pair(copse, under, p99Of), b.pair(copse, under, p999Of), b.pair(copse, under, cpuOf), memory)
+		}
+		if verdicts := b.verdicts(quiet); len(verdicts) > 0 {
+			fmt.Fprintf(&t, "| | target | %s | | | | | |\n", strings.Join(verdicts, "; "))
+		}
+		quiet = b
+	}
+	return t.String()
+}
+
+// contestants are the lines of a workload, in this order.
+var contestants = []string{string(peer.Copse), string(peer.Etcd35), bareName, raftName}
+
+// verdicts say of each target whether the median reaches it. quiet is the
+// workload before this one.
+func (b *bout) verdicts(quiet *bout) []string {
+	var list []string
+	copse, etcd, w := string(peer.Copse), string(peer.Etcd35), b.workload.targets
+	judge := func(what string, r ratios, limit float64, atLeast bool) {
+		if limit == 0 || len(r) == 0 {
+			return
+		}
+		got, sign := median(r), "≤"
+		met := got <= limit
+		if atLeast {
+			sign, met = "≥", got >= limit
+		}
+		word := "met"
+		if !met {
+			word = "**missed**"
+		}
+		list = append(list, fmt.Sprintf("%s %s %s: %s, %s", what, sign, short(limit), short(got), word))
+	}
+	judge("requests/s", b.pair(copse, etcd, rateOf), w.rateAtLeast, true)
+	judge("CPU", b.pair(copse, etcd, cpuOf), w.cpuAtMost, false)
+	judge("p50", b.pair(copse, etcd, p50Of), w.p50AtMost, false)
+	judge("p99", b.pair(copse, etcd, p99Of), w.p99AtMost, false)
+	judge("of bare", b.pair(copse, bareName, rateOf), w.ofBareAtLeast, true)
+	if quiet != nil && w.quietAtMost > 0 {
+		judge("p99 to the quiet p99", ratios{b.medianOf(copse, p99Of) / quiet.medianOf(copse, p99Of)}, w.quietAtMost, false)
+	}
+	return list
+}
+
+// grouped prints a number with commas between thousands.
+func grouped(v float64) string {
+	if v < 100 {
+		return fmt.Sprintf("%.1f", v)
+	}
+	digits := fmt.Sprintf("%.0f", v)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// noise says how much of the machine others used meanwhile.
+func noise(bouts []*bout) string {
+	var all []float64
+	for _, b := range bouts {
+		for _, server := range contestants {
+			for _, r := range b.readings[server] {
+				all = append(all, r.others)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("other work on the machine: %.2f cores (median; %.2f at most)", median(all), slices.Max(all))
+}

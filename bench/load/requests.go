@@ -1,0 +1,289 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"time"
+
+	"copse/bench/peer"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// reading is what one run of a workload on one server came to.
+type reading struct {
+	rate     float64 // answers each second
+	cpu      float64 // of the server, microseconds for each answer
+	client   float64 // of the client, the same
+	others   float64 // cores that everything else on the machine used
+	memory   float64 // resident, after the run
+	p50, p99 float64 // seconds
+	p999     float64
+	delays   *hdrhistogram.Histogram
+}
+
+// bout is one workload's readings, by server, one for each round.
+type bout struct {
+	workload workload
+	readings map[string][]reading
+}
+
+// requestOptions say how much of the table is run, and how long.
+type requestOptions struct {
+	rounds   int
+	warm     time.Duration // before each run
+	duration time.Duration // of each run
+	only     *regexp.Regexp
+	servers  []peer.Kind
+	limits   bool // run those too
+	picture  string
+	profile  string
+}
+
+// runRequests runs the table: round by round, in a round workload by workload,
+// in a workload server by server, so that whatever else the machine does
+// meets all of them alike. Each round has fresh servers.
+func runRequests(o requestOptions) ([]*bout, error) {
+	var bouts []*bout
+	for _, w := range workloads() {
+		if o.only.MatchString(w.short) {
+			bouts = append(bouts, &bout{workload: w, readings: make(map[string][]reading)})
+		}
+	}
+	if len(bouts) == 0 {
+		return nil, fmt.Errorf("no workload is called %v", o.only)
+	}
+	for round := range o.rounds {
+		if err := runRound(o, round, bouts); err != nil {
+			return nil, fmt.Errorf("round %d: %w", round+1, err)
+		}
+	}
+	return bouts, nil
+}
+
+func runRound(o requestOptions, round int, bouts []*bout) (err error) {
+	var field []*target
+	defer func() {
+		for _, t := range field {
+			err = errors.Join(err, t.close())
+		}
+	}()
+	many := slices.ContainsFunc(bouts, func(b *bout) bool { return b.workload.needsMany() })
+	for _, kind := range o.servers {
+		fmt.Fprintf(os.Stderr, "round %d: start and fill %s\n", round+1, kind)
+		t, err := launch(kind)
+		if err != nil {
+			return err
+		}
+		field = append(field, t)
+		if err := fillBench(t.address, many); err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		if err := t.pause(); err != nil {
+			return err
+		}
+	}
+	var bare *target
+	if o.limits {
+		if bare, err = launchBareLike(field[0]); err != nil {
+			return err
+		}
+		field = append(field, bare)
+	}
+	for _, b := range bouts {
+		turn := slices.Clone(field)
+		if o.limits && b.workload.limit != bareLimit {
+			turn = turn[:len(turn)-1]
+		}
+		// Who comes first changes from round to round.
+		for i := range turn {
+			t := turn[(i+round)%len(turn)]
+			r, err := runOne(o, b.workload, t)
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", b.workload.name, t.name, err)
+			}
+			b.note(t.name, r)
+		}
+		if o.limits && b.workload.limit == raftLimit {
+			r, err := runRaft(b.workload.connections, o.warm, o.duration)
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", b.workload.name, raftName, err)
+			}
+			b.note(raftName, r)
+		}
+	}
+	return nil
+}
+
+func (b *bout) note(server string, r reading) {
+	b.readings[server] = append(b.readings[server], r)
+	fmt.Fprintf(os.Stderr, "  %-56s %-15s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores\n",
+		b.workload.name, server, r.rate, micros(r.p50), micros(r.p99), r.cpu, r.client, r.others)
+}
+
+// runOne runs a workload on one server, which is held before and afterwards.
+func runOne(o requestOptions, w workload, t *target) (r reading, err error) {
+	if err := t.proceed(); err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, t.pause()) }()
+	if w.before != nil {
+		if err := w.before(t.address); err != nil {
+			return r, err
+		}
+	}
+	c, err := connect(t.address, w.connections, w.depth, w.source(t.address))
+	if err != nil {
+		return r, err
+	}
+	defer c.close()
+	if w.aside != "" {
+		stop, err := startAside(t.address, w.aside)
+		if err != nil {
+			return r, err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
+	if _, err := c.run(o.warm); err != nil {
+		return r, err
+	}
+	c.delay = newDelays()
+	before, err := look(t.pid)
+	if err != nil {
+		return r, err
+	}
+	took, err := c.run(o.duration)
+	if err != nil {
+		return r, err
+	}
+	after, err := look(t.pid)
+	if err != nil {
+		return r, err
+	}
+	r = newReading(c.answered, took, after.since(before), c.delay)
+	c.delay = nil
+	if r.memory, err = resident(t.pid); err != nil {
+		return r, err
+	}
+	return r, c.drain()
+}
+
+func newReading(answered int64, took time.Duration, used usage, delays *hdrhistogram.Histogram) reading {
+	n := float64(max(answered, 1))
+	at := func(percent float64) float64 { return float64(delays.ValueAtQuantile(percent)) / 1e9 }
+	return reading{
+		rate:   float64(answered) / took.Seconds(),
+		cpu:    used.server.Seconds() * 1e6 / n,
+		client: used.client.Seconds() * 1e6 / n,
+		others: used.others.Seconds() / took.Seconds(),
+		p50:    at(50),
+		p99:    at(99),
+		p999:   at(99.9),
+		delays: delays,
+	}
+}
+
+// startAside asks for one target again and again until stop.
+func startAside(address, path string) (stop func() error, err error) {
+	c, err := connect(address, 1, 1, &prepared{
+		requests: [][]byte{getRequest(address, path)},
+		pick:     func(int, int64) int { return 0 },
+		codes:    []int{200},
+	})
+	if err != nil {
+		return nil, err
+	}
+	over := make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-over:
+				done <- c.drain()
+				return
+			default:
+			}
+			if _, err := c.run(50 * time.Millisecond); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	return func() error {
+		close(over)
+		err := <-done
+		c.close()
+		return err
+	}, nil
+}
+
+// launchBareLike starts the bare handler with an answer of the server's own.
+func launchBareLike(t *target) (*target, error) {
+	if err := t.proceed(); err != nil {
+		return nil, err
+	}
+	sample, err := rawAnswer(t.address, benchKey(1))
+	if err = errors.Join(err, t.pause()); err != nil {
+		return nil, fmt.Errorf("a sample for the bare handler: %w", err)
+	}
+	return launchBare(sample)
+}
+
+// rawAnswer is the answer to a GET of the key as it comes over the wire.
+func rawAnswer(address, key string) (string, error) {
+	conn, err := net.DialTimeout("tcp", address, answerLimit)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(answerLimit)); err != nil {
+		return "", err
+	}
+	if _, err := conn.Write(getRequest(address, key)); err != nil {
+		return "", err
+	}
+	var text recorder
+	resp, err := http.ReadResponse(bufio.NewReader(io.TeeReader(conn, &text)), nil)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return "", err
+	}
+	return string(text), nil
+}
+
+// recorder keeps what it is given.
+type recorder []byte
+
+func (r *recorder) Write(b []byte) (int, error) {
+	*r = append(*r, b...)
+	return len(b), nil
+}
+
+func (w *workload) needsMany() bool {
+	switch w.short {
+	case "recursive", "put-quiet", "put-beside":
+		return true
+	}
+	return false
+}
+
+func micros(seconds float64) string {
+	switch {
+	case seconds >= 10e-3:
+		return fmt.Sprintf("%.1f ms", seconds*1e3)
+	case seconds >= 1e-3:
+		return fmt.Sprintf("%.2f ms", seconds*1e3)
+	default:
+		return fmt.Sprintf("%.0f us", seconds*1e6)
+	}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// The keys that requests go to: perDirectory files in one directory.
+const benchDir = "/bench/keys"
+
+func benchKey(i int) string { return fmt.Sprintf("%s/k%04d", benchDir, i%perDirectory) }
+
+// prepared is a source of requests whose bytes are made beforehand.
+type prepared struct {
+	requests [][]byte
+	pick     func(c int, n int64) int
+	codes    []int
+}
+
+func (p *prepared) appendRequest(dst []byte, c int, n int64) []byte {
+	return append(dst, p.requests[p.pick(c, n)]...)
+}
+
+func (p *prepared) wants(code int) bool {
+	for _, want := range p.codes {
+		if code == want {
+			return true
+		}
+	}
+	return false
+}
+
+// anyOf picks at random: a client of its own seed for each run would make the
+// servers' requests differ.
+func anyOf(count int) func(int, int64) int {
+	random := rand.New(rand.NewPCG(1, 2))
+	return func(int, int64) int { return random.IntN(count) }
+}
+
+func getRequest(address, target string) []byte {
+	return fmt.Appendf(nil, "GET /v2/keys%s HTTP/1.1\r\nHost: %s\r\n\r\n", target, address)
+}
+
+func formRequest(method, address, target, form string) []byte {
+	return fmt.Appendf(nil, "%s /v2/keys%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+		method, target, address, len(form), form)
+}
+
+// gets reads one of the keys.
+func gets(address, query string) *prepared {
+	p := &prepared{pick: anyOf(perDirectory), codes: []int{200}}
+	for i := range perDirectory {
+		p.requests = append(p.requests, getRequest(address, benchKey(i)+query))
+	}
+	return p
+}
+
+// puts overwrites one of the keys.
+func puts(address string, value int) *prepared {
+	p := &prepared{pick: anyOf(perDirectory), codes: []int{200, 201}}
+	form := "value=" + strings.Repeat("v", value)
+	for i := range perDirectory {
+		p.requests = append(p.requests, formRequest("PUT", address, benchKey(i), form))
+	}
+	return p
+}
+
+// mixed reads nine times for each write.
+func mixed(address string, value int) *prepared {
+	p := gets(address, "")
+	p.requests = append(p.requests, puts(address, value).requests...)
+	random := rand.New(rand.NewPCG(3, 4))
+	p.pick = func(int, int64) int {
+		i := random.IntN(perDirectory)
+		if random.IntN(10) == 0 {
+			i += perDirectory
+		}
+		return i
+	}
+	return p
+}
+
+func swapKey(c int) string { return fmt.Sprintf("/bench/swap/k%04d", c) }
+
+// swaps compares and swaps: each connection has a key of its own, whose value
+// goes to and fro. The keys must be at their start.
+func swaps(address string, value, connections int) *prepared {
+	p := &prepared{codes: []int{200}, pick: func(c int, n int64) int { return 2*c + int(n%2) }}
+	v := [2]string{strings.Repeat("v", value), strings.Repeat("w", value)}
+	for c := range connections {
+		for i := range 2 {
+			form := "prevValue=" + v[i] + "&value=" + v[1-i]
+			p.requests = append(p.requests, formRequest("PUT", address, swapKey(c), form))
+		}
+	}
+	return p
+}
+
+// swapStarts brings the keys of swaps to their start.
+func swapStarts(address string, value, connections int) *prepared {
+	p := &prepared{codes: []int{200, 201}, pick: func(_ int, n int64) int { return int(n) }}
+	for c := range connections {
+		p.requests = append(p.requests, formRequest("PUT", address, swapKey(c), "value="+strings.Repeat("v", value)))
+	}
+	return p
+}
+
+// filler writes the keys from keyOf(0) on, spread over connections.
+type filler struct {
+	address string
+	form    string
+	stride  int64
+	prefix  string
+}
+
+func (f filler) appendRequest(dst []byte, c int, n int64) []byte {
+	return append(dst, formRequest("PUT", f.address, f.prefix+keyOf(int(n*f.stride)+c), f.form)...)
+}
+
+func (f filler) wants(code int) bool { return code == 200 || code == 201 }
+
+// fill writes n keys of value bytes each, below prefix.
+func fill(address, prefix string, n, value, connections int) error {
+	connections = min(connections, n)
+	per := n / connections
+	c, err := connect(address, connections, 1, filler{address, "value=" + strings.Repeat("v", value), int64(connections), prefix})
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if per*connections != n {
+		return fmt.Errorf("%d keys don't go evenly over %d connections", n, connections)
+	}
+	return c.runUntil(int64(per))
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"copse/bench/peer"
+)
+
+// target is one server under load: copse, etcd, or one of the limits.
+type target struct {
+	name    string
+	address string
+	pid     int
+	close   func() error
+	// attended: somebody else's, not to be held.
+	attended bool
+}
+
+// launch starts a server of the kind on an empty directory.
+func launch(kind peer.Kind) (*target, error) {
+	s, err := peer.Launch(kind, peer.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return &target{name: string(kind), address: s.Address, pid: s.PID(), close: s.Close}, nil
+}
+
+// launchBare starts this program as the bare handler, which answers every
+// request as sample was answered.
+func launchBare(sample string) (*target, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, "bare")
+	cmd.Stdin = strings.NewReader(sample)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop := func() error {
+		_ = cmd.Process.Kill() // it may have ended by itself, and Wait tells
+		_ = cmd.Wait()
+		return nil
+	}
+	port, err := bufio.NewReader(out).ReadString('\n')
+	if err == nil {
+		_, err = strconv.Atoi(strings.TrimSpace(port))
+	}
+	if err != nil {
+		_ = stop()
+		return nil, fmt.Errorf("start the bare handler: %w", err)
+	}
+	return &target{name: bareName, address: "127.0.0.1:" + strings.TrimSpace(port), pid: cmd.Process.Pid, close: stop}, nil
+}
+
+// pause and proceed hold a server that is not in turn: even an idle one uses
+// the processor, and would take it from the other.
+func (t *target) pause() error   { return t.signal(syscall.SIGSTOP) }
+func (t *target) proceed() error { return t.signal(syscall.SIGCONT) }
+
+func (t *target) signal(s syscall.Signal) error {
+	if t.attended {
+		return nil
+	}
+	return syscall.Kill(t.pid, s)
+}

@@ -1,0 +1,119 @@
+package main
+
+import "fmt"
+
+// The sizes that the table of workloads speaks of.
+const (
+	valueSize = 64
+	manyFiles = 100_000
+	manyDir   = "/bench/many" // holds them
+)
+
+// workload is one row of the table: what is asked, over how many connections,
+// and what copse has to reach.
+type workload struct {
+	name        string // in tables
+	short       string // on the command line and in pictures
+	connections int
+	depth       int // requests that each connection has under way
+	source      func(address string) source
+	before      func(address string) error // each run
+	aside       string                     // the target of a GET that goes on meanwhile
+	limit       limit                      // what else is run beside the servers
+	targets     targets
+}
+
+// limit is a program that does only what can't be done without.
+type limit uint8
+
+const (
+	noLimit   limit = iota
+	bareLimit       // fasthttp and a fixed answer
+	raftLimit       // dragonboat and a machine that does nothing
+)
+
+// targets are ratios of copse to etcd, and for ofBare to the bare handler; 0
+// where nothing is asked for.
+type targets struct {
+	rateAtLeast, cpuAtMost, p50AtMost, p99AtMost, ofBareAtLeast float64
+	// quietAtMost is the ratio of the p99 to the one without what goes on aside,
+	// in the row before.
+	quietAtMost float64
+}
+
+func workloads() []workload {
+	get := func(query string) func(string) source {
+		return func(address string) source { return gets(address, query) }
+	}
+	put := func(address string) source { return puts(address, valueSize) }
+	one := func(target string) func(string) source {
+		return func(address string) source {
+			return &prepared{
+				requests: [][]byte{getRequest(address, target)},
+				pick:     func(int, int64) int { return 0 },
+				codes:    []int{200},
+			}
+		}
+	}
+	const swapConnections = 64
+	return []workload{
+		{name: "GET one key, 1 connection", short: "get-1", connections: 1, depth: 1, source: get(""), limit: bareLimit},
+		{name: "GET one key, 64 connections", short: "get-64", connections: 64, depth: 1, source: get(""), limit: bareLimit,
+			targets: targets{rateAtLeast: 1.8, cpuAtMost: 0.45, ofBareAtLeast: 0.92}},
+		{name: "GET one key, 256 connections", short: "get-256", connections: 256, depth: 1, source: get(""), limit: bareLimit,
+			targets: targets{rateAtLeast: 2, cpuAtMost: 0.42}},
+		{name: "GET one key, pipelined 16 deep, 64 connections", short: "pipelined", connections: 64, depth: 16, source: get(""), limit: bareLimit,
+			targets: targets{rateAtLeast: 10, cpuAtMost: 0.08, ofBareAtLeast: 0.7}},
+		{name: "quorum GET, 64 connections", short: "quorum-64", connections: 64, depth: 1, source: get("?quorum=true"),
+			targets: targets{rateAtLeast: 3, cpuAtMost: 0.32}},
+		{name: "PUT 64 bytes, 1 connection", short: "put-1", connections: 1, depth: 1, source: put, limit: raftLimit,
+			targets: targets{p50AtMost: 1}},
+		{name: "PUT 64 bytes, 64 connections", short: "put-64", connections: 64, depth: 1, source: put, limit: raftLimit,
+			targets: targets{rateAtLeast: 2, cpuAtMost: 0.40}},
+		{name: "PUT 64 bytes, 256 connections", short: "put-256", connections: 256, depth: 1, source: put, limit: raftLimit,
+			targets: targets{rateAtLeast: 2.5, cpuAtMost: 0.35, p99AtMost: 1}},
+		{name: "9 GET to 1 PUT, 64 connections", short: "mixed-64", connections: 64, depth: 1,
+			source:  func(address string) source { return mixed(address, valueSize) },
+			targets: targets{rateAtLeast: 2}},
+		{name: "compare and swap, 64 connections", short: "swap-64", connections: swapConnections, depth: 1,
+			source: func(address string) source { return swaps(address, valueSize, swapConnections) },
+			before: func(address string) error { return startSwaps(address, swapConnections) }},
+		{name: "listing of 1,000 keys, 16 connections", short: "list", connections: 16, depth: 1, source: one(benchDir),
+			targets: targets{rateAtLeast: 4}},
+		{name: "recursive GET of 100,000 keys, 1 connection", short: "recursive", connections: 1, depth: 1, source: one(manyDir + "?recursive=true"),
+			targets: targets{rateAtLeast: 4}},
+		{name: "PUT, 1 connection, 100,000 keys beside it", short: "put-quiet", connections: 1, depth: 1, source: put},
+		{name: "PUT, 1 connection, recursive GETs of 100,000 meanwhile", short: "put-beside", connections: 1, depth: 1, source: put,
+			aside: manyDir + "?recursive=true", targets: targets{quietAtMost: 2}},
+	}
+}
+
+func startSwaps(address string, connections int) error {
+	c, err := connect(address, 1, 1, swapStarts(address, valueSize, connections))
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	return c.runUntil(int64(connections))
+}
+
+// fillBench writes the keys that the workloads ask for.
+func fillBench(address string, many bool) error {
+	p := puts(address, valueSize)
+	p.pick = func(_ int, n int64) int { return int(n) }
+	c, err := connect(address, 1, 1, p)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if err := c.runUntil(perDirectory); err != nil {
+		return fmt.Errorf("write the keys: %w", err)
+	}
+	if !many {
+		return nil
+	}
+	if err := fill(address, manyDir, manyFiles, valueSize, 125); err != nil {
+		return fmt.Errorf("write the many keys: %w", err)
+	}
+	return nil
+}
