@@ -101,7 +101,7 @@ func (n *Node) open() error {
 	n.router = &Router{
 		host:    host,
 		shard:   NewShard(shardID, o.Host.Replica, host, machine, o.Host.RequestTimeout),
-		lane:    NewReadLane(host, shardID),
+		lane:    NewReadLane(host, shardID, o.Host.RequestTimeout),
 		machine: machine,
 		hub:     hub,
 		cluster: o.Cluster,

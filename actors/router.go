@@ -39,6 +39,22 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	return out, rest, st, err
 }
 
+// Peek is Get for what needs no waiting: a single node.
+func (r *Router) Peek(dst []byte, q tree.Query) (out []byte, st tree.State, err *tree.Error, done bool) {
+	st = r.State()
+	out, err, done, fail := r.machine.Peek(dst, &q, time.Now().UnixNano())
+	if fail != nil {
+		return dst, tree.State{}, raftError(fail), true
+	}
+	return out, st, err, done
+}
+
+// Ask proposes c; a is answered when it is applied here.
+func (r *Router) Ask(c *tree.Command, a tree.Asker) { r.shard.Ask(c, a) }
+
+// Confirm answers a once reads here see all that was acknowledged before.
+func (r *Router) Confirm(a tree.Asker) { r.lane.Ask(a) }
+
 func raftError(err error) *tree.Error {
 	return &tree.Error{Code: tree.CodeRaftInternal, Cause: err.Error()}
 }

@@ -21,15 +21,21 @@ const (
 // write is one command on its way through a shard.
 type write struct {
 	cmd      *tree.Command
-	deadline time.Time       // the writer is answered by then
-	reply    chan tree.Reply // capacity 1; sent to once
+	deadline time.Time // the asker is answered by then
+	asker    tree.Asker
 }
 
-var writes = sync.Pool{New: func() any { return &write{reply: make(chan tree.Reply, 1)} }}
+// waiter is an asker that has a goroutine to wait with.
+type waiter struct{ reply chan tree.Reply } // capacity 1; sent to once
+
+var waiters = sync.Pool{New: func() any { return &waiter{make(chan tree.Reply, 1)} }}
+
+// Answer implements tree.Asker.
+func (w *waiter) Answer(r tree.Reply, _ int) { w.reply <- r }
 
 // entry is one raft entry: the writes of one batch, as proposed.
 type entry struct {
-	writes   []*write
+	writes   []write
 	cmd      []byte
 	deadline time.Time
 	proposal proposal
@@ -46,7 +52,7 @@ type Shard struct {
 	machine *statemachine.Machine
 	timeout time.Duration
 	life    life
-	mailbox Mailbox[*write]
+	mailbox Mailbox[write]
 
 	// Owned by Run.
 	inflight []*entry // in the order of their proposals
@@ -57,32 +63,44 @@ type Shard struct {
 // NewShard returns the actor of the shard id on this member.
 func NewShard(id, replica uint64, host *Host, m *statemachine.Machine, timeout time.Duration) *Shard {
 	s := &Shard{id: id, replica: replica, host: host, machine: m, timeout: timeout, life: newLife()}
-	s.mailbox = NewMailbox[*write](writeMailboxLimit, s.life.stop)
+	s.mailbox = NewMailbox[write](writeMailboxLimit, s.life.stop)
 	return s
 }
 
 // Do proposes c and waits for the outcome. It always answers, about half a
 // second after the request time-out at the latest. c may be reused afterwards.
 func (s *Shard) Do(c *tree.Command) tree.Reply {
-	w := writes.Get().(*write)
-	w.cmd, w.deadline = c, time.Now().Add(s.timeout)
+	w := waiters.Get().(*waiter)
+	s.Ask(c, w)
+	r := <-w.reply
+	waiters.Put(w)
+	return r
+}
+
+// Ask proposes c; a is told the outcome, at the latest as Do is. c may be reused
+// then.
+func (s *Shard) Ask(c *tree.Command, a tree.Asker) {
+	w := write{cmd: c, deadline: time.Now().Add(s.timeout), asker: a}
 	if s.life.halting() || !s.mailbox.Offer(w) {
-		writes.Put(w)
-		return s.failed(errOverloaded)
+		a.Answer(s.failed(errOverloaded), 1)
+		return
 	}
 	select {
-	case r := <-w.reply:
-		w.cmd = nil
-		writes.Put(w)
-		return r
 	case <-s.life.done:
-	}
-	// The loop has ended; it may have answered before it did.
-	select {
-	case r := <-w.reply:
-		return r
+		s.refuseAll() // it may have come after the loop had looked for the last time
 	default:
-		return s.failed(errStopped)
+	}
+}
+
+// refuseAll answers what is in the mailbox when nobody else looks at it.
+func (s *Shard) refuseAll() {
+	for {
+		select {
+		case w := <-s.mailbox.Messages():
+			w.asker.Answer(s.failed(errStopped), 1)
+		default:
+			return
+		}
 	}
 }
 
@@ -100,11 +118,12 @@ func (s *Shard) Run() error {
 	if !s.life.begin() {
 		return nil
 	}
+	defer s.refuseAll()
 	defer s.life.end()
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	for !s.life.halting() {
-		var in <-chan *write
+		var in <-chan write
 		if len(s.inflight) < inflightLimit && len(s.unsent) == 0 {
 			in = s.mailbox.Messages()
 		}
@@ -149,13 +168,13 @@ func (s *Shard) setAlarm(alarm *time.Timer) {
 
 // gather makes a batch of w and what else waits; nil if all of that has waited
 // too long already.
-func (s *Shard) gather(w *write) *entry {
+func (s *Shard) gather(w write) *entry {
 	e := s.newEntry()
 	now := time.Now()
 	size := 0
-	for w != nil {
+	for more := true; more; {
 		if now.After(w.deadline) {
-			w.reply <- s.failed(errTimeout)
+			w.asker.Answer(s.failed(errTimeout), 1)
 		} else {
 			e.writes = append(e.writes, w)
 			size += w.cmd.Size()
@@ -166,7 +185,7 @@ func (s *Shard) gather(w *write) *entry {
 		select {
 		case w = <-s.mailbox.Messages():
 		default:
-			w = nil
+			more = false
 		}
 	}
 	if len(e.writes) == 0 {
@@ -214,7 +233,8 @@ func (s *Shard) settle(e *entry, data []byte, raftIndex uint64, err error) {
 		return
 	}
 	term := s.host.Term(s.id)
-	for i, w := range e.writes {
+	crowd := len(e.writes)
+	for i := range e.writes {
 		var r tree.Reply
 		if err != nil {
 			r = s.failed(err)
@@ -222,8 +242,9 @@ func (s *Shard) settle(e *entry, data []byte, raftIndex uint64, err error) {
 			r, data, _ = statemachine.CutReply(data)
 			r.State.RaftIndex, r.State.RaftTerm = raftIndex, term
 		}
-		w.reply <- r
-		e.writes[i] = nil
+		asker := e.writes[i].asker
+		e.writes[i] = write{}
+		asker.Answer(r, crowd)
 	}
 	s.recycle(e)
 }
@@ -283,12 +304,5 @@ func (s *Shard) finish() {
 		s.settle(e, nil, 0, errStopped)
 	}
 	s.unsent = nil
-	for {
-		select {
-		case w := <-s.mailbox.Messages():
-			w.reply <- s.failed(errStopped)
-		default:
-			return
-		}
-	}
+	s.refuseAll()
 }

@@ -16,6 +16,16 @@ type Backend interface {
 	// out, and must be closed; q.Key is in use until then.
 	Get(dst []byte, q tree.Query) (out []byte, rest tree.Rest, st tree.State, err *tree.Error)
 
+	// Peek is Get without waiting and without quorum: done is false if that
+	// can't be, as for a directory, and Get has to be asked.
+	Peek(dst []byte, q tree.Query) (out []byte, st tree.State, err *tree.Error, done bool)
+	// Ask is Do for who can't wait: the outcome goes to a. c and what it holds may
+	// be reused once a has been answered.
+	Ask(c *tree.Command, a tree.Asker)
+	// Confirm answers a once reads here see all that was acknowledged before,
+	// with an error if that can't be told.
+	Confirm(a tree.Asker)
+
 	// Watch registers w, or refuses it with CodeEventIndexClosed. Deliveries
 	// may start before Watch returns. st is the moment the watch starts from:
 	// every later change that concerns w is delivered.

@@ -96,6 +96,44 @@ func (b *treeBackend) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.Sta
 	return b.store.List(dst, &n, q.Recursive, now), nil, b.state(), nil
 }
 
+func (b *treeBackend) Peek(dst []byte, q tree.Query) ([]byte, tree.State, *tree.Error, bool) {
+	if q.Key == "/parts" {
+		return dst, tree.State{}, nil, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return dst, tree.State{}, b.err, true
+	}
+	n, err := tree.Find(&b.store, q.Key)
+	switch {
+	case err != nil:
+		err.Index = b.last
+		return dst, tree.State{}, err, true
+	case n.Dir:
+		return dst, tree.State{}, nil, false
+	}
+	return tree.AppendGet(dst, &n, b.now().UnixNano()), b.state(), nil, true
+}
+
+// Ask answers from another goroutine, as raft does, and says that there was a
+// crowd for every other one.
+func (b *treeBackend) Ask(c *tree.Command, a tree.Asker) {
+	go func() {
+		r := b.Do(c)
+		a.Answer(r, 1+int(r.State.Index%2)*10)
+	}()
+}
+
+func (b *treeBackend) Confirm(a tree.Asker) {
+	go func() {
+		b.mu.Lock()
+		err := b.err
+		b.mu.Unlock()
+		a.Answer(tree.Reply{Err: err}, 1)
+	}()
+}
+
 // parts is a long listing.
 type parts struct {
 	backend *treeBackend

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,11 @@ type conn struct {
 	net.Conn
 	parker *parker
 	rest   []byte // to be read before what the socket holds
+	// between says that fasthttp has answered one request and has nothing of the
+	// next. It, and how often the connection has come from the reactor, belong to
+	// fasthttp's goroutine.
+	between bool
+	detours uint8
 
 	state atomic.Uint32
 	// watch is registered with the backend and not handed to the parker yet. It
@@ -57,7 +63,25 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 		return n, nil
 	}
+	if c.between && c.goHome() {
+		return 0, io.EOF
+	}
+	c.between = false
 	return c.Conn.Read(b)
+}
+
+// goHome hands the connection back to the reactor; fasthttp then takes it for
+// one that has ended.
+func (c *conn) goHome() bool {
+	home := c.parker.options.home
+	if home == nil || c.detours > detoursLimit || !c.state.CompareAndSwap(connOpen, connDetached) {
+		return false
+	}
+	if c.SetDeadline(time.Time{}) == nil && home(c.Conn, c.detours, false) {
+		return true
+	}
+	c.state.Store(connOpen)
+	return false
 }
 
 // Close does nothing to a detached conn: fasthttp closes what it hands over.

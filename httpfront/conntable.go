@@ -41,6 +41,9 @@ func (t *connTable) stateChanged(c net.Conn, state fasthttp.ConnState) {
 	if state != fasthttp.StateActive && state != fasthttp.StateIdle {
 		return
 	}
+	if c, ok := c.(*conn); ok {
+		c.between = state == fasthttp.StateIdle
+	}
 	if busy, ok := t.busy.Load(c); ok {
 		busy.(*atomic.Bool).Store(state == fasthttp.StateActive)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,20 +35,30 @@ const (
 )
 
 func newPoller() (*poller, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	fd, file, err := newEpoll()
 	if err != nil {
-		return nil, fmt.Errorf("create epoll instance: %w", err)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, errors.Join(fmt.Errorf("unblock epoll instance: %w", err), unix.Close(fd))
+		return nil, err
 	}
 	return &poller{
 		fd:     fd,
-		file:   os.NewFile(uintptr(fd), "epoll"),
+		file:   file,
 		events: make(chan []unix.EpollEvent),
 		taken:  make(chan struct{}),
 		closed: make(chan struct{}),
 	}, nil
+}
+
+// newEpoll makes an epoll instance that the runtime takes for a file to wait
+// for.
+func newEpoll() (fd int, file *os.File, err error) {
+	fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return 0, nil, fmt.Errorf("create epoll instance: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return 0, nil, errors.Join(fmt.Errorf("unblock epoll instance: %w", err), unix.Close(fd))
+	}
+	return fd, os.NewFile(uintptr(fd), "epoll"), nil
 }
 
 // run hands out what happens, one batch at a time, until close. A batch is the
@@ -98,12 +109,12 @@ func tokenOf(ev *unix.EpollEvent) token { return token{slot: ev.Fd, generation: 
 
 // add begins to watch a socket. What holds already is reported at once.
 func (p *poller) add(fd int, t token) error {
-	return p.control(unix.EPOLL_CTL_ADD, fd, 0, t)
+	return epollControl(p.fd, unix.EPOLL_CTL_ADD, fd, 0, t)
 }
 
 // addWritable begins to report, too, when fd can be written again.
 func (p *poller) addWritable(fd int, t token) error {
-	return p.control(unix.EPOLL_CTL_MOD, fd, pollWritable, t)
+	return epollControl(p.fd, unix.EPOLL_CTL_MOD, fd, pollWritable, t)
 }
 
 // remove ends the watching of a socket that stays open; closing one does that
@@ -112,11 +123,22 @@ func (p *poller) remove(fd int) error {
 	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
-func (p *poller) control(op, fd int, more uint32, t token) error {
+func epollControl(epoll, op, fd int, more uint32, t token) error {
 	ev := unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET | more,
 		Fd:     t.slot,
 		Pad:    t.generation,
 	}
-	return unix.EpollCtl(p.fd, op, fd, &ev)
+	return unix.EpollCtl(epoll, op, fd, &ev)
+}
+
+// epollPoll takes what has happened, without waiting: how many events, or -1 if
+// it was interrupted. Like all calls here that never wait, it spares the
+// scheduler.
+func epollPoll(epoll int, events []unix.EpollEvent) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	if errno != 0 {
+		return -1
+	}
+	return int(n)
 }

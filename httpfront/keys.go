@@ -29,24 +29,11 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
 	if !allow(ctx, x.method, allowKeys) {
 		return
 	}
-	if key = strings.TrimSuffix(key, "/"); key == "" {
-		key = "/"
-	}
-	if strings.Count(key, "/")*len(key) > keyWeightLimit {
-		writeError(ctx, invalid(tree.CodeInvalidField, "the key is too deep"))
-		return
-	}
-	in := input{
-		method:    x.method,
-		key:       key,
-		query:     x.query,
-		bodyLimit: s.opts.MaxRequestBytes,
-		now:       s.now(),
-	}
+	in := input{method: x.method, key: key, query: x.query, now: s.now()}
 	if x.method == methodPut || x.method == methodPost {
 		in.contentType, in.body = contentType(ctx), ctx.Request.Body()
 	}
-	if err := x.req.parse(&x.params, &in); err != nil {
+	if err := s.understand(x, &in); err != nil {
 		writeError(ctx, err)
 		return
 	}
@@ -58,6 +45,18 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
 	case kindWrite:
 		s.serveWrite(ctx, &x.req)
 	}
+}
+
+// understand makes x.req of in, whose key is the path behind /v2/keys.
+func (s *Server) understand(x *exchange, in *input) *tree.Error {
+	if in.key = strings.TrimSuffix(in.key, "/"); in.key == "" {
+		in.key = "/"
+	}
+	if strings.Count(in.key, "/")*len(in.key) > keyWeightLimit {
+		return invalid(tree.CodeInvalidField, "the key is too deep")
+	}
+	in.bodyLimit = s.opts.MaxRequestBytes
+	return x.req.parse(&x.params, in)
 }
 
 func (s *Server) now() time.Time { return s.opts.Now() }

@@ -240,11 +240,15 @@ func (l *lot) lookAt(p *parked, seen uint32) {
 	}
 }
 
-// resume hands the connection of an answered request back to fasthttp.
+// resume hands the connection of an answered request back to be served.
 func (l *lot) resume(p *parked) {
 	if err := l.parker.poller.remove(p.sock.fd); err != nil {
 		l.options.report("hand a connection back", err)
 		l.drop(p)
+		return
+	}
+	if home := l.options.home; home != nil && len(p.sock.rest) == 0 && home(p.sock.Conn, 0, false) {
+		l.leave(p)
 		return
 	}
 	l.resumable = append(l.resumable, newConn(l.parker, p.sock.Conn, p.sock.rest).(*conn))

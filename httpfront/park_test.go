@@ -85,6 +85,10 @@ func (h *fakeHub) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, 
 	return append(dst, "plain "+q.Key...), nil, tree.State{}, nil
 }
 
+func (h *fakeHub) Peek(dst []byte, q tree.Query) ([]byte, tree.State, *tree.Error, bool) {
+	return append(dst, "plain "+q.Key...), tree.State{}, nil, true
+}
+
 func (h *fakeHub) State() tree.State      { return tree.State{Index: h.index} }
 func (h *fakeHub) Cluster() *tree.Cluster { return &tree.Cluster{ID: 0xa7ef, Self: 1} }
 
@@ -147,6 +151,7 @@ func serveLotOn(t *testing.T, ln net.Listener, o parkerOptions) *lotTest {
 	}
 	s := NewServer(hub, Options{})
 	s.parker = p
+	p.options.home = s.home
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {

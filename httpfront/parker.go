@@ -2,6 +2,7 @@ package httpfront
 
 import (
 	"fmt"
+	"net"
 	"runtime"
 	"sync"
 	"time"
@@ -44,6 +45,9 @@ type parkerOptions struct {
 	streamWindow tree.Index    // how far a stream may fall behind
 	streamLimit  int           // bytes that a stream may leave unread
 	connections  int           // that may be open at once; 0: no limit
+	// home takes a connection that waits for a request, or reports false; nil:
+	// it always would.
+	home func(c net.Conn, detours uint8, fresh bool) bool
 }
 
 const (

@@ -75,17 +75,22 @@ func setDefault[T comparable](field *T, value T) {
 // to, until Stop.
 type Server struct {
 	// Fixed after NewServer.
-	backend Backend
-	opts    Options
-	cors    cors
-	http    *fasthttp.Server
+	backend   Backend
+	opts      Options
+	cors      cors
+	headLimit int // for the reactor
+	http      *fasthttp.Server
 
 	renderedID atomic.Pointer[[]byte] // the cluster's id, once known
 	exchanges  sync.Pool              // of *exchange
 	conns      connTable
+	dates      dates
+	asks       asks
+	lists      listBuffers
 
 	mu        sync.Mutex // guards what follows
 	parker    *parker    // made by the first Serve
+	reactors  *reactors  // likewise
 	listeners []net.Listener
 	stopped   bool
 	serving   sync.WaitGroup // one for each Serve; grows only while not stopped
@@ -106,6 +111,7 @@ func NewServer(b Backend, o Options) *Server {
 		backend:   b,
 		opts:      o,
 		cors:      newCORS(o.CORS),
+		headLimit: min(o.MaxHeaderBytes, quickLimit),
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
 	s.http = &fasthttp.Server{
@@ -154,9 +160,36 @@ func (s *Server) Serve(ln net.Listener) error {
 			}
 			return fmt.Errorf("accept on %v: %w", ln.Addr(), err)
 		}
-		if !s.conns.serve(c, s.http.ServeConn) {
-			_ = c.Close()
-		}
+		s.take(c)
+	}
+}
+
+// take has a new connection served, or one that comes back from the parker.
+func (s *Server) take(c net.Conn) {
+	if own, ok := c.(*conn); ok && len(own.rest) == 0 && s.home(own.Conn, 0, true) {
+		return
+	}
+	if !s.conns.serve(c, s.http.ServeConn) {
+		_ = c.Close()
+	}
+}
+
+// home gives a connection that waits for a request to a reactor; it reports
+// false if it doesn't belong there. Other origins' requests are for fasthttp to
+// look at. Of a fresh connection the first
+// request is awaited no longer than any is allowed to take.
+func (s *Server) home(c net.Conn, detours uint8, fresh bool) bool {
+	return len(s.cors.origins) == 0 && s.reactors.adopt(c, detours, fresh)
+}
+
+// serveSlowly gives a connection to fasthttp, with what has been read from it.
+func (s *Server) serveSlowly(c net.Conn, rest []byte, detours uint8) {
+	own := newConn(s.parker, c, rest)
+	if own, ok := own.(*conn); ok {
+		own.detours = detours
+	}
+	if !s.conns.serve(own, s.http.ServeConn) {
+		_ = c.Close()
 	}
 }
 
@@ -176,11 +209,19 @@ func (s *Server) open(ln net.Listener) (net.Listener, error) {
 			writeTimeout: s.opts.WriteTimeout,
 			streamWindow: tree.Index(s.opts.StreamWindow),
 			connections:  s.opts.MaxConnections,
+			home:         s.home,
 		})
 		if err != nil {
 			return nil, err
 		}
 		s.parker = p
+	}
+	if s.reactors == nil {
+		rs, err := newReactors(s)
+		if err != nil {
+			return nil, err
+		}
+		s.reactors = rs
 	}
 	l := s.parker.listen(ln)
 	s.listeners = append(s.listeners, l)
@@ -197,7 +238,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.stopped = true
 	s.conns.closing.Store(true)
-	listeners, parker := s.listeners, s.parker
+	listeners, parker, reactors := s.listeners, s.parker, s.reactors
 	s.listeners = nil
 	s.mu.Unlock()
 
@@ -205,11 +246,13 @@ func (s *Server) Stop(ctx context.Context) error {
 		_ = l.Close() // the addresses are free at once, whatever it says
 	}
 	s.serving.Wait()
-	if parker == nil {
-		return s.conns.stop(ctx)
+	if parker != nil {
+		parker.stop()
+		defer parker.settle()
 	}
-	parker.stop()
-	err := s.conns.stop(ctx)
-	parker.settle()
-	return err
+	var err error
+	if reactors != nil {
+		err = reactors.stop(ctx)
+	}
+	return errors.Join(err, s.conns.stop(ctx))
 }

@@ -103,6 +103,31 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now int64) (out []byte, rest tr
 	}
 }
 
+// Peek is Get for single nodes, which take no scan: done is false for a
+// directory.
+func (m *Machine) Peek(dst []byte, q *tree.Query, now int64) (out []byte, err *tree.Error, done bool, fail error) {
+	rec, seen := m.nodes.get(q.Key)
+	if rec != nil {
+		n, fail := readNode(q.Key, rec)
+		m.gets.success.Add(1)
+		return tree.AppendGet(dst, &n, now), nil, true, fail
+	}
+	h, fail := m.acquire()
+	if fail != nil {
+		return dst, nil, true, fail
+	}
+	defer h.release()
+	defer caught(&fail)
+	out, found, err, fail := m.file(dst, h.db, q.Key, seen, now)
+	switch {
+	case found:
+		m.gets.success.Add(1)
+	case err != nil:
+		m.gets.fail.Add(1)
+	}
+	return out, err, found || err != nil, fail
+}
+
 var keyBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // file answers a read of key unless it is a directory; then found is false.

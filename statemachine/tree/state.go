@@ -19,6 +19,13 @@ type Reply struct {
 	Err     *Error
 }
 
+// Asker is told the outcome of a command, so that nobody has to wait for it.
+type Asker interface {
+	// Answer is called once, and mustn't wait. As many as crowd are answered one
+	// after the other by the same goroutine.
+	Answer(r Reply, crowd int)
+}
+
 // Query is a read of one node or of a directory's listing.
 type Query struct {
 	Key       string
