@@ -18,7 +18,7 @@ type NodeOptions struct {
 	Host      HostOptions
 	ShardDirs []string // one for each data shard
 	Window    int      // events that waitIndex can reach back to
-	CacheSize int64    // bytes of the caches: a quarter for nodes, the rest for blocks
+	CacheSize int64    // bytes of the caches: a quarter each for nodes and listings, the rest for blocks
 	OpenFiles int      // files that a shard's store may keep open; 0: Pebble's default
 	LogBytes  uint64   // bytes of raft entries between two compactions of the log
 	Cluster   tree.Cluster
@@ -44,7 +44,7 @@ const shardID = 1
 // NewNode opens the stores and the raft log, and starts this member's
 // replicas. What it started is stopped by the parts that Parts adds to a group.
 func NewNode(o NodeOptions) (*Node, error) {
-	n := &Node{o: o, cache: pebble.NewCache(o.CacheSize - nodeCache(o))}
+	n := &Node{o: o, cache: pebble.NewCache(o.CacheSize - nodeCache(o) - listCache(o))}
 	if err := n.open(); err != nil {
 		n.cache.Unref()
 		return nil, err
@@ -52,8 +52,10 @@ func NewNode(o NodeOptions) (*Node, error) {
 	return n, nil
 }
 
-// nodeCache is the part of the caches that keeps nodes.
+// nodeCache and listCache are the parts of the caches that keep nodes, and
+// listings as they are sent.
 func nodeCache(o NodeOptions) int64 { return o.CacheSize / 4 }
+func listCache(o NodeOptions) int64 { return o.CacheSize / 4 }
 
 func (n *Node) open() error {
 	o := n.o
@@ -63,6 +65,7 @@ func (n *Node) open() error {
 		Window:  o.Window,
 		Cache:   n.cache,
 		Nodes:   int(nodeCache(o)),
+		Lists:   int(listCache(o)),
 		Files:   o.OpenFiles,
 		Logger:  o.Logger.With("component", "store"),
 	})

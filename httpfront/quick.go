@@ -132,10 +132,14 @@ func (s *Server) sendList(c *caller, q tree.Query) error {
 	case rest == nil:
 		buf.head = s.appendHead(buf.head[:0], fasthttp.StatusOK, len(body), st, now)
 		return buf.write(c.Conn, body)
-	default:
-		buf.head = s.appendHead(buf.head[:0], fasthttp.StatusOK, -1, st, now)
-		return s.sendParts(c, buf, rest)
 	}
+	if whole, ok := rest.(tree.Whole); ok {
+		text := whole.Whole()
+		buf.head = s.appendHead(buf.head[:0], fasthttp.StatusOK, len(text), st, now)
+		return buf.write(c.Conn, text)
+	}
+	buf.head = s.appendHead(buf.head[:0], fasthttp.StatusOK, -1, st, now)
+	return s.sendParts(c, buf, rest)
 }
 
 // sendParts writes what is in buf, and all that follows it, as chunks.

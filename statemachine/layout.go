@@ -65,16 +65,31 @@ func appendPath(dst []byte, key string) []byte {
 
 // appendKey appends the key that a path stands for.
 func appendKey(dst, path []byte) ([]byte, error) {
-	for i := 0; i < len(path); i++ {
-		switch c := path[i]; c {
+	start := len(dst)
+	dst = append(dst, path...)
+	for i, c := range dst[start:] {
+		switch c {
+		case pathSeparator:
+			dst[start+i] = '/'
+		case pathEscape:
+			return appendEscapedKey(dst[:start+i], path[i:], path)
+		}
+	}
+	return dst, nil
+}
+
+// appendEscapedKey goes on with rest, the part of path from its first escape on.
+func appendEscapedKey(dst, rest, path []byte) ([]byte, error) {
+	for i := 0; i < len(rest); i++ {
+		switch c := rest[i]; c {
 		case pathSeparator:
 			dst = append(dst, '/')
 		case pathEscape:
 			i++
-			if i == len(path) || path[i] < 0x01 || path[i] > 0x02 {
+			if i == len(rest) || rest[i] < 0x01 || rest[i] > 0x02 {
 				return dst, fmt.Errorf("%w: path %x", errDamaged, path)
 			}
-			dst = append(dst, path[i]-1)
+			dst = append(dst, rest[i]-1)
 		default:
 			dst = append(dst, c)
 		}
@@ -141,6 +156,9 @@ const (
 	nodeExpires = 2
 )
 
+// nodeRecordHead is the most that a record holds besides the value.
+const nodeRecordHead = 1 + 2*binary.MaxVarintLen64 + 8
+
 func appendNode(dst []byte, n *tree.Node) []byte {
 	var flags byte
 	if n.Dir {
@@ -157,6 +175,9 @@ func appendNode(dst []byte, n *tree.Node) []byte {
 	}
 	return append(dst, n.Value...)
 }
+
+// isDirRecord reports whether a record, which is whole, is a directory's.
+func isDirRecord(rec []byte) bool { return rec[0]&nodeIsDir != 0 }
 
 // readNode reads the record of the node at key. The value points into rec.
 func readNode(key string, rec []byte) (tree.Node, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"sync"
+	"unsafe"
 
 	"copse/statemachine/tree"
 
@@ -77,9 +78,15 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now int64) (out []byte, rest tr
 	// The cache is asked before the store is taken hold of: what is read from a
 	// store that a snapshot has just replaced must not be put into it.
 	rec, seen := m.nodes.get(q.Key)
-	if rec != nil {
+	if rec != nil && !isDirRecord(rec) {
 		n, fail := readNode(q.Key, rec)
 		return tree.AppendGet(dst, &n, now), nil, nil, fail
+	}
+	if text := m.lists.get(q.Key, q.Recursive); text != nil {
+		if len(text) > listingPart {
+			return dst, &keptListing{text: text}, nil, nil
+		}
+		return append(dst, text...), nil, nil, nil
 	}
 	h, fail := m.acquire()
 	if fail != nil {
@@ -107,7 +114,11 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now int64) (out []byte, rest tr
 // directory.
 func (m *Machine) Peek(dst []byte, q *tree.Query, now int64) (out []byte, err *tree.Error, done bool, fail error) {
 	rec, seen := m.nodes.get(q.Key)
-	if rec != nil {
+	switch {
+	case rec == nil:
+	case isDirRecord(rec):
+		return dst, nil, false, nil
+	default:
 		n, fail := readNode(q.Key, rec)
 		m.gets.success.Add(1)
 		return tree.AppendGet(dst, &n, now), nil, true, fail
@@ -151,9 +162,11 @@ func (m *Machine) file(dst []byte, db *pebble.DB, key string, seen uint64, now i
 		return dst, false, nil, fail
 	}
 	n, fail := readNode(key, rec)
+	if fail == nil {
+		m.nodes.put(key, rec, seen)
+	}
 	if fail == nil && !n.Dir {
 		dst, found = tree.AppendGet(dst, &n, now), true
-		m.nodes.put(key, rec, seen)
 	}
 	return dst, found, nil, errors.Join(fail, closer.Close())
 }
@@ -166,21 +179,26 @@ type listing struct {
 	h     *handle
 	it    *pebble.Iterator
 	print *tree.Listing
-	valid bool   // it stands on a node
-	key   []byte // scratch
+	valid bool      // it stands on a node
+	key   []byte    // scratch
+	fill  *listFill // nil: it isn't to be kept
+	lists *listCache
 }
 
 // list answers a read of the directory q.Key, all of it from one view of the
 // store; found is false if it isn't one.
 func (m *Machine) list(dst []byte, h *handle, q *tree.Query, now int64) (out []byte, rest tree.Rest, found bool, fail error) {
 	root := appendNodeKey(nil, q.Key)
+	fill := m.lists.begin(q.Key, q.Recursive)
 	it, fail := h.db.NewIter(&pebble.IterOptions{LowerBound: root, UpperBound: appendBelow(nil, root)})
 	if fail != nil {
+		m.lists.giveUp(fill)
 		return dst, nil, false, fail
 	}
-	l := &listing{h: h, it: it, valid: it.First()}
+	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.lists}
 	defer func() {
 		if rest == nil {
+			l.lists.giveUp(l.fill)
 			fail = firstError(fail, it.Close())
 		}
 	}()
@@ -194,7 +212,13 @@ func (m *Machine) list(dst []byte, h *handle, q *tree.Query, now int64) (out []b
 		}
 		l.valid = it.Next()
 	}
+	if fill != nil && dir.Expires != 0 {
+		fill.useless = true
+	}
 	l.print, out = tree.NewListing(dst, &dir, q.Recursive, now)
+	if fill != nil {
+		fill.add(out[len(dst):], l.lists.limit)
+	}
 	out, more, fail := l.Append(out)
 	if more {
 		return out, l, true, nil
@@ -202,17 +226,32 @@ func (m *Machine) list(dst []byte, h *handle, q *tree.Query, now int64) (out []b
 	return out, nil, true, fail
 }
 
+// node is the one that the iterator stands on; its bytes are good until the
+// next step.
 func (l *listing) node() (tree.Node, error) {
 	var err error
 	l.key, err = appendKey(l.key[:0], l.it.Key()[1:])
 	if err != nil {
 		return tree.Node{}, err
 	}
-	return readNode(string(l.key), l.it.Value())
+	return readNode(unsafe.String(unsafe.SliceData(l.key), len(l.key)), l.it.Value())
 }
 
 // Append implements tree.Rest.
 func (l *listing) Append(dst []byte) (out []byte, more bool, err error) {
+	start := len(dst)
+	out, more, err = l.append(dst)
+	if l.fill != nil {
+		l.fill.add(out[start:], l.lists.limit)
+		if !more && err == nil {
+			l.lists.end(l.fill)
+			l.fill = nil
+		}
+	}
+	return out, more, err
+}
+
+func (l *listing) append(dst []byte) (out []byte, more bool, err error) {
 	limit := len(dst) + listingPart
 	for l.valid {
 		if len(dst) > limit {
@@ -221,6 +260,9 @@ func (l *listing) Append(dst []byte) (out []byte, more bool, err error) {
 		n, err := l.node()
 		if err != nil {
 			return dst, false, err
+		}
+		if n.Expires != 0 && l.fill != nil {
+			l.fill.useless = true
 		}
 		below := false
 		dst, below = l.print.Add(dst, &n)
@@ -247,6 +289,7 @@ func (l *listing) advance(skip bool) {
 
 // Close implements tree.Rest.
 func (l *listing) Close() {
+	l.lists.giveUp(l.fill)
 	_ = l.it.Close() // an error has come out of Append already
 	l.h.release()
 }

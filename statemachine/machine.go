@@ -24,6 +24,7 @@ type Options struct {
 	Window  int           // events that waitIndex can reach back to
 	Cache   *pebble.Cache // shared by the shards; nil: a small one
 	Nodes   int           // bytes of the cache of nodes that are read often
+	Lists   int           // bytes of the cache of listings that are
 	Files   int           // files that Pebble may keep open; 0: its default
 	FS      vfs.FS        // nil: the real one
 	Logger  *slog.Logger
@@ -45,7 +46,8 @@ type Machine struct {
 	// expiryLow is a time before which no expiration is stored.
 	expiryLow int64
 	broken    error // the fault after which nothing may be applied
-	created   bool  // New found no store
+	view      view
+	created   bool // New found no store
 
 	// The open store; replaced under the lock when a snapshot comes in.
 	mu       sync.RWMutex
@@ -53,6 +55,7 @@ type Machine struct {
 	prepared map[*pinned]struct{} // snapshots that wait to be streamed
 
 	nodes *nodeCache
+	lists *listCache
 
 	// Published after each batch, read from anywhere.
 	index     atomic.Uint64
@@ -76,9 +79,11 @@ func New(o Options) (*Machine, error) {
 		dir: o.Dir, replica: o.Replica, window: o.Window, fs: fs,
 		pebble:   func() *pebble.Options { return storeOptions(fs, o) },
 		nodes:    newNodeCache(o.Nodes),
+		lists:    newListCache(o.Lists),
 		expiry:   newExpirySignal(),
 		prepared: make(map[*pinned]struct{}),
 	}
+	m.view = view{nodes: m.nodes, changed: make(map[string][]byte)}
 	name, created, err := currentStore(fs, o.Dir)
 	if err != nil {
 		return nil, err
@@ -121,6 +126,7 @@ func (m *Machine) open(name string) error {
 	m.store = h
 	m.mu.Unlock()
 	m.nodes.clear()
+	m.lists.clear()
 	if old != nil {
 		old.release()
 	}
@@ -179,7 +185,8 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	defer caught(&err)
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
-	v := newView(batch, m.meta, m.expiryLow)
+	v := &m.view
+	v.reset(batch, m.meta, m.expiryLow)
 	var notices []tree.Notice
 	for i := range entries {
 		e := &entries[i]
@@ -195,10 +202,12 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	}
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
 	v.must(batch.Commit(pebble.NoSync))
-	if v.touchedAll {
+	if v.changedAll {
 		m.nodes.clear()
+		m.lists.clear()
 	} else {
-		m.nodes.drop(v.touched)
+		m.nodes.change(v.changed)
+		m.lists.drop(v.changed)
 	}
 	m.meta = v.meta
 	if at, _, err := readExpiryKey(v.expiryFrom); err == nil {
@@ -211,6 +220,9 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 
 // outSlack is how many bytes of an entry's output may be kept for nothing.
 const outSlack = 64 << 10
+
+// eventSlack is about what an event's JSON takes besides two keys and values.
+const eventSlack = 240
 
 // outStart is the size up to which an entry's output gets its buffer at once.
 const outStart = 256 << 10
@@ -228,7 +240,7 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, notices []tree.Notice) (sm.Re
 	}
 	mine := batch.Origin == m.replica
 	before := len(notices)
-	out := make([]byte, 0, min(2*len(e.Cmd)+128*batch.Len(), outStart))
+	out := make([]byte, 0, min(2*len(e.Cmd)+eventSlack*batch.Len(), outStart))
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
 		var json []byte
@@ -296,6 +308,7 @@ func (m *Machine) Close() error {
 	h := m.store
 	m.store = nil
 	m.nodes.clear()
+	m.lists.clear()
 	left := m.prepared
 	m.prepared = nil
 	m.mu.Unlock()

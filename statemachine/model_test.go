@@ -155,9 +155,30 @@ func applySplit(t *rapid.T, m *statemachine.Machine, entries []sm.Entry) []sm.En
 		}
 		done = append(done, part...)
 		entries = entries[n:]
+		if rapid.Bool().Draw(t, "reads between") {
+			fillCaches(t, m)
+		}
 	}
 	return done
 }
+
+// fillCaches reads often enough for all that is read to be kept; what is wrong
+// with it then shows when it is read again.
+func fillCaches(t rapid.TB, m *statemachine.Machine) {
+	for range 3 {
+		for i := range modelQueries {
+			read(t, m, &modelQueries[i], modelNow)
+		}
+	}
+}
+
+// modelQueries are what a machine is compared with its model by, at modelNow.
+var modelQueries = []tree.Query{
+	{Key: "/", Recursive: true}, {Key: "/"}, {Key: "/a"}, {Key: "/a", Recursive: true}, {Key: "/a/b"}, {Key: "/_h"},
+	{Key: "/a/b/ab/a!"}, {Key: "/\x00/a"}, {Key: "/none/of/this"},
+}
+
+const modelNow = int64(2e18)
 
 // answers prints the replies in an entry's result as v2 would.
 func answers(data []byte) []string {
@@ -178,7 +199,7 @@ func answers(data []byte) []string {
 
 func mustNew(t rapid.TB, dir string) *statemachine.Machine {
 	t.Helper()
-	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, Nodes: 16 << 10})
+	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, Nodes: 16 << 10, Lists: 64 << 10})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
@@ -198,13 +219,9 @@ func sameAsModel(t rapid.TB, m *statemachine.Machine, want *model) {
 	if m.Index() != want.last {
 		t.Fatalf("index %d, want %d", m.Index(), want.last)
 	}
-	const now = int64(2e18)
-	for _, q := range []tree.Query{
-		{Key: "/", Recursive: true}, {Key: "/"}, {Key: "/a"}, {Key: "/a", Recursive: true}, {Key: "/a/b"}, {Key: "/_h"},
-		{Key: "/a/b/ab/a!"}, {Key: "/\x00/a"}, {Key: "/none/of/this"},
-	} {
-		if got := read(t, m, &q, now); got != want.get(&q, now) {
-			t.Fatalf("get %+v:\n got %s\nwant %s", q, got, want.get(&q, now))
+	for _, q := range modelQueries {
+		if got := read(t, m, &q, modelNow); got != want.get(&q, modelNow) {
+			t.Fatalf("get %+v:\n got %s\nwant %s", q, got, want.get(&q, modelNow))
 		}
 	}
 	stats := m.Stats()

@@ -7,14 +7,15 @@ import (
 	"sync"
 )
 
-// nodeCache keeps the records of files that were read lately, for a read from
-// Pebble costs several times as much as all the rest of a plain GET. What an
-// update touches is dropped once it is committed and before anyone is told of
-// it, so a reader that knows an index never gets a record from before it.
+// nodeCache keeps the records of nodes that were read lately, by clients or by
+// writes that look at what they change: a read from Pebble costs several times
+// as much as all the rest of a plain GET. What an update changes is changed
+// here once it is committed, and before anyone is told of it, so a reader that
+// knows an index never gets a record from before it.
 //
-// A record is taken in only if nothing has been dropped since before it was
-// read: else a slow reader could put back what was just dropped. All methods
-// may be called from any goroutine.
+// A record is taken in only if nothing has changed since before it was read:
+// else a slow reader could put back what was just changed. All methods may be
+// called from any goroutine.
 type nodeCache struct {
 	seed   maphash.Seed
 	shards [nodeCacheShards]nodeCacheShard
@@ -31,7 +32,7 @@ type nodeCacheShard struct {
 	records map[string][]byte
 	size    int
 	limit   int
-	drops   uint64 // how often something was dropped
+	changes uint64 // how often something has changed
 }
 
 // newNodeCache returns a cache of about limit bytes.
@@ -48,17 +49,17 @@ func (c *nodeCache) shard(key string) *nodeCacheShard {
 	return &c.shards[maphash.String(c.seed, key)%nodeCacheShards]
 }
 
-// get returns the record of the file at key, which mustn't be changed. If it
+// get returns the record of the node at key, which mustn't be changed. If it
 // has none, seen is what put wants to know after the caller has read it.
 func (c *nodeCache) get(key string) (rec []byte, seen uint64) {
 	s := c.shard(key)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.records[key], s.drops
+	return s.records[key], s.changes
 }
 
-// put takes rec, which is copied, in for key, unless something has been
-// dropped since get.
+// put takes rec, which is copied, in for key, unless something has
+// changed since get.
 func (c *nodeCache) put(key string, rec []byte, seen uint64) {
 	cost := len(key) + len(rec) + nodeCacheOverhead
 	s := c.shard(key)
@@ -67,16 +68,21 @@ func (c *nodeCache) put(key string, rec []byte, seen uint64) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.drops != seen || s.records[key] != nil {
+	if s.changes != seen || s.records[key] != nil {
 		return
 	}
 	s.records[strings.Clone(key)] = bytes.Clone(rec)
 	s.size += cost
-	for old, record := range s.records { // a map hands its entries out at random
+	s.shrink()
+}
+
+// shrink makes room until the limit is kept.
+func (s *nodeCacheShard) shrink() {
+	for key, rec := range s.records { // a map hands its entries out at random
 		if s.size <= s.limit {
-			break
+			return
 		}
-		s.remove(old, record)
+		s.remove(key, rec)
 	}
 }
 
@@ -85,14 +91,22 @@ func (s *nodeCacheShard) remove(key string, rec []byte) {
 	s.size -= len(key) + len(rec) + nodeCacheOverhead
 }
 
-// drop forgets the records of keys.
-func (c *nodeCache) drop(keys []string) {
-	for _, key := range keys {
+// change takes over what an update has made of nodes: new records, nil for what
+// is gone. Only records that are here already are kept: a node that is written
+// for the first time need not be read soon.
+func (c *nodeCache) change(changed map[string][]byte) {
+	for key, rec := range changed {
 		s := c.shard(key)
 		s.mu.Lock()
-		s.drops++
-		if rec := s.records[key]; rec != nil {
-			s.remove(key, rec)
+		s.changes++
+		if old := s.records[key]; old != nil {
+			if rec == nil || len(rec) > nodeCacheRecord {
+				s.remove(key, old)
+			} else {
+				s.records[key] = rec
+				s.size += len(rec) - len(old)
+				s.shrink()
+			}
 		}
 		s.mu.Unlock()
 	}
@@ -103,7 +117,7 @@ func (c *nodeCache) clear() {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
-		s.drops++
+		s.changes++
 		s.size = 0
 		clear(s.records)
 		s.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestNodeCacheForgetsWhatWasDropped(t *testing.T) {
+func TestNodeCacheFollowsChanges(t *testing.T) {
 	c := newNodeCache(1 << 20)
 	held := func(key string) string { rec, _ := c.get(key); return string(rec) }
 	_, seen := c.get("/a")
@@ -14,13 +14,17 @@ func TestNodeCacheForgetsWhatWasDropped(t *testing.T) {
 	if held("/a") != "1" {
 		t.Fatal("what was put isn't held")
 	}
-	c.drop([]string{"/a"})
+	c.change(map[string][]byte{"/a": []byte("2"), "/b": []byte("2")})
+	if got := held("/a") + held("/b"); got != "2" {
+		t.Fatalf("after a change of what is held and of what isn't: got %q", got)
+	}
+	c.change(map[string][]byte{"/a": nil})
 	if held("/a") != "" {
-		t.Fatal("what was dropped is still held")
+		t.Fatal("what was removed is still held")
 	}
 	c.put("/a", []byte("1"), seen)
 	if held("/a") != "" {
-		t.Fatal("a reader from before the drop has put its record back")
+		t.Fatal("a reader from before the change has put its record back")
 	}
 	_, seen = c.get("/a")
 	c.clear()
@@ -42,6 +46,7 @@ func TestNodeCacheStaysWithinItsLimit(t *testing.T) {
 		key := fmt.Sprintf("/key/%d", i)
 		_, seen := c.get(key)
 		c.put(key, []byte(strings.Repeat("x", i%300)), seen)
+		c.change(map[string][]byte{fmt.Sprintf("/key/%d", i/2): make([]byte, i%500)})
 	}
 	size, count := 0, 0
 	for i := range c.shards {

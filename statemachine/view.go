@@ -22,10 +22,11 @@ type view struct {
 	// below it is left.
 	expiryFrom []byte
 	stale      int // expirations dropped by this raft entry
-	// touched are the keys of the nodes that were put or removed; all of them,
-	// if touchedAll.
-	touched    []string
-	touchedAll bool
+	// changed are the records of the nodes that were put, nil for those that
+	// were removed; unless many were, at once.
+	changed    map[string][]byte
+	changedAll bool
+	nodes      *nodeCache
 	key, rec   []byte // scratch
 }
 
@@ -49,9 +50,23 @@ func caught(err *error) {
 	}
 }
 
-func newView(batch *pebble.Batch, m meta, expiryFrom int64) *view {
-	return &view{batch: batch, meta: m, soonest: math.MaxInt64, expiryFrom: appendExpiryKey(nil, expiryFrom, "/")}
+// reset makes the view ready for another batch; it keeps its buffers.
+func (v *view) reset(batch *pebble.Batch, m meta, expiryFrom int64) {
+	v.batch, v.meta, v.soonest, v.stale = batch, m, math.MaxInt64, 0
+	v.expiryFrom = appendExpiryKey(v.expiryFrom[:0], expiryFrom, "/")
+	v.changedAll = false
+	if len(v.changed) > viewSlack {
+		v.changed = make(map[string][]byte) // an emptied map stays as large as it was
+	} else {
+		clear(v.changed)
+	}
+	if cap(v.rec) > 2*recordBytes {
+		v.rec = nil
+	}
 }
+
+// viewSlack is how many changed nodes the view keeps room for.
+const viewSlack = 4096
 
 func (v *view) iter(lower, upper []byte) *pebble.Iterator {
 	it, err := v.batch.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
@@ -63,15 +78,41 @@ func (v *view) close(it *pebble.Iterator) { v.must(it.Close()) }
 
 // Get implements tree.Store.
 func (v *view) Get(key string) (tree.Node, bool) {
+	rec := v.find(key)
+	if rec == nil {
+		return tree.Node{}, false
+	}
+	n, err := readNode(key, rec)
+	v.must(err)
+	return n, true
+}
+
+// find returns the record of the node at key, which mustn't be changed, or
+// nil. The batch is asked only for what neither it nor the cache is known to
+// hold.
+func (v *view) find(key string) []byte {
+	seen := uint64(0)
+	if !v.changedAll {
+		rec, known := v.changed[key]
+		if !known {
+			rec, seen = v.nodes.get(key)
+		}
+		if known || rec != nil {
+			return rec
+		}
+	}
 	v.key = appendNodeKey(v.key[:0], key)
 	rec, closer, err := v.batch.Get(v.key)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return tree.Node{}, false
+		return nil
 	}
 	v.must(err)
-	n, err := readNode(key, bytes.Clone(rec))
-	v.must(errors.Join(err, closer.Close()))
-	return n, true
+	rec = bytes.Clone(rec)
+	v.must(closer.Close())
+	if !v.changedAll {
+		v.nodes.put(key, rec, seen)
+	}
+	return rec
 }
 
 // Put implements tree.Store.
@@ -79,10 +120,10 @@ func (v *view) Put(n, prev *tree.Node) {
 	if prev != nil && prev.Expires != n.Expires {
 		v.dropExpiry(prev)
 	}
-	v.touched = append(v.touched, n.Key)
 	v.key = appendNodeKey(v.key[:0], n.Key)
-	v.rec = appendNode(v.rec[:0], n)
-	v.must(v.batch.Set(v.key, v.rec, nil))
+	rec := appendNode(make([]byte, 0, nodeRecordHead+len(n.Value)), n)
+	v.changed[n.Key] = rec
+	v.must(v.batch.Set(v.key, rec, nil))
 	if n.Expires == 0 || prev != nil && prev.Expires == n.Expires {
 		return
 	}
@@ -111,7 +152,7 @@ func (v *view) Remove(n *tree.Node) {
 	v.dropExpiry(n)
 	root := appendNodeKey(nil, n.Key)
 	if !n.Dir {
-		v.touched = append(v.touched, n.Key)
+		v.changed[n.Key] = nil
 		v.must(v.batch.Delete(root, nil))
 		return
 	}
@@ -123,14 +164,14 @@ func (v *view) Remove(n *tree.Node) {
 	}
 	v.close(it)
 	if len(found) > fewNodes {
-		v.touchedAll = true
+		v.changedAll = true
 		v.must(v.batch.DeleteRange(root, end, nil))
 		return
 	}
 	for _, storeKey := range found {
 		key, err := appendKey(nil, storeKey[1:])
 		v.must(err)
-		v.touched = append(v.touched, string(key))
+		v.changed[string(key)] = nil
 		v.must(v.batch.Delete(storeKey, nil))
 	}
 }

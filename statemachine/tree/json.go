@@ -105,39 +105,60 @@ var plain = func() (t [utf8.RuneSelf]bool) {
 // no UTF-8 as U+FFFD, \n \r \t by letter, other control characters by number.
 func AppendString[S string | []byte](dst []byte, s S) []byte {
 	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if plain[c] {
-				i++
-				continue
-			}
-			dst = append(dst, s[start:i]...)
-			dst = appendEscape(dst, c)
-			i++
-			start = i
+	for {
+		n := plainLen(s)
+		dst = append(dst, s[:n]...)
+		if s = s[n:]; len(s) == 0 {
+			return append(dst, '"')
+		}
+		if s[0] < utf8.RuneSelf {
+			dst = appendEscape(dst, s[0])
+			s = s[1:]
 			continue
 		}
-		r, size := decodeRune(s[i:])
-		escaped := ""
+		r, size := decodeRune(s)
 		switch {
 		case r == utf8.RuneError && size == 1:
-			escaped = `\ufffd`
+			dst = append(dst, `\ufffd`...)
 		case r == '\u2028':
-			escaped = `\u2028`
+			dst = append(dst, `\u2028`...)
 		case r == '\u2029':
-			escaped = `\u2029`
+			dst = append(dst, `\u2029`...)
+		default:
+			dst = append(dst, s[:size]...)
 		}
-		if escaped != "" {
-			dst = append(dst, s[start:i]...)
-			dst = append(dst, escaped...)
-			start = i + size
-		}
-		i += size
+		s = s[size:]
 	}
-	dst = append(dst, s[start:]...)
-	return append(dst, '"')
+}
+
+// plainLen is how many bytes at the front of s stand for themselves. It looks at
+// eight of them at once: this is most of the work of a listing.
+func plainLen[S string | []byte](s S) int {
+	const (
+		each = 0x0101010101010101 // a byte's value in each of eight
+		high = 0x80 * each
+	)
+	n := 0
+	for len(s)-n >= 8 {
+		b := s[n : n+8]
+		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		// In a word of ASCII, a byte gets its high bit from the first if it is
+		// below a space, and from each of the others unless it is one of the two
+		// named, which differ in one bit, or the one.
+		control := w - ' '*each
+		quoteAmp := (w&^(4*each) ^ '"'*each) + 0x7f*each
+		lessMore := (w&^(2*each) ^ '<'*each) + 0x7f*each
+		backslash := (w ^ '\\'*each) + 0x7f*each
+		if (w|control|^(quoteAmp&lessMore&backslash))&high != 0 {
+			break
+		}
+		n += 8
+	}
+	for n < len(s) && s[n] < utf8.RuneSelf && plain[s[n]] {
+		n++
+	}
+	return n
 }
 
 func appendEscape(dst []byte, c byte) []byte {

@@ -1,5 +1,7 @@
 package tree
 
+import "strings"
+
 // Listing prints a directory with what is below it, as nodes come by in
 // depth-first order. It prints each node once, keeps only the open
 // directories, and so can be written out in parts.
@@ -23,11 +25,12 @@ func NewListing(dst []byte, dir *Node, recursive bool, now int64) (*Listing, []b
 
 func (l *Listing) enter(dst []byte, dir *Node) []byte {
 	l.open = append(l.open, openDir{node: *dir})
+	l.open[len(l.open)-1].node.Key = strings.Clone(dir.Key)
 	return appendNodeHead(dst, dir, l.now, true)
 }
 
-// Add prints n, which follows all nodes so far in depth-first order. It
-// reports whether what lies below n is wanted too.
+// Add prints n, which follows all nodes so far in depth-first order. It keeps
+// nothing of n, and reports whether what lies below n is wanted too.
 func (l *Listing) Add(dst []byte, n *Node) (out []byte, below bool) {
 	for !Within(l.open[len(l.open)-1].node.Key, n.Key) {
 		dst = l.leave(dst)

@@ -64,3 +64,11 @@ type Rest interface {
 	Append(dst []byte) (out []byte, more bool, err error)
 	Close()
 }
+
+// Whole is a Rest that is there already, all of it.
+type Whole interface {
+	Rest
+	// Whole returns what Append would yield in parts. It is shared: don't change
+	// it.
+	Whole() []byte
+}
