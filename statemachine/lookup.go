@@ -183,6 +183,7 @@ type listing struct {
 	key   []byte    // scratch
 	fill  *listFill // nil: it isn't to be kept
 	lists *listCache
+	tidy  *tidier
 }
 
 // list answers a read of the directory q.Key, all of it from one view of the
@@ -195,11 +196,10 @@ func (m *Machine) list(dst []byte, h *handle, q *tree.Query, now int64) (out []b
 		m.lists.giveUp(fill)
 		return dst, nil, false, fail
 	}
-	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.lists}
+	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.lists, tidy: &m.tidy}
 	defer func() {
 		if rest == nil {
-			l.lists.giveUp(l.fill)
-			fail = firstError(fail, it.Close())
+			fail = firstError(fail, l.end())
 		}
 	}()
 	dir := tree.Node{Key: "/", Dir: true}
@@ -287,10 +287,18 @@ func (l *listing) advance(skip bool) {
 	}
 }
 
+// end closes all but the store.
+func (l *listing) end() error {
+	l.lists.giveUp(l.fill)
+	stats := l.it.Stats()
+	err := l.it.Close()
+	l.tidy.look(l.h.db, stats)
+	return err
+}
+
 // Close implements tree.Rest.
 func (l *listing) Close() {
-	l.lists.giveUp(l.fill)
-	_ = l.it.Close() // an error has come out of Append already
+	_ = l.end() // an error has come out of Append already
 	l.h.release()
 }
 

@@ -56,6 +56,7 @@ type Machine struct {
 
 	nodes *nodeCache
 	lists *listCache
+	tidy  tidier
 
 	// Published after each batch, read from anywhere.
 	index     atomic.Uint64

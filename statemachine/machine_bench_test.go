@@ -97,8 +97,11 @@ func BenchmarkListWhatIsOverwritten(b *testing.B) {
 		o.write(i%10*100, 100)
 	}
 	var out []byte
+	i := 0
 	for b.Loop() {
+		o.write(i%10*100, 100)
 		out = o.list(out, tree.Query{Key: "/orchard/row000"})
+		i++
 	}
 }
 
