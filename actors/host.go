@@ -98,11 +98,15 @@ func tick(o HostOptions) time.Duration {
 	return min(5*time.Millisecond, o.Heartbeat)
 }
 
+// logWriteBuffer is how much of the raft log the engine's store keeps in memory
+// before it writes a table; one file of its log is about as long.
+const logWriteBuffer = 32 << 20
+
 func (h *Host) engineConfig() raft.NodeHostConfig {
 	o := h.o
 	logdb := raft.GetDefaultLogDBConfig()
 	logdb.Shards = o.ExecShards
-	logdb.KVWriteBufferSize = 32 << 20
+	logdb.KVWriteBufferSize = logWriteBuffer
 	logdb.KVMaxWriteBufferNumber = 4
 	logdb.KVMaxBytesForLevelBase = 256 << 20
 	return raft.NodeHostConfig{

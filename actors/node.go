@@ -36,6 +36,7 @@ type Node struct {
 
 	expirer   *Expirer
 	compactor *Compactor
+	stretcher *Stretcher
 }
 
 // shardID is the raft group of the only data shard.
@@ -100,6 +101,7 @@ func (n *Node) open() error {
 	}
 	n.host, n.machine = host, machine
 	n.expirer = NewExpirer(host, shardID, machine, o.Logger)
+	n.stretcher = NewStretcher(o.Host.Dir, o.Logger)
 	n.compactor = NewCompactor(host, shardID, machine, o.LogBytes, o.Logger)
 	n.router = &Router{
 		host:    host,
@@ -131,6 +133,7 @@ func (n *Node) Parts(g *Group) {
 	stop := make(chan struct{})
 	g.Add("raft", func() error { return n.runHost(stop) }, sync.OnceFunc(func() { close(stop) }))
 	g.Add("watch hub", r.hub.Run, r.hub.Stop)
+	g.Add("stretcher", n.stretcher.Run, n.stretcher.Stop)
 	g.Add("compactor", n.compactor.Run, n.compactor.Stop)
 	g.Add("expirer", n.expirer.Run, n.expirer.Stop)
 	g.Add("read lane", r.lane.Run, r.lane.Stop)
