@@ -15,7 +15,13 @@ const (
 	writeMailboxLimit  = 16384   // writes that wait to be proposed
 	batchCommandsLimit = 256     // commands in one raft entry: each may tell of a large value that goes
 	batchBytesLimit    = 1 << 20 // bytes at which a batch is full
-	inflightLimit      = 2       // raft entries under way: one is synced while the next gathers
+	inflightLimit      = 8       // raft entries under way
+	// What comes while fewWrites are under way is proposed at once, so that a
+	// few writers don't wait for each other. Beyond that, what comes gathers until
+	// the entries under way are settled, for an entry costs as much as ten writes
+	// in it; but no longer than gatherTime, which a distant quorum takes.
+	fewWrites  = 16
+	gatherTime = 2 * time.Millisecond
 )
 
 // write is one command on its way through a shard.
@@ -55,9 +61,11 @@ type Shard struct {
 	mailbox Mailbox[write]
 
 	// Owned by Run.
-	inflight []*entry // in the order of their proposals
-	unsent   []*entry // provably not in the log; to be proposed again
-	spare    []*entry // done with; to be used again
+	inflight []*entry  // in the order of their proposals
+	underway int       // writes in them
+	proposed time.Time // when the last of them was
+	unsent   []*entry  // provably not in the log; to be proposed again
+	spare    []*entry  // done with; to be used again
 }
 
 // NewShard returns the actor of the shard id on this member.
@@ -124,14 +132,15 @@ func (s *Shard) Run() error {
 	defer alarm.Stop()
 	for !s.life.halting() {
 		var in <-chan write
-		if len(s.inflight) < inflightLimit && len(s.unsent) == 0 {
+		gathering := s.gathering()
+		if !gathering && len(s.inflight) < inflightLimit && len(s.unsent) == 0 {
 			in = s.mailbox.Messages()
 		}
 		var settled = proposal{}.settled()
 		if len(s.inflight) > 0 {
 			settled = s.inflight[0].proposal.settled()
 		}
-		s.setAlarm(alarm)
+		s.setAlarm(alarm, gathering)
 		select {
 		case w := <-in:
 			if e := s.gather(w); e != nil {
@@ -154,11 +163,19 @@ func (s *Shard) Run() error {
 // Stop ends the loop and waits for it.
 func (s *Shard) Stop() { s.life.halt() }
 
-// setAlarm makes the loop wake up when an entry is late, or to try again.
-func (s *Shard) setAlarm(alarm *time.Timer) {
+// gathering reports whether what comes now waits for what is under way.
+func (s *Shard) gathering() bool {
+	return s.underway >= fewWrites && time.Since(s.proposed) < gatherTime
+}
+
+// setAlarm makes the loop wake up when an entry is late, to try again, or to
+// gather no longer.
+func (s *Shard) setAlarm(alarm *time.Timer, gathering bool) {
 	switch {
 	case len(s.unsent) > 0:
 		alarm.Reset(retryPause)
+	case gathering:
+		alarm.Reset(gatherTime)
 	case len(s.inflight) > 0:
 		alarm.Reset(time.Until(s.inflight[0].deadline.Add(lateness)))
 	default:
@@ -217,12 +234,15 @@ func (s *Shard) propose(e *entry) {
 		return
 	}
 	s.inflight = append(s.inflight, e)
+	s.underway += len(e.writes)
+	s.proposed = time.Now()
 }
 
 func (s *Shard) takeHead() *entry {
 	head := s.inflight[0]
 	copy(s.inflight, s.inflight[1:])
 	s.inflight = s.inflight[:len(s.inflight)-1]
+	s.underway -= len(head.writes)
 	return head
 }
 
@@ -249,11 +269,14 @@ func (s *Shard) settle(e *entry, data []byte, raftIndex uint64, err error) {
 	s.recycle(e)
 }
 
-// spareBytesLimit keeps the buffer of a rare, huge batch from being kept.
-const spareBytesLimit = 4 << 20
+// Few spare entries are kept, and none with the buffer of a rare, huge batch.
+const (
+	spareLimit      = 2
+	spareBytesLimit = 4 << 20
+)
 
 func (s *Shard) recycle(e *entry) {
-	if len(s.spare) < inflightLimit && cap(e.cmd) <= spareBytesLimit {
+	if len(s.spare) < spareLimit && cap(e.cmd) <= spareBytesLimit {
 		*e = entry{writes: e.writes[:0], cmd: e.cmd[:0]}
 		s.spare = append(s.spare, e)
 	}

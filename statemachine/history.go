@@ -104,14 +104,14 @@ func windowFloor(last tree.Index, window int) tree.Index {
 }
 
 // trimStride is how many events are let pile up beyond the window before they
-// are taken out together.
-const trimStride = 64
+// are taken out together: looking for them costs as much as several writes.
+func trimStride(window int) tree.Index { return tree.Index(max(64, window/4)) }
 
 // trim takes records out of the store that lie wholly below the window. What
 // it does follows from the indexes alone, so it is the same on every replica.
 func (v *view) trim(window int) {
 	floor := windowFloor(v.meta.last, window)
-	if v.meta.oldest == 0 || floor < v.meta.oldest+trimStride {
+	if v.meta.oldest == 0 || floor < v.meta.oldest+trimStride(window) {
 		return
 	}
 	it := v.iter(appendEventKey(nil, v.meta.oldest), []byte{eventPrefix + 1})
