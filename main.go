@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,6 +18,7 @@ import (
 	"copse/config"
 	"copse/httpfront"
 	"copse/statemachine"
+	"copse/statemachine/tree"
 )
 
 // version is copse's own; clients see the etcd version that it answers like.
@@ -32,8 +33,10 @@ const (
 	exitCorrupt = 5 // the data is damaged
 )
 
-// stopLimit bounds how long a graceful stop waits for requests in flight.
-const stopLimit = 8 * time.Second
+// stopLimit bounds how long a graceful stop waits for requests in flight. With
+// three seconds for others to take over leadership, and one for the operations
+// port, it makes less than ten.
+const stopLimit = 5 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
@@ -41,49 +44,25 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// run is the whole program; it returns the exit code.
-func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	began := time.Now()
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
-	c, warnings, err := config.Load(args, environ, host)
-	switch {
-	case errors.Is(err, config.ErrHelp):
-		fmt.Fprint(stdout, config.Help())
-		return 0
-	case err != nil:
-		fmt.Fprintln(stderr, err)
-		return exitUsage
-	case c.Version:
-		fmt.Fprintln(stdout, "copse", version)
-		return 0
-	}
-	log := newLog(c.LogLevel, stderr)
+// runServer serves until ctx is done; it returns the exit code.
+func runServer(ctx context.Context, c *config.Config, warnings []string, host string, stderr io.Writer, began time.Time) int {
+	level := new(slog.LevelVar)
+	level.Set(c.LogLevel)
+	log := newLog(c.LogFormat, level, stderr)
 	for _, w := range warnings {
-		log.Warn(w)
+		log.Warn(w, "component", "main")
 	}
-	if err := serve(ctx, &c, host, log, began); err != nil {
-		log.Error("copse can't go on", "err", err)
+	if err := serve(ctx, c, host, log, level, began); err != nil {
+		log.Error("copse can't go on", "component", "main", "err", err)
 		return exitCode(err)
 	}
 	return 0
 }
 
-// newLog logs as text to a terminal, as JSON elsewhere.
-func newLog(level slog.Level, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
-	if f, ok := w.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return slog.New(slog.NewTextHandler(w, options))
-		}
-	}
-	return slog.New(slog.NewJSONHandler(w, options))
-}
-
 func exitCode(err error) int {
 	switch {
+	case errors.Is(err, actors.ErrDirContradicted):
+		return exitUsage
 	case errors.Is(err, actors.ErrDirLocked):
 		return exitLocked
 	case errors.Is(err, actors.ErrDirNewer), errors.Is(err, statemachine.ErrNewerFormat):
@@ -96,11 +75,12 @@ func exitCode(err error) int {
 }
 
 // serve joins the parts and runs them until ctx is done or one fails.
-func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger, began time.Time) error {
-	if c.InitialClusterState == "existing" && !actors.Founded(c.DataDir) {
-		return fmt.Errorf("initial-cluster-state is existing, but %s belongs to no cluster: joining one is not served yet; leave the flag out to found a new cluster", c.DataDir)
+func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger, level *slog.LevelVar, began time.Time) error {
+	peer, err := peerOptions(c)
+	if err != nil {
+		return err
 	}
-	dir, err := actors.OpenDataDir(c.DataDir, identity(c, host))
+	dir, members, err := openDir(ctx, fresh(c, host, peer.Peers, log), c)
 	if err != nil {
 		return err
 	}
@@ -109,23 +89,37 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 		return err
 	}
 	for _, w := range dir.Warnings {
-		log.Warn(w)
+		log.Warn(w, "component", "main")
 	}
-	id := dir.Identity
-	log.Info("copse "+version+" speaks the etcd v2 API", "name", id.Name,
-		"member", fmt.Sprintf("%x", id.MemberID), "cluster", fmt.Sprintf("%x", id.ClusterID))
-	log.Info("data directory opened", "path", dir.Path(), "fresh", dir.Created)
-
-	listeners, err := listen(c)
+	files := shareFiles()
+	options := nodeOptions(c, dir, members, peer, files.store, log, began)
+	if c.ForceNewCluster && !dir.Created || dir.Identity.Forcing {
+		log.Warn("this member becomes the only one of a new generation of its cluster; the others can't come back", "component", "main", "generation", dir.Identity.Generation+1)
+		if err := actors.ForceNew(options); err != nil {
+			return err
+		}
+		options = nodeOptions(c, dir, members, peer, files.store, log, began)
+	}
+	operate, err := prepare(c, dir.Path(), log, level)
 	if err != nil {
 		return err
 	}
-	files := shareFiles()
-	node, err := actors.NewNode(nodeOptions(c, dir, files.store, log, began))
+	listeners, err := listen("clients", "listen-client-urls", c.ListenClientURLs)
 	if err != nil {
-		return errors.Join(err, closeAll(listeners))
+		return errors.Join(err, closeAll(operate.listeners))
 	}
-	server := httpfront.NewServer(node.Router(), httpfront.Options{
+	id := dir.Identity
+	log.Info("copse starts", "component", "main", "version", version, "name", c.Name,
+		"member", fmt.Sprintf("%x", id.MemberID), "cluster", fmt.Sprintf("%x", id.ClusterID),
+		"data_dir", dir.Path(), "fresh", dir.Created, "clients", urlsOf(listeners),
+		"raft", texts(c.ListenPeerURLs), "operations", urlsOf(operate.listeners), "settings", settingsHash(c))
+
+	options.Disk = operate.disk
+	node, err := actors.NewNode(options)
+	if err != nil {
+		return errors.Join(err, closeAll(listeners), closeAll(operate.listeners))
+	}
+	server := httpfront.NewServer(node.Router(), operate.front(httpfront.Options{
 		MaxRequestBytes: c.MaxRequestBytes,
 		MaxHeaderBytes:  c.MaxHeaderBytes,
 		MaxConnections:  files.clients,
@@ -134,20 +128,30 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 		StreamWindow:    c.EventHistory,
 		CORS:            c.CORS,
 		Log:             log,
-	})
+	}))
 	var group actors.Group
+	operate.parts(&group, node, server)
 	node.Parts(&group)
+	join := sync.OnceValue(func() error {
+		err := node.Join(ctx.Done())
+		if err == nil {
+			operate.joined.Store(true)
+			log.Info("ready to serve", "component", "main", "clients", urlsOf(listeners), since(began))
+		}
+		return err
+	})
 	for _, l := range listeners {
 		group.Add("http "+l.Addr().String(), func() error {
-			if err := node.Join(ctx.Done()); err != nil {
+			if err := join(); err != nil {
 				err = errors.Join(err, l.Close())
 				if ctx.Err() != nil {
 					return nil // told to stop before it was ready
 				}
 				return err
 			}
-			log.Info("ready to serve", "client", "http://"+l.Addr().String(), "raft", c.ListenPeerURLs[0].String(),
-				"after", time.Since(began).Round(time.Millisecond).String())
+			if l.secure {
+				return server.ServeTLS(l, operate.certs.Config())
+			}
 			return server.Serve(l)
 		}, func() {
 			late, cancel := context.WithTimeout(context.Background(), stopLimit)
@@ -155,27 +159,38 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 			_ = server.Stop(late) // what ran late has been cut off, which is all there is to do
 		})
 	}
-	err = group.Run(ctx)
-	log.Info("copse has stopped", "served", time.Since(began).Round(time.Second).String())
+	// Stopped first: while others take over leadership, clients are still served.
+	stopping := make(chan struct{})
+	group.Add("leadership", func() error { <-stopping; return nil }, sync.OnceFunc(func() {
+		node.HandOver()
+		close(stopping)
+	}))
+	operate.drain(ctx, &group)
+	err = group.Run(context.Background())
+	if errors.Is(err, actors.ErrRemoved) {
+		log.Warn("copse has stopped for good", "component", "main", "why", actors.ErrRemoved.Error())
+		return nil
+	}
+	log.Info("copse has stopped", "component", "main", since(began))
 	return err
 }
 
-func listen(c *config.Config) ([]net.Listener, error) {
-	var listeners []net.Listener
-	for _, u := range c.ListenClientURLs {
-		l, err := net.Listen("tcp", u.Host)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listen for clients: %w; is another server running there? --listen-client-urls sets the address", err), closeAll(listeners))
+// openDir opens the data directory. A fresh one needs to know first which cluster
+// it is going to belong to.
+func openDir(ctx context.Context, f actors.Fresh, c *config.Config) (*actors.DataDir, []tree.Member, error) {
+	id, members := f.Wanted, f.Founders
+	if !actors.Founded(c.DataDir) {
+		var err error
+		if id, members, err = actors.Enlist(ctx, f); err != nil {
+			return nil, nil, err
 		}
-		listeners = append(listeners, l)
 	}
-	return listeners, nil
-}
-
-func closeAll(listeners []net.Listener) error {
-	var errs []error
-	for _, l := range listeners {
-		errs = append(errs, l.Close())
+	dir, err := actors.OpenDataDir(c.DataDir, id, claim(c, f.Wanted))
+	if err != nil {
+		return nil, nil, err
 	}
-	return errors.Join(errs...)
+	if dir.Identity.Removed {
+		return nil, nil, errors.Join(fmt.Errorf("data directory %s: %w", c.DataDir, actors.ErrRemoved), dir.Close())
+	}
+	return dir, members, nil
 }

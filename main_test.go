@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(serveVariable) != "" {
+		main() // a process of its own, for tests that send it signals
+	}
 	// fasthttp keeps one clock for its Date headers as long as the process lives.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
@@ -74,7 +78,7 @@ func arguments(t *testing.T, dir string, more ...string) (client string, args []
 	client = "http://" + freeAddress(t)
 	peer := "http://" + freeAddress(t)
 	return client, append([]string{
-		"--data-dir", dir, "-listen-client-urls", client, "--advertise-client-urls=" + client,
+		"--listen-metrics-urls", "off", "--data-dir", dir, "-listen-client-urls", client, "--advertise-client-urls=" + client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer,
 	}, more...)
 }
@@ -174,6 +178,27 @@ func TestANodeKeepsWhatItWasTold(t *testing.T) {
 		if _, body := p.do(c, "GET", want.path, nil); !strings.HasPrefix(body, want.body) {
 			t.Errorf("after a restart, %s: %s", want.path, body)
 		}
+	}
+}
+
+func TestAMemberSaysAtEachStartWhoItIs(t *testing.T) {
+	c := client(t)
+	address, args := arguments(t, t.TempDir())
+	peer := strings.TrimPrefix(args[len(args)-1], "default=")
+	for _, as := range []struct{ name, clients, shown string }{
+		{"one", "http://b:1,http://a:1", `["http://a:1","http://b:1"]`},
+		{"one", "http://b:1,http://a:1", `["http://a:1","http://b:1"]`},
+		{"uno", "http://c:1", `["http://c:1"]`},
+	} {
+		p := restart(t, address, append(slices.Clone(args), "--name", as.name, "--initial-cluster", as.name+"="+peer, "--advertise-client-urls", as.clients))
+		_, body := p.do(c, "GET", "/v2/members", nil)
+		if want := `"name":"` + as.name + `","peerURLs":["` + peer + `"],"clientURLs":` + as.shown + "}]}\n"; !strings.HasSuffix(body, want) {
+			t.Errorf("members: %s, want …%s", body, want)
+		}
+		if status, body := p.do(c, "GET", "/v2/keys/none", nil); status != 404 || !strings.Contains(body, `"index":3}`) {
+			t.Errorf("%d %s: it takes no index", status, body)
+		}
+		p.stop()
 	}
 }
 
@@ -386,7 +411,7 @@ func TestAStopBeforeReadyIsAStop(t *testing.T) {
 	for range 5 {
 		client, args := arguments(t, t.TempDir())
 		p := launch(t, client, args)
-		for !strings.Contains(p.log.String(), "data directory opened") {
+		for !strings.Contains(p.log.String(), "copse starts") {
 			<-p.log.grew
 		}
 		p.stop()

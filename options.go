@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"hash/fnv"
 	"log/slog"
 	"net/url"
@@ -25,23 +26,69 @@ const (
 // compacted: entries are batches of writes, and may be large.
 const logBytes = 128 << 20
 
-// identity is what a fresh data directory is going to belong to.
-func identity(c *config.Config, host string) actors.Identity {
+// fresh describes a member whose data directory is empty.
+func fresh(c *config.Config, host string, peers actors.Peers, log *slog.Logger) actors.Fresh {
+	founders := founders(c)
 	var ids []uint64
+	for _, m := range founders {
+		ids = append(ids, m.ID)
+	}
+	self := texts(c.InitialAdvertisePeerURLs)
+	return actors.Fresh{
+		Wanted: actors.Identity{
+			ClusterID:  config.ClusterID(ids...),
+			MemberID:   config.MemberID(self, c.InitialClusterToken),
+			Name:       c.Name,
+			Token:      c.InitialClusterToken,
+			Shards:     dataShards,
+			ExecShards: execShards,
+			Host:       host,
+			Created:    time.Now().UTC(),
+		},
+		Founders: founders,
+		PeerURLs: self,
+		Existing: c.InitialClusterState == "existing",
+		Peers:    peers,
+		Logger:   log,
+	}
+}
+
+// claim is what the settings say of the cluster, for a data directory to agree
+// with. As with etcd, who says that the cluster exists may list it as it is now.
+func claim(c *config.Config, founding actors.Identity) actors.Claim {
+	var claim actors.Claim
+	if c.Given("initial-cluster-token") {
+		claim.Token = c.InitialClusterToken
+	}
+	if c.Given("shards") {
+		claim.Shards = c.Shards
+	}
+	if c.Given("initial-cluster") && c.InitialClusterState == "new" {
+		claim.ClusterID = founding.ClusterID
+	}
+	return claim
+}
+
+// founders are the members that --initial-cluster names. Nothing but their peer
+// URLs is known of them until they start.
+func founders(c *config.Config) []tree.Member {
+	var list []tree.Member
 	for _, m := range c.InitialCluster {
-		ids = append(ids, config.MemberID(texts(m.PeerURLs), c.InitialClusterToken))
+		urls := slices.Sorted(slices.Values(texts(m.PeerURLs)))
+		list = append(list, tree.Member{ID: config.MemberID(urls, c.InitialClusterToken), PeerURLs: urls})
 	}
-	return actors.Identity{
-		ClusterID:   config.ClusterID(ids...),
-		MemberID:    config.MemberID(texts(c.InitialAdvertisePeerURLs), c.InitialClusterToken),
-		Name:        c.Name,
-		Token:       c.InitialClusterToken,
-		Shards:      dataShards,
-		ExecShards:  execShards,
-		RaftAddress: c.InitialAdvertisePeerURLs[0].Host,
-		Host:        host,
-		Created:     time.Now().UTC(),
+	return list
+}
+
+// others are the peer URLs of the other members that --initial-cluster names.
+func others(c *config.Config) []string {
+	var urls []string
+	for _, m := range c.InitialCluster {
+		if m.Name != c.Name {
+			urls = append(urls, texts(m.PeerURLs)...)
+		}
 	}
+	return urls
 }
 
 // openFiles says who may open how many files.
@@ -62,15 +109,13 @@ func shareFiles() openFiles {
 	return openFiles{clients: max(all-reserve, 10), store: reserve / 3}
 }
 
-func nodeOptions(c *config.Config, dir *actors.DataDir, storeFiles int, log *slog.Logger, began time.Time) actors.NodeOptions {
+func nodeOptions(c *config.Config, dir *actors.DataDir, members []tree.Member, peer actors.PeerOptions, storeFiles int, log *slog.Logger, began time.Time) actors.NodeOptions {
 	id := dir.Identity
 	return actors.NodeOptions{
 		Host: actors.HostOptions{
 			Dir:            dir.RaftDir(),
 			Replica:        id.MemberID,
-			RaftAddress:    id.RaftAddress,
-			ListenAddress:  c.ListenPeerURLs[0].Host,
-			DeploymentID:   deployment(id.Token),
+			DeploymentID:   deployment(id),
 			Shards:         id.Shards,
 			ExecShards:     id.ExecShards,
 			Heartbeat:      c.Heartbeat,
@@ -79,30 +124,25 @@ func nodeOptions(c *config.Config, dir *actors.DataDir, storeFiles int, log *slo
 			RequestTimeout: c.RequestTimeout,
 			Logger:         log,
 		},
-		ShardDirs: []string{dir.ShardDir(1)},
-		Window:    c.EventHistory,
-		CacheSize: c.CacheSize,
-		OpenFiles: storeFiles,
-		LogBytes:  logBytes,
-		Cluster: tree.Cluster{
-			ID:   id.ClusterID,
-			Self: id.MemberID,
-			Members: []tree.Member{{
-				ID:         id.MemberID,
-				Name:       id.Name,
-				PeerURLs:   slices.Sorted(slices.Values(texts(c.InitialAdvertisePeerURLs))),
-				ClientURLs: texts(c.AdvertiseClientURLs),
-			}},
-			Started: began,
-		},
-		Logger: log,
+		Dir:        dir,
+		Peer:       peer,
+		Members:    members,
+		Name:       c.Name,
+		ClientURLs: texts(c.AdvertiseClientURLs),
+		Started:    began,
+		Window:     c.EventHistory,
+		CacheSize:  c.CacheSize,
+		OpenFiles:  storeFiles,
+		LogBytes:   logBytes,
+		Logger:     log,
 	}
 }
 
-// deployment tells raft traffic of different clusters apart.
-func deployment(token string) uint64 {
+// deployment tells raft traffic of different clusters apart, and of different
+// generations of one.
+func deployment(id actors.Identity) uint64 {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(token)) // a hash takes everything
+	_ = binary.Write(h, binary.BigEndian, []uint64{id.ClusterID, id.Generation}) // a hash takes everything
 	return max(1, h.Sum64())
 }
 

@@ -21,6 +21,7 @@ var (
 	ErrDirNewer        = errors.New("data directory of a newer format")
 	ErrDirCorrupt      = errors.New("data directory corrupt")
 	ErrDirForeign      = errors.New("data directory of something else")
+	ErrDirContradicted = errors.New("data directory of another cluster")
 )
 
 // dirError is one line for the operator, of one of the kinds above.
@@ -54,8 +55,7 @@ type DataDir struct {
 	Identity Identity
 	// Created says that the directory was fresh.
 	Created bool
-	// Warnings tell, a line each, where the stored identity and the one asked for
-	// contradict each other.
+	// Warnings tell, a line each, what was found and mended.
 	Warnings []string
 
 	path string
@@ -66,9 +66,18 @@ type DataDir struct {
 // that is told to join an existing cluster must not found one by mistake.
 func Founded(path string) bool { return exists(filepath.Join(path, identityName)) }
 
+// Claim is what a user said of the cluster that a data directory belongs to; zero
+// where nothing was said.
+type Claim struct {
+	ClusterID uint64
+	Token     string
+	Shards    int
+}
+
 // OpenDataDir makes the directory if need be, takes its lock, and reads its
-// identity; a fresh directory gets want.
-func OpenDataDir(path string, want Identity) (*DataDir, error) {
+// identity; a fresh directory gets want. One that contradicts the claim is
+// refused.
+func OpenDataDir(path string, want Identity, claim Claim) (*DataDir, error) {
 	if err := makeDir(path); err != nil {
 		return nil, err
 	}
@@ -80,18 +89,18 @@ func OpenDataDir(path string, want Identity) (*DataDir, error) {
 		return nil, err
 	}
 	d := &DataDir{path: path, lock: lock}
-	if err := d.load(want); err != nil {
+	if err := d.load(want, claim); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
 // load reads or founds the identity, with the lock held.
-func (d *DataDir) load(want Identity) error {
+func (d *DataDir) load(want Identity, claim Claim) error {
 	stored, err := readIdentity(d.path)
 	switch {
 	case err == nil:
-		return d.adopt(stored, want)
+		return d.adopt(stored, want.Name, claim)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
@@ -103,23 +112,35 @@ func (d *DataDir) load(want Identity) error {
 	return d.record(want)
 }
 
-// adopt makes the stored identity this one's. As with etcd, what founded the
-// cluster is not changed by asking for something else, and a name may change.
-func (d *DataDir) adopt(stored, want Identity) error {
+// adopt makes the stored identity this one's. What founded the cluster can't be
+// changed by asking for something else; a name may change.
+func (d *DataDir) adopt(stored Identity, name string, claim Claim) error {
 	d.Identity = stored
-	warn := func(format string, args ...any) { d.Warnings = append(d.Warnings, fmt.Sprintf(format, args...)) }
-	if want.Token != stored.Token {
-		warn("initial-cluster-token %q is ignored: the cluster of %s was founded with %q", want.Token, d.path, stored.Token)
+	var list []string
+	complain := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	if claim.Token != "" && claim.Token != stored.Token {
+		complain("--initial-cluster-token is %q, the cluster of %s was founded with %q", claim.Token, d.path, stored.Token)
 	}
-	if want.Shards != stored.Shards {
-		warn("%d shards are ignored: the cluster of %s was founded with %d", want.Shards, d.path, stored.Shards)
+	if claim.Shards != 0 && claim.Shards != stored.Shards {
+		complain("--shards is %d, the cluster of %s was founded with %d, and that can't change", claim.Shards, d.path, stored.Shards)
 	}
-	if want.Name != stored.Name {
-		warn("this member was named %q and is %q from now on", stored.Name, want.Name)
-		stored.Name = want.Name
-		return d.record(stored)
+	if claim.ClusterID != 0 && claim.ClusterID != stored.ClusterID {
+		complain("--initial-cluster founds the cluster %x, %s belongs to %x: leave it out, say --initial-cluster-state=existing, or give another --data-dir", claim.ClusterID, d.path, stored.ClusterID)
 	}
-	return nil
+	if len(list) > 0 {
+		return dirErrorf(ErrDirContradicted, "%s", strings.Join(list, "\n"))
+	}
+	return d.Amend(func(id *Identity) { id.Name = name })
+}
+
+// Amend changes the identity durably.
+func (d *DataDir) Amend(change func(*Identity)) error {
+	id := d.Identity
+	change(&id)
+	if id == d.Identity {
+		return nil
+	}
+	return d.record(id)
 }
 
 // record stores id durably, and makes it this directory's.

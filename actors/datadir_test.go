@@ -20,14 +20,14 @@ func identity() actors.Identity {
 	return actors.Identity{
 		ClusterID: 0xa7ef944b95711739, MemberID: 0xddd67b312462fd7b,
 		Name: "default", Token: "etcd-cluster", Shards: 1, ExecShards: 1,
-		RaftAddress: "127.0.0.1:2380", Host: "box1",
+		Host:    "box1",
 		Created: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
 	}
 }
 
 func openDir(t *testing.T, path string, want actors.Identity) *actors.DataDir {
 	t.Helper()
-	d, err := actors.OpenDataDir(path, want)
+	d, err := actors.OpenDataDir(path, want, actors.Claim{})
 	if err != nil {
 		t.Fatalf("OpenDataDir: %v", err)
 	}
@@ -45,7 +45,7 @@ func closeDir(t *testing.T, d *actors.DataDir) {
 // refusal opens a directory that must be refused, and checks the line.
 func refusal(t *testing.T, path string, kind error, parts ...string) {
 	t.Helper()
-	d, err := actors.OpenDataDir(path, identity())
+	d, err := actors.OpenDataDir(path, identity(), actors.Claim{})
 	if err == nil {
 		d.Close()
 		t.Fatal("OpenDataDir succeeds")
@@ -95,7 +95,7 @@ func TestDataDirIsMadeAndFoundAgain(t *testing.T) {
 	closeDir(t, d)
 
 	again := identity()
-	again.MemberID, again.ClusterID, again.RaftAddress = 1, 2, "127.0.0.1:9"
+	again.MemberID, again.ClusterID = 1, 2
 	again.ExecShards, again.Host, again.Created = 4, "box2", time.Now()
 	d = openDir(t, path, again)
 	if d.Created || d.Identity != identity() || len(d.Warnings) != 0 {
@@ -103,24 +103,30 @@ func TestDataDirIsMadeAndFoundAgain(t *testing.T) {
 	}
 }
 
-func TestDataDirTellsContradictions(t *testing.T) {
+func TestDataDirRefusesAnotherClusterAndTakesAnotherName(t *testing.T) {
 	path := t.TempDir()
 	closeDir(t, openDir(t, path, identity()))
-	other := identity()
-	other.Name, other.Token, other.Shards = "infra0", "tok", 3
-	d := openDir(t, path, other)
-	want := identity()
-	want.Name = "infra0" // the rest stays
-	if d.Identity != want {
-		t.Errorf("identity %+v, want %+v", d.Identity, want)
+	_, err := actors.OpenDataDir(path, identity(), actors.Claim{ClusterID: 0xabc, Token: "tok", Shards: 3})
+	if !errors.Is(err, actors.ErrDirContradicted) {
+		t.Fatalf("err = %v", err)
 	}
-	for i, part := range []string{`token "tok" is ignored`, "3 shards are ignored", `named "default" and is "infra0"`} {
-		if i >= len(d.Warnings) || !strings.Contains(d.Warnings[i], part) {
-			t.Errorf("warnings %q, want %q in number %d", d.Warnings, part, i)
+	for _, part := range []string{`"tok"`, "--shards is 3", "founds the cluster abc", path} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("err = %q, want %q in it", err, part)
 		}
 	}
+	same := actors.Claim{ClusterID: identity().ClusterID, Token: identity().Token, Shards: identity().Shards}
+	renamed := identity()
+	renamed.Name = "infra0"
+	d, err := actors.OpenDataDir(path, renamed, same)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Identity != renamed {
+		t.Errorf("identity %+v, want %+v", d.Identity, renamed)
+	}
 	closeDir(t, d)
-	if d = openDir(t, path, other); d.Identity.Name != "infra0" {
+	if d = openDir(t, path, renamed); d.Identity.Name != "infra0" {
 		t.Errorf("the new name is not kept: %+v", d.Identity)
 	}
 }
@@ -139,7 +145,7 @@ const holdEnv = "COPSE_TEST_HOLD_DATA_DIR"
 
 func TestDataDirIsFreeAfterAKill(t *testing.T) {
 	if path := os.Getenv(holdEnv); path != "" {
-		if _, err := actors.OpenDataDir(path, identity()); err != nil {
+		if _, err := actors.OpenDataDir(path, identity(), actors.Claim{}); err != nil {
 			t.Fatal(err)
 		}
 		os.Stdout.WriteString("held\n")
@@ -262,11 +268,11 @@ func TestUnwritableDirIsRefused(t *testing.T) {
 				t.Error("the thread still owns the directory")
 			}
 		}
-		_, err := actors.OpenDataDir(path, identity())
+		_, err := actors.OpenDataDir(path, identity(), actors.Claim{})
 		if !errors.Is(err, actors.ErrDirUnwritable) || !strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("err = %v", err)
 		}
-		_, err = actors.OpenDataDir(filepath.Join(path, "new"), identity())
+		_, err = actors.OpenDataDir(filepath.Join(path, "new"), identity(), actors.Claim{})
 		if !errors.Is(err, actors.ErrDirUnwritable) {
 			t.Errorf("err = %v", err)
 		}

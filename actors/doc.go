@@ -1,7 +1,10 @@
 // Package actors runs what lies between HTTP and the stores: for each data
 // shard an actor that proposes writes, one that makes reads linearizable, one
 // that knows the watchers, one that expires keys and one that bounds the log;
-// and below them the raft host, the one place that speaks to dragonboat.
+// for the member one that keeps the raft groups in step with the list of members
+// and one that watches the disk;
+// and below them the raft host, the one place that speaks to dragonboat, on the
+// peer link (package peerlink).
 //
 // An actor is a struct with a bounded mailbox and one loop. What the loop owns
 // nobody else touches; there are no locks around it. [Group] starts the loops,
@@ -10,18 +13,21 @@
 //
 // The package doesn't know HTTP, nor what a command does to the tree: that is
 // package tree's, applied by package statemachine. It owns the data directory
-// ([DataDir]): its lock, its identity, and where the parts keep their files.
+// ([DataDir]): its lock, its identity, and where the parts keep their files. How a
+// fresh member finds its cluster is in enlist.go, how one becomes the only member
+// of a new cluster in forcenew.go.
 //
 //	                ┌──▶ Shard ────propose───▶ Host ──▶ dragonboat ──▶ Machine.Update
 //	Router ─────────┼──▶ ReadLane ─confirm───▶  ▲  ▲                        │
 //	                ├──▶ Machine.Get            │  │                        │ Publish
 //	                └──▶ WatchHub ◀─────────────┼──┼────────────────────────┘
 //	                     Expirer ───propose─────┘  │
-//	                     Compactor ──compact───────┘
+//	                     Compactor ──compact───────┤
+//	                     Membership ──replicas─────┘
 //
 // # Goroutines
 //
-// One for each of Shard, ReadLane, WatchHub, Expirer and Compactor, and one
-// that holds the Host open. The engine and Pebble run their own, which end
-// with Host.Close.
+// One for each of Shard, ReadLane, WatchHub, Expirer, Compactor, Membership and
+// DiskWatch, and one that holds the Host open. The engine, Pebble and the peer link run their
+// own, which end with their Close.
 package actors

@@ -1,14 +1,24 @@
 package actors
 
+// NewMemberID computes the id of a member that is added at a moment.
+var NewMemberID = newMemberID
+
 // LiftSteps lets a test stop LiftHostPin after any of its steps.
 func (d *DataDir) LiftSteps(host string) []func() error { return d.liftSteps(host) }
 
 // LogBegin is the first entry that the raft log still holds.
 func (n *Node) LogBegin() (uint64, error) {
-	log, err := n.host.nh.GetLogReader(shardID)
-	if err != nil {
-		return 0, err
-	}
-	first, _ := log.GetRange()
-	return first, nil
+	return n.host.begin(orderShard)
 }
+
+// Voters are the voters of the only shard, as this member knows them.
+func (n *Node) Voters() map[uint64]bool { return n.host.voters(orderShard) }
+
+// Leader is the member that leads the only shard; 0: none known.
+func (n *Node) Leader() uint64 { return n.host.Leader(orderShard).Member }
+
+// DescribeEngine gives the engine's lines their families.
+var DescribeEngine = describeEngine
+
+// UseLogger sends the engine's messages somewhere.
+var UseLogger = useLogger

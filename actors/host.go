@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/peerlink"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 
@@ -14,16 +15,14 @@ import (
 	"github.com/lni/dragonboat/v4/client"
 	raft "github.com/lni/dragonboat/v4/config"
 	"github.com/lni/dragonboat/v4/raftio"
-	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
 // HostOptions are what a Host is made with.
 type HostOptions struct {
 	Dir            string // dragonboat's own directory
 	Replica        uint64 // this member's id, its replica's id in every shard
-	RaftAddress    string // host:port, as the others know it
-	ListenAddress  string // host:port
-	DeploymentID   uint64 // from the cluster token: foreign traffic is dropped
+	Link           *peerlink.Link
+	DeploymentID   uint64 // of this cluster: foreign traffic is dropped
 	Shards         int    // data shards
 	ExecShards     uint64 // frozen into Dir at first start
 	Heartbeat      time.Duration
@@ -40,24 +39,39 @@ type Host struct {
 	o       HostOptions
 	tick    time.Duration
 	leaders []leadership // by shard id; shards count from 1
+	// replicas are by shard id too. Written at the start, then by the owner of the
+	// membership alone.
+	replicas []replica
+	events   *replicaEvents
 	// sessions are what proposals are made with, by shard id: the engine's
 	// no-op sessions, for it keeps no client sessions for stores on disk.
 	sessions []*client.Session
+}
+
+// replica is one running replica, as it was started.
+type replica struct {
+	machine  engineMachine
+	members  map[uint64]string // of a founder
+	joined   bool
+	learning bool
+	alone    bool // started with the quick clock of a single member
 }
 
 // leadership is what the engine last said of a shard. Written by its event
 // goroutine, read from anywhere.
 type leadership struct {
 	term  atomic.Uint64 // never falls
+	came  atomic.Uint64 // leaders that have come
 	view  atomic.Pointer[Leader]
 	ready chan struct{} // closed once a leader is known; owned by LeaderUpdated
+	bell  chan struct{} // rings when the leader has changed; capacity 1
 }
 
-// Leader says who leads a shard, and since when. Member is 0 while nobody is
-// known to.
+// Leader says who leads a shard. Member is 0 while nobody is known to.
 type Leader struct {
 	Member uint64
-	Since  time.Time
+	Last   uint64    // who leads or, while nobody does, did last
+	Since  time.Time // Last has been it
 }
 
 // ErrRaftDamaged is the cause where the raft log can't be read, or doesn't match
@@ -76,10 +90,11 @@ func damage(err *error) {
 func NewHost(o HostOptions) (_ *Host, err error) {
 	defer damage(&err)
 	useLogger(o.Logger)
-	h := &Host{o: o, tick: tick(o), leaders: make([]leadership, o.Shards+1)}
+	h := &Host{o: o, tick: tick(o), leaders: make([]leadership, o.Shards+1), replicas: make([]replica, o.Shards+1), events: newReplicaEvents()}
 	for i := range h.leaders {
 		h.leaders[i].view.Store(&Leader{})
 		h.leaders[i].ready = make(chan struct{})
+		h.leaders[i].bell = make(chan struct{}, 1)
 	}
 	nh, err := dragonboat.NewNodeHost(h.engineConfig())
 	if err != nil {
@@ -102,6 +117,10 @@ func tick(o HostOptions) time.Duration {
 // before it writes a table; one file of its log is about as long.
 const logWriteBuffer = 32 << 20
 
+// engineAddress fills a field that the engine wants and, since the Link knows
+// where members are, has no use for.
+const engineAddress = "copse.invalid:2380"
+
 func (h *Host) engineConfig() raft.NodeHostConfig {
 	o := h.o
 	logdb := raft.GetDefaultLogDBConfig()
@@ -113,9 +132,11 @@ func (h *Host) engineConfig() raft.NodeHostConfig {
 		DeploymentID:        o.DeploymentID,
 		NodeHostDir:         o.Dir,
 		RTTMillisecond:      uint64(h.tick / time.Millisecond),
-		RaftAddress:         o.RaftAddress,
-		ListenAddress:       o.ListenAddress,
+		RaftAddress:         engineAddress,
+		NodeHostID:          peerlink.MemberUUID(o.Replica),
 		RaftEventListener:   h,
+		SystemEventListener: h.events,
+		EnableMetrics:       true,
 		MaxSendQueueSize:    64 << 20,
 		MaxReceiveQueueSize: 64 << 20,
 		Expert: raft.ExpertConfig{
@@ -126,7 +147,9 @@ func (h *Host) engineConfig() raft.NodeHostConfig {
 				SnapshotShards: 4,
 				CloseShards:    uint64(o.Shards) + 1,
 			},
-			LogDB: logdb,
+			LogDB:               logdb,
+			TransportFactory:    o.Link.TransportFactory(),
+			NodeRegistryFactory: o.Link.RegistryFactory(),
 		},
 	}
 }
@@ -139,10 +162,20 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 	}
 	l := &h.leaders[info.ShardID]
 	l.term.Store(max(l.term.Load(), info.Term))
-	if info.LeaderID == l.view.Load().Member {
+	next := *l.view.Load()
+	if info.LeaderID == next.Member {
 		return
 	}
-	l.view.Store(&Leader{Member: info.LeaderID, Since: time.Now()})
+	next.Member = info.LeaderID
+	if next.Member != 0 && next.Member != next.Last {
+		next.Last, next.Since = next.Member, time.Now()
+	}
+	l.view.Store(&next)
+	if next.Member != 0 {
+		l.came.Add(1)
+	}
+	ringBell(l.bell)
+	ringBell(h.events.bell)
 	select {
 	case <-l.ready:
 	default:
@@ -152,6 +185,13 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 	}
 }
 
+// LeaderChanged is the bell that rings when the shard's leader has changed. It
+// is the shard's actor's.
+func (h *Host) LeaderChanged(shard uint64) <-chan struct{} { return h.leaders[shard].bell }
+
+// LeaderChanges is how many leaders of the shard this member has seen come.
+func (h *Host) LeaderChanges(shard uint64) uint64 { return h.leaders[shard].came.Load() }
+
 // Leader returns who leads the shard.
 func (h *Host) Leader(shard uint64) Leader { return *h.leaders[shard].view.Load() }
 
@@ -160,35 +200,6 @@ func (h *Host) Term(shard uint64) uint64 { return h.leaders[shard].term.Load() }
 
 // Leads reports whether this member leads the shard.
 func (h *Host) Leads(shard uint64) bool { return h.Leader(shard).Member == h.o.Replica }
-
-// StartReplica starts this member's replica of the shard; m is closed with the
-// host. members are the founding ones: raft address by id.
-func (h *Host) StartReplica(shard uint64, m *statemachine.Machine, members map[uint64]string) (err error) {
-	defer damage(&err)
-	create := func(uint64, uint64) sm.IOnDiskStateMachine { return m }
-	tickMS := uint64(h.tick / time.Millisecond)
-	heartbeat := max(1, uint64(h.o.Heartbeat/time.Millisecond)/tickMS)
-	election := max(10*heartbeat, uint64(h.o.Election/time.Millisecond)/tickMS)
-	if len(members) == 1 {
-		heartbeat, election = 1, 10 // nobody else to agree with
-	}
-	err = h.nh.StartOnDiskReplica(members, false, create, raft.Config{
-		ReplicaID:           h.o.Replica,
-		ShardID:             shard,
-		CheckQuorum:         true,
-		PreVote:             true,
-		OrderedConfigChange: true,
-		HeartbeatRTT:        heartbeat,
-		ElectionRTT:         election,
-		SnapshotEntries:     h.o.SnapshotCount,
-		CompactionOverhead:  h.o.SnapshotCount / 5,
-		MaxInMemLogSize:     64 << 20,
-	})
-	if err != nil {
-		return fmt.Errorf("start shard %d: %w", shard, err)
-	}
-	return nil
-}
 
 // checkPair refuses a raft log and a store that don't belong together: one of
 // them has been lost. The engine would end the process where it notices, or
@@ -238,6 +249,10 @@ func (h *Host) Close() { h.nh.Close() }
 // the engine's clock stands still while its disk does.
 const lateness = 500 * time.Millisecond
 
+// patience is how long an outcome is waited for before it may be lost: a leader
+// that lives answers within an election time-out, unless its disk is slow.
+func (h *Host) patience() time.Duration { return min(2*h.o.Election, h.o.RequestTimeout) }
+
 // errUnsent says that a request did not enter the raft log, and may be tried
 // again: the engine is busy, or the shard has no leader at the moment.
 var errUnsent = errors.New("no leader is known")
@@ -255,7 +270,7 @@ func (h *Host) propose(shard uint64, cmd []byte) (proposal, error) {
 // confirm starts to make sure that reads of the shard, once the proposal has
 // settled, see all that was acknowledged before the call.
 func (h *Host) confirm(shard uint64) (proposal, error) {
-	rs, err := h.nh.ReadIndex(shard, h.o.RequestTimeout)
+	rs, err := h.nh.ReadIndex(shard, h.patience())
 	return proposal{rs}, refusal(err)
 }
 
@@ -281,8 +296,9 @@ func (p proposal) settled() <-chan dragonboat.RequestResult {
 
 // Errors of an outcome, in the words of v2's causes.
 var (
-	errTimeout = errors.New("etcdserver: request timed out")
-	errStopped = errors.New("etcdserver: server stopped")
+	errTimeout    = errors.New("etcdserver: request timed out")
+	errLeaderLost = errors.New("etcdserver: request timed out, possibly due to previous leader failure")
+	errStopped    = errors.New("etcdserver: server stopped")
 )
 
 // outcome reads what settled has received. data is the state machine's answer
@@ -343,6 +359,14 @@ func (h *Host) Propose(stop <-chan struct{}, shard uint64, c *tree.Command) erro
 }
 
 // Confirm waits until reads of the shard see all that was acknowledged before.
+// A round that is lost with a leader is never answered; a round leaves no trace,
+// so another is tried.
 func (h *Host) Confirm(stop <-chan struct{}, shard uint64) error {
-	return h.do(stop, func() (proposal, error) { return h.confirm(shard) })
+	began := time.Now()
+	for {
+		err := h.do(stop, func() (proposal, error) { return h.confirm(shard) })
+		if !errors.Is(err, errTimeout) || time.Since(began) >= h.o.RequestTimeout {
+			return err
+		}
+	}
 }

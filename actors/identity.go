@@ -18,13 +18,20 @@ import (
 // Identity is what a data directory belongs to, and what was frozen into it
 // when it was made.
 type Identity struct {
-	ClusterID   uint64
-	MemberID    uint64
-	Name        string
-	Token       string
-	Shards      int    // data shards
-	ExecShards  uint64 // the engine's, frozen with its log
-	RaftAddress string // frozen too: the engine's log and membership name it
+	ClusterID  uint64
+	MemberID   uint64
+	Name       string
+	Token      string
+	Shards     int    // data shards
+	ExecShards uint64 // the engine's, frozen with its log
+	// Generation counts how often the cluster was started anew from one member
+	// (--force-new-cluster): members of an earlier one are strangers to it.
+	Generation uint64
+	// Joined: the member came to a cluster that was running. Learning: it has
+	// no vote yet, since it may not have caught up. Removed: it was taken out of
+	// the cluster, and never serves again. Forcing: a new generation is being
+	// made, and has to be finished before anything else.
+	Joined, Learning, Removed, Forcing bool
 	// Host is the host name whose directory holds the engine's log. MovingTo is
 	// set while that directory is on its way to another name; see LiftHostPin.
 	Host     string
@@ -42,18 +49,22 @@ const identityLimit = 64 << 10
 // over the same JSON without it: a flipped bit in an id would otherwise
 // make this member another one, with an empty log.
 type identityFile struct {
-	Format      int       `json:"format"`
-	ClusterID   string    `json:"clusterId"`
-	MemberID    string    `json:"memberId"`
-	Name        string    `json:"name"`
-	Token       string    `json:"token"`
-	Shards      int       `json:"shards"`
-	ExecShards  uint64    `json:"execShards"`
-	RaftAddress string    `json:"raftAddress"`
-	Host        string    `json:"host"`
-	MovingTo    string    `json:"movingTo,omitempty"`
-	Created     time.Time `json:"created"`
-	Checksum    string    `json:"checksum,omitempty"`
+	Format     int       `json:"format"`
+	ClusterID  string    `json:"clusterId"`
+	MemberID   string    `json:"memberId"`
+	Name       string    `json:"name"`
+	Token      string    `json:"token"`
+	Shards     int       `json:"shards"`
+	ExecShards uint64    `json:"execShards"`
+	Generation uint64    `json:"generation,omitempty"`
+	Joined     bool      `json:"joined,omitempty"`
+	Learning   bool      `json:"learning,omitempty"`
+	Removed    bool      `json:"removed,omitempty"`
+	Forcing    bool      `json:"forcing,omitempty"`
+	Host       string    `json:"host"`
+	MovingTo   string    `json:"movingTo,omitempty"`
+	Created    time.Time `json:"created"`
+	Checksum   string    `json:"checksum,omitempty"`
 }
 
 func (f identityFile) sum() (string, error) {
@@ -67,17 +78,21 @@ func (f identityFile) sum() (string, error) {
 
 func encodeIdentity(id Identity) ([]byte, error) {
 	f := identityFile{
-		Format:      identityFormat,
-		ClusterID:   strconv.FormatUint(id.ClusterID, 16),
-		MemberID:    strconv.FormatUint(id.MemberID, 16),
-		Name:        id.Name,
-		Token:       id.Token,
-		Shards:      id.Shards,
-		ExecShards:  id.ExecShards,
-		RaftAddress: id.RaftAddress,
-		Host:        id.Host,
-		MovingTo:    id.MovingTo,
-		Created:     id.Created.UTC(),
+		Format:     identityFormat,
+		ClusterID:  strconv.FormatUint(id.ClusterID, 16),
+		MemberID:   strconv.FormatUint(id.MemberID, 16),
+		Name:       id.Name,
+		Token:      id.Token,
+		Shards:     id.Shards,
+		ExecShards: id.ExecShards,
+		Generation: id.Generation,
+		Joined:     id.Joined,
+		Learning:   id.Learning,
+		Removed:    id.Removed,
+		Forcing:    id.Forcing,
+		Host:       id.Host,
+		MovingTo:   id.MovingTo,
+		Created:    id.Created.UTC(),
 	}
 	var err error
 	if f.Checksum, err = f.sum(); err != nil {
@@ -112,7 +127,8 @@ func decodeIdentity(b []byte) (Identity, error) {
 	}
 	id := Identity{
 		Name: f.Name, Token: f.Token, Shards: f.Shards, ExecShards: f.ExecShards,
-		RaftAddress: f.RaftAddress, Host: f.Host, MovingTo: f.MovingTo, Created: f.Created,
+		Generation: f.Generation, Joined: f.Joined, Learning: f.Learning, Removed: f.Removed, Forcing: f.Forcing,
+		Host: f.Host, MovingTo: f.MovingTo, Created: f.Created,
 	}
 	var err error
 	if id.ClusterID, err = strconv.ParseUint(f.ClusterID, 16, 64); err != nil {
@@ -131,11 +147,9 @@ func (id Identity) check() error {
 		return errors.New("an id is zero")
 	case id.Shards < 1 || id.ExecShards < 1:
 		return errors.New("there are no shards")
-	case id.RaftAddress == "":
-		return errors.New("the raft address is empty")
 	case !isPathElement(id.Host) || id.MovingTo != "" && !isPathElement(id.MovingTo):
 		return fmt.Errorf("%q is not a host name", id.Host+id.MovingTo)
-	case !utf8.ValidString(id.Name + "|" + id.Token + "|" + id.RaftAddress + "|" + id.Host + "|" + id.MovingTo):
+	case !utf8.ValidString(id.Name + "|" + id.Token + "|" + id.Host + "|" + id.MovingTo):
 		// JSON would replace the odd bytes, and the checksum would not fit.
 		return errors.New("a text is not UTF-8")
 	}

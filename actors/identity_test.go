@@ -13,7 +13,7 @@ import (
 // refused as newer or corrupt, and what is accepted is read back the same.
 func FuzzIdentity(f *testing.F) {
 	dir := f.TempDir()
-	d, err := actors.OpenDataDir(dir, identity())
+	d, err := actors.OpenDataDir(dir, identity(), actors.Claim{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func FuzzIdentity(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte) {
 		path := t.TempDir()
 		write(t, filepath.Join(path, "copse.json"), string(content))
-		d, err := actors.OpenDataDir(path, identity())
+		d, err := actors.OpenDataDir(path, identity(), actors.Claim{})
 		if err != nil {
 			if !errors.Is(err, actors.ErrDirNewer) && !errors.Is(err, actors.ErrDirCorrupt) {
 				t.Errorf("err = %v", err)

@@ -1,12 +1,15 @@
 package actors
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"copse/actors/peerlink"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 
@@ -15,37 +18,62 @@ import (
 
 // NodeOptions are what a Node is made with: plain values.
 type NodeOptions struct {
-	Host      HostOptions
-	ShardDirs []string // one for each data shard
-	Window    int      // events that waitIndex can reach back to
-	CacheSize int64    // bytes of the caches: a quarter each for nodes and listings, the rest for blocks
-	OpenFiles int      // files that a shard's store may keep open; 0: Pebble's default
-	LogBytes  uint64   // bytes of raft entries between two compactions of the log
-	Cluster   tree.Cluster
+	Host HostOptions // without its Link, which the Node makes
+	Dir  *DataDir
+	Peer PeerOptions
+
+	// Members are those known when the data directory was made: the founders, or
+	// what a member that joined was told.
+	Members    []tree.Member
+	Name       string
+	ClientURLs []string
+	Started    time.Time
+
+	Window    int        // events that waitIndex can reach back to
+	CacheSize int64      // bytes of the caches: a quarter each for nodes and listings, the rest for blocks
+	OpenFiles int        // files that a shard's store may keep open; 0: Pebble's default
+	LogBytes  uint64     // bytes of raft entries between two compactions of the log
+	Disk      *DiskWatch // says whether the store may grow; nil: it always may
 	Logger    *slog.Logger
 }
 
-// Node is this member's half of the cluster below HTTP: the raft host, and for
-// each data shard its machine and actors.
+// PeerOptions are how this member and the others reach each other.
+type PeerOptions struct {
+	Listen    []string    // peer URLs
+	ServerTLS *tls.Config // nil: plain text
+	ClientTLS *tls.Config
+	Peers     Peers
+}
+
+// Node is this member's half of the cluster below HTTP: the peer link, the raft
+// host, and for each data shard its machine and actors.
 type Node struct {
 	o       NodeOptions
+	id      Identity // as at the start; what changes later is the Membership's
+	link    *peerlink.Link
+	book    *peerlink.Book
 	host    *Host
+	running atomic.Pointer[Host] // host, for the peer link, which is there first
 	cache   *pebble.Cache
 	machine *statemachine.Machine
 	router  *Router
+	renewed bool // the raft log is new, and the tree is not: see ForceNew
 
-	expirer   *Expirer
-	compactor *Compactor
-	stretcher *Stretcher
+	membership *Membership
+	expirer    *Expirer
+	compactor  *Compactor
+	stretcher  *Stretcher
 }
 
-// shardID is the raft group of the only data shard.
-const shardID = 1
+// orderShard is the raft group that holds the list of members; it is the only
+// data shard as well.
+const orderShard = 1
 
-// NewNode opens the stores and the raft log, and starts this member's
-// replicas. What it started is stopped by the parts that Parts adds to a group.
+// NewNode opens the stores, the peer port and the raft log, and starts this
+// member's replicas. What it started is stopped by the parts that Parts adds to a
+// group.
 func NewNode(o NodeOptions) (*Node, error) {
-	n := &Node{o: o, cache: pebble.NewCache(o.CacheSize - nodeCache(o) - listCache(o))}
+	n := &Node{o: o, id: o.Dir.Identity, cache: pebble.NewCache(o.CacheSize - nodeCache(o) - listCache(o))}
 	if err := n.open(); err != nil {
 		n.cache.Unref()
 		return nil, err
@@ -58,58 +86,126 @@ func NewNode(o NodeOptions) (*Node, error) {
 func nodeCache(o NodeOptions) int64 { return o.CacheSize / 4 }
 func listCache(o NodeOptions) int64 { return o.CacheSize / 4 }
 
-func (n *Node) open() error {
+func (n *Node) self() uint64 { return n.id.MemberID }
+
+func (n *Node) open() (err error) {
 	o := n.o
-	machine, err := statemachine.New(statemachine.Options{
-		Dir:     o.ShardDirs[0],
-		Replica: o.Host.Replica,
-		Window:  o.Window,
-		Cache:   n.cache,
-		Nodes:   int(nodeCache(o)),
-		Lists:   int(listCache(o)),
-		Files:   o.OpenFiles,
-		Logger:  o.Logger.With("component", "store"),
-	})
+	n.machine, err = statemachine.New(machineOptions(o, n.cache))
 	if err != nil {
 		return err
 	}
+	n.renewed = n.machine.Membership().Founded() && n.machine.RaftIndex() == 0
 	hub := NewWatchHub(WatchHubOptions{
-		First:   machine.Index(),
+		First:   n.machine.Index(),
 		Window:  o.Window,
-		History: machine.History,
-		Exists:  machine.Exists,
+		History: n.machine.History,
+		Exists:  n.machine.Exists,
 	})
-	machine.Subscribe(hub.Publish)
-	host, err := NewHost(o.Host)
-	if err != nil {
-		return firstError(err, machine.Close())
+	n.machine.Subscribe(hub.Publish)
+	if err := n.openRaft(); err != nil {
+		return firstError(err, n.machine.Close())
 	}
-	founders := make(map[uint64]string, len(o.Cluster.Members))
-	for _, m := range o.Cluster.Members {
-		founders[m.ID] = o.Host.RaftAddress
-	}
-	err = host.checkPair(shardID, machine)
-	if err == nil {
-		err = host.StartReplica(shardID, machine, founders)
-	}
-	if err == nil {
-		err = host.checkLog(shardID, machine)
-	}
-	if err != nil {
-		host.Close()
-		return firstError(err, machine.Close())
-	}
-	n.host, n.machine = host, machine
-	n.expirer = NewExpirer(host, shardID, machine, o.Logger)
-	n.stretcher = NewStretcher(o.Host.Dir, o.Logger)
-	n.compactor = NewCompactor(host, shardID, machine, o.LogBytes, o.Logger)
+	n.membership = NewMembership(n.host, n.machine, MembershipOptions{
+		Dir: o.Dir, Book: n.book, Peers: o.Peer.Peers,
+		Name: o.Name, ClientURLs: o.ClientURLs, LetGo: n.letGo, Known: o.Members,
+	}, o.Logger.With("component", "membership"))
+	n.expirer = NewExpirer(n.host, orderShard, n.machine, o.Logger.With("component", "expirer"))
+	n.stretcher = NewStretcher(o.Host.Dir, o.Logger.With("component", "stretcher"))
+	n.compactor = NewCompactor(n.host, orderShard, n.machine, o.LogBytes, o.Logger.With("component", "compactor"))
 	n.router = &Router{
-		host:    host,
-		shard:   NewShard(shardID, o.Host.Replica, host, machine, o.Host.RequestTimeout),
-		lane:    NewReadLane(host, shardID, o.Host.RequestTimeout),
-		machine: machine,
+		node:    n,
+		cluster: tree.Cluster{ID: n.id.ClusterID, Self: n.self(), Started: o.Started},
+		host:    n.host,
+		shard:   NewShard(orderShard, n.self(), n.host, n.machine, o.Host.RequestTimeout),
+		lane:    NewReadLane(n.host, orderShard, o.Host.RequestTimeout),
+		machine: n.machine,
 		hub:     hub,
-		cluster: o.Cluster,
+	}
+	n.router.shard.disk = o.Disk
+	return nil
+}
+
+func machineOptions(o NodeOptions, cache *pebble.Cache) statemachine.Options {
+	return statemachine.Options{
+		Dir:     o.Dir.ShardDir(orderShard),
+		Replica: o.Dir.Identity.MemberID,
+		Window:  o.Window,
+		Cache:   cache,
+		Nodes:   int(nodeCache(o)),
+		Lists:   int(listCache(o)),
+		Files:   o.OpenFiles,
+		Logger:  o.Logger.With("component", "store", "shard", orderShard),
+	}
+}
+
+// openRaft opens the peer port and the raft log, and starts the replicas. It
+// leaves nothing open if it fails, but the machine.
+func (n *Node) openRaft() (err error) {
+	n.book = peerlink.NewBook()
+	n.book.Set(peerURLs(n.members()))
+	n.link, err = peerlink.Listen(peerlink.Options{
+		Self:       n.self(),
+		Cluster:    n.id.ClusterID,
+		Generation: n.id.Generation,
+		Listen:     n.o.Peer.Listen,
+		ServerTLS:  n.o.Peer.ServerTLS,
+		ClientTLS:  n.o.Peer.ClientTLS,
+		Book:       n.book,
+		Handler:    n.answerCall,
+		Allowed:    n.allowed,
+		Logger:     n.o.Logger.With("component", "peers"),
+	})
+	if err != nil {
+		return fmt.Errorf("listen for other members: %w; is another server running there? --listen-peer-urls sets the address", err)
+	}
+	o := n.o.Host
+	o.Link = n.link
+	n.host, err = NewHost(o)
+	if err != nil {
+		return errors.Join(err, n.link.Close())
+	}
+	n.running.Store(n.host)
+	err = n.host.checkPair(orderShard, n.machine)
+	if err == nil {
+		err = n.host.StartReplica(orderShard, n.machine, n.start())
+	}
+	if err == nil {
+		err = n.host.checkLog(orderShard, n.machine)
+	}
+	if err != nil {
+		n.host.Close()
+		err = errors.Join(err, n.link.Close())
+	}
+	return err
+}
+
+// members are the cluster's, as far as this member knows at its start.
+func (n *Node) members() []tree.Member {
+	if list := n.machine.Membership().Members; len(list) > 0 {
+		return list
+	}
+	return n.o.Members
+}
+
+// start is how the replicas are started.
+func (n *Node) start() Start {
+	s := Start{Learning: n.id.Learning}
+	members := n.members()
+	if !n.id.Joined {
+		for _, m := range members {
+			s.Founders = append(s.Founders, m.ID)
+		}
+	}
+	s.Alone = !s.Learning && len(members) == 1 && members[0].ID == n.self()
+	return s
+}
+
+// allowed says whether a member may speak to this one. One that was removed may
+// as long as a shard counts on its vote, or it couldn't be taken out.
+func (n *Node) allowed(member uint64) error {
+	host := n.running.Load()
+	if n.machine.Membership().WasRemoved(member) && (host == nil || !host.votes(member)) {
+		return peerlink.Removed
 	}
 	return nil
 }
@@ -126,8 +222,11 @@ func firstError(errs ...error) error {
 // Router is what a front-end speaks to.
 func (n *Node) Router() *Router { return n.router }
 
-// Parts adds the node's actors to g, the raft host first, so that it is
-// stopped last.
+// handOverLimit bounds how long a member that stops waits for another to lead.
+const handOverLimit = 3 * time.Second
+
+// Parts adds the node's actors to g, the peer link and the raft host first, so
+// that they are stopped last.
 func (n *Node) Parts(g *Group) {
 	r := n.router
 	stop := make(chan struct{})
@@ -136,47 +235,100 @@ func (n *Node) Parts(g *Group) {
 	g.Add("stretcher", n.stretcher.Run, n.stretcher.Stop)
 	g.Add("compactor", n.compactor.Run, n.compactor.Stop)
 	g.Add("expirer", n.expirer.Run, n.expirer.Stop)
+	g.Add("membership", n.membership.Run, n.membership.Stop)
 	g.Add("read lane", r.lane.Run, r.lane.Stop)
 	g.Add("shard", r.shard.Run, r.shard.Stop)
 }
 
+// HandOver lets other members lead what this one leads. It is to be called
+// before the front-end stops, so that no client has to wait for an election.
+func (n *Node) HandOver() { n.host.HandOver(handOverLimit) }
+
 // runHost keeps the raft host, which is open already, until it is to stop; then
-// it closes the host with its machines, and the cache that they shared.
+// it closes the host, the machine and the cache, and the peer link.
 func (n *Node) runHost(stop <-chan struct{}) error {
 	<-stop
 	n.host.Close()
-	err := n.machine.Close() // the engine has asked for it; wait until it is done
+	err := n.machine.Close()
 	n.cache.Unref()
-	return err
+	return errors.Join(err, n.link.Close())
 }
 
 // Join waits until this member has caught up with its shards and so may serve
-// reads, and founds the tree if there is none. Without a quorum it gives up
-// waiting after the request time-out, and what is here is served.
+// reads, and founds the tree if there is none. A member that has data and finds
+// no quorum gives up waiting after the request time-out, and serves what is here;
+// one that has none waits on.
 func (n *Node) Join(stop <-chan struct{}) error {
-	select {
-	case <-n.host.Ready(shardID):
-	case <-time.After(n.o.Host.RequestTimeout):
-		if n.machine.Index() == 0 {
-			return errors.New("no leader was elected in time, and there is no tree yet: is the disk keeping up? Start again to try once more")
+	for {
+		select {
+		case <-n.host.Ready(orderShard):
+			if err := n.host.Confirm(stop, orderShard); err == nil {
+				return n.found(stop)
+			}
+		case <-time.After(n.o.Host.RequestTimeout):
+		case <-stop:
+			return errStopped
 		}
-		n.o.Logger.Warn("no leader is known; serving what is here, writes will fail until there is one", "shard", shardID)
-		return nil
-	case <-stop:
-		return errStopped
+		select {
+		case <-stop:
+			return errStopped
+		default:
+		}
+		if n.machine.Index() > 0 {
+			n.o.Logger.Warn("no quorum answers; serving what is here, writes will fail until there is one", "component", "raft", "shard", orderShard)
+			return nil
+		}
+		n.o.Logger.Warn("waiting for other members: there is no leader yet, and nothing here to serve", "component", "raft", "shard", orderShard)
 	}
-	if err := n.host.Confirm(stop, shardID); err != nil {
-		n.o.Logger.Warn("no quorum answers; serving what is here", "shard", shardID, "err", err)
-		return nil
+}
+
+// found founds the tree, unless it is there, and publishes this member.
+func (n *Node) found(stop <-chan struct{}) error {
+	if !n.machine.Membership().Founded() {
+		var founders []tree.Member
+		for _, m := range n.o.Members {
+			founders = append(founders, tree.Member{ID: m.ID, PeerURLs: m.PeerURLs})
+		}
+		founding := tree.MemberCommand(tree.OpFound, founders...)
+		// etcd spends two indexes on each founding member and one on the cluster's
+		// version before the first key gets its own.
+		founding.PrevIndex = tree.Index(2*len(founders) + 1)
+		if err := n.host.Propose(stop, orderShard, &founding); err != nil {
+			return fmt.Errorf("found the tree: %w", err)
+		}
 	}
-	if n.machine.Index() > 0 {
-		return nil
+	if n.renewed {
+		if err := n.renew(stop); err != nil {
+			return err
+		}
 	}
-	// etcd spends two indexes on each founding member and one on the cluster's
-	// version before the first key gets its own.
-	founding := tree.Command{Op: tree.OpFound, Key: "/", PrevIndex: tree.Index(2*len(n.o.Cluster.Members) + 1)}
-	if err := n.host.Propose(stop, shardID, &founding); err != nil {
-		return fmt.Errorf("found the tree: %w", err)
+	if err := n.membership.publish(stop, n.machine.Membership()); err != nil {
+		n.o.Logger.Warn("publishing this member's name and client URLs failed; trying again", "component", "membership", "err", err)
 	}
 	return nil
+}
+
+// renew makes the first entry of a new generation's log one that no replica
+// without this tree can apply, and lets go of the log's beginning, so that a
+// newcomer gets the tree with a snapshot.
+func (n *Node) renew(stop <-chan struct{}) error {
+	self, _ := n.machine.Membership().Member(n.self())
+	c := tree.MemberCommand(tree.OpMemberReplaceAll, self)
+	c.PrevIndex = n.machine.Index()
+	if err := n.host.Propose(stop, orderShard, &c); err != nil {
+		return fmt.Errorf("begin a new generation: %w", err)
+	}
+	if err := n.host.Compact(orderShard, 0); err != nil {
+		return fmt.Errorf("begin a new generation: %w", err)
+	}
+	for {
+		if first, err := n.host.begin(orderShard); err != nil || first > 1 {
+			return err
+		}
+		select {
+		case <-time.After(retryPause):
+		case <-stop:
+			return errStopped
+		}
+	}
 }

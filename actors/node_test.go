@@ -2,16 +2,17 @@ package actors_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"copse/actors"
+	"copse/actors/peerlink"
 	"copse/statemachine/tree"
 )
 
@@ -19,7 +20,9 @@ import (
 type node struct {
 	*actors.Router
 	node *actors.Node
-	stop func()
+	dir  *actors.DataDir
+	stop func()       // ends it and checks that it ended well
+	done <-chan error // what it ended with; the test's if it takes it
 }
 
 func freeAddress(t *testing.T) string {
@@ -32,43 +35,87 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// startNode starts a node whose raft address is raft; a directory keeps to one.
-func startNode(t *testing.T, dir, raft string) node {
+// startNode starts a cluster of one on dir, whose peer address is peer.
+func startNode(t *testing.T, dir, peer string, change ...func(*actors.NodeOptions)) node {
 	t.Helper()
-	me := tree.Member{ID: 1, Name: "one"}
-	log := slog.New(slog.DiscardHandler)
-	n, err := actors.NewNode(actors.NodeOptions{
-		Host: actors.HostOptions{
-			Dir: filepath.Join(dir, "raft"), Replica: me.ID, RaftAddress: raft, ListenAddress: raft, DeploymentID: 1,
-			Shards: 1, ExecShards: 1, Heartbeat: 100 * time.Millisecond, Election: time.Second,
-			SnapshotCount: 1000, RequestTimeout: 5 * time.Second, Logger: log,
-		},
-		ShardDirs: []string{filepath.Join(dir, "shard")},
-		Window:    1000,
-		LogBytes:  1 << 20,
-		CacheSize: 8 << 20,
-		Cluster:   tree.Cluster{ID: 2, Self: me.ID, Members: []tree.Member{me}},
-		Logger:    log,
-	})
+	return startNodeAs(t, dir, peer, tree.Member{ID: 1, Name: "one", PeerURLs: []string{"http://" + peer}, ClientURLs: []string{"http://client:1"}}, change...)
+}
+
+// startNodeAs starts the node of the member me, who founds a cluster alone.
+func startNodeAs(t *testing.T, dir, peer string, me tree.Member, change ...func(*actors.NodeOptions)) node {
+	t.Helper()
+	n := launchNode(t, dir, peer, me.ClientURLs, actors.Fresh{
+		Wanted:   actors.Identity{ClusterID: 2, MemberID: me.ID, Name: me.Name, Token: "test", Shards: 1, ExecShards: 1, Host: "box", Created: time.Now()},
+		Founders: []tree.Member{{ID: me.ID, PeerURLs: me.PeerURLs}},
+		PeerURLs: me.PeerURLs,
+	}, change...)
+	if err := n.node.Join(nil); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// launchNode opens the directory, of a fresh one as f says, and runs a node on it.
+func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fresh, change ...func(*actors.NodeOptions)) node {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	f.Logger = log
+	f.Peers.Ask = askPeer
+	id, members := f.Wanted, f.Founders
+	if !actors.Founded(path) {
+		var err error
+		if id, members, err = actors.Enlist(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, err := actors.OpenDataDir(path, id, actors.Claim{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	o := nodeOptions(dir, peer, clients, members, f.Peers, log)
+	for _, c := range change {
+		c(&o)
+	}
+	n, err := actors.NewNode(o)
+	if err != nil {
+		t.Fatal(errors.Join(err, dir.Close()))
 	}
 	var group actors.Group
 	n.Parts(&group)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- group.Run(ctx) }()
+	go func() {
+		err := group.Run(ctx)
+		done <- errors.Join(err, dir.Close())
+		close(done)
+	}()
 	stop := sync.OnceFunc(func() {
 		cancel()
-		if err := <-done; err != nil {
+		if err := <-done; err != nil && !errors.Is(err, actors.ErrRemoved) {
 			t.Errorf("stopped with %v", err)
 		}
 	})
 	t.Cleanup(stop)
-	if err := n.Join(nil); err != nil {
-		t.Fatal(err)
+	return node{Router: n.Router(), node: n, dir: dir, stop: stop, done: done}
+}
+
+func nodeOptions(dir *actors.DataDir, peer string, clients []string, members []tree.Member, peers actors.Peers, log *slog.Logger) actors.NodeOptions {
+	return actors.NodeOptions{
+		Host: actors.HostOptions{
+			Dir: dir.RaftDir(), Replica: dir.Identity.MemberID, DeploymentID: 1 + dir.Identity.Generation,
+			Shards: 1, ExecShards: 1, Heartbeat: 20 * time.Millisecond, Election: 200 * time.Millisecond,
+			SnapshotCount: 1000, RequestTimeout: 5 * time.Second, Logger: log,
+		},
+		Dir:        dir,
+		Peer:       actors.PeerOptions{Listen: []string{"http://" + peer}, Peers: peers},
+		Members:    members,
+		Name:       dir.Identity.Name,
+		ClientURLs: clients,
+		Window:     1000,
+		LogBytes:   1 << 20,
+		CacheSize:  8 << 20,
+		Logger:     log,
 	}
-	return node{Router: n.Router(), node: n, stop: stop}
 }
 
 // LogBegin is the first entry that the raft log still holds.
@@ -250,4 +297,8 @@ func TestTheLogIsLetGo(t *testing.T) {
 			}
 		})
 	}
+}
+
+func askPeer(ctx context.Context, url string, kind uint8, payload []byte) ([]byte, error) {
+	return peerlink.CallAddress(ctx, url, nil, kind, payload)
 }

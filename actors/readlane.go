@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"copse/statemachine/metric"
 	"copse/statemachine/tree"
 )
 
@@ -27,17 +28,20 @@ type ReadLane struct {
 	life    life
 	mailbox Mailbox[read]
 
+	measures readMeasures
+
 	// Owned by Run.
-	round   proposal // under way, if it has readers
-	readers []read   // of the round
-	next    []read   // came since it began, in the order of their coming
-	unsent  bool     // the round is to be tried again
+	round   proposal // under way
+	began   time.Time
+	readers []read // of the round
+	next    []read // came since it began, in the order of their coming
+	unsent  bool   // the round is to be tried again
 }
 
 // NewReadLane returns the read lane of the shard, which answers every reader
 // about timeout after he has asked at the latest.
 func NewReadLane(host *Host, shard uint64, timeout time.Duration) *ReadLane {
-	l := &ReadLane{host: host, shard: shard, timeout: timeout, life: newLife()}
+	l := &ReadLane{host: host, shard: shard, timeout: timeout, life: newLife(), measures: readMeasures{rounds: metric.NewDurations()}}
 	l.mailbox = NewMailbox[read](readMailboxLimit, l.life.stop)
 	return l
 }
@@ -109,6 +113,7 @@ func (l *ReadLane) Run() error {
 		case r := <-l.round.settled():
 			_, _, err := l.round.outcome(r)
 			l.round = proposal{}
+			l.measures.round(l.began, err)
 			l.settle(err)
 		case <-alarm.C:
 			l.unsent = false
@@ -142,6 +147,7 @@ func (l *ReadLane) begin() {
 		clear(l.next)
 		l.next = l.next[:0]
 		var err error
+		l.began = time.Now()
 		if l.round, err = l.host.confirm(l.shard); err != nil {
 			l.round = proposal{}
 			l.settle(err)
@@ -149,10 +155,14 @@ func (l *ReadLane) begin() {
 	}
 }
 
-// settle answers the readers of the round, or keeps them if it never began.
+// settle answers the readers of the round. If it never began, or was lost with a
+// leader, which nobody tells, they wait for another: a round leaves no trace.
 func (l *ReadLane) settle(err error) {
-	if errors.Is(err, errUnsent) {
+	switch {
+	case errors.Is(err, errUnsent):
 		l.unsent = true
+		return
+	case errors.Is(err, errTimeout):
 		return
 	}
 	crowd := len(l.readers)

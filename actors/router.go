@@ -10,12 +10,13 @@ import (
 // Router is what the front-end speaks to: it knows which shard a key lives in,
 // and how the parts of a shard work together.
 type Router struct {
+	node    *Node
 	host    *Host
 	shard   *Shard
 	lane    *ReadLane
 	machine *statemachine.Machine
 	hub     *WatchHub
-	cluster tree.Cluster // all but the leader
+	cluster tree.Cluster // what never changes: the ids, and when this member started
 }
 
 // Do proposes c and waits until it is applied here.
@@ -85,14 +86,6 @@ func (r *Router) Stats() tree.Stats {
 	s := r.machine.Stats()
 	s.Watchers = uint64(r.hub.Watchers())
 	return s
-}
-
-// Cluster is what this member knows of the cluster.
-func (r *Router) Cluster() *tree.Cluster {
-	c := r.cluster
-	leader := r.host.Leader(r.shard.id)
-	c.Leader, c.LeaderSince = leader.Member, leader.Since
-	return &c
 }
 
 // healthLimit is how long a quorum may take to answer before the member is

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,9 @@ const (
 	// in it; but no longer than gatherTime, which a distant quorum takes.
 	fewWrites  = 16
 	gatherTime = 2 * time.Millisecond
+
+	orphansLimit = 64 // raft entries under way that may be lost
+	orphansLook  = 20 * time.Millisecond
 )
 
 // write is one command on its way through a shard.
@@ -43,8 +47,18 @@ func (w *waiter) Answer(r tree.Reply, _ int) { w.reply <- r }
 type entry struct {
 	writes   []write
 	cmd      []byte
+	gathered time.Time
 	deadline time.Time
+	proposed time.Time
+	term     uint64 // raft's, when e was proposed
 	proposal proposal
+}
+
+// probe is a round of a linearizable read that is under way, and raft's term when
+// it began: it tells which orphans have been lost.
+type probe struct {
+	proposal proposal
+	term     uint64
 }
 
 // Shard is the actor that owns the write path of one data shard: it gathers
@@ -57,20 +71,25 @@ type Shard struct {
 	host    *Host
 	machine *statemachine.Machine
 	timeout time.Duration
+	disk    *DiskWatch // nil: there is always room
 	life    life
 	mailbox Mailbox[write]
+
+	measures writeMeasures
 
 	// Owned by Run.
 	inflight []*entry  // in the order of their proposals
 	underway int       // writes in them
-	proposed time.Time // when the last of them was
-	unsent   []*entry  // provably not in the log; to be proposed again
-	spare    []*entry  // done with; to be used again
+	latest   time.Time // the last of them was proposed
+	orphans  []*entry  // perhaps lost on their way to a leader; their outcome is open
+	probe    probe
+	unsent   []*entry // provably not in the log; to be proposed again
+	spare    []*entry // done with; to be used again
 }
 
 // NewShard returns the actor of the shard id on this member.
 func NewShard(id, replica uint64, host *Host, m *statemachine.Machine, timeout time.Duration) *Shard {
-	s := &Shard{id: id, replica: replica, host: host, machine: m, timeout: timeout, life: newLife()}
+	s := &Shard{id: id, replica: replica, host: host, machine: m, timeout: timeout, life: newLife(), measures: newWriteMeasures()}
 	s.mailbox = NewMailbox[write](writeMailboxLimit, s.life.stop)
 	return s
 }
@@ -88,9 +107,13 @@ func (s *Shard) Do(c *tree.Command) tree.Reply {
 // Ask proposes c; a is told the outcome, at the latest as Do is. c may be reused
 // then.
 func (s *Shard) Ask(c *tree.Command, a tree.Asker) {
+	if c.Op.Grows() && !s.disk.Admit(c.Size()) {
+		a.Answer(s.refused(errNoSpace), 1)
+		return
+	}
 	w := write{cmd: c, deadline: time.Now().Add(s.timeout), asker: a}
 	if s.life.halting() || !s.mailbox.Offer(w) {
-		a.Answer(s.failed(errOverloaded), 1)
+		a.Answer(s.refused(errOverloaded), 1)
 		return
 	}
 	select {
@@ -105,7 +128,7 @@ func (s *Shard) refuseAll() {
 	for {
 		select {
 		case w := <-s.mailbox.Messages():
-			w.asker.Answer(s.failed(errStopped), 1)
+			w.asker.Answer(s.refused(errStopped), 1)
 		default:
 			return
 		}
@@ -118,6 +141,17 @@ var errOverloaded = errors.New("etcdserver: too many requests")
 // write was refused.
 func (s *Shard) failed(err error) tree.Reply {
 	return tree.Reply{Err: &tree.Error{Code: tree.CodeRaftInternal, Cause: err.Error()}}
+}
+
+// refused is the answer to a write that is turned away at the door.
+func (s *Shard) refused(err error) tree.Reply {
+	s.measures.outcomes[outcomeOf(err)].Add(1)
+	return s.failed(err)
+}
+
+// pending is how many writes are waiting or under way.
+func (s *Shard) pending() uint64 {
+	return uint64(max(0, s.measures.pending.Load())) + uint64(len(s.mailbox.Messages()))
 }
 
 // Run is the actor's loop; it returns once Stop is called and all writers have
@@ -150,6 +184,8 @@ func (s *Shard) Run() error {
 			head := s.takeHead()
 			data, raftIndex, err := head.proposal.outcome(r)
 			s.settle(head, data, raftIndex, err)
+		case <-s.host.LeaderChanged(s.id):
+			s.orphan()
 		case <-alarm.C:
 			s.expireLate(time.Now())
 			s.retry()
@@ -165,7 +201,7 @@ func (s *Shard) Stop() { s.life.halt() }
 
 // gathering reports whether what comes now waits for what is under way.
 func (s *Shard) gathering() bool {
-	return s.underway >= fewWrites && time.Since(s.proposed) < gatherTime
+	return s.underway >= fewWrites && time.Since(s.latest) < gatherTime
 }
 
 // setAlarm makes the loop wake up when an entry is late, to try again, or to
@@ -176,8 +212,10 @@ func (s *Shard) setAlarm(alarm *time.Timer, gathering bool) {
 		alarm.Reset(retryPause)
 	case gathering:
 		alarm.Reset(gatherTime)
+	case len(s.orphans) > 0:
+		alarm.Reset(orphansLook)
 	case len(s.inflight) > 0:
-		alarm.Reset(time.Until(s.inflight[0].deadline.Add(lateness)))
+		alarm.Reset(time.Until(s.inflight[0].proposed.Add(s.host.patience())))
 	default:
 		alarm.Stop()
 	}
@@ -191,7 +229,7 @@ func (s *Shard) gather(w write) *entry {
 	size := 0
 	for more := true; more; {
 		if now.After(w.deadline) {
-			w.asker.Answer(s.failed(errTimeout), 1)
+			w.asker.Answer(s.refused(errTimeout), 1)
 		} else {
 			e.writes = append(e.writes, w)
 			size += w.cmd.Size()
@@ -213,7 +251,8 @@ func (s *Shard) gather(w write) *entry {
 	for _, w := range e.writes {
 		e.cmd = tree.AppendCommand(e.cmd, w.cmd)
 	}
-	e.deadline = e.writes[0].deadline
+	e.gathered, e.deadline = now, e.writes[0].deadline
+	s.measures.gathered(len(e.writes))
 	return e
 }
 
@@ -233,9 +272,10 @@ func (s *Shard) propose(e *entry) {
 		s.settle(e, nil, 0, err)
 		return
 	}
+	e.proposed, e.term = time.Now(), s.host.Term(s.id)
 	s.inflight = append(s.inflight, e)
 	s.underway += len(e.writes)
-	s.proposed = time.Now()
+	s.latest = e.proposed
 }
 
 func (s *Shard) takeHead() *entry {
@@ -253,8 +293,10 @@ func (s *Shard) settle(e *entry, data []byte, raftIndex uint64, err error) {
 		return
 	}
 	term := s.host.Term(s.id)
+	took := time.Since(e.gathered)
+	s.measures.settled(len(e.writes), took, err)
 	crowd := len(e.writes)
-	for i := range e.writes {
+	for i, w := range e.writes {
 		var r tree.Reply
 		if err != nil {
 			r = s.failed(err)
@@ -262,9 +304,9 @@ func (s *Shard) settle(e *entry, data []byte, raftIndex uint64, err error) {
 			r, data, _ = statemachine.CutReply(data)
 			r.State.RaftIndex, r.State.RaftTerm = raftIndex, term
 		}
-		asker := e.writes[i].asker
+		r.Queued, r.Applied = e.gathered.Sub(w.deadline.Add(-s.timeout)), took
 		e.writes[i] = write{}
-		asker.Answer(r, crowd)
+		w.asker.Answer(r, crowd)
 	}
 	s.recycle(e)
 }
@@ -291,9 +333,79 @@ func (s *Shard) retry() {
 	}
 }
 
+// orphan sets aside what is under way when the leader changes, or takes long: it
+// may have been lost with the old one, or on the way to it, which nobody tells,
+// and what comes next mustn't wait for that.
+func (s *Shard) orphan() {
+	if len(s.orphans)+len(s.inflight) > orphansLimit {
+		return
+	}
+	s.orphans = append(s.orphans, s.inflight...)
+	clear(s.inflight)
+	s.inflight, s.underway = s.inflight[:0], 0
+}
+
+// settleOrphans answers the writers of orphans whose outcome is known by now, that
+// went down with their leader, or that are late.
+func (s *Shard) settleOrphans(now time.Time) {
+	lost := s.lostBefore()
+	kept := s.orphans[:0]
+	for _, e := range s.orphans {
+		select {
+		case r := <-e.proposal.settled():
+			data, raftIndex, err := e.proposal.outcome(r)
+			s.settle(e, data, raftIndex, err)
+		default:
+			switch {
+			case e.term < lost:
+				s.settle(e, nil, 0, errLeaderLost)
+			case now.After(e.deadline.Add(lateness)):
+				s.settle(e, nil, 0, errTimeout)
+			default:
+				kept = append(kept, e)
+			}
+		}
+	}
+	clear(s.orphans[len(kept):])
+	s.orphans = kept
+}
+
+// lostBefore returns the raft term before which an orphan without an outcome was
+// lost, as far as anyone can tell: this replica has applied all that the leader of
+// that term found in the log. (It may still turn up: a member that was asleep may
+// pass it on. So it isn't proposed again.)
+func (s *Shard) lostBefore() uint64 {
+	if len(s.orphans) == 0 {
+		s.probe = probe{}
+		return 0
+	}
+	if s.probe.proposal.rs == nil {
+		p, err := s.host.confirm(s.id)
+		if err != nil {
+			return 0 // nobody leads; asked again
+		}
+		s.probe = probe{proposal: p, term: s.host.Term(s.id)}
+	}
+	select {
+	case r := <-s.probe.proposal.settled():
+		_, _, err := s.probe.proposal.outcome(r)
+		term := s.probe.term
+		s.probe = probe{}
+		if err == nil {
+			return term
+		}
+	default:
+	}
+	return 0
+}
+
 // expireLate gives up what is past its deadline. Of an entry that is under
 // way, the outcome stays unknown: it may still be applied.
 func (s *Shard) expireLate(now time.Time) {
+	if len(s.inflight) > 0 && now.Sub(s.inflight[0].proposed) >= s.host.patience() {
+		s.orphan()
+	}
+	s.settleOrphans(now)
 	for len(s.inflight) > 0 && now.After(s.inflight[0].deadline.Add(lateness)) {
 		s.settle(s.takeHead(), nil, 0, errTimeout)
 	}
@@ -323,9 +435,10 @@ func (s *Shard) finish() {
 		}
 		late.Stop()
 	}
-	for _, e := range s.unsent {
+	s.settleOrphans(time.Now())
+	for _, e := range slices.Concat(s.orphans, s.unsent) {
 		s.settle(e, nil, 0, errStopped)
 	}
-	s.unsent = nil
+	s.orphans, s.unsent = nil, nil
 	s.refuseAll()
 }

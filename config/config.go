@@ -3,11 +3,16 @@ package config
 import (
 	"log/slog"
 	"net/url"
+	"strings"
 	"time"
 )
 
 // Config is everything that a server is told at its start.
 type Config struct {
+	// ConfigFile is where the settings were read from that neither a flag nor a
+	// variable gave.
+	ConfigFile string
+
 	// The member.
 	Name             string
 	DataDir          string
@@ -21,6 +26,13 @@ type Config struct {
 	InitialCluster           []Member
 	InitialClusterState      string // new or existing
 	InitialClusterToken      string
+	Shards                   int  // data shards; fixed when the cluster is founded
+	ForceNewCluster          bool // make this member the only one
+
+	// Security. ClientTLS serves the https URLs of clients and of operations,
+	// PeerTLS those of members, which it dials with the same certificate.
+	ClientTLS TLS
+	PeerTLS   TLS
 
 	// Raft.
 	Heartbeat       time.Duration
@@ -37,13 +49,32 @@ type Config struct {
 	IdleTimeout     time.Duration
 
 	// Resources.
-	CacheSize int64 // bytes
-	LogLevel  slog.Level
+	CacheSize   int64 // bytes
+	DiskReserve int64 // bytes that must stay free for the store to grow; 0 is off
+
+	// Operations.
+	ListenMetricsURLs []url.URL     // the operations port: health, metrics; nil is off
+	EnablePprof       bool          // on the operations port
+	DrainDelay        time.Duration // between "not ready" and the stop
+	SlowRequest       time.Duration // requests that take longer are logged; 0 is none
+	LogFormat         string        // auto, text or json
+	LogLevel          slog.Level
+
+	Options Options
 
 	// Version asks for the version instead of a server.
 	Version bool
 
 	origins map[string]string // by flag; a default has none
+}
+
+// TLS names the files that one kind of port is secured with; none is set where
+// nothing is.
+type TLS struct {
+	CertFile       string
+	KeyFile        string
+	TrustedCAFile  string // who may sign the certificates of the other side
+	ClientCertAuth bool   // nobody is served without such a certificate
 }
 
 // Member is one founding member of a cluster.
@@ -61,6 +92,7 @@ const (
 	headerFloor        = 4 << 10
 	headerLimit        = 1 << 20 // etcd's
 	cacheFloor         = 1 << 20
+	shardLimit         = 64
 )
 
 // Default returns the Config of an empty command line, before derive has filled
@@ -72,6 +104,7 @@ func Default() Config {
 		ListenPeerURLs:      []url.URL{{Scheme: "http", Host: "127.0.0.1:2380"}},
 		InitialClusterState: "new",
 		InitialClusterToken: "etcd-cluster",
+		Shards:              1,
 		Heartbeat:           100 * time.Millisecond,
 		ElectionTimeout:     time.Second,
 		SnapshotCount:       100_000,
@@ -81,15 +114,24 @@ func Default() Config {
 		ReadTimeout:         time.Minute,
 		IdleTimeout:         5 * time.Minute,
 		CacheSize:           128 << 20,
-		LogLevel:            slog.LevelInfo,
+		// Twice what main keeps of the raft log between two compactions: log and
+		// store can then finish what they began.
+		DiskReserve:       256 << 20,
+		ListenMetricsURLs: []url.URL{{Scheme: "http", Host: "127.0.0.1:2381"}},
+		SlowRequest:       200 * time.Millisecond,
+		LogFormat:         "auto",
+		LogLevel:          slog.LevelInfo,
+		Options:           Options{Timeout: 2 * time.Second},
 	}
 }
 
 // Value is one setting as it stands, and where it came from.
 type Value struct {
-	Flag   string
-	Text   string
-	Origin string // "default", "environment NAME" or "flag"
+	Flag string `json:"setting"`
+	Text string `json:"value"`
+	// Origin is "default", "file PATH, line N", "environment NAME", "flag", or
+	// what the value follows from.
+	Origin string `json:"origin"`
 }
 
 // Values lists every setting, in the order of the help.
@@ -109,5 +151,11 @@ func (c *Config) Origin(flag string) string {
 	return "default"
 }
 
-// given reports whether somebody set the flag.
-func (c *Config) given(flag string) bool { return c.origins[flag] != "" }
+// follows begins the origin of what nobody set, and another setting implies.
+const follows = "follows from "
+
+// Given reports whether somebody set the flag.
+func (c *Config) Given(flag string) bool {
+	origin := c.origins[flag]
+	return origin != "" && !strings.HasPrefix(origin, follows)
+}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -18,7 +19,28 @@ type foreign struct {
 
 // objects reports whether the flag must not be given this value.
 func (f *foreign) objects(value string) bool {
-	return f.refused != "" && value != "" && !slices.Contains(f.harmless, value)
+	if f.refused == "" || value == "" || slices.Contains(f.harmless, value) {
+		return false
+	}
+	on, err := parseBool(value)
+	return !f.boolean || on || err != nil
+}
+
+// sortForeign names the flags of etcd that were given and mean nothing, and
+// complains about those that must not be dropped.
+func sortForeign(collected texts) (meaningless []string, complaints []error) {
+	for _, f := range foreigners() {
+		g, ok := collected[f.flag]
+		switch {
+		case !ok:
+		case f.objects(g.text):
+			complaints = append(complaints, fmt.Errorf("%s: %s", g.name, f.refused))
+		case f.refused == "":
+			meaningless = append(meaningless, g.name)
+		}
+	}
+	slices.Sort(meaningless)
+	return meaningless, complaints
 }
 
 // foreigners lists etcd's other flags, from 2.3 to 3.5.
@@ -28,12 +50,12 @@ func foreigners() []foreign {
 		wal-dir max-snapshots max-wals quota-backend-bytes backend-bbolt-freelist-type
 		backend-batch-interval backend-batch-limit max-txn-ops max-concurrent-streams
 		grpc-keepalive-min-time grpc-keepalive-interval grpc-keepalive-timeout
-		raft-read-timeout raft-write-timeout listen-metrics-urls
+		raft-read-timeout raft-write-timeout
 		discovery-proxy discovery-fallback discovery-srv-name
 		auto-compaction-retention auto-compaction-mode v2-deprecation
 		proxy-failure-wait proxy-refresh-interval proxy-dial-timeout
 		proxy-write-timeout proxy-read-timeout
-		cipher-suites tls-min-version tls-max-version self-signed-cert-validity
+		cipher-suites tls-max-version self-signed-cert-validity
 		auth-token auth-token-ttl bcrypt-cost metrics
 		logger log-output log-outputs log-package-levels log-rotation-config-json
 		experimental-distributed-tracing-address experimental-distributed-tracing-service-name
@@ -51,8 +73,8 @@ func foreigners() []foreign {
 	}
 	for _, name := range strings.Fields(`
 		enable-v2 initial-election-tick-advance strict-reconfig-check pre-vote
-		enable-grpc-gateway socket-reuse-port socket-reuse-address enable-pprof debug
-		enable-log-rotation force-new-cluster unsafe-no-fsync
+		enable-grpc-gateway socket-reuse-port socket-reuse-address
+		enable-log-rotation unsafe-no-fsync
 		experimental-peer-skip-client-san-verification experimental-enable-distributed-tracing
 		experimental-initial-corrupt-check experimental-compact-hash-check-enabled
 		experimental-enable-lease-checkpoint experimental-enable-lease-checkpoint-persist
@@ -60,24 +82,30 @@ func foreigners() []foreign {
 		experimental-stop-grpc-service-on-defrag force snapshot`) {
 		list = append(list, foreign{flag: name, boolean: true})
 	}
-	const tls = "TLS is not served yet; without it the traffic would be open"
-	for _, name := range strings.Fields(`
-		cert-file key-file ca-file trusted-ca-file client-cert-file client-key-file
-		client-crl-file client-cert-allowed-hostname
-		peer-cert-file peer-key-file peer-ca-file peer-trusted-ca-file peer-client-cert-file
-		peer-client-key-file peer-crl-file peer-cert-allowed-cn peer-cert-allowed-hostname`) {
-		list = append(list, foreign{flag: name, refused: tls})
-	}
-	for _, name := range strings.Fields(`client-cert-auth auto-tls peer-client-cert-auth peer-auto-tls`) {
-		list = append(list, foreign{name, true, tls, []string{"false", "f", "0", "F", "FALSE", "False"}})
-	}
+	const (
+		auto    = "certificates are not made here: make one, such as with openssl req -x509, and give its files"
+		dialled = "members dial with the certificate of peer-cert-file; leave this out"
+		revoked = "lists of revoked certificates are not read, and these would be taken"
+		named   = "certificates are not told apart by their names: any from the trusted authority would be taken"
+	)
 	return append(list,
+		foreign{"auto-tls", true, auto + " as cert-file and key-file", nil},
+		foreign{"peer-auto-tls", true, auto + " as peer-cert-file and peer-key-file", nil},
+		foreign{"client-cert-file", false, dialled, nil},
+		foreign{"client-key-file", false, dialled, nil},
+		foreign{"peer-client-cert-file", false, dialled, nil},
+		foreign{"peer-client-key-file", false, dialled, nil},
+		foreign{"client-crl-file", false, revoked, nil},
+		foreign{"peer-crl-file", false, revoked, nil},
+		foreign{"client-cert-allowed-hostname", false, named, nil},
+		foreign{"peer-cert-allowed-cn", false, named, nil},
+		foreign{"peer-cert-allowed-hostname", false, named, nil},
+		foreign{"tls-min-version", false, "the oldest version that is spoken is always TLS1.2", []string{"TLS1.0", "TLS1.1", "TLS1.2"}},
 		foreign{"host-whitelist", false, "a list of allowed hosts is not served yet", []string{"*"}},
 		foreign{"proxy", false, "copse is no proxy", []string{"off"}},
-		foreign{"discovery", false, "clusters of several members are not served yet", nil},
-		foreign{"discovery-srv", false, "clusters of several members are not served yet", nil},
-		foreign{"listen-client-http-urls", false, "give these URLs in --listen-client-urls", nil},
-		foreign{"config-file", false, "files of settings are not read yet; give flags or the environment", nil},
-		foreign{"config", false, "files of settings are not read yet; give flags or the environment", nil},
+		foreign{"discovery", false, "discovery is not served: name the members in initial-cluster", nil},
+		foreign{"discovery-srv", false, "discovery is not served: name the members in initial-cluster", nil},
+		foreign{"listen-client-http-urls", false, "give these URLs in listen-client-urls", nil},
+		foreign{"config", false, "give the file as config-file", nil},
 	)
 }

@@ -5,34 +5,120 @@ import (
 	"strings"
 )
 
-// Help is the text of --help: every setting in its group, with its default.
-func Help() string {
+// Help is the help for one command; that of serve, or of the zero Command, is
+// the whole of copse's.
+func Help(command Command) string {
 	var b strings.Builder
-	b.WriteString(`copse serves the etcd v2 API.
-
-Usage:
-  copse [flags]
-  copse --version
-  copse --help
-
-A flag takes one dash or two. Its variable is COPSE_ or ETCD_ with the flag's
-name in upper case and _ for -, such as COPSE_DATA_DIR. A flag wins over the
-environment, COPSE_ over ETCD_.
-`)
 	c := Default()
-	for _, group := range groups() {
-		fmt.Fprintf(&b, "\n%s:\n", group)
-		for _, s := range settings() {
-			if s.group != group {
-				continue
-			}
-			standard := s.derived
-			if standard == "" {
-				standard = s.print(&c)
-			}
-			fmt.Fprintf(&b, "  --%s <%s>\n      %s\n      Default: %s\n", s.flag, s.unit, s.usage, standard)
+	if command.Name == "" || command.Name == "serve" || command.Name == "help" {
+		helpAll(&b, &c)
+		return b.String()
+	}
+	fmt.Fprintf(&b, "%s\n\nUsage:\n  %s\n", command.Summary, synopsis(&command))
+	if command.Details != "" {
+		fmt.Fprintf(&b, "\n%s\n", command.Details)
+	}
+	if len(command.options) > 0 {
+		b.WriteString("\nFlags:\n")
+		for _, s := range command.options {
+			helpSetting(&b, &c, &s)
 		}
 	}
-	b.WriteString("\nOther flags of etcd are accepted and mentioned in a warning; those for TLS are refused.\n")
+	if command.Settings {
+		b.WriteString("\nEvery setting of copse serve may be given too; copse help lists them.\n")
+	}
 	return b.String()
+}
+
+func helpAll(b *strings.Builder, c *Config) {
+	b.WriteString("copse serves the etcd v2 API.\n\nUsage:\n")
+	for _, command := range Commands() {
+		fmt.Fprintf(b, "  %s\n      %s\n", synopsis(&command), command.Summary)
+	}
+	b.WriteString(`
+A flag takes one dash or two. Its variable is COPSE_ or ETCD_ with the flag's
+name in upper case and _ for -, such as COPSE_DATA_DIR. A flag wins over the
+environment, COPSE_ over ETCD_, the environment over the file that
+--config-file names, and the file over the default.
+`)
+	for _, g := range groups() {
+		fmt.Fprintf(b, "\n%s:\n", g.name)
+		for _, s := range g.settings {
+			helpSetting(b, c, &s)
+		}
+	}
+	b.WriteString(`
+Sizes are bytes, or have a unit: KiB, MiB, GiB. Durations are such as 200ms, 30s
+or 1m30s. Other flags of etcd are accepted and mentioned in a warning, or
+refused where dropping them silently would be dangerous.
+
+Exit codes:
+`)
+	for _, code := range exitCodes() {
+		fmt.Fprintf(b, "  %d  %s\n", code.code, code.meaning)
+	}
+}
+
+func helpSetting(b *strings.Builder, c *Config, s *setting) {
+	value := " <" + s.unit + ">"
+	if s.boolean {
+		value = ""
+	}
+	fmt.Fprintf(b, "  --%s%s\n%s      Default: %s\n", s.flag, value, wrap(s.usage, "      ", 80), s.standard(c))
+}
+
+// wrap breaks a text into indented lines of at most width columns.
+func wrap(text, indent string, width int) string {
+	var b strings.Builder
+	line := indent
+	for word := range strings.FieldsSeq(text) {
+		if len(line) > len(indent) && len(line)+1+len(word) > width {
+			b.WriteString(line + "\n")
+			line = indent
+		}
+		if len(line) > len(indent) {
+			line += " "
+		}
+		line += word
+	}
+	return b.String() + line + "\n"
+}
+
+// synopsis is how a command is typed.
+func synopsis(command *Command) string {
+	words := []string{"copse", command.Name}
+	if command.Name == "serve" {
+		words[1] = "[serve]"
+	}
+	for _, s := range command.options {
+		if s.boolean {
+			words = append(words, "[--"+s.flag+"]")
+		} else {
+			words = append(words, "[--"+s.flag+" <"+s.unit+">]")
+		}
+	}
+	if command.Settings {
+		words = append(words, "[flags]")
+	}
+	if command.Operands != "" {
+		words = append(words, command.Operands)
+	}
+	return strings.Join(words, " ")
+}
+
+type exitCode struct {
+	code    int
+	meaning string
+}
+
+// exitCodes says what main's mean.
+func exitCodes() []exitCode {
+	return []exitCode{
+		{0, "stopped as told, or all is well"},
+		{1, "something went wrong while serving, or health found the server unwell"},
+		{2, "the command line, the environment or the file can't be followed"},
+		{3, "another copse has the data directory"},
+		{4, "the data is of a newer copse"},
+		{5, "the data is damaged, or of another cluster"},
+	}
 }

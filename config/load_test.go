@@ -2,6 +2,8 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"reflect"
@@ -15,21 +17,65 @@ import (
 
 const host = "box1"
 
+// files stands in for a disk.
+type files map[string]string
+
+func (f files) read(path string) ([]byte, error) {
+	text, ok := f[path]
+	if !ok {
+		return nil, fmt.Errorf("open %s: %w", path, fs.ErrNotExist)
+	}
+	return []byte(text), nil
+}
+
+func serve(t *testing.T) config.Command {
+	t.Helper()
+	command, _, err := config.FindCommand(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return command
+}
+
+func sources(t *testing.T, disk files, args, environ []string) config.Sources {
+	t.Helper()
+	return config.Sources{Command: serve(t), Args: args, Environ: environ, Hostname: host, ReadFile: disk.read}
+}
+
 func load(t *testing.T, args, environ []string) (config.Config, []string) {
 	t.Helper()
-	c, warnings, err := config.Load(args, environ, host)
+	return loadWith(t, nil, args, environ)
+}
+
+func loadWith(t *testing.T, disk files, args, environ []string) (config.Config, []string) {
+	t.Helper()
+	c, warnings, err := config.Load(sources(t, disk, args, environ))
 	if err != nil {
 		t.Fatalf("Load(%q, %q): %v", args, environ, err)
 	}
 	return c, warnings
 }
 
-func complaints(args, environ []string) []string {
-	_, _, err := config.Load(args, environ, host)
+func complaints(t *testing.T, disk files, args, environ []string) []string {
+	t.Helper()
+	_, _, err := config.Load(sources(t, disk, args, environ))
 	if err == nil {
 		return nil
 	}
 	return strings.Split(err.Error(), "\n")
+}
+
+// expect compares complaints with a part of each, in order.
+func expect(t *testing.T, got, want []string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("got %d complaints, want %d: %q", len(got), len(want), got)
+	}
+	for i := range got {
+		if !strings.Contains(got[i], want[i]) {
+			t.Errorf("complaint %d = %q, want %q in it", i, got[i], want[i])
+		}
+	}
 }
 
 func texts(urls []url.URL) string {
@@ -61,9 +107,13 @@ func TestDefaults(t *testing.T) {
 		"initial-cluster": "default=http://127.0.0.1:2380", "initial-cluster-state": "new",
 		"initial-cluster-token": "etcd-cluster",
 		"heartbeat-interval":    "100", "election-timeout": "1000", "snapshot-count": "100000",
-		"cors": "", "event-history": "1000", "max-request-bytes": "10485760", "max-header-bytes": "32768",
+		"cors": "", "event-history": "1000", "max-request-bytes": "10MiB", "max-header-bytes": "32KiB",
 		"request-timeout": "7s", "read-timeout": "1m0s", "idle-timeout": "5m0s",
-		"cache-size": "134217728", "log-level": "info",
+		"cache-size": "128MiB", "disk-reserve": "256MiB", "log-level": "info", "log-format": "auto",
+		"listen-metrics-urls": "http://127.0.0.1:2381", "enable-pprof": "false", "drain-delay": "0s", "slow-request": "200ms",
+		"shards": "1", "force-new-cluster": "false", "config-file": "",
+		"cert-file": "", "key-file": "", "trusted-ca-file": "", "client-cert-auth": "false",
+		"peer-cert-file": "", "peer-key-file": "", "peer-trusted-ca-file": "", "peer-client-cert-auth": "false",
 	}
 	for _, v := range c.Values() {
 		if text, ok := want[v.Flag]; !ok || v.Text != text || v.Origin != "default" {
@@ -82,17 +132,20 @@ func TestFlags(t *testing.T) {
 		"--cors", "http://a:1, http://b:2", "--log-level=fatal", "--snapshot-count=5000",
 		"--event-history=7", "--max-request-bytes=1", "--request-timeout=3s", "--read-timeout=1m",
 		"--idle-timeout=7m", "--cache-size=1048576", "--initial-cluster-state=existing",
-		"--initial-cluster-token=tok", "--name=infra1",
+		"--initial-cluster-token=tok", "--name=infra1", "--shards=4", "--force-new-cluster", "--disk-reserve=1GiB",
+		"--drain-delay=5s", "--slow-request=0", "--log-format=text", "--enable-pprof=true", "--listen-metrics-urls=http://0.0.0.0:9",
 	}, nil)
 	if len(warnings) != 0 {
 		t.Errorf("warnings: %q", warnings)
 	}
 	got := []any{c.Name, c.DataDir, c.Heartbeat, c.ElectionTimeout, c.CORS, c.LogLevel, c.SnapshotCount,
 		c.EventHistory, c.MaxRequestBytes, c.RequestTimeout, c.ReadTimeout, c.IdleTimeout, c.CacheSize,
-		c.InitialClusterState, c.InitialClusterToken, value(c, "name").Origin, value(c, "initial-cluster").Text}
+		c.InitialClusterState, c.InitialClusterToken, value(c, "name").Origin, value(c, "initial-cluster").Text,
+		c.Shards, c.ForceNewCluster, c.DiskReserve, c.DrainDelay, c.SlowRequest, c.LogFormat, c.EnablePprof, texts(c.ListenMetricsURLs)}
 	want := []any{"infra1", "/var/x", 20 * time.Millisecond, 200 * time.Millisecond,
 		[]string{"http://a:1", "http://b:2"}, slog.LevelError, uint64(5000), 7, 1, 3 * time.Second,
-		time.Minute, 7 * time.Minute, int64(1 << 20), "existing", "tok", "flag", "infra1=http://127.0.0.1:2380"}
+		time.Minute, 7 * time.Minute, int64(1 << 20), "existing", "tok", "flag", "infra1=http://127.0.0.1:2380",
+		4, true, int64(1 << 30), 5 * time.Second, time.Duration(0), "text", true, "http://0.0.0.0:9"}
 	for i := range want {
 		if !reflect.DeepEqual(got[i], want[i]) {
 			t.Errorf("value %d = %v, want %v", i, got[i], want[i])
@@ -159,71 +212,10 @@ func TestAdvertisedURLs(t *testing.T) {
 }
 
 func TestWildcardNeedsAHostName(t *testing.T) {
-	_, _, err := config.Load([]string{"--listen-client-urls=http://0.0.0.0:79"}, nil, "")
-	if err == nil || !strings.Contains(err.Error(), "advertise-client-urls") {
+	src := sources(t, nil, []string{"--listen-client-urls=http://0.0.0.0:79"}, nil)
+	src.Hostname = ""
+	if _, _, err := config.Load(src); err == nil || !strings.Contains(err.Error(), "advertise-client-urls") {
 		t.Errorf("err = %v", err)
-	}
-}
-
-func TestComplaints(t *testing.T) {
-	tests := []struct {
-		name    string
-		args    []string
-		environ []string
-		want    []string // a part of each complaint, in order
-	}{
-		{"unknown flag", []string{"--listen-client-url=x"}, nil, []string{"nearest one is --listen-client-urls"}},
-		{"unknown flag with a value", []string{"-data-dri", "x", "--naem=y"}, nil, []string{"-data-dri is not", "nearest one is --name"}},
-		{"unknown help", []string{"--hepl"}, nil, []string{"nearest one is --help"}},
-		{"stray argument", []string{"--name=a", "start"}, nil, []string{`"start" is not a flag`}},
-		{"no value", []string{"--name"}, nil, []string{"--name needs a value"}},
-		{"three dashes", []string{"---name=a"}, nil, []string{"---name=a is not a known flag"}},
-		{"three dashes after a good one", []string{"--name=a", "---x", "--=", "--nope", "---y"}, nil,
-			[]string{"---x is not", "--= is not", "--nope is not", "---y is not"}},
-		{"numbers", []string{"--heartbeat-interval=1s"}, []string{"ETCD_SNAPSHOT_COUNT=-1"},
-			[]string{`--heartbeat-interval: "1s"`, `ETCD_SNAPSHOT_COUNT: "-1"`}},
-		{"durations", []string{"--read-timeout=5", "--idle-timeout=-1s"}, nil, []string{`--read-timeout: "5"`, `--idle-timeout: "-1s"`}},
-		{"level", []string{"--log-level=loud"}, nil, []string{`--log-level: "loud"`}},
-		{"every mistake at once", []string{"--listen-client-urls=ftp://a:1,http://b", "--election-timeout=100", "--event-history=0", "x"}, nil,
-			[]string{`"x" is not a flag`, "--listen-client-urls: \"ftp://a:1\"", "--listen-client-urls: \"http://b\"",
-				"election-timeout (100ms) must be at least 5 times", "event-history (0)"}},
-		{"election too long", []string{"--election-timeout=50001"}, nil, []string{"at most 50s"}},
-		{"heartbeat zero", []string{"--heartbeat-interval=0"}, nil, []string{"heartbeat-interval must be above"}},
-		{"limits", []string{"--event-history=10000001", "--max-request-bytes=0", "--cache-size=1"}, nil,
-			[]string{"event-history", "max-request-bytes", "cache-size"}},
-		{"URL with a path", []string{"--advertise-client-urls=http://a:1/"}, nil, []string{"must end after the port"}},
-		{"URL with a port out of range", []string{"--advertise-client-urls=http://a:65536"}, nil, []string{`"65536" is not a port`}},
-		{"URL without a scheme", []string{"--advertise-client-urls=a:1"}, nil, []string{"must begin with http://"}},
-		{"listening on a name", []string{"--listen-client-urls=http://me:1"}, nil, []string{"must name an IP address or localhost"}},
-		{"one port for both", []string{"--listen-client-urls=http://127.0.0.1:1", "--listen-peer-urls=http://127.0.0.1:1"}, nil,
-			[]string{"for clients and for peers"}},
-		{"https", nil, []string{"ETCD_LISTEN_CLIENT_URLS=https://127.0.0.1:1"}, []string{"https is not served yet"}},
-		{"unix", []string{"--listen-client-urls=unix://x"}, nil, []string{"unix sockets are not served"}},
-		{"TLS by flag", []string{"--cert-file=a", "--client-cert-auth"}, nil, []string{"--cert-file: TLS", "--client-cert-auth: TLS"}},
-		{"TLS by variable", nil, []string{"ETCD_PEER_AUTO_TLS=true"}, []string{"ETCD_PEER_AUTO_TLS: TLS"}},
-		{"hosts", []string{"--host-whitelist=a"}, nil, []string{"--host-whitelist:"}},
-		{"proxy", []string{"--proxy=on"}, nil, []string{"--proxy: copse is no proxy"}},
-		{"file", nil, []string{"ETCD_CONFIG_FILE=/etc/etcd.yml"}, []string{"ETCD_CONFIG_FILE: files"}},
-		{"name not in the cluster", []string{"--name=b", "--initial-cluster=a=http://h:1"}, nil, []string{`this one's name, "b"`}},
-		{"several members", []string{"--name=a", "--initial-cluster=a=http://h:1,b=http://i:1"}, nil, []string{"2 members; clusters of several"}},
-		{"broken cluster", []string{"--initial-cluster=http://h:1"}, nil, []string{"not of the form name=url"}},
-		{"cluster and advertised URLs differ", []string{"--initial-cluster=default=http://h:1", "--initial-advertise-peer-urls=http://i:1"}, nil,
-			[]string{"but initial-advertise-peer-urls is http://i:1"}},
-		{"state", []string{"--initial-cluster-state=old"}, nil, []string{"must be new or existing"}},
-		{"origin", []string{"--cors=a b"}, nil, []string{`--cors: "a b"`}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got := complaints(tt.args, tt.environ)
-			if len(got) != len(tt.want) {
-				t.Fatalf("got %d complaints, want %d: %q", len(got), len(tt.want), got)
-			}
-			for i := range got {
-				if !strings.Contains(got[i], tt.want[i]) {
-					t.Errorf("complaint %d = %q, want %q in it", i, got[i], tt.want[i])
-				}
-			}
-		})
 	}
 }
 
@@ -253,17 +245,17 @@ func TestCORS(t *testing.T) {
 
 func TestHelpAndVersion(t *testing.T) {
 	for _, args := range [][]string{{"-h"}, {"--help"}, {"--name=a", "-help", "--nope"}} {
-		if _, _, err := config.Load(args, nil, host); !errors.Is(err, config.ErrHelp) {
+		if _, _, err := config.Load(sources(t, nil, args, nil)); !errors.Is(err, config.ErrHelp) {
 			t.Errorf("%q: err = %v", args, err)
 		}
 	}
 	if c, _ := load(t, []string{"--version", "--election-timeout=1"}, nil); !c.Version {
 		t.Error("--version is not seen")
 	}
-	help := config.Help()
+	help := config.Help(serve(t))
 	c := config.Default()
 	for _, v := range c.Values() {
-		if strings.Count(help, "--"+v.Flag+" <") != 1 {
+		if n := strings.Count(help, "  --"+v.Flag+" <") + strings.Count(help, "  --"+v.Flag+"\n"); n != 1 {
 			t.Errorf("help does not have --%s once", v.Flag)
 		}
 	}
@@ -282,36 +274,10 @@ func TestFlagsOfEtcdAreKnown(t *testing.T) {
 		peer-key-file peer-client-cert-auth peer-trusted-ca-file debug log-package-levels force-new-cluster
 		enable-pprof auto-tls peer-auto-tls host-whitelist enable-v2 log-level logger log-outputs metrics
 		quota-backend-bytes auto-compaction-retention auto-compaction-mode pre-vote max-request-bytes`) {
-		for _, c := range complaints([]string{"--" + name + "=1"}, nil) {
+		for _, c := range complaints(t, nil, []string{"--" + name + "=1"}, nil) {
 			if strings.Contains(c, "not a known flag") {
 				t.Errorf("--%s: %s", name, c)
 			}
 		}
 	}
-}
-
-func FuzzLoad(f *testing.F) {
-	f.Add("--name=a\x00--cors=*", "ETCD_INITIAL_CLUSTER=a=http://h:1")
-	f.Add("-listen-client-urls\x00http://[::]:1,http://0.0.0.0:0", "COPSE_NAME=\x00ETCD_X=1")
-	f.Fuzz(func(t *testing.T, args, environ string) {
-		c, _, err := config.Load(strings.Split(args, "\x00"), strings.Split(environ, "\x00"), host)
-		if err != nil || c.Version {
-			return
-		}
-		// What is accepted prints as something that is accepted again, and means
-		// the same.
-		var again []string
-		for _, v := range c.Values() {
-			again = append(again, "--"+v.Flag+"="+v.Text)
-		}
-		d, _, err := config.Load(again, nil, host)
-		if err != nil {
-			t.Fatalf("%q is refused: %v", again, err)
-		}
-		for i, v := range d.Values() {
-			if w := c.Values()[i]; v.Text != w.Text {
-				t.Errorf("--%s was %q, and is %q", v.Flag, w.Text, v.Text)
-			}
-		}
-	})
 }

@@ -1,11 +1,9 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -42,9 +40,62 @@ func parseCount(s string) (int, error) {
 	return int(min(n, math.MaxInt)), err
 }
 
-func parseBytes(s string) (int64, error) {
-	n, err := parseUnsigned(s)
-	return int64(n), err
+// units of sizes. Those of a thousand are left out: who writes MB may mean either.
+func units() []string { return []string{"", "KiB", "MiB", "GiB", "TiB"} }
+
+// parseSize reads a number of bytes, plain or with a unit.
+func parseSize(s string) (int64, error) {
+	digits := strings.TrimRight(s, "BGKTMibgktm")
+	power := slices.IndexFunc(units(), func(u string) bool { return strings.EqualFold(u, s[len(digits):]) })
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil || power < 0 || n > math.MaxInt64>>(10*power) {
+		return 0, fmt.Errorf("%q is not a size such as 1048576, 512KiB, 64MiB or 1GiB", s)
+	}
+	return int64(n) << (10 * power), nil
+}
+
+// printSize uses the largest unit that leaves a whole number.
+func printSize(n int64) string {
+	power := 0
+	for power+1 < len(units()) && n != 0 && n%1024 == 0 {
+		n /= 1024
+		power++
+	}
+	return strconv.FormatInt(n, 10) + units()[power]
+}
+
+// parseBool takes what the flag package takes, and YAML's older words.
+func parseBool(s string) (bool, error) {
+	switch strings.ToLower(s) {
+	case "yes", "on":
+		return true, nil
+	case "no", "off":
+		return false, nil
+	}
+	b, err := strconv.ParseBool(s)
+	if err != nil {
+		return false, fmt.Errorf("%q is not true or false", s)
+	}
+	return b, nil
+}
+
+// parseChoice takes one of the words that are joined by | in all.
+func parseChoice(s, all string) (string, error) {
+	words := strings.Split(all, "|")
+	if !slices.Contains(words, s) {
+		last := len(words) - 1
+		return "", fmt.Errorf("%q is not %s or %s", s, strings.Join(words[:last], ", "), words[last])
+	}
+	return s, nil
+}
+
+// parseEndpoint takes an http or https URL, with a path or without.
+func parseEndpoint(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return "", fmt.Errorf("%q is not a URL such as http://127.0.0.1:2379", s)
+	}
+	return s, nil
 }
 
 // parseLevel takes etcd's levels; copse has nothing louder than an error.
@@ -81,89 +132,4 @@ func parseOrigins(s string) ([]string, error) {
 		}
 	}
 	return origins, nil
-}
-
-func parseURLs(s string) ([]url.URL, error) {
-	var list []url.URL
-	var complaints []error
-	for _, text := range strings.Split(s, ",") {
-		u, err := parseURL(strings.TrimSpace(text))
-		switch {
-		case err != nil:
-			complaints = append(complaints, err)
-		case !slices.Contains(list, u):
-			list = append(list, u)
-		}
-	}
-	return list, errors.Join(complaints...)
-}
-
-// parseURL takes what etcd takes: a scheme, a host and a port, nothing else.
-func parseURL(s string) (url.URL, error) {
-	u, err := url.Parse(s)
-	if err != nil {
-		return url.URL{}, fmt.Errorf("%q is not a URL such as http://127.0.0.1:2379", s)
-	}
-	switch u.Scheme {
-	case "http":
-	case "https":
-		return url.URL{}, fmt.Errorf("%q: https is not served yet", s)
-	case "unix", "unixs":
-		return url.URL{}, fmt.Errorf("%q: unix sockets are not served", s)
-	default:
-		return url.URL{}, fmt.Errorf("%q must begin with http://", s)
-	}
-	host, port, err := net.SplitHostPort(u.Host)
-	if err != nil || host == "" {
-		return url.URL{}, fmt.Errorf("%q needs a host and a port, such as http://127.0.0.1:2379", s)
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return url.URL{}, fmt.Errorf("%q: %q is not a port", s, port)
-	}
-	if bare := (url.URL{Scheme: u.Scheme, Host: u.Host}); *u != bare {
-		return url.URL{}, fmt.Errorf("%q must end after the port", s)
-	}
-	return *u, nil
-}
-
-func printURLs(list []url.URL) string {
-	var texts []string
-	for _, u := range list {
-		texts = append(texts, u.String())
-	}
-	return printList(texts)
-}
-
-// parseMembers reads name=url,name=url; a name may come more than once.
-func parseMembers(s string) ([]Member, error) {
-	var members []Member
-	for _, part := range strings.Split(s, ",") {
-		name, address, found := strings.Cut(strings.TrimSpace(part), "=")
-		if !found || name == "" {
-			return nil, fmt.Errorf("%q is not of the form name=url", part)
-		}
-		u, err := parseURL(address)
-		if err != nil {
-			return nil, err
-		}
-		i := slices.IndexFunc(members, func(m Member) bool { return m.Name == name })
-		if i < 0 {
-			i = len(members)
-			members = append(members, Member{Name: name})
-		}
-		if !slices.Contains(members[i].PeerURLs, u) {
-			members[i].PeerURLs = append(members[i].PeerURLs, u)
-		}
-	}
-	return members, nil
-}
-
-func printMembers(members []Member) string {
-	var parts []string
-	for _, m := range members {
-		for _, u := range m.PeerURLs {
-			parts = append(parts, m.Name+"="+u.String())
-		}
-	}
-	return printList(parts)
 }

@@ -1,18 +1,17 @@
 package config
 
 import (
-	"log/slog"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// setting is one row of the table that flags, environment, help and reports
-// come from.
+// setting is one row of the table that flags, environment, file, help,
+// completion and docs/CONFIG.md come from.
 type setting struct {
 	flag  string
-	group string
-	unit  string // what the help calls the value
+	unit  string // what the help calls the value; words with | between are all there are
 	usage string
 	// derived words, for the help, a default that follows from other settings.
 	derived string
@@ -23,6 +22,9 @@ type setting struct {
 type field struct {
 	set   func(c *Config, text string) error
 	print func(c *Config) string
+	// boolean flags need no value. empty says that an empty text is a value too:
+	// for others it is, as with etcd, as if nothing had been given.
+	boolean, empty bool
 }
 
 // bind makes a field of where a value is, how it is read and how it is printed.
@@ -43,6 +45,26 @@ func text(at func(*Config) *string) field {
 	return bind(at, func(s string) (string, error) { return s, nil }, func(s string) string { return s })
 }
 
+// choice is a text of which the unit lists all there are.
+func choice(unit string, at func(*Config) *string) field {
+	return bind(at, func(s string) (string, error) { return parseChoice(s, unit) }, func(s string) string { return s })
+}
+
+func boolean(at func(*Config) *bool) field {
+	f := bind(at, parseBool, strconv.FormatBool)
+	f.boolean = true
+	return f
+}
+
+func count(at func(*Config) *int) field { return bind(at, parseCount, strconv.Itoa) }
+
+func size[T int | int64](at func(*Config) *T) field {
+	return bind(at, func(s string) (T, error) {
+		n, err := parseSize(s)
+		return T(n), err
+	}, func(n T) string { return printSize(int64(n)) })
+}
+
 func urls(at func(*Config) *[]url.URL) field { return bind(at, parseURLs, printURLs) }
 
 func milliseconds(at func(*Config) *time.Duration) field {
@@ -55,64 +77,35 @@ func duration(at func(*Config) *time.Duration) field {
 	return bind(at, parseDuration, time.Duration.String)
 }
 
-// The groups of the help, in its order.
-func groups() []string { return []string{"Member", "Cluster", "Raft", "Requests", "Resources"} }
-
-// settings is the table, in the order of the help. A flag that etcd has keeps
-// etcd's name, unit and meaning.
-func settings() []setting {
-	return []setting{
-		{"name", "Member", "text", "This member's name.", "",
-			text(func(c *Config) *string { return &c.Name })},
-		{"data-dir", "Member", "path", "Where the data is kept.", "<name>.copse",
-			text(func(c *Config) *string { return &c.DataDir })},
-		{"listen-client-urls", "Member", "urls", "Where clients are served.", "",
-			urls(func(c *Config) *[]url.URL { return &c.ListenClientURLs })},
-		{"listen-peer-urls", "Member", "urls", "Where other members are served.", "",
-			urls(func(c *Config) *[]url.URL { return &c.ListenPeerURLs })},
-
-		{"advertise-client-urls", "Cluster", "urls", "How clients reach this member; libraries learn endpoints from it.",
-			"from listen-client-urls, with the host name for 0.0.0.0",
-			urls(func(c *Config) *[]url.URL { return &c.AdvertiseClientURLs })},
-		{"initial-advertise-peer-urls", "Cluster", "urls", "How other members reach this one.",
-			"from initial-cluster, or from listen-peer-urls as above",
-			urls(func(c *Config) *[]url.URL { return &c.InitialAdvertisePeerURLs })},
-		{"initial-cluster", "Cluster", "name=url,...", "The founding members. Of one member, for now.",
-			"<name>=<initial-advertise-peer-urls>",
-			bind(func(c *Config) *[]Member { return &c.InitialCluster }, parseMembers, printMembers)},
-		{"initial-cluster-state", "Cluster", "new|existing", "Whether a fresh data directory may found a cluster.", "",
-			text(func(c *Config) *string { return &c.InitialClusterState })},
-		{"initial-cluster-token", "Cluster", "text", "Tells clusters apart that were founded alike.", "",
-			text(func(c *Config) *string { return &c.InitialClusterToken })},
-
-		{"heartbeat-interval", "Raft", "ms", "How often a leader shows itself, in milliseconds.", "",
-			milliseconds(func(c *Config) *time.Duration { return &c.Heartbeat })},
-		{"election-timeout", "Raft", "ms", "How long a silent leader is trusted, in milliseconds.", "",
-			milliseconds(func(c *Config) *time.Duration { return &c.ElectionTimeout })},
-		{"snapshot-count", "Raft", "n", "Raft entries between two compactions of the log; at least 1000.", "",
-			bind(func(c *Config) *uint64 { return &c.SnapshotCount }, parseUnsigned,
-				func(n uint64) string { return strconv.FormatUint(n, 10) })},
-
-		{"cors", "Requests", "origins", "Origins that browsers may call from: a list, or *. Empty is off.", "off",
-			bind(func(c *Config) *[]string { return &c.CORS }, parseOrigins, printList)},
-		{"event-history", "Requests", "n", "Events that waitIndex can reach back to.", "",
-			bind(func(c *Config) *int { return &c.EventHistory }, parseCount, strconv.Itoa)},
-		{"max-request-bytes", "Requests", "bytes", "Largest body of a request.", "",
-			bind(func(c *Config) *int { return &c.MaxRequestBytes }, parseCount, strconv.Itoa)},
-		{"max-header-bytes", "Requests", "bytes", "Largest request line with headers; each connection in use has a buffer of this size.", "",
-			bind(func(c *Config) *int { return &c.MaxHeaderBytes }, parseCount, strconv.Itoa)},
-		{"request-timeout", "Requests", "duration", "How long a write or a quorum read may take; 0 is the default.",
-			"5s + 2 x election-timeout",
-			duration(func(c *Config) *time.Duration { return &c.RequestTimeout })},
-		{"read-timeout", "Requests", "duration", "How long a client may take to send a request.", "",
-			duration(func(c *Config) *time.Duration { return &c.ReadTimeout })},
-		{"idle-timeout", "Requests", "duration", "How long a connection is kept between two requests.", "",
-			duration(func(c *Config) *time.Duration { return &c.IdleTimeout })},
-
-		{"cache-size", "Resources", "bytes", "Memory for the cache of the store's blocks.", "",
-			bind(func(c *Config) *int64 { return &c.CacheSize }, parseBytes,
-				func(n int64) string { return strconv.FormatInt(n, 10) })},
-		{"log-level", "Resources", "level", "debug, info, warn or error.", "",
-			bind(func(c *Config) *slog.Level { return &c.LogLevel }, parseLevel, printLevel)},
+// standard is the default as the help and the reference say it.
+func (s *setting) standard(c *Config) string {
+	switch value := s.print(c); {
+	case s.derived != "":
+		return s.derived
+	case value == "":
+		return "none"
+	default:
+		return value
 	}
+}
+
+// words returns what the value can be, where that is a short list.
+func (s *setting) words() []string {
+	switch {
+	case s.boolean:
+		return []string{"true", "false"}
+	case strings.Contains(s.unit, "|"):
+		return strings.Split(s.unit, "|")
+	default:
+		return nil
+	}
+}
+
+// settings is the table without its groups.
+func settings() []setting {
+	var list []setting
+	for _, g := range groups() {
+		list = append(list, g.settings...)
+	}
+	return list
 }

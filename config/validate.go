@@ -2,72 +2,31 @@ package config
 
 import (
 	"fmt"
-	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
-// derive fills in what follows from other settings, and returns warnings.
-func (c *Config) derive(hostname string) []string {
-	var warnings []string
-	if !c.given("data-dir") {
-		c.DataDir = c.Name + ".copse"
-	}
-	if !c.given("advertise-client-urls") {
-		c.AdvertiseClientURLs = advertise(c.ListenClientURLs, hostname)
-	}
-	if !c.given("initial-advertise-peer-urls") {
-		c.InitialAdvertisePeerURLs = c.founding(c.Name)
-		if c.InitialAdvertisePeerURLs == nil {
-			c.InitialAdvertisePeerURLs = advertise(c.ListenPeerURLs, hostname)
-		}
-	}
-	if !c.given("initial-cluster") {
-		c.InitialCluster = []Member{{Name: c.Name, PeerURLs: c.InitialAdvertisePeerURLs}}
-	}
-	if c.RequestTimeout == 0 { // etcd's
-		c.RequestTimeout = 5*time.Second + 2*c.ElectionTimeout
-	}
-	if c.SnapshotCount < snapshotCountFloor {
-		warnings = append(warnings, fmt.Sprintf("snapshot-count %d is too small, %d is used", c.SnapshotCount, snapshotCountFloor))
-		c.SnapshotCount = snapshotCountFloor
-	}
-	return warnings
-}
-
-// advertise returns the URLs that others can reach: those listened on, with the
-// host name in the place of "every address of this machine".
-func advertise(listen []url.URL, hostname string) []url.URL {
-	list := slices.Clone(listen)
-	for i := range list {
-		if ip := net.ParseIP(list[i].Hostname()); ip != nil && ip.IsUnspecified() && hostname != "" {
-			list[i].Host = net.JoinHostPort(hostname, list[i].Port())
-		}
-	}
-	return list
-}
-
-// founding returns the peer URLs that initial-cluster gives a member.
-func (c *Config) founding(name string) []url.URL {
-	for _, m := range c.InitialCluster {
-		if m.Name == name {
-			return m.PeerURLs
-		}
-	}
-	return nil
-}
+// complainer takes one complaint.
+type complainer func(format string, args ...any)
 
 // validate returns every complaint about a Config whose texts could be read.
 func (c *Config) validate() []error {
 	var list []error
 	complain := func(format string, args ...any) { list = append(list, fmt.Errorf(format, args...)) }
-
 	c.validateURLs(complain)
 	c.validateCluster(complain)
+	c.validateSecurity("", c.ClientTLS, "listen-client-urls and listen-metrics-urls", slices.Concat(c.ListenClientURLs, c.ListenMetricsURLs), complain)
+	c.validateSecurity("peer-", c.PeerTLS, "listen-peer-urls", c.ListenPeerURLs, complain)
+	c.validateRaft(complain)
+	c.validateLimits(complain)
+	c.validateTexts(complain)
+	return list
+}
 
+func (c *Config) validateRaft(complain complainer) {
 	switch {
 	case c.Heartbeat <= 0:
 		complain("heartbeat-interval must be above 0 ms")
@@ -77,23 +36,37 @@ func (c *Config) validate() []error {
 	if c.ElectionTimeout > electionLimit {
 		complain("election-timeout (%v) must be at most %v", c.ElectionTimeout, electionLimit)
 	}
+}
+
+func (c *Config) validateLimits(complain complainer) {
 	if c.EventHistory < 1 || c.EventHistory > eventHistoryLimit {
 		complain("event-history (%d) must be between 1 and %d", c.EventHistory, eventHistoryLimit)
+	}
+	if c.Shards < 1 || c.Shards > shardLimit {
+		complain("shards (%d) must be between 1 and %d", c.Shards, shardLimit)
 	}
 	if c.ReadTimeout <= 0 || c.IdleTimeout <= 0 {
 		complain("read-timeout (%v) and idle-timeout (%v) must be more than 0", c.ReadTimeout, c.IdleTimeout)
 	}
 	if c.MaxHeaderBytes < headerFloor || c.MaxHeaderBytes > headerLimit {
-		complain("max-header-bytes (%d) must be between %d and %d", c.MaxHeaderBytes, headerFloor, headerLimit)
+		complain("max-header-bytes (%s) must be between %s and %s", printSize(int64(c.MaxHeaderBytes)), printSize(headerFloor), printSize(headerLimit))
 	}
 	if c.MaxRequestBytes < 1 || c.MaxRequestBytes > maxRequestLimit {
-		complain("max-request-bytes (%d) must be between 1 and %d", c.MaxRequestBytes, maxRequestLimit)
+		complain("max-request-bytes (%s) must be between 1 and %s", printSize(int64(c.MaxRequestBytes)), printSize(maxRequestLimit))
 	}
 	if c.CacheSize < cacheFloor {
-		complain("cache-size (%d) must be at least %d bytes", c.CacheSize, cacheFloor)
+		complain("cache-size (%s) must be at least %s", printSize(c.CacheSize), printSize(cacheFloor))
 	}
-	if strings.ContainsRune(c.DataDir, 0) {
-		complain("data-dir must not contain a zero byte")
+	if c.EnablePprof && c.Given("listen-metrics-urls") && len(c.ListenMetricsURLs) == 0 {
+		complain("enable-pprof needs the operations port, and listen-metrics-urls is off")
+	}
+}
+
+func (c *Config) validateTexts(complain complainer) {
+	for _, s := range settings() {
+		if strings.ContainsRune(s.print(c), 0) {
+			complain("%s must not contain a zero byte", s.flag)
+		}
 	}
 	if !utf8.ValidString(c.Name) {
 		complain("name (%q) must be UTF-8", c.Name)
@@ -104,79 +77,107 @@ func (c *Config) validate() []error {
 	if !utf8.ValidString(c.InitialClusterToken) {
 		complain("initial-cluster-token (%q) must be UTF-8", c.InitialClusterToken)
 	}
-	return list
 }
 
-func (c *Config) validateURLs(complain func(string, ...any)) {
+func (c *Config) validateURLs(complain complainer) {
+	type use struct {
+		flag string
+		url  url.URL
+	}
+	var uses []use
 	listen := func(flag string, urls []url.URL) {
 		for _, u := range urls {
 			if host := u.Hostname(); host != "localhost" && !isIP(host) {
 				complain("%s: %q must name an IP address or localhost", flag, u.String())
 			}
+			for _, other := range uses {
+				if overlap(u, other.url) {
+					complain("%s of %s and %s of %s can't both be listened on; give each a port of its own",
+						u.String(), flag, other.url.String(), other.flag)
+				}
+			}
+			uses = append(uses, use{flag, u})
 		}
 	}
 	listen("listen-client-urls", c.ListenClientURLs)
 	listen("listen-peer-urls", c.ListenPeerURLs)
-	for _, u := range c.ListenPeerURLs {
-		if u.Port() != "0" && slices.ContainsFunc(c.ListenClientURLs, func(v url.URL) bool { return u.Host == v.Host }) {
-			complain("%s is listened on for clients and for peers; give each a port of its own", u.String())
-		}
-	}
+	listen("listen-metrics-urls", c.ListenMetricsURLs)
 
-	reachable := func(flag string, urls []url.URL) {
-		for _, u := range urls {
-			if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsUnspecified() {
-				complain("%s: %q can't be reached from elsewhere; give it explicitly", flag, u.String())
-			}
-		}
-	}
 	// etcd lets a given wildcard pass, and so does copse: only a derived one,
 	// left where there is no host name, is a mistake that nobody made.
-	if !c.given("advertise-client-urls") {
-		reachable("advertise-client-urls", c.AdvertiseClientURLs)
+	if !c.Given("advertise-client-urls") {
+		reachable(complain, "advertise-client-urls", c.AdvertiseClientURLs)
 	}
-	if !c.given("initial-advertise-peer-urls") && !c.given("initial-cluster") {
-		reachable("initial-advertise-peer-urls", c.InitialAdvertisePeerURLs)
+	if !c.Given("initial-advertise-peer-urls") && !c.Given("initial-cluster") {
+		reachable(complain, "initial-advertise-peer-urls", c.InitialAdvertisePeerURLs)
+	}
+}
+
+func reachable(complain complainer, what string, urls []url.URL) {
+	for _, u := range urls {
+		if isWildcard(u) {
+			complain("%s: %q can't be reached from elsewhere; give it explicitly", what, u.String())
+		}
 	}
 }
 
 // isIP reports whether host is an address, with an IPv6 zone or without.
 func isIP(host string) bool {
-	host, _, _ = strings.Cut(host, "%")
-	return net.ParseIP(host) != nil
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
-func (c *Config) validateCluster(complain func(string, ...any)) {
-	if c.InitialClusterState != "new" && c.InitialClusterState != "existing" {
-		complain("initial-cluster-state (%q) must be new or existing", c.InitialClusterState)
-	}
+func (c *Config) validateCluster(complain complainer) {
 	own := c.founding(c.Name)
 	if own == nil {
 		complain("initial-cluster has no member of this one's name, %q", c.Name)
 	} else if !sameURLs(own, c.InitialAdvertisePeerURLs) {
-		complain("initial-cluster gives %q the peer URLs %s, but initial-advertise-peer-urls is %s",
+		complain("initial-cluster gives %q the peer URLs %s, but initial-advertise-peer-urls is %s; both must name the same, in the same words",
 			c.Name, printURLs(own), printURLs(c.InitialAdvertisePeerURLs))
 	}
-	if n := len(c.InitialCluster); n > 1 {
-		complain("initial-cluster has %d members; clusters of several members are not served yet", n)
+	// The other way round, something in between may speak TLS for this member.
+	if plain := slices.IndexFunc(c.InitialAdvertisePeerURLs, isPlain); plain >= 0 && !slices.ContainsFunc(c.ListenPeerURLs, isPlain) {
+		complain("%s is how other members reach this one, but listen-peer-urls (%s) is https", c.InitialAdvertisePeerURLs[plain].String(), printURLs(c.ListenPeerURLs))
 	}
-}
-
-// sameURLs compares two sets. localhost and 127.0.0.1 are the same, as they
-// are to etcd, which resolves names first.
-func sameURLs(a, b []url.URL) bool {
-	return slices.Equal(canonical(a), canonical(b))
-}
-
-func canonical(urls []url.URL) []string {
-	var texts []string
-	for _, u := range urls {
-		host := strings.ToLower(u.Hostname())
-		if host == "localhost" {
-			host = "127.0.0.1"
+	owners := map[string]string{}
+	for _, m := range c.InitialCluster {
+		for _, u := range m.PeerURLs {
+			if owner, taken := owners[canonicalHost(u)]; taken && owner != m.Name {
+				complain("initial-cluster gives %s to %q and to %q", canonicalHost(u), owner, m.Name)
+			}
+			owners[canonicalHost(u)] = m.Name
 		}
-		texts = append(texts, u.Scheme+"://"+net.JoinHostPort(host, u.Port()))
+		if len(c.InitialCluster) > 1 {
+			reachable(complain, "initial-cluster: member "+m.Name, m.PeerURLs)
+		}
 	}
-	slices.Sort(texts)
-	return slices.Compact(texts)
+}
+
+// validateSecurity checks the files of one kind of port against its URLs.
+func (c *Config) validateSecurity(prefix string, t TLS, listens string, urls []url.URL, complain complainer) {
+	secure := slices.IndexFunc(urls, func(u url.URL) bool { return !isPlain(u) })
+	switch {
+	case t.CertFile != "" && t.KeyFile == "":
+		complain("%scert-file is given without %skey-file", prefix, prefix)
+	case t.CertFile == "" && t.KeyFile != "":
+		complain("%skey-file is given without %scert-file", prefix, prefix)
+	case t.CertFile == "" && secure >= 0:
+		complain("%s can't be served without %scert-file and %skey-file", urls[secure].String(), prefix, prefix)
+	case t != TLS{} && secure < 0:
+		complain("%s: no URL of %s (%s) is https, and the traffic would be open", c.securityGiven(prefix), listens, printURLs(urls))
+	}
+	if t.ClientCertAuth && t.TrustedCAFile == "" {
+		complain("%sclient-cert-auth needs %strusted-ca-file, which says whose certificates are good", prefix, prefix)
+	}
+}
+
+// securityGiven names what was given for one kind of port.
+func (c *Config) securityGiven(prefix string) string {
+	var names []string
+	for _, s := range securitySettings(prefix, "", func(*Config) *TLS { return nil }) {
+		if c.Given(s.flag) {
+			names = append(names, s.flag)
+		}
+	}
+	return strings.Join(names, ", ")
 }

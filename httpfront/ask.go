@@ -2,8 +2,11 @@ package httpfront
 
 import (
 	"sync"
+	"time"
 
 	"copse/statemachine/tree"
+
+	"github.com/valyala/fasthttp"
 )
 
 // ask is a write, or a linearizable read, that a caller waits for. It is the
@@ -11,6 +14,8 @@ import (
 type ask struct {
 	server  *Server
 	caller  *caller
+	began   time.Time
+	method  method
 	cmd     tree.Command
 	query   tree.Query // of a read
 	reads   bool
@@ -93,7 +98,23 @@ func (a *ask) Answer(r tree.Reply, crowd int) {
 	}
 }
 
-// append appends the answer to a write, head and all.
+// append appends the answer to a write, or to a read that can't be done, head
+// and all.
 func (a *ask) append(dst []byte) []byte {
-	return a.server.appendReply(dst, &a.reply, a.noValue, a.server.now())
+	s, key := a.server, a.cmd.Key
+	r := slowRequest{
+		began: a.began, method: a.method, route: routeKeys, code: fasthttp.StatusOK,
+		queued: a.reply.Queued, applied: a.reply.Applied, size: len(a.reply.JSON),
+	}
+	if a.reads {
+		key, r.route = a.query.Key, routeQuorum
+	}
+	switch {
+	case a.reply.Err != nil:
+		r.code = status(a.reply.Err.Code)
+	case a.reply.Created:
+		r.code = fasthttp.StatusCreated
+	}
+	s.served(r, key)
+	return s.appendReply(dst, &a.reply, a.noValue, s.now())
 }

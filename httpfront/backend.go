@@ -40,6 +40,17 @@ type Backend interface {
 	Stats() tree.Stats
 	// Cluster is what this member knows of the cluster.
 	Cluster() *tree.Cluster
+	// PeerStats is the raft traffic with the other members, in finite numbers.
+	PeerStats() tree.PeerStats
+
+	// AddMember makes a new member, which is to start with these peer URLs, a
+	// part of the cluster; UpdateMember gives one other peer URLs; RemoveMember
+	// takes one out, for good. Each refuses with one of the membership's codes,
+	// or with CodeRaftInternal, and always answers, as Do does.
+	AddMember(peerURLs []string) (tree.Member, *tree.Error)
+	UpdateMember(id uint64, peerURLs []string) *tree.Error
+	RemoveMember(id uint64) *tree.Error
+
 	// Healthy reports whether a leader is known and a quorum answers within a
 	// second.
 	Healthy() bool

@@ -1,7 +1,6 @@
 package httpfront_test
 
 import (
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,12 +18,15 @@ type treeBackend struct {
 	err     *tree.Error // what Do and Get answer instead, if set
 	stats   tree.Stats
 	cluster tree.Cluster
+	peers   tree.PeerStats
 	parts   []string // what a GET of /parts yields piece by piece
 	partErr error    // how that ends
 	closed  int      // listings that have been closed
 	down    bool
 	hold    chan struct{} // Do waits for it, if set
 	held    chan struct{} // and tells here that it does
+
+	queued, applied time.Duration // what Do says that it took
 }
 
 func newTreeBackend() *treeBackend {
@@ -43,6 +45,7 @@ func newTreeBackend() *treeBackend {
 			}},
 			Started:     epoch.Add(-time.Hour),
 			Leader:      0xddd67b312462fd7b,
+			LastLeader:  0xddd67b312462fd7b,
 			LeaderSince: epoch.Add(-time.Minute),
 		},
 	}
@@ -72,6 +75,7 @@ func (b *treeBackend) Do(c *tree.Command) tree.Reply {
 		reply.Created = e.Created()
 	})
 	reply.State = b.state()
+	reply.Queued, reply.Applied = b.queued, b.applied
 	return reply
 }
 
@@ -185,9 +189,40 @@ func (b *treeBackend) State() tree.State {
 func (b *treeBackend) Stats() tree.Stats { return b.stats }
 
 func (b *treeBackend) Cluster() *tree.Cluster {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	c := b.cluster
-	c.Members = slices.Clone(c.Members)
 	return &c
+}
+
+func (b *treeBackend) PeerStats() tree.PeerStats { return b.peers }
+
+func (b *treeBackend) AddMember(peerURLs []string) (tree.Member, *tree.Error) {
+	m := tree.Member{ID: 0xadded, PeerURLs: peerURLs}
+	return m, b.changeMembers(tree.OpMemberAdd, m)
+}
+
+func (b *treeBackend) UpdateMember(id uint64, peerURLs []string) *tree.Error {
+	return b.changeMembers(tree.OpMemberUpdate, tree.Member{ID: id, PeerURLs: peerURLs})
+}
+
+func (b *treeBackend) RemoveMember(id uint64) *tree.Error {
+	return b.changeMembers(tree.OpMemberRemove, tree.Member{ID: id})
+}
+
+func (b *treeBackend) changeMembers(op tree.Op, m tree.Member) *tree.Error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return b.err
+	}
+	c := tree.MemberCommand(op, m)
+	next, refused, err := tree.ApplyMembership(&tree.Membership{Members: b.cluster.Members, Removed: b.cluster.Removed}, &c, b.last)
+	if err != nil {
+		panic(err)
+	}
+	b.cluster.Members, b.cluster.Removed = next.Members, next.Removed
+	return refused
 }
 
 func (b *treeBackend) Healthy() bool { return !b.down }

@@ -86,9 +86,10 @@ func (c *caller) leave() error {
 // worker is what a goroutine needs to serve callers, one after the other.
 type worker struct {
 	server *Server
-	now    time.Time
-	buf    []byte // what has been read
-	out    []byte // answers to it
+	began  time.Time // of what is served now
+	now    time.Time // the same, by the clock that times to live count from
+	buf    []byte    // what has been read
+	out    []byte    // answers to it
 	body   []byte
 	text   []byte // parameters, decoded
 	x      exchange
@@ -98,6 +99,14 @@ const (
 	workerBuffer = 64 << 10
 	workerOut    = 64 << 10 // answers are sent when they are as long as this
 )
+
+// look reads the clocks.
+func (w *worker) look() {
+	w.began = time.Now()
+	if w.now = w.began; w.server.opts.Now != nil {
+		w.now = w.server.opts.Now()
+	}
+}
 
 func newWorker(s *Server) *worker {
 	return &worker{server: s, buf: make([]byte, workerBuffer)}
@@ -143,7 +152,7 @@ func (w *worker) finish(c *caller, a *ask) progress {
 	w.out = w.out[:0]
 	if !a.reads || a.reply.Err != nil {
 		w.out = a.append(w.out)
-	} else if p := w.read(c, a.query, c.in, 0); p != again {
+	} else if p := w.readConfirmed(c, a); p != again {
 		return p
 	}
 	return w.send(c, c.in)

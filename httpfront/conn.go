@@ -1,6 +1,7 @@
 package httpfront
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 // may still be tidying up after the last one.
 type conn struct {
 	net.Conn
+	wire   *wire // below a TLS session; nil: Conn is the socket
 	parker *parker
 	rest   []byte // to be read before what the socket holds
 	// between says that fasthttp has answered one request and has nothing of the
@@ -25,6 +27,8 @@ type conn struct {
 	// fasthttp's goroutine.
 	between bool
 	detours uint8
+
+	slow *slowRequest // whose answer is being sent; its goroutine's
 
 	state atomic.Uint32
 	// watch is registered with the backend and not handed to the parker yet. It
@@ -39,9 +43,7 @@ const (
 	connDetached // the socket belongs to the parker now
 )
 
-// newConn wraps c if it can be parked later, that is, if it is a plain socket.
-// A TLS connection is none: to park those, its session has to be kept with the
-// socket, and what it has decrypted already counted as rest.
+// newConn wraps c if it can be parked later, that is, if it is a socket.
 func newConn(p *parker, c net.Conn, rest []byte) net.Conn {
 	if _, ok := c.(syscall.Conn); !ok {
 		return c
@@ -74,7 +76,7 @@ func (c *conn) Read(b []byte) (int, error) {
 // one that has ended.
 func (c *conn) goHome() bool {
 	home := c.parker.options.home
-	if home == nil || c.detours > detoursLimit || !c.state.CompareAndSwap(connOpen, connDetached) {
+	if home == nil || c.wire != nil || c.detours > detoursLimit || !c.state.CompareAndSwap(connOpen, connDetached) {
 		return false
 	}
 	if c.SetDeadline(time.Time{}) == nil && home(c.Conn, c.detours, false) {
@@ -88,6 +90,9 @@ func (c *conn) goHome() bool {
 func (c *conn) Close() error {
 	var err error
 	if c.state.CompareAndSwap(connOpen, connClosed) {
+		if c.wire != nil {
+			c.wire.closing.Store(true)
+		}
 		err = c.Conn.Close()
 	}
 	if c.state.Load() == connClosed {
@@ -120,10 +125,10 @@ func (c *conn) handOver(buffered io.Reader, head []byte) {
 	}
 	defer c.parker.arriving.Done()
 	w := c.watch.Swap(nil)
-	sock, err := newSocket(c.Conn, append(readRest(buffered), c.rest...))
+	sock, err := newSocket(c.Conn, c.wire, append(readRest(buffered), c.rest...))
 	if err != nil {
 		c.parker.options.unwatch(&w.watch)
-		_ = c.Conn.Close() // it is closed already, which is why err came
+		_ = c.Conn.Close() // it is closed already, or its client has left
 		return
 	}
 	n, _ := sock.write(head) // the parker's next write meets the same error
@@ -149,12 +154,21 @@ func readRest(r io.Reader) []byte {
 // locks and never waited for: one goroutine has it at a time.
 type socket struct {
 	net.Conn
-	fd   int
-	rest []byte // read from the socket, not yet looked at
+	fd      int
+	session *session // nil: there is no TLS on it
+	rest    []byte   // read from the socket, not yet looked at
 }
 
-func newSocket(c net.Conn, rest []byte) (*socket, error) {
+// newSocket takes c over, with the wire below it if it is a TLS session. It
+// fails if the client is seen to have left.
+func newSocket(c net.Conn, w *wire, rest []byte) (*socket, error) {
 	s := &socket{Conn: c, fd: -1, rest: rest}
+	if w != nil {
+		w.parked = true
+		s.fd = w.fd
+		s.session = &session{Conn: c.(*tls.Conn), wire: w}
+		return s, s.absorb()
+	}
 	raw, err := c.(syscall.Conn).SyscallConn()
 	if err == nil {
 		err = raw.Control(func(fd uintptr) { s.fd = int(fd) })
@@ -165,10 +179,37 @@ func newSocket(c net.Conn, rest []byte) (*socket, error) {
 	return s, nil
 }
 
-// write writes as much of b as goes at once. Writing less is not an error.
+// write writes as much of b as goes at once. Writing less is not an error; the
+// next write begins with what was left.
 func (s *socket) write(b []byte) (n int, err error) {
+	if s.session != nil {
+		return s.session.write(b)
+	}
+	return writeNow(s.fd, b)
+}
+
+// absorb takes in what has come on a TLS session, and fails if that is the
+// client's leave. Of a plain socket, the poller tells.
+func (s *socket) absorb() (err error) {
+	if s.session != nil {
+		s.rest, err = s.session.absorb(s.rest)
+	}
+	return err
+}
+
+// conn returns the connection for another life under fasthttp.
+func (s *socket) conn(p *parker) *conn {
+	c := &conn{Conn: s.Conn, parker: p, rest: s.rest}
+	if s.session != nil {
+		c.wire = s.session.wire
+		c.wire.parked = false
+	}
+	return c
+}
+
+func writeNow(fd int, b []byte) (n int, err error) {
 	for n < len(b) {
-		m, err := unix.Write(s.fd, b[n:])
+		m, err := unix.Write(fd, b[n:])
 		switch {
 		case err == nil:
 			n += m

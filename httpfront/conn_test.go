@@ -69,12 +69,12 @@ func TestWhatIsReadInOneLifeIsLeftForTheNext(t *testing.T) {
 
 func TestEventsOfAConnectionThatHasLeftAreIgnored(t *testing.T) {
 	server, _ := socketPair(t)
-	sock, err := newSocket(server, nil)
+	sock, err := newSocket(server, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := &parked{sock: sock, token: token{slot: 0, generation: 2}}
-	l := &lot{slots: []*parked{now}}
+	l := &lot{options: &parkerOptions{meter: new(parkMeter)}, slots: []*parked{now}}
 	l.look([]unix.EpollEvent{{Events: unix.EPOLLHUP, Fd: 0, Pad: 1}})
 	if now.stage != watching {
 		t.Error("the slot's next connection was dropped")

@@ -49,6 +49,20 @@ func (t *connTable) stateChanged(c net.Conn, state fasthttp.ConnState) {
 	}
 }
 
+// count returns how many connections have a request under way, and how many
+// wait for one.
+func (t *connTable) count() (active, idle int) {
+	t.busy.Range(func(_, busy any) bool {
+		if busy.(*atomic.Bool).Load() {
+			active++
+		} else {
+			idle++
+		}
+		return true
+	})
+	return active, idle
+}
+
 // stop closes connections as they fall idle, all of them once ctx has ended,
 // and returns when the last goroutine has.
 func (t *connTable) stop(ctx context.Context) error {

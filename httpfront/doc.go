@@ -10,9 +10,12 @@
 //	   │                                     ▼ wait=true
 //	   └──── comes back ◀──── parker ◀── Backend.Watch
 //
-// It owns the listeners and the connections. It doesn't know how a key is
+// It owns the listeners and the connections, the TLS on them ([Certificates],
+// and wire.go for what is parked), and the counts of what it does
+// ([Server.WriteMetrics]). It doesn't know how a key is
 // stored, what raft is, or where an event comes from; the rules of the tree
-// are package tree's.
+// are package tree's. What is checked by a probe and written by a scrape is handed
+// to it; package ops answers the same on a port of its own.
 //
 // # Goroutines
 //

@@ -96,6 +96,12 @@ func refuse(ctx *fasthttp.RequestCtx, code int, reason string) {
 // handleBroken answers a request that fasthttp couldn't read. fasthttp closes
 // the connection afterwards.
 func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
+	if s.answerBroken(ctx, err) {
+		s.meter.count(routeOther, 0, ctx.Response.StatusCode(), 0)
+	}
+}
+
+func (s *Server) answerBroken(ctx *fasthttp.RequestCtx, err error) (answered bool) {
 	var tooSmall *fasthttp.ErrSmallBuffer
 	var netErr net.Error
 	switch {
@@ -110,6 +116,7 @@ func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
 		// The request never came, or just a part of it did. An answer now could
 		// be taken for that of the next request, so there is none.
 		_ = ctx.Conn().Close()
+		return false
 	case errors.Is(err, fasthttp.ErrUnsupportedTransferEncoding):
 		refuse(ctx, fasthttp.StatusNotImplemented, "")
 		ctx.Response.SetBodyString("Unsupported transfer encoding")
@@ -118,6 +125,7 @@ func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
 	default:
 		refuse(ctx, fasthttp.StatusBadRequest, "")
 	}
+	return true
 }
 
 const (

@@ -13,9 +13,12 @@ import (
 // pooled, so that a plain read or write allocates nothing here.
 type exchange struct {
 	method method
+	route  routeID
 	query  []byte
 	params params
 	req    request
+	// queued and applied are what the shard took for a write.
+	queued, applied time.Duration
 }
 
 // keyWeightLimit bounds what one key can cost: all the directories above it
@@ -29,7 +32,7 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
 	if !allow(ctx, x.method, allowKeys) {
 		return
 	}
-	in := input{method: x.method, key: key, query: x.query, now: s.now()}
+	in := input{method: x.method, key: key, query: x.query, now: s.arrival(ctx)}
 	if x.method == methodPut || x.method == methodPost {
 		in.contentType, in.body = contentType(ctx), ctx.Request.Body()
 	}
@@ -39,11 +42,15 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
 	}
 	switch x.req.kind {
 	case kindWatch:
+		x.route = routeWatch
 		s.serveWatch(ctx, &x.req.watch)
 	case kindRead:
+		if x.req.query.Quorum {
+			x.route = routeQuorum
+		}
 		s.serveRead(ctx, x.req.query)
 	case kindWrite:
-		s.serveWrite(ctx, &x.req)
+		s.serveWrite(ctx, x)
 	}
 }
 
@@ -59,7 +66,21 @@ func (s *Server) understand(x *exchange, in *input) *tree.Error {
 	return x.req.parse(&x.params, in)
 }
 
-func (s *Server) now() time.Time { return s.opts.Now() }
+func (s *Server) now() time.Time {
+	if s.opts.Now == nil {
+		return time.Now()
+	}
+	return s.opts.Now()
+}
+
+// arrival is the moment when the request had been read, from which its time to
+// live counts. fasthttp has looked at the clock then already.
+func (s *Server) arrival(ctx *fasthttp.RequestCtx) time.Time {
+	if s.opts.Now == nil {
+		return ctx.Time()
+	}
+	return s.opts.Now()
+}
 
 func (s *Server) serveRead(ctx *fasthttp.RequestCtx, q tree.Query) {
 	body := takeBody(ctx)
@@ -77,8 +98,9 @@ func (s *Server) serveRead(ctx *fasthttp.RequestCtx, q tree.Query) {
 	ctx.Response.SwapBody(out)
 }
 
-func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, r *request) {
-	reply := s.backend.Do(&r.cmd)
+func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, x *exchange) {
+	reply := s.backend.Do(&x.req.cmd)
+	x.queued, x.applied = reply.Queued, reply.Applied
 	// With a deadline of its own an answer is sent at once. Else, fasthttp keeps
 	// it while there is more input, which may be half a request that never ends.
 	ctx.SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout))
@@ -90,7 +112,7 @@ func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, r *request) {
 	if reply.Created {
 		ctx.Response.Header.SetStatusCode(fasthttp.StatusCreated)
 	}
-	if r.noValue && !reply.Action.Removes() {
+	if x.req.noValue && !reply.Action.Removes() {
 		body := append(takeBody(ctx), `{"action":"`...)
 		body = append(body, reply.Action.String()...)
 		ctx.Response.SwapBody(append(body, "\"}\n"...))

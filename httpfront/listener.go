@@ -1,6 +1,7 @@
 package httpfront
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -15,6 +16,7 @@ import (
 type listener struct {
 	net.Listener
 	parker   *parker
+	security *tls.Config // nil: no TLS
 	accepted chan net.Conn
 	closing  chan struct{}
 	done     chan struct{}
@@ -24,10 +26,12 @@ type listener struct {
 
 // listen returns ln with the parker's connections mixed in. Several listeners
 // of one server may share a parker: a connection comes back on any of them.
-func (p *parker) listen(ln net.Listener) net.Listener {
+// With security, what they carry is TLS.
+func (p *parker) listen(ln net.Listener, security *tls.Config) net.Listener {
 	l := &listener{
 		Listener: ln,
 		parker:   p,
+		security: security,
 		accepted: make(chan net.Conn),
 		closing:  make(chan struct{}),
 		done:     make(chan struct{}),
@@ -68,7 +72,11 @@ func (l *listener) run() {
 		switch {
 		case err == nil:
 			pause = 0
-			c = newConn(l.parker, l.parker.places.seat(c), nil)
+			c, err := l.wrap(l.parker.places.seat(c))
+			if err != nil {
+				l.parker.options.report("accept on "+l.Addr().String(), err)
+				continue
+			}
 			select {
 			case l.accepted <- c:
 			case <-l.closing:
@@ -91,6 +99,18 @@ func (l *listener) run() {
 		}
 		l.parker.places.leave()
 	}
+}
+
+// wrap makes of a new connection what serves it, and closes it if it can't.
+func (l *listener) wrap(c net.Conn) (net.Conn, error) {
+	if l.security == nil {
+		return newConn(l.parker, c, nil), nil
+	}
+	s, err := secure(l.parker, c, l.security)
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return s, nil
 }
 
 // wait reports false if the listener was closed meanwhile.

@@ -61,6 +61,9 @@ func (l *lot) handle(m message) {
 func (l *lot) park(p *parked, sock *socket, head []byte) {
 	p.sock = sock
 	p.since = l.tick
+	if p.stage == watching {
+		l.options.meter.watching(p.watch.Stream).Add(1)
+	}
 	l.generation++
 	if n := len(l.free); n > 0 {
 		p.token = token{slot: l.free[n-1], generation: l.generation}
@@ -102,18 +105,29 @@ func (l *lot) deliver(p *parked, n *tree.Notice) {
 		bytes = bytes[:len(bytes)-len(lastChunk)]
 	}
 	if !p.watch.Stream {
-		p.stage = answered
+		l.advance(p, answered)
+		l.options.meter.sent.Add(1)
 		l.write(p, n.Index, bytes)
 		return
 	}
 	if l.behind(p, n.Index) {
 		// Everything before the event is still sent, so that a client that
 		// comes back has got further.
+		l.options.meter.slow.Add(1)
 		l.unwatch(p)
 		l.end(p)
 		return
 	}
+	l.options.meter.sent.Add(1)
 	l.write(p, n.Index, bytes)
+}
+
+// advance moves p to another stage than watching.
+func (l *lot) advance(p *parked, to stage) {
+	if p.stage == watching && p.sock != nil {
+		l.options.meter.watching(p.watch.Stream).Add(-1)
+	}
+	p.stage = to
 }
 
 // behind reports whether a stream has too much unread for the event at index
@@ -132,7 +146,7 @@ func (l *lot) end(p *parked) {
 	if p.stage != watching {
 		return
 	}
-	p.stage = ending
+	l.advance(p, ending)
 	p.since = l.tick
 	switch {
 	case p.chunked:
@@ -225,11 +239,13 @@ func (l *lot) look(events []unix.EpollEvent) {
 
 func (l *lot) lookAt(p *parked, seen uint32) {
 	p.readable = p.readable || seen&pollReadable != 0
-	switch {
-	case seen&pollGone != 0:
-		l.drop(p)
-	case seen&pollHalfGone != 0 && p.stage == watching:
+	left := seen&pollGone != 0
+	if p.stage == watching {
 		// As etcd does: who can't ask again isn't waiting any more.
+		left = left || seen&pollHalfGone != 0 || seen&pollReadable != 0 && p.sock.absorb() != nil
+	}
+	switch {
+	case left:
 		l.drop(p)
 	case seen&pollHalfGone != 0 && p.stage == idle && !p.sock.readable():
 		l.drop(p)
@@ -247,11 +263,11 @@ func (l *lot) resume(p *parked) {
 		l.drop(p)
 		return
 	}
-	if home := l.options.home; home != nil && len(p.sock.rest) == 0 && home(p.sock.Conn, 0, false) {
+	if home := l.options.home; home != nil && p.sock.session == nil && len(p.sock.rest) == 0 && home(p.sock.Conn, 0, false) {
 		l.leave(p)
 		return
 	}
-	l.resumable = append(l.resumable, newConn(l.parker, p.sock.Conn, p.sock.rest).(*conn))
+	l.resumable = append(l.resumable, p.sock.conn(l.parker))
 	l.leave(p)
 }
 
@@ -267,7 +283,7 @@ func (l *lot) drop(p *parked) {
 func (l *lot) leave(p *parked) {
 	l.slots[p.token.slot] = nil
 	l.free = append(l.free, p.token.slot)
-	p.stage = gone
+	l.advance(p, gone)
 	p.sock = nil
 	p.backlog = nil
 }

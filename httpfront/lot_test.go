@@ -82,7 +82,7 @@ func TestHubMayDeliverWhileClientsLeave(t *testing.T) {
 	for range 8 {
 		crowd.Go(func() {
 			for range 40 {
-				c, err := net.Dial("tcp", lt.addr)
+				c, err := lt.connect()
 				if err != nil {
 					t.Error(err)
 					return
@@ -137,7 +137,7 @@ func TestStopWhileEverythingMoves(t *testing.T) {
 		for range 4 {
 			crowd.Go(func() {
 				for {
-					c, err := net.Dial("tcp", lt.addr)
+					c, err := lt.connect()
 					if err != nil {
 						t.Error(err)
 						return

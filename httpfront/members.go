@@ -24,12 +24,11 @@ type memberJSON struct {
 }
 
 func newMemberJSON(m tree.Member) memberJSON {
-	peers := append([]string{}, m.PeerURLs...)
-	slices.Sort(peers)
+	// append: an empty list is [], not null.
 	return memberJSON{
 		ID:         formatID(m.ID),
 		Name:       m.Name,
-		PeerURLs:   peers,
+		PeerURLs:   append([]string{}, m.PeerURLs...),
 		ClientURLs: append([]string{}, m.ClientURLs...),
 	}
 }
@@ -42,20 +41,15 @@ func (s *Server) serveMembers(ctx *fasthttp.RequestCtx, m method, rest string) {
 	if !allow(ctx, m, allowMembers) {
 		return
 	}
-	c := s.backend.Cluster()
 	switch m {
 	case methodGet:
-		serveMember(ctx, c, rest)
+		serveMember(ctx, s.backend.Cluster(), rest)
 	case methodPost: // whatever follows the path
-		if urls, ok := peerURLs(ctx); ok {
-			changeMembers(ctx, c, 0, urls)
-		}
+		s.addMember(ctx)
 	case methodDelete:
-		if _, ok := memberID(ctx, c, rest); ok {
-			changeMembers(ctx, c, 0, nil)
-		}
+		s.removeMember(ctx, rest)
 	case methodPut:
-		servePutMember(ctx, c, rest)
+		s.updateMember(ctx, rest)
 	}
 }
 
@@ -81,9 +75,22 @@ func serveMember(ctx *fasthttp.RequestCtx, c *tree.Cluster, rest string) {
 	}
 }
 
-// servePutMember checks the form of the id, then the body, then whether there
-// is such a member, in v2's order.
-func servePutMember(ctx *fasthttp.RequestCtx, c *tree.Cluster, rest string) {
+func (s *Server) addMember(ctx *fasthttp.RequestCtx) {
+	urls, ok := peerURLs(ctx)
+	if !ok {
+		return
+	}
+	m, err := s.backend.AddMember(urls)
+	if err != nil {
+		refuseChange(ctx, err, m.ID)
+		return
+	}
+	writeJSONLine(ctx, fasthttp.StatusCreated, newMemberJSON(m))
+}
+
+// updateMember checks the form of the id, then the body, then whether there is
+// such a member, in v2's order.
+func (s *Server) updateMember(ctx *fasthttp.RequestCtx, rest string) {
 	id, ok := parseID(ctx, rest)
 	if !ok {
 		return
@@ -92,25 +99,42 @@ func servePutMember(ctx *fasthttp.RequestCtx, c *tree.Cluster, rest string) {
 	if !ok {
 		return
 	}
-	if _, ok := c.Member(id); !ok {
-		noSuchMember(ctx, formatID(id))
+	if err := s.backend.UpdateMember(id, urls); err != nil {
+		refuseChange(ctx, err, id)
 		return
 	}
-	changeMembers(ctx, c, id, urls)
+	ctx.Response.Header.SetStatusCode(fasthttp.StatusNoContent)
 }
 
-// memberID returns the id of an existing member that a path names, or answers
-// the request.
-func memberID(ctx *fasthttp.RequestCtx, c *tree.Cluster, text string) (uint64, bool) {
-	id, ok := parseID(ctx, text)
+func (s *Server) removeMember(ctx *fasthttp.RequestCtx, rest string) {
+	id, ok := parseID(ctx, rest)
 	if !ok {
-		return 0, false
+		return
 	}
-	if _, ok := c.Member(id); !ok {
+	err := s.backend.RemoveMember(id)
+	switch {
+	case err == nil:
+		ctx.Response.Header.SetStatusCode(fasthttp.StatusNoContent)
+	case err.Code == tree.CodeMemberRemoved: // v2 says so of a removal only
+		writeMessage(ctx, fasthttp.StatusGone, "Member permanently removed: "+formatID(id))
+	default:
+		refuseChange(ctx, err, id)
+	}
+}
+
+// refuseChange answers a change of the membership, of the member id, that the
+// backend refused: trouble with raft, and a quorum that would be lost, alike.
+func refuseChange(ctx *fasthttp.RequestCtx, err *tree.Error, id uint64) {
+	switch err.Code {
+	case tree.CodePeerURLExists:
+		writeMessage(ctx, fasthttp.StatusConflict, "membership: peerURL exists")
+	case tree.CodeMemberExists:
+		writeMessage(ctx, fasthttp.StatusConflict, "membership: ID exists")
+	case tree.CodeMemberUnknown:
 		noSuchMember(ctx, formatID(id))
-		return 0, false
+	default:
+		writeMessage(ctx, fasthttp.StatusInternalServerError, "Internal Server Error")
 	}
-	return id, true
 }
 
 func parseID(ctx *fasthttp.RequestCtx, text string) (uint64, bool) {
@@ -128,21 +152,6 @@ func parseID(ctx *fasthttp.RequestCtx, text string) (uint64, bool) {
 
 func noSuchMember(ctx *fasthttp.RequestCtx, id string) {
 	writeMessage(ctx, fasthttp.StatusNotFound, "No such member: "+id)
-}
-
-// changeMembers would carry out a change that is well-formed. Membership is
-// fixed so far, so it is refused in the words for all that v2 can't do.
-func changeMembers(ctx *fasthttp.RequestCtx, c *tree.Cluster, self uint64, urls []string) {
-	for _, m := range c.Members {
-		if m.ID == self {
-			continue
-		}
-		if slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(urls, u) }) {
-			writeMessage(ctx, fasthttp.StatusConflict, "membership: peerURL exists")
-			return
-		}
-	}
-	writeMessage(ctx, fasthttp.StatusInternalServerError, "Internal Server Error")
 }
 
 // peerURLs reads the body of a membership change, or answers the request.

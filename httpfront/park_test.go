@@ -4,15 +4,19 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"copse/httpfront/tlstest"
 	"copse/statemachine/tree"
 )
 
@@ -130,7 +134,11 @@ type lotTest struct {
 	hub    *fakeHub
 	parker *parker
 	addr   string
+	tls    *tls.Config // of clients; nil: there is no TLS
 }
+
+// overTLS tells the tests that run once more as parts of TestOverTLS.
+func overTLS(t *testing.T) bool { return strings.HasPrefix(t.Name(), "TestOverTLS/") }
 
 func serveLot(t *testing.T, o parkerOptions) *lotTest {
 	t.Helper()
@@ -152,8 +160,19 @@ func serveLotOn(t *testing.T, ln net.Listener, o parkerOptions) *lotTest {
 	s := NewServer(hub, Options{})
 	s.parker = p
 	p.options.home = s.home
+	lt := &lotTest{t: t, hub: hub, parker: p, addr: ln.Addr().String()}
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(ln) }()
+	if overTLS(t) {
+		a := tlstest.New(t)
+		certs, err := LoadCertificates(serverFiles(a, t.TempDir(), "server"), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lt.tls = a.Client("")
+		go func() { done <- s.ServeTLS(ln, certs.Config()) }()
+	} else {
+		go func() { done <- s.Serve(ln) }()
+	}
 	t.Cleanup(func() {
 		if err := s.Stop(t.Context()); err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("stop: %v", err)
@@ -163,7 +182,15 @@ func serveLotOn(t *testing.T, ln net.Listener, o parkerOptions) *lotTest {
 		}
 		p.settle()
 	})
-	return &lotTest{t: t, hub: hub, parker: p, addr: ln.Addr().String()}
+	return lt
+}
+
+// connect opens a connection, with TLS if that is what is served.
+func (lt *lotTest) connect() (net.Conn, error) {
+	if lt.tls != nil {
+		return tls.Dial("tcp", lt.addr, lt.tls)
+	}
+	return net.Dial("tcp", lt.addr)
 }
 
 // client is one connection, seen from its other end.
@@ -175,7 +202,7 @@ type client struct {
 
 func (lt *lotTest) dial() *client {
 	lt.t.Helper()
-	c, err := net.Dial("tcp", lt.addr)
+	c, err := lt.connect()
 	if err != nil {
 		lt.t.Fatal(err)
 	}

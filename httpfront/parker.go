@@ -45,8 +45,9 @@ type parkerOptions struct {
 	streamWindow tree.Index    // how far a stream may fall behind
 	streamLimit  int           // bytes that a stream may leave unread
 	connections  int           // that may be open at once; 0: no limit
-	// home takes a connection that waits for a request, or reports false; nil:
-	// it always would.
+	meter        *parkMeter    // nil: nobody is interested
+	// home takes a plain connection that waits for a request, or reports false;
+	// nil: it always would.
 	home func(c net.Conn, detours uint8, fresh bool) bool
 }
 
@@ -80,6 +81,9 @@ func newParker(o parkerOptions) (*parker, error) {
 	}
 	if o.report == nil {
 		o.report = func(string, error) {}
+	}
+	if o.meter == nil {
+		o.meter = new(parkMeter)
 	}
 	poll, err := newPoller()
 	if err != nil {

@@ -32,8 +32,10 @@ func (w *worker) answer(c *caller, q *quickRequest, data []byte, size int) progr
 	in := input{method: q.method, key: key, contentType: q.contentType, now: w.now}
 	in.query, in.body = w.text[:len(query):len(query)], w.text[len(query):]
 	r := &w.x.req
+	w.x.method = q.method
 	if err := s.understand(&w.x, &in); err != nil {
 		w.out = s.appendFailure(w.out, err, w.now)
+		s.meter.count(routeKeys, q.method, status(err.Code), time.Since(w.began))
 		return again
 	}
 	switch {
@@ -48,19 +50,38 @@ func (w *worker) answer(c *caller, q *quickRequest, data []byte, size int) progr
 
 // read answers a plain read.
 func (w *worker) read(c *caller, q tree.Query, data []byte, size int) progress {
+	return w.readAs(routeKeys, w.began, c, q, data, size)
+}
+
+// readConfirmed answers a quorum read, now that it may be done.
+func (w *worker) readConfirmed(c *caller, a *ask) progress {
+	return w.readAs(routeQuorum, a.began, c, a.query, c.in, 0)
+}
+
+func (w *worker) readAs(route routeID, began time.Time, c *caller, q tree.Query, data []byte, size int) progress {
 	s := w.server
 	body, st, err, done := s.backend.Peek(w.body[:0], q)
 	w.body = body
+	code := fasthttp.StatusOK
 	switch {
 	case !done:
-		return w.list(c, q, data, size)
+		return w.list(c, q, slowRequest{began: began, method: methodGet, route: route, code: code}, data, size)
 	case err != nil:
+		code = status(err.Code)
 		w.out = s.appendFailure(w.out, err, w.now)
 	default:
-		w.out = s.appendHead(w.out, fasthttp.StatusOK, len(body), st, w.now)
+		w.out = s.appendHead(w.out, code, len(body), st, w.now)
 		w.out = append(w.out, body...)
 	}
+	s.served(slowRequest{began: began, method: methodGet, route: route, code: code, size: len(body)}, q.Key)
 	return again
+}
+
+// served counts a request whose answer is ready.
+func (s *Server) served(r slowRequest, key string) {
+	r.ready = time.Since(r.began)
+	s.meter.count(r.route, r.method, r.code, r.ready)
+	s.slow.look(r, key, r.ready)
 }
 
 // begin asks the backend for what takes a while. Whoever brings the outcome
@@ -74,6 +95,7 @@ func (w *worker) begin(c *caller, r *request, data []byte, size int) progress {
 	c.keep(data[size:])
 	s := w.server
 	a := s.asks.get()
+	a.began, a.method = w.began, w.x.method
 	if r.kind == kindRead {
 		a.read(s, c, r.query)
 		s.backend.Confirm(a)
@@ -85,7 +107,7 @@ func (w *worker) begin(c *caller, r *request, data []byte, size int) progress {
 }
 
 // list answers a read of a directory on a goroutine of its own.
-func (w *worker) list(c *caller, q tree.Query, data []byte, size int) progress {
+func (w *worker) list(c *caller, q tree.Query, r slowRequest, data []byte, size int) progress {
 	if p := w.send(c, data); p != again {
 		return p
 	}
@@ -93,7 +115,9 @@ func (w *worker) list(c *caller, q tree.Query, data []byte, size int) progress {
 	q.Key = strings.Clone(q.Key)
 	s := w.server
 	s.conns.serving.Go(func() {
-		if err := s.sendList(c, q); err != nil {
+		err := s.sendList(c, q, &r)
+		s.slow.look(r, q.Key, time.Since(r.began))
+		if err != nil {
 			c.close()
 			return
 		}
@@ -110,9 +134,9 @@ func (s *Server) goOn(c *caller) {
 	c.reactor.answers.add(c)
 }
 
-// sendList writes a listing; an error means that the connection is of no use
-// any more.
-func (s *Server) sendList(c *caller, q tree.Query) error {
+// sendList writes a listing, and notes in r what it was; an error means that the
+// connection is of no use any more.
+func (s *Server) sendList(c *caller, q tree.Query, r *slowRequest) error {
 	buf := s.lists.get()
 	defer s.lists.put(buf)
 	now := s.now()
@@ -121,6 +145,13 @@ func (s *Server) sendList(c *caller, q tree.Query) error {
 	if rest != nil {
 		defer rest.Close()
 	}
+	if r.size = len(body); err != nil {
+		r.code = status(err.Code)
+	} else if rest != nil {
+		r.size = -1
+	}
+	r.ready = time.Since(r.began)
+	s.meter.count(r.route, r.method, r.code, r.ready)
 	if err := c.SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout)); err != nil {
 		return err
 	}

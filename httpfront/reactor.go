@@ -164,7 +164,7 @@ func (r *reactor) run() {
 			return // closed
 		}
 		found = r.find(found[:0], events[:max(n, 0)])
-		w.now = r.server.now()
+		w.look()
 		for _, c := range found {
 			if c.hold() {
 				w.serve(c)
@@ -231,6 +231,21 @@ func (r *reactor) sweep(interval time.Duration) {
 	}
 }
 
+// count returns how many connections have a request under way, and how many wait
+// for one.
+func (rs *reactors) count() (active, idle int) {
+	for _, r := range rs.all {
+		for _, c := range r.list() {
+			if c.state.Load() == callerFree {
+				idle++
+			} else {
+				active++
+			}
+		}
+	}
+	return active, idle
+}
+
 func (r *reactor) list() []*caller {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -253,7 +268,7 @@ func (r *reactor) answer() {
 		if len(batch) == 0 {
 			return
 		}
-		w.now = r.server.now()
+		w.look()
 		for i, c := range batch {
 			w.serve(c)
 			batch[i] = nil

@@ -54,6 +54,7 @@ const keysPrefix = "/v2/keys"
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	x := s.exchanges.Get().(*exchange)
 	s.serve(ctx, x)
+	s.observe(ctx, x)
 	*x = exchange{} // a pooled one must not keep the request's bytes alive
 	s.exchanges.Put(x)
 	if s.conns.closing.Load() {
@@ -87,9 +88,11 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx, x *exchange) {
 // has been answered.
 func (s *Server) route(ctx *fasthttp.RequestCtx, x *exchange, path string) {
 	if key, ok := strings.CutPrefix(path, keysPrefix); ok && (key == "" || key[0] == '/') {
+		x.route = routeKeys
 		s.serveKeys(ctx, x, key)
 		return
 	}
+	x.route = routeOf(path)
 	m := x.method
 	switch path {
 	case "/v2/machines":
@@ -104,6 +107,16 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, x *exchange, path string) {
 		s.serveVersion(ctx, m)
 	case "/health":
 		s.serveHealth(ctx, m)
+	case "/livez":
+		s.serveProbe(ctx, x, "livez", s.opts.Live)
+	case "/readyz":
+		s.serveProbe(ctx, x, "readyz", s.opts.Ready)
+	case "/metrics":
+		s.serveMetrics(ctx, m)
+	case "/debug/vars":
+		s.serveDebugVars(ctx, m)
+	case "/config/local/log":
+		s.serveLogLevel(ctx, m)
 	case "/v2/auth/enable":
 		s.serveAuthEnable(ctx, m)
 	default:

@@ -82,7 +82,7 @@ func TestSmallEndpoints(t *testing.T) {
 		"GET /v2/auth/usersx":  notFound,
 		"GET /v2/membersx":     notFound,
 		"GET /version/":        notFound,
-		"GET /debug/vars":      notFound,
+		"GET /metrics":         notFound,
 		"GET /%76ersion":       {200, "", jsonT, `{"etcdserver":"3.4.23","etcdcluster":"3.4.0"}`},
 
 		"GET /v2/stats/store": {200, "", jsonT, `{"getsSuccess":1,"getsFail":0,"setsSuccess":0,"setsFail":0,` +
@@ -128,64 +128,6 @@ func TestSmallEndpoints(t *testing.T) {
 		if got := parse(t, s.send(lines(request+" HTTP/1.1", "Host: h"))); got != want {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", request, got, want)
 		}
-	}
-}
-
-func TestWithoutALeader(t *testing.T) {
-	s := serve(t, httpfront.Options{})
-	s.backend.cluster.Leader = 0
-	s.backend.down = true
-	for request, want := range map[string]answer{
-		"GET /health":            {503, "", text, `{"health":"false"}` + "\n"},
-		"GET /v2/members/leader": {503, "", jsonT, message("During election")},
-		"GET /v2/stats/leader":   {403, "", jsonT, message("not current leader")},
-	} {
-		if got := parse(t, s.send(lines(request+" HTTP/1.1", "Host: h"))); got != want {
-			t.Errorf("%s:\ngot  %+v\nwant %+v", request, got, want)
-		}
-	}
-	got := parse(t, s.send(get("/v2/stats/self")))
-	if !strings.Contains(got.body, `"state":"StateFollower"`) || !strings.Contains(got.body, `"leader":""`) {
-		t.Errorf("self: got %s", got.body)
-	}
-}
-
-func TestMembershipChangesAreCheckedFirst(t *testing.T) {
-	s := serve(t, httpfront.Options{})
-	send := func(method, path, kind, body string) answer {
-		return parse(t, s.send(lines(method+" "+path+" HTTP/1.1", "Host: h", "Content-Type: "+kind, "Content-Length: "+itoa(len(body)))+body))
-	}
-	for name, c := range map[string]struct {
-		kind, body string
-		status     int
-		message    string
-	}{
-		"wrong type":       {"text/x", "{}", 415, "Bad Content-Type text/x, accept application/json"},
-		"type in capitals": {"Application/JSON", "{}", 415, "Bad Content-Type Application/JSON, accept application/json"},
-		"with a charset":   {"Application/JSON; charset=utf-8", "{}", 400, "no valid URLs given"},
-		"empty":            {jsonT, "", 400, "unexpected end of JSON input"},
-		"no URLs":          {jsonT, `{"peerURLs":[]}`, 400, "no valid URLs given"},
-		"wrong scheme":     {jsonT, `{"PEERurls":["ftp://h:1"]}`, 400, "URL scheme must be http, https, unix, or unixs: ftp://h:1"},
-		"no port":          {jsonT, `{"peerURLs":["http://h"]}`, 400, `URL address does not have the form "host:port": http://h`},
-		"a path":           {jsonT, `{"peerURLs":["http://h:1/"]}`, 400, "URL must not contain a path: http://h:1/"},
-		"no URL":           {jsonT, `{"peerURLs":["::"]}`, 400, `parse "::": missing protocol scheme`},
-		"taken":            {jsonT, `{"peerURLs":["http://127.0.0.1:12380"]}`, 409, "membership: peerURL exists"},
-		"good":             {jsonT, `{"peerURLs":["http://127.0.0.2:12380"]}`, 500, "Internal Server Error"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			want := answer{c.status, "", jsonT, message(c.message)}
-			if got := send("POST", "/v2/members", c.kind, c.body); got != want {
-				t.Errorf("got  %+v\nwant %+v", got, want)
-			}
-		})
-	}
-	unknown := send("PUT", "/v2/members/ab", jsonT, `{"peerURLs":["http://127.0.0.2:1"]}`)
-	if want := (answer{404, "", jsonT, message("No such member: ab")}); unknown != want {
-		t.Errorf("unknown member:\ngot  %+v\nwant %+v", unknown, want)
-	}
-	own := send("PUT", "/v2/members/ddd67b312462fd7b", jsonT, `{"peerURLs":["http://127.0.0.1:12380"]}`)
-	if want := (answer{500, "", jsonT, message("Internal Server Error")}); own != want {
-		t.Errorf("a member's own URLs:\ngot  %+v\nwant %+v", own, want)
 	}
 }
 

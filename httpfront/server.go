@@ -2,6 +2,7 @@ package httpfront
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"copse/httpfront/ops"
+	"copse/statemachine/metric"
 	"copse/statemachine/tree"
 )
 
@@ -43,7 +46,19 @@ type Options struct {
 	ServerVersion, ClusterVersion string
 	// Now is the clock that times to live count from; time.Now by default.
 	Now func() time.Time
-	// Log hears of trouble with listeners; nobody by default.
+	// Live and Ready are what /livez and /readyz check.
+	Live, Ready ops.Checks
+	// Scrape writes every metric of the process, for /metrics; nil: there is
+	// none.
+	Scrape func(*metric.Writer)
+	// SetLogLevel changes what is logged, for PUT /config/local/log; nil:
+	// nothing does.
+	SetLogLevel func(slog.Level)
+	// SlowRequest is from which time on a request is logged, with what each of
+	// its stages took; 0: none is.
+	SlowRequest time.Duration
+	// Log hears of slow requests, and of trouble with listeners and
+	// certificates; nobody by default.
 	Log *slog.Logger
 }
 
@@ -53,14 +68,12 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.ReadTimeout, 5*time.Minute)
 	setDefault(&o.WriteTimeout, time.Minute)
 	setDefault(&o.IdleTimeout, 5*time.Minute)
-	setDefault(&o.ServerVersion, "3.4.23")
+	setDefault(&o.ServerVersion, EtcdVersion)
 	setDefault(&o.ClusterVersion, "3.4.0")
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Log = o.Log.With("component", "http")
 	return o
 }
 
@@ -78,7 +91,7 @@ type Server struct {
 	backend   Backend
 	opts      Options
 	cors      cors
-	headLimit int // for the reactor
+	headLimit int // for a reactor
 	http      *fasthttp.Server
 
 	renderedID atomic.Pointer[[]byte] // the cluster's id, once known
@@ -87,6 +100,8 @@ type Server struct {
 	dates      dates
 	asks       asks
 	lists      listBuffers
+	meter      *meter
+	slow       slowLog
 
 	mu        sync.Mutex // guards what follows
 	parker    *parker    // made by the first Serve
@@ -112,12 +127,14 @@ func NewServer(b Backend, o Options) *Server {
 		opts:      o,
 		cors:      newCORS(o.CORS),
 		headLimit: min(o.MaxHeaderBytes, quickLimit),
+		meter:     newMeter(),
+		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.handleBroken,
-		ConnState:                    s.conns.stateChanged,
+		ConnState:                    s.connState,
 		ReadBufferSize:               o.MaxHeaderBytes,
 		MaxRequestBodySize:           o.MaxRequestBytes + bodySlack,
 		ReadTimeout:                  o.ReadTimeout,
@@ -133,6 +150,16 @@ func NewServer(b Backend, o Options) *Server {
 	return s
 }
 
+// connState is told by fasthttp what a connection is doing.
+func (s *Server) connState(c net.Conn, state fasthttp.ConnState) {
+	s.conns.stateChanged(c, state)
+	if state == fasthttp.StateIdle || state == fasthttp.StateClosed {
+		if c, ok := c.(*conn); ok {
+			s.slow.sent(c)
+		}
+	}
+}
+
 // fasthttpLog passes on what fasthttp has to say about single connections.
 type fasthttpLog struct{ log *slog.Logger }
 
@@ -145,8 +172,13 @@ func (l fasthttpLog) Printf(format string, args ...any) {
 
 // Serve takes connections from ln, which it closes in the end, until Stop; it
 // returns nil then. It may be called once for each address to listen on.
-func (s *Server) Serve(ln net.Listener) error {
-	l, err := s.open(ln)
+func (s *Server) Serve(ln net.Listener) error { return s.serveOn(ln, nil) }
+
+// ServeTLS is Serve for clients that speak TLS as config says.
+func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error { return s.serveOn(ln, config) }
+
+func (s *Server) serveOn(ln net.Listener, security *tls.Config) error {
+	l, err := s.open(ln, security)
 	if l == nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -166,18 +198,18 @@ func (s *Server) Serve(ln net.Listener) error {
 
 // take has a new connection served, or one that comes back from the parker.
 func (s *Server) take(c net.Conn) {
-	if own, ok := c.(*conn); ok && len(own.rest) == 0 && s.home(own.Conn, 0, true) {
+	if own, ok := c.(*conn); ok && own.wire == nil && len(own.rest) == 0 && s.home(own.Conn, 0, true) {
 		return
 	}
-	if !s.conns.serve(c, s.http.ServeConn) {
+	if !s.conns.serve(c, s.serveConn) {
 		_ = c.Close()
 	}
 }
 
-// home gives a connection that waits for a request to a reactor; it reports
-// false if it doesn't belong there. Other origins' requests are for fasthttp to
-// look at. Of a fresh connection the first
-// request is awaited no longer than any is allowed to take.
+// home gives a plain connection that waits for a request to a reactor; it
+// reports false if it doesn't belong there. Where web pages of other origins may
+// ask, fasthttp looks at all requests. Of a fresh connection the first request is
+// awaited no longer than any is allowed to take.
 func (s *Server) home(c net.Conn, detours uint8, fresh bool) bool {
 	return len(s.cors.origins) == 0 && s.reactors.adopt(c, detours, fresh)
 }
@@ -188,14 +220,24 @@ func (s *Server) serveSlowly(c net.Conn, rest []byte, detours uint8) {
 	if own, ok := own.(*conn); ok {
 		own.detours = detours
 	}
-	if !s.conns.serve(own, s.http.ServeConn) {
+	if !s.conns.serve(own, s.serveConn) {
 		_ = c.Close()
 	}
 }
 
+// serveConn serves one connection until it is closed or parked.
+func (s *Server) serveConn(c net.Conn) error {
+	if c, ok := c.(*conn); ok && c.wire != nil {
+		if err := s.shakeHands(c); err != nil {
+			return err
+		}
+	}
+	return s.http.ServeConn(c)
+}
+
 // open counts a Serve and wraps its listener. It returns nil, without an
 // error, if the server has been stopped.
-func (s *Server) open(ln net.Listener) (net.Listener, error) {
+func (s *Server) open(ln net.Listener, security *tls.Config) (net.Listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
@@ -209,6 +251,7 @@ func (s *Server) open(ln net.Listener) (net.Listener, error) {
 			writeTimeout: s.opts.WriteTimeout,
 			streamWindow: tree.Index(s.opts.StreamWindow),
 			connections:  s.opts.MaxConnections,
+			meter:        &s.meter.parking,
 			home:         s.home,
 		})
 		if err != nil {
@@ -223,7 +266,7 @@ func (s *Server) open(ln net.Listener) (net.Listener, error) {
 		}
 		s.reactors = rs
 	}
-	l := s.parker.listen(ln)
+	l := s.parker.listen(ln, security)
 	s.listeners = append(s.listeners, l)
 	s.serving.Add(1)
 	return l, nil

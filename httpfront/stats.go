@@ -1,6 +1,7 @@
 package httpfront
 
 import (
+	"math"
 	"time"
 
 	"github.com/goccy/go-json"
@@ -33,8 +34,8 @@ func (s *Server) serveStoreStats(ctx *fasthttp.RequestCtx, m method) {
 	}
 }
 
-// selfStats is the body of /v2/stats/self. etcd leaves rates that are zero
-// out; copse doesn't measure any yet.
+// selfStats is the body of /v2/stats/self, in etcd's order. Rates that are zero
+// are left out.
 type selfStats struct {
 	Name       string     `json:"name"`
 	ID         string     `json:"id"`
@@ -42,12 +43,17 @@ type selfStats struct {
 	StartTime  time.Time  `json:"startTime"`
 	LeaderInfo leaderInfo `json:"leaderInfo"`
 
-	RecvAppendRequestCnt uint64 `json:"recvAppendRequestCnt"`
-	SendAppendRequestCnt uint64 `json:"sendAppendRequestCnt"`
+	RecvAppendRequestCnt uint64  `json:"recvAppendRequestCnt"`
+	RecvPkgRate          float64 `json:"recvPkgRate,omitempty"`
+	RecvBandwidthRate    float64 `json:"recvBandwidthRate,omitempty"`
+	SendAppendRequestCnt uint64  `json:"sendAppendRequestCnt"`
+	SendPkgRate          float64 `json:"sendPkgRate,omitempty"`
+	SendBandwidthRate    float64 `json:"sendBandwidthRate,omitempty"`
 }
 
+// leaderInfo tells of the last known leader, also while there is none.
 type leaderInfo struct {
-	Leader    string    `json:"leader"` // empty: none known
+	Leader    string    `json:"leader"` // empty: there was none yet
 	Uptime    string    `json:"uptime"`
 	StartTime time.Time `json:"startTime"`
 }
@@ -56,32 +62,59 @@ func (s *Server) serveSelfStats(ctx *fasthttp.RequestCtx, m method) {
 	if !allow(ctx, m, allowGet) {
 		return
 	}
-	c := s.backend.Cluster()
+	c, p := s.backend.Cluster(), s.backend.PeerStats()
 	self, _ := c.Member(c.Self)
 	stats := selfStats{
 		Name:       self.Name,
 		ID:         formatID(c.Self),
 		State:      "StateFollower",
 		StartTime:  c.Started,
-		LeaderInfo: leaderInfo{Uptime: "0s"},
+		LeaderInfo: leaderInfo{StartTime: c.Started},
+
+		RecvAppendRequestCnt: p.RecvAppends,
+		RecvPkgRate:          p.RecvPackageRate,
+		RecvBandwidthRate:    p.RecvBandwidthRate,
+		SendAppendRequestCnt: p.SendAppends,
+		SendPkgRate:          p.SendPackageRate,
+		SendBandwidthRate:    p.SendBandwidthRate,
 	}
-	if c.Leader != 0 {
-		stats.LeaderInfo = leaderInfo{
-			Leader:    formatID(c.Leader),
-			Uptime:    s.now().Sub(c.LeaderSince).String(),
-			StartTime: c.LeaderSince,
-		}
+	if c.LastLeader != 0 {
+		stats.LeaderInfo = leaderInfo{Leader: formatID(c.LastLeader), StartTime: c.LeaderSince}
 	}
-	if c.Leader == c.Self {
+	stats.LeaderInfo.Uptime = s.now().Sub(stats.LeaderInfo.StartTime).String()
+	if c.LastLeader == c.Self {
 		stats.State = "StateLeader"
 	}
 	writeJSON(ctx, fasthttp.StatusOK, stats)
 }
 
+// leaderStats is the body of /v2/stats/leader, in etcd's order.
 type leaderStats struct {
-	Leader    string              `json:"leader"`
-	Followers map[string]struct{} `json:"followers"` // none, as long as there is one member
+	Leader    string                   `json:"leader"`
+	Followers map[string]followerStats `json:"followers"` // by id; JSON sorts them
 }
+
+type followerStats struct {
+	Latency latency `json:"latency"`
+	Counts  counts  `json:"counts"`
+}
+
+// latency is in milliseconds.
+type latency struct {
+	Current           float64 `json:"current"`
+	Average           float64 `json:"average"`
+	StandardDeviation float64 `json:"standardDeviation"`
+	Minimum           float64 `json:"minimum"`
+	Maximum           float64 `json:"maximum"`
+}
+
+type counts struct {
+	Fail    uint64 `json:"fail"`
+	Success uint64 `json:"success"`
+}
+
+// noMinimum is what v2 shows before there is a minimum.
+const noMinimum = math.MaxInt64
 
 func (s *Server) serveLeaderStats(ctx *fasthttp.RequestCtx, m method) {
 	if !allow(ctx, m, allowGet) {
@@ -92,7 +125,24 @@ func (s *Server) serveLeaderStats(ctx *fasthttp.RequestCtx, m method) {
 		writeMessage(ctx, fasthttp.StatusForbidden, "not current leader")
 		return
 	}
-	writeJSON(ctx, fasthttp.StatusOK, leaderStats{Leader: formatID(c.Leader), Followers: map[string]struct{}{}})
+	stats := leaderStats{Leader: formatID(c.Leader), Followers: make(map[string]followerStats)}
+	for _, m := range c.Members {
+		if m.ID != c.Self {
+			stats.Followers[formatID(m.ID)] = followerStats{Latency: latency{Minimum: noMinimum}}
+		}
+	}
+	for _, f := range s.backend.PeerStats().Followers {
+		id := formatID(f.ID)
+		if _, ok := stats.Followers[id]; !ok {
+			continue // it has been removed
+		}
+		l := latency{f.Current, f.Average, f.StandardDeviation, f.Minimum, f.Maximum}
+		if f.Success == 0 {
+			l.Minimum = noMinimum
+		}
+		stats.Followers[id] = followerStats{Latency: l, Counts: counts{Fail: f.Fail, Success: f.Success}}
+	}
+	writeJSON(ctx, fasthttp.StatusOK, stats)
 }
 
 // writeJSON answers with v as JSON, without a newline.

@@ -9,6 +9,9 @@ import (
 	"copse/statemachine/tree"
 )
 
+// EtcdVersion is the etcd whose answers these are.
+const EtcdVersion = "3.4.23"
+
 func (s *Server) serveVersion(ctx *fasthttp.RequestCtx, m method) {
 	if !allow(ctx, m, allowGet) {
 		return

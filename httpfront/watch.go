@@ -32,6 +32,9 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, w *watchRequest) {
 	p.watch.Sink = p
 	st, err := s.backend.Watch(&p.watch)
 	if err != nil {
+		if err.Code == tree.CodeEventIndexClosed {
+			s.meter.outdated.Add(1)
+		}
 		writeError(ctx, err)
 		return
 	}

@@ -2,6 +2,7 @@ package httpfront
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -127,10 +128,14 @@ func TestRefusedWatchIsAnOrdinaryAnswer(t *testing.T) {
 func TestDepartedClientIsForgotten(t *testing.T) {
 	leave := map[string]func(*client){
 		"close":      func(c *client) { _ = c.Close() },
-		"half close": func(c *client) { _ = c.Conn.(*net.TCPConn).CloseWrite() },
+		"half close": func(c *client) { _ = c.Conn.(interface{ CloseWrite() error }).CloseWrite() },
 		"reset": func(c *client) {
-			_ = c.Conn.(*net.TCPConn).SetLinger(0)
-			_ = c.Close()
+			socket, ok := c.Conn.(*net.TCPConn)
+			if !ok {
+				socket = c.Conn.(*tls.Conn).NetConn().(*net.TCPConn)
+			}
+			_ = socket.SetLinger(0)
+			_ = socket.Close()
 		},
 	}
 	for name, leave := range leave {

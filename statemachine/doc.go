@@ -1,10 +1,11 @@
 // Package statemachine keeps one data shard's replica: the v2 tree with its
-// event window, expirations and counters in one Pebble store, driven by
-// dragonboat as an on-disk state machine.
+// event window, expirations and counters, and in the first shard the cluster's
+// membership, in one Pebble store, driven by dragonboat as an on-disk state
+// machine.
 //
 // It owns the store's layout on disk (layout.go), the order of effects of a
-// raft entry (machine.go), reads (lookup.go, nodecache.go), the event window (history.go) and
-// the snapshot stream (snapshot.go). The rules of the tree are not here but in
+// raft entry (machine.go), reads (lookup.go, nodecache.go), the event window (history.go),
+// the membership (membership.go) and the snapshot stream (snapshot.go). The rules of the tree are not here but in
 // the package tree; who listens to events isn't either: Subscribe
 // is handed a publish func.
 //

@@ -11,6 +11,7 @@ import (
 
 // The store's keys, by their first byte:
 //
+//	c                                     the membership of the cluster
 //	m                                     meta: format, indexes, counters
 //	n <path>                              a node
 //	x <expiration, 8 bytes> <path>        an expiration
@@ -29,7 +30,12 @@ import (
 //
 // A name may hold 0x00 and 0x01 too: they are written 01 01 and 01 02. The
 // subtree of a path p is [p 00, p 01): no name starts with a bare 01.
+//
+// The membership's record is tree.AppendMembership's. It is in the first shard's
+// store, once the cluster is founded.
 const (
+	membersPrefix = 'c'
+
 	metaPrefix   = 'm'
 	nodePrefix   = 'n'
 	expiryPrefix = 'x'
@@ -211,8 +217,9 @@ func readNode(key string, rec []byte) (tree.Node, error) {
 }
 
 // Format is the version of the layout that this copse writes; a store with a
-// larger one is refused.
-const Format = 1
+// larger one is refused. Format 1 had no membership; a store of that format is
+// founded anew, which changes nothing else.
+const Format = 2
 
 // meta is what a replica knows besides its nodes. It is written in the same
 // batch as each change, and is the whole of what must agree with the raft log.
@@ -224,7 +231,10 @@ type meta struct {
 	stats     tree.Stats // writes only
 }
 
-var metaKey = []byte{metaPrefix}
+var (
+	metaKey    = []byte{metaPrefix}
+	membersKey = []byte{membersPrefix}
+)
 
 // numbers lists meta's fields in the order of the record: the format, then
 // each as 8 bytes.

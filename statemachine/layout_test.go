@@ -2,7 +2,11 @@ package statemachine
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,4 +107,39 @@ func FuzzSnapshot(f *testing.F) {
 			t.Fatal("taken in without its magic")
 		}
 	})
+}
+
+// A snapshot that is whole but says what this copse can't read is refused
+// before it takes the place of the store.
+func TestSnapshotsThatCantBeReadAreNotTakenIn(t *testing.T) {
+	dir := t.TempDir()
+	m, err := New(Options{Dir: dir, Replica: 1, Window: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := (&meta{}).append(nil)
+	binary.BigEndian.PutUint64(newer, Format+1)
+	for name, c := range map[string]struct {
+		key, value []byte
+		want       error
+	}{
+		"a newer format":       {metaKey, newer, ErrNewerFormat},
+		"a damaged membership": {membersKey, []byte{1, 9}, ErrDamaged},
+	} {
+		image := slices.Concat([]byte(snapshotMagic), []byte{1}, c.key, binary.AppendUvarint(nil, uint64(len(c.value))), c.value, []byte{0})
+		image = binary.BigEndian.AppendUint64(image, 1)
+		image = binary.BigEndian.AppendUint32(image, crc32.Checksum(image, castagnoli))
+		if err := m.RecoverFromSnapshot(bytes.NewReader(image), nil); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if m, err = New(Options{Dir: dir, Replica: 1, Window: 10}); err != nil {
+		t.Fatalf("the store was lost: %v", err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -11,11 +11,11 @@ import (
 
 // listCache keeps listings that are asked for again and again, as they are sent:
 // clients that watch a directory all read it anew after each change. What an
-// update touches takes the listings that show it out, once it is committed and
-// before anyone is told of it.
+// update changes is barred before it is committed and let in again before anyone
+// is told of it, as in the nodeCache: all listings that show it go.
 //
-// A listing is kept if it was asked for twice, and if nothing it shows has been
-// touched while it was put together. All methods may be called from any
+// A listing is kept if it was asked for twice, and if nothing it shows has
+// changed while it was put together. All methods may be called from any
 // goroutine.
 type listCache struct {
 	seed  maphash.Seed
@@ -26,6 +26,7 @@ type listCache struct {
 	size   int
 	fills  map[*listFill]struct{}
 	recent [256]uint64 // hashes of names that were asked for lately
+	barred int
 }
 
 // listName names a listing.
@@ -100,7 +101,7 @@ func (c *listCache) end(f *listFill) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.fills, f)
-	if f.useless || f.stale || c.kept[f.name] != nil {
+	if f.useless || f.stale || c.barred > 0 || c.kept[f.name] != nil {
 		return
 	}
 	text := slices.Clip(f.text)
@@ -126,10 +127,24 @@ func (c *listCache) remove(name listName) {
 	}
 }
 
-// drop forgets the listings that show any of the nodes.
-func (c *listCache) drop(changed map[string][]byte) {
+// bar forgets the listings that show what is going to change, and takes none in
+// until unbar.
+func (c *listCache) bar(changed map[string][]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.barred++
+	c.drop(changed)
+}
+
+// unbar ends what bar, with the same changes, began.
+func (c *listCache) unbar(changed map[string][]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.barred--
+	c.drop(changed) // of those that were begun meanwhile, nobody knows what they saw
+}
+
+func (c *listCache) drop(changed map[string][]byte) {
 	if len(c.kept) == 0 && len(c.fills) == 0 {
 		return
 	}
@@ -152,10 +167,23 @@ func (n listName) shows(key string) bool {
 	return n.key == key || n.key == tree.Parent(key) || n.recursive && tree.Within(n.key, key)
 }
 
-// clear forgets everything.
-func (c *listCache) clear() {
+// barAll forgets everything, and takes nothing in until unbarAll.
+func (c *listCache) barAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.barred++
+	c.clear()
+}
+
+// unbarAll ends what barAll began.
+func (c *listCache) unbarAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.barred--
+	c.clear()
+}
+
+func (c *listCache) clear() {
 	clear(c.kept)
 	c.size = 0
 	for f := range c.fills {

@@ -38,7 +38,8 @@ func TestListCacheForgetsWhatShowsAChange(t *testing.T) {
 			c.begin(n.key, n.recursive)
 			fills = append(fills, c.begin(n.key, n.recursive))
 		}
-		c.drop(map[string][]byte{changed: nil})
+		c.bar(map[string][]byte{changed: nil})
+		c.unbar(map[string][]byte{changed: nil})
 		for i, f := range fills {
 			if f.stale != (c.get(listings[i].key, listings[i].recursive) == nil) {
 				t.Errorf("after a change of %s, a listing of %v under way is stale: %v", changed, listings[i], f.stale)
@@ -61,9 +62,11 @@ func TestListCacheTakesNothingStaleOrUseless(t *testing.T) {
 	if c.begin("/a", false) != nil {
 		t.Error("what is asked for once is kept")
 	}
+	change := map[string][]byte{"/a/x": nil}
 	for name, spoil := range map[string]func(*listFill){
-		"changed meanwhile": func(*listFill) { c.drop(map[string][]byte{"/a/x": nil}) },
-		"cleared meanwhile": func(*listFill) { c.clear() },
+		"changed meanwhile": func(*listFill) { c.bar(change); c.unbar(change) },
+		"ended in a change": func(f *listFill) { c.bar(nil); c.end(f); c.unbar(nil); f.useless = true },
+		"cleared meanwhile": func(*listFill) { c.barAll(); c.unbarAll() },
 		"too long":          func(f *listFill) { f.add(make([]byte, 501), c.limit) },
 		"given up":          func(f *listFill) { c.giveUp(f) },
 	} {

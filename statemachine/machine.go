@@ -41,6 +41,8 @@ type Machine struct {
 	pebble  func() *pebble.Options
 	fs      vfs.FS
 
+	measures *Measures
+
 	// Owned by dragonboat's apply worker.
 	meta meta
 	// expiryLow is a time before which no expiration is stored.
@@ -54,9 +56,10 @@ type Machine struct {
 	store    *handle              // nil once closed
 	prepared map[*pinned]struct{} // snapshots that wait to be streamed
 
-	nodes *nodeCache
-	lists *listCache
-	tidy  tidier
+	nodes   *nodeCache
+	lists   *listCache
+	tidy    tidier
+	members membership
 
 	// Published after each batch, read from anywhere.
 	index     atomic.Uint64
@@ -81,6 +84,8 @@ func New(o Options) (*Machine, error) {
 		pebble:   func() *pebble.Options { return storeOptions(fs, o) },
 		nodes:    newNodeCache(o.Nodes),
 		lists:    newListCache(o.Lists),
+		members:  membership{bell: make(chan struct{}, 1)},
+		measures: newMeasures(),
 		expiry:   newExpirySignal(),
 		prepared: make(map[*pinned]struct{}),
 	}
@@ -117,25 +122,35 @@ func (m *Machine) open(name string) error {
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
 	}
 	h := newHandle(db)
-	meta, err := loadMeta(db)
+	meta, members, err := loadState(db)
 	if err != nil {
 		h.release()
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
 	}
+	m.barAll()
 	m.mu.Lock()
 	old := m.store
 	m.store = h
 	m.mu.Unlock()
-	m.nodes.clear()
-	m.lists.clear()
+	m.unbarAll()
 	if old != nil {
 		old.release()
 	}
 	m.meta = meta
 	m.expiryLow = math.MinInt64
-	m.announce(nil)
+	m.announce(members, nil)
 	m.expiry.added(math.MinInt64)
 	return nil
+}
+
+// loadState reads what a machine keeps in memory.
+func loadState(from pebble.Reader) (meta, *tree.Membership, error) {
+	m, err := loadMeta(from)
+	if err != nil {
+		return m, nil, err
+	}
+	members, err := loadMembership(from)
+	return m, members, err
 }
 
 func loadMeta(from pebble.Reader) (meta, error) {
@@ -152,11 +167,12 @@ func loadMeta(from pebble.Reader) (meta, error) {
 
 // announce makes the state after a batch known: first to readers, then to
 // whoever listens to events.
-func (m *Machine) announce(notices []tree.Notice) {
+func (m *Machine) announce(members *tree.Membership, notices []tree.Notice) {
 	stats := m.meta.stats
 	m.stats.Store(&stats)
 	m.raftIndex.Store(m.meta.raftIndex)
 	m.index.Store(uint64(m.meta.last))
+	m.members.set(members)
 	if m.publish != nil {
 		m.publish(m.meta.last, notices)
 	}
@@ -177,6 +193,9 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	if m.broken != nil {
 		return nil, m.broken
 	}
+	m.measures.Entries.Observe(int64(len(entries)))
+	began := m.measures.begin()
+	defer m.measures.end(m.measures.Apply, began)
 	defer func() {
 		if err != nil {
 			m.broken = fmt.Errorf("apply to %s: %w", m.dir, err)
@@ -187,7 +206,7 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
 	v := &m.view
-	v.reset(batch, m.meta, m.expiryLow)
+	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
 	var notices []tree.Notice
 	for i := range entries {
 		e := &entries[i]
@@ -202,21 +221,46 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 		v.trim(m.window)
 	}
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
+	m.bar(v)
 	v.must(batch.Commit(pebble.NoSync))
-	if v.changedAll {
-		m.nodes.clear()
-		m.lists.clear()
-	} else {
-		m.nodes.change(v.changed)
-		m.lists.drop(v.changed)
-	}
+	m.unbar(v)
 	m.meta = v.meta
 	if at, _, err := readExpiryKey(v.expiryFrom); err == nil {
 		m.expiryLow = at
 	}
-	m.announce(notices)
+	m.announce(v.members, notices)
 	m.expiry.added(v.soonest)
 	return entries, nil
+}
+
+// bar keeps readers from finding in a cache what v is about to change, until
+// unbar.
+func (m *Machine) bar(v *view) {
+	if v.changedAll {
+		m.barAll()
+		return
+	}
+	m.nodes.bar(v.changed)
+	m.lists.bar(v.changed)
+}
+
+func (m *Machine) unbar(v *view) {
+	if v.changedAll {
+		m.unbarAll()
+		return
+	}
+	m.nodes.unbar(v.changed)
+	m.lists.unbar(v.changed)
+}
+
+func (m *Machine) barAll() {
+	m.nodes.barAll()
+	m.lists.barAll()
+}
+
+func (m *Machine) unbarAll() {
+	m.nodes.unbarAll()
+	m.lists.unbarAll()
 }
 
 // outSlack is how many bytes of an entry's output may be kept for nothing.
@@ -260,15 +304,21 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, notices []tree.Notice) (sm.Re
 		if !ok {
 			break
 		}
-		if c.Op == tree.OpFound {
-			v.meta.last = max(v.meta.last, c.PrevIndex)
-			continue
+		var failed *tree.Error
+		if c.Op.Membership() {
+			if failed, err = v.changeMembers(&c); err != nil {
+				return result, notices, fmt.Errorf("raft entry %d: %w", e.Index, err)
+			}
+			if failed == nil {
+				out = appendDoneReply(out, v.meta.last)
+			}
+		} else {
+			failed = tree.Apply(v, &c, v.meta.last, emit)
+			v.meta.stats.CountWrite(c.Op, failed == nil)
 		}
-		failed := tree.Apply(v, &c, v.meta.last, emit)
 		if failed != nil {
 			out = appendErrorReply(out, failed)
 		}
-		v.meta.stats.CountWrite(c.Op, failed == nil)
 	}
 	if mine {
 		result.Data = out
@@ -296,6 +346,8 @@ func (m *Machine) AppliedBytes() uint64 { return m.applied.Load() }
 
 // Sync makes all that was applied durable. Raft drops log entries after it.
 func (m *Machine) Sync() error {
+	began := m.measures.begin()
+	defer m.measures.end(m.measures.Sync, began)
 	if err := m.store.db.LogData(nil, pebble.Sync); err != nil {
 		return fmt.Errorf("sync %s: %w", m.dir, err)
 	}
@@ -308,8 +360,7 @@ func (m *Machine) Close() error {
 	m.mu.Lock()
 	h := m.store
 	m.store = nil
-	m.nodes.clear()
-	m.lists.clear()
+	m.barAll() // for good
 	left := m.prepared
 	m.prepared = nil
 	m.mu.Unlock()

@@ -1,6 +1,7 @@
 package statemachine_test
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"testing"
@@ -23,13 +24,32 @@ type model struct {
 	last    tree.Index
 	stats   tree.Stats
 	notices []tree.Notice
+	members *tree.Membership // nil: nobody yet
+}
+
+func (m *model) membership() *tree.Membership {
+	if m.members == nil {
+		m.members = &tree.Membership{}
+	}
+	return m.members
 }
 
 // apply carries out c and returns the answer, as v2 prints it; empty for what
 // has none.
 func (m *model) apply(c *tree.Command) string {
-	if c.Op == tree.OpFound {
-		m.last = max(m.last, c.PrevIndex)
+	if c.Op.Membership() {
+		founded := m.membership().Founded()
+		next, refused, err := tree.ApplyMembership(m.members, c, m.last)
+		if err != nil {
+			panic(err)
+		}
+		m.members = next
+		if refused != nil {
+			return string(tree.AppendError(nil, refused))
+		}
+		if c.Op == tree.OpFound && !founded {
+			m.last = max(m.last, c.PrevIndex)
+		}
 		return ""
 	}
 	var out []byte
@@ -89,6 +109,24 @@ func keys() *rapid.Generator[string] {
 	})
 }
 
+// memberChange draws a change of the membership, of few members so that they meet.
+func memberChange(t *rapid.T) tree.Command {
+	op := rapid.SampledFrom([]tree.Op{
+		tree.OpFound, tree.OpMemberAdd, tree.OpMemberAdd, tree.OpMemberUpdate, tree.OpMemberRemove, tree.OpMemberPublish, tree.OpMemberReplaceAll,
+	}).Draw(t, "op")
+	url := rapid.SampledFrom([]string{"http://a:1", "http://b:1", "http://c:1", "http://d:1"})
+	c := tree.MemberCommand(op, tree.Member{
+		ID:         rapid.Uint64Range(1, 5).Draw(t, "id"),
+		Name:       rapid.SampledFrom([]string{"", "n", "\xff"}).Draw(t, "name"),
+		PeerURLs:   rapid.SliceOfN(url, 1, 2).Draw(t, "peers"),
+		ClientURLs: rapid.SliceOfN(url, 0, 2).Draw(t, "clients"),
+	})
+	if op == tree.OpFound {
+		c.PrevIndex = tree.Index(rapid.IntRange(0, 9).Draw(t, "first"))
+	}
+	return c
+}
+
 // commands draws commands whose clock never goes back.
 func commands() *rapid.Generator[[]tree.Command] {
 	op := rapid.SampledFrom([]tree.Op{
@@ -99,6 +137,10 @@ func commands() *rapid.Generator[[]tree.Command] {
 		now := int64(1e18)
 		list := make([]tree.Command, rapid.IntRange(1, 120).Draw(t, "commands"))
 		for i := range list {
+			if rapid.IntRange(0, 9).Draw(t, "membership") == 0 {
+				list[i] = memberChange(t)
+				continue
+			}
 			now += int64(rapid.IntRange(0, 3).Draw(t, "tick")) * 1e8
 			c := tree.Command{
 				Op:        op.Draw(t, "op"),
@@ -218,6 +260,9 @@ func sameAsModel(t rapid.TB, m *statemachine.Machine, want *model) {
 	t.Helper()
 	if m.Index() != want.last {
 		t.Fatalf("index %d, want %d", m.Index(), want.last)
+	}
+	if !bytes.Equal(tree.AppendMembership(nil, m.Membership()), tree.AppendMembership(nil, want.membership())) {
+		t.Fatalf("membership %+v, want %+v", m.Membership(), want.membership())
 	}
 	for _, q := range modelQueries {
 		if got := read(t, m, &q, modelNow); got != want.get(&q, modelNow) {

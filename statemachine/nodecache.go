@@ -9,16 +9,20 @@ import (
 
 // nodeCache keeps the records of nodes that were read lately, by clients or by
 // writes that look at what they change: a read from Pebble costs several times
-// as much as all the rest of a plain GET. What an update changes is changed
-// here once it is committed, and before anyone is told of it, so a reader that
-// knows an index never gets a record from before it.
+// as much as all the rest of a plain GET. What an update changes is barred before
+// it is committed, and comes back changed before anyone is told of it: a reader
+// that has seen one part of an update, or knows its index, never gets a record
+// from before it.
 //
-// A record is taken in only if nothing has changed since before it was read:
-// else a slow reader could put back what was just changed. All methods may be
-// called from any goroutine.
+// A record is taken in only if nothing has been barred since before it was
+// read: else a slow reader could put back what was just dropped. All methods
+// may be called from any goroutine.
 type nodeCache struct {
 	seed   maphash.Seed
 	shards [nodeCacheShards]nodeCacheShard
+	// returning are the keys that had records when they were barred. It belongs to
+	// the goroutine that updates.
+	returning []string
 }
 
 const (
@@ -32,7 +36,8 @@ type nodeCacheShard struct {
 	records map[string][]byte
 	size    int
 	limit   int
-	changes uint64 // how often something has changed
+	drops   uint64 // how often something was barred or let in again
+	barred  int    // keys, or times all keys, that are barred now
 }
 
 // newNodeCache returns a cache of about limit bytes.
@@ -55,11 +60,11 @@ func (c *nodeCache) get(key string) (rec []byte, seen uint64) {
 	s := c.shard(key)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.records[key], s.changes
+	return s.records[key], s.drops
 }
 
-// put takes rec, which is copied, in for key, unless something has
-// changed since get.
+// put takes rec, which is copied, in for key, unless something has been
+// dropped since get.
 func (c *nodeCache) put(key string, rec []byte, seen uint64) {
 	cost := len(key) + len(rec) + nodeCacheOverhead
 	s := c.shard(key)
@@ -68,21 +73,21 @@ func (c *nodeCache) put(key string, rec []byte, seen uint64) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.changes != seen || s.records[key] != nil {
+	if s.drops != seen || s.barred > 0 || s.records[key] != nil {
 		return
 	}
-	s.records[strings.Clone(key)] = bytes.Clone(rec)
-	s.size += cost
-	s.shrink()
+	s.add(strings.Clone(key), bytes.Clone(rec))
 }
 
-// shrink makes room until the limit is kept.
-func (s *nodeCacheShard) shrink() {
-	for key, rec := range s.records { // a map hands its entries out at random
+// add takes a record in, and makes room for it.
+func (s *nodeCacheShard) add(key string, rec []byte) {
+	s.records[key] = rec
+	s.size += len(key) + len(rec) + nodeCacheOverhead
+	for old, record := range s.records { // a map hands its entries out at random
 		if s.size <= s.limit {
-			return
+			break
 		}
-		s.remove(key, rec)
+		s.remove(old, record)
 	}
 }
 
@@ -91,35 +96,66 @@ func (s *nodeCacheShard) remove(key string, rec []byte) {
 	s.size -= len(key) + len(rec) + nodeCacheOverhead
 }
 
-// change takes over what an update has made of nodes: new records, nil for what
-// is gone. Only records that are here already are kept: a node that is written
-// for the first time need not be read soon.
-func (c *nodeCache) change(changed map[string][]byte) {
-	for key, rec := range changed {
+// bar forgets the records of what is going to change, and takes none in on their
+// shards until unbar.
+func (c *nodeCache) bar(changed map[string][]byte) {
+	c.returning = c.returning[:0]
+	for key := range changed {
 		s := c.shard(key)
 		s.mu.Lock()
-		s.changes++
-		if old := s.records[key]; old != nil {
-			if rec == nil || len(rec) > nodeCacheRecord {
-				s.remove(key, old)
-			} else {
-				s.records[key] = rec
-				s.size += len(rec) - len(old)
-				s.shrink()
-			}
+		s.drops++
+		s.barred++
+		if rec := s.records[key]; rec != nil {
+			s.remove(key, rec)
+			c.returning = append(c.returning, key)
 		}
 		s.mu.Unlock()
 	}
 }
 
-// clear forgets everything.
-func (c *nodeCache) clear() {
+// unbar ends what bar, with the same changes, began. What had a record has its
+// new one, if there is one: a node that is written for the first time need not be
+// read soon.
+func (c *nodeCache) unbar(changed map[string][]byte) {
+	for key := range changed {
+		c.shard(key).unbar()
+	}
+	for _, key := range c.returning {
+		rec := changed[key]
+		if s := c.shard(key); rec != nil && len(rec) <= nodeCacheRecord {
+			s.mu.Lock()
+			if s.records[key] == nil { // a reader may have been quicker
+				s.add(key, rec)
+			}
+			s.mu.Unlock()
+		}
+	}
+	clear(c.returning)
+}
+
+// barAll forgets everything, and takes nothing in until unbarAll.
+func (c *nodeCache) barAll() {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
-		s.changes++
+		s.drops++
+		s.barred++
 		s.size = 0
 		clear(s.records)
 		s.mu.Unlock()
 	}
+}
+
+// unbarAll ends what barAll began.
+func (c *nodeCache) unbarAll() {
+	for i := range c.shards {
+		c.shards[i].unbar()
+	}
+}
+
+func (s *nodeCacheShard) unbar() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drops++
+	s.barred--
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestNodeCacheFollowsChanges(t *testing.T) {
+func TestNodeCacheForgetsWhatWasBarred(t *testing.T) {
 	c := newNodeCache(1 << 20)
 	held := func(key string) string { rec, _ := c.get(key); return string(rec) }
 	_, seen := c.get("/a")
@@ -14,23 +14,46 @@ func TestNodeCacheFollowsChanges(t *testing.T) {
 	if held("/a") != "1" {
 		t.Fatal("what was put isn't held")
 	}
-	c.change(map[string][]byte{"/a": []byte("2"), "/b": []byte("2")})
-	if got := held("/a") + held("/b"); got != "2" {
-		t.Fatalf("after a change of what is held and of what isn't: got %q", got)
+	one := map[string][]byte{"/a": nil}
+	for _, barring := range []struct {
+		name       string
+		bar, unbar func()
+	}{
+		{"the key", func() { c.bar(one) }, func() { c.unbar(one) }},
+		{"everything", c.barAll, c.unbarAll},
+	} {
+		_, before := c.get("/a")
+		barring.bar()
+		if held("/a") != "" {
+			t.Fatalf("%s: what was barred is still held", barring.name)
+		}
+		c.put("/a", []byte("1"), before)
+		_, meanwhile := c.get("/a")
+		c.put("/a", []byte("1"), meanwhile)
+		if held("/a") != "" {
+			t.Fatalf("%s: a record is taken in while it is barred", barring.name)
+		}
+		if barring.unbar(); held("/a") != "" {
+			t.Fatalf("%s: what has gone is back", barring.name)
+		}
+		c.put("/a", []byte("1"), before)
+		c.put("/a", []byte("1"), meanwhile)
+		if held("/a") != "" {
+			t.Fatalf("%s: a reader from before has put its record back", barring.name)
+		}
+		_, after := c.get("/a")
+		c.put("/a", []byte("2"), after)
+		if held("/a") != "2" {
+			t.Fatalf("%s: nothing is taken in afterwards", barring.name)
+		}
 	}
-	c.change(map[string][]byte{"/a": nil})
-	if held("/a") != "" {
-		t.Fatal("what was removed is still held")
+	changed := map[string][]byte{"/a": []byte("3"), "/b": []byte("3")}
+	c.bar(changed)
+	if got := held("/a") + held("/b"); got != "" {
+		t.Fatalf("what is going to change is still held: %q", got)
 	}
-	c.put("/a", []byte("1"), seen)
-	if held("/a") != "" {
-		t.Fatal("a reader from before the change has put its record back")
-	}
-	_, seen = c.get("/a")
-	c.clear()
-	c.put("/a", []byte("1"), seen)
-	if held("/a") != "" {
-		t.Fatal("a reader from before the clearing has put its record back")
+	if c.unbar(changed); held("/a")+held("/b") != "3" {
+		t.Fatalf("after a change of what was held and of what wasn't: got %q, %q", held("/a"), held("/b"))
 	}
 	_, seen = c.get("/big")
 	c.put("/big", []byte(strings.Repeat("x", nodeCacheRecord+1)), seen)
@@ -46,7 +69,9 @@ func TestNodeCacheStaysWithinItsLimit(t *testing.T) {
 		key := fmt.Sprintf("/key/%d", i)
 		_, seen := c.get(key)
 		c.put(key, []byte(strings.Repeat("x", i%300)), seen)
-		c.change(map[string][]byte{fmt.Sprintf("/key/%d", i/2): make([]byte, i%500)})
+		changed := map[string][]byte{fmt.Sprintf("/key/%d", i/2): make([]byte, i%500)}
+		c.bar(changed)
+		c.unbar(changed)
 	}
 	size, count := 0, 0
 	for i := range c.shards {

@@ -9,7 +9,7 @@ import (
 // The result of a raft entry, for the replica that proposed it, holds for each
 // command of the batch, in order:
 //
-//	action   1 byte; 0: an error
+//	action   1 byte; 0: an error; 255: done, there is no event to tell of
 //	created  1 byte: answer 201
 //	code     2 bytes: the error's code
 //	index    8 bytes: the event's, or the tree's at the error
@@ -18,7 +18,10 @@ import (
 //
 // Numbers are little-endian. The event's JSON is the very bytes that watchers
 // get.
-const replyHead = 16
+const (
+	replyHead = 16
+	replyDone = 0xff
+)
 
 func appendEventReply(dst []byte, e *tree.Event) (out, json []byte) {
 	head := len(dst)
@@ -43,8 +46,17 @@ func appendErrorReply(dst []byte, e *tree.Error) []byte {
 	return append(dst, e.Cause...)
 }
 
+// appendDoneReply answers a command that leaves no event, one that changes the
+// membership, at the tree's index.
+func appendDoneReply(dst []byte, index tree.Index) []byte {
+	dst = append(dst, replyDone, 0, 0, 0)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(index))
+	return append(dst, 0, 0, 0, 0)
+}
+
 // CutReply takes the next reply off the front of an entry's result; ok is false
-// at the end. Of the reply's State only the Index is set.
+// at the end. Of the reply's State only the Index is set; of the reply to a
+// command without an event nothing else is.
 func CutReply(data []byte) (r tree.Reply, rest []byte, ok bool) {
 	if len(data) < replyHead {
 		return r, nil, false
@@ -52,9 +64,12 @@ func CutReply(data []byte) (r tree.Reply, rest []byte, ok bool) {
 	index := tree.Index(binary.LittleEndian.Uint64(data[4:]))
 	size := binary.LittleEndian.Uint32(data[12:])
 	body, rest := data[replyHead:replyHead+size], data[replyHead+size:]
+	r.State.Index = index
+	if data[0] == replyDone {
+		return r, rest, true
+	}
 	r.Action = tree.Action(data[0])
 	r.Created = data[1] != 0
-	r.State.Index = index
 	if r.Action == 0 {
 		r.Err = &tree.Error{
 			Code:  tree.Code(binary.LittleEndian.Uint16(data[2:])),

@@ -123,6 +123,9 @@ func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
 	}
 	err = readSnapshot(db, r, stop)
 	if err == nil {
+		_, _, err = loadState(db) // so that open can't fail on it once it is the current one
+	}
+	if err == nil {
 		err = db.Flush()
 	}
 	if err = firstError(err, db.Close()); err != nil {

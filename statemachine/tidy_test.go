@@ -31,7 +31,8 @@ func TestListingHasOldRecordsClearedAway(t *testing.T) {
 		}
 	}
 	list := func() {
-		m.lists.clear()
+		m.lists.barAll()
+		m.lists.unbarAll()
 		if _, _, err, fail := m.Get(nil, &tree.Query{Key: "/d"}, 1); err != nil || fail != nil {
 			t.Fatal(err, fail)
 		}

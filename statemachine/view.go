@@ -14,8 +14,9 @@ import (
 // indexed Pebble batch. A storage fault panics with a fault, which Update turns
 // into its error.
 type view struct {
-	batch *pebble.Batch
-	meta  meta
+	batch   *pebble.Batch
+	meta    meta
+	members *tree.Membership
 	// soonest is the earliest expiration put by this view.
 	soonest int64
 	// expiryFrom is where the search for due nodes goes on: no expiration
@@ -51,8 +52,8 @@ func caught(err *error) {
 }
 
 // reset makes the view ready for another batch; it keeps its buffers.
-func (v *view) reset(batch *pebble.Batch, m meta, expiryFrom int64) {
-	v.batch, v.meta, v.soonest, v.stale = batch, m, math.MaxInt64, 0
+func (v *view) reset(batch *pebble.Batch, m meta, members *tree.Membership, expiryFrom int64) {
+	v.batch, v.meta, v.members, v.soonest, v.stale = batch, m, members, math.MaxInt64, 0
 	v.expiryFrom = appendExpiryKey(v.expiryFrom[:0], expiryFrom, "/")
 	v.changedAll = false
 	if len(v.changed) > viewSlack {

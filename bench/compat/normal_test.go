@@ -18,6 +18,7 @@ import (
 // the peer URLs, an expiration must be as far off as its ttl says, in UTC and
 // without trailing zeros. What is wrong stays, and shows as a difference.
 type normaliser struct {
+	pairs []string          // name, word, name, word, …
 	words *strings.Replacer // names to words
 	names *strings.Replacer // and back, for requests
 }
@@ -34,10 +35,18 @@ func newNormaliser(s *peer.Server) normaliser {
 		hex(member), "MEMBER",
 		s.Address, "CLIENT-HOST",
 		strings.TrimPrefix(s.PeerURL, "http://"), "PEER-HOST",
+		newcomerHost(s), "NEWCOMER-HOST",
 	}
-	n := normaliser{words: strings.NewReplacer(pairs...)}
-	slices.Reverse(pairs)
-	n.names = strings.NewReplacer(pairs...)
+	return normaliser{}.with(pairs...)
+}
+
+// with knows further names and their words.
+func (n normaliser) with(pairs ...string) normaliser {
+	n.pairs = append(slices.Clone(pairs), n.pairs...)
+	n.words = strings.NewReplacer(n.pairs...)
+	back := slices.Clone(n.pairs)
+	slices.Reverse(back)
+	n.names = strings.NewReplacer(back...)
 	return n
 }
 
@@ -48,6 +57,7 @@ var (
 	versionField    = regexp.MustCompile(`"(etcdserver|etcdcluster)":"3\.\d+\.\d+"`)
 	ttlField        = regexp.MustCompile(`"expiration":"TIME"(?:,"ttl":(-?\d+))?`)
 	storeCount      = regexp.MustCompile(`"((?:gets|sets|delete|update|create|compareAnd\w+)(?:Success|Fail)|expireCount|watchers)":\d+`)
+	followerStats   = regexp.MustCompile(`"latency":\{"current":[\d.]+,"average":[\d.]+,"standardDeviation":[\d.]+,"minimum":[\d.]+,"maximum":[\d.]+\},"counts":\{"fail":\d+,"success":\d+\}`)
 	varyingHeaders  = regexp.MustCompile(`(?m)^(X-Raft-Index|X-Raft-Term): [1-9]\d*$`)
 	dateHeader      = regexp.MustCompile(`(?m)^Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$`)
 )
@@ -64,6 +74,8 @@ func (n normaliser) text(s string) string {
 	s = uptimeField.ReplaceAllString(s, `"uptime":"DURATION"`)
 	s = versionField.ReplaceAllString(s, `"$1":"VERSION"`)
 	s = storeCount.ReplaceAllString(s, `"$1":N`)
+	s = followerStats.ReplaceAllString(s, "MEASURED")
+	s = n.sortedMembers(s)
 	return n.words.Replace(s)
 }
 

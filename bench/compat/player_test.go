@@ -21,6 +21,9 @@ type player struct {
 	caller  caller
 	watches map[string]*wire
 	stats   map[string]int64 // the store's counts when they were last shown
+
+	added    int          // members, so far
+	newcomer *peer.Server // nil: none has joined
 }
 
 func newPlayer(s *peer.Server) *player {
@@ -36,6 +39,9 @@ func (p *player) close() {
 	p.caller.close()
 	for _, w := range p.watches {
 		w.close()
+	}
+	if p.newcomer != nil {
+		_ = p.newcomer.Close() // what is left of it says nothing about the answers
 	}
 }
 
@@ -92,6 +98,8 @@ func (p *player) play(st *step, want *answer) ([]string, error) {
 		return p.repeat(call, lines, func(head) bool { return true })
 	case "raw":
 		return p.raw(st.request)
+	case "join":
+		return nil, p.join()
 	case "restart":
 		p.caller.close()
 		if err := p.server.Stop(); err != nil {
@@ -119,6 +127,9 @@ func (p *player) repeat(call string, lines []string, enough func(head) bool) ([]
 		}
 		if !strings.Contains(r.target, "sorted=true") {
 			body = sortedListing(body)
+		}
+		if r.method == "POST" && h.code() == 201 {
+			p.learn(body)
 		}
 		return p.show(h, body, r.method == "HEAD"), nil
 	}

@@ -33,18 +33,22 @@ import (
 //	hangup NAME            close our half of the connection; show what comes
 //	cancel NAME            leave the watch
 //	repeat N METHOD TARGET N times the same request; show the last answer
-//	until CODE GET TARGET  repeat until the status is CODE
+//	until CODE METHOD TARGET  repeat until the status is CODE
 //	sized N METHOD TARGET  with a form of N bytes, which is one value
 //	raw                    send the body as it is, with CR LF for each ⏎, and
 //	                       show all bytes of the answer
 //	stats                  what has been counted since the last time
+//	join                   start a second member, at NEWCOMER-HOST, which has
+//	                       been added
 //	restart                stop the server in good order, start it again
 //
 // A file that begins with "#! without KIND:" and a reason is not played against
-// that kind.
+// that kind; there may be several kinds, with a space between them.
+//
+// ADDED-1 is the id of the first member that the script has added.
 type script struct {
 	path    string
-	without string // a kind of server that can't play it
+	without string // the kinds of server that can't play it
 	steps   []step
 }
 

@@ -16,18 +16,31 @@ type Cluster struct {
 	ID      uint64
 	Self    uint64   // this member's id
 	Members []Member // sorted by ID
+	Removed []uint64 // ids that belonged to it once, sorted
 	Started time.Time
 
-	Leader      uint64 // the leading member's id; 0: none known
-	LeaderSince time.Time
+	Leader      uint64    // the leading member's id; 0: none known
+	LastLeader  uint64    // who leads or, while nobody does, did last; 0: nobody so far
+	LeaderSince time.Time // LastLeader has been it
 }
 
 // Member returns the member with the id.
 func (c *Cluster) Member(id uint64) (Member, bool) {
-	for _, m := range c.Members {
-		if m.ID == id {
-			return m, true
-		}
-	}
-	return Member{}, false
+	ms := Membership{Members: c.Members}
+	return ms.Member(id)
+}
+
+// PeerStats is what a member measured of the raft traffic with the others since it started.
+type PeerStats struct {
+	SendAppends, RecvAppends           uint64  // append requests
+	SendPackageRate, SendBandwidthRate float64 // per second; bytes per second
+	RecvPackageRate, RecvBandwidthRate float64
+	Followers                          []FollowerStats // sorted by ID
+}
+
+// FollowerStats are the appends sent to one other member, and how long its answers took.
+type FollowerStats struct {
+	ID                                                    uint64
+	Current, Average, StandardDeviation, Minimum, Maximum float64 // milliseconds
+	Success, Fail                                         uint64
 }

@@ -161,7 +161,7 @@ func (r *BatchReader) Next(c *Command) (bool, error) {
 	if flags&flagLimit != 0 {
 		c.Limit = int(min(d.uvarint(), 1<<30))
 	}
-	if d.failed || op == 0 || op > OpFound {
+	if d.failed || op == 0 || op >= opEnd {
 		return false, errBatchShort
 	}
 	return true, nil

@@ -13,8 +13,37 @@ const (
 	OpDelete
 	OpCompareAndDelete
 	OpExpire // removes what is due at Now, earliest first, Limit nodes at most
-	OpFound  // founds a fresh tree: its last index becomes PrevIndex
+	// OpFound founds a cluster: Value's members become its first, and the
+	// tree's last index PrevIndex. Where there are members it does nothing.
+	OpFound
+
+	// The others that change the membership. Value holds the one member that
+	// they are about, of whom only the fields named here count.
+	OpMemberAdd     // ID, PeerURLs, of a new member
+	OpMemberUpdate  // PeerURLs, of the member ID
+	OpMemberRemove  // ID
+	OpMemberPublish // Name and ClientURLs: the member ID has started
+	// OpMemberReplaceAll makes Value's members the only ones. It is for a tree
+	// that has reached PrevIndex; a replica that hasn't lacks what was there
+	// before, and can't go on.
+	OpMemberReplaceAll
+
+	opEnd
 )
+
+// Membership reports whether op changes the membership rather than the tree:
+// ApplyMembership carries it out, it takes no index and leaves no event.
+func (op Op) Membership() bool { return op >= OpFound && op < opEnd }
+
+// Grows reports whether the operation may make the tree larger.
+func (op Op) Grows() bool {
+	switch op {
+	case OpSet, OpCreate, OpCreateInOrder, OpUpdate, OpCompareAndSwap:
+		return true
+	default:
+		return false
+	}
+}
 
 // Command is one wish to change the tree: the one thing that is proposed.
 // Fields that an operation doesn't name are ignored by it.

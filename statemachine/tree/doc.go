@@ -3,7 +3,8 @@
 // is told when it is refused.
 //
 // It owns the vocabulary that every other package shares: [Node], [Command],
-// [Event], [Error], [Index], [State], [Query] and [Watch]. It knows nothing of
+// [Event], [Error], [Index], [State], [Query] and [Watch], and of the cluster
+// [Member], [Membership] and [Cluster]. It knows nothing of
 // HTTP, raft or Pebble, imports the standard library only, starts no goroutine
 // and reads no clock: time arrives inside the [Command].
 //
@@ -16,6 +17,9 @@
 //     takes one per expired node). A command that fails takes none.
 //   - Missing parents come into being with the command's index, as permanent
 //     directories, with no event of their own.
+//   - A change of the cluster's membership, by [ApplyMembership], is none of the
+//     tree's: it takes no index and leaves no event. Only founding sets the
+//     index that the first key follows on.
 //   - [Apply] is the only way a node changes. It is deterministic: the same
 //     commands on the same [Store] give the same nodes, events and errors.
 //

@@ -13,7 +13,7 @@ type Error struct {
 // Code is v2's errorCode.
 type Code int
 
-// The codes that copse sends.
+// The codes that copse uses.
 const (
 	CodeKeyNotFound      Code = 100
 	CodeCompareFailed    Code = 101
@@ -32,6 +32,14 @@ const (
 	CodeRefreshTTL       Code = 212
 	CodeRaftInternal     Code = 300
 	CodeEventIndexClosed Code = 401
+
+	// Of changes of the membership. v2 has no numbers for them, and no client
+	// sees these.
+	CodePeerURLExists Code = 1001
+	CodeMemberExists  Code = 1002
+	CodeMemberUnknown Code = 1003
+	CodeMemberRemoved Code = 1004
+	CodeQuorumLoss    Code = 1005 // the members left, or those of them that run, would be too few
 )
 
 // Message is v2's fixed text for the code.
@@ -71,6 +79,16 @@ func (c Code) Message() string {
 		return "Raft Internal Error"
 	case CodeEventIndexClosed:
 		return "The event in requested index is outdated and cleared"
+	case CodePeerURLExists:
+		return "A peer URL belongs to another member"
+	case CodeMemberExists:
+		return "There is such a member already"
+	case CodeMemberUnknown:
+		return "There is no such member"
+	case CodeMemberRemoved:
+		return "The member has been removed for good"
+	case CodeQuorumLoss:
+		return "The cluster would lose its quorum"
 	}
 	return ""
 }

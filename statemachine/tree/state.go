@@ -1,5 +1,7 @@
 package tree
 
+import "time"
+
 // State is where a member stands: what goes into the X-Etcd-Index,
 // X-Raft-Index and X-Raft-Term headers.
 type State struct {
@@ -17,6 +19,9 @@ type Reply struct {
 	Created bool // 201 rather than 200
 	State   State
 	Err     *Error
+	// Queued is how long the command waited to be proposed, Applied what it took
+	// from there to its outcome.
+	Queued, Applied time.Duration
 }
 
 // Asker is told the outcome of a command, so that nobody has to wait for it.

@@ -1,0 +1,424 @@
+package actors_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"copse/actors"
+	"copse/statemachine/tree"
+)
+
+// cluster is several nodes in this process, which speak over loopback.
+type cluster struct {
+	t        *testing.T
+	founders []tree.Member
+	paths    map[uint64]string // data directories
+	peers    map[uint64]string // peer addresses
+	nodes    map[uint64]node
+}
+
+// found starts a cluster of n members, whose ids are 1 to n.
+func found(t *testing.T, n int) *cluster {
+	t.Helper()
+	c := &cluster{t: t, paths: map[uint64]string{}, peers: map[uint64]string{}, nodes: map[uint64]node{}}
+	for id := uint64(1); id <= uint64(n); id++ {
+		c.paths[id], c.peers[id] = t.TempDir(), freeAddress(t)
+		c.founders = append(c.founders, tree.Member{ID: id, PeerURLs: []string{"http://" + c.peers[id]}})
+	}
+	for id := uint64(1); id <= uint64(n); id++ {
+		c.launch(id)
+	}
+	for id := uint64(1); id <= uint64(n); id++ {
+		c.join(id)
+	}
+	return c
+}
+
+// fresh is what a founder would be told.
+func (c *cluster) fresh(id uint64) actors.Fresh {
+	f := actors.Fresh{
+		Wanted: actors.Identity{
+			ClusterID: 7, MemberID: id, Name: fmt.Sprintf("m%d", id), Token: "test",
+			Shards: 1, ExecShards: 1, Host: "box", Created: time.Now(),
+		},
+		Founders: c.founders,
+		PeerURLs: []string{"http://" + c.peers[id]},
+	}
+	for other, peer := range c.peers {
+		if other != id {
+			f.Peers.URLs = append(f.Peers.URLs, "http://"+peer)
+		}
+	}
+	return f
+}
+
+func clientsOf(id uint64) []string { return []string{fmt.Sprintf("http://client.of.m%d:2379", id)} }
+
+func (c *cluster) launch(id uint64) {
+	c.t.Helper()
+	c.nodes[id] = launchNode(c.t, c.paths[id], c.peers[id], clientsOf(id), c.fresh(id))
+}
+
+func (c *cluster) join(id uint64) {
+	c.t.Helper()
+	if err := c.nodes[id].node.Join(c.t.Context().Done()); err != nil {
+		c.t.Fatalf("member %d: %v", id, err)
+	}
+}
+
+// add makes a new member part of the cluster through the member via, starts it,
+// and returns its id.
+func (c *cluster) add(via uint64) uint64 {
+	c.t.Helper()
+	peer := freeAddress(c.t)
+	m, err := c.nodes[via].AddMember([]string{"http://" + peer})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.paths[m.ID], c.peers[m.ID] = c.t.TempDir(), peer
+	f := c.fresh(m.ID)
+	f.Existing = true
+	c.nodes[m.ID] = launchNode(c.t, c.paths[m.ID], peer, clientsOf(m.ID), f)
+	c.join(m.ID)
+	return m.ID
+}
+
+// leader is the member that all running ones agree on.
+func (c *cluster) leader() uint64 {
+	c.t.Helper()
+	var leader uint64
+	c.await("one leader", func() bool {
+		leader = 0
+		for _, n := range c.nodes {
+			at := n.node.Leader()
+			if at == 0 || leader != 0 && at != leader {
+				return false
+			}
+			leader = at
+		}
+		_, running := c.nodes[leader]
+		return running
+	})
+	return leader
+}
+
+func (c *cluster) follower() uint64 {
+	leader := c.leader()
+	for _, id := range c.ids() {
+		if id != leader {
+			return id
+		}
+	}
+	c.t.Fatal("no follower")
+	return 0
+}
+
+func (c *cluster) ids() []uint64 {
+	var ids []uint64
+	for id := range c.nodes {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (c *cluster) stop(id uint64) {
+	c.nodes[id].stop()
+	delete(c.nodes, id)
+}
+
+// await looks at a condition until it holds.
+func (c *cluster) await(what string, holds func() bool) {
+	c.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !holds(); <-time.After(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// set writes through a member and tries again while there is no leader.
+func (c *cluster) set(via uint64, key, value string) tree.Reply {
+	c.t.Helper()
+	var r tree.Reply
+	c.await("a write of "+key, func() bool {
+		r = c.nodes[via].Do(setTo(key, value))
+		return r.Err == nil
+	})
+	return r
+}
+
+// holds checks that a member's quorum read of key gives value.
+func (c *cluster) holds(id uint64, key, value string) {
+	c.t.Helper()
+	var out []byte
+	c.await("a quorum read of "+key, func() bool {
+		var err *tree.Error
+		out, _, _, err = c.nodes[id].Get(nil, tree.Query{Key: key, Quorum: true})
+		return err == nil || err.Code != tree.CodeRaftInternal
+	})
+	if !strings.Contains(string(out), fmt.Sprintf("%q:%q", "value", value)) {
+		c.t.Fatalf("member %d reads %s as %s, want %q", id, key, out, value)
+	}
+}
+
+func TestThreeMembersFoundOneTree(t *testing.T) {
+	c := found(t, 3)
+	first := c.set(1, "/first", "v")
+	if first.State.Index != 8 { // etcd's first key in a cluster of three
+		t.Errorf("the first key has index %d, want 8", first.State.Index)
+	}
+	for _, id := range c.ids() {
+		key := fmt.Sprintf("/from%d", id)
+		c.set(id, key, "v")
+		// Who wrote through a member reads it there, also without a quorum.
+		if _, _, _, err := c.nodes[id].Get(nil, tree.Query{Key: key}); err != nil {
+			t.Errorf("member %d doesn't read its own write: %v", id, err)
+		}
+		for _, reader := range c.ids() {
+			c.holds(reader, key, "v")
+		}
+	}
+	for _, id := range c.ids() {
+		c.await("everybody's name", func() bool {
+			named := 0
+			for _, m := range c.nodes[id].Cluster().Members {
+				if m.Name == fmt.Sprintf("m%d", m.ID) && len(m.ClientURLs) == 1 {
+					named++
+				}
+			}
+			return named == 3
+		})
+	}
+}
+
+func TestWritesGoOnWithoutTheLeaderAndComeBack(t *testing.T) {
+	c := found(t, 3)
+	for round := range 3 {
+		leader := c.leader()
+		via := c.follower()
+		c.set(via, "/k", fmt.Sprint("before", round))
+		c.stop(leader)
+		c.set(via, "/k", fmt.Sprint("after", round))
+		c.launch(leader)
+		c.join(leader)
+		c.holds(leader, "/k", fmt.Sprint("after", round))
+	}
+}
+
+func TestWithoutAQuorumReadsAndWatchesGoOnAndWritesAreRefused(t *testing.T) {
+	c := found(t, 3)
+	written := c.set(1, "/k", "v")
+	left := c.follower()
+	parked := newEars()
+	c.holds(left, "/k", "v")
+	if _, err := c.nodes[left].Watch(&tree.Watch{Key: "/k", Since: written.State.Index + 1, Sink: parked}); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range c.ids() {
+		if id != left {
+			c.stop(id)
+		}
+	}
+	if r := c.nodes[left].Do(setTo("/k", "lost")); r.Err == nil || r.Err.Code != tree.CodeRaftInternal || r.Err.Index != 0 {
+		t.Errorf("a write without a quorum: %+v", r)
+	}
+	if _, _, _, err := c.nodes[left].Get(nil, tree.Query{Key: "/k", Quorum: true}); err == nil || err.Code != tree.CodeRaftInternal {
+		t.Errorf("a quorum read without a quorum: %v", err)
+	}
+	if out, _, _, err := c.nodes[left].Get(nil, tree.Query{Key: "/k"}); err != nil || !strings.Contains(string(out), `"v"`) {
+		t.Errorf("a plain read without a quorum: %s %v", out, err)
+	}
+	other := uint64(1)
+	if left == other {
+		other = 2
+	}
+	c.launch(other)
+	c.join(other)
+	c.set(left, "/k", "again")
+	got := <-parked.notices
+	if strings.Contains(string(got.JSON), `"lost"`) { // refused, but it may have been logged
+		parked = newEars()
+		if _, err := c.nodes[left].Watch(&tree.Watch{Key: "/k", Since: got.Index + 1, Sink: parked}); err != nil {
+			t.Fatal(err)
+		}
+		got = <-parked.notices
+	}
+	if !strings.Contains(string(got.JSON), `"again"`) {
+		t.Errorf("the watcher got %s", got.JSON)
+	}
+}
+
+func TestMembersJoinAndLeaveARunningCluster(t *testing.T) {
+	c := found(t, 1)
+	value := strings.Repeat("v", 1000)
+	for i := range 2500 { // beyond what the log keeps: the newcomer needs a snapshot
+		c.set(1, fmt.Sprintf("/d%d/k%d", i%7, i), value)
+	}
+	second := c.add(1)
+	c.await("the second member's vote", func() bool { return len(c.nodes[second].node.Voters()) == 2 })
+	c.holds(second, "/d1/k1", value)
+	third := c.add(second)
+	c.await("the third member's vote", func() bool { return len(c.nodes[third].node.Voters()) == 3 })
+	c.await("no learner", func() bool { return !c.nodes[third].dir.Identity.Learning })
+	c.set(third, "/k", "through the third")
+	c.holds(1, "/k", "through the third")
+
+	// The founder goes, whether it leads or not.
+	removed := c.nodes[1]
+	if err := c.nodes[third].RemoveMember(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-removed.done; !errors.Is(err, actors.ErrRemoved) {
+		t.Errorf("the removed member ended with %v", err)
+	}
+	removed.stop()
+	delete(c.nodes, 1)
+	c.set(third, "/k", "without the founder")
+	c.holds(second, "/k", "without the founder")
+	c.await("two voters", func() bool { return len(c.nodes[second].node.Voters()) == 2 })
+
+	// Its directory can't come back.
+	dir, err := actors.OpenDataDir(c.paths[1], identity(), actors.Claim{})
+	if err != nil || !dir.Identity.Removed {
+		t.Fatalf("the removed member's directory: %v", err)
+	}
+	dir.Close()
+
+	// Of two, one mustn't go while the other is away.
+	c.stop(second)
+	if err := c.nodes[third].RemoveMember(third); err == nil || err.Code != tree.CodeQuorumLoss {
+		t.Errorf("removing what would lose the quorum: %v", err)
+	}
+	c.launch(second)
+	c.join(second)
+	c.holds(second, "/k", "without the founder")
+}
+
+func TestAMemberThatWasAwayLearnsOfItsRemoval(t *testing.T) {
+	c := found(t, 3)
+	away := c.follower()
+	c.stop(away)
+	via := c.leader()
+	if err := c.nodes[via].RemoveMember(away); err != nil {
+		t.Fatal(err)
+	}
+	c.await("two voters", func() bool { return len(c.nodes[via].node.Voters()) == 2 })
+	c.launch(away)
+	if err := <-c.nodes[away].done; !errors.Is(err, actors.ErrRemoved) {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestAMemberWithALostDiskDoesNotComeBackByAccident(t *testing.T) {
+	c := found(t, 3)
+	c.set(1, "/k", "v")
+	lost := c.follower()
+	c.await("its name", func() bool {
+		for _, n := range c.nodes {
+			for _, m := range n.Cluster().Members {
+				if m.Name == "" {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	c.stop(lost)
+	f := c.fresh(lost)
+	f.Peers.Ask = askPeer
+	if _, _, err := actors.Enlist(t.Context(), f); !errors.Is(err, actors.ErrStartedBefore) {
+		t.Fatalf("a founder without its data: %v", err)
+	}
+	f.Existing = true
+	if _, _, err := actors.Enlist(t.Context(), f); !errors.Is(err, actors.ErrStartedBefore) {
+		t.Fatalf("a member without its data that says existing: %v", err)
+	}
+	via := c.leader()
+	if err := c.nodes[via].RemoveMember(lost); err != nil {
+		t.Fatal(err)
+	}
+	again := c.add(via)
+	c.holds(again, "/k", "v")
+	c.await("three voters", func() bool { return len(c.nodes[via].node.Voters()) == 3 })
+}
+
+func TestOneMemberGoesOnAloneWithAllThatWasAcknowledged(t *testing.T) {
+	c := found(t, 3)
+	survivor := c.follower()
+	other := uint64(1)
+	for other == survivor || other == c.leader() {
+		other++
+	}
+	const keys = 300
+	for i := range keys {
+		c.set(survivor, fmt.Sprintf("/d%d/k%d", i%5, i), "v")
+	}
+	last := c.set(c.leader(), "/last", "v").State.Index
+	for _, id := range c.ids() {
+		c.stop(id)
+	}
+	path := c.paths[survivor]
+	dir, err := actors.OpenDataDir(path, identity(), actors.Claim{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = actors.ForceNew(nodeOptions(dir, c.peers[survivor], nil, c.founders, actors.Peers{}, slog.New(slog.DiscardHandler)))
+	if err = errors.Join(err, dir.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if !dir.Created && dir.Identity.Generation != 1 || dir.Identity.Forcing {
+		t.Fatalf("identity %+v", dir.Identity)
+	}
+	c.launch(survivor)
+	c.join(survivor)
+	if got := c.nodes[survivor].State().Index; got != last {
+		t.Errorf("index %d, want %d: nothing is lost, and nothing takes an index", got, last)
+	}
+	c.set(survivor, "/new", "v")
+	// Another of the old cluster is a stranger now.
+	c.launch(other)
+	if r := c.nodes[other].Do(setTo("/k", "from the past")); r.Err == nil {
+		t.Error("a member of the generation before takes a write")
+	}
+	c.stop(other)
+	// A newcomer gets all of the tree.
+	newcomer := c.add(survivor)
+	for i := range keys {
+		c.holds(newcomer, fmt.Sprintf("/d%d/k%d", i%5, i), "v")
+	}
+	c.holds(newcomer, "/new", "v")
+	c.await("two voters", func() bool { return len(c.nodes[newcomer].node.Voters()) == 2 })
+}
+
+func TestOfTwoMembersEitherCanGo(t *testing.T) {
+	for _, goes := range []string{"the leader", "the follower"} {
+		t.Run(goes, func(t *testing.T) {
+			c := found(t, 2)
+			id := c.leader()
+			if goes == "the follower" {
+				id = c.follower()
+			}
+			gone := c.nodes[id]
+			stays := 3 - id
+			if err := c.nodes[stays].RemoveMember(id); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-gone.done; !errors.Is(err, actors.ErrRemoved) {
+				t.Errorf("ended with %v", err)
+			}
+			delete(c.nodes, id)
+			c.set(stays, "/k", "alone")
+			c.await("one voter", func() bool { return len(c.nodes[stays].node.Voters()) == 1 })
+			c.stop(stays)
+			c.launch(stays)
+			c.join(stays)
+			c.holds(stays, "/k", "alone")
+		})
+	}
+}

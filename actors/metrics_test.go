@@ -1,0 +1,135 @@
+package actors_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"copse/actors"
+	"copse/statemachine/metric"
+	"copse/statemachine/metric/metrictest"
+	"copse/statemachine/tree"
+)
+
+// eventually polls for what nothing announces.
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	limit := time.After(time.Minute)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("never came true")
+		}
+	}
+}
+
+// scrape is what the node has counted.
+func (n node) scrape(t *testing.T) metrictest.Scrape {
+	t.Helper()
+	var w metric.Writer
+	n.node.WriteMetrics(&w)
+	s, err := metrictest.Parse(w.Bytes())
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, w.Bytes())
+	}
+	return s
+}
+
+func TestANodeTellsWhatItDoes(t *testing.T) {
+	n := startNode(t, t.TempDir(), freeAddress(t))
+	for range 3 {
+		if r := n.Do(setTo("/a", "v")); r.Err != nil || r.Applied <= 0 || r.Queued < 0 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if r := n.Do(&tree.Command{Op: tree.OpDelete, Key: "/missing"}); r.Err == nil || r.Err.Code != tree.CodeKeyNotFound {
+		t.Fatal(r.Err)
+	}
+	if r := n.Do(&tree.Command{Op: tree.OpSet, Key: "/soon", Now: time.Now().UnixNano(), Expires: time.Now().UnixNano()}); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	_, _, _, _ = n.Get(nil, tree.Query{Key: "/a", Quorum: true})
+	_, _, _, _ = n.Get(nil, tree.Query{Key: "/missing"})
+	s := newEars()
+	if _, err := n.Watch(&tree.Watch{Key: "/a", Sink: s}); err != nil {
+		t.Fatal(err)
+	}
+	for _, check := range []func() error{n.node.CheckAlive, n.node.CheckLeader, n.node.CheckCaughtUp} {
+		if err := check(); err != nil {
+			t.Error(err)
+		}
+	}
+	eventually(t, func() bool {
+		expired, _ := n.scrape(t).Value("copse_expirations_total")
+		return expired == 1
+	})
+	got := n.scrape(t)
+	st := n.State()
+	for _, c := range []struct {
+		name   string
+		labels []string
+		want   float64
+	}{
+		{"copse_raft_has_leader", []string{"shard", "1"}, 1},
+		{"copse_raft_is_leader", []string{"shard", "1"}, 1},
+		{"copse_raft_leader_changes_total", []string{"shard", "1"}, 1},
+		{"copse_raft_term", []string{"shard", "1"}, float64(st.RaftTerm)},
+		{"copse_raft_applied_index", []string{"shard", "1"}, float64(st.RaftIndex)},
+		{"copse_raft_proposals_total", []string{"result", "done"}, 5},
+		{"copse_raft_proposals_total", nil, 5},
+		{"copse_raft_proposals_pending", nil, 0},
+		{"copse_raft_batch_writes_sum", nil, 5},
+		{"copse_raft_commit_duration_seconds_count", nil, 5},
+		{"copse_read_index_failed_total", nil, 0},
+		{"copse_store_operations_total", []string{"action", "set", "result", "success"}, 4},
+		{"copse_store_operations_total", []string{"action", "delete", "result", "fail"}, 1},
+		{"copse_store_operations_total", []string{"action", "get"}, 2},
+		{"copse_expiry_lag_seconds", nil, 0},
+		{"copse_history_oldest_index", nil, 1},
+		{"copse_history_newest_index", nil, float64(st.Index)},
+		{"copse_watch_registered", nil, 1},
+		{"etcd_server_has_leader", nil, 1},
+		{"etcd_server_leader_changes_seen_total", nil, 1},
+		{"etcd_store_writes_total", []string{"action", "set"}, 4},
+		{"etcd_debugging_store_writes_failed_total", []string{"action", "delete"}, 1},
+		{"etcd_store_watchers", nil, 1},
+		{"etcd_server_proposal_durations_seconds_count", nil, 5},
+		{"dragonboat_raftnode_has_leader", []string{"shardid", "1", "replicaid", "1"}, 1},
+	} {
+		if v, ok := got.Value(c.name, c.labels...); v != c.want || !ok {
+			t.Errorf("%s %v: got %v want %v", c.name, c.labels, v, c.want)
+		}
+	}
+	for _, name := range []string{
+		"copse_read_index_duration_seconds_count", "copse_apply_duration_seconds_count", "copse_apply_batch_entries_count",
+		"copse_store_bytes", "copse_store_memtable_bytes",
+	} {
+		if v, _ := got.Value(name); v <= 0 {
+			t.Errorf("%s is %v", name, v)
+		}
+	}
+	for name, f := range got {
+		if strings.Contains(f.Help, "As the raft engine counts it") {
+			t.Errorf("%s has no help of its own", name)
+		}
+	}
+}
+
+func TestLinesOfTheEngineGetTheirFamilies(t *testing.T) {
+	var w metric.Writer
+	actors.DescribeEngine(&w, []byte("b_total{x=\"1\"} 1\na 2\nb_total{x=\"0\"} 3\n"))
+	want := `# HELP a As the raft engine counts it.
+# TYPE a gauge
+a 2
+# HELP b_total As the raft engine counts it.
+# TYPE b_total counter
+b_total{x="0"} 3
+b_total{x="1"} 1
+`
+	if got := string(w.Bytes()); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

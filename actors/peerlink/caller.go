@@ -1,0 +1,208 @@
+package peerlink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+// caller is one connection for calls, shared by any number of callers. It has
+// two goroutines: one writes what is asked, as much as there is at once, the
+// other reads the answers.
+type caller struct {
+	l    *Link
+	c    *conn
+	out  chan *call
+	done chan struct{} // closed when the connection is over
+
+	mu      sync.Mutex
+	retired bool  // no more calls: it is idle, or over
+	err     error // why; not to change any more once done is closed
+	last    uint64
+	pending map[uint64]*call
+}
+
+// call is one under way.
+type call struct {
+	frame  []byte
+	state  atomic.Int32 // callQueued, then one of the others, once
+	answer chan reply   // capacity 1, sent to once at most
+}
+
+const (
+	callQueued = iota
+	callSent   // it may arrive
+	callLeft   // its caller has gone before it was sent
+)
+
+// callQueue is how many calls may wait to be written. Their callers wait too.
+const callQueue = 64
+
+func (l *Link) newCaller(ctx context.Context, member uint64) (*caller, error) {
+	c, err := l.dial(ctx, member, kindCalls)
+	if err != nil {
+		return nil, err
+	}
+	k := &caller{
+		l: l, c: c, out: make(chan *call, callQueue), done: make(chan struct{}),
+		pending: make(map[uint64]*call),
+	}
+	var wrote sync.WaitGroup
+	running := l.spawn(func() {
+		wrote.Go(k.write)
+		err := k.read()
+		k.end(err)
+		wrote.Wait()
+		l.drop(c)
+	})
+	if !running {
+		l.drop(c)
+		return nil, errClosed
+	}
+	return k, nil
+}
+
+// over reports whether the connection takes no more calls.
+func (k *caller) over() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.retired || k.c.over.Load()
+}
+
+// do makes one call.
+func (k *caller) do(ctx context.Context, kind uint8, payload []byte) ([]byte, error) {
+	if ctx.Err() != nil {
+		return nil, unsent(context.Cause(ctx))
+	}
+	one := &call{answer: make(chan reply, 1)}
+	id, err := k.enter(one)
+	if err != nil {
+		return nil, err
+	}
+	defer k.leave(id)
+	frame := append(make([]byte, 0, frameHead+callHead+len(payload)), make([]byte, frameHead)...)
+	one.frame = sealFrame(appendCall(frame, request{id: id, patience: remaining(ctx), kind: kind, payload: payload}), frameCall)
+	select {
+	case k.out <- one:
+	case <-ctx.Done():
+		return nil, unsent(context.Cause(ctx))
+	case <-k.done:
+		return nil, one.given(k.err)
+	}
+	select {
+	case r := <-one.answer:
+		return r.payload, r.err
+	case <-ctx.Done():
+		return nil, one.given(context.Cause(ctx))
+	case <-k.done:
+		select {
+		case r := <-one.answer:
+			return r.payload, r.err
+		default:
+			return nil, one.given(k.err)
+		}
+	}
+}
+
+// given returns the error of a call that is given up.
+func (one *call) given(cause error) error {
+	if one.state.CompareAndSwap(callQueued, callLeft) {
+		return unsent(cause)
+	}
+	return cause
+}
+
+func (k *caller) enter(one *call) (id uint64, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.retired {
+		return 0, unsent(k.err)
+	}
+	k.last++
+	k.pending[k.last] = one
+	return k.last, nil
+}
+
+func (k *caller) leave(id uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.pending, id)
+}
+
+// write sends what is asked, until the connection is over.
+func (k *caller) write() {
+	w := newBatcher(k.c)
+	for {
+		var one *call
+		select {
+		case one = <-k.out:
+		case <-k.done:
+			return
+		}
+		for one != nil {
+			if one.state.CompareAndSwap(callQueued, callSent) {
+				w.add(one.frame)
+			}
+			select {
+			case one = <-k.out:
+			default:
+				one = nil
+			}
+		}
+		if w.flush() != nil {
+			k.c.close() // which ends read, and so all of it
+			return
+		}
+	}
+}
+
+// read hands the answers out until the connection is over, and returns why.
+func (k *caller) read() error {
+	limit := answerLimits(k.l.o.CallLimit)
+	for {
+		_, b, err := k.c.next(k.l.patience.pooled, nil, limit)
+		if err == errIdle && !k.retireIdle() {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		id, r, err := decodeReply(b)
+		if err != nil {
+			return err
+		}
+		k.mu.Lock()
+		one := k.pending[id]
+		delete(k.pending, id) // a second answer would find nobody
+		k.mu.Unlock()
+		if one != nil {
+			one.answer <- r
+		}
+	}
+}
+
+// retireIdle reports whether nobody waits for an answer, and lets nobody in
+// then.
+func (k *caller) retireIdle() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.retired = len(k.pending) == 0; k.retired {
+		k.err = errIdle
+	}
+	return k.retired
+}
+
+// end tells whoever waits that the connection is over.
+func (k *caller) end(err error) {
+	k.c.close()
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the member hung up")
+	}
+	k.mu.Lock()
+	k.retired, k.err = true, fmt.Errorf("member %x: the connection was lost: %w", k.c.member, err)
+	k.mu.Unlock()
+	close(k.done)
+}

@@ -1,0 +1,283 @@
+package peerlink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	raft "github.com/lni/dragonboat/v4/config"
+	"github.com/lni/dragonboat/v4/raftio"
+	pb "github.com/lni/dragonboat/v4/raftpb"
+)
+
+// TransportFactory returns what goes into the engine's
+// ExpertConfig.TransportFactory. The engine's Close takes the raft traffic off
+// the link, and leaves the port open for calls; another engine may follow.
+func (l *Link) TransportFactory() raft.TransportFactory { return transportFactory{l} }
+
+type transportFactory struct{ l *Link }
+
+// Create implements config.TransportFactory.
+func (f transportFactory) Create(c raft.NodeHostConfig, batches raftio.MessageHandler, chunks raftio.ChunkHandler) raftio.ITransport {
+	return &transport{
+		l: f.l, deployment: c.GetDeploymentID(), batches: batches, chunks: chunks,
+		conns: make(map[*conn]struct{}),
+	}
+}
+
+// Validate implements config.TransportFactory.
+func (transportFactory) Validate(address string) bool { return dialable(address) }
+
+// transport is a link as one engine sees it: a raftio.ITransport.
+type transport struct {
+	l          *Link
+	deployment uint64
+	batches    raftio.MessageHandler
+	chunks     raftio.ChunkHandler
+	spoken     sync.Map // the shards, by id, that the engine has sent anything for
+
+	mu     sync.Mutex
+	closed bool
+	conns  map[*conn]struct{} // that the others have dialled
+	wg     sync.WaitGroup     // their goroutines; added to under mu, while not closed
+}
+
+// Name implements raftio.ITransport.
+func (t *transport) Name() string { return "copse" }
+
+// Start implements raftio.ITransport: raft traffic is let in from now on.
+func (t *transport) Start() error {
+	if !t.l.engine.CompareAndSwap(nil, t) {
+		return errors.New("another engine uses the peer link")
+	}
+	return nil
+}
+
+// Close implements raftio.ITransport. The engine hears nothing after it.
+func (t *transport) Close() error {
+	t.l.engine.CompareAndSwap(t, nil)
+	t.mu.Lock()
+	t.closed = true
+	for c := range t.conns {
+		c.close()
+	}
+	t.mu.Unlock()
+	t.wg.Wait()
+	return nil
+}
+
+// serve hands what comes on the connection to the engine, until it ends.
+func (t *transport) serve(c *conn) error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return nil
+	}
+	t.conns[c] = struct{}{}
+	t.wg.Add(1)
+	t.mu.Unlock()
+	defer t.wg.Done()
+	defer func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.conns, c)
+	}()
+	who := parties{deployment: t.deployment, from: c.member, to: t.l.o.Self}
+	if c.kind == kindSnapshot {
+		return t.takeChunks(c, who)
+	}
+	return t.takeBatches(c, who)
+}
+
+// keptBuffer is how large a connection's buffer may be to be used again.
+const keptBuffer = 1 << 20
+
+func (t *transport) takeBatches(c *conn, who parties) error {
+	limit := func(f frameType) int {
+		if f == frameBatch {
+			return batchLimit
+		}
+		return 0
+	}
+	var buf []byte
+	for {
+		_, payload, err := c.next(t.l.patience.raft, buf, limit)
+		if err != nil {
+			return err
+		}
+		batch, err := who.batch(payload)
+		if err != nil {
+			return err
+		}
+		now := t.l.now()
+		t.l.received.add(now, appendsIn(&batch), frameHead+len(payload))
+		c.peer.received(now, &batch)
+		if len(batch.Requests) > 0 {
+			t.batches(batch)
+		}
+		if buf = nil; cap(payload) <= keptBuffer {
+			buf = payload
+		}
+	}
+}
+
+// errChunkRefused is why a snapshot's connection ends before the snapshot does.
+var errChunkRefused = errors.New("the engine has no use for a snapshot's chunk")
+
+func (t *transport) takeChunks(c *conn, who parties) error {
+	limit := func(f frameType) int {
+		if f == frameChunk {
+			return chunkLimit
+		}
+		return 0
+	}
+	var buf []byte
+	for {
+		_, payload, err := c.next(t.l.patience.chunk, buf, limit)
+		if err != nil {
+			return err
+		}
+		buf = payload
+		chunk, err := who.chunk(payload)
+		if err != nil {
+			return err
+		}
+		// The engine ends the process over a snapshot for a replica that it has
+		// no directory for. No replica gets one before it has said something.
+		if _, ours := t.spoken.Load(chunk.ShardID); !ours || !t.chunks(chunk) {
+			return errChunkRefused
+		}
+		if chunk.IsLastChunk() {
+			if _, err := c.Write(sealFrame(beginFrame(nil), frameStored)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// GetConnection implements raftio.ITransport. ctx is the engine's own: its end
+// is the connection's.
+func (t *transport) GetConnection(ctx context.Context, target string) (raftio.IConnection, error) {
+	c, err := t.dial(ctx, target, kindRaft)
+	if err != nil {
+		return nil, err
+	}
+	return &raftConn{t: t, c: c, release: c.closeWith(ctx)}, nil
+}
+
+// GetSnapshotConnection implements raftio.ITransport, likewise.
+func (t *transport) GetSnapshotConnection(ctx context.Context, target string) (raftio.ISnapshotConnection, error) {
+	c, err := t.dial(ctx, target, kindSnapshot)
+	if err != nil {
+		return nil, err
+	}
+	c.writesToDisk()
+	return &snapshotConn{t: t, c: c, release: c.closeWith(ctx)}, nil
+}
+
+func (t *transport) dial(ctx context.Context, target string, k kind) (*conn, error) {
+	member, err := memberOf(target)
+	if err != nil {
+		return nil, err
+	}
+	c, err := t.l.dial(ctx, member, k)
+	if err != nil && k == kindRaft {
+		t.l.peer(member).failed(1)
+	}
+	return c, err
+}
+
+// raftConn sends message batches to one member. The engine uses it on one
+// goroutine.
+type raftConn struct {
+	t       *transport
+	c       *conn
+	release func() bool
+	buf     []byte
+}
+
+// Close implements raftio.IConnection.
+func (r *raftConn) Close() {
+	r.release()
+	r.t.l.drop(r.c)
+}
+
+// SendMessageBatch implements raftio.IConnection.
+func (r *raftConn) SendMessageBatch(batch pb.MessageBatch) error {
+	for i := range batch.Requests {
+		r.t.spoken.LoadOrStore(batch.Requests[i].ShardID, struct{}{})
+	}
+	frame, err := marshalFrame(r.buf, frameBatch, &batch, batch.SizeUpperLimit(), batchLimit)
+	if err != nil {
+		return err
+	}
+	if r.buf = nil; cap(frame) <= keptBuffer {
+		r.buf = frame
+	}
+	appends, now := appendsIn(&batch), r.t.l.now()
+	if appends > 0 {
+		r.c.peer.sending(now, &batch)
+	}
+	if _, err := r.c.Write(frame); err != nil {
+		r.c.peer.failed(appends)
+		return err
+	}
+	r.t.l.sent.add(now, appends, len(frame))
+	return nil
+}
+
+// snapshotConn sends the chunks of one image to one member. The engine uses it
+// on one goroutine.
+type snapshotConn struct {
+	t       *transport
+	c       *conn
+	release func() bool
+	buf     []byte
+}
+
+// Close implements raftio.ISnapshotConnection.
+func (s *snapshotConn) Close() {
+	s.release()
+	s.t.l.drop(s.c)
+}
+
+// SendChunk implements raftio.ISnapshotConnection. With the last chunk it
+// waits until the other side has stored the whole image.
+func (s *snapshotConn) SendChunk(chunk pb.Chunk) error {
+	frame, err := marshalFrame(s.buf, frameChunk, &chunk, chunk.Size(), chunkLimit)
+	if err != nil {
+		return err
+	}
+	s.buf = frame
+	if _, err := s.c.Write(frame); err != nil || !chunk.IsLastChunk() {
+		return err
+	}
+	_, _, err = s.c.next(s.t.l.patience.chunk, nil, func(t frameType) int {
+		if t == frameStored {
+			return 1
+		}
+		return 0
+	})
+	if err != nil {
+		return fmt.Errorf("member %x has not stored the snapshot: %w", s.c.member, err)
+	}
+	return nil
+}
+
+// marshalFrame makes a frame of m, which takes size bytes at most, in buf's
+// memory if it fits.
+func marshalFrame(buf []byte, t frameType, m pb.Marshaler, size, limit int) ([]byte, error) {
+	if cap(buf) < frameHead+size {
+		buf = make([]byte, frameHead+size)
+	}
+	buf = buf[:frameHead+size]
+	n, err := m.MarshalTo(buf[frameHead:])
+	if err != nil {
+		return nil, err
+	}
+	if n > limit {
+		return nil, fmt.Errorf("%d bytes are too many for a frame", n)
+	}
+	return sealFrame(buf[:frameHead+n], t), nil
+}

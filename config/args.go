@@ -1,0 +1,102 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// helpAsked reports whether one of the complaints is the wish for help.
+func helpAsked(complaints []error) bool {
+	return slices.ContainsFunc(complaints, func(err error) bool { return errors.Is(err, flag.ErrHelp) })
+}
+
+// addArgs collects what the arguments give; the last one of a flag wins. It
+// returns the words that are left when the flags are done.
+func (t texts) addArgs(args []string, command *Command) (operands []string, complaints []error) {
+	set, known := t.flagSet(command)
+	for {
+		err := set.Parse(args)
+		if err == nil {
+			return set.Args(), complaints
+		}
+		rest := set.Args()
+		if strings.HasPrefix(err.Error(), "bad flag syntax") {
+			// Only then does Parse leave the culprit where it was.
+			complaints = append(complaints, misuse(err, rest[0], known))
+			args = rest[1:]
+			continue
+		}
+		complaints = append(complaints, misuse(err, args[len(args)-len(rest)-1], known))
+		args = rest
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, complaints
+		}
+		// Whether the next one was meant as its value, nobody can tell.
+		if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+			args = args[1:]
+		}
+	}
+}
+
+// flagSet has the flags that a command takes, and puts their values into t.
+func (t texts) flagSet(command *Command) (set *flag.FlagSet, known []string) {
+	set = flag.NewFlagSet("copse", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	add := func(name string, boolean bool) {
+		known = append(known, name)
+		record := func(text string) error {
+			t.put(name, given{text: text, rank: rankFlag, origin: "flag", name: "--" + name})
+			return nil
+		}
+		if boolean {
+			set.BoolFunc(name, "", record)
+		} else {
+			set.Func(name, "", record)
+		}
+	}
+	for _, s := range command.options {
+		add(s.flag, s.boolean)
+	}
+	if command.Settings {
+		for _, s := range settings() {
+			add(s.flag, s.boolean)
+		}
+		for _, a := range aliases() {
+			add(a.flag, a.boolean)
+		}
+		for _, f := range foreigners() {
+			add(f.flag, f.boolean)
+		}
+	}
+	add("version", true)
+	known = append(known, "help")
+	return set, known
+}
+
+// misuse words the flag package's complaint about one argument.
+func misuse(err error, culprit string, known []string) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	name, _, _ := strings.Cut(strings.TrimLeft(culprit, "-"), "=")
+	if strings.HasPrefix(err.Error(), "flag needs an argument") {
+		return fmt.Errorf("--%s needs a value", name)
+	}
+	return fmt.Errorf("%s is not a known flag; the nearest one is --%s", culprit, nearest(name, known))
+}
+
+// stray complains about words that no flag and no operand explains.
+func stray(command *Command, operands []string) []error {
+	switch {
+	case len(operands) == 0 || command.Operands != "":
+		return nil
+	case slices.Contains(firstWords(), operands[0]):
+		return []error{fmt.Errorf("%q is a command, and these come before the flags: copse %s --flag=value", operands[0], operands[0])}
+	default:
+		return []error{fmt.Errorf("%q is not a flag; settings are given as --flag=value", operands[0])}
+	}
+}

@@ -1,0 +1,204 @@
+package config_test
+
+import (
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"copse/config"
+)
+
+func TestFindCommand(t *testing.T) {
+	tests := []struct {
+		args, name, rest, complaint string
+	}{
+		{"", "serve", "", ""},
+		{"--name=a", "serve", "--name=a", ""},
+		{"-version", "serve", "-version", ""},
+		{"serve --name=a", "serve", "--name=a", ""},
+		{"health --quiet", "health", "--quiet", ""},
+		{"config check", "config check", "", ""},
+		{"config show --json", "config show", "--json", ""},
+		{"completion bash", "completion", "bash", ""},
+		{"help config show", "help", "config show", ""},
+		{"config", "", "", "copse config needs one more word: copse config check, copse config show"},
+		{"config --json", "", "", "copse config needs one more word"},
+		{"config shwo", "", "", "the nearest one is copse config show"},
+		{"srve", "", "", `"srve" is not a command; the nearest one is copse serve`},
+		{"heath --quiet", "", "", "the nearest one is copse health"},
+		{"start", "", "", "is not a command"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			command, rest, err := config.FindCommand(strings.Fields(tt.args))
+			switch {
+			case tt.complaint != "":
+				if err == nil || !strings.Contains(err.Error(), tt.complaint) {
+					t.Errorf("err = %v, want %q", err, tt.complaint)
+				}
+			case err != nil || command.Name != tt.name || strings.Join(rest, " ") != tt.rest:
+				t.Errorf("%q with %q left, %v", command.Name, rest, err)
+			}
+		})
+	}
+}
+
+// loadLine is Load of a whole command line.
+func loadLine(t *testing.T, line string) (config.Config, error) {
+	t.Helper()
+	command, rest, err := config.FindCommand(strings.Fields(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := sources(t, nil, rest, nil)
+	src.Command = command
+	c, _, err := config.Load(src)
+	return c, err
+}
+
+func TestOptionsOfCommands(t *testing.T) {
+	c, err := loadLine(t, "health --quiet --timeout 300ms -endpoint=https://h:1/x --name a")
+	if err != nil || !c.Options.Quiet || c.Options.Timeout.Milliseconds() != 300 || c.Options.Endpoint != "https://h:1/x" || c.Name != "a" {
+		t.Errorf("%+v, %v", c.Options, err)
+	}
+	if c, err = loadLine(t, "config show --json"); err != nil || !c.Options.JSON {
+		t.Errorf("%+v, %v", c.Options, err)
+	}
+	if c, err = loadLine(t, "completion zsh"); err != nil || !slices.Equal(c.Options.Operands, []string{"zsh"}) {
+		t.Errorf("%+v, %v", c.Options, err)
+	}
+	for line, want := range map[string]string{
+		"serve --quiet":               "--quiet is not a known flag",
+		"version --name=a":            "--name=a is not a known flag; the nearest one is --",
+		"version x":                   `"x" is not a flag`,
+		"health --endpoint=h:1":       `--endpoint: "h:1" is not a URL`,
+		"health --timeout=1":          `--timeout: "1" is not a duration`,
+		"health --election-timeout=1": "election-timeout (1ms) must be",
+		"config check now":            `"now" is not a flag`,
+	} {
+		if _, err := loadLine(t, line); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: err = %v, want %q", line, err, want)
+		}
+	}
+}
+
+func TestEachCommandHasHelp(t *testing.T) {
+	whole := config.Help(config.Command{})
+	for _, command := range config.Commands() {
+		if !strings.Contains(whole, command.Summary) {
+			t.Errorf("the help does not mention %s", command.Name)
+		}
+		help := config.Help(command)
+		if !strings.Contains(help, command.Summary) || !strings.Contains(help, command.Details) {
+			t.Errorf("%s: %s", command.Name, help)
+		}
+		if _, err := loadLine(t, command.Name+" --help"); !errors.Is(err, config.ErrHelp) {
+			t.Errorf("copse %s --help: %v", command.Name, err)
+		}
+		for line := range strings.Lines(whole + help) {
+			if len(line) > 121 {
+				t.Errorf("too wide: %s", line)
+			}
+		}
+	}
+	if help := config.Help(config.Commands()[1]); !strings.Contains(help, "--endpoint <url>\n      Ask this address instead") || strings.Contains(help, "--cors") {
+		t.Errorf("the help of health: %s", help)
+	}
+}
+
+// Each shell that is there sources its script and is asked to complete.
+func TestCompletionInRealShells(t *testing.T) {
+	cases := []struct {
+		words []string // the last one is being typed
+		want  string   // one of the answers
+		not   string   // none of them
+	}{
+		{[]string{"copse", "con"}, "config", "serve"},
+		{[]string{"copse", "config", "s"}, "show", "check"},
+		{[]string{"copse", "completion", ""}, "fish", "serve"},
+		{[]string{"copse", "--initial-cluster-s"}, "--initial-cluster-state", "--name"},
+		{[]string{"copse", "health", "--qu"}, "--quiet", "--json"},
+		{[]string{"copse", "health", "--listen-m"}, "--listen-metrics-urls", "--json"},
+		{[]string{"copse", "config", "show", "--js"}, "--json", "--quiet"},
+		{[]string{"copse", "serve", "--log-format", "j"}, "json", "text"},
+		{[]string{"copse", "version", "--"}, "--help", "--name"},
+	}
+	for _, shell := range []string{"bash", "fish"} {
+		if _, err := exec.LookPath(shell); err != nil {
+			t.Logf("there is no %s here, its script has NOT been tried", shell)
+			continue
+		}
+		for _, c := range cases {
+			script := `source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _copse; printf '%s\n' "${COMPREPLY[@]}"`
+			args := append([]string{"-c", script, "bash", "testdata/completion.bash"}, c.words...)
+			if shell == "fish" {
+				args = []string{"-c", `source testdata/completion.fish; complete -C "$argv"`, strings.Join(c.words, " ")}
+			}
+			cmd := exec.Command(shell, args...)
+			cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + t.TempDir()}
+			out, err := cmd.CombinedOutput()
+			var answers []string
+			for line := range strings.Lines(string(out)) {
+				word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
+				answers = append(answers, word)
+			}
+			if err != nil || !slices.Contains(answers, c.want) || slices.Contains(answers, c.not) {
+				t.Errorf("%s, %q: %q, %v", shell, c.words, out, err)
+			}
+		}
+	}
+}
+
+// bash takes --flag=value apart before it asks.
+func TestBashCompletesJoinedValues(t *testing.T) {
+	for _, c := range []struct{ words, want string }{
+		{"copse --log-format =", "auto json text"},
+		{"copse --log-format = te", "text"},
+		{"copse serve --enable-pprof = t", "true"},
+		{"copse --enable-pprof t", ""},
+	} {
+		out, err := exec.Command("bash", "-c", `source "$1"; shift; COMP_WORDS=($1); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _copse; echo $(printf '%s\n' "${COMPREPLY[@]}" | sort)`,
+			"bash", "testdata/completion.bash", c.words).CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != c.want {
+			t.Errorf("%s: %q, %v, want %q", c.words, got, err, c.want)
+		}
+	}
+}
+
+func TestZshTakesItsScript(t *testing.T) {
+	if _, err := exec.LookPath("zsh"); err != nil {
+		t.Log("there is no zsh here, its script has NOT been tried")
+		return
+	}
+	// zsh completes on a terminal only, so the calls that the script makes
+	// are looked at instead.
+	const script = `autoload -Uz compinit; compinit -D -u
+source $1; shift; print registered $_comps[copse]
+_arguments() { print -r -- "$@" }
+_describe() { print -r -- ${(P)2} }
+words=("$@"); CURRENT=$#; _copse`
+	path, err := filepath.Abs("testdata/completion.zsh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ words, want string }{
+		{"copse con", "config:Look at the settings."},
+		{"copse config s", "show:Print each setting"},
+		{"copse config show --", "--json=-["},
+		{"copse health --", "--endpoint=["},
+		{"copse health --", "--log-format=["},
+		{"copse --", "--log-level=[The least serious lines that are logged]:value:(debug info warn error)"},
+		{"copse --", "--data-dir=[Where the data is kept]:path:_files"},
+		{"copse completion b", "1:word:(bash zsh fish)"},
+	} {
+		cmd := exec.Command("zsh", append([]string{"-f", "-c", script, "zsh", path}, strings.Fields(c.words)...)...)
+		cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + t.TempDir()}
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "registered _copse") || !strings.Contains(string(out), c.want) {
+			t.Errorf("%s: %q, %v, want %q", c.words, out, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Completion is a script that teaches a shell the commands, the flags and
+// those of their values that are a short list.
+func Completion(shell string) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s completion for copse, as copse completion %s prints it.\n", shell, shell)
+	switch shell {
+	case "bash":
+		completeBash(&b)
+	case "zsh":
+		// zsh looks for this in the first line.
+		return "#compdef copse\n" + completeZsh(&b), nil
+	case "fish":
+		completeFish(&b)
+	default:
+		return "", fmt.Errorf("%q is not one of the shells %s", shell, strings.Join(shells(), ", "))
+	}
+	return b.String(), nil
+}
+
+// subwords are the second words of the commands that have two, by the first.
+func subwords() map[string][]Command {
+	list := map[string][]Command{}
+	for _, c := range Commands() {
+		if first, second, two := strings.Cut(c.Name, " "); two {
+			c.Name = second
+			list[first] = append(list[first], c)
+		}
+	}
+	return list
+}
+
+// step says which words may follow those typed so far.
+type step struct {
+	typed string
+	next  []string
+}
+
+func steps() []step {
+	list := []step{{"", firstWords()}}
+	for _, first := range firstWords() {
+		var second []string
+		for _, c := range subwords()[first] {
+			second = append(second, c.Name)
+		}
+		if second != nil {
+			list = append(list, step{first, second}, step{"help " + first, second})
+		}
+	}
+	for _, c := range Commands() {
+		if c.choices != nil {
+			list = append(list, step{c.Name, c.choices})
+		}
+	}
+	return list
+}
+
+// flagWords lists the flags of the rows as they are typed.
+func flagWords(rows []setting) string {
+	var list []string
+	for _, s := range rows {
+		list = append(list, "--"+s.flag)
+	}
+	return strings.Join(list, " ")
+}
+
+// every lists all the rows that any command takes.
+func every() []setting {
+	rows := settings()
+	for _, c := range Commands() {
+		rows = append(rows, c.options...)
+	}
+	return rows
+}
+
+// isPath reports whether files complete the value.
+func (s *setting) isPath() bool { return s.unit == "path" }
+
+// brief is the usage without its details.
+func (s *setting) brief() string {
+	first, _, _ := strings.Cut(s.usage, ". ")
+	return strings.TrimSuffix(first, ".")
+}
+
+func completeBash(b *strings.Builder) {
+	b.WriteString(`_copse() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+    local flag='' joined='' command='' words='' i
+    # bash takes --flag=value apart at the =.
+    if [[ $cur == = ]]; then
+        flag=$prev joined=yes cur=''
+    elif [[ $prev == = ]]; then
+        flag=${COMP_WORDS[COMP_CWORD-2]} joined=yes
+    elif [[ $prev == -* ]]; then
+        flag=$prev
+    fi
+    flag=${flag#-}
+    case ${flag#-} in
+`)
+	var paths, others []string
+	for _, s := range every() {
+		switch {
+		case s.boolean:
+			// A value must be joined to it: what stands apart is not its own.
+			fmt.Fprintf(b, "    %s) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- \"$cur\"); return; } ;;\n", s.flag)
+		case s.words() != nil:
+			fmt.Fprintf(b, "    %s) mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\"); return ;;\n", s.flag, strings.Join(s.words(), " "))
+		case s.isPath():
+			paths = append(paths, s.flag)
+		default:
+			others = append(others, s.flag)
+		}
+	}
+	fmt.Fprintf(b, "    %s)\n        mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n        compopt -o filenames 2>/dev/null\n        return ;;\n", strings.Join(paths, "|"))
+	fmt.Fprintf(b, "    %s) return ;;\n    esac\n", strings.Join(others, "|"))
+	b.WriteString(`    for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
+        [[ ${COMP_WORDS[i]} == -* ]] && break
+        command+=${command:+ }${COMP_WORDS[i]}
+    done
+    if [[ $cur == -* ]]; then
+`)
+	fmt.Fprintf(b, "        local settings='%s'\n        case $command in\n        '') words=\"$settings --version --help\" ;;\n", flagWords(settings()))
+	for _, c := range Commands() {
+		words := strings.TrimSpace(flagWords(c.options) + " --help")
+		if c.Settings {
+			words += " $settings"
+		}
+		fmt.Fprintf(b, "        '%s'*) words=\"%s\" ;;\n", c.Name, words)
+	}
+	b.WriteString("        esac\n    elif [[ $command || $COMP_CWORD == 1 ]]; then\n        case $command in\n")
+	for _, s := range steps() {
+		fmt.Fprintf(b, "        '%s') words='%s' ;;\n", s.typed, strings.Join(s.next, " "))
+	}
+	b.WriteString(`        esac
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+complete -F _copse copse
+`)
+}

@@ -1,0 +1,82 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+func completeZsh(b *strings.Builder) string {
+	b.WriteString("_copse() {\n  local -a settings words_here\n  settings=(\n")
+	for _, s := range settings() {
+		fmt.Fprintf(b, "    %s\n", zshFlag(&s))
+	}
+	b.WriteString("  )\n  if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then\n    words_here=(")
+	seen := map[string]bool{}
+	for _, c := range Commands() {
+		first, _, two := strings.Cut(c.Name, " ")
+		if two {
+			c.Summary = "Look at the settings."
+		}
+		if !seen[first] {
+			seen[first] = true
+			fmt.Fprintf(b, "\n      %s", zshQuote(first+":"+c.Summary))
+		}
+	}
+	b.WriteString("\n    )\n    _describe command words_here\n    return\n  fi\n  case $words[2] in\n")
+	for _, first := range firstWords() {
+		second := subwords()[first]
+		if second == nil {
+			continue
+		}
+		fmt.Fprintf(b, "  %s)\n    if (( CURRENT == 3 )); then\n      words_here=(", first)
+		for _, c := range second {
+			fmt.Fprintf(b, "\n        %s", zshQuote(c.Name+":"+c.Summary))
+		}
+		b.WriteString("\n      )\n      _describe command words_here\n      return\n    fi\n    case $words[3] in\n")
+		for _, c := range second {
+			fmt.Fprintf(b, "    %s) shift 2 words; (( CURRENT -= 2 )); %s ;;\n", c.Name, zshArguments(&c))
+		}
+		b.WriteString("    esac ;;\n")
+	}
+	for _, c := range Commands() {
+		if !strings.Contains(c.Name, " ") {
+			fmt.Fprintf(b, "  %s) shift words; (( CURRENT-- )); %s ;;\n", c.Name, zshArguments(&c))
+		}
+	}
+	b.WriteString("  *) _arguments '--version[Print the version]' '--help[Print the help]' $settings ;;\n  esac\n}\n")
+	// As a file of $fpath the script is the function's body; when sourced, it
+	// has to introduce itself.
+	b.WriteString("if [[ $funcstack[1] == _copse ]]; then\n  _copse \"$@\"\nelif (( $+functions[compdef] )); then\n  compdef _copse copse\nfi\n")
+	return b.String()
+}
+
+// zshArguments has a command's flags and operands completed.
+func zshArguments(c *Command) string {
+	parts := []string{"_arguments", "'--help[Print the help]'"}
+	for _, s := range c.options {
+		parts = append(parts, zshFlag(&s))
+	}
+	if c.choices != nil {
+		parts = append(parts, "'1:word:("+strings.Join(c.choices, " ")+")'")
+	}
+	if c.Settings {
+		parts = append(parts, "$settings")
+	}
+	return strings.Join(parts, " ")
+}
+
+func zshFlag(s *setting) string {
+	description := strings.NewReplacer("[", `\[`, "]", `\]`).Replace(s.brief())
+	switch {
+	case s.boolean:
+		return zshQuote("--" + s.flag + "=-[" + description + "]::value:(true false)")
+	case s.words() != nil:
+		return zshQuote("--" + s.flag + "=[" + description + "]:value:(" + strings.Join(s.words(), " ") + ")")
+	case s.isPath():
+		return zshQuote("--" + s.flag + "=[" + description + "]:path:_files")
+	default:
+		return zshQuote("--" + s.flag + "=[" + description + "]:" + s.unit + ":")
+	}
+}
+
+func zshQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

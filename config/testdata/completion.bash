@@ -1,0 +1,57 @@
+# bash completion for copse, as copse completion bash prints it.
+_copse() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+    local flag='' joined='' command='' words='' i
+    # bash takes --flag=value apart at the =.
+    if [[ $cur == = ]]; then
+        flag=$prev joined=yes cur=''
+    elif [[ $prev == = ]]; then
+        flag=${COMP_WORDS[COMP_CWORD-2]} joined=yes
+    elif [[ $prev == -* ]]; then
+        flag=$prev
+    fi
+    flag=${flag#-}
+    case ${flag#-} in
+    initial-cluster-state) mapfile -t COMPREPLY < <(compgen -W 'new existing' -- "$cur"); return ;;
+    force-new-cluster) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    client-cert-auth) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    peer-client-cert-auth) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    enable-pprof) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    log-format) mapfile -t COMPREPLY < <(compgen -W 'auto text json' -- "$cur"); return ;;
+    log-level) mapfile -t COMPREPLY < <(compgen -W 'debug info warn error' -- "$cur"); return ;;
+    quiet) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    json) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    config-file|data-dir|cert-file|key-file|trusted-ca-file|peer-cert-file|peer-key-file|peer-trusted-ca-file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        compopt -o filenames 2>/dev/null
+        return ;;
+    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|listen-metrics-urls|drain-delay|slow-request|endpoint|timeout) return ;;
+    esac
+    for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
+        [[ ${COMP_WORDS[i]} == -* ]] && break
+        command+=${command:+ }${COMP_WORDS[i]}
+    done
+    if [[ $cur == -* ]]; then
+        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --force-new-cluster --cert-file --key-file --trusted-ca-file --client-cert-auth --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --max-request-bytes --max-header-bytes --request-timeout --read-timeout --idle-timeout --cache-size --disk-reserve --listen-metrics-urls --enable-pprof --drain-delay --slow-request --log-format --log-level'
+        case $command in
+        '') words="$settings --version --help" ;;
+        'serve'*) words="--help $settings" ;;
+        'health'*) words="--quiet --endpoint --timeout --help $settings" ;;
+        'config check'*) words="--help $settings" ;;
+        'config show'*) words="--json --help $settings" ;;
+        'version'*) words="--help" ;;
+        'completion'*) words="--help" ;;
+        'help'*) words="--help" ;;
+        esac
+    elif [[ $command || $COMP_CWORD == 1 ]]; then
+        case $command in
+        '') words='serve health config version completion help' ;;
+        'config') words='check show' ;;
+        'help config') words='check show' ;;
+        'completion') words='bash zsh fish' ;;
+        'help') words='serve health config version completion help' ;;
+        esac
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+complete -F _copse copse

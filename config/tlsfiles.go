@@ -1,0 +1,39 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+)
+
+// CheckFiles reads the files that secure the ports and complains about all
+// that can't serve. A server must be able to read them, but who only asks it
+// for its health, or shows its settings, need not.
+func (c *Config) CheckFiles(read func(path string) ([]byte, error)) error {
+	return errors.Join(c.ClientTLS.check("", read), c.PeerTLS.check("peer-", read))
+}
+
+func (t *TLS) check(prefix string, read func(path string) ([]byte, error)) error {
+	var complaints []error
+	file := func(flag, path string) []byte {
+		if path == "" {
+			return nil
+		}
+		b, err := read(path)
+		if err != nil {
+			complaints = append(complaints, fmt.Errorf("%s: %w", prefix+flag, err))
+		}
+		return b
+	}
+	cert, key, authorities := file("cert-file", t.CertFile), file("key-file", t.KeyFile), file("trusted-ca-file", t.TrustedCAFile)
+	if cert != nil && key != nil {
+		if _, err := tls.X509KeyPair(cert, key); err != nil {
+			complaints = append(complaints, fmt.Errorf("%scert-file %s and %skey-file %s: %w", prefix, t.CertFile, prefix, t.KeyFile, err))
+		}
+	}
+	if authorities != nil && !x509.NewCertPool().AppendCertsFromPEM(authorities) {
+		complaints = append(complaints, fmt.Errorf("%strusted-ca-file %s holds no certificate in PEM", prefix, t.TrustedCAFile))
+	}
+	return errors.Join(complaints...)
+}

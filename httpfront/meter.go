@@ -1,0 +1,260 @@
+package httpfront
+
+import (
+	"math/bits"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"copse/statemachine/metric"
+)
+
+// routeID is the template of a route, as metrics and logs show it: never a
+// key, a user or an address. Reads that wait for a quorum, and watches, have
+// templates of their own, for their times have nothing to do with a plain
+// read's.
+type routeID uint8
+
+const (
+	routeOther routeID = iota // no route, or not even a request
+	routeKeys
+	routeQuorum
+	routeWatch
+	routeMachines
+	routeMembers
+	routeStats
+	routeVersion
+	routeProbe
+	routeMetrics
+	routeDebug
+	routeConfig
+	routeAuth
+	routeCount
+)
+
+var routeNames = [routeCount]string{
+	routeOther:    "other",
+	routeKeys:     keysPrefix,
+	routeQuorum:   keysPrefix + "?quorum=true",
+	routeWatch:    keysPrefix + "?wait=true",
+	routeMachines: "/v2/machines",
+	routeMembers:  "/v2/members",
+	routeStats:    "/v2/stats",
+	routeVersion:  "/version",
+	routeProbe:    "/health",
+	routeMetrics:  "/metrics",
+	routeDebug:    "/debug/vars",
+	routeConfig:   "/config/local/log",
+	routeAuth:     "/v2/auth",
+}
+
+// verbNames are the methods by the place of their bit, behind what is none of
+// them.
+var verbNames = [...]string{"OTHER", "GET", "HEAD", "PUT", "POST", "DELETE"}
+
+func (m method) verb() int { return bits.Len8(uint8(m)) }
+
+// codeList are the status codes that are counted one by one; codeIndex knows
+// their places. What isn't in it is shown as 0.
+var codeList = [...]int{0, 200, 201, 204, 301, 400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 415, 417, 431, 500, 501, 503, 504}
+
+func codeIndex(code int) int {
+	// Behind the three that are hot, the search costs nothing that counts.
+	switch code {
+	case 200:
+		return 1
+	case 201:
+		return 2
+	case 404:
+		return 8
+	}
+	for i, c := range codeList {
+		if c == code {
+			return i
+		}
+	}
+	return 0
+}
+
+// meter counts what the server does. All of it is allocated at once, so that a
+// request costs a few atomic additions and no look-up.
+type meter struct {
+	requests  [routeCount][len(verbNames)][len(codeList)]atomic.Uint64
+	durations [routeCount][len(verbNames)]metric.Histogram
+	// outdated counts the watches that asked for what has left the window: v2's
+	// 401, after which a client has to read everything again.
+	outdated   atomic.Uint64
+	handshakes atomic.Uint64 // that failed
+	parking    parkMeter
+}
+
+// parkMeter counts what the parker does with watches.
+type parkMeter struct {
+	polls, streams atomic.Int64  // parked now
+	sent           atomic.Uint64 // events
+	slow           atomic.Uint64 // streams that were ended
+}
+
+func newMeter() *meter {
+	m := new(meter)
+	for route := range m.durations {
+		for verb := range m.durations[route] {
+			m.durations[route][verb].InitDurations()
+		}
+	}
+	return m
+}
+
+// count counts one request and how long it took, from the moment when it had
+// been read to its answer's being ready to be sent.
+func (m *meter) count(route routeID, of method, code int, took time.Duration) {
+	verb := of.verb()
+	m.requests[route][verb][codeIndex(code)].Add(1)
+	m.durations[route][verb].Observe(int64(took))
+}
+
+// watching is the gauge that a parked watch is counted in.
+func (m *parkMeter) watching(stream bool) *atomic.Int64 {
+	if stream {
+		return &m.streams
+	}
+	return &m.polls
+}
+
+// observe counts the request that has just been served.
+func (s *Server) observe(ctx *fasthttp.RequestCtx, x *exchange) {
+	took := time.Since(ctx.Time())
+	s.meter.count(x.route, x.method, ctx.Response.StatusCode(), took)
+	s.slow.watch(ctx, x, took)
+}
+
+// connections returns how many have a request under way, and how many wait for
+// one.
+func (s *Server) connections() (active, idle int) {
+	active, idle = s.conns.count()
+	s.mu.Lock()
+	reactors := s.reactors
+	s.mu.Unlock()
+	if reactors != nil {
+		a, i := reactors.count()
+		active, idle = active+a, idle+i
+	}
+	return active, idle
+}
+
+// WriteMetrics writes what this server has counted.
+func (s *Server) WriteMetrics(w *metric.Writer) {
+	m := s.meter
+	m.writeRequests(w)
+	active, idle := s.connections()
+	w.Gauge("copse_http_in_flight", "Requests that are being served; parked watches are not.", float64(active))
+	w.Family("copse_http_connections", metric.GaugeKind, "Connections of clients: with a request under way, waiting for one, or parked with a watch.")
+	w.Uint(uint64(active), "state", "active")
+	w.Uint(uint64(idle), "state", "idle")
+	polls, streams := m.parking.polls.Load(), m.parking.streams.Load()
+	w.Uint(uint64(max(0, polls+streams)), "state", "parked")
+
+	w.Family("copse_watchers", metric.GaugeKind, "Watches that wait for an event: long-polls for one, streams for all.")
+	w.Uint(uint64(max(0, polls)), "kind", "poll")
+	w.Uint(uint64(max(0, streams)), "kind", "stream")
+	w.Counter("copse_watch_events_sent_total", "Events handed to watchers.", m.parking.sent.Load())
+	w.Counter("copse_watch_slow_total", "Streams that were ended since their client had fallen behind the event window.", m.parking.slow.Load())
+	w.Counter("copse_watch_outdated_total", "Watches refused with errorCode 401: what they asked for has left the event window.", m.outdated.Load())
+	w.Counter("copse_tls_handshakes_failed_total", "Clients that couldn't agree on TLS, or whose certificate wasn't good.", m.handshakes.Load())
+	m.writeEtcd(w)
+}
+
+func (m *meter) writeRequests(w *metric.Writer) {
+	w.Family("copse_http_requests_total", metric.CounterKind, "Requests answered, by method, route and status code.")
+	for route := range m.requests {
+		for verb := range m.requests[route] {
+			for i := range m.requests[route][verb] {
+				if n := m.requests[route][verb][i].Load(); n > 0 {
+					w.Uint(n, "method", verbNames[verb], "route", routeNames[route], "code", strconv.Itoa(codeList[i]))
+				}
+			}
+		}
+	}
+	w.Family("copse_http_request_duration_seconds", metric.HistogramKind, "From a request's having been read to its answer's being ready; of a watch, to its being parked.")
+	for route := range m.durations {
+		for verb := range m.durations[route] {
+			if h := &m.durations[route][verb]; h.Count() > 0 {
+				w.Histogram(h, "method", verbNames[verb], "route", routeNames[route])
+			}
+		}
+	}
+}
+
+// writeEtcd writes the same again under the names that dashboards for etcd
+// read: of 2.3 and of 3.x, which differ by a letter or a word. etcd counts
+// requests for keys that aren't watches.
+func (m *meter) writeEtcd(w *metric.Writer) {
+	keyRoutes := []routeID{routeKeys, routeQuorum}
+	verb := func(route routeID, verb int) string {
+		if route == routeQuorum {
+			return "QGET"
+		}
+		return verbNames[verb]
+	}
+	w.Family("etcd_http_received_total", metric.CounterKind, "As etcd: requests for keys, watches apart, by method; QGET is a quorum read.")
+	for _, route := range keyRoutes {
+		for v := range verbNames {
+			if n := m.durations[route][v].Count(); n > 0 {
+				w.Uint(n, "method", verb(route, v))
+			}
+		}
+	}
+	w.Family("etcd_http_failed_total", metric.CounterKind, "As etcd: requests for keys, watches apart, that were answered with an error.")
+	for _, route := range keyRoutes {
+		for v := range verbNames {
+			for i := range codeList {
+				if n := m.requests[route][v][i].Load(); n > 0 && codeList[i] >= 400 {
+					w.Uint(n, "method", verb(route, v), "code", strconv.Itoa(codeList[i]))
+				}
+			}
+		}
+	}
+	for _, name := range []string{"etcd_http_successful_duration_second", "etcd_http_successful_duration_seconds"} {
+		w.Family(name, metric.HistogramKind, "As etcd, but with the failed ones: how long requests for keys took, watches apart.")
+		for _, route := range keyRoutes {
+			for v := range verbNames {
+				if h := &m.durations[route][v]; h.Count() > 0 {
+					w.Histogram(h, "method", verb(route, v))
+				}
+			}
+		}
+	}
+	watches := m.durations[routeWatch][methodGet.verb()].Count()
+	for _, name := range []string{"etcd_store_watch_requests_total", "etcd_debugging_store_watch_requests_total"} {
+		w.Counter(name, "As etcd: requests for a watch.", watches)
+	}
+}
+
+// routeOf finds the template of a clean path that isn't one of a key.
+func routeOf(path string) routeID {
+	switch path {
+	case "/v2/machines":
+		return routeMachines
+	case "/v2/stats/self", "/v2/stats/store", "/v2/stats/leader":
+		return routeStats
+	case "/version":
+		return routeVersion
+	case "/health", "/livez", "/readyz":
+		return routeProbe
+	case "/metrics":
+		return routeMetrics
+	case "/debug/vars":
+		return routeDebug
+	case "/config/local/log":
+		return routeConfig
+	}
+	if _, ok := below(path, "/v2/members"); ok {
+		return routeMembers
+	}
+	if _, ok := below(path, "/v2/auth"); ok {
+		return routeAuth
+	}
+	return routeOther
+}

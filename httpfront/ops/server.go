@@ -1,0 +1,132 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+
+	"copse/statemachine/metric"
+)
+
+// Options are what a Server is made with.
+type Options struct {
+	Live, Ready Checks
+	// Healthy is what /health says, as the client port does.
+	Healthy func() bool
+	// Scrape writes every metric.
+	Scrape func(*metric.Writer)
+	// Pprof serves Go's profiles. They show what is in memory, keys and values
+	// too, so nobody has them who doesn't ask.
+	Pprof bool
+	Log   *slog.Logger
+}
+
+// Server is the operations port, on one address.
+type Server struct {
+	http  *http.Server
+	conns sync.WaitGroup
+}
+
+// profileLimit is how long a profile or a trace may take; it is the longest
+// answer.
+const profileLimit = 5 * time.Minute
+
+// NewServer returns a Server that listens nowhere yet.
+func NewServer(o Options) *Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, r *http.Request) { answer(w, r, "livez", o.Live) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, r, "readyz", o.Ready) })
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { health(w, o.Healthy()) })
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { scrape(w, o.Scrape) })
+	if o.Pprof {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	s := new(Server)
+	s.http = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      profileLimit,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		ConnState:         s.connState,
+	}
+	return s
+}
+
+// connState counts connections. Each is counted by the goroutine of Serve,
+// before it gets its own.
+func (s *Server) connState(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.conns.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.conns.Done()
+	}
+}
+
+// Serve takes connections from ln, which it closes in the end, until Stop. It
+// returns nil then, once all goroutines of the server have ended. It may be
+// called once.
+func (s *Server) Serve(ln net.Listener) error {
+	err := s.http.Serve(ln)
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	} else {
+		err = errors.Join(fmt.Errorf("serve operations on %v: %w", ln.Addr(), err), s.http.Close())
+	}
+	s.conns.Wait()
+	return err
+}
+
+// Stop ends Serve: requests in flight are answered until ctx ends. It may be
+// called before Serve, and more than once.
+func (s *Server) Stop(ctx context.Context) {
+	if s.http.Shutdown(ctx) != nil {
+		_ = s.http.Close() // whoever is left has had his time
+	}
+}
+
+func answer(w http.ResponseWriter, r *http.Request, probe string, checks Checks) {
+	ok, body := checks.Answer(probe, r.URL.Query())
+	head(w, "text/plain; charset=utf-8")
+	if !ok {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_, _ = w.Write([]byte(body)) // who asked sees that it is cut
+}
+
+// health answers as etcd's /metrics port does, in the client port's bytes.
+func health(w http.ResponseWriter, ok bool) {
+	if !ok {
+		http.Error(w, `{"health":"false"}`, http.StatusServiceUnavailable)
+		return
+	}
+	head(w, "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte(`{"health":"true"}`))
+}
+
+func scrape(w http.ResponseWriter, write func(*metric.Writer)) {
+	var text metric.Writer
+	write(&text)
+	head(w, metric.ContentType)
+	_, _ = w.Write(text.Bytes())
+}
+
+// head sets what every answer has; what is said now is not true for long.
+func head(w http.ResponseWriter, contentType string) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+}

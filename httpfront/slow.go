@@ -1,0 +1,137 @@
+package httpfront
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+const (
+	// slowBody is the size from which an answer may wait for its client; a
+	// smaller one goes into the socket's buffer.
+	slowBody = 64 << 10
+	// slowLinesLimit is how many slow requests are logged in a second. A disk
+	// that stands still makes all of them slow, and must not be kept from
+	// recovering by its log.
+	slowLinesLimit = 10
+)
+
+// slowRequest is what the log is told of a request that took long, stage by
+// stage. It lives from the answer's being ready until the client has it.
+type slowRequest struct {
+	began           time.Time
+	ready           time.Duration // from began to the answer's being ready
+	queued, applied time.Duration // the parts of that which the shard took
+	method          method
+	route           routeID
+	code, size      int
+	path            string // empty unless debug is logged: it tells a key
+}
+
+// slowLog decides which requests are slow and how many of them are told.
+type slowLog struct {
+	log   *slog.Logger
+	limit time.Duration // 0: nothing is slow
+
+	second, told, untold atomic.Int64
+}
+
+// watch looks at a request whose answer is ready, ready after its begin. One
+// that is slow already, or may yet be held up by its client, is left with the
+// connection until the answer has been sent.
+func (l *slowLog) watch(ctx *fasthttp.RequestCtx, x *exchange, ready time.Duration) {
+	if l.limit <= 0 || x.route == routeWatch {
+		return
+	}
+	size := -1 // as long as it gets
+	if !ctx.Response.IsBodyStream() {
+		size = len(ctx.Response.Body())
+	}
+	if ready < l.limit && size >= 0 && size < slowBody {
+		return
+	}
+	r := &slowRequest{
+		began: ctx.Time(), ready: ready, queued: x.queued, applied: x.applied,
+		method: x.method, route: x.route, code: ctx.Response.StatusCode(), size: size,
+	}
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+		path, _ := splitTarget(ctx.RequestURI()) // the query may hold a value
+		r.path = string(path)
+	}
+	if c, ok := ctx.Conn().(*conn); ok {
+		c.slow = r
+		return
+	}
+	l.tell(r, ready)
+}
+
+// look is watch for a request that was answered without fasthttp; key is the
+// request's.
+func (l *slowLog) look(r slowRequest, key string, took time.Duration) {
+	if l.limit <= 0 || took < l.limit {
+		return
+	}
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+		r.path = keysPrefix + key
+	}
+	l.tell(&r, took)
+}
+
+// sent is called when c's answer has been sent, or never will be.
+func (l *slowLog) sent(c *conn) {
+	if r := c.slow; r != nil {
+		c.slow = nil
+		l.tell(r, time.Since(r.began))
+	}
+}
+
+func (l *slowLog) tell(r *slowRequest, took time.Duration) {
+	if took < l.limit {
+		return
+	}
+	untold, ok := l.mayTell(r.began.Add(took).Unix())
+	if !ok {
+		return
+	}
+	list := []slog.Attr{
+		slog.String("method", verbNames[r.method.verb()]), slog.String("route", routeNames[r.route]),
+		slog.Int("code", r.code), slog.Float64("dur_s", seconds(took)),
+	}
+	if r.applied > 0 {
+		list = append(list, slog.Float64("parse_s", seconds(r.ready-r.queued-r.applied)),
+			slog.Float64("queue_s", seconds(r.queued)), slog.Float64("apply_s", seconds(r.applied)))
+	} else {
+		list = append(list, slog.Float64("serve_s", seconds(r.ready)))
+	}
+	list = append(list, slog.Float64("write_s", seconds(took-r.ready)))
+	if r.size >= 0 {
+		list = append(list, slog.Int("size_b", r.size))
+	}
+	if r.path != "" {
+		list = append(list, slog.String("path", r.path))
+	}
+	if untold > 0 {
+		list = append(list, slog.Int64("untold", untold))
+	}
+	l.log.LogAttrs(context.Background(), slog.LevelWarn, "slow request", list...)
+}
+
+// mayTell reports whether there is room for a line in this second, and how many
+// had none before it.
+func (l *slowLog) mayTell(second int64) (untold int64, ok bool) {
+	if l.second.Swap(second) != second {
+		l.told.Store(0)
+	}
+	if l.told.Add(1) > slowLinesLimit {
+		l.untold.Add(1)
+		return 0, false
+	}
+	return l.untold.Swap(0), true
+}
+
+// seconds is how the log shows a duration.
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1e6) / 1e6 }

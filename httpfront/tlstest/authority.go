@@ -1,0 +1,128 @@
+// Package tlstest signs certificates for tests. It must not be used outside
+// them.
+package tlstest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Authority signs certificates.
+type Authority struct {
+	PEM []byte // its own certificate
+
+	t    testing.TB
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// New returns an authority that nobody knows yet.
+func New(t testing.TB) *Authority {
+	t.Helper()
+	a := &Authority{t: t}
+	a.key = a.newKey()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der := a.sign(template, template, &a.key.PublicKey)
+	var err error
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	a.PEM = encode("CERTIFICATE", der)
+	return a
+}
+
+func (a *Authority) newKey() *ecdsa.PrivateKey {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return key
+}
+
+func (a *Authority) sign(template, parent *x509.Certificate, of *ecdsa.PublicKey) []byte {
+	a.t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, of, a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return der
+}
+
+func encode(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+// Issue returns a certificate and its key in PEM, for a server on loopback as
+// well as for a client.
+func (a *Authority) Issue(name string) (cert, key []byte) {
+	a.t.Helper()
+	private := a.newKey()
+	der := a.sign(&x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}, a.cert, &private.PublicKey)
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return encode("CERTIFICATE", der), encode("PRIVATE KEY", secret)
+}
+
+// WriteFiles writes a certificate and its key into dir, over those of the last
+// call.
+func (a *Authority) WriteFiles(dir, name string) (certFile, keyFile string) {
+	a.t.Helper()
+	cert, key := a.Issue(name)
+	return a.write(dir, "server.crt", cert), a.write(dir, "server.key", key)
+}
+
+// WriteCA writes the authority's own certificate into dir.
+func (a *Authority) WriteCA(dir string) (file string) {
+	a.t.Helper()
+	return a.write(dir, "ca.crt", a.PEM)
+}
+
+func (a *Authority) write(dir, name string, text []byte) string {
+	a.t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+	return path
+}
+
+// Client returns what a client needs that trusts the authority. With a name it
+// has a certificate of its own.
+func (a *Authority) Client(name string) *tls.Config {
+	a.t.Helper()
+	c := &tls.Config{RootCAs: x509.NewCertPool()}
+	c.RootCAs.AddCert(a.cert)
+	if name == "" {
+		return c
+	}
+	pair, err := tls.X509KeyPair(a.Issue(name))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	c.Certificates = []tls.Certificate{pair}
+	return c
+}

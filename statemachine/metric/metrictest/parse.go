@@ -1,0 +1,237 @@
+// Package metrictest reads scrapes in tests, and is as strict as a scrape that
+// is to be read by everybody has to be. It must not be used outside tests.
+package metrictest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Scrape is a scrape's families by name.
+type Scrape map[string]*Family
+
+// Family is one family of a scrape.
+type Family struct {
+	Name, Kind, Help string
+	Samples          []Sample
+}
+
+// Sample is one line. Name has the family's name in front.
+type Sample struct {
+	Name   string
+	Labels map[string]string
+	Value  float64
+}
+
+var (
+	metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+	labelName  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+	kinds      = []string{"counter", "gauge", "histogram", "summary"}
+)
+
+// Parse reads a scrape. Each family must have a help, a type and then its
+// samples, all in one place; each sample may come once; counters end in _total
+// and don't fall below zero, and the buckets of a histogram rise to its count.
+func Parse(text []byte) (Scrape, error) {
+	s := Scrape{}
+	var f *Family
+	help := ""
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		return nil, fmt.Errorf("the last line has no end")
+	}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for n := 1; lines.Scan(); n++ {
+		line := lines.Text()
+		err := error(nil)
+		switch {
+		case strings.HasPrefix(line, "# HELP "):
+			name, text, ok := strings.Cut(line[len("# HELP "):], " ")
+			if !ok || text == "" || s[name] != nil {
+				err = fmt.Errorf("no help, or the second of its name")
+			}
+			f, help = &Family{Name: name, Help: text}, name
+		case strings.HasPrefix(line, "# TYPE "):
+			name, kind, _ := strings.Cut(line[len("# TYPE "):], " ")
+			if help != name || !slices.Contains(kinds, kind) || !metricName.MatchString(name) {
+				err = fmt.Errorf("a type without a help before it, or not a type")
+				break
+			}
+			f.Kind, help = kind, ""
+			s[name] = f
+		case f == nil || help != "":
+			err = fmt.Errorf("a sample of no family")
+		default:
+			err = f.add(line)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w: %q", n, err, line)
+		}
+	}
+	for _, f := range s {
+		if err := f.check(); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name, err)
+		}
+	}
+	return s, nil
+}
+
+// suffixes are what samples of the kind have behind the family's name.
+func (f *Family) suffixes() []string {
+	switch f.Kind {
+	case "histogram":
+		return []string{"_bucket", "_sum", "_count"}
+	case "summary":
+		return []string{"", "_sum", "_count"}
+	}
+	return []string{""}
+}
+
+func (f *Family) add(line string) error {
+	end := strings.IndexAny(line, "{ ")
+	if end < 0 {
+		return fmt.Errorf("no value")
+	}
+	p := Sample{Name: line[:end], Labels: map[string]string{}}
+	suffix, ok := strings.CutPrefix(p.Name, f.Name)
+	if !ok || !slices.Contains(f.suffixes(), suffix) {
+		return fmt.Errorf("a sample of another family than %s", f.Name)
+	}
+	rest := line[end:]
+	if rest[0] == '{' {
+		var err error
+		if rest, err = p.readLabels(rest[1:]); err != nil {
+			return err
+		}
+	}
+	value, ok := strings.CutPrefix(rest, " ")
+	if !ok {
+		return fmt.Errorf("no space before the value")
+	}
+	var err error
+	if p.Value, err = strconv.ParseFloat(value, 64); err != nil {
+		return err
+	}
+	for _, other := range f.Samples {
+		if other.id() == p.id() {
+			return fmt.Errorf("the sample has come before")
+		}
+	}
+	f.Samples = append(f.Samples, p)
+	return nil
+}
+
+// readLabels reads name="value" pairs up to the closing brace.
+func (p *Sample) readLabels(text string) (rest string, err error) {
+	for {
+		name, after, ok := strings.Cut(text, `="`)
+		if _, twice := p.Labels[name]; !ok || twice || !labelName.MatchString(name) {
+			return "", fmt.Errorf("not a label: %q", text)
+		}
+		value, i := "", 0
+		for ; i < len(after) && after[i] != '"'; i++ {
+			if after[i] != '\\' {
+				value += after[i : i+1]
+				continue
+			}
+			i++
+			plain, ok := map[byte]string{'\\': `\`, 'n': "\n", '"': `"`}[(after + " ")[i]]
+			if !ok {
+				return "", fmt.Errorf("an escape that nobody knows in %q", after)
+			}
+			value += plain
+		}
+		if i+1 >= len(after) {
+			return "", fmt.Errorf("a label without an end: %q", after)
+		}
+		p.Labels[name] = value
+		switch after[i+1] {
+		case '}':
+			return after[i+2:], nil
+		case ',':
+			text = after[i+2:]
+		default:
+			return "", fmt.Errorf("what follows a label is no comma: %q", after)
+		}
+	}
+}
+
+// id tells samples apart.
+func (p *Sample) id() string { return p.Name + p.without("") }
+
+// without prints the labels but one.
+func (p *Sample) without(label string) string {
+	var list []string
+	for name, value := range p.Labels {
+		if name != label {
+			list = append(list, name+"="+strconv.Quote(value))
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, ",")
+}
+
+func (f *Family) check() error {
+	switch f.Kind {
+	case "counter":
+		for _, p := range f.Samples {
+			if p.Value < 0 || math.IsNaN(p.Value) {
+				return fmt.Errorf("a counter of %v", p.Value)
+			}
+		}
+	case "histogram":
+		return f.checkBuckets()
+	}
+	return nil
+}
+
+// checkBuckets looks at each histogram of the family.
+func (f *Family) checkBuckets() error {
+	type state struct{ le, count float64 }
+	at := map[string]state{}
+	for _, p := range f.Samples {
+		id := p.without("le")
+		switch p.Name {
+		case f.Name + "_bucket":
+			le, err := strconv.ParseFloat(p.Labels["le"], 64)
+			last, known := at[id]
+			if err != nil || known && (le <= last.le || p.Value < last.count) {
+				return fmt.Errorf("bucket %v of %v is out of order", p.Labels, p.Value)
+			}
+			at[id] = state{le, p.Value}
+		case f.Name + "_count":
+			if last := at[id]; !math.IsInf(last.le, 1) || last.count != p.Value {
+				return fmt.Errorf("{%s} counts %v, and %v in its last bucket", id, p.Value, last.count)
+			}
+		}
+	}
+	return nil
+}
+
+// Value is the sum of the samples called name whose labels have all that are
+// given, names and values in turn; false if there are none.
+func (s Scrape) Value(name string, labels ...string) (float64, bool) {
+	sum, found := 0.0, false
+	for _, f := range s {
+		for _, p := range f.Samples {
+			if p.Name == name && p.has(labels) {
+				sum, found = sum+p.Value, true
+			}
+		}
+	}
+	return sum, found
+}
+
+func (p *Sample) has(labels []string) bool {
+	for i := 0; i+1 < len(labels); i += 2 {
+		if p.Labels[labels[i]] != labels[i+1] {
+			return false
+		}
+	}
+	return true
+}
