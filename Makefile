@@ -7,7 +7,7 @@ BIN       := bin
 STATICCHECK := $(BIN)/staticcheck
 GOVULNCHECK := $(BIN)/govulncheck
 
-.PHONY: all build test check lint vuln race compat crash fuzz deps clean
+.PHONY: all build test check lint vuln race compat crash fuzz deps bench clean
 
 all: build
 
@@ -57,6 +57,14 @@ fuzz:
 
 vuln:
 	./.ci/vuln $(GOVULNCHECK)
+
+# copse beside the real etcd 3.5, turn by turn, for half an hour or so. What it
+# prints is for bench/RESULTS.md.
+bench:
+	cd bench && $(GO) run ./load requests -pictures pictures
+	cd bench && $(GO) run ./load watchers -n 15000 -turns 3
+	cd bench && $(GO) run ./load watchput -n 15000 -turns 3
+	cd bench && $(GO) run ./load keys
 
 clean:
 	rm -rf $(BIN) bench/bin

@@ -155,14 +155,19 @@ func (c *client) run(d time.Duration) (took time.Duration, err error) {
 
 // runUntil does all the requests there are: n for each connection.
 func (c *client) runUntil(n int64) error {
-	c.answered, c.wrong, c.last = 0, 0, n
+	c.answered, c.wrong = 0, 0
+	return c.more(n)
+}
+
+// more goes on until n requests of each connection are done in all.
+func (c *client) more(n int64) error {
+	c.last = n
 	for _, conn := range c.conns {
 		if err := c.ask(conn); err != nil {
 			return err
 		}
 	}
-	total := n * int64(len(c.conns))
-	for last := now(); c.answered < total; {
+	for last := now(); c.waiting > 0; {
 		before := c.answered
 		if err := c.turn(time.Second); err != nil {
 			return err

@@ -1,17 +1,26 @@
-// Figures measures copse against etcd 3.5 --enable-v2 on this machine, turn by
+// Load measures copse against etcd 3.5 --enable-v2 on this machine, turn by
 // turn in one run, and prints Markdown tables for RESULTS.md:
 //
-//	go run ./figures watchers          # memory of 10,000 parked long-polls
-//	go run ./figures watchput          # a PUT that wakes them all
-//	go run ./figures keys -n 1000000   # memory and restart with many keys
-//	go run ./figures plateau -d 3m     # disk under endless overwriting
+//	go run ./load requests             # the table of requests: see workload.go
+//	go run ./load watchers -n 15000    # memory of parked long-polls
+//	go run ./load watchput -n 15000    # a PUT that wakes them all
+//	go run ./load keys -n 1000000      # memory and restart with many keys
+//	go run ./load plateau -d 3m        # disk under endless overwriting
+//	go run ./load against -address 127.0.0.1:2379 -pid 4711 -only 'put-64'
 //
-// Each server is started fresh on an empty directory, one at a time, so that
-// they don't compete; -turns repeats the whole and prints medians. The client
-// shares the machine with the server: compare the columns, not the numbers with
-// those of another machine.
+// The last one runs part of the table once on a server that runs already. Each
+// has -help.
 //
-// The load comes from raw sockets with prepared bytes, and the parked
-// connections hang on one epoll loop: a stock HTTP client would need more of
-// the processor than the servers do.
+// Each server is started fresh on an empty directory, with the same durability:
+// both sync before they acknowledge. Of the requests' servers both are there at
+// the same time, and the one whose turn it isn't is stopped (SIGSTOP), so that
+// they don't compete; the other figures have one server at a time. Beside them run
+// what they can't be faster than: a bare fasthttp handler that knows its answer
+// beforehand, and raw proposals to the raft engine.
+//
+// The client shares the machine with the server: compare the columns, not the
+// numbers with those of another machine, and trust the server's CPU for each
+// request before the requests each second. The load comes from raw sockets with
+// prepared bytes on one epoll loop: a stock HTTP client would need more of the
+// processor than the servers do.
 package main

@@ -190,6 +190,10 @@ func newReading(answered int64, took time.Duration, used usage, delays *hdrhisto
 	}
 }
 
+// asidePause is from the begin of one GET aside to the begin of the next: the
+// servers are to have the same to do, however fast they are with it.
+const asidePause = 250 * time.Millisecond
+
 // startAside asks for one target again and again until stop.
 func startAside(address, path string) (stop func() error, err error) {
 	c, err := connect(address, 1, 1, &prepared{
@@ -203,16 +207,18 @@ func startAside(address, path string) (stop func() error, err error) {
 	over := make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
-		for {
-			select {
-			case <-over:
-				done <- c.drain()
-				return
-			default:
-			}
-			if _, err := c.run(50 * time.Millisecond); err != nil {
+		again := time.NewTicker(asidePause)
+		defer again.Stop()
+		for n := int64(1); ; n++ {
+			if err := c.more(n); err != nil {
 				done <- err
 				return
+			}
+			select {
+			case <-over:
+				done <- nil
+				return
+			case <-again.C:
 			}
 		}
 	}()

@@ -83,7 +83,7 @@ func workloads() []workload {
 		{name: "recursive GET of 100,000 keys, 1 connection", short: "recursive", connections: 1, depth: 1, source: one(manyDir + "?recursive=true"),
 			targets: targets{rateAtLeast: 4}},
 		{name: "PUT, 1 connection, 100,000 keys beside it", short: "put-quiet", connections: 1, depth: 1, source: put},
-		{name: "PUT, 1 connection, recursive GETs of 100,000 meanwhile", short: "put-beside", connections: 1, depth: 1, source: put,
+		{name: "PUT, 1 connection, 4 recursive GETs of 100,000 each second", short: "put-beside", connections: 1, depth: 1, source: put,
 			aside: manyDir + "?recursive=true", targets: targets{quietAtMost: 2}},
 	}
 }

@@ -1,0 +1,18 @@
+-- Reads one of the keys:
+--   wrk -t2 -c64 -d10s --latency -s get.lua http://127.0.0.1:2379
+-- QUERY=?quorum=true makes the reads linearizable.
+
+package.path = (os.getenv("COPSE_WRK") or ".") .. "/?.lua;" .. package.path
+local copse = require("common")
+
+setup, done = copse.threads, copse.done
+
+local query = os.getenv("QUERY") or ""
+local requests = {}
+
+function init()
+  copse.seed()
+  for i = 1, copse.keys do requests[i] = copse.get(i, query) end
+end
+
+function request() return requests[copse.any()] end
