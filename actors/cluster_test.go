@@ -313,6 +313,28 @@ func TestMembersJoinAndLeaveARunningCluster(t *testing.T) {
 	c.holds(second, "/k", "without the founder")
 }
 
+func TestAMemberThatJoinedStartsAgain(t *testing.T) {
+	c := found(t, 1)
+	c.set(1, "/k", "v") // few entries: the log still tells how the second came to be a learner
+	second := c.add(1)
+	c.await("its vote", func() bool { return len(c.nodes[second].node.Voters()) == 2 })
+	for round, when := range []string{"right away", "when it is through with joining"} {
+		if round > 0 {
+			c.await("the end of joining", func() bool { return !c.nodes[second].dir.Identity.Learning })
+		}
+		c.stop(second)
+		c.launch(second)
+		c.join(second)
+		c.set(second, "/k", when)
+		c.holds(1, "/k", when)
+	}
+	// It uses its vote: it leads when the first hands over.
+	c.await("the second to lead", func() bool {
+		c.nodes[1].node.HandOver()
+		return c.nodes[second].node.Leader() == second
+	})
+}
+
 func TestAMemberThatWasAwayLearnsOfItsRemoval(t *testing.T) {
 	c := found(t, 3)
 	away := c.follower()

@@ -237,13 +237,8 @@ func (a *Membership) askForVote(shard uint64) (more bool, err error) {
 		return true, err
 	}
 	switch {
-	case r.voters[a.self()] && a.learned[shard]:
-		a.host.replicas[shard].learning = false
-		return false, nil
 	case r.voters[a.self()]:
-		// The vote was given before the engine was started as a learner: it would
-		// never use it.
-		return false, a.host.restart(a.life.stop, shard, false, false)
+		return a.keepVote(shard)
 	case !r.learners[a.self()]:
 		return true, nil // the leader hasn't added it yet
 	}
@@ -252,6 +247,26 @@ func (a *Membership) askForVote(shard uint64) (more bool, err error) {
 		return true, err
 	}
 	return true, nil
+}
+
+// keepVote makes a vote that was given last through the next start, and has the
+// engine use it.
+func (a *Membership) keepVote(shard uint64) (more bool, err error) {
+	kept, err := a.host.remembersVote(shard)
+	if err != nil {
+		return true, err
+	}
+	if !kept {
+		// The snapshot is asked for again until it is there: one may be under way.
+		return true, a.host.Compact(shard, a.host.o.SnapshotCount/compactKeep)
+	}
+	if a.learned[shard] {
+		a.host.replicas[shard].learning = false
+		return false, nil
+	}
+	// The vote was given before the engine was started as a learner: it would never
+	// use it.
+	return false, a.host.restart(a.life.stop, shard, false, false)
 }
 
 // reconcile makes the shard's replicas those of the members; this member leads.

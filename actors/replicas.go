@@ -206,6 +206,18 @@ func (h *Host) transfer(shard, to uint64) error {
 	return h.nh.RequestLeaderTransfer(shard, to)
 }
 
+// remembersVote reports whether the replica starts with a vote: whether the last
+// snapshot of its log has it as a voter. Until then a start replays how it came to
+// be a learner first, which the engine does only to one that is started so.
+func (h *Host) remembersVote(shard uint64) (bool, error) {
+	log, err := h.nh.GetLogReader(shard)
+	if err != nil {
+		return false, fmt.Errorf("read the raft log of shard %d: %w", shard, err)
+	}
+	_, votes := log.Snapshot().Membership.Addresses[h.o.Replica]
+	return votes, nil
+}
+
 // successor is the voter, other than this member, that was heard of last; 0 if
 // none was lately.
 func (h *Host) successor(voters map[uint64]bool) uint64 {
