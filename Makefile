@@ -41,7 +41,7 @@ $(STATICCHECK):
 	GOBIN=$(CURDIR)/$(BIN) $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 race:
-	$(GO) test -race -timeout 20m ./...
+	$(GO) test -race -p 1 -timeout 20m ./...
 
 # -count=1, here and for crash: the go command can't know that copse itself,
 # which these tests build and start, has changed.

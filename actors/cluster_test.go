@@ -278,7 +278,7 @@ func TestMembersJoinAndLeaveARunningCluster(t *testing.T) {
 	c.holds(second, "/d1/k1", value)
 	third := c.add(second)
 	c.await("the third member's vote", func() bool { return len(c.nodes[third].node.Voters()) == 3 })
-	c.await("no learner", func() bool { return !c.nodes[third].dir.Identity.Learning })
+	c.await("no learner", func() bool { return !actors.Learns(c.paths[third]) })
 	c.set(third, "/k", "through the third")
 	c.holds(1, "/k", "through the third")
 
@@ -320,7 +320,7 @@ func TestAMemberThatJoinedStartsAgain(t *testing.T) {
 	c.await("its vote", func() bool { return len(c.nodes[second].node.Voters()) == 2 })
 	for round, when := range []string{"right away", "when it is through with joining"} {
 		if round > 0 {
-			c.await("the end of joining", func() bool { return !c.nodes[second].dir.Identity.Learning })
+			c.await("the end of joining", func() bool { return !actors.Learns(c.paths[second]) })
 		}
 		c.stop(second)
 		c.launch(second)

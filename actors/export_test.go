@@ -29,3 +29,9 @@ var UseLogger = useLogger
 func (n *Node) Hold(ctx context.Context, leader uint64) error {
 	return n.router.shard.Hold(ctx, leader)
 }
+
+// Learns reports whether the data directory is that of a member without a vote.
+func Learns(path string) bool {
+	id, err := readIdentity(path)
+	return err != nil || id.Learning
+}

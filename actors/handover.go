@@ -34,25 +34,29 @@ const (
 )
 
 // HandOver lets other members lead what this one leads. It is to be called
-// before the front-end stops, so that no client has to wait for an election.
-func (n *Node) HandOver() {
+// before the front-end stops, so that no client has to wait for an election. It
+// reports whether all was at rest, so that no write can have been lost.
+func (n *Node) HandOver() (rested bool) {
+	rested = true
 	if n.host.Leads(orderShard) && len(n.host.voters(orderShard)) > 1 {
-		n.rest()
+		rested = n.rest()
 	}
 	n.host.HandOver(handOverLimit)
 	if n.host.Leads(orderShard) { // in vain: those who write here go on
 		_ = n.router.shard.Hold(context.Background(), nobody)
 	}
+	return rested
 }
 
 // rest brings the shard to rest, which this member leads. What takes too long, on
-// a slow disk, is left alone.
-func (n *Node) rest() {
+// a slow disk, is left alone: it reports false then.
+func (n *Node) rest() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), restLimit)
 	defer cancel()
 	_ = n.router.shard.Hold(ctx, n.self())
 	n.askHold(ctx)
 	n.askHold(ctx)
+	return ctx.Err() == nil
 }
 
 // askHold asks all other members at once to hold their writes. One that doesn't
