@@ -7,14 +7,14 @@ BIN       := bin
 STATICCHECK := $(BIN)/staticcheck
 GOVULNCHECK := $(BIN)/govulncheck
 
-.PHONY: all build test check lint vuln race compat crash cluster bench fuzz deps clean
+.PHONY: all build test check lint vuln race compat crash cluster deploy bench fuzz deps clean
 
 all: build
 
 build:
 	$(GO) build -trimpath -o $(BIN)/copse .
 
-test: deps lint race compat crash cluster fuzz vuln
+test: deps lint race compat crash cluster deploy fuzz vuln
 	@echo "make test: everything passed"
 
 # The gate's quick half: two to three minutes.
@@ -48,7 +48,7 @@ race:
 #
 # Against the real etcd: in process, over HTTP, and with real clients.
 compat:
-	cd bench && $(GO) test -race -count=1 -timeout 30m ./oracle/... ./compat/... ./peer/... ./loadtree/... ./figures/... ./v2oracle/...
+	cd bench && $(GO) test -race -count=1 -timeout 30m ./oracle/... ./compat/... ./peer/... ./loadtree/... ./figures/... ./v2oracle/... ./v2api/... ./load/... ./verdict/...
 
 crash:
 	cd bench && $(GO) test -race -count=1 -timeout 20m ./crash/...
@@ -57,6 +57,10 @@ crash:
 # five minutes. It needs root for network namespaces and for a small disk.
 cluster:
 	cd bench && $(GO) test -race -count=1 -timeout 30m ./cluster/...
+
+# A rolling restart under load.
+deploy:
+	cd bench && $(GO) test -race -count=1 -timeout 20m ./deploy/...
 
 # copse beside the real etcd 3.5, turn by turn, for half an hour or so. What it
 # prints is for bench/RESULTS.md.

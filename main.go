@@ -48,6 +48,7 @@ func main() {
 func runServer(ctx context.Context, c *config.Config, warnings []string, host string, stderr io.Writer, began time.Time) int {
 	level := new(slog.LevelVar)
 	level.Set(c.LogLevel)
+	limitMemory(os.Environ())
 	log := newLog(c.LogFormat, level, stderr)
 	for _, w := range warnings {
 		log.Warn(w, "component", "main")
