@@ -63,14 +63,23 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
+// given are the addresses that freeAddress has handed out: the system may give a
+// free port again at once.
+var given sync.Map
+
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		l.Close()
+		if _, taken := given.LoadOrStore(address, true); !taken {
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // arguments are those of a node of its own; dir may be shared by two.

@@ -25,14 +25,23 @@ type node struct {
 	done <-chan error // what it ended with; the test's if it takes it
 }
 
+// given are the addresses that freeAddress has handed out: the system may give a
+// free port again at once.
+var given sync.Map
+
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		l.Close()
+		if _, taken := given.LoadOrStore(address, true); !taken {
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // startNode starts a cluster of one on dir, whose peer address is peer.
