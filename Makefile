@@ -7,14 +7,14 @@ BIN       := bin
 STATICCHECK := $(BIN)/staticcheck
 GOVULNCHECK := $(BIN)/govulncheck
 
-.PHONY: all build test check lint vuln race compat crash cluster deploy bench fuzz deps clean
+.PHONY: all build test check lint vuln race model model-big compat crash cluster deploy bench fuzz deps clean
 
 all: build
 
 build:
 	$(GO) build -trimpath -o $(BIN)/copse .
 
-test: deps lint race compat crash cluster deploy fuzz vuln
+test: deps lint race model compat crash cluster deploy fuzz vuln
 	@echo "make test: everything passed"
 
 # The gate's quick half: two to three minutes.
@@ -23,12 +23,13 @@ check: lint
 	cd bench && $(GO) vet ./...
 
 # etcd and etcdctl 3.4 are what the answers are held against; ip, tc and nft
-# make and part the networks of the cluster tests.
+# make and part the networks of the cluster tests; spin and gcc check the model of
+# the index protocol.
 deps:
-	@for program in etcd etcdctl ip tc nft; do command -v $$program >/dev/null || missing=1; done; \
+	@for program in etcd etcdctl ip tc nft spin gcc; do command -v $$program >/dev/null || missing=1; done; \
 	test -z "$$missing" || { \
-		echo "installing etcd-server, etcd-client, iproute2 and nftables from Debian's packages"; \
-		apt-get update -qq && apt-get install -y -qq etcd-server etcd-client iproute2 nftables; }
+		echo "installing etcd-server, etcd-client, iproute2, nftables, spin and gcc from Debian's packages"; \
+		apt-get update -qq && apt-get install -y -qq etcd-server etcd-client iproute2 nftables spin gcc; }
 
 lint: $(STATICCHECK)
 	@unformatted=$$(gofmt -l . bench); test -z "$$unformatted" || { echo "run gofmt on:" $$unformatted; exit 1; }
@@ -42,6 +43,15 @@ $(STATICCHECK):
 
 race:
 	$(GO) test -race -p 1 -timeout 20m ./...
+
+# The index protocol, in every order of events; then at random, for as long as
+# wanted, where there are too many.
+model:
+	cd bench && $(GO) test -timeout 30m ./model/...
+
+MINUTES ?= 15
+model-big:
+	cd bench && $(GO) test -v -timeout 0 -run TestThePromisesAreKept ./model/... -minutes $(MINUTES)
 
 # -count=1, here and for crash: the go command can't know that copse itself,
 # which these tests build and start, has changed.
