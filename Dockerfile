@@ -1,18 +1,55 @@
-# A static binary on an empty base.
-FROM golang:1.26 AS build
+# copse in an image: one static binary, the certificates of the public authorities,
+# and a directory for the data. No shell, no packages, no root.
+#
+#	docker build -t copse .
+#	docker buildx build --platform linux/amd64,linux/arm64 -t copse .
+#
+# These arguments say what the labels and `copse version` tell:
+#
+#	--build-arg REVISION=$(git rev-parse HEAD) --build-arg CREATED=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+#
+# docs/OPERATING.md says how to run it.
+
+# The compiler runs on the machine that builds, whatever it builds for: Go needs no
+# emulator. BuildKit says which machine that is; the older builder knows one only.
+FROM --platform=${BUILDPLATFORM:-linux/amd64} golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /copse . && mkdir -p /empty/var/lib/copse
+ARG TARGETARCH
+ARG REVISION
+RUN CGO_ENABLED=0 GOOS=linux GOARCH=${TARGETARCH} \
+      go build -trimpath -ldflags="-s -w -X main.stamp=${REVISION}" -o /image/copse . \
+ && mkdir -p /image/data
 
 FROM scratch
-COPY --from=build /copse /copse
-COPY --from=build --chown=65532:65532 /empty/var/lib/copse /var/lib/copse
+ARG VERSION=0.1.0
+ARG REVISION
+ARG CREATED
+LABEL org.opencontainers.image.title="copse" \
+      org.opencontainers.image.description="The etcd v2 HTTP API, served from many small raft groups" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="scratch"
+# For members whose certificates are signed by a public authority.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /image/copse /copse
+# A new volume takes its owner from here.
+COPY --from=build --chown=65532:65532 /image/data /var/lib/copse
+# A number, so that Kubernetes can see that it isn't root.
 USER 65532:65532
-ENV COPSE_DATA_DIR=/var/lib/copse \
-    COPSE_LISTEN_CLIENT_URLS=http://0.0.0.0:2379
+# Defaults for a container: flags, COPSE_ and ETCD_ variables and a file all win over
+# them. What is advertised follows from the container's host name.
+ENV COPSE_DEFAULT_DATA_DIR=/var/lib/copse \
+    COPSE_DEFAULT_LISTEN_CLIENT_URLS=http://0.0.0.0:2379 \
+    COPSE_DEFAULT_LISTEN_PEER_URLS=http://0.0.0.0:2380 \
+    COPSE_DEFAULT_LISTEN_METRICS_URLS=http://0.0.0.0:2381
 VOLUME /var/lib/copse
-EXPOSE 2379 2380
+# Clients, other members, operations.
+EXPOSE 2379 2380 2381
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["/copse", "health", "--quiet"]
 ENTRYPOINT ["/copse"]

@@ -119,8 +119,15 @@ func showConfig(c *config.Config, stdout io.Writer) int {
 	return 0
 }
 
+// stamp is the commit, where the build is told it rather than finding a
+// repository: the Dockerfile's has none. The linker sets it, and nobody else.
+var stamp string
+
 // revision is the commit that this was built from, as far as the build says.
 func revision() string {
+	if stamp != "" {
+		return stamp
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		setting := func(key string) string {
 			i := slices.IndexFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == key })

@@ -17,7 +17,9 @@ func (t texts) addEnvironment(environ []string) (unknown []string) {
 	for _, entry := range environ {
 		name, text, _ := strings.Cut(entry, "=")
 		rank, suffix := rankCopse, ""
-		if rest, ok := strings.CutPrefix(name, "COPSE_"); ok {
+		if rest, ok := strings.CutPrefix(name, "COPSE_DEFAULT_"); ok {
+			rank, suffix = rankImage, rest
+		} else if rest, ok := strings.CutPrefix(name, "COPSE_"); ok {
 			suffix = rest
 		} else if rest, ok := strings.CutPrefix(name, "ETCD_"); ok {
 			rank, suffix = rankEtcd, rest

@@ -96,6 +96,7 @@ func TestFilePrecedence(t *testing.T) {
 		text, fromWhat string
 	}{
 		{"the file wins over the default", []string{"--config-file=a.yml"}, nil, "file", "file a.yml, line 1"},
+		{"the file wins over the image's default", []string{"--config-file=a.yml"}, []string{"COPSE_DEFAULT_NAME=i"}, "file", "file a.yml, line 1"},
 		{"the environment wins over the file", []string{"--config-file=a.yml"}, []string{"ETCD_NAME=e"}, "e", "environment ETCD_NAME"},
 		{"in copse's name too", []string{"--config-file=a.yml"}, []string{"ETCD_NAME=e", "COPSE_NAME=c"}, "c", "environment COPSE_NAME"},
 		{"a flag wins over all", []string{"--config-file=a.yml", "--name=f"}, []string{"ETCD_NAME=e", "COPSE_NAME=c"}, "f", "flag"},

@@ -28,7 +28,8 @@ type given struct {
 
 // Who wins over whom.
 const (
-	rankFile = iota
+	rankImage = iota
+	rankFile
 	rankEtcd
 	rankCopse
 	rankFlag

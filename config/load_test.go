@@ -161,6 +161,8 @@ func TestPrecedence(t *testing.T) {
 	}{
 		{"etcd's variable", nil, []string{"ETCD_NAME=a"}, "a", "environment ETCD_NAME"},
 		{"copse's variable wins over etcd's", nil, []string{"COPSE_NAME=b", "ETCD_NAME=a"}, "b", "environment COPSE_NAME"},
+		{"etcd's variable wins over the image's", nil, []string{"ETCD_NAME=a", "COPSE_DEFAULT_NAME=i"}, "a", "environment ETCD_NAME"},
+		{"the image's default", nil, []string{"COPSE_DEFAULT_NAME=i"}, "i", "environment COPSE_DEFAULT_NAME"},
 		{"in any order", nil, []string{"ETCD_NAME=a", "COPSE_NAME=b"}, "b", "environment COPSE_NAME"},
 		{"a flag wins over both", []string{"--name=c"}, []string{"ETCD_NAME=a", "COPSE_NAME=b"}, "c", "flag"},
 		{"an empty variable is not set", nil, []string{"ETCD_NAME=a", "COPSE_NAME="}, "a", "environment ETCD_NAME"},

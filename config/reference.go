@@ -64,6 +64,7 @@ const referenceIntroduction = `Each setting has a flag, a variable and a name in
     election-timeout: 2000                 in the file that --config-file or COPSE_CONFIG_FILE names
 
 A flag wins over the environment, COPSE_ over ETCD_, the environment over the file, and the file over the default.
+A container's image sets COPSE_DEFAULT_DATA_DIR and the like: defaults of its own, that all of these win over.
 (etcd 3 drops all flags and variables as soon as there is a file, and ends if a flag and its variable are both given.)
 ` + "`copse config show`" + ` prints what holds and where it came from; ` + "`copse config check`" + ` prints every complaint without
 starting. An empty variable or an empty value counts as none.
