@@ -1,8 +1,11 @@
 package deploy
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -51,17 +54,34 @@ func startCluster(t *testing.T, size int) []process {
 		}
 	}
 	for _, m := range members {
-		if err := waitReady(t.Context(), m); err != nil {
-			t.Fatal(err)
-		}
+		awaitReady(t, m)
 	}
 	return members
 }
 
-func (m process) Called() string     { return m.Name }
-func (m process) Client() string     { return m.Address }
-func (m process) Operations() string { return m.operations }
-func (m process) Start() error       { return m.Relaunch() }
+func (m process) Called() string { return m.Name }
+func (m process) Client() string { return m.Address }
+func (m process) Start() error   { return m.Relaunch() }
+
+func (m process) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.operations+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	// A connection that is kept would outlive the member.
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	return nil
+}
 
 func (m process) Stop() error {
 	began := time.Now()

@@ -1,0 +1,220 @@
+package deploy
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The Dockerfile is built as it is. What it begins with, golang:1.26, comes from a
+// registry elsewhere; where it isn't there, an image that has the same is made of
+// this machine's Go, modules and shell.
+
+const (
+	builderImage = "golang:1.26" // the Dockerfile's
+	stageImage   = "copse-test-build"
+	imageName    = "copse-test"
+	revisionSaid = "0123456789abcdef"
+	createdSaid  = "2026-01-02T03:04:05Z"
+)
+
+// built is the image, built once for all tests of a run.
+var built = sync.OnceValue(func() error {
+	ctx := context.Background()
+	maker, err := try(ctx, "docker", "image", "inspect", "--format", `{{index .Config.Labels "maker"}}`, builderImage)
+	if err != nil {
+		if err := makeBuilder(ctx); err != nil {
+			return fmt.Errorf("make %s: %w", builderImage, err)
+		}
+	}
+	if err != nil || maker == stageImage { // not from a registry: made now, or left by a run that was killed
+		ours = append(ours, builderImage)
+	}
+	// The stage gets a name as well, so that it can be removed.
+	for _, target := range [][]string{{"--target", "build", "-t", stageImage}, {"-t", imageName}} {
+		args := append([]string{"build", "--build-arg", "REVISION=" + revisionSaid, "--build-arg", "CREATED=" + createdSaid}, target...)
+		if _, err := try(ctx, "docker", append(args, "../..")...); err != nil {
+			return err
+		}
+		ours = append(ours, target[len(target)-1])
+	}
+	return nil
+})
+
+// ours are the images to be removed in the end. Written by built, read behind it.
+var ours []string
+
+// removeImages removes what built has made. Who works on these tests may keep it,
+// for the next run to find: COPSE_KEEP_IMAGES.
+func removeImages() error {
+	if os.Getenv("COPSE_KEEP_IMAGES") != "" {
+		return nil
+	}
+	var errs []error
+	for i := range ours {
+		_, err := try(context.Background(), "docker", "rmi", ours[len(ours)-1-i])
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// makeBuilder imports an image with what the Dockerfile's first stage needs.
+func makeBuilder(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dockerLimit)
+	defer cancel()
+	root, err := try(ctx, "go", "env", "GOROOT")
+	if err != nil {
+		return err
+	}
+	modules, err := downloadModules(ctx)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(modules)
+	cmd := exec.CommandContext(ctx, "docker", "import",
+		"--change", "LABEL maker="+stageImage,
+		"--change", "ENV PATH=/usr/local/go/bin:/bin GOPROXY=file:///modules GOSUMDB=off GOTOOLCHAIN=local HOME=/root", "-", builderImage)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	var filling error
+	var filler sync.WaitGroup
+	filler.Go(func() {
+		filling = errors.Join(fill(in, root, modules), in.Close())
+	})
+	_, err = output(cmd)
+	filler.Wait()
+	return errors.Join(err, filling)
+}
+
+// downloadModules makes a directory with the modules that the server's go.mod
+// names, as a proxy would have them.
+func downloadModules(ctx context.Context) (string, error) {
+	cache, err := try(ctx, "go", "env", "GOMODCACHE")
+	if err != nil {
+		return "", err
+	}
+	proxy, err := try(ctx, "go", "env", "GOPROXY")
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "copse-modules-")
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "go", "mod", "download")
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "GOFLAGS=-modcacherw", "GOMODCACHE="+dir, "GOPROXY=file://"+cache+"/cache/download,"+proxy)
+	if _, err := output(cmd); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	return dir, nil
+}
+
+// fill writes the builder's file system.
+func fill(w io.Writer, goroot, modules string) error {
+	image := &archive{w: tar.NewWriter(w), have: map[string]bool{}}
+	for _, dir := range []string{"tmp", "root"} {
+		if err := image.w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o1777}); err != nil {
+			return err
+		}
+	}
+	for _, program := range []string{"sh", "mkdir"} {
+		if err := image.program(program); err != nil {
+			return err
+		}
+	}
+	if err := image.file("/etc/ssl/certs/ca-certificates.crt", "etc/ssl/certs/ca-certificates.crt"); err != nil {
+		return err
+	}
+	if err := image.tree(filepath.Join(modules, "cache", "download"), "modules"); err != nil {
+		return err
+	}
+	for _, part := range []string{"bin", "pkg", "src", "VERSION", "go.env"} {
+		if err := image.tree(filepath.Join(goroot, part), "usr/local/go/"+part); err != nil {
+			return err
+		}
+	}
+	return image.w.Close()
+}
+
+// archive is a tar file that grows.
+type archive struct {
+	w    *tar.Writer
+	have map[string]bool
+}
+
+// program adds one of this machine's programs to /bin, and the libraries that it
+// is linked with.
+func (a *archive) program(name string) error {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return err
+	}
+	if err := a.file(path, "bin/"+name); err != nil {
+		return err
+	}
+	linked, err := exec.Command("ldd", path).Output()
+	if err != nil {
+		return nil // it is static
+	}
+	for _, library := range regexp.MustCompile(`/\S+`).FindAllString(string(linked), -1) {
+		if err := a.file(library, strings.TrimPrefix(library, "/")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tree adds what is in a directory; tests of Go itself are of no use.
+func (a *archive) tree(dir, at string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == "testdata":
+			return fs.SkipDir
+		case !d.Type().IsRegular() || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		below, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		return a.file(path, filepath.ToSlash(filepath.Join(at, below)))
+	})
+}
+
+// file adds one file, once; a link counts as what it leads to.
+func (a *archive) file(path, at string) error {
+	if a.have[at] {
+		return nil
+	}
+	a.have[at] = true
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	err = a.w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: at, Mode: int64(info.Mode().Perm()), Size: info.Size(), ModTime: time.Unix(0, 0)})
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(a.w, f)
+	return err
+}
