@@ -119,6 +119,6 @@ func exitCodes() []exitCode {
 		{2, "the command line, the environment or the file can't be followed"},
 		{3, "another copse has the data directory"},
 		{4, "the data is of a newer copse"},
-		{5, "the data is damaged, or of another cluster"},
+		{5, "the data is damaged, or not copse's"},
 	}
 }
