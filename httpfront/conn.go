@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +23,10 @@ type conn struct {
 	parker *parker
 	rest   []byte // to be read before what the socket holds
 
-	slow *slowRequest // whose answer is being sent; its goroutine's
+	// Its goroutine's.
+	slow          *slowRequest // whose answer is being sent
+	reads, writes deadline
+	busy          *atomic.Bool // a request has begun; read by others
 
 	state atomic.Uint32
 	// watch is registered with the backend and not handed to the parker yet. It
@@ -60,6 +64,40 @@ func (c *conn) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	return c.Conn.Read(b)
+}
+
+// deadline is what one of a connection's deadlines was set to last.
+type deadline struct{ armed time.Time }
+
+// set arms a deadline, unless the one that is armed will do: it comes at most
+// slack before the other. fasthttp sets three for each request, minutes ahead,
+// and each costs as much as looking a key up.
+func (d *deadline) set(t time.Time, slack time.Duration, arm func(time.Time) error) error {
+	if late := t.Sub(d.armed); !t.IsZero() && late >= 0 && late < slack {
+		return nil
+	}
+	d.armed = t
+	return arm(t)
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	return c.reads.set(t, c.parker.options.slack, c.Conn.SetReadDeadline)
+}
+
+// SetWriteDeadline implements net.Conn. fasthttp takes one away that a handler has
+// set, and sets another before it writes again: what is armed can stay.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() && c.parker.options.slack > 0 {
+		return nil
+	}
+	return c.writes.set(t, c.parker.options.slack, c.Conn.SetWriteDeadline)
+}
+
+// SetDeadline implements net.Conn.
+func (c *conn) SetDeadline(t time.Time) error {
+	c.reads.armed, c.writes.armed = t, t
+	return c.Conn.SetDeadline(t)
 }
 
 // Close does nothing to a detached conn: fasthttp closes what it hands over.

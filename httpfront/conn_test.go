@@ -84,3 +84,26 @@ func TestEventsOfAConnectionThatHasLeftAreIgnored(t *testing.T) {
 		t.Error("the connection that left wasn't dropped")
 	}
 }
+
+func TestDeadlinesAreSetWhereTheyMakeADifference(t *testing.T) {
+	start := time.Now()
+	const slack = time.Second
+	var d deadline
+	for i, c := range []struct {
+		at    time.Duration
+		armed bool
+	}{
+		{time.Minute, true}, {time.Minute, false}, {time.Minute + slack/2, false}, {time.Minute + slack, true},
+		{time.Minute + slack/2, true}, {time.Second, true}, {time.Minute, true},
+	} {
+		armed := false
+		if err := d.set(start.Add(c.at), slack, func(time.Time) error { armed = true; return nil }); err != nil || armed != c.armed {
+			t.Errorf("deadline %d, at %v: armed %v, %v", i, c.at, armed, err)
+		}
+	}
+	armed := false
+	_ = d.set(time.Time{}, slack, func(time.Time) error { armed = true; return nil })
+	if !armed {
+		t.Error("no deadline at all isn't taken for one")
+	}
+}

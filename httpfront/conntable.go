@@ -27,6 +27,9 @@ func (t *connTable) serve(c net.Conn, serveConn func(net.Conn) error) bool {
 		return false
 	}
 	busy := new(atomic.Bool)
+	if c, ok := c.(*conn); ok {
+		c.busy = busy // so that it need not be looked up for each request
+	}
 	t.busy.Store(c, busy)
 	t.serving.Go(func() {
 		_ = serveConn(c) // how a connection ended concerns nobody
@@ -39,6 +42,10 @@ func (t *connTable) serve(c net.Conn, serveConn func(net.Conn) error) bool {
 // answered.
 func (t *connTable) stateChanged(c net.Conn, state fasthttp.ConnState) {
 	if state != fasthttp.StateActive && state != fasthttp.StateIdle {
+		return
+	}
+	if c, ok := c.(*conn); ok {
+		c.busy.Store(state == fasthttp.StateActive)
 		return
 	}
 	if busy, ok := t.busy.Load(c); ok {

@@ -44,6 +44,7 @@ type parkerOptions struct {
 	streamWindow tree.Index    // how far a stream may fall behind
 	streamLimit  int           // bytes that a stream may leave unread
 	connections  int           // that may be open at once; 0: no limit
+	slack        time.Duration // by which a deadline may come too early
 	meter        *parkMeter    // nil: nobody is interested
 }
 

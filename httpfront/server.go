@@ -110,6 +110,10 @@ type Server struct {
 // its refusal leaves the connection usable. Go's HTTP server has the same.
 const bodySlack = 256 << 10
 
+// deadlineSlack is the part of the shortest time-out by which one may be over too
+// early: 1/64 spares setting them anew for each request.
+const deadlineSlack = 64
+
 // pooledBodyLimit is the size from which a body's buffer is given to the
 // garbage collector after use, rather than staying with its connection.
 const pooledBodyLimit = 64 << 10
@@ -218,6 +222,7 @@ func (s *Server) open(ln net.Listener, security *tls.Config) (net.Listener, erro
 			writeTimeout: s.opts.WriteTimeout,
 			streamWindow: tree.Index(s.opts.StreamWindow),
 			connections:  s.opts.MaxConnections,
+			slack:        min(s.opts.ReadTimeout, s.opts.IdleTimeout, s.opts.WriteTimeout) / deadlineSlack,
 			meter:        &s.meter.parking,
 		})
 		if err != nil {
