@@ -16,9 +16,18 @@ const (
 	writeMailboxLimit  = 16384   // writes that wait to be proposed
 	batchCommandsLimit = 256     // commands in one raft entry: each may tell of a large value that goes
 	batchBytesLimit    = 1 << 20 // bytes at which a batch is full
-	inflightLimit      = 2       // raft entries under way: one is synced while the next gathers
+	inflightLimit      = 8       // raft entries under way
 	orphansLimit       = 64      // raft entries under way that may be lost
 	orphansLook        = 20 * time.Millisecond
+)
+
+// What comes while fewWrites are under way is proposed at once, so that a few
+// writers don't wait for each other. Beyond that, what comes gathers until the
+// entries under way are settled, for an entry costs as much as ten writes in it;
+// but no longer than gatherTime, which a distant quorum takes.
+const (
+	fewWrites  = 16
+	gatherTime = 2 * time.Millisecond
 )
 
 // write is one command on its way through a shard.
@@ -68,8 +77,10 @@ type Shard struct {
 	measures writeMeasures
 
 	// Owned by Run.
-	inflight []*entry // in the order of their proposals
-	orphans  []*entry // perhaps lost on their way to a leader; their outcome is open
+	inflight []*entry  // in the order of their proposals
+	underway int       // writes in them
+	latest   time.Time // the last of them was proposed
+	orphans  []*entry  // perhaps lost on their way to a leader; their outcome is open
 	probe    probe
 	unsent   []*entry // provably not in the log; to be proposed again
 	held     held     // nothing is proposed meanwhile
@@ -143,14 +154,15 @@ func (s *Shard) Run() error {
 	for !s.life.halting() {
 		s.answerHolds()
 		var in <-chan *write
-		if len(s.inflight) < inflightLimit && len(s.unsent) == 0 && !s.held.on() {
+		gathering := s.gathering()
+		if !gathering && len(s.inflight) < inflightLimit && len(s.unsent) == 0 && !s.held.on() {
 			in = s.mailbox.Messages()
 		}
 		var settled = proposal{}.settled()
 		if len(s.inflight) > 0 {
 			settled = s.inflight[0].proposal.settled()
 		}
-		s.setAlarm(alarm)
+		s.setAlarm(alarm, gathering)
 		select {
 		case w := <-in:
 			if e := s.gather(w); e != nil {
@@ -179,11 +191,19 @@ func (s *Shard) Run() error {
 // Stop ends the loop and waits for it.
 func (s *Shard) Stop() { s.life.halt() }
 
-// setAlarm makes the loop wake up when an entry is late, or to try again.
-func (s *Shard) setAlarm(alarm *time.Timer) {
+// gathering reports whether what comes now waits for what is under way.
+func (s *Shard) gathering() bool {
+	return s.underway >= fewWrites && time.Since(s.latest) < gatherTime
+}
+
+// setAlarm makes the loop wake up when an entry is late, to try again, or to
+// gather no longer.
+func (s *Shard) setAlarm(alarm *time.Timer, gathering bool) {
 	switch {
 	case len(s.unsent) > 0, s.held.on():
 		alarm.Reset(retryPause)
+	case gathering:
+		alarm.Reset(gatherTime)
 	case len(s.orphans) > 0:
 		alarm.Reset(orphansLook)
 	case len(s.inflight) > 0:
@@ -247,12 +267,15 @@ func (s *Shard) propose(e *entry) {
 	}
 	e.proposed = time.Now()
 	s.inflight = append(s.inflight, e)
+	s.underway += len(e.writes)
+	s.latest = e.proposed
 }
 
 func (s *Shard) takeHead() *entry {
 	head := s.inflight[0]
 	copy(s.inflight, s.inflight[1:])
 	s.inflight = s.inflight[:len(s.inflight)-1]
+	s.underway -= len(head.writes)
 	return head
 }
 
@@ -280,11 +303,14 @@ func (s *Shard) settle(e *entry, data []byte, raftIndex uint64, err error) {
 	s.recycle(e)
 }
 
-// spareBytesLimit keeps the buffer of a rare, huge batch from being kept.
-const spareBytesLimit = 4 << 20
+// Few spare entries are kept, and none with the buffer of a rare, huge batch.
+const (
+	spareLimit      = 2
+	spareBytesLimit = 4 << 20
+)
 
 func (s *Shard) recycle(e *entry) {
-	if len(s.spare) < inflightLimit && cap(e.cmd) <= spareBytesLimit {
+	if len(s.spare) < spareLimit && cap(e.cmd) <= spareBytesLimit {
 		*e = entry{writes: e.writes[:0], cmd: e.cmd[:0]}
 		s.spare = append(s.spare, e)
 	}
@@ -311,7 +337,7 @@ func (s *Shard) orphan() {
 	}
 	s.orphans = append(s.orphans, s.inflight...)
 	clear(s.inflight)
-	s.inflight = s.inflight[:0]
+	s.inflight, s.underway = s.inflight[:0], 0
 }
 
 // settleOrphans answers the writers of orphans whose outcome is known by now, that
