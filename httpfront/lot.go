@@ -1,6 +1,7 @@
 package httpfront
 
 import (
+	"runtime/debug"
 	"time"
 
 	"copse/statemachine/tree"
@@ -22,6 +23,7 @@ type lot struct {
 	free       []int32 // slots that are empty
 	generation int32
 	tick       uint32
+	memory     crowdMemory
 
 	resumable []*conn       // to be handed to fasthttp
 	unwatched []*tree.Watch // to be handed to forget
@@ -294,6 +296,9 @@ func (l *lot) unwatch(p *parked) { l.unwatched = append(l.unwatched, &p.watch) }
 func (l *lot) sweep() {
 	l.tick++
 	l.notice, l.whole = nil, nil
+	if l.memory.settled(len(l.slots) - len(l.free)) {
+		l.parker.running.Go(debug.FreeOSMemory) // it takes some time
+	}
 	for _, p := range l.slots {
 		if p == nil {
 			continue
@@ -309,6 +314,25 @@ func (l *lot) sweep() {
 			l.drop(p)
 		}
 	}
+}
+
+// crowdMemory notices when a crowd has come or gone. What its coming took beside
+// what it keeps is several times as much, and the runtime would hold on to it for
+// what may come next: here, most often nothing for a long time.
+type crowdMemory struct{ last, released int }
+
+// crowdAtLeast is what a crowd is: its memory is worth a look at all of the heap.
+const crowdAtLeast = 4096
+
+// settled is told once in a while how many there are.
+func (m *crowdMemory) settled(count int) bool {
+	quiet := count == m.last
+	m.last = count
+	if !quiet || max(count-m.released, m.released-count) < crowdAtLeast {
+		return false
+	}
+	m.released = count
+	return true
 }
 
 // clear ends every request with what can be written at once.

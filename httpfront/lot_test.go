@@ -204,3 +204,19 @@ func TestOtherConnectionsAreServedButNotParked(t *testing.T) {
 		t.Error("a pipe was wrapped to be parked")
 	}
 }
+
+func TestCrowdHasSettledOnceItStopsGrowing(t *testing.T) {
+	var m crowdMemory
+	for i, c := range []struct {
+		count   int
+		settled bool
+	}{
+		{10, false}, {10, false}, {crowdAtLeast, false}, {2 * crowdAtLeast, false}, {2 * crowdAtLeast, true},
+		{2 * crowdAtLeast, false}, {2*crowdAtLeast + 100, false}, {2*crowdAtLeast + 100, false},
+		{100, false}, {100, true}, {100, false},
+	} {
+		if got := m.settled(c.count); got != c.settled {
+			t.Errorf("look %d, at %d: got %v", i, c.count, got)
+		}
+	}
+}

@@ -44,7 +44,7 @@ func (w *worker) answer(c *caller, q *quickRequest, data []byte, size int) progr
 	case r.kind == kindRead:
 		return w.read(c, r.query, data, size)
 	default:
-		return w.detour(c, data)
+		return w.watch(c, r.watch, data, size)
 	}
 }
 
