@@ -27,7 +27,7 @@
 //
 // # Goroutines
 //
-// One for each of Shard, ReadLane, WatchHub, Expirer, Compactor, Membership and
-// DiskWatch, and one that holds the Host open. The engine, Pebble and the peer link run their
+// One for each of Shard, ReadLane, WatchHub, Expirer, Compactor, Stretcher,
+// Membership and DiskWatch, and one that holds the Host open. The engine, Pebble and the peer link run their
 // own, which end with their Close.
 package actors
