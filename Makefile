@@ -7,7 +7,7 @@ BIN       := bin
 STATICCHECK := $(BIN)/staticcheck
 GOVULNCHECK := $(BIN)/govulncheck
 
-.PHONY: all build test check lint vuln race model model-big compat crash cluster deploy bench fuzz deps clean
+.PHONY: all build test check lint vuln race model model-big compat crash cluster deploy images bench fuzz deps clean
 
 all: build
 
@@ -68,9 +68,14 @@ crash:
 cluster:
 	cd bench && $(GO) test -race -count=1 -timeout 30m ./cluster/...
 
-# A rolling restart under load.
+# A rolling restart of processes under load.
 deploy:
-	cd bench && $(GO) test -race -count=1 -timeout 20m ./deploy/...
+	cd bench && $(GO) test -race -count=1 -timeout 20m -run Rolling ./deploy/...
+
+# The image built, and compose files run, by the Docker engine of this machine; not
+# in make test yet.
+images:
+	cd bench && COPSE_REQUIRE_DOCKER=1 $(GO) test -v -count=1 -timeout 40m ./deploy/...
 
 # copse beside the real etcd 3.5, turn by turn, for half an hour or so. What it
 # prints is for bench/RESULTS.md.
