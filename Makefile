@@ -24,12 +24,15 @@ check: lint
 
 # etcd and etcdctl 3.4 are what the answers are held against; ip, tc and nft
 # make and part the networks of the cluster tests; spin and gcc check the model of
-# the index protocol.
+# the index protocol; openssl makes certificates; docker-compose is for where there
+# is an engine without a compose of its own.
 deps:
-	@for program in etcd etcdctl ip tc nft spin gcc; do command -v $$program >/dev/null || missing=1; done; \
+	@for program in etcd etcdctl ip tc nft spin gcc openssl; do command -v $$program >/dev/null || missing=1; done; \
 	test -z "$$missing" || { \
-		echo "installing etcd-server, etcd-client, iproute2, nftables, spin and gcc from Debian's packages"; \
-		apt-get update -qq && apt-get install -y -qq etcd-server etcd-client iproute2 nftables spin gcc; }
+		echo "installing etcd-server, etcd-client, iproute2, nftables, spin, gcc and openssl from Debian's packages"; \
+		apt-get update -qq && apt-get install -y -qq etcd-server etcd-client iproute2 nftables spin gcc openssl; }
+	@! docker info >/dev/null 2>&1 || docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || { \
+		echo "installing docker-compose from Debian's packages"; apt-get update -qq && apt-get install -y -qq docker-compose; }
 
 lint: $(STATICCHECK)
 	@unformatted=$$(gofmt -l . bench); test -z "$$unformatted" || { echo "run gofmt on:" $$unformatted; exit 1; }
@@ -68,9 +71,11 @@ crash:
 cluster:
 	cd bench && $(GO) test -race -count=1 -timeout 30m ./cluster/...
 
-# A rolling restart under load.
+# As people deploy it: a rolling restart under load, the image, the compose files,
+# the manifests, the unit, and the commands of docs/OPERATING.md.
 deploy:
-	cd bench && $(GO) test -race -count=1 -timeout 20m ./deploy/...
+	@docker info >/dev/null 2>&1 || echo "no Docker engine answers: the image and the compose files are NOT tested"
+	cd bench && $(GO) test -race -count=1 -timeout 40m ./deploy/...
 
 # copse beside the real etcd 3.5, turn by turn, for half an hour or so. What it
 # prints is for bench/RESULTS.md.
