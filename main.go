@@ -48,11 +48,11 @@ func main() {
 func runServer(ctx context.Context, c *config.Config, warnings []string, host string, stderr io.Writer, began time.Time) int {
 	level := new(slog.LevelVar)
 	level.Set(c.LogLevel)
-	limitMemory(os.Environ())
 	log := newLog(c.LogFormat, level, stderr)
 	for _, w := range warnings {
 		log.Warn(w, "component", "main")
 	}
+	keepToMemory(c, log)
 	if err := serve(ctx, c, host, log, level, began); err != nil {
 		log.Error("copse can't go on", "component", "main", "err", err)
 		return exitCode(err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -105,30 +104,6 @@ func (s service) health(ctx context.Context, more ...string) error {
 	return err
 }
 
-// put writes through a member, and tries again while its cluster has no leader.
-func (s service) put(t *testing.T, path, value string) {
-	t.Helper()
-	await(t, "a write through "+s.name, func() error {
-		return s.do(t, http.MethodPut, path, url.Values{"value": {value}}, value)
-	})
-}
-
-// holds wants a member's linearizable read to give value.
-func (s service) holds(t *testing.T, path, value string) {
-	t.Helper()
-	await(t, "a read from "+s.name, func() error { return s.do(t, http.MethodGet, path+"?quorum=true", nil, value) })
-}
-
-func (s service) do(t *testing.T, method, path string, form url.Values, value string) error {
-	c := &client{endpoints: [2]string{s.client, s.client}}
-	defer c.close()
-	a, err := c.attempt(t.Context(), method, path, form)
-	if err == nil && !strings.Contains(a.body, fmt.Sprintf("%q:%q", "value", value)) {
-		err = errors.New(a.body)
-	}
-	return err
-}
-
 // leads asks a member whether it leads.
 func (s service) leads(t *testing.T) bool {
 	t.Helper()
@@ -144,10 +119,10 @@ func TestComposeOfOne(t *testing.T) {
 	p := composeUp(t, "../../deploy/compose.yaml", "COPSE_PORT="+port)
 	s := p.service("copse", "127.0.0.1:"+port)
 	awaitReady(t, s)
-	s.put(t, "/v2/keys/k", "v")
+	put(t, s, "/v2/keys/k", "v")
 	p.run(t.Context(), "restart", "copse")
 	awaitReady(t, s)
-	s.holds(t, "/v2/keys/k", "v")
+	holds(t, s, "/v2/keys/k", "v")
 }
 
 // TestComposeOfThree does to a cluster of containers what happens to them: one is
@@ -167,12 +142,12 @@ func TestComposeOfThree(t *testing.T) {
 	victim, others := apart(t, members)
 	docker(t, "kill", victim.id)
 	for _, m := range others {
-		m.put(t, "/v2/keys/"+m.name, "without "+victim.name)
+		put(t, m, "/v2/keys/"+m.name, "without "+victim.name)
 	}
 	docker(t, "start", victim.id)
 	awaitReady(t, victim)
 	for _, m := range others {
-		victim.holds(t, "/v2/keys/"+m.name, "without "+victim.name)
+		holds(t, victim, "/v2/keys/"+m.name, "without "+victim.name)
 	}
 
 	// One that is cut off is alive and not ready; with the network, it is.
@@ -180,7 +155,7 @@ func TestComposeOfThree(t *testing.T) {
 	network := docker(t, "inspect", "--format", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}", victim.id)
 	docker(t, "network", "disconnect", network, victim.id)
 	for _, m := range others {
-		m.put(t, "/v2/keys/"+m.name, victim.name+" is cut off")
+		put(t, m, "/v2/keys/"+m.name, victim.name+" is cut off")
 	}
 	await(t, victim.name+"'s noticing", func() error {
 		if victim.Ready(t.Context()) == nil {
@@ -194,7 +169,7 @@ func TestComposeOfThree(t *testing.T) {
 	docker(t, "network", "connect", "--alias", victim.name, network, victim.id)
 	awaitReady(t, victim)
 	for _, m := range others {
-		victim.holds(t, "/v2/keys/"+m.name, victim.name+" is cut off")
+		holds(t, victim, "/v2/keys/"+m.name, victim.name+" is cut off")
 	}
 
 	rollingRestart(t, members, 1)

@@ -4,7 +4,13 @@
 //	clients ──two endpoints, one retry──▶ members ◀──stop, start, kill, cut── the test
 //
 // A member is a process on loopback or a container; the same load and the same
-// rolling restart run on both. What needs Docker asks the engine first: without
-// one these tests say so and are skipped, or fail where COPSE_REQUIRE_DOCKER is
-// set. They leave no container, network, volume or image behind.
+// rolling restart run on both. Manifests, unit and the commands of
+// docs/OPERATING.md are held against Kubernetes' types, systemd's tools, openssl
+// and copse itself.
+//
+// What needs Docker asks the engine first: without one these tests say so and are
+// skipped, or fail where COPSE_REQUIRE_DOCKER is set. The image that the Dockerfile
+// begins with is made of this machine's Go where it isn't there. They leave no
+// container, network, volume or image behind, unless COPSE_KEEP_IMAGES asks for the
+// images to be kept, which saves the next run the build.
 package deploy

@@ -269,6 +269,9 @@ func (l *load) check(t *testing.T, members []string) {
 	for _, err := range l.failed[:min(len(l.failed), showLimit)] {
 		t.Errorf("failed: %v", err)
 	}
+	if len(l.retried) == 0 {
+		t.Error("no client has noticed anything")
+	}
 	if least := 100 * len(members); l.requests < least || len(l.acked) == 0 {
 		t.Errorf("%d requests are no load, at least %d are", l.requests, least)
 	}

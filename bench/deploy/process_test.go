@@ -17,6 +17,7 @@ import (
 type process struct {
 	*peer.Server
 	operations string // host:port
+	place      peer.Place
 }
 
 // startCluster runs a cluster of processes and waits until all are ready.
@@ -32,31 +33,42 @@ func startCluster(t *testing.T, size int) []process {
 	}
 	var members []process
 	for i := range size {
-		operations := ports[2*size+i]
-		s, err := peer.Prepare(peer.Copse, peer.Options{Args: []string{"--listen-metrics-urls=http://" + operations}}, peer.Place{
+		place := peer.Place{
 			Name: fmt.Sprintf("m%d", i+1), Address: ports[i], PeerURL: "http://" + ports[size+i], Cluster: strings.Join(cluster, ","),
-		})
-		if err != nil {
-			t.Fatal(err)
 		}
-		m := process{Server: s, operations: operations}
-		members = append(members, m)
-		t.Cleanup(func() {
-			if t.Failed() {
-				t.Logf("end of %s's log:\n%s", s.Name, s.LogTail())
-			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		if err := m.Start(); err != nil {
-			t.Fatal(err)
-		}
+		members = append(members, startMember(t, place, ports[2*size+i]))
 	}
 	for _, m := range members {
 		awaitReady(t, m)
 	}
 	return members
+}
+
+// startMember starts one member, on data of its own, for the length of the test.
+func startMember(t *testing.T, place peer.Place, operations string, args ...string) process {
+	t.Helper()
+	m := prepareMember(t, place, operations, args...)
+	if err := m.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func prepareMember(t *testing.T, place peer.Place, operations string, args ...string) process {
+	t.Helper()
+	s, err := peer.Prepare(peer.Copse, peer.Options{Args: append(args, "--listen-metrics-urls=http://"+operations)}, place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("end of %s's log:\n%s", s.Name, s.LogTail())
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return process{Server: s, operations: operations, place: place}
 }
 
 func (m process) Called() string { return m.Name }

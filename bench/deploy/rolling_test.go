@@ -2,6 +2,11 @@ package deploy
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 )
@@ -24,6 +29,31 @@ type member interface {
 func awaitReady(t *testing.T, m member) {
 	t.Helper()
 	await(t, m.Called()+"'s being ready", func() error { return m.Ready(t.Context()) })
+}
+
+// put writes through a member, and tries again while its cluster has no leader.
+func put(t *testing.T, m member, path, value string) {
+	t.Helper()
+	await(t, "a write through "+m.Called(), func() error {
+		return once(t, m, http.MethodPut, path, url.Values{"value": {value}}, value)
+	})
+}
+
+// holds wants a member's linearizable read to give value.
+func holds(t *testing.T, m member, path, value string) {
+	t.Helper()
+	await(t, "a read from "+m.Called(), func() error { return once(t, m, http.MethodGet, path+"?quorum=true", nil, value) })
+}
+
+// once asks a member, whose answer has to have value in it.
+func once(t *testing.T, m member, method, path string, form url.Values, value string) error {
+	c := &client{endpoints: [2]string{m.Client(), m.Client()}}
+	defer c.close()
+	a, err := c.attempt(t.Context(), method, path, form)
+	if err == nil && !strings.Contains(a.body, fmt.Sprintf("%q:%q", "value", value)) {
+		err = errors.New(a.body)
+	}
+	return err
 }
 
 // addresses are the client ports of members.
