@@ -63,8 +63,10 @@ func TestANodeTellsWhatItDoes(t *testing.T) {
 		}
 	}
 	eventually(t, func() bool {
-		expired, _ := n.scrape(t).Value("copse_expirations_total")
-		return expired == 1
+		page := n.scrape(t)
+		expired, _ := page.Value("copse_expirations_total")
+		lag, _ := page.Value("copse_expiry_lag_seconds")
+		return expired == 1 && lag == 0 // a page is put together while the key goes
 	})
 	got := n.scrape(t)
 	st := n.State()
