@@ -74,6 +74,8 @@ cluster:
 # As people deploy it, without containers: a rolling restart under load, a backup, the
 # manifests, the unit, and the commands of docs/OPERATING.md.
 deploy:
+	@echo "the image and the compose files are NOT tested here: make images does"
+	@command -v systemd-analyze >/dev/null || echo "there is no systemd-analyze: the unit is read by our own test alone"
 	cd bench && $(GO) test -race -count=1 -timeout 20m -skip 'Image|Compose' ./deploy/...
 
 # With containers too: the image built, and the compose files run, by this machine's
