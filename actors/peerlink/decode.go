@@ -130,7 +130,7 @@ func (p parties) batch(b []byte) (pb.MessageBatch, error) {
 	}
 	kept := batch.Requests[:0]
 	for _, m := range batch.Requests {
-		if m.From == p.from && m.To == p.to && travels(&m) {
+		if m.From == p.from && m.To == p.to && travels(&m) && !hollow(m.Entries) {
 			kept = append(kept, m)
 		}
 	}
@@ -151,6 +151,18 @@ func travels(m *pb.Message) bool {
 		return true
 	case pb.LeaderTransfer:
 		return m.Hint != 0 // to whom; the engine panics without
+	}
+	return false
+}
+
+// hollow reports whether there is an entry with nothing in it, as the engine
+// makes of one that ends before its first field: it never sends such.
+func hollow(entries []pb.Entry) bool {
+	for i := range entries {
+		e := &entries[i]
+		if e.Term|e.Index|uint64(e.Type)|e.Key|e.ClientID|e.SeriesID|e.RespondedTo == 0 && len(e.Cmd) == 0 {
+			return true
+		}
 	}
 	return false
 }
