@@ -1,7 +1,5 @@
 package tree
 
-import "fmt"
-
 // Apply carries out c on s, where last is the index of the latest change, and
 // hands each event to emit, in index order; it returns why nothing was done
 // otherwise. An event is the callee's until it returns.
@@ -15,7 +13,7 @@ func Apply(s Store, c *Command, last Index, emit func(*Event)) *Error {
 	case OpCreate:
 		ev, err = a.create(c.Key)
 	case OpCreateInOrder:
-		ev, err = a.create(Child(c.Key, fmt.Sprintf("%020d", last+1)))
+		ev, err = a.create(Child(c.Key, InOrderName(last+1)))
 	case OpUpdate:
 		ev, err = a.update()
 	case OpCompareAndSwap:

@@ -28,12 +28,15 @@ const (
 	// before, and can't go on.
 	OpMemberReplaceAll
 
+	OpAsk   // the order shard: hand out indexes; see AskCommand
+	OpClose // a data shard of several: settle all up to PrevIndex
+
 	opEnd
 )
 
 // Membership reports whether op changes the membership rather than the tree:
 // ApplyMembership carries it out, it takes no index and leaves no event.
-func (op Op) Membership() bool { return op >= OpFound && op < opEnd }
+func (op Op) Membership() bool { return op >= OpFound && op <= OpMemberReplaceAll }
 
 // Grows reports whether the operation may make the tree larger.
 func (op Op) Grows() bool {
