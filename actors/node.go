@@ -114,12 +114,11 @@ func (n *Node) open() (err error) {
 		node:    n,
 		cluster: tree.Cluster{ID: n.id.ClusterID, Self: n.self(), Started: o.Started},
 		host:    n.host,
-		shard:   NewShard(orderShard, n.self(), n.host, n.machine, o.Host.RequestTimeout),
+		shard:   NewShard(orderShard, n.self(), n.host, o.Host.RequestTimeout, o.Disk),
 		lane:    NewReadLane(n.host, orderShard),
 		machine: n.machine,
 		hub:     hub,
 	}
-	n.router.shard.disk = o.Disk
 	return nil
 }
 
