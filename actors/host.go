@@ -23,7 +23,7 @@ type HostOptions struct {
 	Replica        uint64 // this member's id, its replica's id in every shard
 	Link           *peerlink.Link
 	DeploymentID   uint64 // of this cluster: foreign traffic is dropped
-	Shards         int    // data shards
+	Shards         int    // raft groups
 	ExecShards     uint64 // frozen into Dir at first start
 	Heartbeat      time.Duration
 	Election       time.Duration
@@ -38,7 +38,8 @@ type Host struct {
 	nh      *dragonboat.NodeHost
 	o       HostOptions
 	tick    time.Duration
-	leaders []leadership // by shard id; shards count from 1
+	leaders []leadership  // by shard id; shards count from 1
+	highest atomic.Uint64 // raft term of any shard; never falls
 	// replicas are by shard id too. Written at the start, then by the owner of the
 	// membership alone.
 	replicas []replica
@@ -157,8 +158,8 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 		return
 	}
 	l := &h.leaders[info.ShardID]
-	for seen := l.term.Load(); info.Term > seen && !l.term.CompareAndSwap(seen, info.Term); seen = l.term.Load() {
-	}
+	raise(&l.term, info.Term)
+	raise(&h.highest, info.Term)
 	next := *l.view.Load()
 	if info.LeaderID == next.Member {
 		return
@@ -182,6 +183,12 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 	}
 }
 
+// raise makes n at least to.
+func raise(n *atomic.Uint64, to uint64) {
+	for seen := n.Load(); to > seen && !n.CompareAndSwap(seen, to); seen = n.Load() {
+	}
+}
+
 // LeaderChanged is the bell that rings when the shard's leader has changed. It
 // is the shard's actor's.
 func (h *Host) LeaderChanged(shard uint64) <-chan struct{} { return h.leaders[shard].bell }
@@ -194,6 +201,9 @@ func (h *Host) Leader(shard uint64) Leader { return *h.leaders[shard].view.Load(
 
 // Term returns the highest raft term seen in the shard.
 func (h *Host) Term(shard uint64) uint64 { return h.leaders[shard].term.Load() }
+
+// HighestTerm returns the highest raft term seen in any shard.
+func (h *Host) HighestTerm() uint64 { return h.highest.Load() }
 
 // Leads reports whether this member leads the shard.
 func (h *Host) Leads(shard uint64) bool { return h.Leader(shard).Member == h.o.Replica }
@@ -226,12 +236,9 @@ func (h *Host) checkLog(shard uint64, m *statemachine.Machine) error {
 		return fmt.Errorf("%w: the log of shard %d ends at entry %d, its store holds entry %d already", ErrRaftDamaged, shard, last, m.RaftIndex())
 	}
 	state, _ := log.NodeState()
-	for term := &h.leaders[shard].term; ; {
-		seen := term.Load()
-		if state.Term <= seen || term.CompareAndSwap(seen, state.Term) {
-			return nil
-		}
-	}
+	raise(&h.leaders[shard].term, state.Term)
+	raise(&h.highest, state.Term)
+	return nil
 }
 
 // Compact lets the shard's log go up to overhead entries before the last one
