@@ -149,7 +149,10 @@ func answerAll(batch []*write, r tree.Reply) {
 
 // answerWrites serves callWrite, on the member that leads the shard: it puts the
 // writes into the shard's mailbox, and answers when all of them have been.
-func (n *Node) answerWrites(ctx context.Context, payload []byte) ([]byte, error) {
+func (n *Node) answerWrites(payload []byte) ([]byte, error) {
+	if !n.opened.Load() {
+		return nil, errors.New("this member is starting")
+	}
 	shard, left, commands, err := readWrites(payload)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"errors"
-	"log/slog"
 	"time"
 
 	"copse/statemachine/tree"
@@ -21,7 +20,6 @@ type Order struct {
 	host    *Host
 	slots   int
 	lost    func(slot int) // an ask of the slot may have been lost
-	log     *slog.Logger
 	life    life
 	mailbox Mailbox[tree.Ask]
 
@@ -39,8 +37,8 @@ type asked struct {
 }
 
 // NewOrder returns the actor for so many slots.
-func NewOrder(host *Host, slots int, lost func(slot int), log *slog.Logger) *Order {
-	o := &Order{host: host, slots: slots, lost: lost, log: log, life: newLife(), waiting: make([]tree.Ask, slots)}
+func NewOrder(host *Host, slots int, lost func(slot int)) *Order {
+	o := &Order{host: host, slots: slots, lost: lost, life: newLife(), waiting: make([]tree.Ask, slots)}
 	o.mailbox = NewMailbox[tree.Ask](4*slots, o.life.stop)
 	return o
 }
