@@ -100,7 +100,7 @@ func (n *Node) open() (err error) {
 		History: n.machine.History,
 		Exists:  n.machine.Exists,
 	})
-	n.machine.Subscribe(hub.Publish)
+	n.machine.Subscribe(func(news *statemachine.News) { hub.Publish(news.Last, news.Notices) })
 	if err := n.openRaft(); err != nil {
 		return firstError(err, n.machine.Close())
 	}

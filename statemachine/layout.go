@@ -13,6 +13,7 @@ import (
 //
 //	c                                     the membership of the cluster
 //	m                                     meta: format, indexes, counters
+//	o                                     what the order shard has handed out
 //	n <path>                              a node
 //	x <expiration, 8 bytes> <path>        an expiration
 //	e <index of its first event, 8 bytes> events of one raft entry
@@ -32,9 +33,11 @@ import (
 // subtree of a path p is [p 00, p 01): no name starts with a bare 01.
 //
 // The membership's record is tree.AppendMembership's. It is in the first shard's
-// store, once the cluster is founded.
+// store, once the cluster is founded. The order shard's record is the last index
+// handed out to each slot, 8 bytes each.
 const (
 	membersPrefix = 'c'
+	handedPrefix  = 'o'
 
 	metaPrefix   = 'm'
 	nodePrefix   = 'n'
@@ -234,6 +237,7 @@ type meta struct {
 var (
 	metaKey    = []byte{metaPrefix}
 	membersKey = []byte{membersPrefix}
+	handedKey  = []byte{handedPrefix}
 )
 
 // numbers lists meta's fields in the order of the record: the format, then

@@ -99,6 +99,6 @@ func (m *Machine) ForceNew(keep tree.Member) (err error) {
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
 	v.must(batch.Commit(pebble.Sync))
 	m.meta = v.meta
-	m.announce(v.members, nil)
+	m.announce(v.members, m.Handed(), &News{})
 	return nil
 }

@@ -17,6 +17,7 @@ type view struct {
 	batch   *pebble.Batch
 	meta    meta
 	members *tree.Membership
+	handed  []tree.Index // known to others: not to be changed in place
 	// soonest is the earliest expiration put by this view.
 	soonest int64
 	// expiryFrom is where the search for due nodes goes on: no expiration
