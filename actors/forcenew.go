@@ -31,7 +31,7 @@ func ForceNew(o NodeOptions) error {
 		err = applyWholeLog(o, m)
 	}
 	if err == nil {
-		err = m.ForceNew(tree.Member{ID: d.Identity.MemberID, PeerURLs: ownURLs(o, m)})
+		err = m.ForceNew(tree.Member{ID: d.Identity.MemberID, PeerURLs: ownURLs(o, m)}, 0)
 	}
 	if err = errors.Join(err, m.Close()); err != nil {
 		return fmt.Errorf("force a new cluster: %w", err)

@@ -72,6 +72,7 @@ type Machine struct {
 	raftIndex atomic.Uint64
 	stats     atomic.Pointer[tree.Stats]
 	handed    atomic.Pointer[[]tree.Index] // immutable
+	counts    publishedCounts
 	expiry    expirySignal
 	applied   atomic.Uint64 // bytes of raft entries since the start
 	gets      struct{ success, fail atomic.Uint64 }
@@ -154,10 +155,16 @@ type state struct {
 	handed  []tree.Index
 }
 
-// load reads the state of a machine of the place from its store.
-func (p place) load(from pebble.Reader) (st state, err error) {
+// load reads the state of a machine of the place from its store, and brings that
+// up to the present format.
+func (p place) load(from *pebble.DB) (st state, err error) {
 	if st.meta, err = loadMeta(from); err != nil {
 		return st, err
+	}
+	if st.meta.uncounted {
+		if err = recount(from, &st.meta); err != nil {
+			return st, err
+		}
 	}
 	if st.members, err = loadMembership(from); err != nil || !p.order {
 		return st, err
@@ -183,6 +190,7 @@ func loadMeta(from pebble.Reader) (meta, error) {
 func (m *Machine) announce(members *tree.Membership, handed []tree.Index, news *News) {
 	stats := m.meta.stats
 	m.stats.Store(&stats)
+	m.counts.set(m.meta.counts)
 	m.raftIndex.Store(m.meta.raftIndex)
 	m.index.Store(uint64(m.meta.last))
 	if m.place.order {
