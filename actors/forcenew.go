@@ -62,13 +62,15 @@ func forceMachines(o NodeOptions) (err error) {
 		}
 	}
 	keep := tree.Member{ID: o.Dir.Identity.MemberID, PeerURLs: ownURLs(o, machines[0])}
-	// The order shard's comes last: the others can be done again.
-	for i := range machines {
-		if err := machines[len(machines)-1-i].ForceNew(keep); err != nil {
+	// The order shard's comes last: it goes on above all that the others have used.
+	var settled tree.Index
+	for _, m := range machines[1:] {
+		settled = max(settled, m.Index())
+		if err := m.ForceNew(keep, 0); err != nil {
 			return err
 		}
 	}
-	return nil
+	return machines[0].ForceNew(keep, settled)
 }
 
 // ownURLs are this member's peer URLs: those that the cluster knows, or else

@@ -343,8 +343,8 @@ func (p proposal) outcome(r dragonboat.RequestResult) (data []byte, raftIndex ui
 const retryPause = 5 * time.Millisecond
 
 // do runs start until its request has settled; it gives up at the request
-// time-out, or when stop is closed.
-func (h *Host) do(stop <-chan struct{}, start func() (proposal, error)) error {
+// time-out, or when stop is closed. data is the state machine's answer.
+func (h *Host) do(stop <-chan struct{}, start func() (proposal, error)) (data []byte, raftIndex uint64, err error) {
 	late := time.NewTimer(h.o.RequestTimeout + lateness)
 	defer late.Stop()
 	for {
@@ -352,30 +352,42 @@ func (h *Host) do(stop <-chan struct{}, start func() (proposal, error)) error {
 		if err == nil {
 			select {
 			case r := <-p.settled():
-				_, _, err = p.outcome(r)
+				data, raftIndex, err = p.outcome(r)
 			case <-late.C:
-				return errTimeout
+				return nil, 0, errTimeout
 			case <-stop:
-				return errStopped
+				return nil, 0, errStopped
 			}
 		}
 		if !errors.Is(err, errUnsent) {
-			return err
+			return data, raftIndex, err
 		}
 		select {
 		case <-time.After(retryPause):
 		case <-late.C:
-			return errTimeout
+			return nil, 0, errTimeout
 		case <-stop:
-			return errStopped
+			return nil, 0, errStopped
 		}
 	}
 }
 
 // Propose proposes one command by itself and waits for it.
 func (h *Host) Propose(stop <-chan struct{}, shard uint64, c *tree.Command) error {
+	_, err := h.Decide(stop, shard, c)
+	return err
+}
+
+// Decide proposes one command by itself and returns its reply.
+func (h *Host) Decide(stop <-chan struct{}, shard uint64, c *tree.Command) (tree.Reply, error) {
 	cmd := tree.AppendCommand(tree.AppendBatch(nil, h.o.Replica, 1), c)
-	return h.do(stop, func() (proposal, error) { return h.propose(shard, cmd) })
+	data, raftIndex, err := h.do(stop, func() (proposal, error) { return h.propose(shard, cmd) })
+	if err != nil {
+		return tree.Reply{}, err
+	}
+	r, _, _ := statemachine.CutReply(data)
+	r.State.RaftIndex, r.State.RaftTerm = raftIndex, h.HighestTerm()
+	return r, nil
 }
 
 // Confirm waits until reads of the shard see all that was acknowledged before.
@@ -385,7 +397,7 @@ func (h *Host) Confirm(stop <-chan struct{}, shard uint64) error {
 	var patience time.Duration
 	for {
 		patience = h.longer(patience)
-		err := h.do(stop, func() (proposal, error) { return h.confirm(shard, patience) })
+		_, _, err := h.do(stop, func() (proposal, error) { return h.confirm(shard, patience) })
 		if !errors.Is(err, errTimeout) || time.Since(began) >= h.o.RequestTimeout {
 			return err
 		}

@@ -79,10 +79,14 @@ func (r *Router) survives(without uint64) *tree.Error {
 
 func (r *Router) changeMembers(op tree.Op, m tree.Member) *tree.Error {
 	c := tree.MemberCommand(op, m)
-	if r.several != nil {
-		return r.several.members.Do(&c).Err
+	if r.several == nil {
+		return r.parts[0].shard.Do(&c).Err
 	}
-	return r.parts[0].shard.Do(&c).Err
+	reply, err := r.host.Decide(r.node.stopping, orderShard, &c)
+	if err != nil {
+		return raftError(err)
+	}
+	return reply.Err
 }
 
 // PeerStats is the raft traffic with the other members.

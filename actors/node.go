@@ -48,19 +48,20 @@ type PeerOptions struct {
 // Node is this member's half of the cluster below HTTP: the peer link, the raft
 // host, and for each data shard its machine and actors.
 type Node struct {
-	o       NodeOptions
-	id      Identity // as at the start; what changes later is the Membership's
-	link    *peerlink.Link
-	book    *peerlink.Book
-	host    *Host
-	running atomic.Pointer[Host] // host, for the peer link, which is there first
-	opened  atomic.Bool          // so is all below, for the same reason
-	cache   *pebble.Cache
-	machine *statemachine.Machine // of the order shard: it knows the members
-	parts   []*part               // the data shards, by slot
-	several *several              // nil: there is one data shard, which is the order shard
-	router  *Router
-	renewed bool // the raft log is new, and the tree is not: see ForceNew
+	o        NodeOptions
+	id       Identity // as at the start; what changes later is the Membership's
+	link     *peerlink.Link
+	book     *peerlink.Book
+	host     *Host
+	running  atomic.Pointer[Host] // host, for the peer link, which is there first
+	stopping chan struct{}        // closed when the raft host is to stop
+	opened   atomic.Bool          // so is all below, for the same reason
+	cache    *pebble.Cache
+	machine  *statemachine.Machine // of the order shard: it knows the members
+	parts    []*part               // the data shards, by slot
+	several  *several              // nil: there is one data shard, which is the order shard
+	router   *Router
+	renewed  bool // the raft log is new, and the tree is not: see ForceNew
 
 	membership *Membership
 	compactors []*Compactor
@@ -70,7 +71,7 @@ type Node struct {
 // member's replicas. What it started is stopped by the parts that Parts adds to a
 // group.
 func NewNode(o NodeOptions) (*Node, error) {
-	n := &Node{o: o, id: o.Dir.Identity, cache: pebble.NewCache(o.CacheSize - nodeCache(o) - listCache(o))}
+	n := &Node{o: o, id: o.Dir.Identity, stopping: make(chan struct{}), cache: pebble.NewCache(o.CacheSize - nodeCache(o) - listCache(o))}
 	if err := n.open(); err != nil {
 		n.cache.Unref()
 		return nil, err
@@ -222,15 +223,14 @@ func (n *Node) Router() *Router { return n.router }
 // Parts adds the node's actors to g, the peer link and the raft host first, so
 // that they are stopped last.
 func (n *Node) Parts(g *Group) {
-	stop := make(chan struct{})
-	g.Add("raft", func() error { return n.runHost(stop) }, sync.OnceFunc(func() { close(stop) }))
+	g.Add("raft", n.runHost, sync.OnceFunc(func() { close(n.stopping) }))
 	n.addParts(g)
 }
 
 // runHost keeps the raft host, which is open already, until it is to stop; then
 // it closes the host, the machines and the cache, and the peer link.
-func (n *Node) runHost(stop <-chan struct{}) error {
-	<-stop
+func (n *Node) runHost() error {
+	<-n.stopping
 	n.host.Close()
 	err := n.closeMachines()
 	n.cache.Unref()

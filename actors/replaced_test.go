@@ -57,7 +57,7 @@ func TestWatchersOutliveASnapshot(t *testing.T) {
 	}
 
 	hub := actors.NewWatchHub(actors.WatchHubOptions{Window: window, History: lagging.History, Exists: lagging.Exists})
-	lagging.Subscribe(hub.Publish)
+	lagging.Subscribe(func(news *statemachine.News) { hub.Publish(news.Last, news.Notices) })
 	ran := make(chan error, 1)
 	go func() { ran <- hub.Run() }()
 	defer func() {

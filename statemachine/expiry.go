@@ -60,3 +60,30 @@ func (m *Machine) NextExpiry() (at int64, ok bool, err error) {
 	}
 	return at, ok, nil
 }
+
+// Due counts the expirations that are due at now (Unix nanoseconds), limit at most:
+// an OpExpire at now takes no more indexes. Those whose nodes went otherwise, and
+// which it would just drop, are counted too.
+func (m *Machine) Due(now int64, limit int) (n int, err error) {
+	h, err := m.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer h.release()
+	low := []byte{expiryPrefix}
+	end := []byte{expiryPrefix + 1}
+	if now < math.MaxInt64 {
+		end = appendExpiryKey(nil, now+1, "/")
+	}
+	it, err := h.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: end})
+	if err != nil {
+		return 0, fmt.Errorf("read expirations: %w", err)
+	}
+	for ok := it.First(); ok && n < limit; ok = it.Next() {
+		n++
+	}
+	if err = firstError(it.Error(), it.Close()); err != nil {
+		return 0, fmt.Errorf("read expirations: %w", err)
+	}
+	return n, nil
+}

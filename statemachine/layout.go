@@ -13,6 +13,7 @@ import (
 //
 //	c                                     the membership of the cluster
 //	m                                     meta: format, indexes, counters
+//	o                                     what the order shard has handed out
 //	n <path>                              a node
 //	x <expiration, 8 bytes> <path>        an expiration
 //	e <index of its first event, 8 bytes> events of one raft entry
@@ -32,9 +33,11 @@ import (
 // subtree of a path p is [p 00, p 01): no name starts with a bare 01.
 //
 // The membership's record is tree.AppendMembership's. It is in the first shard's
-// store, once the cluster is founded.
+// store, once the cluster is founded. The order shard's record is the last index
+// handed out to each slot, 8 bytes each.
 const (
 	membersPrefix = 'c'
+	handedPrefix  = 'o'
 
 	metaPrefix   = 'm'
 	nodePrefix   = 'n'
@@ -218,8 +221,9 @@ func readNode(key string, rec []byte) (tree.Node, error) {
 
 // Format is the version of the layout that this copse writes; a store with a
 // larger one is refused. Format 1 had no membership; a store of that format is
-// founded anew, which changes nothing else.
-const Format = 2
+// founded anew, which changes nothing else. Up to format 2 the nodes weren't
+// counted; they are when such a store is opened.
+const Format = 3
 
 // meta is what a replica knows besides its nodes. It is written in the same
 // batch as each change, and is the whole of what must agree with the raft log.
@@ -229,11 +233,14 @@ type meta struct {
 	oldest    tree.Index // the first event of the oldest record in the window; 0: none
 	trimmed   tree.Index // no event from here on has been taken out of the window
 	stats     tree.Stats // writes only
+	counts    counts
+	uncounted bool // the record is of a format without counts
 }
 
 var (
 	metaKey    = []byte{metaPrefix}
 	membersKey = []byte{membersPrefix}
+	handedKey  = []byte{handedPrefix}
 )
 
 // numbers lists meta's fields in the order of the record: the format, then
@@ -246,8 +253,12 @@ func (m *meta) numbers() []*uint64 {
 		&s.UpdateSuccess, &s.UpdateFail, &s.CreateSuccess, &s.CreateFail,
 		&s.CompareAndSwapSuccess, &s.CompareAndSwapFail,
 		&s.CompareAndDeleteSuccess, &s.CompareAndDeleteFail, &s.ExpireCount,
+		&m.counts.nodes, &m.counts.expiring,
 	}
 }
+
+// countFormat is the first format whose meta ends with the counts.
+const countFormat = 3
 
 func (m *meta) append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, Format)
@@ -265,11 +276,15 @@ func readMeta(rec []byte) (meta, error) {
 	if len(rec) < 8 {
 		return m, fmt.Errorf("%w: meta", errDamaged)
 	}
-	if format := binary.BigEndian.Uint64(rec); format > Format {
+	format := binary.BigEndian.Uint64(rec)
+	if format > Format {
 		return m, fmt.Errorf("%w (format %d)", ErrNewerFormat, format)
 	}
 	rec = rec[8:]
 	fields := m.numbers()
+	if m.uncounted = format < countFormat; m.uncounted {
+		fields = fields[:len(fields)-2]
+	}
 	if len(rec) != 8*len(fields) {
 		return m, fmt.Errorf("%w: meta", errDamaged)
 	}

@@ -1,12 +1,12 @@
 package statemachine
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -26,8 +26,12 @@ type Options struct {
 	Nodes   int           // bytes of the cache of nodes that are read often
 	Lists   int           // bytes of the cache of listings that are
 	Files   int           // files that Pebble may keep open; 0: its default
-	FS      vfs.FS        // nil: the real one
-	Logger  *slog.Logger
+	// Slots is how many data shards there are, Slot which of them this one is; with
+	// 0 or 1 its indexes are dense. Order: it is none of the several, but the order shard.
+	Slot, Slots int
+	Order       bool
+	FS          vfs.FS // nil: the real one
+	Logger      *slog.Logger
 }
 
 // Machine is one replica of one data shard. It implements dragonboat's
@@ -37,7 +41,8 @@ type Machine struct {
 	dir     string
 	replica uint64
 	window  int
-	publish func(last tree.Index, notices []tree.Notice) // set by Subscribe
+	place   place
+	publish func(*News) // set by Subscribe
 	pebble  func() *pebble.Options
 	fs      vfs.FS
 
@@ -60,11 +65,14 @@ type Machine struct {
 	lists   *listCache
 	tidy    tidier
 	members membership
+	waiters waiters
 
 	// Published after each batch, read from anywhere.
 	index     atomic.Uint64
 	raftIndex atomic.Uint64
 	stats     atomic.Pointer[tree.Stats]
+	handed    atomic.Pointer[[]tree.Index] // immutable
+	counts    publishedCounts
 	expiry    expirySignal
 	applied   atomic.Uint64 // bytes of raft entries since the start
 	gets      struct{ success, fail atomic.Uint64 }
@@ -80,7 +88,7 @@ func New(o Options) (*Machine, error) {
 		fs = vfs.Default
 	}
 	m := &Machine{
-		dir: o.Dir, replica: o.Replica, window: o.Window, fs: fs,
+		dir: o.Dir, replica: o.Replica, window: o.Window, fs: fs, place: placeOf(o),
 		pebble:   func() *pebble.Options { return storeOptions(fs, o) },
 		nodes:    newNodeCache(o.Nodes),
 		lists:    newListCache(o.Lists),
@@ -101,13 +109,10 @@ func New(o Options) (*Machine, error) {
 	return m, nil
 }
 
-// Subscribe makes publish get the notices of each raft batch after it is
-// applied, in index order, with the tree's index then; none where a snapshot
-// has replaced the tree. It mustn't wait. To be called before the replica is
-// started.
-func (m *Machine) Subscribe(publish func(last tree.Index, notices []tree.Notice)) {
-	m.publish = publish
-}
+// Subscribe makes publish get the news of each Update after it is committed, in
+// the order of the log, and of each snapshot that has replaced the tree. It mustn't
+// wait. To be called before the replica is started.
+func (m *Machine) Subscribe(publish func(*News)) { m.publish = publish }
 
 // ErrDamaged is the cause where the store can't be read: its files are broken.
 var ErrDamaged = errDamaged
@@ -122,7 +127,7 @@ func (m *Machine) open(name string) error {
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
 	}
 	h := newHandle(db)
-	meta, members, err := loadState(db)
+	st, err := m.place.load(db)
 	if err != nil {
 		h.release()
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
@@ -136,21 +141,36 @@ func (m *Machine) open(name string) error {
 	if old != nil {
 		old.release()
 	}
-	m.meta = meta
+	m.meta = st.meta
 	m.expiryLow = math.MinInt64
-	m.announce(members, nil)
+	m.announce(st.members, st.handed, &News{Jumped: true})
 	m.expiry.added(math.MinInt64)
 	return nil
 }
 
-// loadState reads what a machine keeps in memory.
-func loadState(from pebble.Reader) (meta, *tree.Membership, error) {
-	m, err := loadMeta(from)
-	if err != nil {
-		return m, nil, err
+// state is what a machine keeps of its store in memory.
+type state struct {
+	meta    meta
+	members *tree.Membership
+	handed  []tree.Index
+}
+
+// load reads the state of a machine of the place from its store, and brings that
+// up to the present format.
+func (p place) load(from *pebble.DB) (st state, err error) {
+	if st.meta, err = loadMeta(from); err != nil {
+		return st, err
 	}
-	members, err := loadMembership(from)
-	return m, members, err
+	if st.meta.uncounted {
+		if err = recount(from, &st.meta); err != nil {
+			return st, err
+		}
+	}
+	if st.members, err = loadMembership(from); err != nil || !p.order {
+		return st, err
+	}
+	st.handed, err = loadHanded(from, p.slots)
+	return st, err
 }
 
 func loadMeta(from pebble.Reader) (meta, error) {
@@ -165,17 +185,23 @@ func loadMeta(from pebble.Reader) (meta, error) {
 	return m, errors.Join(err, closer.Close())
 }
 
-// announce makes the state after a batch known: first to readers, then to
-// whoever listens to events.
-func (m *Machine) announce(members *tree.Membership, notices []tree.Notice) {
+// announce makes the state after an update known: first to readers, then, as
+// news, to whoever has subscribed, then to who waits for it.
+func (m *Machine) announce(members *tree.Membership, handed []tree.Index, news *News) {
 	stats := m.meta.stats
 	m.stats.Store(&stats)
+	m.counts.set(m.meta.counts)
 	m.raftIndex.Store(m.meta.raftIndex)
 	m.index.Store(uint64(m.meta.last))
+	if m.place.order {
+		m.handed.Store(&handed)
+	}
 	m.members.set(members)
 	if m.publish != nil {
-		m.publish(m.meta.last, notices)
+		news.Last, news.Handed = m.meta.last, slices.Clone(handed)
+		m.publish(news)
 	}
+	m.waiters.applied(m.meta.raftIndex)
 }
 
 // Created reports whether New found no store and made a new one.
@@ -207,17 +233,18 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	defer batch.Close()
 	v := &m.view
 	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
-	var notices []tree.Notice
+	v.handed = m.Handed()
+	news := &News{}
 	for i := range entries {
 		e := &entries[i]
 		v.meta.raftIndex = e.Index
 		v.stale = 0
 		m.applied.Add(uint64(len(e.Cmd)))
-		before := len(notices)
-		if e.Result, notices, err = m.applyEntry(v, e, notices); err != nil {
-			return nil, err
+		before := len(news.Notices)
+		if e.Result, err = m.applyEntry(v, e, news); err != nil {
+			return nil, fmt.Errorf("raft entry %d: %w", e.Index, err)
 		}
-		v.record(notices[before:])
+		v.record(news.Notices[before:])
 		v.trim(m.window)
 	}
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
@@ -228,7 +255,7 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	if at, _, err := readExpiryKey(v.expiryFrom); err == nil {
 		m.expiryLow = at
 	}
-	m.announce(v.members, notices)
+	m.announce(v.members, v.handed, news)
 	m.expiry.added(v.soonest)
 	return entries, nil
 }
@@ -263,84 +290,6 @@ func (m *Machine) unbarAll() {
 	m.lists.unbarAll()
 }
 
-// outSlack is how many bytes of an entry's output may be kept for nothing.
-const outSlack = 64 << 10
-
-// eventSlack is about what an event's JSON takes besides two keys and values.
-const eventSlack = 240
-
-// outStart is the size up to which an entry's output gets its buffer at once.
-const outStart = 256 << 10
-
-// applyEntry applies one raft entry, which is a batch of commands, and adds
-// what happened to notices.
-func (m *Machine) applyEntry(v *view, e *sm.Entry, notices []tree.Notice) (sm.Result, []tree.Notice, error) {
-	result := sm.Result{Value: e.Index}
-	if len(e.Cmd) == 0 {
-		return result, notices, nil
-	}
-	batch, err := tree.ReadBatch(e.Cmd)
-	if err != nil {
-		return result, notices, fmt.Errorf("raft entry %d: %w", e.Index, err)
-	}
-	mine := batch.Origin == m.replica
-	before := len(notices)
-	out := make([]byte, 0, min(2*len(e.Cmd)+eventSlack*batch.Len(), outStart))
-	emit := func(ev *tree.Event) {
-		v.meta.last = ev.Index()
-		var json []byte
-		out, json = appendEventReply(out, ev)
-		notices = append(notices, ev.Notice(json))
-		if ev.Action == tree.ActionExpire {
-			v.meta.stats.ExpireCount++
-		}
-	}
-	for {
-		var c tree.Command
-		ok, err := batch.Next(&c)
-		if err != nil {
-			return result, notices, fmt.Errorf("raft entry %d: %w", e.Index, err)
-		}
-		if !ok {
-			break
-		}
-		var failed *tree.Error
-		if c.Op.Membership() {
-			if failed, err = v.changeMembers(&c); err != nil {
-				return result, notices, fmt.Errorf("raft entry %d: %w", e.Index, err)
-			}
-			if failed == nil {
-				out = appendDoneReply(out, v.meta.last)
-			}
-		} else {
-			failed = tree.Apply(v, &c, v.meta.last, emit)
-			v.meta.stats.CountWrite(c.Op, failed == nil)
-		}
-		if failed != nil {
-			out = appendErrorReply(out, failed)
-		}
-	}
-	if mine {
-		result.Data = out
-	}
-	release(notices[before:], len(out))
-	return result, notices, nil
-}
-
-// release keeps the window in memory, which holds on to notices, from holding
-// on to all of a buffer of size bytes in which they are just a small part.
-func release(notices []tree.Notice, size int) {
-	for i := range notices {
-		size -= len(notices[i].JSON)
-	}
-	if size < outSlack {
-		return
-	}
-	for i := range notices {
-		notices[i].JSON = bytes.Clone(notices[i].JSON)
-	}
-}
-
 // AppliedBytes is the size of all raft entries applied since the start.
 func (m *Machine) AppliedBytes() uint64 { return m.applied.Load() }
 
@@ -361,6 +310,7 @@ func (m *Machine) Close() error {
 	h := m.store
 	m.store = nil
 	m.barAll() // for good
+	m.waiters.close()
 	left := m.prepared
 	m.prepared = nil
 	m.mu.Unlock()

@@ -39,7 +39,7 @@ func TestMachineDoesWhatTheModelDoes(t *testing.T) {
 		dir := tempDir(t, &dirs)
 		m := mustNew(rt, dir)
 		var published []tree.Notice
-		m.Subscribe(func(_ tree.Index, n []tree.Notice) { published = append(published, n...) })
+		m.Subscribe(func(n *statemachine.News) { published = append(published, n.Notices...) })
 		done := applySplit(rt, m, entries)
 		sameAsModel(rt, m, want)
 		if !sameNotices(published, want.notices) {

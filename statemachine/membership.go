@@ -81,13 +81,16 @@ func (v *view) changeMembers(c *tree.Command) (refused *tree.Error, err error) {
 // log and no snapshot would lack it. The first command in the new log must be
 // an OpMemberReplaceAll with this tree's index as its PrevIndex, which such a
 // replica refuses, and the log must be compacted before another member joins.
-func (m *Machine) ForceNew(keep tree.Member) (err error) {
+//
+// Of an order shard, settled is the largest index of the data shards here: what the
+// old log of this one has lost of their asks isn't handed out again. Of others it is 0.
+func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
 	defer caught(&err)
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
 	v := &m.view
 	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
-	v.meta.raftIndex = 0
+	v.meta.raftIndex, v.meta.last = 0, max(v.meta.last, settled)
 	alone := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
 	refused, err := v.changeMembers(&alone)
 	if refused != nil {
@@ -99,6 +102,6 @@ func (m *Machine) ForceNew(keep tree.Member) (err error) {
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
 	v.must(batch.Commit(pebble.Sync))
 	m.meta = v.meta
-	m.announce(v.members, nil)
+	m.announce(v.members, m.Handed(), &News{})
 	return nil
 }

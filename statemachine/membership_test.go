@@ -201,7 +201,7 @@ func TestForceNew(t *testing.T) {
 		mustClose(rt, m)
 		m = open(fs)
 		applySplit(rt, m, append(slices.Clone(entries[cut:]), sm.Entry{Index: entries[len(entries)-1].Index + 1}))
-		if err := m.ForceNew(keep); err != nil {
+		if err := m.ForceNew(keep, 0); err != nil {
 			rt.Fatal(err)
 		}
 		sameAsModel(rt, m, want)

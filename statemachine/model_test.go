@@ -274,6 +274,16 @@ func sameAsModel(t rapid.TB, m *statemachine.Machine, want *model) {
 	if stats != want.stats {
 		t.Fatalf("stats %+v, want %+v", stats, want.stats)
 	}
+	nodes, expiring := uint64(0), uint64(0)
+	for _, n := range want.store.Below("/") {
+		nodes++
+		if n.Expires != 0 {
+			expiring++
+		}
+	}
+	if m.Nodes() != nodes || m.Expirations() != expiring {
+		t.Fatalf("%d nodes, of which %d expire; want %d and %d", m.Nodes(), m.Expirations(), nodes, expiring)
+	}
 	for _, from := range []tree.Index{1, want.last / 2, want.last, want.last + 1} {
 		got, oldest, err := m.History(from, 1<<20)
 		if err != nil {

@@ -17,6 +17,7 @@ type view struct {
 	batch   *pebble.Batch
 	meta    meta
 	members *tree.Membership
+	handed  []tree.Index // known to others: not to be changed in place
 	// soonest is the earliest expiration put by this view.
 	soonest int64
 	// expiryFrom is where the search for due nodes goes on: no expiration
@@ -118,6 +119,7 @@ func (v *view) find(key string) []byte {
 
 // Put implements tree.Store.
 func (v *view) Put(n, prev *tree.Node) {
+	v.meta.counts.put(n, prev)
 	if prev != nil && prev.Expires != n.Expires {
 		v.dropExpiry(prev)
 	}
@@ -155,13 +157,19 @@ func (v *view) Remove(n *tree.Node) {
 	if !n.Dir {
 		v.changed[n.Key] = nil
 		v.must(v.batch.Delete(root, nil))
+		v.meta.counts.remove(n.Expires != 0)
 		return
 	}
 	end := appendBelow(nil, root)
 	it := v.iter(root, end)
 	var found [][]byte
-	for ok := it.First(); ok && len(found) <= fewNodes; ok = it.Next() {
-		found = append(found, bytes.Clone(it.Key()))
+	for ok := it.First(); ok; ok = it.Next() { // all are counted, however many
+		if len(found) <= fewNodes {
+			found = append(found, bytes.Clone(it.Key()))
+		}
+		expires, err := recordExpires(it.Value())
+		v.must(err)
+		v.meta.counts.remove(expires)
 	}
 	v.close(it)
 	if len(found) > fewNodes {

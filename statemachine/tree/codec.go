@@ -21,7 +21,21 @@ import (
 //	  limit      uvarint
 //
 // The key is always there. Integers are encoding/binary's varints.
-const batchVersion = 1
+//
+// A batch whose indexes the order shard has handed out, see docs/SHARDS.md, has
+// another head:
+//
+//	version      1 byte   orderedVersion
+//	flags        1 byte   1: creates in order in the root
+//	origin       uvarint
+//	first, last  uvarint  the range of indexes; first is above 0
+//	count        uvarint
+const (
+	batchVersion   = 1
+	orderedVersion = 2
+
+	orderedRoot = 1
+)
 
 const (
 	flagDir = 1 << iota
@@ -46,6 +60,21 @@ var (
 func AppendBatch(dst []byte, origin uint64, count int) []byte {
 	dst = append(dst, batchVersion)
 	dst = binary.AppendUvarint(dst, origin)
+	return binary.AppendUvarint(dst, uint64(count))
+}
+
+// AppendOrderedBatch appends the head of a batch that takes its indexes from r;
+// root says that they are creates in order in the root, whose names belong to the
+// shard's slot.
+func AppendOrderedBatch(dst []byte, origin uint64, r Range, root bool, count int) []byte {
+	var flags byte
+	if root {
+		flags = orderedRoot
+	}
+	dst = append(dst, orderedVersion, flags)
+	dst = binary.AppendUvarint(dst, origin)
+	dst = binary.AppendUvarint(dst, uint64(r.First))
+	dst = binary.AppendUvarint(dst, uint64(r.Last))
 	return binary.AppendUvarint(dst, uint64(count))
 }
 
@@ -102,8 +131,13 @@ func appendBytes[S string | []byte](dst []byte, s S) []byte {
 // BatchReader reads a batch, command by command.
 type BatchReader struct {
 	Origin uint64
-	left   uint64
-	d      decoder
+	// Ordered: the batch takes its indexes from Range; those of Root are creates in
+	// order in the root.
+	Ordered, Root bool
+	Range         Range
+
+	left uint64
+	d    decoder
 }
 
 // ReadBatch starts reading a batch.
@@ -111,16 +145,31 @@ func ReadBatch(data []byte) (*BatchReader, error) {
 	if len(data) == 0 {
 		return nil, errBatchShort
 	}
-	if data[0] != batchVersion {
+	r := &BatchReader{d: decoder{data: data[1:]}}
+	switch data[0] {
+	case batchVersion:
+		r.Origin = r.d.uvarint()
+	case orderedVersion:
+		r.readOrder()
+	default:
 		return nil, fmt.Errorf("%w (version %d)", ErrBatchVersion, data[0])
 	}
-	r := &BatchReader{d: decoder{data: data[1:]}}
-	r.Origin = r.d.uvarint()
 	r.left = r.d.uvarint()
 	if r.d.failed || r.left > uint64(len(r.d.data)) {
 		return nil, errBatchShort
 	}
 	return r, nil
+}
+
+// readOrder reads what the head of an ordered batch has in front of its count.
+func (r *BatchReader) readOrder() {
+	flags := r.d.byte()
+	r.Ordered, r.Root = true, flags == orderedRoot
+	r.Origin = r.d.uvarint()
+	r.Range = Range{First: Index(r.d.uvarint()), Last: Index(r.d.uvarint())}
+	if flags > orderedRoot || r.Range.First == 0 || r.Range.Last < r.Range.First {
+		r.d.fail()
+	}
 }
 
 // Len is how many commands are left.

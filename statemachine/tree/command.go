@@ -14,7 +14,8 @@ const (
 	OpCompareAndDelete
 	OpExpire // removes what is due at Now, earliest first, Limit nodes at most
 	// OpFound founds a cluster: Value's members become its first, and the
-	// tree's last index PrevIndex. Where there are members it does nothing.
+	// tree's last index PrevIndex; it has Limit data shards, 0 being one. Where
+	// there are members it does nothing.
 	OpFound
 
 	// The others that change the membership. Value holds the one member that
@@ -29,7 +30,7 @@ const (
 	OpMemberReplaceAll
 
 	OpAsk   // the order shard: hand out indexes; see AskCommand
-	OpClose // a data shard of several: settle all up to PrevIndex
+	OpClose // a data shard of several: settle all up to PrevIndex; see CloseCommand
 
 	opEnd
 )
@@ -67,5 +68,5 @@ type Command struct {
 	// nanoseconds: the ttl fields of the answer count from it, and OpExpire
 	// removes up to it.
 	Now   int64
-	Limit int // OpExpire
+	Limit int // OpExpire, OpFound
 }

@@ -18,7 +18,8 @@ import (
 //	  client URLs  likewise
 //
 // A Membership is its members, with the removed ids behind them: uvarint
-// count, then each as 8 bytes.
+// count, then each as 8 bytes; and then, if there are several, the number of
+// shards: uvarint.
 const membersVersion = 1
 
 // Errors of decoding; like those of a batch, never a client's doing.
@@ -69,6 +70,9 @@ func AppendMembership(dst []byte, ms *Membership) []byte {
 	for _, id := range ms.Removed {
 		dst = binary.BigEndian.AppendUint64(dst, id)
 	}
+	if ms.Shards > 1 {
+		dst = binary.AppendUvarint(dst, uint64(ms.Shards))
+	}
 	return dst
 }
 
@@ -79,9 +83,16 @@ func ReadMembership(data []byte) (*Membership, error) {
 	if err != nil {
 		return nil, err
 	}
-	ms := &Membership{Members: members}
+	ms := &Membership{Members: members, Shards: 1}
 	for n := d.count(8); n > 0; n-- {
 		ms.Removed = append(ms.Removed, d.uint64())
+	}
+	if !d.failed && len(d.data) > 0 {
+		n := d.uvarint()
+		if n < 2 || n > MaxSlots {
+			return nil, errMembers
+		}
+		ms.Shards = int(n)
 	}
 	if d.failed || len(d.data) > 0 {
 		return nil, errMembers

@@ -13,6 +13,9 @@ type Membership struct {
 	// Removed are the ids of those who belonged to it once, sorted. None of
 	// them can be added again: a member that returns gets a new id.
 	Removed []uint64
+	// Shards is how many data shards the tree is spread over, for ever; 0 before
+	// the cluster is founded.
+	Shards int
 }
 
 // Founded reports whether the cluster has been founded: it has members then,
@@ -54,7 +57,7 @@ func ApplyMembership(ms *Membership, c *Command, last Index) (next *Membership, 
 	}
 	a := changer{old: ms, last: last}
 	if c.Op == OpFound || c.Op == OpMemberReplaceAll {
-		next, refused = a.replace(c.Op, given)
+		next, refused = a.replace(c, given)
 		return next, refused, nil
 	}
 	if len(given) != 1 {
@@ -87,14 +90,17 @@ func (a *changer) refuse(code Code, format string, args ...any) (*Membership, *E
 }
 
 // replace makes given the members, all of them. Founding does so once.
-func (a *changer) replace(op Op, given []Member) (*Membership, *Error) {
-	if op == OpFound && (a.old.Founded() || len(given) == 0) {
+func (a *changer) replace(c *Command, given []Member) (*Membership, *Error) {
+	if c.Op == OpFound && (a.old.Founded() || len(given) == 0) {
 		return a.old, nil
 	}
 	if len(given) == 0 {
 		return a.refuse(CodeQuorumLoss, "a cluster has at least one member")
 	}
-	next := &Membership{}
+	next := &Membership{Shards: a.old.Shards}
+	if next.Shards == 0 {
+		next.Shards = min(max(1, c.Limit), MaxSlots)
+	}
 	for _, m := range given {
 		if _, ok := findMember(next.Members, m.ID); ok {
 			return a.refuse(CodeMemberExists, "%x", m.ID)
@@ -110,7 +116,7 @@ func (a *changer) replace(op Op, given []Member) (*Membership, *Error) {
 		_, stays := findMember(next.Members, id)
 		return stays
 	})
-	if slices.EqualFunc(next.Members, a.old.Members, Member.equal) && slices.Equal(next.Removed, a.old.Removed) {
+	if slices.EqualFunc(next.Members, a.old.Members, Member.equal) && slices.Equal(next.Removed, a.old.Removed) && next.Shards == a.old.Shards {
 		return a.old, nil
 	}
 	return next, nil
@@ -148,7 +154,7 @@ func (a *changer) remove(id uint64) (*Membership, *Error) {
 	if len(a.old.Members) == 1 {
 		return a.refuse(CodeQuorumLoss, "%x is the last member", id)
 	}
-	next := &Membership{Removed: slices.Clone(a.old.Removed)}
+	next := &Membership{Removed: slices.Clone(a.old.Removed), Shards: a.old.Shards}
 	for _, m := range a.old.Members {
 		if m.ID != id {
 			next.Members = append(next.Members, m)
@@ -203,7 +209,7 @@ func (a *changer) with(m Member) *Membership {
 	if old, ok := a.old.Member(m.ID); ok && old.equal(m) {
 		return a.old
 	}
-	return &Membership{Members: withMember(a.old.Members, m), Removed: a.old.Removed}
+	return &Membership{Members: withMember(a.old.Members, m), Removed: a.old.Removed, Shards: a.old.Shards}
 }
 
 // withMember returns a copy of members with m in its place, its peer URLs

@@ -2,12 +2,15 @@ package tree
 
 import (
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"strings"
 )
 
 // With several shards the tree is spread over slots, counted from 0: each is the
 // place of one data shard among them. docs/SHARDS.md has the rules.
+
+// MaxSlots is how many slots there may be.
+const MaxSlots = 64
 
 // Slot returns which of the slots key lives in: by its top-level name, whose
 // hash never changes. The root counts as the empty name.
@@ -31,16 +34,31 @@ func slotOf[S string | []byte](name S, slots int) int {
 	return int(h % uint64(slots))
 }
 
+// inOrderDigits is how many digits the name of a create in order has.
+const inOrderDigits = 20
+
 // InOrderName is the name that a create in order makes of its index.
-func InOrderName(at Index) string { return fmt.Sprintf("%020d", at) }
+func InOrderName(at Index) string {
+	name := inOrderName(at)
+	return string(name[:])
+}
+
+func inOrderName(at Index) (name [inOrderDigits]byte) {
+	for i := inOrderDigits - 1; i >= 0; i-- {
+		name[i] = byte('0' + at%10)
+		at /= 10
+	}
+	return name
+}
 
 // NextNamed returns the first index from from on whose in-order name belongs to
 // the slot.
 func NextNamed(from Index, slot, slots int) Index {
-	for slotOf(InOrderName(from), slots) != slot {
-		from++
+	for ; ; from++ {
+		if name := inOrderName(from); slotOf(name[:], slots) == slot {
+			return from
+		}
 	}
-	return from
 }
 
 // Range is a range of indexes, both ends included.
@@ -90,6 +108,58 @@ func AskCommand(slots int, asks ...Ask) Command {
 		b = append(b, root)
 	}
 	return Command{Op: OpAsk, Key: "/", Value: b, PrevIndex: Index(slots)}
+}
+
+// AskLimit is how many indexes one ask may be for.
+const AskLimit = 1 << 16
+
+var errAsks = errors.New("the asks for indexes are cut short or damaged")
+
+// ReadAsks reads the asks that c, made by AskCommand, puts. Whether they can be
+// granted it doesn't look at.
+func ReadAsks(c *Command) ([]Ask, error) {
+	var asks []Ask
+	d := decoder{data: c.Value}
+	for len(d.data) > 0 {
+		a := Ask{
+			ID:    AskID{Replica: d.little(), Nonce: d.little(), Number: d.little()},
+			Slot:  int(min(d.uvarint(), 1<<30)),
+			Count: int(min(d.uvarint(), 1<<30)),
+		}
+		root := d.byte()
+		a.Root = root == 1
+		if d.failed || root > 1 {
+			return nil, errAsks
+		}
+		asks = append(asks, a)
+	}
+	return asks, nil
+}
+
+func (d *decoder) little() uint64 {
+	if len(d.data) < 8 {
+		d.fail()
+		return 0
+	}
+	v := binary.LittleEndian.Uint64(d.data)
+	d.data = d.data[8:]
+	return v
+}
+
+// Grant returns the range that the ask gets when counter is the last index that
+// was handed out; ok is false if it can't be granted.
+func (a *Ask) Grant(counter Index, slots int) (r Range, ok bool) {
+	if a.Slot < 0 || a.Slot >= slots || a.Count < 1 || a.Count > AskLimit {
+		return Range{}, false
+	}
+	r = Range{First: counter + 1, Last: counter + Index(a.Count)}
+	if a.Root {
+		r.Last = counter
+		for range a.Count {
+			r.Last = NextNamed(r.Last+1, a.Slot, slots)
+		}
+	}
+	return r, true
 }
 
 // CloseCommand returns the command that settles all that was handed out to a shard
