@@ -28,7 +28,7 @@ const carried = 512 << 10
 // It is a mailbox and a few goroutines that take batches out of it, for each waits
 // for its answer.
 type Courier struct {
-	door
+	*door
 	id      uint64
 	host    *Host
 	link    *peerlink.Link

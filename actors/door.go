@@ -32,8 +32,8 @@ type door struct {
 	measures writeMeasures
 }
 
-func newDoor(timeout time.Duration, disk *DiskWatch) door {
-	d := door{timeout: timeout, disk: disk, life: newLife(), measures: newWriteMeasures()}
+func newDoor(timeout time.Duration, disk *DiskWatch) *door {
+	d := &door{timeout: timeout, disk: disk, life: newLife(), measures: newWriteMeasures()}
 	d.mailbox = NewMailbox[*write](writeMailboxLimit, d.life.stop)
 	return d
 }

@@ -28,7 +28,7 @@ var notLeading = failed(errors.New("etcdserver: not leader"))
 // docs/SHARDS.md has the rules; the numbers in the comments are theirs.
 type Ordered struct {
 	// Fixed after NewOrdered.
-	door
+	*door
 	id      uint64
 	slot    int
 	replica uint64

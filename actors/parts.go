@@ -57,9 +57,9 @@ func (p *part) do(host *Host, c *tree.Command) tree.Reply {
 // door is where writes come in that this member proposes.
 func (p *part) door() *door {
 	if p.shard != nil {
-		return &p.shard.door
+		return p.shard.door
 	}
-	return &p.ordered.door
+	return p.ordered.door
 }
 
 // several is what a member runs, besides its parts, where there is more than one

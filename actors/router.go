@@ -73,6 +73,9 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	if fail != nil {
 		return dst, nil, tree.State{}, raftError(fail)
 	}
+	if err != nil {
+		err.Index = max(err.Index, st.Index) // a quiet shard is as far as the others
+	}
 	return out, rest, st, err
 }
 

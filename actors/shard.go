@@ -52,7 +52,7 @@ type probe struct {
 // writers when their entry is applied here.
 type Shard struct {
 	// Fixed after NewShard.
-	door
+	*door
 	id      uint64
 	replica uint64
 	host    *Host
