@@ -56,6 +56,8 @@ func FuzzRecords(f *testing.F) {
 	f.Add(appendNode(nil, &tree.Node{Key: "/k", Dir: true, Modified: 1, Created: 1}))
 	f.Add(appendNotice(nil, &tree.Notice{Index: 7, Action: tree.ActionExpire, Key: "/d", Dir: true, JSON: []byte("{}\n")}))
 	f.Add((&meta{raftIndex: 9, last: 8, oldest: 1}).append(nil))
+	f.Add(format2(&meta{raftIndex: 9, last: 8, oldest: 1}))
+	f.Add(appendHanded(nil, []tree.Index{0, 7, 300}))
 	f.Add(appendExpiryKey(nil, 77, "/a/b"))
 	f.Add(appendEventKey(nil, 77))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -78,6 +80,9 @@ func FuzzRecords(f *testing.F) {
 			if again, back, err := readExpiryKey(appendExpiryKey(nil, at, key)); err != nil || again != at || back != key {
 				t.Fatalf("expiration %d %q became %d %q, %v", at, key, again, back, err)
 			}
+		}
+		if handed, err := readHanded(data, len(data)/8); err == nil && !bytes.Equal(appendHanded(nil, handed), data) {
+			t.Fatalf("what was handed out, %v, isn't written back the same", handed)
 		}
 		_, _ = readEventKey(data)
 	})

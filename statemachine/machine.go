@@ -34,7 +34,7 @@ type Options struct {
 	Logger      *slog.Logger
 }
 
-// Machine is one replica of one data shard. It implements dragonboat's
+// Machine is one replica of one shard. It implements dragonboat's
 // IOnDiskStateMachine.
 type Machine struct {
 	// Fixed after New.

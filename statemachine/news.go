@@ -3,8 +3,8 @@ package statemachine
 import "copse/statemachine/tree"
 
 // News is what one Update tells whoever has subscribed, after the store's commit
-// and before anything else shows what it did. What it points to is the
-// subscriber's.
+// and before any reply shows what it did; reads may already. What it points to is
+// the subscriber's.
 type News struct {
 	Last    tree.Index    // the tree's index; of a data shard of several, what is settled; of the order shard, the counter
 	Notices []tree.Notice // in index order

@@ -9,7 +9,8 @@ import (
 
 // waiters are those who wait for the replica to apply a raft entry.
 type waiters struct {
-	many   atomic.Int64 // entries of parked, so that nobody waiting costs nothing
+	told   atomic.Uint64 // the last entry that is applied and told of
+	many   atomic.Int64  // entries of parked, so that nobody waiting costs nothing
 	mu     sync.Mutex
 	parked map[*waiter]struct{}
 	closed bool
@@ -26,9 +27,10 @@ const waiterLimit = 1 << 16
 var errWaiters = errors.New("too many wait for the replica")
 
 // WaitApplied waits until reads see what the raft entry at raftIndex did, or a
-// snapshot that includes it. Its error is the context's, or ErrClosed.
+// snapshot that includes it, and the news of it is out. Its error is the context's,
+// ErrClosed, or that too many wait.
 func (m *Machine) WaitApplied(ctx context.Context, raftIndex uint64) error {
-	if m.RaftIndex() >= raftIndex {
+	if m.waiters.told.Load() >= raftIndex {
 		return nil
 	}
 	w, err := m.waiters.park(raftIndex)
@@ -36,7 +38,7 @@ func (m *Machine) WaitApplied(ctx context.Context, raftIndex uint64) error {
 		return err
 	}
 	defer m.waiters.leave(w)
-	if m.RaftIndex() >= raftIndex { // it was applied before w was there to be told
+	if m.waiters.told.Load() >= raftIndex { // it was applied before w was there to be told
 		return nil
 	}
 	select {
@@ -44,7 +46,7 @@ func (m *Machine) WaitApplied(ctx context.Context, raftIndex uint64) error {
 		return ctx.Err()
 	case <-w.done:
 	}
-	if m.RaftIndex() >= raftIndex {
+	if m.waiters.told.Load() >= raftIndex {
 		return nil
 	}
 	return ErrClosed
@@ -83,6 +85,7 @@ func (ws *waiters) remove(w *waiter) {
 
 // applied tells those who wait for the entry or an earlier one.
 func (ws *waiters) applied(raftIndex uint64) {
+	ws.told.Store(raftIndex)
 	if ws.many.Load() == 0 {
 		return
 	}

@@ -4,7 +4,7 @@
 //
 // It owns the vocabulary that every other package shares: [Node], [Command],
 // [Event], [Error], [Index], [State], [Query] and [Watch], and of the cluster
-// [Member], [Membership] and [Cluster]. It knows nothing of
+// [Member], [Membership] and [Cluster], of shards [Slot], [Ask] and [Grant]. It knows nothing of
 // HTTP, raft or Pebble, imports the standard library only, starts no goroutine
 // and reads no clock: time arrives inside the [Command].
 //
@@ -20,6 +20,8 @@
 //   - A change of the cluster's membership, by [ApplyMembership], is none of the
 //     tree's: it takes no index and leaves no event. Only founding sets the
 //     index that the first key follows on.
+//   - Where there are several shards, each tree is told which index is the latest
+//     ([Range], [NextNamed]): then indexes have gaps, and grow all the same.
 //   - [Apply] is the only way a node changes. It is deterministic: the same
 //     commands on the same [Store] give the same nodes, events and errors.
 //

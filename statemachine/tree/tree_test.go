@@ -212,6 +212,10 @@ func FuzzBatch(f *testing.F) {
 	f.Add(tree.AppendCommand(tree.AppendBatch(nil, 1, 1), &tree.Command{Op: tree.OpSet, Key: "/k", Value: []byte("v"), Now: 1, Expires: 5}))
 	f.Add([]byte{1, 0, 200})
 	f.Add([]byte{2})
+	r := tree.Range{First: 7, Last: 300}
+	f.Add(tree.AppendCommand(tree.AppendOrderedBatch(nil, 1, r, true, 1), &tree.Command{Op: tree.OpCreateInOrder, Key: "/", Value: []byte("v"), Now: 1}))
+	f.Add(tree.AppendOrderedBatch(nil, 1, tree.Range{First: 7, Last: 6}, false, 0))
+	f.Add([]byte{3})
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		_ = readAll(data) // must neither panic nor read past the end
 	})

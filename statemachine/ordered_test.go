@@ -1,0 +1,502 @@
+package statemachine_test
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"copse/statemachine"
+	"copse/statemachine/tree"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	sm "github.com/lni/dragonboat/v4/statemachine"
+	"pgregory.net/rapid"
+)
+
+const slots = 3
+
+func dataOptions(slot int) statemachine.Options {
+	return statemachine.Options{Replica: replica, Window: window, Nodes: 16 << 10, Lists: 64 << 10, Slot: slot, Slots: slots}
+}
+
+func orderOptions() statemachine.Options {
+	return statemachine.Options{Replica: replica, Window: window, Slots: slots, Order: true}
+}
+
+func mustOpen(t rapid.TB, o statemachine.Options, dir string, fs vfs.FS) *statemachine.Machine {
+	t.Helper()
+	o.Dir, o.FS = dir, fs
+	m, err := statemachine.New(o)
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	return m
+}
+
+// orderedBatch is one entry of a data shard's log, in plain.
+type orderedBatch struct {
+	origin uint64
+	r      tree.Range
+	root   bool
+	list   []tree.Command
+	settle tree.Index // if there is no list
+}
+
+func (b *orderedBatch) entry(raftIndex uint64) sm.Entry {
+	if b.list == nil {
+		c := tree.CloseCommand(b.settle)
+		return sm.Entry{Index: raftIndex, Cmd: tree.AppendCommand(tree.AppendBatch(nil, b.origin, 1), &c)}
+	}
+	cmd := tree.AppendOrderedBatch(nil, b.origin, b.r, b.root, len(b.list))
+	for i := range b.list {
+		cmd = tree.AppendCommand(cmd, &b.list[i])
+	}
+	return sm.Entry{Index: raftIndex, Cmd: cmd}
+}
+
+// applyBatch is what rules 4 and 5 say of a batch.
+func (m *model) applyBatch(b *orderedBatch, slot int) (stale bool, answers []string) {
+	if b.list == nil {
+		m.last = max(m.last, b.settle)
+		return false, nil
+	}
+	if b.r.First <= m.last {
+		return true, nil
+	}
+	m.last = b.r.First - 1
+	for i := range b.list {
+		c := b.list[i]
+		if c.Op != tree.OpExpire && !b.root && tree.Slot(c.Key, slots) != slot || c.Op == tree.OpCreateInOrder && c.Key == "/" && !b.root {
+			m.stats.CountWrite(c.Op, false)
+			answers = append(answers, string(tree.AppendError(nil, &tree.Error{Code: tree.CodeRaftInternal, Cause: "the key lives in another shard", Index: m.last})))
+			continue
+		}
+		if b.root { // the indexes before its own are gaps
+			for tree.Slot("/"+tree.InOrderName(m.last+1), slots) != slot {
+				m.last++
+			}
+		}
+		if a := m.apply(&c); a != "" {
+			answers = append(answers, a)
+		}
+	}
+	m.last = b.r.Last
+	return false, answers
+}
+
+// dataLog draws the log of a data shard: batches whose ranges mostly go up.
+func dataLog(t *rapid.T, slot, entries int) []orderedBatch {
+	var log []orderedBatch
+	top := tree.Index(5)
+	list := commands().Draw(t, "commands")
+	list = slices.DeleteFunc(list, func(c tree.Command) bool {
+		if c.Op.Membership() {
+			return true
+		}
+		return c.Op != tree.OpExpire && tree.Slot(c.Key, slots) != slot && rapid.IntRange(0, 9).Draw(t, "stray") > 0
+	})
+	for range entries {
+		b := orderedBatch{origin: rapid.SampledFrom([]uint64{replica, replica, 9}).Draw(t, "origin")}
+		if rapid.IntRange(0, 5).Draw(t, "stale") == 0 {
+			b.r.First = tree.Index(rapid.Uint64Range(1, uint64(top)).Draw(t, "first"))
+		} else {
+			b.r.First = top + 1 + tree.Index(rapid.IntRange(0, 9).Draw(t, "gap"))
+		}
+		slack := tree.Index(rapid.IntRange(0, 3).Draw(t, "slack"))
+		switch kind := rapid.IntRange(0, 9).Draw(t, "kind"); {
+		case kind == 0:
+			b.settle = b.r.First
+			top = max(top, b.settle)
+		case kind == 1:
+			b.root = true
+			b.r.Last = b.r.First - 1
+			for i := range rapid.IntRange(1, 3).Draw(t, "creates") {
+				b.list = append(b.list, tree.Command{Op: tree.OpCreateInOrder, Key: "/", Value: []byte{byte('a' + i)}, Now: 1e18})
+				b.r.Last = tree.NextNamed(b.r.Last+1, slot, slots)
+			}
+		default:
+			n := min(len(list), rapid.IntRange(1, 12).Draw(t, "batch"))
+			if n == 0 {
+				continue
+			}
+			b.list, list = list[:n], list[n:]
+			b.r.Last = b.r.First - 1
+			for i := range b.list {
+				if b.list[i].Op == tree.OpExpire {
+					b.r.Last += tree.Index(b.list[i].Limit)
+				} else {
+					b.r.Last++
+				}
+			}
+			b.r.Last = max(b.r.First, b.r.Last+slack)
+		}
+		top = max(top, b.r.Last)
+		log = append(log, b)
+	}
+	return log
+}
+
+func TestADataShardDoesWhatTheRulesSay(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		slot := rapid.IntRange(0, slots-1).Draw(rt, "slot")
+		log := dataLog(rt, slot, rapid.IntRange(1, 20).Draw(rt, "entries"))
+		want := &model{}
+		var entries []sm.Entry
+		var outcomes []statemachine.Outcome
+		var replies [][]string
+		for i := range log {
+			e := log[i].entry(uint64(3 * (i + 1)))
+			entries = append(entries, e)
+			stale, a := want.applyBatch(&log[i], slot)
+			if log[i].list != nil && log[i].origin == replica {
+				outcomes = append(outcomes, statemachine.Outcome{First: log[i].r.First, Stale: stale, RaftIndex: e.Index})
+				replies = append(replies, a)
+			}
+		}
+		fs := vfs.NewCrashableMem()
+		m := mustOpen(rt, dataOptions(slot), "/shard", fs)
+		var published []tree.Notice
+		var told []statemachine.Outcome
+		last := tree.Index(0)
+		m.Subscribe(func(n *statemachine.News) {
+			if n.Last < last || n.Last != m.Index() || n.Jumped || n.Grants != nil || n.Handed != nil {
+				rt.Fatalf("after %d, with the index at %d: news %+v", last, m.Index(), n)
+			}
+			last = n.Last
+			published = append(published, n.Notices...)
+			told = append(told, n.Outcomes...)
+		})
+		applySplit(rt, m, entries)
+		sameAsModel(rt, m, want)
+		if !sameNotices(published, want.notices) {
+			rt.Fatalf("published %v\nwant %v", published, want.notices)
+		}
+		for i := range told {
+			if got := answers(told[i].Data); strings.Join(got, "") != strings.Join(replies[i], "") {
+				rt.Fatalf("outcome %d:\n got %q\nwant %q", i, got, replies[i])
+			}
+			told[i].Data = nil
+		}
+		if len(told)+len(outcomes) > 0 && !reflect.DeepEqual(told, outcomes) {
+			rt.Fatalf("outcomes %+v\nwant %+v", told, outcomes)
+		}
+		checkReplay(rt, fs, m, dataOptions(slot), entries)
+	})
+}
+
+// checkReplay has the power fail at some point, and the log applied from where the
+// store then is: that and a snapshot give the state of m, which it closes.
+func checkReplay(rt *rapid.T, fs *vfs.MemFS, m *statemachine.Machine, o statemachine.Options, entries []sm.Entry) {
+	want := dump(rt, m)
+	power := fs.CrashClone(vfs.CrashCloneCfg{
+		UnsyncedDataPercent: rapid.SampledFrom([]int{0, 30, 100}).Draw(rt, "unsynced"),
+		RNG:                 rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0)),
+	})
+	again := mustOpen(rt, o, "/shard", power)
+	at, err := again.Open(nil)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	rest := slices.DeleteFunc(slices.Clone(entries), func(e sm.Entry) bool { return e.Index <= at })
+	applySplit(rt, again, rest)
+	other := mustOpen(rt, o, "/shard", vfs.NewMem())
+	jumps := 0
+	other.Subscribe(func(n *statemachine.News) {
+		jumps++
+		if !n.Jumped || n.Last != m.Index() || n.Notices != nil || n.Outcomes != nil || n.Grants != nil || !slices.Equal(n.Handed, m.Handed()) {
+			rt.Fatalf("news of a snapshot: %+v", n)
+		}
+	})
+	if err := other.RecoverFromSnapshot(bytes.NewReader(want), nil); err != nil {
+		rt.Fatal(err)
+	}
+	if jumps != 1 {
+		rt.Fatalf("a snapshot was told %d times", jumps)
+	}
+	for name, replica := range map[string]*statemachine.Machine{"the replay": again, "the snapshot": other} {
+		if !bytes.Equal(dump(rt, replica), want) || replica.Index() != m.Index() || !slices.Equal(replica.Handed(), m.Handed()) ||
+			replica.Nodes() != m.Nodes() || replica.Expirations() != m.Expirations() {
+			rt.Fatalf("%s, from raft index %d on, made another state", name, at)
+		}
+		mustClose(rt, replica)
+	}
+	mustClose(rt, m)
+}
+
+func TestTheOrderShardHandsOut(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		counter, handed := tree.Index(0), make([]tree.Index, slots)
+		var granted []tree.Grant
+		var entries []sm.Entry
+		number := uint64(0)
+		founded := false
+		for i := range rapid.IntRange(1, 20).Draw(rt, "entries") {
+			var c tree.Command
+			switch kind := rapid.IntRange(0, 9).Draw(rt, "kind"); kind {
+			case 0:
+				c = founding(tree.Index(rapid.IntRange(0, 9).Draw(rt, "first")), 1, 2)
+				if !founded {
+					counter = max(counter, c.PrevIndex)
+				}
+				founded = true
+			case 1:
+				c = tree.Command{Op: tree.OpSet, Key: "/k"} // there is no tree
+			case 2:
+				c = tree.AskCommand(slots+1, tree.Ask{Count: 1})
+			default:
+				var asks []tree.Ask
+				for range rapid.IntRange(0, 4).Draw(rt, "asks") {
+					number++
+					a := tree.Ask{
+						ID:    tree.AskID{Replica: 1, Nonce: 2, Number: number},
+						Slot:  rapid.IntRange(0, slots).Draw(rt, "slot"),
+						Count: rapid.IntRange(0, 5).Draw(rt, "count"),
+						Root:  rapid.Bool().Draw(rt, "root"),
+					}
+					asks = append(asks, a)
+					if a.Slot == slots || a.Count == 0 {
+						continue
+					}
+					r := tree.Range{First: counter + 1, Last: counter + tree.Index(a.Count)}
+					if a.Root {
+						r.Last = counter
+						for range a.Count {
+							r.Last = tree.NextNamed(r.Last+1, a.Slot, slots)
+						}
+					}
+					counter, handed[a.Slot] = r.Last, r.Last
+					granted = append(granted, tree.Grant{ID: a.ID, Slot: a.Slot, Range: r})
+				}
+				c = tree.AskCommand(slots, asks...)
+			}
+			entries = append(entries, sm.Entry{Index: uint64(i + 1), Cmd: tree.AppendCommand(tree.AppendBatch(nil, 9, 1), &c)})
+		}
+		fs := vfs.NewCrashableMem()
+		m := mustOpen(rt, orderOptions(), "/shard", fs)
+		var told []tree.Grant
+		var after []tree.Index
+		m.Subscribe(func(n *statemachine.News) {
+			told = append(told, n.Grants...)
+			after = n.Handed
+			if n.Notices != nil || n.Outcomes != nil || n.Last != m.Index() {
+				rt.Fatalf("news %+v", n)
+			}
+		})
+		applySplit(rt, m, entries)
+		if len(told)+len(granted) > 0 && !reflect.DeepEqual(told, granted) {
+			rt.Fatalf("granted %+v\nwant %+v", told, granted)
+		}
+		if m.Index() != counter || !slices.Equal(m.Handed(), handed) || !slices.Equal(after, handed) {
+			rt.Fatalf("counter %d, handed out %v and %v; want %d, %v", m.Index(), m.Handed(), after, counter, handed)
+		}
+		checkReplay(rt, fs, m, orderOptions(), entries)
+	})
+}
+
+// doOrdered applies one ordered batch and returns what became of it.
+func doOrdered(t *testing.T, m *statemachine.Machine, raftIndex uint64, b orderedBatch) (stale bool, replies []string) {
+	t.Helper()
+	b.origin = replica
+	var got []statemachine.Outcome
+	m.Subscribe(func(n *statemachine.News) { got = append(got, n.Outcomes...) })
+	if _, err := m.Update([]sm.Entry{b.entry(raftIndex)}); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[0].First != b.r.First || got[0].RaftIndex != raftIndex {
+		t.Fatalf("outcomes %+v", got)
+	}
+	return got[0].Stale, answers(got[0].Data)
+}
+
+// keyIn is a top-level key of the slot.
+func keyIn(slot int) string {
+	for name := 'a'; ; name++ {
+		if key := "/" + string(name); tree.Slot(key, slots) == slot {
+			return key
+		}
+	}
+}
+
+func TestRunningIndexes(t *testing.T) {
+	m := mustOpen(t, dataOptions(1), t.TempDir(), nil)
+	defer mustClose(t, m)
+	here, elsewhere := keyIn(1), keyIn(2)
+	set := func(key string) tree.Command { return tree.Command{Op: tree.OpSet, Key: key, Now: 1} }
+	stale, got := doOrdered(t, m, 1, orderedBatch{r: tree.Range{First: 10, Last: 12}, list: []tree.Command{
+		{Op: tree.OpUpdate, Key: here}, set(here), set(elsewhere), {Op: tree.OpCreateInOrder, Key: "/"},
+		set("/"), set(here + "/x"), set(here), set(here), set(here),
+	}})
+	want := []string{
+		`{"errorCode":100,"message":"Key not found","cause":"` + here + `","index":9}`,
+		`{"action":"set","node":{"key":"` + here + `","value":"","modifiedIndex":10,"createdIndex":10}}`,
+		`{"errorCode":300,"message":"Raft Internal Error","cause":"the key lives in another shard","index":10}`,
+		`{"errorCode":300,"message":"Raft Internal Error","cause":"the key lives in another shard","index":10}`,
+		`{"errorCode":300,"message":"Raft Internal Error","cause":"the key lives in another shard","index":10}`,
+		`{"errorCode":104,"message":"Not a directory","cause":"` + here + `","index":10}`,
+		`{"action":"set","node":{"key":"` + here + `","value":"","modifiedIndex":11,"createdIndex":11},"prevNode":{"key":"` + here + `","value":"","modifiedIndex":10,"createdIndex":10}}`,
+		`{"action":"set","node":{"key":"` + here + `","value":"","modifiedIndex":12,"createdIndex":12},"prevNode":{"key":"` + here + `","value":"","modifiedIndex":11,"createdIndex":11}}`,
+		`{"errorCode":300,"message":"Raft Internal Error","cause":"no index is left","index":12}`,
+	}
+	if stale || strings.Join(got, "") != strings.Join(want, "\n")+"\n" {
+		t.Errorf("stale: %v, %s", stale, got)
+	}
+	before := m.Stats()
+	for _, first := range []tree.Index{1, 12} {
+		if stale, got := doOrdered(t, m, 2, orderedBatch{r: tree.Range{First: first, Last: 99}, list: []tree.Command{set(here)}}); !stale || got != nil || m.Index() != 12 {
+			t.Errorf("a batch at %d is stale: %v, %s; the index is %d", first, stale, got, m.Index())
+		}
+	}
+	if m.Stats() != before {
+		t.Error("what was refused as stale is counted")
+	}
+	if stale, _ := doOrdered(t, m, 3, orderedBatch{r: tree.Range{First: 13, Last: 20}, list: []tree.Command{{Op: tree.OpUpdate, Key: "/nothing"}}}); stale || m.Index() != 20 {
+		t.Errorf("stale: %v; with nothing done, the index is %d, not the range's last", stale, m.Index())
+	}
+	for _, c := range []struct{ at, want tree.Index }{{15, 20}, {25, 25}, {0, 25}} {
+		if got := do(t, m, 4, tree.CloseCommand(c.at)); len(got) != 1 || got[0].Err != nil || m.Index() != c.want {
+			t.Errorf("closed up to %d: index %d, want %d (%+v)", c.at, m.Index(), c.want, got)
+		}
+	}
+}
+
+func TestExpiriesTakeNoMoreThanTheirRange(t *testing.T) {
+	m := mustOpen(t, dataOptions(1), t.TempDir(), nil)
+	defer mustClose(t, m)
+	var list []tree.Command
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		list = append(list, tree.Command{Op: tree.OpSet, Key: keyIn(1) + "/" + name, Now: 1, Expires: 5})
+	}
+	doOrdered(t, m, 1, orderedBatch{r: tree.Range{First: 1, Last: 5}, list: list})
+	for _, c := range []struct {
+		now         int64
+		limit, want int
+	}{{4, 10, 0}, {5, 10, 5}, {5, 3, 3}, {5, 0, 0}, {1<<63 - 1, 10, 5}} {
+		if got, err := m.Due(c.now, c.limit); got != c.want || err != nil {
+			t.Errorf("at %d %d of %d are due, want %d (%v)", c.now, got, c.limit, c.want, err)
+		}
+	}
+	expire := tree.Command{Op: tree.OpExpire, Now: 5, Limit: 100}
+	for i, c := range []struct {
+		r     tree.Range
+		limit int
+		left  uint64
+	}{
+		{tree.Range{First: 10, Last: 11}, 100, 3}, {tree.Range{First: 20, Last: 29}, 1, 2}, {tree.Range{First: 30, Last: 39}, 100, 0},
+	} {
+		expire.Limit = c.limit
+		_, got := doOrdered(t, m, uint64(i+2), orderedBatch{r: c.r, list: []tree.Command{expire}})
+		if m.Expirations() != c.left || m.Nodes() != c.left+1 || m.Index() != c.r.Last {
+			t.Errorf("%+v: %d of %d are left, index %d: %s", c, m.Expirations(), m.Nodes(), m.Index(), got)
+		}
+	}
+	if n, err := m.Due(1<<62, 9); n != 0 || err != nil {
+		t.Errorf("%d are still due, %v", n, err)
+	}
+}
+
+func TestWhatIsAnotherShards(t *testing.T) {
+	set := tree.Command{Op: tree.OpSet, Key: keyIn(1)}
+	ask := tree.AskCommand(slots, tree.Ask{Slot: 1, Count: 3})
+	closing := tree.CloseCommand(9)
+	for name, c := range map[string]struct {
+		o    statemachine.Options
+		c    tree.Command
+		fine bool
+	}{
+		"a write without an index":        {dataOptions(1), set, false},
+		"a write to the order shard":      {orderOptions(), set, false},
+		"an ask of a data shard":          {dataOptions(1), ask, false},
+		"an ask of the only shard":        {statemachine.Options{Replica: replica}, ask, false},
+		"an ask of the order shard":       {orderOptions(), ask, true},
+		"closing the order shard":         {orderOptions(), closing, false},
+		"closing the only shard":          {statemachine.Options{Replica: replica}, closing, false},
+		"closing a data shard":            {dataOptions(1), closing, true},
+		"a write to the only shard":       {statemachine.Options{Replica: replica}, set, true},
+		"a write to the only shard of 1":  {statemachine.Options{Replica: replica, Slots: 1}, set, true},
+		"an ask for another many shards":  {orderOptions(), tree.AskCommand(slots+1, tree.Ask{Slot: 1, Count: 3}), false},
+		"an ask that nobody would put":    {orderOptions(), tree.AskCommand(slots, tree.Ask{Slot: slots, Count: 3}), true},
+		"a membership of the order shard": {orderOptions(), founding(7, 1), true},
+	} {
+		m := mustOpen(t, c.o, t.TempDir(), nil)
+		got := do(t, m, 1, c.c)
+		if len(got) != 1 || (got[0].Err == nil) != c.fine || !c.fine && (got[0].Err.Code != tree.CodeRaftInternal || m.Index() != 0) {
+			t.Errorf("%s: %+v, index %d", name, got, m.Index())
+		}
+		mustClose(t, m)
+	}
+	// A log that only a shard of several has stops the others.
+	b := orderedBatch{r: tree.Range{First: 1, Last: 1}, list: []tree.Command{set}}
+	for name, o := range map[string]statemachine.Options{"order": orderOptions(), "only": {Replica: replica}} {
+		m := mustOpen(t, o, t.TempDir(), nil)
+		if _, err := m.Update([]sm.Entry{b.entry(1)}); err == nil || m.Index() != 0 {
+			t.Errorf("the %s shard has applied an ordered batch", name)
+		}
+		mustClose(t, m)
+	}
+	// And asks that can't be read stop the order shard.
+	m := mustOpen(t, orderOptions(), t.TempDir(), nil)
+	defer mustClose(t, m)
+	ask.Value = ask.Value[1:]
+	if _, err := m.Update([]sm.Entry{{Index: 1, Cmd: tree.AppendCommand(tree.AppendBatch(nil, 1, 1), &ask)}}); err == nil {
+		t.Error("asks cut short were granted")
+	}
+}
+
+func TestAnOrderShardOfOtherSlotsIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	m := mustOpen(t, orderOptions(), dir, nil)
+	do(t, m, 1, tree.AskCommand(slots, tree.Ask{Slot: 1, Count: 3}))
+	image := dump(t, m)
+	mustClose(t, m)
+	o := orderOptions()
+	o.Slots, o.Dir = slots+1, dir
+	if _, err := statemachine.New(o); !errors.Is(err, statemachine.ErrDamaged) {
+		t.Errorf("opened: %v", err)
+	}
+	other := mustOpen(t, o, t.TempDir(), nil)
+	defer mustClose(t, other)
+	if err := other.RecoverFromSnapshot(bytes.NewReader(image), nil); err == nil {
+		t.Error("its snapshot was taken in")
+	}
+}
+
+func TestForceNewOfSeveral(t *testing.T) {
+	keep := tree.Member{ID: 1, PeerURLs: []string{"http://a:1"}}
+	dir := t.TempDir()
+	m := mustOpen(t, orderOptions(), dir, nil)
+	found := founding(7, 1, 2)
+	found.Limit = slots
+	do(t, m, 1, found)
+	do(t, m, 2, tree.AskCommand(slots, tree.Ask{Slot: 1, Count: 3}))
+	if err := m.ForceNew(keep, 50); err != nil { // a data shard knows more
+		t.Fatal(err)
+	}
+	mustClose(t, m)
+	m = mustOpen(t, orderOptions(), dir, nil)
+	defer mustClose(t, m)
+	if m.Index() != 50 || m.RaftIndex() != 0 || !slices.Equal(m.Handed(), []tree.Index{0, 10, 0}) || !slices.Equal(ids(m.Membership()), []uint64{1}) || m.Membership().Shards != slots {
+		t.Errorf("counter %d, handed %v, members %+v", m.Index(), m.Handed(), m.Membership())
+	}
+
+	dir = t.TempDir()
+	data := mustOpen(t, dataOptions(1), dir, nil)
+	doOrdered(t, data, 1, orderedBatch{r: tree.Range{First: 8, Last: 10}, list: []tree.Command{{Op: tree.OpSet, Key: keyIn(1)}}})
+	if err := data.ForceNew(keep, 0); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, data)
+	data = mustOpen(t, dataOptions(1), dir, nil)
+	defer mustClose(t, data)
+	if data.Index() != 10 || data.RaftIndex() != 0 || data.Nodes() != 1 {
+		t.Errorf("settled %d at raft's %d, %d nodes", data.Index(), data.RaftIndex(), data.Nodes())
+	}
+	again := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
+	again.PrevIndex = data.Index()
+	if got := do(t, data, 1, again); len(got) != 1 || got[0].Err != nil {
+		t.Errorf("the new log begins with %+v", got)
+	}
+}
