@@ -82,7 +82,7 @@ func readSettings(path string) ([]byte, error) {
 
 // preflight complains about what keeps a server from being tried at all.
 func preflight(c *config.Config) error {
-	return errors.Join(c.CheckFiles(readSettings), unserved(c))
+	return c.CheckFiles(readSettings)
 }
 
 // checkConfig says what starting would say of the settings.

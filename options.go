@@ -14,13 +14,10 @@ import (
 	"copse/statemachine/tree"
 )
 
-// The data directory freezes these; see docs/ARCHITECTURE.md.
-const (
-	dataShards = 1
-	// execShards is how many of the engine's workers sync the log: one serves
-	// one shard, and a blocked sync then holds one processor only.
-	execShards = 1
-)
+// execShards is how many of the engine's workers sync the log. One syncs once for
+// all shards, and a blocked sync then holds one processor only. The data directory
+// freezes it; see docs/ARCHITECTURE.md.
+const execShards = 1
 
 // logBytes of raft entries, besides --snapshot-count of them, let the log be
 // compacted: entries are batches of writes, and may be large.
@@ -40,7 +37,7 @@ func fresh(c *config.Config, host string, peers actors.Peers, log *slog.Logger) 
 			MemberID:   config.MemberID(self, c.InitialClusterToken),
 			Name:       c.Name,
 			Token:      c.InitialClusterToken,
-			Shards:     dataShards,
+			Shards:     c.Shards,
 			ExecShards: execShards,
 			Host:       host,
 			Created:    time.Now().UTC(),
@@ -116,7 +113,7 @@ func nodeOptions(c *config.Config, dir *actors.DataDir, members []tree.Member, p
 			Dir:            dir.RaftDir(),
 			Replica:        id.MemberID,
 			DeploymentID:   deployment(id),
-			Shards:         id.Shards,
+			Shards:         actors.Groups(id.Shards),
 			ExecShards:     id.ExecShards,
 			Heartbeat:      c.Heartbeat,
 			Election:       c.ElectionTimeout,

@@ -26,13 +26,14 @@ type Expirer struct {
 	host    *Host
 	shard   uint64
 	machine *statemachine.Machine
+	propose func(stop <-chan struct{}, c *tree.Command) error
 	log     *slog.Logger
 	life    life
 }
 
-// NewExpirer returns the expirer of the shard.
-func NewExpirer(host *Host, shard uint64, m *statemachine.Machine, log *slog.Logger) *Expirer {
-	return &Expirer{host: host, shard: shard, machine: m, log: log, life: newLife()}
+// NewExpirer returns the expirer of the shard, to which propose takes a command.
+func NewExpirer(host *Host, shard uint64, m *statemachine.Machine, propose func(stop <-chan struct{}, c *tree.Command) error, log *slog.Logger) *Expirer {
+	return &Expirer{host: host, shard: shard, machine: m, propose: propose, log: log, life: newLife()}
 }
 
 // Run is the actor's loop.
@@ -76,7 +77,7 @@ func (x *Expirer) step() (wait time.Duration, ok bool) {
 	if !x.host.Leads(x.shard) {
 		return expirePause, true // the leader's business; unless it becomes ours
 	}
-	err = x.host.Propose(x.life.stop, x.shard, &tree.Command{Op: tree.OpExpire, Key: "/", Now: now.UnixNano(), Limit: expireLimit})
+	err = x.propose(x.life.stop, &tree.Command{Op: tree.OpExpire, Key: "/", Now: now.UnixNano(), Limit: expireLimit})
 	if err != nil {
 		x.log.Warn("expiring keys failed; trying again", "shard", x.shard, "err", err)
 		return expirePause, true

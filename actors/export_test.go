@@ -27,7 +27,7 @@ var UseLogger = useLogger
 
 // Hold asks the only shard's actor to hold its writes while leader leads.
 func (n *Node) Hold(ctx context.Context, leader uint64) error {
-	return n.router.shard.Hold(ctx, leader)
+	return n.parts[0].shard.Hold(ctx, leader)
 }
 
 // Learns reports whether the data directory is that of a member without a vote.

@@ -23,17 +23,7 @@ func ForceNew(o NodeOptions) error {
 	if err := d.Amend(func(id *Identity) { id.Forcing = true }); err != nil {
 		return err
 	}
-	m, err := statemachine.New(machineOptions(o, nil))
-	if err != nil {
-		return err
-	}
-	if m.RaftIndex() > 0 {
-		err = applyWholeLog(o, m)
-	}
-	if err == nil {
-		err = m.ForceNew(tree.Member{ID: d.Identity.MemberID, PeerURLs: ownURLs(o, m)}, 0)
-	}
-	if err = errors.Join(err, m.Close()); err != nil {
+	if err := forceMachines(o); err != nil {
 		return fmt.Errorf("force a new cluster: %w", err)
 	}
 	if err := os.RemoveAll(d.RaftDir()); err != nil {
@@ -46,6 +36,41 @@ func ForceNew(o NodeOptions) error {
 		id.Generation++
 		id.Forcing, id.Joined, id.Learning, id.Removed = false, false, false, false
 	})
+}
+
+// forceMachines brings every store up to the end of its log, and makes it the
+// first of a new one.
+func forceMachines(o NodeOptions) (err error) {
+	var machines []*statemachine.Machine
+	defer func() {
+		for _, m := range machines {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+	logged := false
+	for i := range Groups(o.Dir.Identity.Shards) {
+		m, err := statemachine.New(machineOptions(o, nil, uint64(i)+orderShard))
+		if err != nil {
+			return err
+		}
+		machines = append(machines, m)
+		logged = logged || m.RaftIndex() > 0
+	}
+	if logged {
+		if err := applyWholeLogs(o, machines); err != nil {
+			return err
+		}
+	}
+	keep := tree.Member{ID: o.Dir.Identity.MemberID, PeerURLs: ownURLs(o, machines[0])}
+	// The order shard's comes last: it goes on above all that the others have used.
+	var settled tree.Index
+	for _, m := range machines[1:] {
+		settled = max(settled, m.Index())
+		if err := m.ForceNew(keep, 0); err != nil {
+			return err
+		}
+	}
+	return machines[0].ForceNew(keep, settled)
 }
 
 // ownURLs are this member's peer URLs: those that the cluster knows, or else
@@ -62,9 +87,9 @@ func ownURLs(o NodeOptions, m *statemachine.Machine) []string {
 	return nil
 }
 
-// applyWholeLog applies to m what the raft log holds behind it. The engine is
-// started for that without a way to the other members.
-func applyWholeLog(o NodeOptions, m *statemachine.Machine) error {
+// applyWholeLogs applies to the machines what the raft logs hold behind them. The
+// engine is started for that without a way to the other members.
+func applyWholeLogs(o NodeOptions, machines []*statemachine.Machine) error {
 	link, err := peerlink.Listen(peerlink.Options{
 		Self: o.Dir.Identity.MemberID, Cluster: o.Dir.Identity.ClusterID, Generation: o.Dir.Identity.Generation,
 		Listen: []string{"127.0.0.1:0"}, Book: peerlink.NewBook(), Logger: o.Logger,
@@ -79,20 +104,37 @@ func applyWholeLog(o NodeOptions, m *statemachine.Machine) error {
 		return errors.Join(err, link.Close())
 	}
 	defer func() { _ = link.Close() }() // nobody was ever connected
-	var tail []logEntry
-	err = host.checkPair(orderShard, m)
-	if err == nil {
-		err = host.StartReplica(orderShard, m, Start{Learning: o.Dir.Identity.Learning})
+	tails := make([][]logEntry, len(machines))
+	for i, m := range machines {
+		if m.RaftIndex() == 0 && i > 0 {
+			continue // a crash came after this one was done
+		}
+		if tails[i], err = wholeLog(host, uint64(i)+orderShard, m, o.Dir.Identity.Learning); err != nil {
+			break
+		}
 	}
-	if err == nil {
-		err = host.checkLog(orderShard, m)
-	}
-	if err == nil {
-		tail, err = host.tail(orderShard, m.RaftIndex())
-	}
-	host.Close() // the engine may have applied a part of the tail meanwhile
+	host.Close() // the engine may have applied a part of the tails meanwhile
 	if err != nil {
 		return err
 	}
-	return applyTail(m, tail)
+	for i, m := range machines {
+		if err := applyTail(m, tails[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wholeLog reads what the shard's raft log holds behind m, committed or not.
+func wholeLog(host *Host, shard uint64, m *statemachine.Machine, learning bool) ([]logEntry, error) {
+	if err := host.checkPair(shard, m); err != nil {
+		return nil, err
+	}
+	if err := host.StartReplica(shard, m, Start{Learning: learning}); err != nil {
+		return nil, err
+	}
+	if err := host.checkLog(shard, m); err != nil {
+		return nil, err
+	}
+	return host.tail(shard, m.RaftIndex())
 }

@@ -33,17 +33,24 @@ const (
 	handOverLimit = 3 * time.Second        // until others lead
 )
 
+// With several shards nothing of that is needed: only a shard's leader proposes to
+// it, and what it proposed in vain it learns by the indexes, and sends on.
+
 // HandOver lets other members lead what this one leads. It is to be called
 // before the front-end stops, so that no client has to wait for an election. It
 // reports whether all was at rest, so that no write can have been lost.
 func (n *Node) HandOver() (rested bool) {
+	if n.several != nil {
+		n.host.HandOver(handOverLimit)
+		return true
+	}
 	rested = true
 	if n.host.Leads(orderShard) && len(n.host.voters(orderShard)) > 1 {
 		rested = n.rest()
 	}
 	n.host.HandOver(handOverLimit)
 	if n.host.Leads(orderShard) { // in vain: those who write here go on
-		_ = n.router.shard.Hold(context.Background(), nobody)
+		_ = n.parts[0].shard.Hold(context.Background(), nobody)
 	}
 	return rested
 }
@@ -53,7 +60,7 @@ func (n *Node) HandOver() (rested bool) {
 func (n *Node) rest() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), restLimit)
 	defer cancel()
-	_ = n.router.shard.Hold(ctx, n.self())
+	_ = n.parts[0].shard.Hold(ctx, n.self())
 	n.askHold(ctx)
 	n.askHold(ctx)
 	return ctx.Err() == nil
@@ -74,10 +81,10 @@ func (n *Node) askHold(ctx context.Context) {
 
 // answerHold serves callHold.
 func (n *Node) answerHold(ctx context.Context, from uint64, payload []byte) error {
-	if len(payload) != 8 || binary.BigEndian.Uint64(payload) != orderShard {
-		return fmt.Errorf("this member has no such shard: %x", payload)
+	if !n.opened.Load() || n.several != nil || len(payload) != 8 || binary.BigEndian.Uint64(payload) != orderShard {
+		return fmt.Errorf("this member holds no such shard: %x", payload)
 	}
-	if err := n.router.shard.Hold(ctx, from); err != nil {
+	if err := n.parts[0].shard.Hold(ctx, from); err != nil {
 		return err
 	}
 	return n.host.Confirm(ctx.Done(), orderShard)

@@ -23,7 +23,7 @@ type HostOptions struct {
 	Replica        uint64 // this member's id, its replica's id in every shard
 	Link           *peerlink.Link
 	DeploymentID   uint64 // of this cluster: foreign traffic is dropped
-	Shards         int    // data shards
+	Shards         int    // raft groups
 	ExecShards     uint64 // frozen into Dir at first start
 	Heartbeat      time.Duration
 	Election       time.Duration
@@ -38,7 +38,8 @@ type Host struct {
 	nh      *dragonboat.NodeHost
 	o       HostOptions
 	tick    time.Duration
-	leaders []leadership // by shard id; shards count from 1
+	leaders []leadership  // by shard id; shards count from 1
+	highest atomic.Uint64 // raft term of any shard; never falls
 	// replicas are by shard id too. Written at the start, then by the owner of the
 	// membership alone.
 	replicas []replica
@@ -157,8 +158,8 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 		return
 	}
 	l := &h.leaders[info.ShardID]
-	for seen := l.term.Load(); info.Term > seen && !l.term.CompareAndSwap(seen, info.Term); seen = l.term.Load() {
-	}
+	raise(&l.term, info.Term)
+	raise(&h.highest, info.Term)
 	next := *l.view.Load()
 	if info.LeaderID == next.Member {
 		return
@@ -182,6 +183,12 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 	}
 }
 
+// raise makes n at least to.
+func raise(n *atomic.Uint64, to uint64) {
+	for seen := n.Load(); to > seen && !n.CompareAndSwap(seen, to); seen = n.Load() {
+	}
+}
+
 // LeaderChanged is the bell that rings when the shard's leader has changed. It
 // is the shard's actor's.
 func (h *Host) LeaderChanged(shard uint64) <-chan struct{} { return h.leaders[shard].bell }
@@ -194,6 +201,9 @@ func (h *Host) Leader(shard uint64) Leader { return *h.leaders[shard].view.Load(
 
 // Term returns the highest raft term seen in the shard.
 func (h *Host) Term(shard uint64) uint64 { return h.leaders[shard].term.Load() }
+
+// HighestTerm returns the highest raft term seen in any shard.
+func (h *Host) HighestTerm() uint64 { return h.highest.Load() }
 
 // Leads reports whether this member leads the shard.
 func (h *Host) Leads(shard uint64) bool { return h.Leader(shard).Member == h.o.Replica }
@@ -226,12 +236,9 @@ func (h *Host) checkLog(shard uint64, m *statemachine.Machine) error {
 		return fmt.Errorf("%w: the log of shard %d ends at entry %d, its store holds entry %d already", ErrRaftDamaged, shard, last, m.RaftIndex())
 	}
 	state, _ := log.NodeState()
-	for term := &h.leaders[shard].term; ; {
-		seen := term.Load()
-		if state.Term <= seen || term.CompareAndSwap(seen, state.Term) {
-			return nil
-		}
-	}
+	raise(&h.leaders[shard].term, state.Term)
+	raise(&h.highest, state.Term)
+	return nil
 }
 
 // Compact lets the shard's log go up to overhead entries before the last one
@@ -336,8 +343,8 @@ func (p proposal) outcome(r dragonboat.RequestResult) (data []byte, raftIndex ui
 const retryPause = 5 * time.Millisecond
 
 // do runs start until its request has settled; it gives up at the request
-// time-out, or when stop is closed.
-func (h *Host) do(stop <-chan struct{}, start func() (proposal, error)) error {
+// time-out, or when stop is closed. data is the state machine's answer.
+func (h *Host) do(stop <-chan struct{}, start func() (proposal, error)) (data []byte, raftIndex uint64, err error) {
 	late := time.NewTimer(h.o.RequestTimeout + lateness)
 	defer late.Stop()
 	for {
@@ -345,30 +352,42 @@ func (h *Host) do(stop <-chan struct{}, start func() (proposal, error)) error {
 		if err == nil {
 			select {
 			case r := <-p.settled():
-				_, _, err = p.outcome(r)
+				data, raftIndex, err = p.outcome(r)
 			case <-late.C:
-				return errTimeout
+				return nil, 0, errTimeout
 			case <-stop:
-				return errStopped
+				return nil, 0, errStopped
 			}
 		}
 		if !errors.Is(err, errUnsent) {
-			return err
+			return data, raftIndex, err
 		}
 		select {
 		case <-time.After(retryPause):
 		case <-late.C:
-			return errTimeout
+			return nil, 0, errTimeout
 		case <-stop:
-			return errStopped
+			return nil, 0, errStopped
 		}
 	}
 }
 
 // Propose proposes one command by itself and waits for it.
 func (h *Host) Propose(stop <-chan struct{}, shard uint64, c *tree.Command) error {
+	_, err := h.Decide(stop, shard, c)
+	return err
+}
+
+// Decide proposes one command by itself and returns its reply.
+func (h *Host) Decide(stop <-chan struct{}, shard uint64, c *tree.Command) (tree.Reply, error) {
 	cmd := tree.AppendCommand(tree.AppendBatch(nil, h.o.Replica, 1), c)
-	return h.do(stop, func() (proposal, error) { return h.propose(shard, cmd) })
+	data, raftIndex, err := h.do(stop, func() (proposal, error) { return h.propose(shard, cmd) })
+	if err != nil {
+		return tree.Reply{}, err
+	}
+	r, _, _ := statemachine.CutReply(data)
+	r.State.RaftIndex, r.State.RaftTerm = raftIndex, h.HighestTerm()
+	return r, nil
 }
 
 // Confirm waits until reads of the shard see all that was acknowledged before.
@@ -378,7 +397,7 @@ func (h *Host) Confirm(stop <-chan struct{}, shard uint64) error {
 	var patience time.Duration
 	for {
 		patience = h.longer(patience)
-		err := h.do(stop, func() (proposal, error) { return h.confirm(shard, patience) })
+		_, _, err := h.do(stop, func() (proposal, error) { return h.confirm(shard, patience) })
 		if !errors.Is(err, errTimeout) || time.Since(began) >= h.o.RequestTimeout {
 			return err
 		}

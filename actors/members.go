@@ -16,9 +16,9 @@ import (
 // Cluster is what this member knows of the cluster.
 func (r *Router) Cluster() *tree.Cluster {
 	c := r.cluster
-	members := r.machine.Membership()
+	members := r.node.machine.Membership()
 	c.Members, c.Removed = members.Members, members.Removed
-	leader := r.host.Leader(r.shard.id)
+	leader := r.host.Leader(orderShard)
 	c.Leader, c.LastLeader, c.LeaderSince = leader.Member, leader.Last, leader.Since
 	return &c
 }
@@ -56,7 +56,7 @@ func (r *Router) RemoveMember(id uint64) *tree.Error {
 // survives makes sure that a quorum is left without the member. Those that never
 // started have no vote.
 func (r *Router) survives(without uint64) *tree.Error {
-	ms := r.machine.Membership()
+	ms := r.node.machine.Membership()
 	if _, ok := ms.Member(without); !ok {
 		return nil // the change itself says what is wrong
 	}
@@ -72,14 +72,21 @@ func (r *Router) survives(without uint64) *tree.Error {
 		}
 	}
 	if alive < voters/2+1 {
-		return &tree.Error{Code: tree.CodeQuorumLoss, Cause: fmt.Sprintf("%d of the %d members left answer", alive, voters), Index: r.machine.Index()}
+		return &tree.Error{Code: tree.CodeQuorumLoss, Cause: fmt.Sprintf("%d of the %d members left answer", alive, voters), Index: r.node.machine.Index()}
 	}
 	return nil
 }
 
 func (r *Router) changeMembers(op tree.Op, m tree.Member) *tree.Error {
 	c := tree.MemberCommand(op, m)
-	return r.shard.Do(&c).Err
+	if r.several == nil {
+		return r.parts[0].shard.Do(&c).Err
+	}
+	reply, err := r.host.Decide(r.node.stopping, orderShard, &c)
+	if err != nil {
+		return raftError(err)
+	}
+	return reply.Err
 }
 
 // PeerStats is the raft traffic with the other members.

@@ -13,34 +13,48 @@ import (
 type shardView struct {
 	label   string // its id
 	id      uint64
-	shard   *Shard
+	shard   *door
 	lane    *ReadLane
 	machine *statemachine.Machine
 	hub     *WatchHub
 }
 
-// views are the shards that this member has a replica of.
-func (n *Node) views() []shardView {
-	r := n.router
-	return []shardView{{
-		label: strconv.FormatUint(r.shard.id, 10), id: r.shard.id,
-		shard: r.shard, lane: r.lane, machine: r.machine, hub: r.hub,
-	}}
+// views are the data shards that this member has a replica of.
+func (n *Node) views() (list []shardView) {
+	for _, p := range n.parts {
+		list = append(list, p.view())
+	}
+	return list
+}
+
+// groups are all raft groups, the order shard among them; of that, where it holds
+// no data, there is no shard and no hub.
+func (n *Node) groups() []shardView {
+	views := n.views()
+	if n.several == nil {
+		return views
+	}
+	order := shardView{label: strconv.Itoa(orderShard), id: orderShard, lane: n.several.lane, machine: n.machine}
+	return append([]shardView{order}, views...)
 }
 
 // WriteMetrics writes what the node's parts have counted. A family is written
 // whole, shard by shard, so this goes through the shards for each.
 func (n *Node) WriteMetrics(w *metric.Writer) {
-	views := n.views()
-	each := func(name string, kind metric.Kind, help string, sample func(v *shardView)) {
-		w.Family(name, kind, help)
-		for i := range views {
-			sample(&views[i])
+	views, groups := n.views(), n.groups()
+	over := func(list []shardView) family {
+		return func(name string, kind metric.Kind, help string, sample func(v *shardView)) {
+			w.Family(name, kind, help)
+			for i := range list {
+				sample(&list[i])
+			}
 		}
 	}
-	n.writeRaft(w, each)
+	each, every := over(views), over(groups)
+	n.writeRaft(w, every)
 	n.writeWrites(w, each)
-	n.writeStore(w, each)
+	n.writeRounds(w, every)
+	n.writeStore(w, every)
 	n.writeTime(w, views)
 	n.writeWindow(w, each)
 	n.writeEtcd(w, views)
@@ -83,6 +97,9 @@ func (n *Node) writeWrites(w *metric.Writer, each family) {
 	each("copse_raft_commit_duration_seconds", metric.HistogramKind, "From a batch's being proposed to its having been applied here: the raft log's sync, a quorum's, and applying it. The log's own sync can't be had from the engine.", func(v *shardView) {
 		w.Histogram(v.shard.measures.commit, "shard", v.label)
 	})
+}
+
+func (n *Node) writeRounds(w *metric.Writer, each family) {
 	each("copse_read_index_duration_seconds", metric.HistogramKind, "Rounds that made sure of a quorum for linearizable reads, probes among them.", func(v *shardView) {
 		w.Histogram(v.lane.measures.rounds, "shard", v.label)
 	})
@@ -102,7 +119,7 @@ func (n *Node) writeStore(w *metric.Writer, each family) {
 		w.Histogram(v.machine.Measures().Sync, "shard", v.label)
 	})
 	stores := map[uint64]statemachine.StoreMetrics{}
-	for _, v := range n.views() {
+	for _, v := range n.groups() {
 		if m, err := v.machine.StoreMetrics(); err == nil { // else it is closed: the member stops
 			stores[v.id] = m
 		}

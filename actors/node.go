@@ -48,31 +48,30 @@ type PeerOptions struct {
 // Node is this member's half of the cluster below HTTP: the peer link, the raft
 // host, and for each data shard its machine and actors.
 type Node struct {
-	o       NodeOptions
-	id      Identity // as at the start; what changes later is the Membership's
-	link    *peerlink.Link
-	book    *peerlink.Book
-	host    *Host
-	running atomic.Pointer[Host] // host, for the peer link, which is there first
-	cache   *pebble.Cache
-	machine *statemachine.Machine
-	router  *Router
-	renewed bool // the raft log is new, and the tree is not: see ForceNew
+	o        NodeOptions
+	id       Identity // as at the start; what changes later is the Membership's
+	link     *peerlink.Link
+	book     *peerlink.Book
+	host     *Host
+	running  atomic.Pointer[Host] // host, for the peer link, which is there first
+	stopping chan struct{}        // closed when the raft host is to stop
+	opened   atomic.Bool          // so is all below, for the same reason
+	cache    *pebble.Cache
+	machine  *statemachine.Machine // of the order shard: it knows the members
+	parts    []*part               // the data shards, by slot
+	several  *several              // nil: there is one data shard, which is the order shard
+	router   *Router
+	renewed  bool // the raft log is new, and the tree is not: see ForceNew
 
 	membership *Membership
-	expirer    *Expirer
-	compactor  *Compactor
+	compactors []*Compactor
 }
-
-// orderShard is the raft group that holds the list of members; it is the only
-// data shard as well.
-const orderShard = 1
 
 // NewNode opens the stores, the peer port and the raft log, and starts this
 // member's replicas. What it started is stopped by the parts that Parts adds to a
 // group.
 func NewNode(o NodeOptions) (*Node, error) {
-	n := &Node{o: o, id: o.Dir.Identity, cache: pebble.NewCache(o.CacheSize - nodeCache(o) - listCache(o))}
+	n := &Node{o: o, id: o.Dir.Identity, stopping: make(chan struct{}), cache: pebble.NewCache(o.CacheSize - nodeCache(o) - listCache(o))}
 	if err := n.open(); err != nil {
 		n.cache.Unref()
 		return nil, err
@@ -89,59 +88,49 @@ func (n *Node) self() uint64 { return n.id.MemberID }
 
 func (n *Node) open() (err error) {
 	o := n.o
-	n.machine, err = statemachine.New(machineOptions(o, n.cache))
-	if err != nil {
-		return err
+	if err := n.openMachines(); err != nil {
+		return errors.Join(err, n.closeMachines())
 	}
 	n.renewed = n.machine.Membership().Founded() && n.machine.RaftIndex() == 0
-	hub := NewWatchHub(WatchHubOptions{
-		First:   n.machine.Index(),
-		Window:  o.Window,
-		History: n.machine.History,
-		Exists:  n.machine.Exists,
-	})
-	n.machine.Subscribe(func(news *statemachine.News) { hub.Publish(news.Last, news.Notices) })
-	if err := n.openRaft(); err != nil {
-		return firstError(err, n.machine.Close())
+	if err := n.openHost(); err != nil {
+		return errors.Join(err, n.closeMachines())
 	}
+	n.openParts()
 	n.membership = NewMembership(n.host, n.machine, MembershipOptions{
 		Dir: o.Dir, Book: n.book, Peers: o.Peer.Peers,
 		Name: o.Name, ClientURLs: o.ClientURLs, LetGo: n.letGo, Known: o.Members,
 	}, o.Logger.With("component", "membership"))
-	n.expirer = NewExpirer(n.host, orderShard, n.machine, o.Logger.With("component", "expirer"))
-	n.compactor = NewCompactor(n.host, orderShard, n.machine, o.LogBytes, o.Logger.With("component", "compactor"))
 	n.router = &Router{
 		node:    n,
 		cluster: tree.Cluster{ID: n.id.ClusterID, Self: n.self(), Started: o.Started},
 		host:    n.host,
-		shard:   NewShard(orderShard, n.self(), n.host, n.machine, o.Host.RequestTimeout),
-		lane:    NewReadLane(n.host, orderShard),
-		machine: n.machine,
-		hub:     hub,
+		parts:   n.parts,
+		several: n.several,
+		timeout: o.Host.RequestTimeout,
 	}
-	n.router.shard.disk = o.Disk
+	if err := n.startReplicas(); err != nil {
+		n.host.Close()
+		return errors.Join(err, n.link.Close(), n.closeMachines())
+	}
+	n.opened.Store(true)
 	return nil
 }
 
-func machineOptions(o NodeOptions, cache *pebble.Cache) statemachine.Options {
-	return statemachine.Options{
-		Dir:     o.Dir.ShardDir(orderShard),
-		Replica: o.Dir.Identity.MemberID,
-		Window:  o.Window,
-		Cache:   cache,
-		Nodes:   int(nodeCache(o)),
-		Lists:   int(listCache(o)),
-		Files:   o.OpenFiles,
-		Logger:  o.Logger.With("component", "store", "shard", orderShard),
+// closeMachines closes those machines that are open.
+func (n *Node) closeMachines() (err error) {
+	for _, m := range n.machines() {
+		if m != nil {
+			err = errors.Join(err, m.Close())
+		}
 	}
+	return err
 }
 
-// openRaft opens the peer port and the raft log, and starts the replicas. It
-// leaves nothing open if it fails, but the machine.
-func (n *Node) openRaft() (err error) {
+// openHost opens the peer port and the raft log. It leaves nothing open if it fails.
+func (n *Node) openHost() (err error) {
 	n.book = peerlink.NewBook()
 	n.book.Set(peerURLs(n.members()))
-	n.link, err = peerlink.Listen(peerlink.Options{
+	options := peerlink.Options{
 		Self:       n.self(),
 		Cluster:    n.id.ClusterID,
 		Generation: n.id.Generation,
@@ -152,7 +141,11 @@ func (n *Node) openRaft() (err error) {
 		Handler:    n.answerCall,
 		Allowed:    n.allowed,
 		Logger:     n.o.Logger.With("component", "peers"),
-	})
+	}
+	if n.several != nil {
+		options.CallLimit = carriedLimit
+	}
+	n.link, err = peerlink.Listen(options)
 	if err != nil {
 		return fmt.Errorf("listen for other members: %w; is another server running there? --listen-peer-urls sets the address", err)
 	}
@@ -163,18 +156,25 @@ func (n *Node) openRaft() (err error) {
 		return errors.Join(err, n.link.Close())
 	}
 	n.running.Store(n.host)
-	err = n.host.checkPair(orderShard, n.machine)
-	if err == nil {
-		err = n.host.StartReplica(orderShard, n.machine, n.start())
+	return nil
+}
+
+// startReplicas starts this member's replica of each group.
+func (n *Node) startReplicas() error {
+	for i, m := range n.machines() {
+		shard := uint64(i) + orderShard
+		err := n.host.checkPair(shard, m)
+		if err == nil {
+			err = n.host.StartReplica(shard, m, n.start())
+		}
+		if err == nil {
+			err = n.host.checkLog(shard, m)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = n.host.checkLog(orderShard, n.machine)
-	}
-	if err != nil {
-		n.host.Close()
-		err = errors.Join(err, n.link.Close())
-	}
-	return err
+	return nil
 }
 
 // members are the cluster's, as far as this member knows at its start.
@@ -223,23 +223,16 @@ func (n *Node) Router() *Router { return n.router }
 // Parts adds the node's actors to g, the peer link and the raft host first, so
 // that they are stopped last.
 func (n *Node) Parts(g *Group) {
-	r := n.router
-	stop := make(chan struct{})
-	g.Add("raft", func() error { return n.runHost(stop) }, sync.OnceFunc(func() { close(stop) }))
-	g.Add("watch hub", r.hub.Run, r.hub.Stop)
-	g.Add("compactor", n.compactor.Run, n.compactor.Stop)
-	g.Add("expirer", n.expirer.Run, n.expirer.Stop)
-	g.Add("membership", n.membership.Run, n.membership.Stop)
-	g.Add("read lane", r.lane.Run, r.lane.Stop)
-	g.Add("shard", r.shard.Run, r.shard.Stop)
+	g.Add("raft", n.runHost, sync.OnceFunc(func() { close(n.stopping) }))
+	n.addParts(g)
 }
 
 // runHost keeps the raft host, which is open already, until it is to stop; then
-// it closes the host, the machine and the cache, and the peer link.
-func (n *Node) runHost(stop <-chan struct{}) error {
-	<-stop
+// it closes the host, the machines and the cache, and the peer link.
+func (n *Node) runHost() error {
+	<-n.stopping
 	n.host.Close()
-	err := n.machine.Close()
+	err := n.closeMachines()
 	n.cache.Unref()
 	return errors.Join(err, n.link.Close())
 }
@@ -250,26 +243,54 @@ func (n *Node) runHost(stop <-chan struct{}) error {
 // one that has none waits on.
 func (n *Node) Join(stop <-chan struct{}) error {
 	for {
-		select {
-		case <-n.host.Ready(orderShard):
-			if err := n.host.Confirm(stop, orderShard); err == nil {
-				return n.found(stop)
-			}
-		case <-time.After(n.o.Host.RequestTimeout):
-		case <-stop:
-			return errStopped
-		}
-		select {
-		case <-stop:
-			return errStopped
-		default:
-		}
-		if n.machine.Index() > 0 {
-			n.o.Logger.Warn("no quorum answers; serving what is here, writes will fail until there is one", "component", "raft", "shard", orderShard)
+		err := n.catchUp(stop)
+		switch {
+		case err == nil:
+			return n.found(stop)
+		case errors.Is(err, errStopped):
+			return err
+		case n.machine.Index() > 0:
+			n.o.Logger.Warn("no quorum answers; serving what is here, writes will fail until there is one", "component", "raft", "err", err)
 			return nil
 		}
-		n.o.Logger.Warn("waiting for other members: there is no leader yet, and nothing here to serve", "component", "raft", "shard", orderShard)
+		n.o.Logger.Warn("waiting for other members: there is no leader yet, and nothing here to serve", "component", "raft", "err", err)
 	}
+}
+
+// catchUp waits until this member's replicas have all that was acknowledged before
+// the call, the request time-out at most. With several shards, the closed index has to
+// come up to what may have been shown before, too.
+func (n *Node) catchUp(stop <-chan struct{}) error {
+	late := time.NewTimer(n.o.Host.RequestTimeout)
+	defer late.Stop()
+	for i := range n.machines() {
+		shard := uint64(i) + orderShard
+		select {
+		case <-n.host.Ready(shard):
+		case <-late.C:
+			return fmt.Errorf("shard %d: %w", shard, errTimeout)
+		case <-stop:
+			return errStopped
+		}
+		if err := n.host.Confirm(stop, shard); err != nil {
+			return fmt.Errorf("shard %d: %w", shard, err)
+		}
+	}
+	if n.several == nil {
+		return nil
+	}
+	look := time.NewTicker(retryPause)
+	defer look.Stop()
+	for counter := n.machine.Index(); n.several.closed.Index() < counter; {
+		select {
+		case <-look.C:
+		case <-late.C:
+			return fmt.Errorf("indexes up to %d are not all settled: %w", counter, errTimeout)
+		case <-stop:
+			return errStopped
+		}
+	}
+	return nil
 }
 
 // found founds the tree, unless it is there, and publishes this member.
@@ -283,6 +304,7 @@ func (n *Node) found(stop <-chan struct{}) error {
 		// etcd spends two indexes on each founding member and one on the cluster's
 		// version before the first key gets its own.
 		founding.PrevIndex = tree.Index(2*len(founders) + 1)
+		founding.Limit = n.id.Shards
 		if err := n.host.Propose(stop, orderShard, &founding); err != nil {
 			return fmt.Errorf("found the tree: %w", err)
 		}
@@ -303,16 +325,25 @@ func (n *Node) found(stop <-chan struct{}) error {
 // newcomer gets the tree with a snapshot.
 func (n *Node) renew(stop <-chan struct{}) error {
 	self, _ := n.machine.Membership().Member(n.self())
-	c := tree.MemberCommand(tree.OpMemberReplaceAll, self)
-	c.PrevIndex = n.machine.Index()
-	if err := n.host.Propose(stop, orderShard, &c); err != nil {
-		return fmt.Errorf("begin a new generation: %w", err)
+	for i, m := range n.machines() {
+		if err := n.renewShard(stop, uint64(i)+orderShard, m, self); err != nil {
+			return fmt.Errorf("begin a new generation: shard %d: %w", i+orderShard, err)
+		}
 	}
-	if err := n.host.Compact(orderShard, 0); err != nil {
-		return fmt.Errorf("begin a new generation: %w", err)
+	return nil
+}
+
+func (n *Node) renewShard(stop <-chan struct{}, shard uint64, m *statemachine.Machine, self tree.Member) error {
+	c := tree.MemberCommand(tree.OpMemberReplaceAll, self)
+	c.PrevIndex = m.Index()
+	if err := n.host.Propose(stop, shard, &c); err != nil {
+		return err
+	}
+	if err := n.host.Compact(shard, 0); err != nil {
+		return err
 	}
 	for {
-		if first, err := n.host.begin(orderShard); err != nil || first > 1 {
+		if first, err := n.host.begin(shard); err != nil || first > 1 {
 			return err
 		}
 		select {

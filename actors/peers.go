@@ -21,7 +21,13 @@ const (
 	// to hand it over: see handover.go. The payload is the shard's id; the answer
 	// is empty, and comes when the member is at rest.
 	callHold
+	// callWrite asks the member that leads a shard to carry out writes: see courier.go.
+	callWrite
 )
+
+// carriedLimit bounds a call and its answer where writes are carried: an answer
+// holds the values before the writes and those after.
+const carriedLimit = 64 << 20
 
 // clusterNote is what a member tells of its cluster.
 type clusterNote struct {
@@ -47,6 +53,8 @@ func (n *Node) answerCall(ctx context.Context, from uint64, kind uint8, payload 
 		})
 	case callHold:
 		return nil, n.answerHold(ctx, from, payload)
+	case callWrite:
+		return n.answerWrites(payload)
 	default:
 		return nil, fmt.Errorf("unknown call %d: this member's copse may be older", kind)
 	}

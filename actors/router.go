@@ -3,7 +3,6 @@ package actors
 import (
 	"time"
 
-	"copse/statemachine"
 	"copse/statemachine/tree"
 )
 
@@ -12,30 +11,70 @@ import (
 type Router struct {
 	node    *Node
 	host    *Host
-	shard   *Shard
-	lane    *ReadLane
-	machine *statemachine.Machine
-	hub     *WatchHub
+	parts   []*part
+	several *several // nil: there is one part
+	timeout time.Duration
 	cluster tree.Cluster // what never changes: the ids, and when this member started
 }
 
+// at is the part that key lives in.
+func (r *Router) at(key string) *part {
+	if r.several == nil {
+		return r.parts[0]
+	}
+	return r.parts[tree.Slot(key, len(r.parts))]
+}
+
+// spans reports whether what is asked of key concerns several shards.
+func (r *Router) spans(key string) bool { return r.several != nil && key == "/" }
+
 // Do proposes c and waits until it is applied here.
-func (r *Router) Do(c *tree.Command) tree.Reply { return r.shard.Do(c) }
+func (r *Router) Do(c *tree.Command) tree.Reply {
+	if r.several == nil {
+		return r.parts[0].shard.Do(c)
+	}
+	return r.doSeveral(c)
+}
+
+// doSeveral has the leader of c's shard carry it out; while nobody leads, or another
+// than was thought, it tries again.
+func (r *Router) doSeveral(c *tree.Command) tree.Reply {
+	p := r.at(c.Key)
+	if c.Op == tree.OpCreateInOrder && c.Key == "/" {
+		p = r.parts[r.several.turn.Add(1)%uint64(len(r.parts))] // any will do: its name is made to fit
+	}
+	for late := time.Now().Add(r.timeout); ; time.Sleep(retryPause) {
+		reply := p.do(r.host, c)
+		if reply.Err != notLeading.Err {
+			return reply
+		}
+		if time.Now().After(late) {
+			return failed(errTimeout)
+		}
+	}
+}
 
 // Get answers a read from this member's replica; a quorum read once that has
 // caught up with all that was acknowledged before.
 func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
+	if r.spans(q.Key) {
+		return r.several.spanning.Get(dst, q, r.timeout, r.State)
+	}
+	p := r.at(q.Key)
 	if q.Quorum {
-		if err := r.lane.Wait(r.shard.timeout); err != nil {
+		if err := p.lane.Wait(r.timeout); err != nil {
 			return dst, nil, tree.State{}, raftError(err)
 		}
 	}
 	// The state is read before the nodes, so that the header never promises
 	// more than the body holds.
-	st := r.State()
-	out, rest, err, fail := r.machine.Get(dst, &q, time.Now().UnixNano())
+	st := r.state(p)
+	out, rest, err, fail := p.machine.Get(dst, &q, time.Now().UnixNano())
 	if fail != nil {
 		return dst, nil, tree.State{}, raftError(fail)
+	}
+	if err != nil {
+		err.Index = max(err.Index, st.Index) // a quiet shard is as far as the others
 	}
 	return out, rest, st, err
 }
@@ -46,40 +85,72 @@ func raftError(err error) *tree.Error {
 
 // Watch registers w; its Since becomes the next index if it is 0.
 func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
-	st := r.State()
+	if r.spans(w.Key) {
+		return r.several.spanning.Watch(w, r.State)
+	}
+	p := r.at(w.Key)
+	st := r.state(p)
 	if w.Since == 0 {
 		w.Since = st.Index + 1
 	}
-	return st, r.hub.Watch(w)
+	return st, p.hub.Watch(w)
 }
 
 // Unwatch takes w out again.
-func (r *Router) Unwatch(w *tree.Watch) { r.hub.Unwatch(w) }
+func (r *Router) Unwatch(w *tree.Watch) {
+	if r.spans(w.Key) {
+		r.several.spanning.Unwatch(w)
+		return
+	}
+	r.at(w.Key).hub.Unwatch(w)
+}
 
 // State is where this member stands.
 func (r *Router) State() tree.State {
-	return tree.State{
-		Index:     r.machine.Index(),
-		RaftIndex: r.machine.RaftIndex(),
-		RaftTerm:  r.host.Term(r.shard.id),
+	if r.several == nil {
+		return r.state(r.parts[0])
 	}
+	return tree.State{
+		Index:     r.several.closed.Index(),
+		RaftIndex: r.node.machine.RaftIndex(),
+		RaftTerm:  r.host.HighestTerm(),
+	}
+}
+
+// state is where this member stands with one part: of several, a quiet one is
+// as far as the closed index.
+func (r *Router) state(p *part) tree.State {
+	st := tree.State{
+		Index:     p.machine.Index(),
+		RaftIndex: p.machine.RaftIndex(),
+		RaftTerm:  r.host.HighestTerm(),
+	}
+	if r.several != nil {
+		st.Index = max(st.Index, r.several.closed.Index())
+	}
+	return st
 }
 
 // Stats are the counters of /v2/stats/store.
 func (r *Router) Stats() tree.Stats {
-	s := r.machine.Stats()
-	s.Watchers = uint64(r.hub.Watchers())
-	return s
+	var sum tree.Stats
+	for _, p := range r.parts {
+		s := p.machine.Stats()
+		s.Watchers = uint64(p.hub.Watchers())
+		sum.Add(&s)
+	}
+	if r.several != nil {
+		sum.Watchers += uint64(r.several.spanning.Watchers())
+	}
+	return sum
 }
 
 // healthLimit is how long a quorum may take to answer before the member is
 // called unhealthy.
 const healthLimit = time.Second
 
-// Healthy reports whether a leader is known and a quorum answers in time.
+// Healthy reports whether every shard has a leader that is known and a quorum that
+// answers in time.
 func (r *Router) Healthy() bool {
-	if r.host.Leader(r.shard.id).Member == 0 {
-		return false
-	}
-	return r.lane.Wait(healthLimit) == nil
+	return r.node.CheckLeader() == nil && r.node.CheckCaughtUp() == nil
 }

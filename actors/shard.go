@@ -3,17 +3,14 @@ package actors
 import (
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
 
-// Limits of a shard's write path. A full mailbox refuses writes at once rather
-// than queueing without bound; docs/ARCHITECTURE.md has the arithmetic.
+// Limits of a shard's write path.
 const (
-	writeMailboxLimit  = 16384   // writes that wait to be proposed
 	batchCommandsLimit = 256     // commands in one raft entry: each may tell of a large value that goes
 	batchBytesLimit    = 1 << 20 // bytes at which a batch is full
 	inflightLimit      = 8       // raft entries under way
@@ -29,15 +26,6 @@ const (
 	fewWrites  = 16
 	gatherTime = 2 * time.Millisecond
 )
-
-// write is one command on its way through a shard.
-type write struct {
-	cmd      *tree.Command
-	deadline time.Time       // the writer is answered by then
-	reply    chan tree.Reply // capacity 1; sent to once
-}
-
-var writes = sync.Pool{New: func() any { return &write{reply: make(chan tree.Reply, 1)} }}
 
 // entry is one raft entry: the writes of one batch, as proposed.
 type entry struct {
@@ -64,17 +52,11 @@ type probe struct {
 // writers when their entry is applied here.
 type Shard struct {
 	// Fixed after NewShard.
+	*door
 	id      uint64
 	replica uint64
 	host    *Host
-	machine *statemachine.Machine
-	timeout time.Duration
-	disk    *DiskWatch // nil: there is always room
-	life    life
-	mailbox Mailbox[*write]
 	holds   chan hold
-
-	measures writeMeasures
 
 	// Owned by Run.
 	inflight []*entry  // in the order of their proposals
@@ -88,58 +70,8 @@ type Shard struct {
 }
 
 // NewShard returns the actor of the shard id on this member.
-func NewShard(id, replica uint64, host *Host, m *statemachine.Machine, timeout time.Duration) *Shard {
-	s := &Shard{id: id, replica: replica, host: host, machine: m, timeout: timeout, life: newLife(), measures: newWriteMeasures()}
-	s.mailbox = NewMailbox[*write](writeMailboxLimit, s.life.stop)
-	s.holds = make(chan hold)
-	return s
-}
-
-// Do proposes c and waits for the outcome. It always answers, about half a
-// second after the request time-out at the latest. c may be reused afterwards.
-func (s *Shard) Do(c *tree.Command) tree.Reply {
-	if c.Op.Grows() && !s.disk.Admit(c.Size()) {
-		return s.refused(errNoSpace)
-	}
-	w := writes.Get().(*write)
-	w.cmd, w.deadline = c, time.Now().Add(s.timeout)
-	if s.life.halting() || !s.mailbox.Offer(w) {
-		writes.Put(w)
-		return s.refused(errOverloaded)
-	}
-	select {
-	case r := <-w.reply:
-		w.cmd = nil
-		writes.Put(w)
-		return r
-	case <-s.life.done:
-	}
-	// The loop has ended; it may have answered before it did.
-	select {
-	case r := <-w.reply:
-		return r
-	default:
-		return s.failed(errStopped)
-	}
-}
-
-var errOverloaded = errors.New("etcdserver: too many requests")
-
-// failed is v2's answer where raft has none: the outcome is unknown, or the
-// write was refused.
-func (s *Shard) failed(err error) tree.Reply {
-	return tree.Reply{Err: &tree.Error{Code: tree.CodeRaftInternal, Cause: err.Error()}}
-}
-
-// refused is the answer to a write that is turned away at the door.
-func (s *Shard) refused(err error) tree.Reply {
-	s.measures.outcomes[outcomeOf(err)].Add(1)
-	return s.failed(err)
-}
-
-// pending is how many writes are waiting or under way.
-func (s *Shard) pending() uint64 {
-	return uint64(max(0, s.measures.pending.Load())) + uint64(len(s.mailbox.Messages()))
+func NewShard(id, replica uint64, host *Host, timeout time.Duration, disk *DiskWatch) *Shard {
+	return &Shard{door: newDoor(timeout, disk), id: id, replica: replica, host: host, holds: make(chan hold)}
 }
 
 // Run is the actor's loop; it returns once Stop is called and all writers have
@@ -187,9 +119,6 @@ func (s *Shard) Run() error {
 	s.finish()
 	return nil
 }
-
-// Stop ends the loop and waits for it.
-func (s *Shard) Stop() { s.life.halt() }
 
 // gathering reports whether what comes now waits for what is under way.
 func (s *Shard) gathering() bool {
@@ -291,7 +220,7 @@ func (s *Shard) settle(e *entry, data []byte, raftIndex uint64, err error) {
 	for i, w := range e.writes {
 		var r tree.Reply
 		if err != nil {
-			r = s.failed(err)
+			r = failed(err)
 		} else {
 			r, data, _ = statemachine.CutReply(data)
 			r.State.RaftIndex, r.State.RaftTerm = raftIndex, term

@@ -15,6 +15,23 @@ type Stats struct {
 	Watchers                                      uint64
 }
 
+// Add adds what o has counted.
+func (s *Stats) Add(o *Stats) {
+	from := o.counters()
+	for i, n := range s.counters() {
+		*n += *from[i]
+	}
+}
+
+func (s *Stats) counters() []*uint64 {
+	return []*uint64{
+		&s.GetsSuccess, &s.GetsFail, &s.SetsSuccess, &s.SetsFail, &s.DeleteSuccess, &s.DeleteFail,
+		&s.UpdateSuccess, &s.UpdateFail, &s.CreateSuccess, &s.CreateFail,
+		&s.CompareAndSwapSuccess, &s.CompareAndSwapFail, &s.CompareAndDeleteSuccess, &s.CompareAndDeleteFail,
+		&s.ExpireCount, &s.Watchers,
+	}
+}
+
 // CountWrite counts one applied command of the kind op that did, or didn't,
 // succeed. Expiries are counted by their events.
 func (s *Stats) CountWrite(op Op, ok bool) {

@@ -1,0 +1,270 @@
+package actors
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"strconv"
+	"sync/atomic"
+
+	"copse/statemachine"
+	"copse/statemachine/tree"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// orderShard is the raft group that holds the list of members. Where the tree is in
+// one shard, it holds that too; else it hands out the indexes, and the data shards
+// follow it, slot by slot.
+const orderShard = 1
+
+// Groups is how many raft groups there are with so many data shards.
+func Groups(shards int) int {
+	if shards == 1 {
+		return 1
+	}
+	return shards + 1
+}
+
+// part is what this member runs for one data shard.
+type part struct {
+	id      uint64
+	slot    int
+	machine *statemachine.Machine
+	hub     *WatchHub
+	lane    *ReadLane
+	expirer *Expirer
+
+	// Of the only data shard:
+	shard *Shard
+	// Of one of several:
+	told    *told
+	ordered *Ordered
+	courier *Courier
+}
+
+// do proposes c, or has the leader do so.
+func (p *part) do(host *Host, c *tree.Command) tree.Reply {
+	switch {
+	case p.shard != nil:
+		return p.shard.Do(c)
+	case host.Leads(p.id):
+		return p.ordered.Do(c)
+	default:
+		return p.courier.Do(c)
+	}
+}
+
+// door is where writes come in that this member proposes.
+func (p *part) door() *door {
+	if p.shard != nil {
+		return p.shard.door
+	}
+	return p.ordered.door
+}
+
+// several is what a member runs, besides its parts, where there is more than one
+// data shard.
+type several struct {
+	turn     atomic.Uint64 // of the shards that take creates in order in the root
+	order    *Order
+	lane     *ReadLane // of the order shard
+	closed   *Closed
+	spanning *Spanning
+}
+
+// machines are the replicas of all groups, the order shard's first.
+func (n *Node) machines() []*statemachine.Machine {
+	if n.several == nil {
+		return []*statemachine.Machine{n.machine}
+	}
+	return append([]*statemachine.Machine{n.machine}, n.dataMachines()...)
+}
+
+func (n *Node) dataMachines() []*statemachine.Machine {
+	var list []*statemachine.Machine
+	for _, p := range n.parts {
+		list = append(list, p.machine)
+	}
+	return list
+}
+
+// part returns the part of one of several data shards; nil if there is no such.
+func (n *Node) part(shard uint64) *part {
+	for _, p := range n.parts {
+		if p.id == shard && p.ordered != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+// openMachines opens the stores. What it has opened stays open if it fails.
+func (n *Node) openMachines() (err error) {
+	n.machine, err = statemachine.New(machineOptions(n.o, n.cache, orderShard))
+	if err != nil {
+		return err
+	}
+	shards := n.id.Shards
+	if shards == 1 {
+		n.parts = []*part{{id: orderShard, machine: n.machine}}
+		return nil
+	}
+	n.several = &several{}
+	for slot := range shards {
+		id := uint64(slot) + orderShard + 1
+		m, err := statemachine.New(machineOptions(n.o, n.cache, id))
+		if err != nil {
+			return err
+		}
+		n.parts = append(n.parts, &part{id: id, slot: slot, machine: m})
+	}
+	return nil
+}
+
+func machineOptions(o NodeOptions, cache *pebble.Cache, shard uint64) statemachine.Options {
+	shards := o.Dir.Identity.Shards
+	m := statemachine.Options{
+		Dir:     o.Dir.ShardDir(shard),
+		Replica: o.Dir.Identity.MemberID,
+		Window:  o.Window,
+		Cache:   cache,
+		Nodes:   int(nodeCache(o)) / shards,
+		Lists:   int(listCache(o)) / shards,
+		Files:   o.OpenFiles / Groups(shards),
+		Logger:  o.Logger.With("component", "store", "shard", shard),
+	}
+	if shards > 1 {
+		m.Slots, m.Order = shards, shard == orderShard
+		if !m.Order {
+			m.Slot = int(shard) - orderShard - 1
+		}
+	}
+	return m
+}
+
+// openParts makes the actors of the data shards, before the replicas start.
+func (n *Node) openParts() {
+	o := n.o
+	n.subscribe()
+	if s := n.several; s != nil {
+		s.order = NewOrder(n.host, len(n.parts), func(slot int) { n.parts[slot].told.lost() })
+	}
+	for _, p := range n.parts {
+		p.lane = NewReadLane(n.host, p.id)
+		if s := n.several; s == nil {
+			p.shard = NewShard(p.id, n.self(), n.host, o.Host.RequestTimeout, o.Disk)
+		} else {
+			p.ordered = NewOrdered(p.id, p.slot, n.self(), n.host, s.order, p.told, o.Host.RequestTimeout, o.Disk)
+			p.courier = NewCourier(p.id, n.host, n.link, p.machine, o.Host.RequestTimeout, o.Disk)
+		}
+		p.expirer = NewExpirer(n.host, p.id, p.machine, p.expire(n.host), o.Logger.With("component", "expirer"))
+	}
+	for i, m := range n.machines() {
+		n.compactors = append(n.compactors, NewCompactor(n.host, uint64(i)+orderShard, m, o.LogBytes, o.Logger.With("component", "compactor")))
+	}
+}
+
+// expire is how the part's expirer proposes: with several shards, an expiry needs
+// indexes like a write.
+func (p *part) expire(host *Host) func(stop <-chan struct{}, c *tree.Command) error {
+	if p.ordered == nil {
+		return func(stop <-chan struct{}, c *tree.Command) error { return host.Propose(stop, p.id, c) }
+	}
+	return func(_ <-chan struct{}, c *tree.Command) error {
+		due, err := p.machine.Due(c.Now, c.Limit)
+		if err != nil || due == 0 {
+			return err
+		}
+		c.Limit = due
+		if r := p.ordered.Do(c); r.Err != nil {
+			return r.Err
+		}
+		return nil
+	}
+}
+
+// subscribe leads what the machines tell to who wants to know. An event reaches the
+// watchers before its index is shown as settled, and that before the writer hears
+// of it.
+func (n *Node) subscribe() {
+	for _, p := range n.parts {
+		p.hub = NewWatchHub(WatchHubOptions{
+			First:   p.machine.Index(),
+			Window:  n.o.Window,
+			History: p.machine.History,
+			Exists:  p.machine.Exists,
+		})
+		if n.several == nil {
+			p.machine.Subscribe(func(news *statemachine.News) { p.hub.Publish(news.Last, news.Notices) })
+		}
+	}
+	s := n.several
+	if s == nil {
+		return
+	}
+	handed := n.machine.Handed()
+	asker := tree.AskID{Replica: n.self(), Nonce: nonce()}
+	var settled []tree.Index
+	for _, p := range n.parts {
+		settled = append(settled, p.machine.Index())
+		p.told = newTold(p.slot, asker, handed[p.slot], p.machine.Index())
+	}
+	s.lane = NewReadLane(n.host, orderShard)
+	s.closed = NewClosed(len(n.parts), func(last tree.Index, events []tree.Notice) { s.spanning.Publish(last, events) })
+	s.spanning = NewSpanning(n.dataMachines(), s.closed, n.o.Window, s.lane)
+	s.closed.Begin(n.machine.Index(), handed, settled)
+	n.machine.Subscribe(func(news *statemachine.News) {
+		s.closed.Order(news)
+		for _, p := range n.parts {
+			p.told.order(news)
+		}
+	})
+	for _, p := range n.parts {
+		p.machine.Subscribe(func(news *statemachine.News) {
+			p.hub.Publish(news.Last, news.Notices)
+			s.closed.Data(p.slot, news)
+			p.told.data(news)
+		})
+	}
+}
+
+// nonce is a number that no actor has drawn before.
+func nonce() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// addParts adds the actors of the data shards to g.
+func (n *Node) addParts(g *Group) {
+	s := n.several
+	if s != nil {
+		g.Add("spanning watch hub", s.spanning.Run, s.spanning.Stop)
+	}
+	for _, p := range n.parts {
+		g.Add("watch hub", p.hub.Run, p.hub.Stop)
+	}
+	for _, c := range n.compactors {
+		g.Add("compactor", c.Run, c.Stop)
+	}
+	g.Add("membership", n.membership.Run, n.membership.Stop)
+	if s != nil {
+		g.Add("order", s.order.Run, s.order.Stop)
+		g.Add("order's read lane", s.lane.Run, s.lane.Stop)
+	}
+	for _, p := range n.parts {
+		g.Add("read lane", p.lane.Run, p.lane.Stop)
+		if p.shard != nil {
+			g.Add("shard", p.shard.Run, p.shard.Stop)
+		} else {
+			g.Add("shard", p.ordered.Run, p.ordered.Stop)
+			g.Add("courier", p.courier.Run, p.courier.Stop)
+		}
+		g.Add("expirer", p.expirer.Run, p.expirer.Stop)
+	}
+}
+
+// view is what there is to tell of a part.
+func (p *part) view() shardView {
+	return shardView{label: strconv.FormatUint(p.id, 10), id: p.id, shard: p.door(), lane: p.lane, machine: p.machine, hub: p.hub}
+}
