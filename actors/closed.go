@@ -3,7 +3,6 @@ package actors
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,59 +11,52 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Limits of what a Closed keeps. Beyond them it forgets details: ranges are
-// merged, events are left to the windows on disk, and who would wait is refused.
+// Bounds of what a Closed keeps. Further open ranges of a shard are merged with its
+// last, which makes the closed index late and never wrong; further events are left to
+// the windows on disk.
 const (
-	openRangesLimit    = 1024     // of one shard
-	pendingEventsLimit = 16 << 10 // of all shards
-	pendingBytesLimit  = 64 << 20
-	closedWaitersLimit = 16 << 10
+	openLimit      = 1024
+	unclosedLimit  = 4096
+	unclosedWeight = 64 << 20 // bytes
 )
 
-// Closed is the closed index of this member, where there are several data shards:
-// all up to it is applied here, and nothing at or below it can still come. It also
-// brings the events of all shards into the order of their indexes, and publishes
-// them as they are closed. docs/SHARDS.md has the rules.
+// Closed knows the closed index of this member, where there are several shards: the
+// largest index such that everything up to it is applied here, and nothing can still come at
+// or below it. And it puts the events of all shards in one order: those up to
+// the closed index are handed to publish, each once, by their indexes.
 //
-// The replicas' apply workers tell it what they have applied, and wait for nothing
-// but a short lock.
+// It is no actor: the replicas' apply workers call it, and wait for no more than its
+// lock. The order of their calls may be any, as long as each shard's are in the order
+// of its log. docs/SHARDS.md has the rules (13 to 15, 18).
 type Closed struct {
-	publish func(last tree.Index, notices []tree.Notice)
-	index   atomic.Uint64 // only goes up
+	publish func(last tree.Index, events []tree.Notice) // under the lock; never waits
+	index   atomic.Uint64
 
 	mu      sync.Mutex
-	counter tree.Index    // the last index handed out, as this member's order replica knows
-	shards  []slotClosing // by slot
-
-	events int        // that wait in all shards
-	bytes  int64      // of them
-	lost   tree.Index // events up to here may be missing among those that wait
-
-	waiting []*closedWaiter
-	soonest tree.Index // the least that anybody waits for
+	counter tree.Index // the last index handed out, as far as the replica here knows
+	shards  []unclosed // by slot
+	events  int        // in shards
+	weight  int        // of these
+	lossy   tree.Index // events up to here have been left to the windows
+	moved   chan struct{}
 }
 
-// slotClosing is what is known of one data shard.
-type slotClosing struct {
-	open    []tree.Range  // handed out and not settled, in order
-	settled tree.Index    // as this member's replica knows
-	events  []tree.Notice // settled and not closed, in order
+// unclosed is what a shard holds the closed index up with, and its events above it.
+type unclosed struct {
+	settled tree.Index
+	open    []tree.Range // handed out and not settled here, by index
+	events  []tree.Notice
 }
 
-type closedWaiter struct {
-	at   tree.Index
-	done chan struct{}
+// NewClosed returns a Closed for so many slots. Begin has to be called before anything
+// else.
+func NewClosed(slots int, publish func(last tree.Index, events []tree.Notice)) *Closed {
+	return &Closed{publish: publish, shards: make([]unclosed, slots), moved: make(chan struct{})}
 }
 
-// NewClosed returns the closed index over so many data shards. publish is called
-// in the order of the indexes, with a lock held, so it mustn't wait. Without
-// notices (nil) what happened up to last has to be read from the shards' windows.
-func NewClosed(slots int, publish func(last tree.Index, notices []tree.Notice)) *Closed {
-	return &Closed{publish: publish, shards: make([]slotClosing, slots)}
-}
-
-// Begin says where the replicas stand at the start; handed and settled are by slot.
-// To be called once, before anything else, and before the replicas start.
+// Begin sets it to where the replicas stand at the start: what was handed out to a
+// shard and isn't settled is one range. So the index may be lower than it was
+// before the member stopped.
 func (c *Closed) Begin(counter tree.Index, handed, settled []tree.Index) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,218 +64,162 @@ func (c *Closed) Begin(counter tree.Index, handed, settled []tree.Index) {
 	for slot := range c.shards {
 		s := &c.shards[slot]
 		s.settled = settled[slot]
-		if handed[slot] > s.settled {
-			s.open = []tree.Range{{First: s.settled + 1, Last: handed[slot]}}
+		if handed[slot] > settled[slot] {
+			s.open = append(s.open, tree.Range{First: settled[slot] + 1, Last: handed[slot]})
 		}
-		c.lost = max(c.lost, s.settled)
 	}
-	c.index.Store(uint64(c.reached()))
+	c.index.Store(uint64(c.compute()))
+	c.lossy = slices.Max(settled) // what is above the index is in the windows only
 }
 
-// Order takes over what the order shard's replica has applied.
+// Index is the closed index. It never falls.
+func (c *Closed) Index() tree.Index { return tree.Index(c.index.Load()) }
+
+// Wait returns nil once the closed index is at least at.
+func (c *Closed) Wait(ctx context.Context, at tree.Index) error {
+	for c.Index() < at {
+		c.mu.Lock()
+		moved := c.moved
+		c.mu.Unlock()
+		if c.Index() >= at {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Order takes over what the order shard's replica tells.
 func (c *Closed) Order(n *statemachine.News) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.Jumped {
-		c.jump(n.Handed)
+	for _, g := range n.Grants {
+		c.shards[g.Slot].add(g.Range)
 	}
-	for i := range n.Grants {
-		s := &c.shards[n.Grants[i].Slot]
-		s.add(n.Grants[i].Range)
+	if n.Jumped {
+		for slot := range c.shards {
+			c.shards[slot].jump(n.Handed[slot], c.counter)
+		}
 	}
 	c.counter = max(c.counter, n.Last)
-	c.move()
+	c.advance()
 }
 
-// add notes a range that was handed out; what comes after too many is merged.
-func (s *slotClosing) add(r tree.Range) {
-	switch {
-	case r.Last <= s.settled:
-	case len(s.open) < openRangesLimit:
-		s.open = append(s.open, r)
+// add notes a range that was handed out.
+func (s *unclosed) add(r tree.Range) {
+	switch n := len(s.open); {
+	case r.Last <= s.settled: // the shard's replica is ahead of the order shard's
+	case n >= openLimit:
+		s.open[n-1].Last = r.Last
 	default:
-		s.open[len(s.open)-1].Last = r.Last
+		s.open = append(s.open, r)
 	}
 }
 
-// jump makes one range of each shard's open ones, after a snapshot that tells none:
-// those that were known, and any above the counter that was.
-func (c *Closed) jump(handed []tree.Index) {
-	for slot, last := range handed {
-		s := &c.shards[slot]
-		first := c.counter + 1
-		if len(s.open) > 0 {
-			first = s.open[0].First
-		}
-		s.open = nil
-		s.add(tree.Range{First: first, Last: last})
+// jump notes that ranges up to handed were handed out, all of them after counter, and
+// nobody can tell which.
+func (s *unclosed) jump(handed, counter tree.Index) {
+	n := len(s.open)
+	switch {
+	case handed <= s.settled:
+	case n == 0:
+		s.open = append(s.open, tree.Range{First: counter + 1, Last: handed})
+	case handed > s.open[n-1].Last:
+		s.open = append(s.open[:0], tree.Range{First: s.open[0].First, Last: handed})
 	}
 }
 
-// Data takes over what the replica of the slot's shard has applied.
+// Data takes over what the slot's replica tells.
 func (c *Closed) Data(slot int, n *statemachine.News) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &c.shards[slot]
 	s.settled = max(s.settled, n.Last)
-	for len(s.open) > 0 && s.open[0].Last <= s.settled {
-		s.open = s.open[1:]
-	}
 	if n.Jumped {
-		c.lost = max(c.lost, s.settled)
+		c.lossy = max(c.lossy, s.settled)
 	}
-	c.keep(s, n.Notices)
-	c.move()
-}
-
-// keep has the events wait until they are closed, if there is room.
-func (c *Closed) keep(s *slotClosing, events []tree.Notice) {
-	if len(events) == 0 || events[len(events)-1].Index <= c.lost {
-		return // it will be read from the windows
+	for i := range n.Notices {
+		c.weight += weight(&n.Notices[i])
 	}
-	s.events = append(s.events, events...)
-	c.events += len(events)
-	for i := range events {
-		c.bytes += int64(weight(&events[i]))
-	}
-	if c.events > pendingEventsLimit || c.bytes > pendingBytesLimit {
-		c.forget()
+	c.events += len(n.Notices)
+	s.events = append(s.events, n.Notices...)
+	c.advance()
+	if c.events > unclosedLimit || c.weight > unclosedWeight {
+		c.drop()
 	}
 }
 
-// forget leaves all events that wait to the windows on disk.
-func (c *Closed) forget() {
+// drop leaves all events above the closed index to the windows.
+func (c *Closed) drop() {
 	for slot := range c.shards {
 		s := &c.shards[slot]
+		if n := len(s.events); n > 0 {
+			c.lossy = max(c.lossy, s.events[n-1].Index)
+		}
 		s.events = nil
-		c.lost = max(c.lost, s.settled)
 	}
-	c.events, c.bytes = 0, 0
+	c.events, c.weight = 0, 0
 }
 
-// reached is the index below the first open range.
-func (c *Closed) reached() tree.Index {
+// compute returns the closed index by what is known now.
+func (c *Closed) compute() tree.Index {
 	at := c.counter
 	for slot := range c.shards {
-		if open := c.shards[slot].open; len(open) > 0 {
-			at = min(at, open[0].First-1)
+		s := &c.shards[slot]
+		done := 0
+		for done < len(s.open) && s.open[done].Last <= s.settled {
+			done++
+		}
+		s.open = slices.Delete(s.open, 0, done)
+		if len(s.open) > 0 {
+			at = min(at, s.open[0].First-1)
 		}
 	}
 	return at
 }
 
-// move brings the closed index up to where it has come, and publishes what that
-// has closed. The index is known first: whoever reads the windows because of what
-// was published finds all of it below the index.
-func (c *Closed) move() {
-	before, at := c.Index(), c.reached()
+// advance publishes what has become closed.
+func (c *Closed) advance() {
+	before := c.Index()
+	at := c.compute()
 	if at <= before {
 		return
 	}
 	events := c.take(at)
-	if before < c.lost {
-		events = nil
+	c.index.Store(uint64(at)) // whoever is told looks into the windows up to here
+	switch {
+	case c.lossy > before:
+		c.publish(at, nil)
+	case len(events) > 0:
+		c.publish(at, events)
 	}
-	c.index.Store(uint64(at))
-	c.publish(at, events)
-	c.wake(at)
+	close(c.moved)
+	c.moved = make(chan struct{})
 }
 
-// take takes out the events up to at, in the order of their indexes; never nil.
-func (c *Closed) take(at tree.Index) []tree.Notice {
-	events, from := []tree.Notice{}, 0
+// take takes out the events up to at, in their order.
+func (c *Closed) take(at tree.Index) (events []tree.Notice) {
+	from := 0
 	for slot := range c.shards {
 		s := &c.shards[slot]
-		n := 0
-		for n < len(s.events) && s.events[n].Index <= at {
-			c.bytes -= int64(weight(&s.events[n]))
-			n++
-		}
+		n, _ := slices.BinarySearchFunc(s.events, at+1, func(e tree.Notice, at tree.Index) int { return cmp.Compare(e.Index, at) })
 		if n == 0 {
 			continue
 		}
 		events = append(events, s.events[:n]...)
-		clear(s.events[:n]) // they are the subscriber's now
-		if s.events = s.events[n:]; len(s.events) == 0 {
-			s.events = nil
-		}
+		s.events = slices.Delete(s.events, 0, n)
 		from++
 	}
 	c.events -= len(events)
+	for i := range events {
+		c.weight -= weight(&events[i])
+	}
 	if from > 1 {
 		slices.SortFunc(events, func(a, b tree.Notice) int { return cmp.Compare(a.Index, b.Index) })
 	}
 	return events
-}
-
-// Index is the closed index.
-func (c *Closed) Index() tree.Index { return tree.Index(c.index.Load()) }
-
-// Counter is the last index handed out, as far as this member knows.
-func (c *Closed) Counter() tree.Index {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.counter
-}
-
-var errTooManyWait = errors.New("too many wait for the closed index")
-
-// Wait returns once the closed index is at least at, or with ctx's error.
-func (c *Closed) Wait(ctx context.Context, at tree.Index) error {
-	if c.Index() >= at {
-		return nil
-	}
-	w, err := c.enter(at)
-	if err != nil || w == nil {
-		return err
-	}
-	select {
-	case <-w.done:
-		return nil
-	case <-ctx.Done():
-		c.leave(w)
-		return ctx.Err()
-	}
-}
-
-// enter registers a waiter; nil if there is nothing to wait for any more.
-func (c *Closed) enter(at tree.Index) (*closedWaiter, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.Index() >= at {
-		return nil, nil
-	}
-	if len(c.waiting) >= closedWaitersLimit {
-		return nil, errTooManyWait
-	}
-	if len(c.waiting) == 0 || at < c.soonest {
-		c.soonest = at
-	}
-	w := &closedWaiter{at: at, done: make(chan struct{})}
-	c.waiting = append(c.waiting, w)
-	return w, nil
-}
-
-func (c *Closed) leave(w *closedWaiter) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.waiting = slices.DeleteFunc(c.waiting, func(other *closedWaiter) bool { return other == w })
-}
-
-// wake lets those go on who wait for at or less.
-func (c *Closed) wake(at tree.Index) {
-	if len(c.waiting) == 0 || at < c.soonest {
-		return
-	}
-	c.waiting = slices.DeleteFunc(c.waiting, func(w *closedWaiter) bool {
-		if w.at <= at {
-			close(w.done)
-		}
-		return w.at <= at
-	})
-	for i, w := range c.waiting {
-		if i == 0 || w.at < c.soonest {
-			c.soonest = w.at
-		}
-	}
 }

@@ -212,7 +212,7 @@ func (n *Node) subscribe() {
 	s.lane = NewReadLane(n.host, orderShard)
 	s.closed = NewClosed(len(n.parts), func(last tree.Index, events []tree.Notice) { s.spanning.Publish(last, events) })
 	s.closed.Begin(n.machine.Index(), handed, settled)
-	s.spanning = NewSpanning(n.dataMachines(), s.closed, n.o.Window, s.lane)
+	s.spanning = NewSpanning(n.machine, n.dataMachines(), s.closed, n.o.Window, s.lane)
 	n.machine.Subscribe(func(news *statemachine.News) {
 		s.closed.Order(news)
 		for _, p := range n.parts {
