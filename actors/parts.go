@@ -221,11 +221,20 @@ func (n *Node) subscribe() {
 	})
 	for _, p := range n.parts {
 		p.machine.Subscribe(func(news *statemachine.News) {
-			p.hub.Publish(news.Last, news.Notices)
+			p.hub.Publish(news.Last, happened(news))
 			s.closed.Data(p.slot, news)
 			p.told.data(news)
 		})
 	}
+}
+
+// happened is what a hub is told of the news of one of several data shards: its index
+// also moves without events, and then there is nothing to look for on disk.
+func happened(news *statemachine.News) []tree.Notice {
+	if news.Notices == nil && !news.Jumped {
+		return []tree.Notice{}
+	}
+	return news.Notices
 }
 
 // nonce is a number that no actor has drawn before.

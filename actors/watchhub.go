@@ -128,15 +128,16 @@ func orElse(n, standard int) int {
 }
 
 // Publish takes over what was just committed: events, in index order, after
-// which the tree's last index is last. Without events, as after a snapshot has
-// replaced the tree, the hub looks on disk for what it missed. Publish is called
-// by one goroutine and never waits.
+// which the tree's last index is last; empty ones say that nothing has happened.
+// Without events (nil), as after a snapshot has replaced the tree, the hub looks on
+// disk for what it missed. Publish is called by one goroutine at a time and never
+// waits.
 func (h *WatchHub) Publish(last tree.Index, events []tree.Notice) {
 	if last <= tree.Index(h.last.Load()) {
 		return
 	}
 	h.last.Store(uint64(last))
-	if len(events) == 0 {
+	if events == nil {
 		h.drop(last)
 		return
 	}
