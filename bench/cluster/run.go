@@ -226,14 +226,14 @@ func (r *runner) startClients(ctx context.Context, group *sync.WaitGroup) {
 // pace waits while even the fastest witness is too far behind; false when the
 // run is over.
 func (r *runner) pace(ctx context.Context) bool {
-	r.rec.Await(func(seen uint64) bool {
+	r.rec.Await(func(changed uint64) bool {
 		fastest := uint64(0)
 		for _, w := range r.watchers {
 			if w.log.Witness {
 				fastest = max(fastest, w.log.Last)
 			}
 		}
-		return ctx.Err() != nil || fastest+lagLimit >= seen
+		return ctx.Err() != nil || fastest+lagLimit >= changed
 	})
 	return ctx.Err() == nil
 }
