@@ -384,12 +384,21 @@ var mutants = []mutant{
 }
 
 func TestCheckCatchesMutants(t *testing.T) {
+	t.Run("one shard", func(t *testing.T) { catch(t, mutants, 1) })
+	t.Run("four shards", func(t *testing.T) {
+		gapless := []string{"indexes that nothing accounts for"} // is how it should be
+		catch(t, slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return slices.Contains(gapless, m.name) }), 4)
+		catch(t, shardMutants, 4)
+	})
+}
+
+func catch(t *testing.T, mutants []mutant, shards int) {
 	seeds := testSeeds(t)
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
 			planted := 0
 			for _, seed := range seeds {
-				h := simulate(seed, 1500, true, 1)
+				h := simulate(seed, 1500, shards == 1, shards)
 				if !m.plant(h, rand.New(rand.NewPCG(seed, 1))) {
 					continue
 				}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"copse/bench/cluster/history"
+	"copse/bench/v2oracle"
 	"copse/bench/verdict"
 )
 
@@ -26,6 +27,7 @@ type read struct {
 	op       *history.Op
 	slot     int
 	from, to uint64
+	tried    bool // on the shard as it is since it last changed
 }
 
 // line is where answers come in order.
@@ -101,21 +103,27 @@ func (c *checker) latest() func(time.Duration) uint64 {
 	}
 }
 
-// at holds against the state of one index whatever tells of it.
-func (r *reads) at(index uint64) {
+// at holds against the state of one index whatever tells of it. changed is the
+// shard that the index belongs to, nil if it's nobody's.
+func (r *reads) at(index uint64, changed *v2oracle.Store) {
 	for len(r.waiting) > 0 && r.waiting[0].reads[0].from <= index {
 		r.active = append(r.active, r.waiting[0])
 		r.waiting = r.waiting[1:]
 	}
 	r.active = slices.DeleteFunc(r.active, func(q *queue) bool {
 		for len(q.reads) > 0 && q.reads[0].from <= index {
+			first := q.reads[0]
+			if first.tried && index < first.to && r.c.shards[first.slot] != changed {
+				return false
+			}
 			r.c.stats.Answers++
-			diff := r.c.try(q.reads[0].op, q.reads[0].slot)
-			if diff != "" && index < q.reads[0].to {
+			diff := r.c.try(first.op, first.slot)
+			if diff != "" && index < first.to {
+				first.tried = true
 				return false // maybe at a later one
 			}
 			if diff != "" {
-				r.c.Complain(verdict.ReadDiffers, "%v (tried up to %d): %s", q.reads[0].op, index, diff)
+				r.c.Complain(verdict.ReadDiffers, "%v (tried up to %d): %s", first.op, index, diff)
 			}
 			q.reads = q.reads[1:]
 		}

@@ -18,15 +18,16 @@ func (c *checker) replay() {
 		s.SetIndex(c.h.Start)
 	}
 	r := newReads(c)
-	r.at(c.h.Start)
+	r.at(c.h.Start, nil)
 	for at := c.h.Start + 1; at <= c.h.End && c.wrong < wrongLimit; at++ {
 		before := c.existing(at)
-		if s := c.shardOf(at); s != nil {
-			s.SetIndex(at - 1) // there may be a gap
+		shard := c.shardOf(at)
+		if shard != nil {
+			shard.SetIndex(at - 1) // there may be a gap
 		}
 		ev, quiet := c.change(at)
-		if s := c.shardOf(at); s != nil {
-			s.SetIndex(at) // also where the change went wrong
+		if shard != nil {
+			shard.SetIndex(at) // also where the change went wrong
 		}
 		if ev != nil {
 			c.canon[at], c.quiet[at] = ev, quiet
@@ -34,7 +35,7 @@ func (c *checker) replay() {
 				c.require(at, ev, before)
 			}
 		}
-		r.at(at)
+		r.at(at, shard)
 	}
 	if c.wrong == 0 {
 		r.rest()
