@@ -295,7 +295,7 @@ func compareEtcdctlWatch(t *testing.T, shards int) {
 			[]string{"set /d/a/b value"}},
 	} {
 		if shards > 1 && w.name == "in the future" {
-			continue // "index-gaps": that can't be named
+			continue // "shards-gaps": that can't be named
 		}
 		want := reference.watching(w.line, w.lines, w.changes...)
 		got := other.ranked(want, other.watching(w.line, w.lines, w.changes...))

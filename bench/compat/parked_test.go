@@ -33,7 +33,7 @@ func (f *fleet) park(p *parked) (waits bool) {
 		case i == 0:
 			first = got
 		case tg.ranks != nil && got.head.code() == 200 && strings.Contains(first.body, `"errorCode":401`):
-			// "window-by-shard": each shard keeps its own past, which is longer.
+			// "shards-window": each shard keeps its own past, which is longer.
 		default:
 			f.compare(p.request, first, got, tg)
 		}

@@ -203,7 +203,7 @@ func (r *randomRun) watch() {
 	default:
 		p.stream = r.chance(30)
 	}
-	if r.sharded { // "index-gaps": what comes after the next change can't be named
+	if r.sharded { // "shards-gaps": what comes after the next change can't be named
 		p.from = min(p.from, r.index+1)
 	}
 	if p.from > 0 {
