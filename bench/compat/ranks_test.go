@@ -78,7 +78,7 @@ var indexPlaces = regexp.MustCompile(`(?m)` + strings.Join([]string{
 	`(?:modifiedIndex|createdIndex)":` + indexForm,
 	`(?:Created|Modified)-Index: ` + indexForm + `$`,
 	`MODIFIED_INDEX=` + indexForm + `$`,
-	`/` + queueForm + `(?:["/\n]|$)`,
+	`/` + queueForm,
 	`^X-Etcd-Index: ` + indexForm + `$`,
 	`"index":` + indexForm,
 	`^Index: ` + indexForm + `$`,
