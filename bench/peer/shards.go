@@ -22,6 +22,14 @@ var shardCounts = []struct {
 	{"one shard", 1},
 }
 
+// ShardCounts are the numbers of shards that the suites run with.
+func ShardCounts() (all []int) {
+	for _, c := range shardCounts {
+		all = append(all, c.shards)
+	}
+	return all
+}
+
 // EachShards runs a test of the kind for each number of shards that it can have.
 func EachShards(t *testing.T, kind Kind, test func(t *testing.T, shards int)) {
 	t.Helper()
