@@ -170,6 +170,9 @@ func (r *ranks) request(text string) string {
 		if err != nil {
 			return s
 		}
+		if r.local(n) == n {
+			return s // as it was written
+		}
 		return m[1] + strconv.FormatUint(r.local(n), 10)
 	})
 }

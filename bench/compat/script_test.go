@@ -47,7 +47,7 @@ import (
 //
 // A file that begins with "#! without KIND:" and a reason is not played against
 // that kind; there may be several kinds, with a space between them, copse4 among
-// them.
+// them. Above a step it's the step that is left out.
 //
 // ADDED-1 is the id of the first member that the script has added.
 type script struct {
@@ -58,7 +58,8 @@ type script struct {
 
 type step struct {
 	comment []string
-	line    int // in the file
+	without string // the kinds of server that it is not for
+	line    int    // in the file
 	command string
 	request []string // header and body lines
 	answers []answer // the reference's first
@@ -98,6 +99,9 @@ func readScript(path string) (*script, error) {
 				st.comment = append(st.comment, "")
 			}
 		case st.command == "" && strings.HasPrefix(line, "#"):
+			if mark, found := strings.CutPrefix(line, withoutMark); found && i > 0 {
+				st.without, _, _ = strings.Cut(mark, ":")
+			}
 			st.comment = append(st.comment, line)
 		case st.command == "":
 			st.command, st.line = line, i+1
