@@ -3,6 +3,7 @@ package statemachine_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -75,17 +76,30 @@ func (m *model) applyBatch(b *orderedBatch, slot int) (stale bool, answers []str
 			answers = append(answers, string(tree.AppendError(nil, &tree.Error{Code: tree.CodeRaftInternal, Cause: "the key lives in another shard", Index: m.last})))
 			continue
 		}
-		if b.root { // the indexes before its own are gaps
-			for tree.Slot("/"+tree.InOrderName(m.last+1), slots) != slot {
-				m.last++
-			}
-		}
-		if a := m.apply(&c); a != "" {
+		if b.root {
+			answers = append(answers, m.createInRoot(&c, slot))
+		} else if a := m.apply(&c); a != "" {
 			answers = append(answers, a)
 		}
 	}
 	m.last = b.r.Last
 	return false, answers
+}
+
+// createInRoot applies c, of a root batch: the indexes before the next one whose name
+// lives here are gaps, if it succeeds.
+func (m *model) createInRoot(c *tree.Command, slot int) string {
+	running := m.last
+	for tree.Slot("/"+tree.InOrderName(m.last+1), slots) != slot {
+		m.last++
+	}
+	at := m.last
+	a := m.apply(c)
+	if m.last == at { // somebody has made a node of that name
+		m.last = running
+		a = strings.Replace(a, fmt.Sprintf(`"index":%d}`, at), fmt.Sprintf(`"index":%d}`, running), 1)
+	}
+	return a
 }
 
 // dataLog draws the log of a data shard: batches whose ranges mostly go up.
