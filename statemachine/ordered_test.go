@@ -514,3 +514,21 @@ func TestForceNewOfSeveral(t *testing.T) {
 		t.Errorf("the new log begins with %+v", got)
 	}
 }
+
+func TestWhatWasHandedOutIsntChangedUnderItsReaders(t *testing.T) {
+	m := mustOpen(t, orderOptions(), t.TempDir(), nil)
+	defer mustClose(t, m)
+	var news [][]tree.Index
+	m.Subscribe(func(n *statemachine.News) { news = append(news, n.Handed) })
+	held := [][]tree.Index{m.Handed()}
+	for i := range 3 {
+		do(t, m, uint64(i+1), tree.AskCommand(slots, tree.Ask{Slot: 1, Count: 1}))
+		news[i][0] = 99 // it is the subscriber's
+		held = append(held, m.Handed())
+	}
+	for i, h := range held {
+		if want := []tree.Index{0, tree.Index(i), 0}; !slices.Equal(h, want) {
+			t.Errorf("after %d asks %v were handed out, want %v", i, h, want)
+		}
+	}
+}
