@@ -3,6 +3,7 @@ package statemachine_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -75,17 +76,30 @@ func (m *model) applyBatch(b *orderedBatch, slot int) (stale bool, answers []str
 			answers = append(answers, string(tree.AppendError(nil, &tree.Error{Code: tree.CodeRaftInternal, Cause: "the key lives in another shard", Index: m.last})))
 			continue
 		}
-		if b.root { // the indexes before its own are gaps
-			for tree.Slot("/"+tree.InOrderName(m.last+1), slots) != slot {
-				m.last++
-			}
-		}
-		if a := m.apply(&c); a != "" {
+		if b.root {
+			answers = append(answers, m.createInRoot(&c, slot))
+		} else if a := m.apply(&c); a != "" {
 			answers = append(answers, a)
 		}
 	}
 	m.last = b.r.Last
 	return false, answers
+}
+
+// createInRoot applies c, of a root batch: the indexes before the next one whose name
+// lives here are gaps, if it succeeds.
+func (m *model) createInRoot(c *tree.Command, slot int) string {
+	running := m.last
+	for tree.Slot("/"+tree.InOrderName(m.last+1), slots) != slot {
+		m.last++
+	}
+	at := m.last
+	a := m.apply(c)
+	if m.last == at { // somebody has made a node of that name
+		m.last = running
+		a = strings.Replace(a, fmt.Sprintf(`"index":%d}`, at), fmt.Sprintf(`"index":%d}`, running), 1)
+	}
+	return a
 }
 
 // dataLog draws the log of a data shard: batches whose ranges mostly go up.
@@ -498,5 +512,23 @@ func TestForceNewOfSeveral(t *testing.T) {
 	again.PrevIndex = data.Index()
 	if got := do(t, data, 1, again); len(got) != 1 || got[0].Err != nil {
 		t.Errorf("the new log begins with %+v", got)
+	}
+}
+
+func TestWhatWasHandedOutIsntChangedUnderItsReaders(t *testing.T) {
+	m := mustOpen(t, orderOptions(), t.TempDir(), nil)
+	defer mustClose(t, m)
+	var news [][]tree.Index
+	m.Subscribe(func(n *statemachine.News) { news = append(news, n.Handed) })
+	held := [][]tree.Index{m.Handed()}
+	for i := range 3 {
+		do(t, m, uint64(i+1), tree.AskCommand(slots, tree.Ask{Slot: 1, Count: 1}))
+		news[i][0] = 99 // it is the subscriber's
+		held = append(held, m.Handed())
+	}
+	for i, h := range held {
+		if want := []tree.Index{0, tree.Index(i), 0}; !slices.Equal(h, want) {
+			t.Errorf("after %d asks %v were handed out, want %v", i, h, want)
+		}
 	}
 }

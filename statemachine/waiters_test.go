@@ -77,3 +77,22 @@ func TestWaitApplied(t *testing.T) {
 		t.Errorf("what was applied before it was closed: %v", err)
 	}
 }
+
+// Who begins to wait while the entry is applied is told as well.
+func TestWaitAppliedMissesNothing(t *testing.T) {
+	m := mustNew(t, t.TempDir())
+	defer mustClose(t, m)
+	told := make(chan error, 1)
+	for at := uint64(1); at <= 2000; at++ {
+		begun := make(chan struct{})
+		go func() {
+			close(begun)
+			told <- m.WaitApplied(context.Background(), at)
+		}()
+		<-begun
+		do(t, m, at, tree.Command{Op: tree.OpSet, Key: "/k"})
+		if err := <-told; err != nil {
+			t.Fatal(err)
+		}
+	}
+}

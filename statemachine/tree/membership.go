@@ -209,7 +209,7 @@ func (a *changer) with(m Member) *Membership {
 	if old, ok := a.old.Member(m.ID); ok && old.equal(m) {
 		return a.old
 	}
-	return &Membership{Members: withMember(a.old.Members, m), Removed: a.old.Removed, Shards: a.old.Shards}
+	return &Membership{Members: withMember(a.old.Members, m), Removed: a.old.Removed, Shards: max(1, a.old.Shards)}
 }
 
 // withMember returns a copy of members with m in its place, its peer URLs
