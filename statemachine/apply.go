@@ -48,14 +48,18 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, news *News) (sm.Result, error
 func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, size int, news *News) ([]byte, error) {
 	before := len(news.Notices)
 	out := make([]byte, 0, min(2*size+eventSlack*batch.Len(), outStart))
+	replied := false
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
 		var json []byte
-		out, json = appendEventReply(out, ev)
-		news.Notices = append(news.Notices, ev.Notice(json))
-		if ev.Action == tree.ActionExpire {
+		if ev.Action == tree.ActionExpire { // one command makes many
+			json = tree.AppendEvent(nil, ev)
 			v.meta.stats.ExpireCount++
+		} else {
+			out, json = appendEventReply(out, ev)
+			replied = true
 		}
+		news.Notices = append(news.Notices, ev.Notice(json))
 	}
 	for {
 		var c tree.Command
@@ -67,10 +71,10 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, size int, news
 			break
 		}
 		var failed *tree.Error
-		done := true // if it hasn't failed, there is no event to tell of
+		replied = false
 		switch {
 		case batch.Ordered:
-			failed, done = m.applyAt(v, batch, &c, emit), false
+			failed = m.applyAt(v, batch, &c, emit)
 		case c.Op.Membership():
 			failed, err = v.changeMembers(&c)
 		case c.Op == tree.OpAsk:
@@ -80,7 +84,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, size int, news
 		case m.place.slots > 1:
 			failed = &tree.Error{Code: tree.CodeRaftInternal, Cause: "there are several shards, and no index for this", Index: v.meta.last}
 		default:
-			failed, done = tree.Apply(v, &c, v.meta.last, emit), false
+			failed = tree.Apply(v, &c, v.meta.last, emit)
 			v.meta.stats.CountWrite(c.Op, failed == nil)
 		}
 		switch {
@@ -88,7 +92,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, size int, news
 			return out, err
 		case failed != nil:
 			out = appendErrorReply(out, failed)
-		case done:
+		case !replied:
 			out = appendDoneReply(out, v.meta.last)
 		}
 	}

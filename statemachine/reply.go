@@ -46,8 +46,8 @@ func appendErrorReply(dst []byte, e *tree.Error) []byte {
 	return append(dst, e.Cause...)
 }
 
-// appendDoneReply answers a command that leaves no event, one that changes the
-// membership, at the tree's index.
+// appendDoneReply answers a command that has no one event to tell of, one that changes
+// the membership or an expiry, at the tree's index.
 func appendDoneReply(dst []byte, index tree.Index) []byte {
 	dst = append(dst, replyDone, 0, 0, 0)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(index))
