@@ -56,6 +56,7 @@ type Node struct {
 	running  atomic.Pointer[Host] // host, for the peer link, which is there first
 	stopping chan struct{}        // closed when the raft host is to stop
 	opened   atomic.Bool          // so is all below, for the same reason
+	leaving  atomic.Bool          // it hands over what it leads, and is to lead no more
 	cache    *pebble.Cache
 	machine  *statemachine.Machine // of the order shard: it knows the members
 	parts    []*part               // the data shards, by slot
