@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -131,5 +132,59 @@ func TestLeadersAreSpread(t *testing.T) {
 	c.await("leaders to be spread again", spread)
 	for i := range 20 {
 		c.holds(2, fmt.Sprintf("/w%d", i), "v")
+	}
+}
+
+// A member that is started with another number of shards is told so, whether it
+// founds or joins.
+func TestMembersAgreeOnTheNumberOfShards(t *testing.T) {
+	c := foundShards(t, 1, 2)
+	peer := freeAddress(t)
+	m, err := c.nodes[1].AddMember([]string{"http://" + peer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.peers[m.ID] = peer
+	f := c.fresh(m.ID)
+	f.Peers.Ask = askPeer
+	f.Wanted.Shards = 1
+	if _, _, err := actors.Enlist(t.Context(), f); !errors.Is(err, actors.ErrShards) {
+		t.Errorf("a founder of another number: %v", err)
+	}
+	f.Existing, f.Shards = true, 3
+	if _, _, err := actors.Enlist(t.Context(), f); !errors.Is(err, actors.ErrShards) {
+		t.Errorf("one that joins with another number: %v", err)
+	}
+	f.Shards = 0
+	if id, _, err := actors.Enlist(t.Context(), f); err != nil || id.Shards != 2 {
+		t.Errorf("one that joins without a number: %d shards, %v", id.Shards, err)
+	}
+}
+
+func TestShardsTellWhatTheyHold(t *testing.T) {
+	for _, shards := range []int{1, 3} {
+		c := foundShards(t, 1, shards)
+		const writes = 10
+		for i := range writes {
+			c.set(1, fmt.Sprintf("/k%d", i), "v")
+		}
+		var got tree.ShardsStatus
+		c.await("all to be closed", func() bool {
+			got = c.nodes[1].Shards()
+			return got.Order == nil || got.Closed == got.Order.Index
+		})
+		if len(got.Data) != shards || (got.Order != nil) != (shards > 1) {
+			t.Fatalf("of %d shards it tells %+v", shards, got)
+		}
+		nodes := uint64(0)
+		for slot, s := range got.Data {
+			nodes += s.Nodes
+			if s.Slot != slot || s.Leader != 1 || s.Term == 0 || s.Applied == 0 || s.Bytes == 0 || !slices.Equal(s.Members, []uint64{1}) {
+				t.Errorf("slot %d of %d: %+v", slot, shards, s)
+			}
+		}
+		if nodes != writes {
+			t.Errorf("%d shards hold %d nodes, want %d", shards, nodes, writes)
+		}
 	}
 }
