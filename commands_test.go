@@ -119,17 +119,6 @@ func TestHelpTellsEveryExitCode(t *testing.T) {
 	}
 }
 
-// What isn't there yet is refused, and starts nothing.
-func TestWhatIsNotServedYetIsRefused(t *testing.T) {
-	for arg, line := range map[string]string{
-		"--shards=2": "several shards",
-	} {
-		if code, _, stderr := perform(t, nil, "--data-dir="+t.TempDir(), arg); code != exitUsage || !strings.Contains(stderr, line) {
-			t.Errorf("%s: exit code %d: %s", arg, code, stderr)
-		}
-	}
-}
-
 func TestHealthOfARealServer(t *testing.T) {
 	p := start(t, t.TempDir())
 	health := func(more ...string) (int, string, string) {

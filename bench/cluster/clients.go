@@ -11,8 +11,14 @@ import (
 	"copse/bench/v2api"
 )
 
-// root is the directory that the load has for itself.
-const root = "/cluster"
+// rootOf is the directory that the load has for itself. Several shards get the
+// whole tree, for each top-level name is in one of them.
+func rootOf(shards int) string {
+	if shards > 1 {
+		return ""
+	}
+	return "/cluster"
+}
 
 // How many clients there are of each kind, and how often each sends. Together
 // they stay below 500 requests a second.
@@ -51,7 +57,7 @@ func (c caller) Call(r v2api.Request) (v2api.Outcome, *v2api.Event) {
 // write is a writer's life.
 func (c *client) write(ctx context.Context, id int) {
 	defer c.close()
-	mix := load.New(root, id, c.name, c.rng, caller{c, ctx})
+	mix := load.New(c.run.root, id, c.name, c.rng, caller{c, ctx})
 	for ctx.Err() == nil {
 		mix.Next()
 	}
@@ -60,6 +66,11 @@ func (c *client) write(ctx context.Context, id int) {
 // readable draws something that the writers are busy with.
 func (c *client) readable() v2api.Request {
 	r := v2api.Request{Method: http.MethodGet}
+	root := c.run.root
+	if root == "" && c.rng.IntN(10) == 0 {
+		r.Key, r.Recursive, r.Sorted = "/", c.rng.IntN(2) == 0, c.rng.IntN(2) == 0
+		return r
+	}
 	dir := fmt.Sprintf("%s/w%d", root, c.rng.IntN(writers))
 	switch c.rng.IntN(8) {
 	case 0:
@@ -100,7 +111,7 @@ func (c *client) useRegisters(ctx context.Context) {
 		if !c.run.pace(ctx) {
 			return
 		}
-		key := fmt.Sprintf("%s%s/g%d-%d", root, check.RegisterDir, c.run.rec.Now()/generation, c.rng.IntN(2))
+		key := fmt.Sprintf("%s%s/g%d-%d", c.run.root, check.RegisterDir, c.run.rec.Now()/generation, c.rng.IntN(2))
 		value := fmt.Sprintf("%s-%d", c.name, n)
 		get := v2api.Request{Method: http.MethodGet, Key: key, Quorum: true}
 		switch c.rng.IntN(4) {

@@ -25,7 +25,7 @@ import (
 var (
 	server   = flag.String("cluster.server", string(peer.Copse), "what to run: copse, copse+race, copse+TAG, etcd35 or etcd34")
 	members  = flag.Int("cluster.members", 3, "how many members")
-	duration = flag.Duration("cluster.duration", 3*time.Minute, "how long there are faults, on the loopback and in namespaces together")
+	duration = flag.Duration("cluster.duration", 3*time.Minute, "how long there are faults, on the loopback and in namespaces together, for each number of shards")
 	seed     = flag.Uint64("cluster.seed", 0, "seed of the schedule and of the load; 0 takes a new one")
 	schedule = flag.String("cluster.schedule", "", "a file with a schedule to replay, instead of one from the seed")
 	faults   = flag.String("cluster.faults", "", "kinds of faults to draw from, with commas; none is all that the server can bear")
@@ -38,13 +38,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // registerLimit is porcupine's time for one register.
 const registerLimit = 5 * time.Minute
 
-func TestFaultsOnLoopback(t *testing.T) { run(t, false) }
+func TestFaultsOnLoopback(t *testing.T) {
+	peer.EachShards(t, peer.Kind(*server), func(t *testing.T, shards int) { run(t, false, shards) })
+}
 
-func TestFaultsInNamespaces(t *testing.T) { run(t, true) }
+func TestFaultsInNamespaces(t *testing.T) {
+	peer.EachShards(t, peer.Kind(*server), func(t *testing.T, shards int) { run(t, true, shards) })
+}
 
-func run(t *testing.T, namespaces bool) {
+func run(t *testing.T, namespaces bool, shards int) {
 	opts := cluster.Options{
-		Kind: peer.Kind(*server), Members: *members, Namespaces: namespaces, Seed: *seed, Args: strings.Fields(*args), Logf: t.Logf,
+		Kind: peer.Kind(*server), Members: *members, Namespaces: namespaces, Shards: shards, Seed: *seed, Args: strings.Fields(*args), Logf: t.Logf,
 	}
 	if opts.Seed == 0 {
 		opts.Seed = rand.Uint64()
@@ -88,8 +92,12 @@ func run(t *testing.T, namespaces bool) {
 // TestRunCatchesMemberThatSecedes shows that a run can fail, and not only a
 // forged history.
 func TestRunCatchesMemberThatSecedes(t *testing.T) {
+	peer.EachShards(t, peer.Kind(*server), catchSecession)
+}
+
+func catchSecession(t *testing.T, shards int) {
 	opts := cluster.Options{
-		Kind: peer.Kind(*server), Members: 3, Seed: 1, Logf: t.Logf, Patience: 5 * time.Second,
+		Kind: peer.Kind(*server), Members: 3, Shards: shards, Seed: 1, Logf: t.Logf, Patience: 5 * time.Second,
 		// The second one does no harm: until then clients move between the two.
 		Schedule: cluster.Schedule{{At: time.Second, Kind: "secede"}, {At: 8 * time.Second, Kind: "reset"}},
 	}

@@ -175,15 +175,21 @@ type nemesis struct {
 	now      func() time.Duration
 	wait     func(time.Duration)
 	look     func(member int) // reads the whole tree there
+	shards   int
 	restarts int
 	deaths   []string // of members that nobody killed
 	changes  int      // of the membership
 	last     int      // the leader that was found last
 }
 
-// leader is the member that leads, or led last.
-func (n *nemesis) leader(Fault) int {
-	if i, ok := n.fleet.Leader(); ok {
+// leader is the member that leads, or led last; of several shards one that the
+// fault picks, the order shard among them.
+func (n *nemesis) leader(f Fault) int {
+	i, ok := n.fleet.Leader()
+	if slot := f.Pick % (n.shards + 1); n.shards > 1 && slot < n.shards {
+		i, ok = n.fleet.ShardLeader(slot)
+	}
+	if ok {
 		n.last = i
 	}
 	return n.last

@@ -22,6 +22,7 @@ type Options struct {
 	Namespaces bool
 	Seed       uint64
 	Schedule   Schedule
+	Shards     int      // over which copse spreads the keys; 0 is one
 	Args       []string // further flags of the servers
 	// Patience is how long anything at the end may take; 0 is a minute.
 	Patience time.Duration
@@ -63,6 +64,7 @@ type runner struct {
 	servers  []*fleet.Member // the members, and the spare one last
 	rec      *history.Recorder
 	conns    connIDs
+	root     string // the load's directory
 	start    uint64
 	watchers []*watcher
 }
@@ -74,8 +76,9 @@ func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) 
 	if opts.Patience == 0 {
 		opts.Patience = time.Minute
 	}
-	r := &runner{opts: opts, traits: traitsOf(opts.Kind)}
-	args := opts.Args
+	r := &runner{opts: opts, traits: traitsOf(opts.Kind), root: rootOf(opts.Shards)}
+	r.traits.rules.Shards = opts.Shards
+	args := append(peer.Sharded(opts.Kind, opts.Shards), opts.Args...)
 	if opts.Kind.IsCopse() {
 		args = append([]string{smallReserve}, args...)
 	}
@@ -92,7 +95,7 @@ func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) 
 		err = errors.Join(err, r.fleet.Close())
 	}()
 	r.servers = append(slices.Clone(r.fleet.Members), r.fleet.Spare)
-	r.rec = history.NewRecorder(root, r.traits.rules)
+	r.rec = history.NewRecorder(r.root, r.traits.rules)
 	if err := r.begin(); err != nil {
 		return nil, err
 	}
@@ -104,6 +107,9 @@ func (r *runner) begin() error {
 	c := r.newClient("begin", 0, time.Hour)
 	defer c.close()
 	op := c.do(v2api.Request{Method: http.MethodPut, Key: "/cluster-begins", Value: "x"})
+	if op.Outcome == v2api.Acked && r.root == "" { // it would be in the load's way
+		op = c.do(v2api.Request{Method: http.MethodDelete, Key: "/cluster-begins"})
+	}
 	if op.Outcome != v2api.Acked {
 		return fmt.Errorf("the first write: %v", op)
 	}
@@ -126,7 +132,7 @@ func (r *runner) live() (*history.History, error) {
 		watchers.Go(func() { w.follow(watching) })
 	}
 	r.startClients(working, &workers)
-	nem := &nemesis{fleet: r.fleet, logf: r.opts.Logf, now: r.rec.Now, wait: time.Sleep, look: r.look}
+	nem := &nemesis{fleet: r.fleet, shards: max(1, r.opts.Shards), logf: r.opts.Logf, now: r.rec.Now, wait: time.Sleep, look: r.look}
 	if err := r.trouble(nem); err != nil {
 		return nil, err
 	}
@@ -149,7 +155,7 @@ func (r *runner) look(member int) {
 	defer c.close()
 	c.member = member
 	for _, quorum := range []bool{true, false} {
-		c.do(v2api.Request{Method: http.MethodGet, Key: root, Recursive: true, Sorted: true, Quorum: quorum})
+		c.do(v2api.Request{Method: http.MethodGet, Key: r.root, Recursive: true, Sorted: true, Quorum: quorum})
 	}
 }
 
@@ -173,7 +179,7 @@ func (r *runner) trouble(nem *nemesis) error {
 }
 
 func (r *runner) makeWatchers(working context.Context) {
-	all := history.Watch{Scope: root, Recursive: true}
+	all := history.Watch{Scope: r.root, Recursive: true}
 	add := func(name string, w history.Watch, member int, roams, stream bool) {
 		w.Name = name
 		r.watchers = append(r.watchers, r.newWatcher(w, member, roams, stream))
@@ -191,10 +197,10 @@ func (r *runner) makeWatchers(working context.Context) {
 	add("sleepy long-poll", all, 0, true, false)
 	r.watchers[len(r.watchers)-1].naps = working
 	add("roaming stream", all, 0, true, true)
-	add("roaming long-poll of one writer", history.Watch{Scope: root + "/w1", Recursive: true}, 1%n, true, false)
-	add("long-poll of one writer on m0", history.Watch{Scope: root + "/w2", Recursive: true}, 0, false, false)
-	add("roaming long-poll of one key", history.Watch{Scope: root + "/counter"}, 2%n, true, false)
-	add("roaming long-poll below what is removed", history.Watch{Scope: root + "/w0/tree/branch/leaf"}, 0, true, false)
+	add("roaming long-poll of one writer", history.Watch{Scope: r.root + "/w1", Recursive: true}, 1%n, true, false)
+	add("long-poll of one writer on m0", history.Watch{Scope: r.root + "/w2", Recursive: true}, 0, false, false)
+	add("roaming long-poll of one key", history.Watch{Scope: r.root + "/counter"}, 2%n, true, false)
+	add("roaming long-poll below what is removed", history.Watch{Scope: r.root + "/w0/tree/branch/leaf"}, 0, true, false)
 }
 
 func (r *runner) startClients(ctx context.Context, group *sync.WaitGroup) {
@@ -226,14 +232,14 @@ func (r *runner) startClients(ctx context.Context, group *sync.WaitGroup) {
 // pace waits while even the fastest witness is too far behind; false when the
 // run is over.
 func (r *runner) pace(ctx context.Context) bool {
-	r.rec.Await(func(seen uint64) bool {
+	r.rec.Await(func(changed uint64) bool {
 		fastest := uint64(0)
 		for _, w := range r.watchers {
 			if w.log.Witness {
 				fastest = max(fastest, w.log.Last)
 			}
 		}
-		return ctx.Err() != nil || fastest+lagLimit >= seen
+		return ctx.Err() != nil || fastest+lagLimit >= changed
 	})
 	return ctx.Err() == nil
 }

@@ -27,7 +27,7 @@ func (r *runner) settle() (uint64, error) {
 	var last uint64
 	for pass := range 2 { // the scope of all comes last, and ends the history
 		for _, w := range r.watchers {
-			if (w.log.Scope == root) != (pass == 1) || w.log.Scope == root && last > 0 {
+			if (w.log.Scope == r.root) != (pass == 1) || w.log.Scope == r.root && last > 0 {
 				continue
 			}
 			at, err := c.fence(ctx, w.log)
@@ -35,7 +35,7 @@ func (r *runner) settle() (uint64, error) {
 				return 0, err
 			}
 			goals[w] = at
-			if w.log.Scope == root {
+			if w.log.Scope == r.root {
 				last = at
 			}
 		}
@@ -46,7 +46,7 @@ func (r *runner) settle() (uint64, error) {
 // drain waits for everything with a ttl to go.
 func (c *client) drain(ctx context.Context) error {
 	for {
-		op := c.do(v2api.Request{Method: http.MethodGet, Key: root, Recursive: true, Quorum: true})
+		op := c.do(v2api.Request{Method: http.MethodGet, Key: c.run.root, Recursive: true, Quorum: true})
 		if op.Outcome == v2api.Acked {
 			nodes := map[string]v2api.Node{}
 			v2api.Flatten(&op.Event.Node, nodes)
@@ -89,7 +89,7 @@ func (r *runner) catchUp(ctx context.Context, goals map[*watcher]uint64, last ui
 		behind = ""
 		for _, w := range r.watchers {
 			goal := goals[w]
-			if w.log.Scope == root {
+			if w.log.Scope == r.root {
 				goal = last
 			}
 			if w.log.Last < goal {
@@ -114,7 +114,7 @@ func (r *runner) audit(end uint64, nem *nemesis) (*history.History, error) {
 	for i := range r.fleet.Members {
 		c := r.newClient(fmt.Sprintf("audit of m%d", i), uint64(500+i), time.Hour)
 		c.member = i
-		op := c.do(v2api.Request{Method: http.MethodGet, Key: root, Recursive: true, Sorted: true, Quorum: true})
+		op := c.do(v2api.Request{Method: http.MethodGet, Key: r.root, Recursive: true, Sorted: true, Quorum: true})
 		c.close()
 		if op.Outcome != v2api.Acked {
 			return nil, fmt.Errorf("the last read: %v", op)
@@ -134,7 +134,7 @@ func (r *runner) audit(end uint64, nem *nemesis) (*history.History, error) {
 
 // window asks a member for the last events, one by one.
 func (r *runner) window(member int, end uint64) {
-	w := r.newWatcher(history.Watch{Name: fmt.Sprintf("window of m%d", member), Scope: root, Recursive: true}, member, false, false)
+	w := r.newWatcher(history.Watch{Name: fmt.Sprintf("window of m%d", member), Scope: r.root, Recursive: true}, member, false, false)
 	defer w.close()
 	if end > auditLength {
 		w.log.From = max(w.log.From, end-auditLength)

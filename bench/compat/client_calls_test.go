@@ -18,8 +18,8 @@ import (
 // TestClientSync lets the client learn its endpoints from the server, once and
 // by itself.
 func TestClientSync(t *testing.T) {
-	eachKind(t, func(t *testing.T, kind peer.Kind) {
-		c, _, s := newClient(t, kind)
+	eachKind(t, func(t *testing.T, kind peer.Kind, shards int) {
+		c, _, s := newClient(t, kind, shards)
 		ctx := within(t)
 		if err := c.Sync(ctx); err != nil {
 			t.Fatal(err)
@@ -53,8 +53,8 @@ func TestClientSync(t *testing.T) {
 // TestClientQueue makes in-order keys from several goroutines and takes them
 // in the order of their names, which must be that of their indexes.
 func TestClientQueue(t *testing.T) {
-	eachKind(t, func(t *testing.T, kind peer.Kind) {
-		_, keys, _ := newClient(t, kind)
+	eachKind(t, func(t *testing.T, kind peer.Kind, shards int) {
+		_, keys, _ := newClient(t, kind, shards)
 		ctx := within(t)
 		const producers, jobs = 4, 10
 		var group sync.WaitGroup
@@ -95,8 +95,8 @@ func TestClientQueue(t *testing.T) {
 // TestClientRefresh keeps a key alive without its watcher noticing, until it
 // is not kept alive any more.
 func TestClientRefresh(t *testing.T) {
-	eachKind(t, func(t *testing.T, kind peer.Kind) {
-		_, keys, _ := newClient(t, kind)
+	eachKind(t, func(t *testing.T, kind peer.Kind, shards int) {
+		_, keys, _ := newClient(t, kind, shards)
 		ctx := within(t)
 		first, err := keys.Set(ctx, "/alive", "here", &client.SetOptions{TTL: time.Minute})
 		if err != nil {

@@ -3,6 +3,7 @@ package compat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,14 +13,15 @@ import (
 	"time"
 
 	"copse/bench/peer"
+	"copse/bench/placement"
 
 	"go.etcd.io/etcd/client/v2"
 )
 
 // newClient connects etcd's own Go client to a server of the kind.
-func newClient(t *testing.T, kind peer.Kind) (client.Client, client.KeysAPI, *peer.Server) {
+func newClient(t *testing.T, kind peer.Kind, shards int) (client.Client, client.KeysAPI, *peer.Server) {
 	t.Helper()
-	s := peer.Start(t, kind, serverArgs("", kind)...)
+	s := peer.Start(t, kind, append(serverArgs("", kind), peer.Sharded(kind, shards)...)...)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	c, err := client.New(client.Config{Endpoints: []string{s.URL}, Transport: cancellable{transport}})
@@ -37,12 +39,12 @@ func (c cancellable) CancelRequest(*http.Request) {}
 
 // eachKind runs a test with every server: what the reference does not do
 // proves nothing about copse.
-func eachKind(t *testing.T, test func(t *testing.T, kind peer.Kind)) {
+func eachKind(t *testing.T, test func(t *testing.T, kind peer.Kind, shards int)) {
 	t.Parallel()
 	for _, kind := range kinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			test(t, kind)
+			peer.EachShards(t, kind, func(t *testing.T, shards int) { test(t, kind, shards) })
 		})
 	}
 }
@@ -65,8 +67,8 @@ func code(err error) int {
 // client's users do: create if absent, wait for its removal, and delete only
 // what is one's own. A counter without any other protection must come out right.
 func TestClientLock(t *testing.T) {
-	eachKind(t, func(t *testing.T, kind peer.Kind) {
-		_, keys, _ := newClient(t, kind)
+	eachKind(t, func(t *testing.T, kind peer.Kind, shards int) {
+		_, keys, _ := newClient(t, kind, shards)
 		ctx := within(t)
 		const rounds = 20
 		var counter atomic.Int64 // loaded and stored, so that an intruder shows
@@ -134,8 +136,8 @@ func lock(ctx context.Context, keys client.KeysAPI, owner string) error {
 // TestClientResync follows a directory, falls out of the window, is told so,
 // reads the whole state and goes on from there: no change is lost.
 func TestClientResync(t *testing.T) {
-	eachKind(t, func(t *testing.T, kind peer.Kind) {
-		_, keys, _ := newClient(t, kind)
+	eachKind(t, func(t *testing.T, kind peer.Kind, shards int) {
+		_, keys, _ := newClient(t, kind, shards)
 		ctx := within(t)
 		set := func(key, value string) {
 			t.Helper()
@@ -179,7 +181,7 @@ func TestClientResync(t *testing.T) {
 
 		const more = 1001 // than the window holds
 		for range more {
-			set("/elsewhere", "x")
+			set(neighbour("/conf", shards), "x")
 		}
 		set("/conf/d", "4")
 		if err := follow(1); code(err) != client.ErrorCodeEventIndexCleared {
@@ -196,6 +198,16 @@ func TestClientResync(t *testing.T) {
 		}
 		expect(t, mirror, "/conf/b/c=5 /conf/d=4")
 	})
+}
+
+// neighbour is a key elsewhere in the same shard, for each has its own window.
+func neighbour(key string, shards int) string {
+	for n := 0; ; n++ {
+		elsewhere := fmt.Sprintf("/elsewhere%d", n)
+		if placement.Slot(elsewhere, shards) == placement.Slot(key, shards) {
+			return elsewhere
+		}
+	}
 }
 
 func collect(into map[string]string, n *client.Node) {

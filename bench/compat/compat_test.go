@@ -2,6 +2,7 @@ package compat
 
 import (
 	"flag"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,6 +29,15 @@ func kinds() []peer.Kind {
 	return slices.Compact([]peer.Kind{peer.Etcd34, peer.Etcd35, peer.Kind(*candidate)})
 }
 
+// fleetKinds are those to compare when the candidate has so many shards: that
+// etcd 3.4 and 3.5 agree has been seen once they have.
+func fleetKinds(shards int) []peer.Kind {
+	if shards > 1 {
+		return []peer.Kind{peer.Etcd34, peer.Kind(*candidate)}
+	}
+	return kinds()
+}
+
 func TestScripts(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txt")
 	if err != nil || paths == nil {
@@ -41,9 +51,13 @@ func TestScripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, kind := range kinds() {
-				if !slices.Contains(strings.Fields(sc.without), string(kind)) {
-					t.Run(string(kind), func(t *testing.T) { sc.run(t, kind) })
-				}
+				t.Run(string(kind), func(t *testing.T) {
+					peer.EachShards(t, kind, func(t *testing.T, shards int) {
+						if !slices.Contains(strings.Fields(sc.without), speaker(kind, shards)) {
+							sc.run(t, kind, shards)
+						}
+					})
+				})
 			}
 			if *update {
 				if err := sc.write(); err != nil {
@@ -54,10 +68,20 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+// speaker is how transcripts name a server: etcd34, copse, or copse4 with four
+// shards.
+func speaker(kind peer.Kind, shards int) string {
+	if shards == 1 {
+		return string(kind)
+	}
+	return fmt.Sprint(kind, shards)
+}
+
 // run plays the script against a fresh server. It goes on after a difference:
 // later ones are worth seeing too.
-func (sc *script) run(t *testing.T, kind peer.Kind) {
-	p := newPlayer(peer.Start(t, kind, serverArgs(sc.path, kind)...))
+func (sc *script) run(t *testing.T, kind peer.Kind, shards int) {
+	who := speaker(kind, shards)
+	p := newPlayer(peer.Start(t, kind, append(serverArgs(sc.path, kind), peer.Sharded(kind, shards)...)...), shards)
 	defer p.close()
 	var err error
 	if p.stats, err = p.caller.stats(); err != nil {
@@ -65,7 +89,10 @@ func (sc *script) run(t *testing.T, kind peer.Kind) {
 	}
 	for i := range sc.steps {
 		st := &sc.steps[i]
-		want := st.answer(string(kind))
+		if slices.Contains(strings.Fields(st.without), who) {
+			continue
+		}
+		want := st.answer(who, string(kind))
 		got, err := p.play(st, want)
 		for range 3 {
 			if !droppedByEtcd(kind, want, got) {
@@ -77,9 +104,12 @@ func (sc *script) run(t *testing.T, kind peer.Kind) {
 			t.Errorf("%s:%d\n%s\nerror: %v", sc.path, st.line, st.title(), err)
 			continue
 		}
+		if kind == peer.Copse && want != nil {
+			got = p.ranked(st, want.lines, got)
+		}
 		if *update {
-			st.record(kind, got)
-			want = st.answer(string(kind))
+			st.record(who, got)
+			want = st.answer(who, string(kind))
 		}
 		if want == nil {
 			t.Fatalf("%s:%d has no answer yet; record it with -update", sc.path, st.line)
@@ -134,22 +164,22 @@ func serverArgs(path string, kind peer.Kind) []string {
 
 // record keeps an answer: the reference's always, etcd 3.5's where it differs,
 // copse's only where somebody has written down a reason already.
-func (st *step) record(kind peer.Kind, got []string) {
-	switch kind {
-	case peer.Etcd34:
+func (st *step) record(who string, got []string) {
+	switch who {
+	case string(peer.Etcd34):
 		st.set("", got)
-	case peer.Etcd35:
-		st.answers = slices.DeleteFunc(st.answers, func(a answer) bool { return a.who == string(kind) })
+	case string(peer.Etcd35):
+		st.answers = slices.DeleteFunc(st.answers, func(a answer) bool { return a.who == who })
 		if want := st.answer(""); want != nil && !same(want.lines, got) {
-			st.answers = slices.Insert(st.answers, 1, answer{who: string(kind), lines: got})
+			st.answers = slices.Insert(st.answers, 1, answer{who: who, lines: got})
 		}
 	default:
-		a := st.answer(string(kind))
+		a := st.answer(who)
 		if a == nil || a.who == "" {
 			return
 		}
 		a.lines = got
-		if reference := st.answer(""); reference != nil && same(reference.lines, got) {
+		if reference := st.answer(""); who == string(peer.Copse) && reference != nil && same(reference.lines, got) {
 			who := a.who
 			st.answers = slices.DeleteFunc(st.answers, func(a answer) bool { return a.who == who })
 		}

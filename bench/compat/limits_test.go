@@ -4,13 +4,19 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"copse/bench/peer"
 )
 
 // TestLimits compares what is large or deep: names, paths, values, queries,
 // and the events that carry them.
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, kinds())
+	peer.EachShards(t, peer.Kind(*candidate), compareLimits)
+}
+
+func compareLimits(t *testing.T, shards int) {
+	f := newFleet(t, fleetKinds(shards), shards)
 	defer f.close()
 	put := func(key, body string) {
 		t.Helper()

@@ -32,6 +32,7 @@ func (p *player) join() error {
 		"--initial-cluster="+first.Name+"="+first.PeerURL+",n2="+own,
 		"--initial-cluster-state=existing",
 	)
+	args = append(args, peer.Sharded(first.Kind, p.shards)...)
 	newcomer, err := peer.Launch(first.Kind, peer.Options{Args: args})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,8 +18,11 @@ import (
 // A player plays scripts against one server.
 type player struct {
 	server  *peer.Server
+	shards  int
 	normal  normaliser
 	caller  caller
+	ranks   *ranks   // with several shards; nil: indexes are etcd's
+	series  []uint64 // of the changes that the step has made
 	watches map[string]*wire
 	stats   map[string]int64 // the store's counts when they were last shown
 
@@ -26,13 +30,89 @@ type player struct {
 	newcomer *peer.Server // nil: none has joined
 }
 
-func newPlayer(s *peer.Server) *player {
-	return &player{
+// founded is the index that a new cluster has.
+const founded = 3
+
+func newPlayer(s *peer.Server, shards int) *player {
+	p := &player{
+		shards:  shards,
 		server:  s,
 		normal:  newNormaliser(s),
 		caller:  caller{address: s.Address},
 		watches: map[string]*wire{},
 	}
+	if shards > 1 {
+		p.ranks = &ranks{}
+	}
+	return p
+}
+
+// settle waits until the index of a server with several shards covers all that it
+// has done, as etcd's does always: a listing of the root waits for that.
+func (p *player) settle() error {
+	if p.ranks == nil {
+		return nil
+	}
+	h, _, err := p.caller.do(request{method: "HEAD", target: "/v2/keys/"})
+	if err == nil && p.ranks.etcd == nil {
+		var index uint64
+		if index, err = strconv.ParseUint(h.get("X-Etcd-Index"), 10, 64); err == nil {
+			p.ranks.bind(founded, index)
+		}
+	}
+	return err
+}
+
+// local writes a request as this server has to be sent it.
+func (p *player) local(text string) string {
+	text = p.normal.names.Replace(text)
+	if p.ranks != nil {
+		text = p.ranks.request(text)
+	}
+	return text
+}
+
+var writing = regexp.MustCompile(`\b(PUT|POST|DELETE) /v2/keys`)
+
+// ranked puts the recorded indexes into an answer where they are of the same rank.
+func (p *player) ranked(st *step, want, got []string) []string {
+	if p.ranks == nil || len(got) == 0 {
+		return got
+	}
+	changed := writing.MatchString(st.command) && strings.HasPrefix(got[0], "20")
+	got = strings.Split(p.ranks.translate(strings.Join(want, "\n"), strings.Join(got, "\n"), changed), "\n")
+	p.learnSeries(want)
+	for i := range min(len(want), len(got)) {
+		got[i] = ofLength(want[i], got[i])
+	}
+	return got
+}
+
+// learnSeries learns the indexes of what was repeated, of which the last one's
+// answer is recorded.
+func (p *player) learnSeries(want []string) {
+	for _, line := range want {
+		text, found := strings.CutPrefix(line, "X-Etcd-Index: ")
+		last, err := strconv.ParseUint(text, 10, 64)
+		if !found || err != nil || last < uint64(len(p.series)) {
+			continue
+		}
+		for i, index := range p.series {
+			p.ranks.bind(last-uint64(len(p.series)-1-i), index)
+		}
+	}
+	p.series = nil
+}
+
+// ofLength takes no offence at a body of indexes with some digits more.
+func ofLength(want, got string) string {
+	const header = "Content-Length: "
+	w, err := strconv.Atoi(strings.TrimPrefix(want, header))
+	g, err2 := strconv.Atoi(strings.TrimPrefix(got, header))
+	if err == nil && err2 == nil && strings.HasPrefix(got, header) && g >= w && g <= w+w/8+8 {
+		return want
+	}
+	return got
 }
 
 func (p *player) close() {
@@ -116,11 +196,18 @@ func (p *player) repeat(call string, lines []string, enough func(head) bool) ([]
 	if err != nil {
 		return nil, err
 	}
-	r.target, r.body = p.normal.names.Replace(r.target), p.normal.names.Replace(r.body)
+	if err := p.settle(); err != nil {
+		return nil, err
+	}
+	r.target, r.body = p.local(r.target), p.local(r.body)
 	for {
 		h, body, err := p.caller.do(r)
 		if err != nil {
 			return nil, err
+		}
+		if p.ranks != nil && r.method != "GET" && h.code() < 300 && strings.HasPrefix(r.target, "/v2/keys") {
+			index, _ := strconv.ParseUint(h.get("X-Etcd-Index"), 10, 64)
+			p.series = append(p.series, index)
 		}
 		if !enough(h) {
 			continue
@@ -153,6 +240,12 @@ func (p *player) watch(name, call string, lines []string) ([]string, error) {
 		old.close()
 	}
 	p.watches[name] = w
+	if err := p.settle(); err != nil {
+		return nil, err
+	}
+	if p.ranks != nil {
+		r.target = p.ranks.request(r.target)
+	}
 	if err := w.send(r.bytes(p.server.Address)); err != nil {
 		return nil, err
 	}
@@ -290,7 +383,10 @@ func (p *player) raw(lines []string) ([]string, error) {
 		return nil, err
 	}
 	defer w.close()
-	text = p.normal.names.Replace(text)
+	if err := p.settle(); err != nil {
+		return nil, err
+	}
+	text = p.local(text)
 	if err := w.send([]byte(strings.ReplaceAll(text, "\n", "\r\n"))); err != nil {
 		return nil, err
 	}

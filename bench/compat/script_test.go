@@ -21,6 +21,9 @@ import (
 //	what etcd 3.5 answers instead
 //	---- copse reason
 //	what copse answers instead, and the name of the difference
+//	---- copse4 reason
+//	what copse with four shards answers instead of that, in etcd's indexes: those
+//	of the same rank; see ranks_test.go
 //
 // The first line of a step is a request or one of these, where NAME names a
 // watch:
@@ -43,7 +46,8 @@ import (
 //	restart                stop the server in good order, start it again
 //
 // A file that begins with "#! without KIND:" and a reason is not played against
-// that kind; there may be several kinds, with a space between them.
+// that kind; there may be several kinds, with a space between them, copse4 among
+// them. Above a step it's the step that is left out.
 //
 // ADDED-1 is the id of the first member that the script has added.
 type script struct {
@@ -54,7 +58,8 @@ type script struct {
 
 type step struct {
 	comment []string
-	line    int // in the file
+	without string // the kinds of server that it is not for
+	line    int    // in the file
 	command string
 	request []string // header and body lines
 	answers []answer // the reference's first
@@ -94,6 +99,9 @@ func readScript(path string) (*script, error) {
 				st.comment = append(st.comment, "")
 			}
 		case st.command == "" && strings.HasPrefix(line, "#"):
+			if mark, found := strings.CutPrefix(line, withoutMark); found && i > 0 {
+				st.without, _, _ = strings.Cut(mark, ":")
+			}
 			st.comment = append(st.comment, line)
 		case st.command == "":
 			st.command, st.line = line, i+1
@@ -133,20 +141,19 @@ func (sc *script) write() error {
 	return os.WriteFile(sc.path, []byte(b.String()), 0o644)
 }
 
-// answer returns the one that is recorded for a kind of server: its own, or
-// else the reference's.
-func (st *step) answer(kind string) *answer {
-	var reference *answer
-	for i := range st.answers {
-		a := &st.answers[i]
-		if who, _, _ := strings.Cut(a.who, " "); who == kind {
-			return a
-		}
-		if a.who == "" {
-			reference = a
+// answer returns the one that is recorded for the first of these servers that has
+// one, or else the reference's.
+func (st *step) answer(kinds ...string) *answer {
+	for _, kind := range append(kinds, "") {
+		i := slices.IndexFunc(st.answers, func(a answer) bool {
+			who, _, _ := strings.Cut(a.who, " ")
+			return who == kind
+		})
+		if i >= 0 {
+			return &st.answers[i]
 		}
 	}
-	return reference
+	return nil
 }
 
 // parseRequest reads "METHOD TARGET" and a step's header and body lines.

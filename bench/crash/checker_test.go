@@ -244,6 +244,13 @@ func TestCheckCatchesForgedHistories(t *testing.T) {
 			if !slices.ContainsFunc(found, func(v verdict.Violation) bool { return v.Kind == test.want }) {
 				t.Fatalf("got %v, want %q", found, test.want)
 			}
+			if test.want == verdict.IndexGap {
+				return
+			}
+			found = Check(sparse(h))
+			if !slices.ContainsFunc(found, func(v verdict.Violation) bool { return v.Kind == test.want }) {
+				t.Fatalf("with gaps: got %v, want %q", found, test.want)
+			}
 		})
 	}
 }

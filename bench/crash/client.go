@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/bench/placement"
 	"copse/bench/v2api"
 )
 
@@ -18,6 +19,9 @@ type client struct {
 	base string // http://host:port
 	http *http.Client
 	seen atomic.Uint64 // the highest index that any answer showed
+	// shown is the same for the answers about each shard and, last, about the root
+	// where it spans several.
+	shown []atomic.Uint64
 
 	mu      sync.Mutex
 	glances []Glance
@@ -26,9 +30,10 @@ type client struct {
 // answerLimit is far above what a healthy server needs, also with a busy disk.
 const answerLimit = 30 * time.Second
 
-func newClient(endpoint string) *client {
+func newClient(endpoint string, shards int) *client {
 	return &client{
-		base: endpoint,
+		base:  endpoint,
+		shown: make([]atomic.Uint64, max(1, shards)+1),
 		http: &http.Client{Transport: &http.Transport{
 			MaxIdleConnsPerHost: 64,
 			DisableCompression:  true,
@@ -43,31 +48,56 @@ func (c *client) close() { c.http.CloseIdleConnections() }
 func (c *client) ask(r *v2api.Request) (v2api.Reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
 	defer cancel()
-	floor := c.seen.Load()
+	floor := c.floor(r.Key)
+	if r.Write() {
+		floor = c.seen.Load()
+	}
 	reply, err := v2api.Do(ctx, c.http, c.base, r)
 	if err != nil {
 		return reply, err
 	}
-	c.glance(fmt.Sprintf("%s %s?%s (%d)", r.Method, r.Key, r.Query(), reply.Status), floor, reply.Index)
+	c.glance(fmt.Sprintf("%s %s?%s (%d)", r.Method, r.Key, r.Query(), reply.Status), r.Key, floor, reply.Index)
 	return reply, nil
 }
 
-// glance notes an index that was shown. Zero is what v2 shows where a request
-// never came as far as the store.
-func (c *client) glance(what string, floor, index uint64) {
+// scope is what an answer about a key tells of: its shard, or everything.
+func (c *client) scope(key string) *atomic.Uint64 {
+	shards := len(c.shown) - 1
+	if shards > 1 && placement.Root(key) {
+		return c.everything()
+	}
+	return &c.shown[placement.Slot(key, shards)]
+}
+
+func (c *client) everything() *atomic.Uint64 { return &c.shown[len(c.shown)-1] }
+
+// floor is the index that an answer about a key must not be below.
+func (c *client) floor(key string) uint64 {
+	return max(c.scope(key).Load(), c.everything().Load())
+}
+
+// glance notes an index that was shown in an answer about a key. Zero is what v2
+// shows where a request never came as far as the store.
+func (c *client) glance(what, key string, floor, index uint64) {
 	if index == 0 {
 		return
 	}
 	c.mu.Lock()
 	c.glances = append(c.glances, Glance{what, floor, index})
 	c.mu.Unlock()
-	c.raise(index)
+	c.raise(key, index)
 }
 
-func (c *client) raise(index uint64) {
+// raise takes note of an index that was shown about a key.
+func (c *client) raise(key string, index uint64) {
+	raise(&c.seen, index)
+	raise(c.scope(key), index)
+}
+
+func raise(highest *atomic.Uint64, index uint64) {
 	for {
-		seen := c.seen.Load()
-		if index <= seen || c.seen.CompareAndSwap(seen, index) {
+		had := highest.Load()
+		if index <= had || highest.CompareAndSwap(had, index) {
 			return
 		}
 	}
@@ -84,7 +114,7 @@ func (c *client) write(op *Op) {
 	op.Outcome, op.Event = outcome, ev
 	switch outcome {
 	case v2api.Acked:
-		c.glance("the header of "+op.Method+" "+op.Key, ev.Index(), reply.Index)
+		c.glance("the header of "+op.Method+" "+op.Key, ev.Node.Key, ev.Index(), reply.Index)
 	case v2api.Refused:
 		op.Code = fault.Code
 	}
@@ -100,6 +130,7 @@ func (c *client) tree(key string) (map[string]v2api.Node, v2api.Reply, error) {
 	switch outcome, ev, _ := reply.Parse(nil); {
 	case outcome == v2api.Acked:
 		v2api.Flatten(&ev.Node, nodes)
+		delete(nodes, "") // the root is always there
 	case reply.Status != http.StatusNotFound:
 		return nil, reply, fmt.Errorf("GET %s: status %d, body %.200q", key, reply.Status, reply.Body)
 	}

@@ -23,8 +23,12 @@ var (
 // TestKill kills a node in the middle of load, again and again, and holds what
 // is left against what was acknowledged and watched.
 func TestKill(t *testing.T) {
-	node := peer.Start(t, peer.Kind(*server))
-	report, err := crash.Run(node, options(t, node, *kills))
+	peer.EachShards(t, peer.Kind(*server), kill)
+}
+
+func kill(t *testing.T, shards int) {
+	node := peer.Start(t, peer.Kind(*server), peer.Sharded(peer.Kind(*server), shards)...)
+	report, err := crash.Run(node, options(t, node, *kills, shards))
 	for _, v := range report.Violations {
 		t.Error(v)
 	}
@@ -44,7 +48,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-func options(t *testing.T, node *peer.Server, kills int) crash.Options {
+func options(t *testing.T, node *peer.Server, kills, shards int) crash.Options {
 	if *seed == 0 {
 		*seed = rand.Uint64()
 	}
@@ -54,6 +58,7 @@ func options(t *testing.T, node *peer.Server, kills int) crash.Options {
 		Kills:    kills,
 		Seed:     *seed,
 		Writers:  8,
+		Shards:   shards,
 		Twice:    6,
 		Rewinds:  node.Kind == peer.Copse,
 		Logf:     t.Logf,
@@ -86,8 +91,12 @@ func (f *forgetful) Kill() {
 
 // TestRunCatchesForgetfulServer shows that a run can fail, and not only Check.
 func TestRunCatchesForgetfulServer(t *testing.T) {
-	node := &forgetful{Server: peer.Start(t, peer.Kind(*server)), t: t}
-	o := options(t, node.Server, 3)
+	peer.EachShards(t, peer.Kind(*server), catchForgetfulServer)
+}
+
+func catchForgetfulServer(t *testing.T, shards int) {
+	node := &forgetful{Server: peer.Start(t, peer.Kind(*server), peer.Sharded(peer.Kind(*server), shards)...), t: t}
+	o := options(t, node.Server, 3, shards)
 	o.Twice = 0 // between the two, something has to be written
 	report, err := crash.Run(node, o)
 	t.Log("error: ", err)

@@ -38,13 +38,13 @@ type Seen struct {
 // WatchLog is all that one watcher saw.
 type WatchLog struct {
 	Name  string
-	Scope string // a directory; the watch is recursive
+	Scope string // a directory, "" for the root; the watch is recursive
 	From  uint64 // the first index that it asked for
 	Seen  []Seen
 }
 
 // Glance is an index that an answer's header showed, next to the highest index
-// that anyone had seen before the request was sent.
+// that it must not be below: one that was shown before the request was sent.
 type Glance struct {
 	What  string
 	Floor uint64
@@ -62,6 +62,7 @@ type Snapshot struct {
 
 // History is everything noted so far.
 type History struct {
+	Shards    int      // with more than one, indexes have gaps
 	Start     uint64   // the index at the start: the load's first change is above it
 	Fences    []uint64 // Fences[e] was written after the restart that ended epoch e
 	Restarts  int      // how many times the server was started again

@@ -27,6 +27,7 @@ type Options struct {
 	Kills    int
 	Seed     uint64
 	Writers  int
+	Shards   int // over which the server spreads the keys; 0 is one
 	// Rewinds says that a stream that starts in the past goes on live
 	// afterwards. etcd's does not.
 	Rewinds bool
@@ -62,6 +63,7 @@ const (
 // runner is one run at work.
 type runner struct {
 	opts     Options
+	root     string // the load's directory
 	server   Server
 	client   *client
 	board    *board
@@ -76,11 +78,13 @@ type runner struct {
 // each restart. It ends at the first violation, and leaves the server running.
 func Run(server Server, opts Options) (Report, error) {
 	r := &runner{
-		opts:   opts,
-		server: server,
-		client: newClient(opts.Endpoint),
-		board:  newBoard(),
-		rng:    rand.New(rand.NewPCG(opts.Seed, 0)),
+		opts:    opts,
+		root:    rootOf(opts.Shards),
+		server:  server,
+		client:  newClient(opts.Endpoint, opts.Shards),
+		board:   newBoard(),
+		rng:     rand.New(rand.NewPCG(opts.Seed, 0)),
+		history: History{Shards: opts.Shards},
 	}
 	defer r.client.close()
 	err := r.begin()
@@ -111,14 +115,17 @@ func (r *runner) begin() error {
 		return err
 	}
 	r.client.write(&Op{Request: v2api.Request{Method: http.MethodPut, Key: "/crash-begins", Value: "x"}})
+	if r.root == "" { // it would be in the load's way
+		r.client.write(&Op{Request: v2api.Request{Method: http.MethodDelete, Key: "/crash-begins"}})
+	}
 	r.history.Start = r.client.seen.Load()
 	for _, w := range []struct {
 		name, scope string
 		stream      bool
 	}{
-		{"long-poll on all", root, false},
-		{"stream on all", root, true},
-		{"long-poll on one writer", root + "/w1", false},
+		{"long-poll on all", r.root, false},
+		{"stream on all", r.root, true},
+		{"long-poll on one writer", r.root + "/w1", false},
 	} {
 		r.watchers = append(r.watchers, &watcher{
 			client:  r.client,
@@ -155,7 +162,7 @@ func (r *runner) load(epoch int) {
 			noted:  r.noted,
 		}
 		rng := rand.New(rand.NewPCG(r.opts.Seed, uint64(epoch+1)<<16|uint64(id)))
-		w.mix = load.New(root, id, fmt.Sprintf("e%d-w%d", epoch, id), rng, w)
+		w.mix = load.New(r.root, id, fmt.Sprintf("e%d-w%d", epoch, id), rng, w)
 		writers[id] = w
 		writing.Go(w.run)
 	}
@@ -218,7 +225,7 @@ func (r *runner) pace(over *atomic.Bool) {
 func (r *runner) slowest() uint64 {
 	last := ^uint64(0)
 	for _, w := range r.watchers {
-		if w.log.Scope == root && w.fault == nil {
+		if w.log.Scope == r.root && w.fault == nil {
 			last = min(last, w.last)
 		}
 	}

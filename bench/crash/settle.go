@@ -36,7 +36,7 @@ func (r *runner) answering() (time.Time, error) {
 // settle reads the tree, writes a fence, waits until all have seen it, and
 // checks everything so far.
 func (r *runner) settle(name string, epoch int) error {
-	nodes, reply, err := r.client.tree(root)
+	nodes, reply, err := r.client.tree(r.root)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -57,7 +57,7 @@ func (r *runner) fence(name string, epoch int) (uint64, error) {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	for begin, try := time.Now(), 1; ; try++ {
-		op := Op{Epoch: epoch, Request: v2api.Request{Method: http.MethodPut, Key: root + "/fence", Value: fmt.Sprintf("%s, try %d", name, try)}}
+		op := Op{Epoch: epoch, Request: v2api.Request{Method: http.MethodPut, Key: r.root + "/fence", Value: fmt.Sprintf("%s, try %d", name, try)}}
 		r.client.write(&op)
 		r.history.Ops = append(r.history.Ops, op)
 		if op.Outcome == v2api.Acked {
@@ -103,7 +103,7 @@ func (r *runner) catchUp(fence uint64) error {
 
 // goal is the last index up to the fence that w has to see. The board is locked.
 func (r *runner) goal(w *watcher, fence uint64) uint64 {
-	if w.log.Scope == root {
+	if w.log.Scope == r.root {
 		return fence
 	}
 	seen := r.watchers[0].log.Seen
@@ -135,7 +135,7 @@ func (r *runner) drain() error {
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()
 	for limit := time.Now().Add(catchUpLimit); ; <-poll.C {
-		nodes, _, err := r.client.tree(root)
+		nodes, _, err := r.client.tree(r.root)
 		if err != nil {
 			return err
 		}

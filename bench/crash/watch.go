@@ -71,7 +71,7 @@ func (w *watcher) next() uint64 {
 }
 
 func (w *watcher) note(ev *v2api.Event) {
-	w.client.raise(ev.Index())
+	w.client.raise(w.log.Scope, ev.Index())
 	w.board.mu.Lock()
 	defer w.board.mu.Unlock()
 	w.log.Seen = append(w.log.Seen, Seen{ev, time.Now()})
@@ -82,7 +82,7 @@ func (w *watcher) note(ev *v2api.Event) {
 // open starts a watch. It returns nothing while the server is down, and an
 // error when the server turns the watch down, which it has no reason to.
 func (w *watcher) open(ctx context.Context, query string) (*http.Response, error) {
-	floor := w.client.seen.Load()
+	floor := w.client.floor(w.log.Scope)
 	resp, err := v2api.Open(ctx, w.client.http, http.MethodGet, w.client.base+"/v2/keys"+w.log.Scope+"?wait=true&recursive=true"+query, nil)
 	if err != nil {
 		pause(ctx)
@@ -98,7 +98,7 @@ func (w *watcher) open(ctx context.Context, query string) (*http.Response, error
 		}
 		return nil, fmt.Errorf("watch %s%s: status %d: %s", w.log.Scope, query, resp.StatusCode, body[:n])
 	}
-	w.client.glance("watch "+w.log.Scope+query, floor, v2api.Head(resp).Index)
+	w.client.glance("watch "+w.log.Scope+query, w.log.Scope, floor, v2api.Head(resp).Index)
 	return resp, nil
 }
 

@@ -7,8 +7,14 @@ import (
 	"copse/bench/v2api"
 )
 
-// root is the directory that the load has for itself.
-const root = "/crash"
+// rootOf is the directory that the load has for itself. Several shards get the
+// whole tree, for each top-level name is in one of them.
+func rootOf(shards int) string {
+	if shards > 1 {
+		return ""
+	}
+	return "/crash"
+}
 
 // writer sends one kind of write after another and notes what became of each.
 // It lives from one start of the server to the next kill.

@@ -6,6 +6,8 @@
 //	go run ./figures watchput -n 15000    # a PUT that wakes them all
 //	go run ./figures keys -n 1000000      # memory and restart with many keys
 //	go run ./figures plateau -d 3m        # disk under endless overwriting
+//	go run ./figures shards               # writes with one shard and with four
+//	go run ./figures scaling              # where the time goes with more of them
 //	go run ./figures against -address 127.0.0.1:2379 -pid 4711 -only 'put-64'
 //
 // The last one runs part of the table once on a server that runs already. Each

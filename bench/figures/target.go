@@ -23,8 +23,10 @@ type target struct {
 }
 
 // launch starts a server of the kind on an empty directory.
-func launch(kind peer.Kind) (*target, error) {
-	s, err := peer.Launch(kind, peer.Options{})
+func launch(kind peer.Kind) (*target, error) { return launchWith(kind, peer.Options{}) }
+
+func launchWith(kind peer.Kind, opts peer.Options) (*target, error) {
+	s, err := peer.Launch(kind, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"copse/bench/v2api"
@@ -23,7 +24,7 @@ type Caller interface {
 
 // Mix draws one request after another.
 type Mix struct {
-	root   string // the directory that all writers share
+	root   string // the directory that all writers share; "" is the whole tree
 	id     int    // of the writer: its own keys are below root/wID
 	stamp  string // begins each value, and makes it unlike any other writer's
 	rng    *rand.Rand
@@ -145,18 +146,31 @@ func (m *Mix) count() {
 }
 
 // queue adds an item in order, or takes the oldest away; that more often, for
-// two may want the same one, and the listing has to stay short.
+// two may want the same one, and the listing has to stay short. Who has the whole
+// tree has a queue in the root too.
 func (m *Mix) queue() {
 	dir := m.root + "/queue"
+	if m.root == "" && m.rng.IntN(2) == 0 {
+		dir = ""
+	}
 	if m.rng.IntN(5) < 2 {
 		m.send(v2api.Request{Method: http.MethodPost, Key: dir, Value: m.value()})
 		return
 	}
 	outcome, list := m.caller.Call(v2api.Request{Method: http.MethodGet, Key: dir, Sorted: true})
-	if outcome == v2api.Acked && len(list.Node.Nodes) > 0 {
-		m.remove(v2api.Request{Key: list.Node.Nodes[0].Key})
+	if outcome != v2api.Acked {
+		return
+	}
+	for _, n := range list.Node.Nodes {
+		if inOrder.MatchString(n.Key) {
+			m.remove(v2api.Request{Key: n.Key})
+			return
+		}
 	}
 }
+
+// inOrder is the name of a key in order.
+var inOrder = regexp.MustCompile(`/\d{20}$`)
 
 // refresh moves a key's end without waking a watcher.
 func (m *Mix) refresh() {

@@ -4,6 +4,9 @@
 //
 //	go run ./loadtree --endpoint http://127.0.0.1:2379 --from /usr/share,/etc --to /files --limit 20000
 //
+// With --to / the files have the whole tree, and the watchers are on the root: of
+// several shards each then has its part of them.
+//
 // Each regular file up to --size-limit becomes a key: /etc/hosts is
 // /files/etc/hosts. Names go percent-encoded, whatever bytes they hold. A name
 // that begins with _ is hidden, as v2 has it: its key is read back directly,

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,7 +18,7 @@ const differenceLimit = 20
 
 // run does the whole job and returns how many differences it found.
 func run(o options, out io.Writer) (differences int, err error) {
-	o.to = path.Clean("/" + o.to)
+	o.to = strings.TrimSuffix(path.Clean("/"+o.to), "/")
 	var mu sync.Mutex
 	differ := func(format string, args ...any) {
 		mu.Lock()
@@ -47,9 +49,12 @@ func run(o options, out io.Writer) (differences int, err error) {
 		return differences, err
 	}
 	begin := time.Now()
-	var tops []string
-	for _, root := range o.from {
-		tops = append(tops, path.Join(o.to, root))
+	tops := []string{""}
+	if o.to != "" {
+		tops = nil
+		for _, root := range o.from {
+			tops = append(tops, path.Join(o.to, root))
+		}
 	}
 	nodes, err := readBack(c, w.files, tops, o.writers, differ)
 	if err != nil {
@@ -65,6 +70,13 @@ func run(o options, out io.Writer) (differences int, err error) {
 
 // refuseExisting keeps a load from mixing with what is there already.
 func refuseExisting(c *client, to string) error {
+	if to == "" {
+		root, err := c.do(http.MethodGet, "", "", nil, http.StatusOK)
+		if err == nil && len(root.Node.Nodes) > 0 {
+			err = errors.New("the server must be empty if the load is to have its whole tree")
+		}
+		return err
+	}
 	if _, err := c.do(http.MethodGet, to, "", nil, http.StatusNotFound); err != nil {
 		return fmt.Errorf("%s must not exist yet; choose another --to, or delete it with ?recursive=true: %w", to, err)
 	}
@@ -87,6 +99,11 @@ func load(c *client, o options, files []file, differ func(string, ...any)) (work
 	first, err := c.do(http.MethodPut, "/loadtree-was-here", "", []byte(o.to), http.StatusOK, http.StatusCreated)
 	if err != nil {
 		return work{}, err
+	}
+	if o.to == "" { // it is in the way
+		if first, err = c.do(http.MethodDelete, "/loadtree-was-here", "", nil, http.StatusOK); err != nil {
+			return work{}, err
+		}
 	}
 	ledger := newLedger(2)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -24,7 +24,7 @@ func main() {
 	var from string
 	flag.StringVar(&o.endpoint, "endpoint", "http://127.0.0.1:2379", "the server's client URL")
 	flag.StringVar(&from, "from", "/usr/share,/etc", "directories to take files from")
-	flag.StringVar(&o.to, "to", "/files", "key to load them below; it must not exist")
+	flag.StringVar(&o.to, "to", "/files", "key to load them below; it must not exist. / is the whole tree, which must be empty")
 	flag.IntVar(&o.limit, "limit", 20_000, "most files to load, shared evenly among the directories")
 	flag.Int64Var(&o.sizeLimit, "size-limit", 256<<10, "leave larger files out")
 	flag.IntVar(&o.writers, "writers", 16, "concurrent connections")

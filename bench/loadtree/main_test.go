@@ -35,8 +35,15 @@ func defaults(endpoint string) options {
 
 // Files of this machine, and a directory of names and values that are hard.
 func TestLoadsRealFiles(t *testing.T) {
-	node := peer.Start(t, peer.Kind(*server))
+	peer.EachShards(t, peer.Kind(*server), loadRealFiles)
+}
+
+func loadRealFiles(t *testing.T, shards int) {
+	node := peer.Start(t, peer.Kind(*server), peer.Sharded(peer.Kind(*server), shards)...)
 	o := defaults(node.URL)
+	if shards > 1 {
+		o.to = "/"
+	}
 	o.from = []string{hardFiles(t), "/usr/share", "/etc"}
 	var out bytes.Buffer
 	differences, err := run(o, &out)

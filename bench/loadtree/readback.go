@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"sort"
+	"strings"
 )
 
 // reader reads the tree back and compares.
@@ -98,7 +99,7 @@ func (r *reader) sorted(n *node) {
 		r.differ("the listing of %q is not sorted", n.Key)
 	}
 	for i := range n.Nodes {
-		if path.Dir(n.Nodes[i].Key) != n.Key {
+		if strings.TrimSuffix(path.Dir(n.Nodes[i].Key), "/") != n.Key {
 			r.differ("%q is listed in %q", n.Nodes[i].Key, n.Key)
 		}
 	}

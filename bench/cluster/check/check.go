@@ -36,7 +36,9 @@ func Check(h *history.History) ([]verdict.Violation, Stats) {
 		canon: map[uint64]*v2api.Event{},
 		quiet: map[uint64]bool{},
 		taken: map[*history.Op]uint64{},
-		store: v2oracle.New(1000, h.Begin),
+	}
+	for range max(1, h.Rules.Shards) {
+		c.shards = append(c.shards, v2oracle.New(1000, h.Begin))
 	}
 	c.times()
 	c.acks()
@@ -65,8 +67,9 @@ type checker struct {
 	verdict.Book
 	h *history.History
 
-	clock *timeline              // of all that was shown to anybody
-	floor map[*history.Op]uint64 // the highest index that anyone had seen before it began
+	clock  *timeline              // of all that was shown to anybody,
+	clocks []*timeline            // and of each shard's own changes
+	floor  map[*history.Op]uint64 // the highest index that anyone had seen before it began
 
 	acked    map[uint64]*history.Op // acknowledged writes, by index
 	seen     map[uint64]*sighting   // what watchers saw, by index
@@ -74,7 +77,7 @@ type checker struct {
 	suspects *suspects
 	taken    map[*history.Op]uint64 // the writes that changes were traced to
 
-	store   *v2oracle.Store
+	shards  shards
 	canon   map[uint64]*v2api.Event // every change as the oracle tells it
 	quiet   map[uint64]bool         // refreshes, which watchers don't see
 	watches []*watchCheck
@@ -198,7 +201,7 @@ func (n named) String() string { return string(n) }
 func (c *checker) finals() {
 	for i, f := range c.h.Finals {
 		first := c.h.Finals[0]
-		if f.Index != first.Index {
+		if f.Index != first.Index && !c.shards.several() {
 			c.Complain(verdict.MemberDiffer, "member %d is at %d and member %d at %d", first.Member, first.Index, f.Member, f.Index)
 		}
 		if diff := differNode(&first.Tree, &f.Tree); diff != "" {
@@ -207,11 +210,14 @@ func (c *checker) finals() {
 		if i > 0 || c.wrong > 0 {
 			continue
 		}
-		want, fault := c.store.Do(&v2api.Request{Method: "GET", Key: c.h.Root, Recursive: true, Sorted: true}, nil)
-		if fault != nil {
-			c.Complain(verdict.TreeDiffers, "the oracle has no %s: %v", c.h.Root, fault)
-		} else if diff := differNode(&want.Node, &f.Tree); diff != "" {
-			c.Complain(verdict.TreeDiffers, "member %d at the end: %s", f.Member, diff)
+		for _, slot := range c.shards.slots(c.h.Root) {
+			got := c.shards.part(f.Tree, slot)
+			want, fault := c.shards[slot].Do(&v2api.Request{Method: "GET", Key: c.h.Root, Recursive: true, Sorted: true}, nil)
+			if fault != nil {
+				c.Complain(verdict.TreeDiffers, "the oracle has no %s: %v", c.h.Root, fault)
+			} else if diff := differNode(&want.Node, &got); diff != "" {
+				c.Complain(verdict.TreeDiffers, "member %d at the end: %s", f.Member, diff)
+			}
 		}
 	}
 }

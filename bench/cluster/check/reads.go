@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"copse/bench/cluster/history"
+	"copse/bench/v2oracle"
 	"copse/bench/verdict"
 )
 
 // reads holds reads and refusals against the oracle while it is replayed. A
-// queue is what has to match in order; a read without a connection is a queue
-// of its own.
+// queue is what has to match in order: what one connection was shown of one
+// shard. A read without a connection is a queue of its own.
 type reads struct {
 	c       *checker
 	waiting []*queue // by the index of their first read
@@ -21,39 +22,66 @@ type reads struct {
 
 type queue struct{ reads []*read }
 
-// read is one answer that tells of a state: that of an index from..to.
+// read is what one answer tells of one shard's state: that of an index from..to.
 type read struct {
 	op       *history.Op
+	slot     int
 	from, to uint64
+	tried    bool // on the shard as it is since it last changed
 }
+
+// line is where answers come in order.
+type line struct{ conn, slot int }
 
 func newReads(c *checker) *reads {
 	r := &reads{c: c}
 	latest := c.latest()
-	byConn := map[int]*queue{}
+	lines := map[line]*queue{}
 	for _, op := range c.h.Ops {
 		if !op.Answered() || op.Changed() || op.Index == 0 {
 			continue
 		}
-		one := &read{op: op, from: op.Index, to: op.Index}
-		if !op.Write() && !c.h.Rules.ExactHeader {
-			one.to = max(one.to, latest(op.Return))
-		}
-		q := byConn[op.Conn]
-		if op.Conn == 0 || q == nil {
-			q = &queue{}
-			r.waiting = append(r.waiting, q)
-		}
-		if op.Conn != 0 {
-			byConn[op.Conn] = q
-			if n := len(q.reads); n > 0 && op.Index < q.reads[n-1].op.Index {
-				c.Complain(verdict.IndexBack, "%v, after %v on the same connection", op, q.reads[n-1].op)
+		for _, slot := range c.shards.slots(op.Key) {
+			one := &read{op: op, slot: slot, from: c.oldest(op, slot), to: op.Index}
+			if !op.Write() && !c.h.Rules.ExactHeader {
+				one.to = max(one.from, latest(op.Return))
 			}
+			q := lines[line{op.Conn, slot}]
+			if op.Conn == 0 || q == nil {
+				q = &queue{}
+				r.waiting = append(r.waiting, q)
+			}
+			if op.Conn != 0 {
+				lines[line{op.Conn, slot}] = q
+				c.ordered(q, op)
+			}
+			q.reads = append(q.reads, one)
 		}
-		q.reads = append(q.reads, one)
 	}
 	slices.SortStableFunc(r.waiting, func(a, b *queue) int { return cmp.Compare(a.reads[0].from, b.reads[0].from) })
 	return r
+}
+
+// oldest is the first index whose state an answer may be of: that in its header,
+// but with several shards the header of a linearizable one may lag.
+func (c *checker) oldest(op *history.Op, slot int) uint64 {
+	if op.Write() || !op.Linear() || !c.shards.several() {
+		return op.Index
+	}
+	return max(op.Index, c.clocks[slot].before(op.Invoke))
+}
+
+// ordered: the index doesn't go back on a connection. Those of the root and of a
+// shard may differ.
+func (c *checker) ordered(q *queue, op *history.Op) {
+	n := len(q.reads)
+	if n == 0 {
+		return
+	}
+	last := q.reads[n-1].op
+	if op.Index < last.Index && c.shards.scope(op.Key) == c.shards.scope(last.Key) {
+		c.Complain(verdict.IndexBack, "%v, after %v on the same connection", op, last)
+	}
 }
 
 // latest tells the last index that can have been there at a moment: the one
@@ -75,21 +103,27 @@ func (c *checker) latest() func(time.Duration) uint64 {
 	}
 }
 
-// at holds against the state of one index whatever tells of it.
-func (r *reads) at(index uint64) {
+// at holds against the state of one index whatever tells of it. changed is the
+// shard that the index belongs to, nil if it's nobody's.
+func (r *reads) at(index uint64, changed *v2oracle.Store) {
 	for len(r.waiting) > 0 && r.waiting[0].reads[0].from <= index {
 		r.active = append(r.active, r.waiting[0])
 		r.waiting = r.waiting[1:]
 	}
 	r.active = slices.DeleteFunc(r.active, func(q *queue) bool {
 		for len(q.reads) > 0 && q.reads[0].from <= index {
+			first := q.reads[0]
+			if first.tried && index < first.to && r.c.shards[first.slot] != changed {
+				return false
+			}
 			r.c.stats.Answers++
-			diff := r.c.try(q.reads[0].op)
-			if diff != "" && index < q.reads[0].to {
+			diff := r.c.try(first.op, first.slot)
+			if diff != "" && index < first.to {
+				first.tried = true
 				return false // maybe at a later one
 			}
 			if diff != "" {
-				r.c.Complain(verdict.ReadDiffers, "%v (tried up to %d): %s", q.reads[0].op, index, diff)
+				r.c.Complain(verdict.ReadDiffers, "%v (tried up to %d): %s", first.op, index, diff)
 			}
 			q.reads = q.reads[1:]
 		}
@@ -120,9 +154,9 @@ func (r *reads) rest() {
 }
 
 // try carries out a read, or a write that was refused, on the oracle as it is,
-// and says how the answer differs.
-func (c *checker) try(op *history.Op) string {
-	ev, fault := c.store.Do(&op.Request, nil)
+// and says how the answer differs, as far as it tells of a shard.
+func (c *checker) try(op *history.Op, slot int) string {
+	ev, fault := c.shards[slot].Do(&op.Request, nil)
 	switch {
 	case fault == nil && op.Write():
 		c.wrong = wrongLimit // the oracle has done it
@@ -131,6 +165,7 @@ func (c *checker) try(op *history.Op) string {
 		return fmt.Sprintf("it was refused with %d (%s), and %s is there", op.Fault.Code, op.Fault.Cause, op.Key)
 	case fault == nil:
 		want, got := *ev, *op.Event
+		got.Node = c.shards.part(got.Node, slot)
 		if !op.Sorted {
 			want.Node, got.Node = sorted(want.Node), sorted(got.Node)
 		}

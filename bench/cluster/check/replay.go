@@ -14,20 +14,28 @@ const wrongLimit = 3
 // replay carries out all changes on the oracle, in the order of their indexes,
 // and holds the reads against it on the way.
 func (c *checker) replay() {
-	c.store.SetIndex(c.h.Start)
+	for _, s := range c.shards {
+		s.SetIndex(c.h.Start)
+	}
 	r := newReads(c)
-	r.at(c.h.Start)
+	r.at(c.h.Start, nil)
 	for at := c.h.Start + 1; at <= c.h.End && c.wrong < wrongLimit; at++ {
 		before := c.existing(at)
+		shard := c.shardOf(at)
+		if shard != nil {
+			shard.SetIndex(at - 1) // there may be a gap
+		}
 		ev, quiet := c.change(at)
-		c.store.SetIndex(at) // also where the change went wrong
+		if shard != nil {
+			shard.SetIndex(at) // also where the change went wrong
+		}
 		if ev != nil {
 			c.canon[at], c.quiet[at] = ev, quiet
 			if !quiet {
 				c.require(at, ev, before)
 			}
 		}
-		r.at(at)
+		r.at(at, shard)
 	}
 	if c.wrong == 0 {
 		r.rest()
@@ -64,7 +72,7 @@ func (c *checker) change(at uint64) (ev *v2api.Event, quiet bool) {
 		}
 		c.taken[op] = at
 		c.stats.Refreshes++
-		ev, fault := c.store.Do(&op.Request, hint.Expiration)
+		ev, fault := c.shards.of(op.Key).Do(&op.Request, hint.Expiration)
 		if fault != nil {
 			c.fail(verdict.FromNowhere, "%s was shown with the index %d, and %v can't have done that: %v", hint.Key, at, op, fault)
 			return nil, false
@@ -77,7 +85,7 @@ func (c *checker) change(at uint64) (ev *v2api.Event, quiet bool) {
 
 // carryOut replays a write, and compares.
 func (c *checker) carryOut(op *history.Op, shown *v2api.Event) *v2api.Event {
-	ev, fault := c.store.Do(&op.Request, shown.Node.Expiration)
+	ev, fault := c.shards.of(shown.Node.Key).Do(&op.Request, shown.Node.Expiration)
 	if fault != nil {
 		c.fail(verdict.ReplyDiffers, "%v: it has to be refused with %d %s (%s)", op, fault.Code, fault.Message, fault.Cause)
 		return nil
@@ -104,14 +112,15 @@ func (c *checker) lateTTL(op *history.Op, at uint64, s *sighting) {
 	}
 }
 
-// expire: it is the turn of the node that is due first.
+// expire: it is the turn of the node that is due first, in its shard.
 func (c *checker) expire(at uint64, s *sighting) *v2api.Event {
-	key, due, ok := c.store.Due()
+	store := c.shards.of(s.event.Node.Key)
+	key, due, ok := store.Due()
 	if !ok || key != s.event.Node.Key {
 		c.fail(verdict.EventOrder, "%s saw %s expire at %d, and due was %q (%v)", s.who, s.event.Node.Key, at, key, due)
 		return nil
 	}
-	ev, err := c.store.Expire()
+	ev, err := store.Expire()
 	if err != nil {
 		c.fail(verdict.Undecided, "%v", err)
 		return nil
@@ -123,8 +132,12 @@ func (c *checker) expire(at uint64, s *sighting) *v2api.Event {
 }
 
 // gaps: an index that nobody saw is a refresh of unknown outcome that was soon
-// covered up, or one that the servers needed for themselves.
+// covered up, or one that the servers needed for themselves. Several shards may
+// have any number of those.
 func (c *checker) gaps() {
+	if c.shards.several() {
+		return
+	}
 	allowed := c.h.Own
 	for _, op := range c.h.Ops {
 		if op.Refresh && op.Outcome == v2api.Unknown && c.taken[op] == 0 {

@@ -4,35 +4,46 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
 	"copse/bench/cluster/history"
 	"copse/bench/load"
+	"copse/bench/placement"
 	"copse/bench/v2api"
-	"copse/bench/v2oracle"
 )
 
-const root = "/sim"
+// rootOf is the load's directory: several shards have work only where there are
+// several top-level names.
+func rootOf(shards int) string {
+	if shards > 1 {
+		return ""
+	}
+	return "/sim"
+}
 
-// sim makes the history of an honest cluster: one oracle, clients that
+// sim makes the history of an honest cluster: one oracle for each shard, clients that
 // overlap, answers that get lost, members that are behind.
 type sim struct {
 	rng   *rand.Rand
-	store *v2oracle.Store
+	order indexes
 	h     *history.History
 	now   time.Duration
 	back  []time.Duration // when each client has its last answer
 	later []func()        // writes of unknown outcome that are still on their way
-	pasts []past          // the counter, index by index
-	shown uint64          // by the header of the member that is behind,
-	body  uint64          // and what its nodes are of
+	pasts [][]past        // of each shard, index by index
+	at    []int           // where in them the member is that is behind
+	shown uint64          // by its header
 }
 
+// past is a shard as it was.
 type past struct {
-	index uint64
-	event *v2api.Event
-	fault *v2api.Fault
+	index   uint64 // its settled one
+	change  uint64 // its last change's
+	counter *v2api.Event
+	fault   *v2api.Fault // if there is no counter
+	listing []v2api.Node // of the root, where that is the load's
 }
 
 // The clients: writers on members 0 to 2, one quorum reader, one register
@@ -44,15 +55,19 @@ const (
 	local     = quorum + 1
 )
 
-// simulate returns a history of about the given number of requests.
-func simulate(seed uint64, requests int, exact bool) *history.History {
+// simulate returns a history of about the given number of requests to one shard,
+// or more, which then have the whole tree.
+func simulate(seed uint64, requests int, exact bool, shards int) *history.History {
+	root := rootOf(shards)
 	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := &sim{
 		rng:   rand.New(rand.NewPCG(seed, 0)),
-		store: v2oracle.New(1000, begin),
+		order: newIndexes(shards, 7, begin),
+		pasts: make([][]past, shards),
+		at:    make([]int, shards),
 		back:  make([]time.Duration, local+1),
 		h: &history.History{
-			Rules:    history.Rules{ExactHeader: exact, Window: 1000},
+			Rules:    history.Rules{ExactHeader: exact, Window: 1000, Shards: shards},
 			Begin:    begin,
 			Root:     root,
 			Start:    7,
@@ -65,12 +80,13 @@ func simulate(seed uint64, requests int, exact bool) *history.History {
 			},
 		},
 	}
-	s.store.SetIndex(7)
 	var mixes []*load.Mix
 	for id := range writers {
 		mixes = append(mixes, load.New(root, id, fmt.Sprintf("s%d", id), s.rng, simCaller{s, id}))
 	}
-	s.note()
+	for slot := range shards {
+		s.note(slot)
+	}
 	for len(s.h.Ops) < requests {
 		switch n := s.rng.IntN(10); {
 		case n < 6:
@@ -78,7 +94,11 @@ func simulate(seed uint64, requests int, exact bool) *history.History {
 		case n < 8:
 			s.register(writers + s.rng.IntN(registers))
 		case n < 9:
-			s.call(quorum, v2api.Request{Method: http.MethodGet, Key: root + "/w1", Recursive: true, Quorum: true})
+			key := root + "/w1"
+			if shards > 1 && s.rng.IntN(2) == 0 {
+				key = root
+			}
+			s.call(quorum, v2api.Request{Method: http.MethodGet, Key: key, Recursive: true, Quorum: true})
 		default:
 			s.behind()
 		}
@@ -92,14 +112,14 @@ type simCaller struct {
 	id int
 }
 
-func (c simCaller) Seen() uint64 { return c.s.store.Index() }
+func (c simCaller) Seen() uint64 { return c.s.order.counter }
 func (c simCaller) Call(r v2api.Request) (v2api.Outcome, *v2api.Event) {
 	op := c.s.call(c.id, r)
 	return op.Outcome, op.Event
 }
 
 func (s *sim) register(id int) {
-	key := fmt.Sprintf("%s/registers/r%d", root, s.rng.IntN(2))
+	key := fmt.Sprintf("%s/registers/r%d", s.h.Root, s.rng.IntN(2))
 	value := fmt.Sprintf("r%d-%d", id, len(s.h.Ops))
 	switch s.rng.IntN(3) {
 	case 0:
@@ -119,16 +139,21 @@ func (s *sim) wait(most time.Duration) time.Duration { return time.Duration(s.rn
 // tick lets time pass, with what falls due in it.
 func (s *sim) tick() {
 	s.now += time.Millisecond + s.wait(4*time.Millisecond)
-	for {
-		_, at, ok := s.store.Due()
-		if !ok || s.h.Begin.Add(s.now).Before(at) {
-			break
+	for _, slot := range s.rng.Perm(len(s.order.shards)) {
+		store := s.order.shards[slot]
+		for {
+			_, at, ok := store.Due()
+			if !ok || s.h.Begin.Add(s.now).Before(at) {
+				break
+			}
+			s.order.next(slot, false)
+			ev, err := store.Expire()
+			if err != nil {
+				panic(err)
+			}
+			s.order.took(slot, true)
+			s.tell(ev)
 		}
-		ev, err := s.store.Expire()
-		if err != nil {
-			panic(err)
-		}
-		s.tell(ev)
 	}
 	for len(s.later) > 0 && s.rng.IntN(4) == 0 {
 		s.later[0]()
@@ -152,8 +177,8 @@ func (s *sim) call(id int, r v2api.Request) *history.Op {
 	case n < 7 && r.Write(): // the answer is lost, the write happens
 		s.later = append(s.later, func() { s.do(op) })
 	default:
-		ev, fault := s.do(op)
-		op.Outcome, op.Event, op.Fault, op.Index, op.Term = v2api.Acked, ev, fault, s.store.Index(), 2
+		ev, fault, index := s.do(op)
+		op.Outcome, op.Event, op.Fault, op.Index, op.Term = v2api.Acked, ev, fault, index, 2
 		if fault != nil {
 			op.Outcome, op.Term = v2api.Refused, 0
 		}
@@ -161,62 +186,97 @@ func (s *sim) call(id int, r v2api.Request) *history.Op {
 	return op
 }
 
-// do carries a request out, and tells the watchers.
-func (s *sim) do(op *history.Op) (*v2api.Event, *v2api.Fault) {
+// do carries a request out, tells the watchers, and returns what the answer holds.
+func (s *sim) do(op *history.Op) (*v2api.Event, *v2api.Fault, uint64) {
 	var expires *time.Time
 	if op.TTL != 0 {
 		end := s.h.Begin.Add(op.Invoke + 1 + time.Duration(op.TTL)*time.Second)
 		expires = &end
 	}
-	ev, fault := s.store.Do(&op.Request, expires)
-	if op.Write() && fault == nil {
+	slot, inRoot := placement.Slot(op.Key, len(s.order.shards)), placement.Root(op.Key)
+	if !op.Write() {
+		return s.order.read(&op.Request, op.Member)
+	}
+	if inRoot {
+		slot = s.rng.IntN(len(s.order.shards))
+	}
+	s.order.next(slot, inRoot && op.Method == http.MethodPost)
+	ev, fault := s.order.shards[slot].Do(&op.Request, expires)
+	index := s.order.shards[slot].Index()
+	if fault != nil {
+		fault.Index = index
+	}
+	s.order.took(slot, fault == nil)
+	if fault == nil {
 		if !op.Refresh {
 			s.tell(ev)
 		}
-		s.note()
+		s.note(slot)
 	}
-	return ev, fault
+	return ev, fault, index
 }
 
 func (s *sim) tell(ev *v2api.Event) {
-	s.note()
+	slot := placement.Slot(ev.Node.Key, len(s.order.shards))
+	s.note(slot)
 	for i, w := range s.h.Watches {
 		key := ev.Node.Key
-		if key == w.Scope || w.Recursive && v2api.Within(key, w.Scope) || ev.Node.Dir && ev.Prev != nil && v2api.Within(w.Scope, key) && !s.store.Has(key) {
+		if key == w.Scope || w.Recursive && v2api.Within(key, w.Scope) || ev.Node.Dir && ev.Prev != nil && v2api.Within(w.Scope, key) && !s.order.shards[slot].Has(key) {
 			w.Entries = append(w.Entries, history.Entry{Event: ev, At: s.now + 1 + s.wait(time.Millisecond), Member: 4 + i})
 		}
 	}
 }
 
-func (s *sim) note() {
-	ev, fault := s.store.Do(&v2api.Request{Method: http.MethodGet, Key: root + "/counter"}, nil)
-	s.pasts = append(s.pasts, past{s.store.Index(), ev, fault})
+func (s *sim) note(slot int) {
+	store := s.order.shards[slot]
+	ev, fault := store.Do(&v2api.Request{Method: http.MethodGet, Key: s.h.Root + "/counter"}, nil)
+	p := past{index: s.order.settled[slot], change: store.Index(), counter: ev, fault: fault}
+	if s.h.Root == "" {
+		list, _ := store.Do(&v2api.Request{Method: http.MethodGet, Recursive: true}, nil)
+		p.listing = list.Node.Nodes
+	}
+	s.pasts[slot] = append(s.pasts[slot], p)
 }
 
-// behind reads the counter from a member that has not heard the latest.
+// behind reads from a member that has not heard the latest: the counter, or
+// everything.
 func (s *sim) behind() {
 	s.tick()
-	p := s.pasts[max(0, len(s.pasts)-1-s.rng.IntN(20))]
-	if p.index < s.body {
-		return
+	shards := len(s.pasts)
+	closed := s.order.counter
+	for slot, pasts := range s.pasts {
+		s.at[slot] = max(s.at[slot], len(pasts)-1-s.rng.IntN(20))
+		if i := slices.IndexFunc(pasts[s.at[slot]:], func(p past) bool { return p.change > pasts[s.at[slot]].change }); i > 0 {
+			closed = min(closed, pasts[s.at[slot]+i].change-1)
+		}
 	}
-	op := &history.Op{
-		Request: v2api.Request{Method: http.MethodGet, Key: root + "/counter"},
-		Client:  "local", Member: 3, Conn: 1, Invoke: s.now, Return: s.now + 1,
-		Outcome: v2api.Acked, Event: p.event, Fault: p.fault, Index: p.index, Term: 2,
-	}
-	if p.fault != nil {
-		op.Outcome = v2api.Refused
-	}
-	if !s.h.Rules.ExactHeader {
+	op := &history.Op{Client: "local", Member: 3, Conn: 1, Invoke: s.now, Return: s.now + 1, Outcome: v2api.Acked, Term: 2}
+	op.Request = v2api.Request{Method: http.MethodGet, Key: s.h.Root + "/counter"}
+	slot := placement.Slot(op.Key, shards)
+	p := s.pasts[slot][s.at[slot]]
+	switch {
+	case shards > 1:
+		op.Index = max(p.index, closed)
+	case s.h.Rules.ExactHeader:
+		op.Index = p.index
+	default:
 		op.Index = max(s.shown, p.index-uint64(s.rng.IntN(3)))
+		s.shown = op.Index
 	}
+	op.Event = p.counter
 	if p.fault != nil {
 		fault := *p.fault
 		fault.Index = op.Index
-		op.Fault = &fault
+		op.Outcome, op.Fault = v2api.Refused, &fault
 	}
-	s.shown, s.body = op.Index, p.index
+	if shards > 1 && s.rng.IntN(2) == 0 {
+		op.Request = v2api.Request{Method: http.MethodGet, Recursive: true}
+		op.Outcome, op.Fault, op.Index = v2api.Acked, nil, closed
+		op.Event = &v2api.Event{Action: "get", Node: v2api.Node{Dir: true}}
+		for slot, pasts := range s.pasts {
+			op.Event.Node.Nodes = append(op.Event.Node.Nodes, pasts[s.at[slot]].listing...)
+		}
+	}
 	s.h.Ops = append(s.h.Ops, op)
 }
 
@@ -226,20 +286,20 @@ func (s *sim) end() {
 		do()
 	}
 	s.later = nil
-	for _, at, ok := s.store.Due(); ok; _, at, ok = s.store.Due() {
-		s.now = max(s.now, at.Sub(s.h.Begin))
-		s.tick()
+	for _, store := range s.order.shards {
+		for _, at, ok := store.Due(); ok; _, at, ok = store.Due() {
+			s.now = max(s.now, at.Sub(s.h.Begin))
+			s.tick()
+		}
 	}
-	for op := s.call(0, v2api.Request{}); ; {
-		op.Request = v2api.Request{Method: http.MethodPut, Key: root + "/fence", Value: "fence"}
-		ev, _ := s.do(op)
-		op.Outcome, op.Event, op.Fault, op.Index, op.Term = v2api.Acked, ev, nil, s.store.Index(), 2
-		break
-	}
+	op := s.call(0, v2api.Request{Method: http.MethodGet, Key: s.h.Root + "/fence"})
+	op.Request = v2api.Request{Method: http.MethodPut, Key: s.h.Root + "/fence", Value: "fence"}
+	op.Event, op.Fault, op.Index = s.do(op)
+	op.Outcome, op.Term = v2api.Acked, 2
 	s.now += 10 * time.Millisecond
-	s.h.End = s.store.Index()
+	s.h.End = s.order.counter
 	for m := range 3 {
-		ev, _ := s.store.Do(&v2api.Request{Method: http.MethodGet, Key: root, Recursive: true, Sorted: true}, nil)
+		ev, _, _ := s.order.read(&v2api.Request{Method: http.MethodGet, Key: s.h.Root, Recursive: true, Sorted: true, Quorum: true}, m)
 		s.h.Finals = append(s.h.Finals, history.Final{Member: m, Index: s.h.End, Tree: ev.Node})
 	}
 }

@@ -74,7 +74,7 @@ func (c *checker) fits(op *history.Op, ev *v2api.Event) bool {
 		if !ev.Node.Dir || op.Recursive {
 			return true
 		}
-		listing, fault := c.store.Do(&v2api.Request{Method: "GET", Key: op.Key}, nil)
+		listing, fault := c.shards.of(op.Key).Do(&v2api.Request{Method: "GET", Key: op.Key}, nil)
 		return op.Dir && fault == nil && len(listing.Node.Nodes) == 0
 	case "compareAndDelete":
 		return op.Method == "DELETE" && op.Compares() && ev.Prev != nil &&

@@ -34,8 +34,11 @@ func newTimeline(all []shown) *timeline {
 	return t
 }
 
-// before is the highest value shown before a moment.
+// before is the highest value shown before a moment; nothing was on no timeline.
 func (t *timeline) before(at time.Duration) uint64 {
+	if t == nil {
+		return 0
+	}
 	n := sort.Search(len(t.at), func(i int) bool { return t.at[i] >= at })
 	if n == 0 {
 		return 0
@@ -52,49 +55,73 @@ func (t *timeline) since(value uint64) (time.Duration, bool) {
 	return t.at[n], true
 }
 
+// view is what one member shows of a shard, or of everything.
+type view struct{ member, scope int }
+
 // times holds the order of indexes and terms against the order of time.
 func (c *checker) times() {
-	all := []shown{}
-	index, term := map[int][]shown{}, map[int][]shown{}
-	show := func(member int, at time.Duration, i, t uint64) {
-		index[member] = append(index[member], shown{at, i})
+	all, own := []shown{}, make([][]shown, len(c.shards))
+	index, term := map[view][]shown{}, map[int][]shown{}
+	show := func(member int, key string, at time.Duration, i, t uint64) {
+		v := view{member, c.shards.scope(key)}
+		index[v] = append(index[v], shown{at, i})
 		term[member] = append(term[member], shown{at, t})
+		all = append(all, shown{at, i})
+	}
+	change := func(key string, at time.Duration, i uint64) {
+		slot := c.shards.scope(key)
+		if slot != everything {
+			own[slot] = append(own[slot], shown{at, i})
+		}
+		all = append(all, shown{at, i})
 	}
 	for _, op := range c.h.Ops {
 		if op.Answered() && op.Index != 0 {
-			show(op.Member, op.Return, op.Index, op.Term)
-			all = append(all, shown{op.Return, newest(op)})
+			show(op.Member, told(op), op.Return, op.Index, op.Term)
+			for _, n := range nodes(op) {
+				change(n.Key, op.Return, n.Modified)
+			}
 		}
 	}
 	for _, g := range c.h.Glances {
-		show(g.Member, g.Return, g.Index, g.Term)
-		all = append(all, shown{g.Return, g.Index})
+		show(g.Member, g.Key, g.Return, g.Index, g.Term)
 	}
 	for _, w := range c.h.Watches {
 		for _, e := range w.Entries {
 			if e.Event != nil {
-				show(e.Member, e.At, e.Event.Index(), 0)
-				all = append(all, shown{e.At, e.Event.Index()})
+				show(e.Member, w.Scope, e.At, e.Event.Index(), 0)
+				change(e.Event.Node.Key, e.At, e.Event.Index())
 			}
 		}
 	}
 	c.clock = newTimeline(all)
-	indexes, terms := map[int]*timeline{}, map[int]*timeline{}
-	for m := range index {
-		indexes[m], terms[m] = newTimeline(index[m]), newTimeline(term[m])
+	for _, o := range own {
+		c.clocks = append(c.clocks, newTimeline(o))
+	}
+	indexes, terms := map[view]*timeline{}, map[int]*timeline{}
+	for v := range index {
+		indexes[v] = newTimeline(index[v])
+	}
+	for m := range term {
+		terms[m] = newTimeline(term[m])
+	}
+	// A member's index of everything is one for each of its shards as well.
+	had := func(member int, key string, at time.Duration) uint64 {
+		scope := c.shards.scope(key)
+		return max(indexes[view{member, scope}].before(at), indexes[view{member, everything}].before(at))
 	}
 	for _, op := range c.h.Ops {
 		c.floor[op] = c.clock.before(op.Invoke)
 		if !op.Answered() || op.Index == 0 {
 			continue
 		}
-		c.member(op, indexes[op.Member].before(op.Invoke), terms[op.Member].before(op.Invoke))
+		c.member(op, had(op.Member, told(op), op.Invoke), terms[op.Member].before(op.Invoke))
 		if op.Linear() {
 			c.linear(op)
 		}
 	}
 	for _, g := range c.h.Glances {
-		if had := indexes[g.Member].before(g.Invoke); g.Index < had {
+		if had := had(g.Member, g.Key, g.Invoke); g.Index < had {
 			c.Complain(verdict.IndexBack, "a watch's head shows %d on member %d at %v, which had shown %d", g.Index, g.Member, g.Return, had)
 		}
 		if had := terms[g.Member].before(g.Invoke); g.Term < had {
@@ -103,18 +130,23 @@ func (c *checker) times() {
 	}
 }
 
-// newest is the highest index that an answer shows, in its header or its nodes:
-// servers may put an older one into the header of a read.
-func newest(op *history.Op) uint64 {
-	index := op.Index
-	if op.Event != nil {
-		nodes := map[string]v2api.Node{}
-		v2api.Flatten(&op.Event.Node, nodes)
-		for _, n := range nodes {
-			index = max(index, n.Modified)
-		}
+// told is the key that an answer tells of: a key in order has its name from the
+// server.
+func told(op *history.Op) string {
+	if op.Changed() {
+		return op.Event.Node.Key
 	}
-	return index
+	return op.Key
+}
+
+// nodes are those that an answer shows: servers may put an older index than
+// theirs into the header of a read.
+func nodes(op *history.Op) map[string]v2api.Node {
+	nodes := map[string]v2api.Node{}
+	if op.Event != nil {
+		v2api.Flatten(&op.Event.Node, nodes)
+	}
+	return nodes
 }
 
 // member: what one member shows never goes back, over restarts too.
@@ -127,9 +159,13 @@ func (c *checker) member(op *history.Op, index, term uint64) {
 	}
 }
 
-// linear: who goes through the log sees all that anybody saw before.
+// linear: who goes through the log sees all that anybody saw before. A read in
+// one of several shards is promised that of its own shard.
 func (c *checker) linear(op *history.Op) {
 	floor := c.floor[op]
+	if scope := c.shards.scope(op.Key); c.shards.several() && scope != everything && !op.Write() {
+		floor = c.clocks[scope].before(op.Invoke)
+	}
 	switch {
 	case op.Changed() && op.Event.Index() <= floor:
 		c.Complain(verdict.IndexBack, "%v, and %d had been shown before it began", op, floor)

@@ -153,11 +153,19 @@ func (f *Fleet) FreeDisk() error { return f.disk.free() }
 const askLimit = 500 * time.Millisecond
 
 // Leader is the member that most of those who run take for the leader.
-func (f *Fleet) Leader() (int, bool) {
+func (f *Fleet) Leader() (int, bool) { return f.elect((*Member).leader) }
+
+// ShardLeader is the member that most of those who run take for the leader of one
+// of several shards.
+func (f *Fleet) ShardLeader(slot int) (int, bool) {
+	return f.elect(func(m *Member) (string, error) { return m.shardLeader(slot) })
+}
+
+func (f *Fleet) elect(ask func(*Member) (string, error)) (int, bool) {
 	votes := map[string]int{}
 	for _, m := range f.Members {
 		if !m.paused && !m.down {
-			if name, err := m.leader(); err == nil {
+			if name, err := ask(m); err == nil {
 				votes[name]++
 			}
 		}
@@ -172,23 +180,29 @@ func (f *Fleet) Leader() (int, bool) {
 }
 
 func (m *Member) leader() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
-	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.URL+"/v2/members/leader", nil)
-	if err != nil {
-		return "", err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
 	var leader struct {
 		Name string `json:"name"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&leader); err != nil || resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("status %d: %w", resp.StatusCode, err)
+	err := m.ask("/v2/members/leader", &leader)
+	return leader.Name, err
+}
+
+// ask reads JSON from a member that has little time for it.
+func (m *Member) ask(path string, into any) error {
+	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.URL+path, nil)
+	if err != nil {
+		return err
 	}
-	return leader.Name, nil
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil || resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: status %d: %w", path, resp.StatusCode, err)
+	}
+	return nil
 }

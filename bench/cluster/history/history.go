@@ -50,9 +50,10 @@ func (o *Op) String() string {
 	return s
 }
 
-// Glance is an index that a watch's head showed.
+// Glance is an index that the head of a watch of Key showed.
 type Glance struct {
 	Member         int
+	Key            string
 	Invoke, Return time.Duration
 	Index, Term    uint64
 }
@@ -96,13 +97,17 @@ type Rules struct {
 	ExactHeader bool
 	// Window is how many events a watch can reach back.
 	Window uint64
+	// Shards is over how many shards the keys are spread; 0 is one. With more, the
+	// order of indexes is still the order of all changes, but it has gaps, and each
+	// shard has a past of its own.
+	Shards int
 }
 
 // History is a whole run.
 type History struct {
 	Rules    Rules
 	Begin    time.Time
-	Root     string // the directory that the load has for itself
+	Root     string // the directory that the load has for itself; "" is the whole tree
 	Start    uint64 // the index at the begin: the load's first change is above it
 	End      uint64 // nothing was written after it, and every watcher has come up to it
 	Own      int    // how many indexes the servers may have needed for themselves

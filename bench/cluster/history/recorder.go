@@ -11,15 +11,16 @@ type Recorder struct {
 	begin time.Time // fixed
 
 	mu      sync.Mutex
-	changed *sync.Cond
+	told    *sync.Cond
 	history History
 	seen    uint64 // the highest index that anyone was shown
+	changed uint64 // the highest one of a change that anyone was shown
 }
 
 // NewRecorder begins a history of the load below root.
 func NewRecorder(root string, rules Rules) *Recorder {
 	r := &Recorder{begin: time.Now()}
-	r.changed = sync.NewCond(&r.mu)
+	r.told = sync.NewCond(&r.mu)
 	r.history = History{Begin: r.begin, Root: root, Rules: rules}
 	return r
 }
@@ -41,7 +42,7 @@ func (r *Recorder) Note(op *Op) {
 	r.history.Ops = append(r.history.Ops, op)
 	r.raise(op.Index)
 	if op.Changed() {
-		r.raise(op.Event.Index())
+		r.change(op.Event.Index())
 	}
 }
 
@@ -77,12 +78,12 @@ func (r *Recorder) Tell(w *Watch, e Entry) {
 	defer r.mu.Unlock()
 	w.Entries = append(w.Entries, e)
 	if e.Event != nil {
-		r.raise(e.Event.Index())
+		r.change(e.Event.Index())
 		w.Last = max(w.Last, e.Event.Index())
 	} else {
 		w.Last = max(w.Last, e.Resumed-1)
 	}
-	r.changed.Broadcast()
+	r.told.Broadcast()
 }
 
 // Last is how far a watcher has come.
@@ -96,16 +97,16 @@ func (r *Recorder) Last(w *Watch) uint64 {
 func (r *Recorder) Wake() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.changed.Broadcast()
+	r.told.Broadcast()
 }
 
 // Await waits until done says so; it is asked under the lock, again after each
-// Tell and each Wake.
-func (r *Recorder) Await(done func(seen uint64) bool) {
+// Tell and each Wake, with the highest index of a change that anyone was shown.
+func (r *Recorder) Await(done func(changed uint64) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for !done(r.seen) {
-		r.changed.Wait()
+	for !done(r.changed) {
+		r.told.Wait()
 	}
 }
 
@@ -118,3 +119,8 @@ func (r *Recorder) Finish(fill func(*History)) *History {
 }
 
 func (r *Recorder) raise(index uint64) { r.seen = max(r.seen, index) }
+
+func (r *Recorder) change(index uint64) {
+	r.raise(index)
+	r.changed = max(r.changed, index)
+}

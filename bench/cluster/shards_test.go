@@ -1,0 +1,30 @@
+package cluster
+
+import (
+	"fmt"
+	"testing"
+
+	"copse/bench/cluster/check"
+	"copse/bench/placement"
+)
+
+// What the clients write has to give every shard work, and has to be in many
+// top-level names.
+func TestLoadGivesEveryShardWork(t *testing.T) {
+	names := []string{"/counter", "/queue", check.RegisterDir, "/fence"}
+	for i := range writers {
+		names = append(names, fmt.Sprintf("/w%d", i))
+	}
+	if len(names) < 8 {
+		t.Errorf("only %d top-level names", len(names))
+	}
+	var writes [4]int
+	for _, name := range names {
+		writes[placement.Slot(name, len(writes))]++
+	}
+	for slot, n := range writes {
+		if n == 0 {
+			t.Errorf("nothing is in shard %d: %v", slot, writes)
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"copse/bench/peer"
+)
+
+// scaled is one line of the scaling figures: an arrangement of servers, and what
+// was measured with it, once each round.
+type scaled struct {
+	name     string
+	readings []reading
+	inside   []counts // of all its servers, while they were measured
+	answered []float64
+	took     time.Duration
+}
+
+// scaling measures where the time goes as there are more processors and shards:
+// on one node, and in a cluster whose busy leaders are on one member, or on all.
+func scaling(args []string) error {
+	var o shardOptions
+	flags := flag.NewFlagSet("scaling", flag.ContinueOnError)
+	procs := flags.String("procs", "1,2", "values of GOMAXPROCS for one node")
+	clusterShards := flags.Int("cluster-shards", 9, "shards of the cluster of three; 0: no cluster")
+	if err := o.parse(flags, "1,2,4,8", args); err != nil {
+		return err
+	}
+	limits, err := numbers(*procs)
+	if err != nil {
+		return err
+	}
+	var lines []*scaled
+	for _, p := range limits {
+		for _, n := range o.counts {
+			lines = append(lines, &scaled{name: fmt.Sprintf("one node, GOMAXPROCS %d, %s", p, shardsName(n))})
+		}
+	}
+	together := &scaled{name: fmt.Sprintf("three members, %s, busy leaders together", shardsName(*clusterShards))}
+	spread := &scaled{name: fmt.Sprintf("three members, %s, busy leaders spread", shardsName(*clusterShards))}
+	for round := range o.rounds {
+		turn("round %d", round+1)
+		i := 0
+		for _, p := range limits {
+			for _, n := range o.counts {
+				if err := lines[i].oneNode(o, p, n); err != nil {
+					return fmt.Errorf("%s: %w", lines[i].name, err)
+				}
+				i++
+			}
+		}
+		if *clusterShards > 0 {
+			if err := threeMembers(o, *clusterShards, together, spread); err != nil {
+				return fmt.Errorf("the cluster: %w", err)
+			}
+		}
+	}
+	if *clusterShards > 0 {
+		lines = append(lines, together, spread)
+	}
+	fmt.Printf("`go run ./figures scaling %s` (%s; commit %s)\n\n%s", strings.Join(args, " "), machine(), commit(), scalingTable(lines))
+	return nil
+}
+
+// oneNode starts a node, measures, and ends it.
+func (s *scaled) oneNode(o shardOptions, procs, shards int) (err error) {
+	node, err := peer.Launch(peer.Copse, peer.Options{Args: peer.Sharded(peer.Copse, shards), Env: []string{fmt.Sprint("GOMAXPROCS=", procs)}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, node.Close()) }()
+	return s.measure(o, putsBelow(evenNames(o.names), valueSize), node)
+}
+
+// measure drives all servers at once, each from its share of the connections, and
+// adds up what they did.
+func (s *scaled) measure(o shardOptions, load func(string) source, servers ...*peer.Server) error {
+	var clients []*client
+	var addresses []string
+	for _, server := range servers {
+		c, err := connect(server.Address, o.connections/len(servers), 1, load(server.Address))
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		clients, addresses = append(clients, c), append(addresses, server.Address)
+	}
+	if _, err := driveAll(clients, o.warm); err != nil {
+		return err
+	}
+	for _, c := range clients {
+		c.delay = newDelays()
+	}
+	before, err := scrape(addresses...)
+	if err != nil {
+		return err
+	}
+	used, err := lookAll(servers)
+	if err != nil {
+		return err
+	}
+	took, err := driveAll(clients, o.duration)
+	if err != nil {
+		return err
+	}
+	usedThen, err := lookAll(servers)
+	if err != nil {
+		return err
+	}
+	after, err := scrape(addresses...)
+	if err != nil {
+		return err
+	}
+	delays, answered := newDelays(), int64(0)
+	for _, c := range clients {
+		delays.Merge(c.delay)
+		answered += c.answered
+		c.delay = nil
+		if err := c.drain(); err != nil {
+			return err
+		}
+	}
+	r := newReading(answered, took, usedThen.since(used), delays)
+	s.readings, s.inside = append(s.readings, r), append(s.inside, after.since(before))
+	s.answered, s.took = append(s.answered, float64(answered)), took
+	turn("  %-56s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores", s.name, r.rate, micros(r.p50), micros(r.p99), r.cpu, r.client, r.others)
+	return nil
+}
+
+// driveAll runs the clients at the same time.
+func driveAll(clients []*client, d time.Duration) (longest time.Duration, err error) {
+	took, errs := make([]time.Duration, len(clients)), make([]error, len(clients))
+	var running sync.WaitGroup
+	for i, c := range clients {
+		running.Go(func() { took[i], errs[i] = c.run(d) })
+	}
+	running.Wait()
+	return slices.Max(took), errors.Join(errs...)
+}
+
+func lookAll(servers []*peer.Server) (all usage, err error) {
+	for i, s := range servers {
+		u, err := look(s.PID())
+		if err != nil {
+			return all, err
+		}
+		all.server += u.server
+		if i == 0 {
+			all.client, all.others = u.client, u.others
+		} else {
+			all.others -= u.server
+		}
+	}
+	return all, nil
+}
+
+// scalingTable shows where the time goes. What is by write is that of all servers
+// together.
+func scalingTable(lines []*scaled) string {
+	var t strings.Builder
+	t.WriteString("| | requests/s | p50 | p99 | server CPU/request | cores | writes/raft entry | commit | entries/apply | apply, by write |\n")
+	t.WriteString("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
+	for _, s := range lines {
+		b := &bout{readings: map[string][]reading{s.name: s.readings}}
+		inside := func(of func(c counts, answered float64) float64) float64 {
+			var all []float64
+			for i, c := range s.inside {
+				all = append(all, of(c, s.answered[i]))
+			}
+			return median(all)
+		}
+		mean := func(name string) float64 { return inside(func(c counts, _ float64) float64 { return c.mean(name) }) }
+		fmt.Fprintf(&t, "| %s | %s | %s | %s | %.1f us | %.2f | %.1f | %s | %.1f | %s |\n", s.name,
+			grouped(b.medianOf(s.name, rateOf)), micros(b.medianOf(s.name, p50Of)), micros(b.medianOf(s.name, p99Of)), b.medianOf(s.name, cpuOf),
+			b.medianOf(s.name, func(r reading) float64 { return r.rate * r.cpu / 1e6 }),
+			mean("copse_raft_batch_writes"), micros(mean("copse_raft_commit_duration_seconds")), mean("copse_apply_batch_entries"),
+			micros(inside(func(c counts, answered float64) float64 {
+				return c["copse_apply_duration_seconds_sum"] / max(answered, 1)
+			})))
+	}
+	fmt.Fprintf(&t, "\nOf %d cores; commit is from a batch's being proposed to its having been applied.\n", runtime.NumCPU())
+	return t.String() + orderTable(lines)
+}
+
+// orderTable shows what the order shard's own histograms say, whatever they are.
+func orderTable(lines []*scaled) string {
+	var t strings.Builder
+	for _, s := range lines {
+		if len(s.inside) == 0 {
+			continue
+		}
+		last := s.inside[len(s.inside)-1]
+		for _, name := range slices.Sorted(maps.Keys(last)) {
+			histogram, ok := strings.CutSuffix(name, "_count")
+			if ok && strings.HasPrefix(name, "copse_order_") && last[name] > 0 {
+				fmt.Fprintf(&t, "| %s | %s | %s | %s/s |\n", s.name, histogram, short(last.mean(histogram)), grouped(last[name]/s.took.Seconds()))
+			}
+		}
+	}
+	if t.Len() == 0 {
+		return ""
+	}
+	return "\n| the order shard | | mean | |\n| --- | --- | ---: | ---: |\n" + t.String()
+}
