@@ -69,6 +69,8 @@ func TestWhatSpansTheShardsIsOneEverywhere(t *testing.T) {
 	all.Wait()
 	for id, sink := range sinks {
 		c.await(fmt.Sprintf("all events on member %d", id), func() bool { return len(sink.all()) >= writers*writes })
+	}
+	for id, sink := range sinks {
 		if got, want := sink.all(), sinks[1].all(); !slices.Equal(got, want) {
 			t.Errorf("member %d sees\n%v, member 1\n%v", id, got, want)
 		}
