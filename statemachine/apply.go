@@ -34,7 +34,7 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, news *News) (sm.Result, error
 	}
 	mine := batch.Origin == m.replica
 	if batch.Ordered {
-		return result, m.applyOrdered(v, e, batch, news)
+		return result, m.applyOrdered(v, e.Index, len(e.Cmd), batch, news)
 	}
 	out, err := m.applyCommands(v, batch, len(e.Cmd), news)
 	if mine {

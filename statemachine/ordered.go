@@ -1,10 +1,6 @@
 package statemachine
 
-import (
-	"copse/statemachine/tree"
-
-	sm "github.com/lni/dragonboat/v4/statemachine"
-)
+import "copse/statemachine/tree"
 
 // place is which shard a machine is a replica of; docs/SHARDS.md has the rules.
 type place struct {
@@ -24,15 +20,15 @@ func (p place) data() bool { return p.slots > 1 && !p.order }
 
 // applyOrdered applies a batch that takes its indexes from a range, unless that is
 // settled already. While it does, meta.last is the running index.
-func (m *Machine) applyOrdered(v *view, e *sm.Entry, batch *tree.BatchReader, news *News) error {
+func (m *Machine) applyOrdered(v *view, raftIndex uint64, size int, batch *tree.BatchReader, news *News) error {
 	if !m.place.data() {
 		return errOrdered
 	}
 	r := batch.Range
-	outcome := Outcome{First: r.First, Stale: r.First <= v.meta.last, RaftIndex: e.Index}
+	outcome := Outcome{First: r.First, Stale: r.First <= v.meta.last, RaftIndex: raftIndex}
 	if !outcome.Stale {
 		v.meta.last = r.First - 1
-		out, err := m.applyCommands(v, batch, len(e.Cmd), news)
+		out, err := m.applyCommands(v, batch, size, news)
 		if err != nil {
 			return err
 		}
