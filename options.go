@@ -31,7 +31,12 @@ func fresh(c *config.Config, host string, peers actors.Peers, log *slog.Logger) 
 		ids = append(ids, m.ID)
 	}
 	self := texts(c.InitialAdvertisePeerURLs)
+	given := 0
+	if c.Given("shards") {
+		given = c.Shards
+	}
 	return actors.Fresh{
+		Shards: given,
 		Wanted: actors.Identity{
 			ClusterID:  config.ClusterID(ids...),
 			MemberID:   config.MemberID(self, c.InitialClusterToken),

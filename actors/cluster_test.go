@@ -21,12 +21,19 @@ type cluster struct {
 	peers    map[uint64]string // peer addresses
 	nodes    map[uint64]node
 	change   []func(*actors.NodeOptions)
+	shards   int
 }
 
 // found starts a cluster of n members, whose ids are 1 to n.
 func found(t *testing.T, n int, change ...func(*actors.NodeOptions)) *cluster {
 	t.Helper()
-	c := &cluster{t: t, paths: map[uint64]string{}, peers: map[uint64]string{}, nodes: map[uint64]node{}, change: change}
+	return foundShards(t, n, 1, change...)
+}
+
+// foundShards starts a cluster whose tree is spread over so many shards.
+func foundShards(t *testing.T, n, shards int, change ...func(*actors.NodeOptions)) *cluster {
+	t.Helper()
+	c := &cluster{t: t, paths: map[uint64]string{}, peers: map[uint64]string{}, nodes: map[uint64]node{}, change: change, shards: shards}
 	for id := uint64(1); id <= uint64(n); id++ {
 		c.paths[id], c.peers[id] = t.TempDir(), freeAddress(t)
 		c.founders = append(c.founders, tree.Member{ID: id, PeerURLs: []string{"http://" + c.peers[id]}})
@@ -45,7 +52,7 @@ func (c *cluster) fresh(id uint64) actors.Fresh {
 	f := actors.Fresh{
 		Wanted: actors.Identity{
 			ClusterID: 7, MemberID: id, Name: fmt.Sprintf("m%d", id), Token: "test",
-			Shards: 1, ExecShards: 1, Host: "box", Created: time.Now(),
+			Shards: c.shards, ExecShards: 1, Host: "box", Created: time.Now(),
 		},
 		Founders: c.founders,
 		PeerURLs: []string{"http://" + c.peers[id]},

@@ -22,8 +22,11 @@ type Fresh struct {
 	PeerURLs []string
 	// Existing: the cluster runs already, and this member was added to it.
 	Existing bool
-	Peers    Peers
-	Logger   *slog.Logger
+	// Shards is the number that the settings give; 0: they leave it to a cluster
+	// that runs.
+	Shards int
+	Peers  Peers
+	Logger *slog.Logger
 }
 
 // ErrStartedBefore is the cause where a member would start a second time with
@@ -55,6 +58,9 @@ func (f Fresh) found(ctx context.Context) (Identity, []tree.Member, error) {
 	for _, note := range notes {
 		if note.ClusterID != f.Wanted.ClusterID {
 			return Identity{}, nil, fmt.Errorf("the member at --initial-cluster belongs to the cluster %x, these settings found %x: do --initial-cluster and --initial-cluster-token agree everywhere?", note.ClusterID, f.Wanted.ClusterID)
+		}
+		if note.Shards != f.Wanted.Shards {
+			return Identity{}, nil, fmt.Errorf("%w: this member founds a cluster with --shards=%d, another one with %d: give all of them the same", errShards, f.Wanted.Shards, note.Shards)
 		}
 		if err := f.refuseSecondStart(note); err != nil {
 			return Identity{}, nil, err
@@ -105,6 +111,9 @@ func (f Fresh) join(ctx context.Context) (Identity, []tree.Member, error) {
 	}
 }
 
+// errShards is the cause where members don't agree on how many shards there are.
+var errShards = errors.New("the number of shards can't change")
+
 var errUnlisted = errors.New("no member has these peer URLs")
 
 // adopt takes this member's identity from what a running member tells.
@@ -119,6 +128,9 @@ func (f Fresh) adopt(note clusterNote) (Identity, []tree.Member, error) {
 		}
 		if m.Name != "" {
 			return Identity{}, nil, fmt.Errorf("member %x at %s: %w; remove it (DELETE /v2/members/%x), add it anew (POST /v2/members) and start it again", m.ID, urls, ErrStartedBefore, m.ID)
+		}
+		if f.Shards != 0 && f.Shards != note.Shards {
+			return Identity{}, nil, fmt.Errorf("%w: --shards is %d, the cluster was founded with %d: leave it out", errShards, f.Shards, note.Shards)
 		}
 		id := f.Wanted
 		id.ClusterID, id.Generation, id.MemberID = note.ClusterID, note.Generation, m.ID

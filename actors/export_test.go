@@ -35,3 +35,18 @@ func Learns(path string) bool {
 	id, err := readIdentity(path)
 	return err != nil || id.Learning
 }
+
+// ShardLeaders are the members that lead the data shards, by slot; 0: none known.
+func (n *Node) ShardLeaders() []uint64 {
+	var list []uint64
+	for _, p := range n.parts {
+		list = append(list, n.host.Leader(p.id).Member)
+	}
+	return list
+}
+
+// WantedLeader is the voter that the shard of the slot belongs with.
+var WantedLeader = wantedLeader
+
+// ErrShards is the cause where members don't agree on how many shards there are.
+var ErrShards = errShards

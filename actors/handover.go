@@ -40,6 +40,7 @@ const (
 // before the front-end stops, so that no client has to wait for an election. It
 // reports whether all was at rest, so that no write can have been lost.
 func (n *Node) HandOver() (rested bool) {
+	n.leaving.Store(true)
 	if n.several != nil {
 		n.host.HandOver(handOverLimit)
 		return true

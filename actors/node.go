@@ -56,6 +56,7 @@ type Node struct {
 	running  atomic.Pointer[Host] // host, for the peer link, which is there first
 	stopping chan struct{}        // closed when the raft host is to stop
 	opened   atomic.Bool          // so is all below, for the same reason
+	leaving  atomic.Bool          // it hands over what it leads, and is to lead no more
 	cache    *pebble.Cache
 	machine  *statemachine.Machine // of the order shard: it knows the members
 	parts    []*part               // the data shards, by slot
@@ -244,6 +245,9 @@ func (n *Node) runHost() error {
 func (n *Node) Join(stop <-chan struct{}) error {
 	for {
 		err := n.catchUp(stop)
+		if err := n.checkShards(); err != nil {
+			return err
+		}
 		switch {
 		case err == nil:
 			return n.found(stop)
@@ -255,6 +259,15 @@ func (n *Node) Join(stop <-chan struct{}) error {
 		}
 		n.o.Logger.Warn("waiting for other members: there is no leader yet, and nothing here to serve", "component", "raft", "err", err)
 	}
+}
+
+// checkShards refuses a cluster that was founded with another number of shards: this
+// member was started as a founder before it could ask another.
+func (n *Node) checkShards() error {
+	if founded := n.machine.Membership().Shards; founded != 0 && founded != n.id.Shards {
+		return fmt.Errorf("%w: this member was started with --shards=%d, the cluster was founded with %d; start it with that, and an empty data directory", errShards, n.id.Shards, founded)
+	}
+	return nil
 }
 
 // catchUp waits until this member's replicas have all that was acknowledged before
@@ -307,6 +320,9 @@ func (n *Node) found(stop <-chan struct{}) error {
 		founding.Limit = n.id.Shards
 		if err := n.host.Propose(stop, orderShard, &founding); err != nil {
 			return fmt.Errorf("found the tree: %w", err)
+		}
+		if err := n.checkShards(); err != nil { // another founder may have been faster
+			return err
 		}
 	}
 	if n.renewed {

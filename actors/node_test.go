@@ -112,7 +112,7 @@ func nodeOptions(dir *actors.DataDir, peer string, clients []string, members []t
 	return actors.NodeOptions{
 		Host: actors.HostOptions{
 			Dir: dir.RaftDir(), Replica: dir.Identity.MemberID, DeploymentID: 1 + dir.Identity.Generation,
-			Shards: 1, ExecShards: 1, Heartbeat: 20 * time.Millisecond, Election: 200 * time.Millisecond,
+			Shards: actors.Groups(dir.Identity.Shards), ExecShards: 1, Heartbeat: 20 * time.Millisecond, Election: 200 * time.Millisecond,
 			SnapshotCount: 1000, RequestTimeout: 5 * time.Second, Logger: log,
 		},
 		Dir:        dir,

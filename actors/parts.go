@@ -70,6 +70,7 @@ type several struct {
 	lane     *ReadLane // of the order shard
 	closed   *Closed
 	spanning *Spanning
+	balancer *Balancer
 }
 
 // machines are the replicas of all groups, the order shard's first.
@@ -147,6 +148,7 @@ func (n *Node) openParts() {
 	o := n.o
 	n.subscribe()
 	if s := n.several; s != nil {
+		s.balancer = NewBalancer(n, o.Logger.With("component", "balancer"))
 		s.order = NewOrder(n.host, len(n.parts), func(slot int) { n.parts[slot].told.lost() })
 	}
 	for _, p := range n.parts {
@@ -270,6 +272,9 @@ func (n *Node) addParts(g *Group) {
 			g.Add("courier", p.courier.Run, p.courier.Stop)
 		}
 		g.Add("expirer", p.expirer.Run, p.expirer.Stop)
+	}
+	if s != nil {
+		g.Add("balancer", s.balancer.Run, s.balancer.Stop)
 	}
 }
 

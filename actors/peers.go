@@ -23,6 +23,8 @@ const (
 	callHold
 	// callWrite asks the member that leads a shard to carry out writes: see courier.go.
 	callWrite
+	// callReady asks how far the member has applied a shard that it could lead.
+	callReady
 )
 
 // carriedLimit bounds a call and its answer where writes are carried: an answer
@@ -55,6 +57,8 @@ func (n *Node) answerCall(ctx context.Context, from uint64, kind uint8, payload 
 		return nil, n.answerHold(ctx, from, payload)
 	case callWrite:
 		return n.answerWrites(payload)
+	case callReady:
+		return n.answerReady(payload)
 	default:
 		return nil, fmt.Errorf("unknown call %d: this member's copse may be older", kind)
 	}

@@ -60,7 +60,7 @@ func clusterSettings() []setting {
 			choice(states, func(c *Config) *string { return &c.InitialClusterState })},
 		{"initial-cluster-token", "text", "Tells clusters apart that were founded alike.", "",
 			text(func(c *Config) *string { return &c.InitialClusterToken })},
-		{"shards", "n", "Raft groups that the tree is spread over, 1 to 64; fixed when the cluster is founded.", "",
+		{"shards", "n", "Shards that the tree is spread over by top-level names, 1 to 64, each with a leader of its own. More than 1 only where one leader is the limit: a write then takes two rounds. Fixed when the cluster is founded; see docs/SHARDS.md.", "",
 			count(func(c *Config) *int { return &c.Shards })},
 		{"force-new-cluster", "true|false", "Make this member the only one of its cluster, with its data. To recover from a majority lost for good; never where the others may come back.", "",
 			boolean(func(c *Config) *bool { return &c.ForceNewCluster })},

@@ -30,6 +30,8 @@ type Backend interface {
 	Stats() tree.Stats
 	// Cluster is what this member knows of the cluster.
 	Cluster() *tree.Cluster
+	// Shards is what this member knows of the shards.
+	Shards() tree.ShardsStatus
 	// PeerStats is the raft traffic with the other members, in finite numbers.
 	PeerStats() tree.PeerStats
 

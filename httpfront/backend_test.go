@@ -19,6 +19,7 @@ type treeBackend struct {
 	stats   tree.Stats
 	cluster tree.Cluster
 	peers   tree.PeerStats
+	shards  tree.ShardsStatus
 	parts   []string // what a GET of /parts yields piece by piece
 	partErr error    // how that ends
 	closed  int      // listings that have been closed
@@ -156,6 +157,8 @@ func (b *treeBackend) Cluster() *tree.Cluster {
 	c := b.cluster
 	return &c
 }
+
+func (b *treeBackend) Shards() tree.ShardsStatus { return b.shards }
 
 func (b *treeBackend) PeerStats() tree.PeerStats { return b.peers }
 

@@ -223,7 +223,7 @@ func routeOf(path string) routeID {
 	switch path {
 	case "/v2/machines":
 		return routeMachines
-	case "/v2/stats/self", "/v2/stats/store", "/v2/stats/leader":
+	case "/v2/stats/self", "/v2/stats/store", "/v2/stats/leader", "/v2/copse/shards":
 		return routeStats
 	case "/version":
 		return routeVersion

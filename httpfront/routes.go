@@ -103,6 +103,8 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, x *exchange, path string) {
 		s.serveStoreStats(ctx, m)
 	case "/v2/stats/leader":
 		s.serveLeaderStats(ctx, m)
+	case "/v2/copse/shards":
+		s.serveShards(ctx, m)
 	case "/version":
 		s.serveVersion(ctx, m)
 	case "/health":

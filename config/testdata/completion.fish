@@ -26,7 +26,7 @@ complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l initial-cluster -x -d 'The founding members, this one among them; a name may come once for each of its URLs'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l initial-cluster-state -x -a 'new existing' -d 'new: a fresh data directory founds a cluster'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l initial-cluster-token -x -d 'Tells clusters apart that were founded alike'
-complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l shards -x -d 'Raft groups that the tree is spread over, 1 to 64; fixed when the cluster is founded'
+complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l shards -x -d 'Shards that the tree is spread over by top-level names, 1 to 64, each with a leader of its own'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l force-new-cluster -d 'Make this member the only one of its cluster, with its data'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l cert-file -r -F -d 'The certificate for https in listen-client-urls and listen-metrics-urls, PEM'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l key-file -r -F -d 'Its key, PEM'

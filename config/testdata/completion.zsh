@@ -13,7 +13,7 @@ _copse() {
     '--initial-cluster=[The founding members, this one among them; a name may come once for each of its URLs]:name=url,...:'
     '--initial-cluster-state=[new: a fresh data directory founds a cluster]:value:(new existing)'
     '--initial-cluster-token=[Tells clusters apart that were founded alike]:text:'
-    '--shards=[Raft groups that the tree is spread over, 1 to 64; fixed when the cluster is founded]:n:'
+    '--shards=[Shards that the tree is spread over by top-level names, 1 to 64, each with a leader of its own]:n:'
     '--force-new-cluster=-[Make this member the only one of its cluster, with its data]::value:(true false)'
     '--cert-file=[The certificate for https in listen-client-urls and listen-metrics-urls, PEM]:path:_files'
     '--key-file=[Its key, PEM]:path:_files'

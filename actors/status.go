@@ -1,0 +1,38 @@
+package actors
+
+import (
+	"maps"
+	"slices"
+
+	"copse/statemachine"
+	"copse/statemachine/tree"
+)
+
+// Shards is what this member knows of the shards.
+func (r *Router) Shards() tree.ShardsStatus {
+	all := tree.ShardsStatus{Closed: r.State().Index}
+	for _, p := range r.parts {
+		s := r.status(p.id, p.machine)
+		s.Slot, s.Watchers = p.slot, uint64(p.hub.Watchers())
+		all.Data = append(all.Data, s)
+	}
+	if r.several != nil {
+		order := r.status(orderShard, r.node.machine)
+		all.Order = &order
+	}
+	return all
+}
+
+func (r *Router) status(id uint64, m *statemachine.Machine) tree.ShardStatus {
+	store, _ := m.StoreMetrics() // of a store that is closed there is nothing to tell
+	return tree.ShardStatus{
+		ID:      id,
+		Leader:  r.host.Leader(id).Member,
+		Term:    r.host.Term(id),
+		Applied: m.RaftIndex(),
+		Index:   m.Index(),
+		Nodes:   m.Nodes(),
+		Bytes:   store.DiskBytes,
+		Members: slices.Sorted(maps.Keys(r.host.voters(id))),
+	}
+}
