@@ -189,21 +189,19 @@ func (c *Closed) advance() {
 	if at <= before {
 		return
 	}
-	events := c.take(at)
+	events := c.take(at) // not nil: that says to look into the windows
 	c.index.Store(uint64(at)) // whoever is told looks into the windows up to here
-	switch {
-	case c.lossy > before:
-		c.publish(at, nil)
-	case len(events) > 0:
-		c.publish(at, events)
+	if c.lossy > before {
+		events = nil
 	}
+	c.publish(at, events)
 	close(c.moved)
 	c.moved = make(chan struct{})
 }
 
 // take takes out the events up to at, in their order.
-func (c *Closed) take(at tree.Index) (events []tree.Notice) {
-	from := 0
+func (c *Closed) take(at tree.Index) []tree.Notice {
+	events, from := []tree.Notice{}, 0
 	for slot := range c.shards {
 		s := &c.shards[slot]
 		n, _ := slices.BinarySearchFunc(s.events, at+1, func(e tree.Notice, at tree.Index) int { return cmp.Compare(e.Index, at) })

@@ -76,10 +76,14 @@ func (m *model) applyBatch(b *orderedBatch, slot int) (stale bool, answers []str
 			answers = append(answers, string(tree.AppendError(nil, &tree.Error{Code: tree.CodeRaftInternal, Cause: "the key lives in another shard", Index: m.last})))
 			continue
 		}
-		if b.root {
+		switch {
+		case b.root:
 			answers = append(answers, m.createInRoot(&c, slot))
-		} else if a := m.apply(&c); a != "" {
-			answers = append(answers, a)
+		case c.Op == tree.OpExpire: // it has events and no answer, but its place among them
+			m.apply(&c)
+			answers = append(answers, "")
+		default:
+			answers = append(answers, m.apply(&c))
 		}
 	}
 	m.last = b.r.Last
