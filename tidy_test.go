@@ -16,7 +16,7 @@ import (
 var allowed = map[string][]string{
 	".":                 {"copse/actors", "copse/actors/peerlink", "copse/config", "copse/config/certs", "copse/httpfront", "copse/httpfront/ops", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree"},
 	"actors":            {"copse/actors/peerlink", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat", "github.com/cockroachdb/pebble"},
-	"actors/peerlink":   {"copse/statemachine/tree", "github.com/lni/dragonboat"},
+	"actors/peerlink":   {"copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"config":            {"go.yaml.in/yaml"},
 	"config/certs":      {"copse/statemachine/metric"},
 	"httpfront":         {"copse/httpfront/ops", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},
