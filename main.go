@@ -45,11 +45,15 @@ func runServer(ctx context.Context, c *config.Config, warnings []string, host st
 	}
 	keepToMemory(c, log)
 	err := serve(ctx, c, host, log, level, began)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) { // told to stop before it was let into a cluster
-		log.Info("copse has stopped", "component", "main", since(began))
-		return 0
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // told to stop before it was let into a cluster
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		log.Info("copse has stopped", "component", "main", since(began))
+	case errors.Is(err, actors.ErrRemoved): // now, or before it was started again
+		log.Warn("copse has stopped for good", "component", "main", "why", err)
+	default:
 		log.Error("copse can't go on", "component", "main", "err", err)
 		return exitCode(err)
 	}

@@ -66,6 +66,19 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
+// ends waits for it to end by itself, with exit code 0 and the text in its log.
+func (p *process) ends(text string) {
+	p.t.Helper()
+	select {
+	case err := <-p.ended:
+		if err != nil || !strings.Contains(p.log.String(), text) {
+			p.t.Errorf("%v; its log, which should say %q:\n%s", err, text, p.log)
+		}
+	case <-time.After(time.Minute):
+		p.t.Fatalf("it never ends:\n%s", p.log)
+	}
+}
+
 // stop ends it as an operator does.
 func (p *process) stop() {
 	p.t.Helper()

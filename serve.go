@@ -96,13 +96,7 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 		close(stopping)
 	}))
 	operate.drain(ctx, &group)
-	err = group.Run(context.Background())
-	if errors.Is(err, actors.ErrRemoved) {
-		log.Warn("copse has stopped for good", "component", "main", "why", actors.ErrRemoved.Error())
-		return nil
-	}
-	log.Info("copse has stopped", "component", "main", since(began))
-	return err
+	return group.Run(context.Background())
 }
 
 // serveClients adds to g one address of the client port, which waits until the

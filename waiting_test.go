@@ -63,7 +63,16 @@ func TestAMemberThatWaitsToBeLetInIsAliveAndNotReady(t *testing.T) {
 	if code, body := fetch(t, c, operations+"/readyz?verbose"); code != 200 {
 		t.Errorf("/readyz: %d %s", code, body)
 	}
-	p.stop()
+
+	// It is removed again, and has no place from then on, however often it starts.
+	_, list := founder.do(c, "GET", "/v2/members", nil)
+	if at := strings.Index(list, `","name":"late"`); at < 16 {
+		t.Fatalf("members: %s", list)
+	} else if status, body := founder.do(c, "DELETE", "/v2/members/"+list[strings.LastIndex(list[:at], `"`)+1:at], nil); status != http.StatusNoContent {
+		t.Fatalf("removing the member: %d %s", status, body)
+	}
+	p.ends("copse has stopped for good")
+	launchProcess(t, address, args).ends("copse has stopped for good")
 	c.CloseIdleConnections()
 	founder.stop()
 }
