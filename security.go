@@ -20,17 +20,21 @@ type security struct {
 }
 
 // loadSecurity reads the certificates that the settings name.
-func loadSecurity(c *config.Config, log *slog.Logger) (s security, err error) {
-	load := func(side string, f config.TLS) *certs.Certificates {
-		if err != nil || f.CertFile == "" {
-			return nil
-		}
-		var loaded *certs.Certificates
-		loaded, err = certs.Load(side, certs.Files{Cert: f.CertFile, Key: f.KeyFile, CA: f.TrustedCAFile, ClientAuth: f.ClientCertAuth}, log)
-		return loaded
+func loadSecurity(c *config.Config, log *slog.Logger) (security, error) {
+	clients, err := loadCertificates("client", c.ClientTLS, log)
+	if err != nil {
+		return security{}, err
 	}
-	s.clients, s.peers = load("client", c.ClientTLS), load("peer", c.PeerTLS)
-	return s, err
+	peers, err := loadCertificates("peer", c.PeerTLS, log)
+	return security{clients: clients, peers: peers}, err
+}
+
+// loadCertificates returns nil where the settings name none.
+func loadCertificates(side string, f config.TLS, log *slog.Logger) (*certs.Certificates, error) {
+	if f.CertFile == "" {
+		return nil, nil
+	}
+	return certs.Load(side, certs.Files{Cert: f.CertFile, Key: f.KeyFile, CA: f.TrustedCAFile, ClientAuth: f.ClientCertAuth}, log)
 }
 
 // listener is what clients' and operations' listeners with TLS serve by.
