@@ -12,7 +12,9 @@
 
 # The compiler runs on the machine that builds, whatever it builds for: Go needs no
 # emulator. BuildKit says which machine that is; the older builder knows one only.
-FROM --platform=${BUILDPLATFORM:-linux/amd64} golang:1.26 AS build
+# BUILDER is for who keeps a copy of that image under a name of their own.
+ARG BUILDER=golang:1.26
+FROM --platform=${BUILDPLATFORM:-linux/amd64} ${BUILDER} AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download

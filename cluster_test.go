@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"copse/httpfront/tlstest"
+	"copse/config/certs/tlstest"
 )
 
 // A trio is three whole servers in this process that found one cluster.
@@ -75,6 +75,31 @@ func TestMembersSpeakTLSWithEachOtherAndWithNobodyElse(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 	right.stop()
+	for _, p := range running {
+		p.stop()
+	}
+}
+
+// All change to another authority together, while they run: one that starts anew is
+// known by it, and knows the others.
+func TestMembersChangeToAnotherAuthority(t *testing.T) {
+	c := newTrio(t, "https")
+	dir := t.TempDir()
+	files := peerFiles(tlstest.New(t), dir, "peer")
+	var running [3]*program
+	for i := range running {
+		running[i] = launch(t, c.clients[i], append(c.args[i], files...))
+	}
+	for _, p := range running {
+		p.awaitLog("ready to serve")
+	}
+	peerFiles(tlstest.New(t), dir, "renewed")
+	running[2].stop()
+	running[2] = restart(t, c.clients[2], append(c.args[2], files...))
+	if status, body := running[2].put("/v2/keys/k", "v"); status != http.StatusCreated {
+		t.Errorf("a write: %d %s", status, body)
+	}
+	http.DefaultClient.CloseIdleConnections()
 	for _, p := range running {
 		p.stop()
 	}

@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/url"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -23,85 +20,157 @@ import (
 )
 
 // operations is what a server has for those who operate it: the operations
-// port, probes, metrics, the disk's watch, the certificates and the drain.
+// port, probes, metrics and the drain. It is there before the server is, and tells
+// what that waits for.
 type operations struct {
-	c         *config.Config
-	log       *slog.Logger
-	level     *slog.LevelVar
-	disk      *actors.DiskWatch
-	certs     *httpfront.Certificates // nil: nothing is served over TLS
-	listeners []listener
+	c        *config.Config
+	log      *slog.Logger
+	level    *slog.LevelVar
+	security security
+	ports    []*port
 
-	// Set by watch, before the group runs.
+	waits    atomic.Value            // string: what the start waits for; "" once clients are served
+	running  atomic.Pointer[running] // nil until the parts are there
+	draining atomic.Bool
+}
+
+// running are the parts of a server that are asked how they are.
+type running struct {
 	node   *actors.Node
 	server *httpfront.Server
-
-	joined, draining atomic.Bool
+	disk   *actors.DiskWatch
 }
 
-// prepare takes the operations port, reads the certificates and has a first
-// look at the disk below dir.
-func prepare(c *config.Config, dir string, log *slog.Logger, level *slog.LevelVar) (*operations, error) {
-	o := &operations{c: c, log: log, level: level}
-	var err error
-	if c.ClientTLS.CertFile != "" {
-		if o.certs, err = httpfront.LoadCertificates(tlsFiles(c.ClientTLS), log); err != nil {
-			return nil, err
-		}
+// What a start waits for, in words for an operator.
+const (
+	waitsForEntry = "the member waits to be let into the cluster"
+	waitsForParts = "the member is starting"
+	waitsForLog   = "the member hasn't caught up with its cluster yet"
+)
+
+// open takes the operations port and serves on it until close. Once it is open, it
+// has nothing more to do.
+func (o *operations) open() error {
+	if o.ports != nil {
+		return nil
 	}
-	o.listeners, err = listen("operations", "listen-metrics-urls", c.ListenMetricsURLs)
-	if errors.Is(err, syscall.EADDRINUSE) && !c.Given("listen-metrics-urls") {
+	listeners, err := listen("operations", "listen-metrics-urls", o.c.ListenMetricsURLs)
+	if errors.Is(err, syscall.EADDRINUSE) && !o.c.Given("listen-metrics-urls") {
 		// Several servers on one machine, as etcd allows without a flag: nobody
 		// has asked for this port by name.
-		log.Warn("there is no operations port: another server has the default one; --listen-metrics-urls gives this one its own", "component", "main", "err", err)
-		err = nil
+		o.log.Warn("there is no operations port: another server has the default one; --listen-metrics-urls gives this one its own", "component", "main", "err", err)
+		return nil
 	}
-	if err != nil {
-		return nil, err
+	for _, l := range listeners {
+		o.ports = append(o.ports, o.serve(l))
 	}
-	o.disk = actors.NewDiskWatch(actors.DiskOptions{Dir: dir, Reserve: uint64(c.DiskReserve), Logger: log})
-	return o, nil
+	return err
 }
 
-func tlsFiles(f config.TLS) httpfront.TLSFiles {
-	return httpfront.TLSFiles{Cert: f.CertFile, Key: f.KeyFile, TrustedCA: f.TrustedCAFile, ClientAuth: f.ClientCertAuth}
+func (o *operations) close() {
+	for _, p := range o.ports {
+		p.stop()
+		<-p.ended
+	}
 }
 
-// live and ready are what probes check.
+// port is one address of the operations port, being served.
+type port struct {
+	listener
+	server *ops.Server
+	ended  chan struct{} // closed; err is set then
+	err    error
+}
+
+func (o *operations) serve(l listener) *port {
+	p := &port{listener: l, ended: make(chan struct{}), server: ops.NewServer(ops.Options{
+		Live: o.live(), Ready: o.ready(), Healthy: o.healthy,
+		Scrape: o.scrape, Pprof: o.c.EnablePprof, Log: o.log,
+	})}
+	go func() {
+		defer close(p.ended)
+		p.err = p.server.Serve(l.wrapped(o.security))
+	}()
+	return p
+}
+
+func (p *port) run() error {
+	<-p.ended
+	return p.err
+}
+
+func (p *port) stop() {
+	late, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	p.server.Stop(late)
+}
+
+// urls are where the operations port is to be found.
+func (o *operations) urls() []string {
+	list := make([]string, 0, len(o.ports))
+	for _, p := range o.ports {
+		list = append(list, p.url())
+	}
+	return list
+}
+
+// live and ready are what probes check. What isn't there yet is no reason to be
+// killed.
 func (o *operations) live() ops.Checks {
 	return ops.Checks{
-		{Name: "disk", Ok: o.disk.CheckAlive},
-		{Name: "apply", Ok: func() error { return o.node.CheckAlive() }},
+		{Name: "disk", Ok: o.asks(nil, func(r *running) error { return r.disk.CheckAlive() })},
+		{Name: "apply", Ok: o.asks(nil, func(r *running) error { return r.node.CheckAlive() })},
 	}
 }
 
 func (o *operations) ready() ops.Checks {
+	absent := errors.New("there is nothing to ask yet")
 	return ops.Checks{
-		{Name: "started", Ok: func() error { return unless(o.joined.Load(), "the member hasn't caught up with its cluster yet") }},
-		{Name: "leader", Ok: func() error { return o.node.CheckLeader() }},
-		{Name: "caught-up", Ok: func() error { return o.node.CheckCaughtUp() }},
-		{Name: "disk-reserve", Ok: o.disk.CheckReserve},
-		{Name: "draining", Ok: func() error { return unless(!o.draining.Load(), "the server is about to stop") }},
+		{Name: "started", Ok: func() error { return trouble(o.waits.Load().(string)) }},
+		{Name: "leader", Ok: o.asks(absent, func(r *running) error { return r.node.CheckLeader() })},
+		{Name: "caught-up", Ok: o.asks(absent, func(r *running) error { return r.node.CheckCaughtUp() })},
+		{Name: "disk-reserve", Ok: o.asks(absent, func(r *running) error { return r.disk.CheckReserve() })},
+		{Name: "draining", Ok: func() error {
+			if o.draining.Load() {
+				return errors.New("the server is about to stop")
+			}
+			return nil
+		}},
 	}
 }
 
-func unless(ok bool, trouble string) error {
-	if ok {
+// asks makes a check of the running parts; without them it gives absent.
+func (o *operations) asks(absent error, check func(*running) error) func() error {
+	return func() error {
+		if r := o.running.Load(); r != nil {
+			return check(r)
+		}
+		return absent
+	}
+}
+
+func trouble(text string) error {
+	if text == "" {
 		return nil
 	}
-	return errors.New(trouble)
+	return errors.New(text)
+}
+
+func (o *operations) healthy() bool {
+	r := o.running.Load()
+	return r != nil && o.waits.Load() == "" && r.node.Router().Healthy()
 }
 
 // scrape writes all there is to count.
 func (o *operations) scrape(w *metric.Writer) {
 	w.Family("copse_build_info", metric.GaugeKind, "What is running.")
 	w.Uint(1, "version", version, "revision", revision(), "goversion", runtime.Version(), "answers_like", httpfront.EtcdVersion)
-	o.server.WriteMetrics(w)
-	o.node.WriteMetrics(w)
-	o.disk.WriteMetrics(w)
-	if o.certs != nil {
-		o.certs.WriteMetrics(w)
+	if r := o.running.Load(); r != nil {
+		r.server.WriteMetrics(w)
+		r.node.WriteMetrics(w)
+		r.disk.WriteMetrics(w)
 	}
+	o.security.all().WriteMetrics(w)
 	metric.WriteProcess(w)
 }
 
@@ -117,22 +186,15 @@ func (o *operations) front(options httpfront.Options) httpfront.Options {
 	return options
 }
 
-// parts adds to g what is to outlive the server: who watches wants to see it
-// stop.
-func (o *operations) parts(g *actors.Group, node *actors.Node, server *httpfront.Server) {
-	o.node, o.server = node, server
-	for _, l := range o.listeners {
-		s := ops.NewServer(ops.Options{
-			Live: o.live(), Ready: o.ready(), Healthy: func() bool { return o.joined.Load() && node.Router().Healthy() },
-			Scrape: o.scrape, Pprof: o.c.EnablePprof, Log: o.log,
-		})
-		g.Add("operations "+l.Addr().String(), func() error { return s.Serve(l.wrapped(o.certs)) }, func() {
-			late, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			s.Stop(late)
-		})
+// watch asks r from now on, and adds to g what is to outlive the server: who
+// watches wants to see it stop.
+func (o *operations) watch(g *actors.Group, r *running) {
+	o.running.Store(r)
+	o.waits.Store(waitsForLog)
+	for _, p := range o.ports {
+		g.Add("operations "+p.Addr().String(), p.run, p.stop)
 	}
-	g.Add("disk watch", o.disk.Run, o.disk.Stop)
+	g.Add("disk watch", r.disk.Run, r.disk.Stop)
 }
 
 // drain adds the part that ends the group when ctx does, once load balancers
@@ -154,59 +216,6 @@ func (o *operations) drain(ctx context.Context, g *actors.Group) {
 		}
 		return nil
 	}, sync.OnceFunc(func() { close(stop) }))
-}
-
-// listener is one address that is listened on.
-type listener struct {
-	net.Listener
-	secure bool
-}
-
-// url is what a client of l's would use.
-func (l listener) url() string {
-	if l.secure {
-		return "https://" + l.Addr().String()
-	}
-	return "http://" + l.Addr().String()
-}
-
-// wrapped is l with TLS, if that is what it carries.
-func (l listener) wrapped(certs *httpfront.Certificates) net.Listener {
-	if l.secure {
-		return tls.NewListener(l.Listener, certs.Config())
-	}
-	return l.Listener
-}
-
-// listen takes the addresses of urls, all or none; who is listened for, and by
-// which flag, is for the operator.
-func listen(who, flag string, urls []url.URL) ([]listener, error) {
-	var listeners []listener
-	for _, u := range urls {
-		l, err := net.Listen("tcp", u.Host)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listen for %s: %w; is another server running there? --%s sets the address", who, err, flag), closeAll(listeners))
-		}
-		listeners = append(listeners, listener{Listener: l, secure: u.Scheme == "https"})
-	}
-	return listeners, nil
-}
-
-func closeAll(listeners []listener) error {
-	var errs []error
-	for _, l := range listeners {
-		errs = append(errs, l.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// urlsOf lists where listeners are to be found.
-func urlsOf(listeners []listener) []string {
-	list := make([]string, 0, len(listeners))
-	for _, l := range listeners {
-		list = append(list, l.url())
-	}
-	return list
 }
 
 // settingsHash tells members with different settings apart at a glance.

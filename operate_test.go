@@ -9,17 +9,15 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
-	"copse/httpfront/tlstest"
+	"copse/config/certs/tlstest"
 	"copse/statemachine/metric/metrictest"
 )
 
@@ -397,88 +395,4 @@ func TestTheDrainEndsByItself(t *testing.T) {
 	if n := p.said("copse has stopped"); n != 1 {
 		t.Errorf("%d lines say so:\n%s", n, p.log)
 	}
-}
-
-// process is copse in a process of its own.
-type process struct {
-	t      *testing.T
-	client string
-	cmd    *exec.Cmd
-	log    *logBuffer
-	ended  chan error
-}
-
-func startProcess(t *testing.T, dir string, more ...string) *process {
-	t.Helper()
-	address, args := arguments(t, dir, more...)
-	p := &process{t: t, client: address, log: &logBuffer{grew: make(chan struct{}, 1)}, ended: make(chan error, 1)}
-	p.cmd = exec.Command(os.Args[0], args...)
-	p.cmd.Env = append(os.Environ(), serveVariable+"=1")
-	p.cmd.Stderr = p.log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.ended <- p.cmd.Wait() }()
-	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
-	limit := time.After(time.Minute)
-	for !strings.Contains(p.log.String(), "ready to serve") {
-		select {
-		case <-p.log.grew:
-		case err := <-p.ended:
-			t.Fatalf("ended instead of starting: %v\n%s", err, p.log)
-		case <-limit:
-			t.Fatalf("never ready:\n%s", p.log)
-		}
-	}
-	return p
-}
-
-func TestASignalIsAGracefulStopAndASecondOneTheEnd(t *testing.T) {
-	t.Run("one", func(t *testing.T) {
-		p := startProcess(t, t.TempDir())
-		c := client(t)
-		resp, err := c.Get(p.client + "/v2/keys/a?wait=true")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		if body, err := io.ReadAll(resp.Body); len(body) > 0 || err != nil {
-			t.Errorf("the poll ended with %q, %v", body, err)
-		}
-		if err := <-p.ended; err != nil {
-			t.Errorf("%v:\n%s", err, p.log)
-		}
-	})
-	t.Run("two", func(t *testing.T) {
-		operations := "http://" + freeAddress(t)
-		p := startProcess(t, t.TempDir(), "--drain-delay=1h", "--listen-metrics-urls", operations)
-		c := client(t)
-		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		for _, base := range []string{p.client, operations} {
-			eventually(t, "it is not ready", func() bool {
-				code, body := fetch(t, c, base+"/readyz")
-				return code == 503 && strings.Contains(body, "[-]draining failed: the server is about to stop")
-			})
-			if code, body := fetch(t, c, base+"/livez"); code != 200 {
-				t.Errorf("a draining server is taken for dead: %s", body)
-			}
-		}
-		// It goes on serving, until a second signal ends it at once.
-		if code, body := fetch(t, c, p.client+"/v2/keys"); code != 200 {
-			t.Errorf("a read while draining: %d %s", code, body)
-		}
-		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		err := <-p.ended
-		state := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
-		if !state.Signaled() || state.Signal() != syscall.SIGTERM {
-			t.Errorf("%v:\n%s", err, p.log)
-		}
-	})
 }

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
-	"copse/httpfront/tlstest"
+	"copse/config/certs/tlstest"
 )
 
 // startTLS starts a server whose clients speak TLS, with certificates in dir.
@@ -22,7 +23,11 @@ func startTLS(t *testing.T, a *tlstest.Authority, dir string, more ...string) *p
 
 // clientTLS trusts a; with a name, it has a certificate.
 func clientTLS(t *testing.T, a *tlstest.Authority, name string) *http.Client {
-	c := &http.Client{Transport: &http.Transport{TLSClientConfig: a.Client(name)}}
+	return secureClient(t, a.Client(name))
+}
+
+func secureClient(t *testing.T, config *tls.Config) *http.Client {
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 	t.Cleanup(c.CloseIdleConnections)
 	return c
 }

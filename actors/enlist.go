@@ -84,8 +84,8 @@ func (f Fresh) join(ctx context.Context) (Identity, []tree.Member, error) {
 	if len(f.Peers.URLs) == 0 {
 		return Identity{}, nil, errors.New("--initial-cluster-state is existing, but --initial-cluster names no other member to ask")
 	}
-	began := time.Now()
-	noticed := began
+	noticed := time.Now()
+	var since time.Time // the members that answer don't know this one
 	for {
 		notes, silent := f.Peers.notes(ctx)
 		var unlisted error
@@ -96,12 +96,17 @@ func (f Fresh) join(ctx context.Context) (Identity, []tree.Member, error) {
 			}
 			unlisted = err
 		}
-		if unlisted != nil && time.Since(began) > unlistedLimit {
+		switch {
+		case unlisted == nil:
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) > unlistedLimit:
 			return Identity{}, nil, unlisted
 		}
 		if time.Since(noticed) > askNotice {
 			noticed = time.Now()
-			f.Logger.Warn("waiting for a member of the cluster to answer", "asked", strings.Join(f.Peers.URLs, ", "), "err", firstError(unlisted, silent))
+			f.Logger.Warn("waiting for a member of the cluster to answer", "component", "peers", "asked", strings.Join(f.Peers.URLs, ", "), "err", firstError(unlisted, silent))
 		}
 		select {
 		case <-time.After(askPause):

@@ -66,6 +66,7 @@ type leadership struct {
 	view  atomic.Pointer[Leader]
 	ready chan struct{} // closed once a leader is known; owned by LeaderUpdated
 	bell  chan struct{} // rings when the leader has changed; capacity 1
+	left  chan struct{} // likewise, for HandOver
 }
 
 // Leader says who leads a shard. Member is 0 while nobody is known to.
@@ -96,6 +97,7 @@ func NewHost(o HostOptions) (_ *Host, err error) {
 		h.leaders[i].view.Store(&Leader{})
 		h.leaders[i].ready = make(chan struct{})
 		h.leaders[i].bell = make(chan struct{}, 1)
+		h.leaders[i].left = make(chan struct{}, 1)
 	}
 	nh, err := dragonboat.NewNodeHost(h.engineConfig())
 	if err != nil {
@@ -173,6 +175,7 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 		l.came.Add(1)
 	}
 	ringBell(l.bell)
+	ringBell(l.left)
 	ringBell(h.events.bell)
 	select {
 	case <-l.ready:

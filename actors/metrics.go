@@ -57,6 +57,7 @@ func (n *Node) WriteMetrics(w *metric.Writer) {
 	n.writeStore(w, every)
 	n.writeTime(w, views)
 	n.writeWindow(w, each)
+	n.link.WriteMetrics(w)
 	n.writeEtcd(w, views)
 	writeEngineMetrics(w)
 }

@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -134,4 +135,33 @@ b_total{x="1"} 1
 	if got := string(w.Bytes()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+}
+
+func TestALeaderTellsHowEachPeerFollows(t *testing.T) {
+	c := found(t, 3)
+	leader := c.leader()
+	c.set(leader, "/k", "v")
+	value := func(name, peer string) float64 {
+		v, _ := c.nodes[leader].scrape(t).Value(name, "peer", peer)
+		return v
+	}
+	for _, id := range c.ids() {
+		peer := strconv.FormatUint(id, 16)
+		if id == leader {
+			if _, ok := c.nodes[leader].scrape(t).Value("copse_peer_appends_sent_total", "peer", peer); ok {
+				t.Error("a member is its own peer")
+			}
+			continue
+		}
+		c.await("an answer of peer "+peer, func() bool {
+			return value("copse_peer_appends_sent_total", peer) > 0 &&
+				value("copse_peer_appends_acknowledged_total", peer) > 0 &&
+				value("copse_peer_append_duration_seconds_count", peer) > 0
+		})
+	}
+	away := c.follower()
+	before := value("copse_peer_appends_failed_total", strconv.FormatUint(away, 16))
+	c.stop(away)
+	c.set(leader, "/k", "without it")
+	c.await("a failure", func() bool { return value("copse_peer_appends_failed_total", strconv.FormatUint(away, 16)) > before })
 }

@@ -39,10 +39,10 @@ type NodeOptions struct {
 
 // PeerOptions are how this member and the others reach each other.
 type PeerOptions struct {
-	Listen    []string    // peer URLs
-	ServerTLS *tls.Config // nil: plain text
-	ClientTLS *tls.Config
-	Peers     Peers
+	Listen []string // peer URLs
+	// Asked for at each connection; nil: plain text.
+	ServerTLS, ClientTLS func() *tls.Config
+	Peers                Peers
 }
 
 // Node is this member's half of the cluster below HTTP: the peer link, the raft

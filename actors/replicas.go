@@ -260,8 +260,13 @@ func (h *Host) votes(member uint64) bool {
 	return false
 }
 
+// transferPause is how long a successor has to take a shard over before it, or
+// another, is asked again: the engine doesn't tell of one that let its chance go by.
+const transferPause = 500 * time.Millisecond
+
 // HandOver lets other members lead what this one leads, before it stops: nobody
-// has to wait for an election then. It returns when they do, or at the limit.
+// has to wait for an election then. It returns when they do, or at the limit. It is
+// to be called by one goroutine at a time.
 func (h *Host) HandOver(limit time.Duration) {
 	late := time.Now().Add(limit)
 	for shard := uint64(1); shard <= uint64(h.o.Shards); shard++ {
@@ -270,9 +275,21 @@ func (h *Host) HandOver(limit time.Duration) {
 			if to == 0 || h.transfer(shard, to) != nil {
 				break
 			}
-			for tries := 0; tries < 100 && h.Leads(shard); tries++ {
-				time.Sleep(retryPause)
-			}
+			h.awaitLeft(shard)
+		}
+	}
+}
+
+// awaitLeft waits until this member doesn't lead the shard any more, or for
+// transferPause.
+func (h *Host) awaitLeft(shard uint64) {
+	again := time.NewTimer(transferPause)
+	defer again.Stop()
+	for h.Leads(shard) {
+		select {
+		case <-h.leaders[shard].left: // it may have rung for what was before
+		case <-again.C:
+			return
 		}
 	}
 }

@@ -10,8 +10,8 @@
 //	   │                                     ▼ wait=true
 //	   └──── comes back ◀──── parker ◀── Backend.Watch
 //
-// It owns the listeners and the connections, the TLS on them ([Certificates],
-// and wire.go for what is parked), and the counts of what it does
+// It owns the listeners and the connections, the TLS on them (wire.go, for what
+// is parked), and the counts of what it does
 // ([Server.WriteMetrics]). It doesn't know how a key is
 // stored, what raft is, or where an event comes from; the rules of the tree
 // are package tree's. What is checked by a probe and written by a scrape is handed

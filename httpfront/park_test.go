@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -16,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"copse/httpfront/tlstest"
+	"copse/config/certs/tlstest"
 	"copse/statemachine/tree"
 )
 
@@ -159,12 +158,8 @@ func serveLotOn(t *testing.T, ln net.Listener, o parkerOptions) *lotTest {
 	done := make(chan error, 1)
 	if overTLS(t) {
 		a := tlstest.New(t)
-		certs, err := LoadCertificates(serverFiles(a, t.TempDir(), "server"), slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
 		lt.tls = a.Client("")
-		go func() { done <- s.ServeTLS(ln, certs.Config()) }()
+		go func() { done <- s.ServeTLS(ln, a.Server("server")) }()
 	} else {
 		go func() { done <- s.Serve(ln) }()
 	}

@@ -14,7 +14,7 @@ import (
 // port is one address that is listened on.
 type port struct {
 	ln  net.Listener
-	tls *tls.Config // nil: plain text
+	tls func() *tls.Config // nil: plain text
 }
 
 // Bounds of what others may make this member hold open.
@@ -106,7 +106,7 @@ func (l *Link) hear(c *conn, p *port) (hello, error) {
 	case isTLS && p.tls == nil:
 		return hello{}, NoTLS // the answer isn't TLS, so the dialer will understand
 	case isTLS:
-		if err := c.acceptTLS(l, p.tls); err != nil {
+		if err := c.acceptTLS(l, p.tls().Clone()); err != nil {
 			return hello{}, err
 		}
 	case p.tls != nil:
@@ -121,12 +121,15 @@ func (l *Link) hear(c *conn, p *port) (hello, error) {
 }
 
 // acceptTLS begins TLS on a connection of which the beginning has been read
-// into c.r.
+// into c.r. The configuration becomes c's own.
 func (c *conn) acceptTLS(l *Link, config *tls.Config) error {
 	begun := make([]byte, c.r.Buffered())
 	if _, err := io.ReadFull(c.r, begun); err != nil {
 		return err
 	}
+	// A ticket that the dialer has not read would make its close drop what it has
+	// just sent; and connections here last.
+	config.SessionTicketsDisabled = true
 	server := tls.Server(&begunConn{Conn: c.raw, begun: begun}, config)
 	if err := server.HandshakeContext(l.ctx); err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"copse/statemachine/metric"
 )
 
 // Call asks a member, and waits for its answer until ctx is done. payload may
@@ -101,7 +103,9 @@ type pool struct {
 	err     error
 }
 
-func newPeer() *peer { return &peer{calls: pool{lock: make(chan struct{}, 1)}} }
+func newPeer() *peer {
+	return &peer{calls: pool{lock: make(chan struct{}, 1)}, appends: appends{latency: metric.NewDurations()}}
+}
 
 // get returns the connection, made by dial if there is none. For a while after
 // dial has failed, get fails the same way at once: a crowd of callers would try

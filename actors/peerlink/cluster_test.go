@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"copse/actors/peerlink"
+	"copse/config/certs/tlstest"
 
 	"github.com/lni/dragonboat/v4"
 	raft "github.com/lni/dragonboat/v4/config"
@@ -182,7 +183,7 @@ func parties(members []*raftMember) (all []*party) {
 // catch up by snapshot, under a new address too. One of them is dialled in plain
 // text, the others with TLS.
 func TestACluster(t *testing.T) {
-	security := tlsOf(t, newCA(t).files(t))
+	security := withTLS(tlstest.New(t))
 	plain := func(o *peerlink.Options) { security(o); o.ServerTLS = nil }
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

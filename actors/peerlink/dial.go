@@ -18,6 +18,10 @@ func (l *Link) dial(ctx context.Context, member uint64, k kind) (*conn, error) {
 		return nil, fmt.Errorf("member %x: %w", member, errUnknown)
 	}
 	p := l.peer(member)
+	var security *tls.Config
+	if l.o.ClientTLS != nil {
+		security = l.o.ClientTLS()
+	}
 	if i := slices.Index(urls, p.lastURL()); i > 0 {
 		urls = slices.Insert(slices.Delete(urls, i, i+1), 0, p.lastURL())
 	}
@@ -29,7 +33,7 @@ func (l *Link) dial(ctx context.Context, member uint64, k kind) (*conn, error) {
 	h := hello{kind: k, cluster: l.o.Cluster, generation: l.o.Generation, from: l.o.Self, to: member}
 	var failed []error
 	for _, url := range urls {
-		c, err := dialURL(ctx, url, l.o.ClientTLS, h, l.patience)
+		c, err := dialURL(ctx, url, security, h, l.patience)
 		if err == nil {
 			c.member, c.kind, c.url = member, k, url
 			if err = l.add(c, 0); err == nil {

@@ -36,8 +36,9 @@ type Options struct {
 	// address that names port 0 gets one; see Link.Addrs.
 	Listen []string
 
-	ServerTLS *tls.Config // for https addresses to listen on
-	ClientTLS *tls.Config // for https peer URLs to dial
+	// Asked for at each connection; nil where there is none to make.
+	ServerTLS func() *tls.Config // for https addresses to listen on
+	ClientTLS func() *tls.Config // for https peer URLs to dial
 
 	// Book tells where the members are.
 	Book *Book
@@ -144,10 +145,7 @@ func (l *Link) open(text string) (*port, error) {
 		if l.o.ServerTLS == nil {
 			return nil, fmt.Errorf("listen on %s: there is no certificate", text)
 		}
-		p.tls = l.o.ServerTLS.Clone()
-		// A ticket that the dialer has not read would make its close drop what
-		// it has just sent; and connections here last.
-		p.tls.SessionTicketsDisabled = true
+		p.tls = l.o.ServerTLS
 	}
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive()}
 	lc.SetMultipathTCP(false) // which knows nothing of setUserTimeout

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"copse/actors/peerlink"
+	"copse/config/certs/tlstest"
 )
 
 const cluster = 0xc0b5e
@@ -371,32 +372,14 @@ func TestAMemberMayComeBack(t *testing.T) {
 	}
 }
 
-// tlsOf are the two configurations that the files make.
-func tlsOf(t *testing.T, files peerlink.TLSFiles) func(*peerlink.Options) {
-	t.Helper()
-	server, err := files.Server()
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := files.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func(o *peerlink.Options) { o.ServerTLS, o.ClientTLS = server, client }
-}
-
 func TestTLSBetweenMembers(t *testing.T) {
-	ours, theirs := newCA(t), newCA(t)
-	withTLS := func(ca *authority) func(*peerlink.Options) { return tlsOf(t, ca.files(t)) }
+	ours, theirs := tlstest.New(t), tlstest.New(t)
 	a, b := join(t, 0xa, withTLS(ours)), join(t, 0xb, withTLS(ours))
 	introduce(a, b)
 	if got, err := a.ask(t, 0xb, 1, "x"); err != nil || got != "a 1 x" {
 		t.Fatalf("with the right certificates: %q, %v", got, err)
 	}
-	client, err := ours.files(t).Client()
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := ours.Client("a stranger")
 	if got, err := peerlink.CallAddress(t.Context(), b.url, client, 1, []byte("x")); err != nil || string(got) != "0 1 x" {
 		t.Errorf("a stranger with the right certificate: %q, %v", got, err)
 	}
@@ -413,7 +396,7 @@ func TestTLSBetweenMembers(t *testing.T) {
 	}{
 		{"without a certificate", b.url, trusting, "certificate required"},
 		{"without checking, either", b.url, blind, "certificate required"},
-		{"whose CA is another", b.url, mustClient(t, theirs.files(t)), "unknown authority"},
+		{"whose CA is another", b.url, theirs.Client("a stranger"), "unknown authority"},
 		{"without TLS", strings.Replace(b.url, "https", "http", 1), nil, peerlink.NeedsTLS.Error()},
 		{"with TLS, to a port without", strings.Replace(plain.url, "http", "https", 1), client, "doesn't speak TLS"},
 		{"to a member of another CA", foreign.url, client, "unknown authority"},
@@ -425,7 +408,7 @@ func TestTLSBetweenMembers(t *testing.T) {
 		}
 	}
 	// Their certificate, and our CA's: the listener has to see it.
-	mixed := mustClient(t, theirs.files(t))
+	mixed := theirs.Client("a stranger")
 	mixed.RootCAs = client.RootCAs
 	if _, err := peerlink.CallAddress(t.Context(), b.url, mixed, 1, nil); err == nil {
 		t.Error("a certificate of another CA is let in")
@@ -435,20 +418,11 @@ func TestTLSBetweenMembers(t *testing.T) {
 	}
 }
 
-func mustClient(t *testing.T, f peerlink.TLSFiles) *tls.Config {
-	t.Helper()
-	c, err := f.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 // What doesn't fit is logged, but not as often as it comes.
 func TestWhatDoesNotFitIsLogged(t *testing.T) {
 	var out lockedBuffer
 	logged := func(o *peerlink.Options) { o.Logger = slog.New(slog.NewTextHandler(&out, nil)) }
-	secure := join(t, 0xa, tlsOf(t, newCA(t).files(t)), logged)
+	secure := join(t, 0xa, withTLS(tlstest.New(t)), logged)
 	plain := join(t, 0xb, logged)
 	for range 20 {
 		_, _ = peerlink.CallAddress(t.Context(), strings.Replace(secure.url, "https", "http", 1), nil, 1, nil)

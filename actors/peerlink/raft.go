@@ -245,6 +245,7 @@ func (r *raftConn) SendMessageBatch(batch pb.MessageBatch) error {
 		r.c.peer.failed(appends)
 		return err
 	}
+	r.c.peer.sent.Add(uint64(appends))
 	r.t.l.sent.add(now, appends, len(frame))
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"copse/actors/peerlink"
+	"copse/config/certs/tlstest"
 )
 
 func dialRaw(t *testing.T, p *party) net.Conn {
@@ -36,7 +37,7 @@ func TestGarbageOnThePort(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	a := join(t, 0xa, inHaste)
 	b := join(t, 0xb, inHaste)
-	secure := join(t, 0xc, inHaste, tlsOf(t, newCA(t).files(t)))
+	secure := join(t, 0xc, inHaste, withTLS(tlstest.New(t)))
 	introduce(a, b, secure)
 	start(t, b)
 	if _, err := a.ask(t, 0xb, 1, "before"); err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/statemachine/metric"
 	"copse/statemachine/tree"
 
 	pb "github.com/lni/dragonboat/v4/raftpb"
@@ -83,7 +84,8 @@ func appendsIn(batch *pb.MessageBatch) int {
 
 // peer is what is remembered of one other member while the link is open.
 type peer struct {
-	heard atomic.Int64 // when bytes last came, since the link was opened; 0: never
+	heard atomic.Int64  // when bytes last came, since the link was opened; 0: never
+	sent  atomic.Uint64 // appends
 	calls pool
 
 	mu        sync.Mutex
@@ -99,6 +101,7 @@ type appends struct {
 	current       float64 // milliseconds, as the following
 	mean, squares float64 // Welford's: squares of the differences from the mean
 	least, most   float64
+	latency       *metric.Histogram // of the samples
 }
 
 // flight is one shard's appends to one member. One of them at a time is a
@@ -166,6 +169,7 @@ func (p *peer) received(now time.Duration, batch *pb.MessageBatch) {
 		if f.sample != 0 && f.sample <= m.LogIndex {
 			if took := now - f.since; took <= sampleLimit {
 				p.appends.record(float64(took) / float64(time.Millisecond))
+				p.appends.latency.Observe(int64(took))
 			}
 			f.sample = 0
 		}

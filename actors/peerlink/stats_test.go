@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"copse/statemachine/metric"
+	"copse/statemachine/metric/metrictest"
+
 	pb "github.com/lni/dragonboat/v4/raftpb"
 )
 
@@ -44,6 +47,7 @@ func appendOf(shard uint64, indexes ...uint64) pb.Message {
 }
 
 func TestLatencyIsOfOneAppendAtATime(t *testing.T) {
+	var w metric.Writer
 	p := newPeer()
 	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 	send := func(at int, m ...pb.Message) { p.sending(ms(at), &pb.MessageBatch{Requests: m}) }
@@ -93,4 +97,16 @@ func TestLatencyIsOfOneAppendAtATime(t *testing.T) {
 	send(70_000, appendOf(1, 9))
 	receive(90_000, ackOf(1, 9))
 	check("after an answer that isn't this one's", 8, 1, 6, 6, math.Sqrt(8.0/5), 4, 8)
+
+	w.Family("latency", metric.HistogramKind, "Of the samples.")
+	w.Histogram(p.appends.latency)
+	page, err := metrictest.Parse(w.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := page.Value("latency_count")
+	sum, _ := page.Value("latency_sum")
+	if s, _ := p.follower(7); n != 5 || math.Abs(sum-5*s.Average/1000) > 1e-9 {
+		t.Errorf("the histogram has %v samples, %v s; the average is %v ms", n, sum, s.Average)
+	}
 }

@@ -2,11 +2,13 @@ package deploy
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,33 +18,44 @@ import (
 	"time"
 )
 
-// The Dockerfile is built as it is. What it begins with, golang:1.26, comes from a
-// registry elsewhere; where it isn't there, an image that has the same is made of
-// this machine's Go, modules and shell.
+// The Dockerfile is built as it is. What it begins with comes from a registry
+// elsewhere; where this machine has no copy, an image that has the same is made of
+// its Go, modules and shell.
 
 const (
-	builderImage = "golang:1.26" // the Dockerfile's
-	stageImage   = "copse-test-build"
-	imageName    = "copse-test"
+	goImage      = "golang:1.26" // the Dockerfile's
 	revisionSaid = "0123456789abcdef"
 	createdSaid  = "2026-01-02T03:04:05Z"
 )
 
+// What this run makes has its name in it, so that two runs don't meet.
+var (
+	runName      = cmp.Or(os.Getenv(keepVariable), fmt.Sprintf("%08x", rand.Uint32()))
+	builderImage = "copse-test-go:" + runName
+	stageImage   = "copse-test-build:" + runName
+	imageName    = "copse-test:" + runName
+)
+
+// keepVariable names the run and lets its images stay, for the next run of that
+// name to find.
+const keepVariable = "COPSE_KEEP_IMAGES"
+
 // built is the image, built once for all tests of a run.
 var built = sync.OnceValue(func() error {
 	ctx := context.Background()
-	maker, err := try(ctx, "docker", "image", "inspect", "--format", `{{index .Config.Labels "maker"}}`, builderImage)
-	if err != nil {
-		if err := makeBuilder(ctx); err != nil {
-			return fmt.Errorf("make %s: %w", builderImage, err)
+	from := goImage
+	if _, err := try(ctx, "docker", "image", "inspect", from); err != nil {
+		from = builderImage
+		if _, err := try(ctx, "docker", "image", "inspect", from); err != nil {
+			if err := makeBuilder(ctx); err != nil {
+				return fmt.Errorf("make %s: %w", from, err)
+			}
 		}
-	}
-	if err != nil || maker == stageImage { // not from a registry: made now, or left by a run that was killed
-		ours = append(ours, builderImage)
+		ours = append(ours, from)
 	}
 	// The stage gets a name as well, so that it can be removed.
 	for _, target := range [][]string{{"--target", "build", "-t", stageImage}, {"-t", imageName}} {
-		args := append([]string{"build", "--build-arg", "REVISION=" + revisionSaid, "--build-arg", "CREATED=" + createdSaid}, target...)
+		args := append([]string{"build", "--build-arg", "BUILDER=" + from, "--build-arg", "REVISION=" + revisionSaid, "--build-arg", "CREATED=" + createdSaid}, target...)
 		if _, err := try(ctx, "docker", append(args, "../..")...); err != nil {
 			return err
 		}
@@ -54,10 +67,9 @@ var built = sync.OnceValue(func() error {
 // ours are the images to be removed in the end. Written by built, read behind it.
 var ours []string
 
-// removeImages removes what built has made. Who works on these tests may keep it,
-// for the next run to find: COPSE_KEEP_IMAGES.
+// removeImages removes what built has made, unless it is to be kept.
 func removeImages() error {
-	if os.Getenv("COPSE_KEEP_IMAGES") != "" {
+	if os.Getenv(keepVariable) != "" {
 		return nil
 	}
 	var errs []error
@@ -82,7 +94,6 @@ func makeBuilder(ctx context.Context) error {
 	}
 	defer os.RemoveAll(modules)
 	cmd := exec.CommandContext(ctx, "docker", "import",
-		"--change", "LABEL maker="+stageImage,
 		"--change", "ENV PATH=/usr/local/go/bin:/bin GOPROXY=file:///modules GOSUMDB=off GOTOOLCHAIN=local HOME=/root", "-", builderImage)
 	in, err := cmd.StdinPipe()
 	if err != nil {

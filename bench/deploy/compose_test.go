@@ -86,7 +86,7 @@ func (s service) Start() error {
 
 func (s service) Stop() error {
 	ctx := context.Background()
-	if _, err := try(ctx, "docker", "stop", "-t", fmt.Sprint(int(stopLimit/time.Second)), s.id); err != nil {
+	if _, err := try(ctx, "docker", "stop", "-t", fmt.Sprint(int(graceLimit/time.Second)), s.id); err != nil {
 		return err
 	}
 	code, err := try(ctx, "docker", "inspect", "--format", "{{.State.ExitCode}}", s.id)

@@ -10,7 +10,8 @@
 //
 // What needs Docker asks the engine first: without one these tests say so and are
 // skipped, or fail where COPSE_REQUIRE_DOCKER is set. The image that the Dockerfile
-// begins with is made of this machine's Go where it isn't there. They leave no
-// container, network, volume or image behind, unless COPSE_KEEP_IMAGES asks for the
-// images to be kept, which saves the next run the build.
+// begins with is made of this machine's Go where it isn't there. Two runs at once
+// don't meet: each has names of its own. They leave no container, network, volume
+// or image behind; COPSE_KEEP_IMAGES=NAME keeps the images under that name, and
+// saves the next run with it the build.
 package deploy

@@ -18,7 +18,9 @@ const dockerLimit = 30 * time.Minute
 // where COPSE_REQUIRE_DOCKER says that there has to be one.
 func needDocker(t *testing.T) {
 	t.Helper()
-	_, err := try(t.Context(), "docker", "info", "--format", "{{.ServerVersion}}")
+	ctx, cancel := context.WithTimeout(t.Context(), readyLimit)
+	defer cancel()
+	_, err := try(ctx, "docker", "info", "--format", "{{.ServerVersion}}")
 	switch {
 	case err == nil:
 	case os.Getenv("COPSE_REQUIRE_DOCKER") != "":

@@ -220,10 +220,10 @@ func (c *container) awaitHealth(want string) {
 }
 
 // stop is docker stop; it returns the exit code, of which 137 says that it took
-// longer than stopLimit.
+// longer than graceLimit.
 func (c *container) stop() int {
 	c.t.Helper()
-	docker(c.t, "stop", "-t", fmt.Sprint(int(stopLimit/time.Second)), c.id)
+	docker(c.t, "stop", "-t", fmt.Sprint(int(graceLimit/time.Second)), c.id)
 	var code int
 	if _, err := fmt.Sscan(docker(c.t, "inspect", "--format", "{{.State.ExitCode}}", c.id), &code); err != nil {
 		c.t.Fatal(err)

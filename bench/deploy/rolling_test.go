@@ -13,7 +13,8 @@ import (
 
 const (
 	stopLimit  = 10 * time.Second // for a graceful stop
-	readyLimit = time.Minute      // for a start; more than it should ever take
+	graceLimit = 30 * time.Second // for a container's, as in the compose files: its start and end are the engine's
+	readyLimit = 5 * time.Minute  // for a start; more than it should ever take
 )
 
 // member is one member of a cluster under test.
@@ -22,7 +23,7 @@ type member interface {
 	Client() string              // host:port of the client port
 	Ready(context.Context) error // nil: it says that clients may come
 	Start() error
-	Stop() error // as SIGTERM does; an error unless it exits with 0 within stopLimit
+	Stop() error // as SIGTERM does; an error unless it exits with 0, in time
 }
 
 // awaitReady waits until a member says that clients may come.

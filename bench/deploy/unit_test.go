@@ -43,6 +43,7 @@ func TestUnit(t *testing.T) {
 	unit := readUnit(t)
 	for key, want := range map[string][]string{
 		"Service.ExecStart":       {unitInstalled},
+		"Service.ExecReload":      {"/bin/kill -HUP $MAINPID"},
 		"Service.Restart":         {"on-failure"},
 		"Service.LimitNOFILE":     {"1048576"},
 		"Service.StateDirectory":  {"copse"},

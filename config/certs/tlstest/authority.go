@@ -110,6 +110,16 @@ func (a *Authority) write(dir, name string, text []byte) string {
 	return path
 }
 
+// Server returns what a server on loopback needs.
+func (a *Authority) Server(name string) *tls.Config {
+	a.t.Helper()
+	pair, err := tls.X509KeyPair(a.Issue(name))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}}
+}
+
 // Client returns what a client needs that trusts the authority. With a name it
 // has a certificate of its own.
 func (a *Authority) Client(name string) *tls.Config {
