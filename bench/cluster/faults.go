@@ -187,7 +187,9 @@ type nemesis struct {
 func (n *nemesis) leader(f Fault) int {
 	i, ok := n.fleet.Leader()
 	if slot := f.Pick % (n.shards + 1); n.shards > 1 && slot < n.shards {
-		i, ok = n.fleet.ShardLeader(slot)
+		if of, known := n.fleet.ShardLeader(slot); known {
+			i, ok = of, true
+		}
 	}
 	if ok {
 		n.last = i
