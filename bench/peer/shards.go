@@ -20,6 +20,7 @@ var shardCounts = []struct {
 	shards int
 }{
 	{"one shard", 1},
+	{"four shards", 4},
 }
 
 // ShardCounts are the numbers of shards that the suites run with.
