@@ -177,7 +177,7 @@ type nemesis struct {
 	wait     func(time.Duration)
 	look     func(member int) // reads the whole tree there
 	shards   int
-	full     bool     // a disk was, a moment ago: who ends of it may take that long
+	full     bool // a disk was, a moment ago: who ends of it may take that long
 	restarts int
 	deaths   []string // of members that nobody killed
 	changes  int      // of the membership
