@@ -70,8 +70,8 @@ compat:
 crash:
 	cd bench && $(GO) test -race -count=1 -timeout 20m ./crash/...
 
-# Three members as real processes under faults, judged by a checker; four to
-# five minutes. It needs root for network namespaces and for a small disk.
+# Three members as real processes under faults, judged by a checker, with one shard and
+# with four; eight to ten minutes. It needs root for network namespaces and for a small disk.
 cluster:
 	cd bench && $(GO) test -race -count=1 -timeout 30m ./cluster/...
 

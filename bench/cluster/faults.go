@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"copse/bench/cluster/fleet"
@@ -176,6 +177,7 @@ type nemesis struct {
 	wait     func(time.Duration)
 	look     func(member int) // reads the whole tree there
 	shards   int
+	full     bool // a disk was, a moment ago: who ends of it may take that long
 	restarts int
 	deaths   []string // of members that nobody killed
 	changes  int      // of the membership
@@ -187,7 +189,9 @@ type nemesis struct {
 func (n *nemesis) leader(f Fault) int {
 	i, ok := n.fleet.Leader()
 	if slot := f.Pick % (n.shards + 1); n.shards > 1 && slot < n.shards {
-		i, ok = n.fleet.ShardLeader(slot)
+		if of, known := n.fleet.ShardLeader(slot); known {
+			i, ok = of, true
+		}
 	}
 	if ok {
 		n.last = i
@@ -277,6 +281,7 @@ func (n *nemesis) mend(f Fault) error {
 		return fmt.Errorf("mend %s: %w", f.Kind, err)
 	}
 	if f.Kind == "disk-full" {
+		n.full = true
 		return n.revive("")
 	}
 	return n.revive("during " + f.Kind)
@@ -286,12 +291,13 @@ func (n *nemesis) mend(f Fault) error {
 // if there was no reason for it.
 func (n *nemesis) revive(when string) error {
 	for i, m := range n.fleet.Members {
-		if when != "" && n.fleet.Died(i) {
+		if when != "" && n.fleet.Died(i) && !(n.full && strings.Contains(m.LastPanic(), "no space left on device")) {
 			death := fmt.Sprintf("m%d ended by itself %s: %s", i, when, m.LastPanic())
 			n.logf("%8v %s", n.now().Round(time.Millisecond), death)
 			n.deaths = append(n.deaths, death)
 		}
 	}
+	n.full = n.full && when == ""
 	started, err := n.fleet.Revive()
 	n.restarts += len(started)
 	return err

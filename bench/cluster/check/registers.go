@@ -29,8 +29,8 @@ type registerStep struct {
 }
 
 // register is a cell with compare-and-swap; it's empty at first. A write of
-// unknown outcome may take effect at any time from its call on, or at the end
-// of all, where nobody looks any more.
+// unknown outcome takes effect between its call and the first that was seen of its
+// value; if there is none, never, or at any time where not all was seen.
 var register = porcupine.Model{
 	Init: func() any { return "" },
 	Step: func(state, input, _ any) (bool, any) {
@@ -66,11 +66,18 @@ const RegisterDir = "/registers"
 // within the limit. The picture of a bad one is put into dir.
 func Registers(h *history.History, dir string, limit time.Duration) (found []verdict.Violation, judged int) {
 	byKey := map[string][]porcupine.Operation{}
+	first, whole := firstShown(h)
 	for _, op := range h.Ops {
 		if step, ok := registerOf(h, op); ok {
 			back := int64(op.Return)
 			if op.Outcome == v2api.Unknown {
-				back = math.MaxInt64
+				// Each that may have happened at any time doubles the search.
+				shown, known := first[op.Value]
+				if back = math.MaxInt64; known {
+					back = max(int64(shown), int64(op.Invoke)+1)
+				} else if whole {
+					continue
+				}
 			}
 			byKey[op.Key] = append(byKey[op.Key], porcupine.Operation{Input: step, Call: int64(op.Invoke), Return: back})
 		}
