@@ -34,7 +34,7 @@ var watched = []string{"copse/", "github.com/lni/dragonboat", "github.com/cockro
 
 // onlyIn names the files that alone may import an engine.
 var onlyIn = map[string][]string{
-	"github.com/lni/dragonboat":     {"actors/host.go", "actors/replicas.go", "actors/enginelog.go", "actors/enginemetrics.go", "actors/peerlink/", "statemachine/machine.go", "statemachine/snapshot.go"},
+	"github.com/lni/dragonboat":     {"actors/host.go", "actors/replicas.go", "actors/enginelog.go", "actors/enginemetrics.go", "actors/peerlink/", "statemachine/machine.go", "statemachine/apply.go", "statemachine/snapshot.go"},
 	"github.com/cockroachdb/pebble": {"actors/node.go", "statemachine/"},
 	"go.yaml.in/yaml":               {"config/file.go"},
 }
