@@ -46,6 +46,9 @@ func (r *Router) doSeveral(c *tree.Command) tree.Reply {
 	for late := time.Now().Add(r.timeout); ; time.Sleep(retryPause) {
 		reply := p.do(r.host, c)
 		if reply.Err != notLeading.Err {
+			if c.Key == "/" {
+				r.several.spanning.settle() // its index is shown for the root
+			}
 			return reply
 		}
 		if time.Now().After(late) {
