@@ -130,6 +130,7 @@ func (r *Router) state(p *part) tree.State {
 	}
 	if r.several != nil {
 		st.Index = max(st.Index, r.several.closed.Index())
+		st.RaftIndex = max(st.RaftIndex, r.node.machine.RaftIndex()) // never 0, even of a shard that is empty
 	}
 	return st
 }
