@@ -189,7 +189,7 @@ func (c *Closed) advance() {
 	if at <= before {
 		return
 	}
-	events := c.take(at) // not nil: that says to look into the windows
+	events := c.take(at)      // not nil: that says to look into the windows
 	c.index.Store(uint64(at)) // whoever is told looks into the windows up to here
 	if c.lossy > before {
 		events = nil
