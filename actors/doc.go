@@ -25,9 +25,24 @@
 //	                     Compactor ──compact───────┤
 //	                     Membership ──replicas─────┘
 //
+// Where there are several data shards (parts.go), an Ordered takes each Shard's place
+// on the member that leads it, and a Courier takes the writes there from the other
+// members. Order asks the order shard for indexes; Closed knows up to which index
+// all shards are applied here, and puts their events in order for Spanning, which
+// serves what concerns the root; Balancer spreads the leaders. docs/SHARDS.md has the
+// rules that they follow.
+//
+//	       ┌──▶ Ordered ──ask──▶ Order ──propose──▶ order shard's Machine ──▶ told, Closed
+//	       │       │  ▲                                                          │    │
+//	Router ┤       │  └───────────────── ranges, outcomes ◀──────────────────────┘    │
+//	       │       └──propose──▶ data shard's Machine ──▶ WatchHub, Closed, told      ▼
+//	       ├──▶ Courier ─call─▶ the leader's Ordered                              Spanning
+//	       └──▶ Spanning: GET / and watches on /
+//
 // # Goroutines
 //
 // One for each of Shard, ReadLane, WatchHub, Expirer, Compactor, Membership and
-// DiskWatch, and one that holds the Host open. The engine, Pebble and the peer link run their
+// DiskWatch, and one that holds the Host open; with several shards also for each Ordered,
+// Order, Spanning and Balancer (two), and five for each Courier. The engine, Pebble and the peer link run their
 // own, which end with their Close.
 package actors

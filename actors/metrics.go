@@ -132,6 +132,12 @@ func (n *Node) writeStore(w *metric.Writer, each family) {
 			}
 		})
 	}
+	each("copse_store_nodes", metric.GaugeKind, "Nodes of the tree, directories and hidden ones too.", func(v *shardView) {
+		w.Uint(v.machine.Nodes(), "shard", v.label)
+	})
+	each("copse_store_expirations", metric.GaugeKind, "Nodes of the tree that have a time to live.", func(v *shardView) {
+		w.Uint(v.machine.Expirations(), "shard", v.label)
+	})
 	gauge("copse_store_bytes", "The store's files, without the raft log.", func(m *statemachine.StoreMetrics) uint64 { return m.DiskBytes })
 	gauge("copse_store_node_bytes", "About what keys and values take of that, as they are compressed; an estimate that leaves out what is still in memory only.", func(m *statemachine.StoreMetrics) uint64 { return m.NodeBytes })
 	gauge("copse_store_memtable_bytes", "What is still in memory only, and in the log.", func(m *statemachine.StoreMetrics) uint64 { return m.MemTableBytes })

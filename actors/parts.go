@@ -8,8 +8,6 @@ import (
 
 	"copse/statemachine"
 	"copse/statemachine/tree"
-
-	"github.com/cockroachdb/pebble/v2"
 )
 
 // orderShard is the raft group that holds the list of members. Where the tree is in
@@ -120,27 +118,6 @@ func (n *Node) openMachines() (err error) {
 		n.parts = append(n.parts, &part{id: id, slot: slot, machine: m})
 	}
 	return nil
-}
-
-func machineOptions(o NodeOptions, cache *pebble.Cache, shard uint64) statemachine.Options {
-	shards := o.Dir.Identity.Shards
-	m := statemachine.Options{
-		Dir:     o.Dir.ShardDir(shard),
-		Replica: o.Dir.Identity.MemberID,
-		Window:  o.Window,
-		Cache:   cache,
-		Nodes:   int(nodeCache(o)) / shards,
-		Lists:   int(listCache(o)) / shards,
-		Files:   o.OpenFiles / Groups(shards),
-		Logger:  o.Logger.With("component", "store", "shard", shard),
-	}
-	if shards > 1 {
-		m.Slots, m.Order = shards, shard == orderShard
-		if !m.Order {
-			m.Slot = int(shard) - orderShard - 1
-		}
-	}
-	return m
 }
 
 // openParts makes the actors of the data shards, before the replicas start.
