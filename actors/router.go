@@ -36,6 +36,9 @@ func (r *Router) Do(c *tree.Command) tree.Reply {
 	return r.doSeveral(c)
 }
 
+// retryLimit is how long to wait at most before a shard without a leader is tried again.
+const retryLimit = 80 * time.Millisecond
+
 // doSeveral has the leader of c's shard carry it out; while nobody leads, or another
 // than was thought, it tries again.
 func (r *Router) doSeveral(c *tree.Command) tree.Reply {
@@ -43,7 +46,8 @@ func (r *Router) doSeveral(c *tree.Command) tree.Reply {
 	if c.Op == tree.OpCreateInOrder && c.Key == "/" {
 		p = r.parts[r.several.turn.Add(1)%uint64(len(r.parts))] // any will do: its name is made to fit
 	}
-	for late := time.Now().Add(r.timeout); ; time.Sleep(retryPause) {
+	late := time.Now().Add(r.timeout)
+	for pause := retryPause; ; pause = min(2*pause, retryLimit) {
 		reply := p.do(r.host, c)
 		if reply.Err != notLeading.Err {
 			if c.Key == "/" {
@@ -54,6 +58,7 @@ func (r *Router) doSeveral(c *tree.Command) tree.Reply {
 		if time.Now().After(late) {
 			return failed(errTimeout)
 		}
+		time.Sleep(pause)
 	}
 }
 
