@@ -16,7 +16,6 @@ import (
 // the windows on disk.
 const (
 	openLimit      = 1024
-	unclosedLimit  = 4096
 	unclosedWeight = 64 << 20 // bytes
 )
 
@@ -30,13 +29,13 @@ const (
 // of its log. docs/SHARDS.md has the rules (13 to 15, 18).
 type Closed struct {
 	publish func(last tree.Index, events []tree.Notice) // under the lock; never waits
+	limit   int                                         // unclosedWeight, but for tests
 	index   atomic.Uint64
 
 	mu      sync.Mutex
 	counter tree.Index // the last index handed out, as far as the replica here knows
 	shards  []unclosed // by slot
-	events  int        // in shards
-	weight  int        // of these
+	weight  int        // of the events in shards
 	lossy   tree.Index // events up to here have been left to the windows
 	moved   chan struct{}
 }
@@ -51,7 +50,7 @@ type unclosed struct {
 // NewClosed returns a Closed for so many slots. Begin has to be called before anything
 // else.
 func NewClosed(slots int, publish func(last tree.Index, events []tree.Notice)) *Closed {
-	return &Closed{publish: publish, shards: make([]unclosed, slots), moved: make(chan struct{})}
+	return &Closed{publish: publish, limit: unclosedWeight, shards: make([]unclosed, slots), moved: make(chan struct{})}
 }
 
 // Begin sets it to where the replicas stand at the start: what was handed out to a
@@ -145,10 +144,9 @@ func (c *Closed) Data(slot int, n *statemachine.News) {
 	for i := range n.Notices {
 		c.weight += weight(&n.Notices[i])
 	}
-	c.events += len(n.Notices)
 	s.events = append(s.events, n.Notices...)
 	c.advance()
-	if c.events > unclosedLimit || c.weight > unclosedWeight {
+	if c.weight > c.limit {
 		c.drop()
 	}
 }
@@ -162,7 +160,7 @@ func (c *Closed) drop() {
 		}
 		s.events = nil
 	}
-	c.events, c.weight = 0, 0
+	c.weight = 0
 }
 
 // compute returns the closed index by what is known now.
@@ -212,7 +210,6 @@ func (c *Closed) take(at tree.Index) []tree.Notice {
 		s.events = slices.Delete(s.events, 0, n)
 		from++
 	}
-	c.events -= len(events)
 	for i := range events {
 		c.weight -= weight(&events[i])
 	}

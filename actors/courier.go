@@ -3,7 +3,6 @@ package actors
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -78,8 +77,12 @@ func (c *Courier) deliver(ctx context.Context) {
 // gather takes w and what else waits.
 func (c *Courier) gather(w *write) (batch []*write) {
 	for size := 0; ; {
-		batch = append(batch, w)
-		size += w.cmd.Size()
+		if time.Now().After(w.deadline) {
+			w.reply <- c.refused(errTimeout)
+		} else {
+			batch = append(batch, w)
+			size += w.cmd.Size()
+		}
 		if len(batch) == batchCommandsLimit || size >= carried {
 			return batch
 		}
@@ -93,6 +96,9 @@ func (c *Courier) gather(w *write) (batch []*write) {
 
 // carry takes one batch to the leader and answers its writers.
 func (c *Courier) carry(ctx context.Context, batch []*write) {
+	if len(batch) == 0 {
+		return
+	}
 	leader := c.host.Leader(c.id).Member
 	if leader == 0 || leader == c.host.o.Replica {
 		answerAll(batch, notLeading)
@@ -150,31 +156,40 @@ func answerAll(batch []*write, r tree.Reply) {
 // answerWrites serves callWrite, on the member that leads the shard: it puts the
 // writes into the shard's mailbox, and answers when all of them have been.
 func (n *Node) answerWrites(payload []byte) ([]byte, error) {
-	if !n.opened.Load() {
-		return nil, errors.New("this member is starting")
-	}
 	shard, left, commands, err := readWrites(payload)
 	if err != nil {
 		return nil, err
 	}
-	p := n.part(shard)
-	if p == nil {
-		return nil, fmt.Errorf("this member has no shard %d", shard)
+	var p *part
+	if n.opened.Load() {
+		p = n.part(shard)
+	}
+	var answer []byte
+	if p == nil { // it is starting, or holds other shards
+		for range commands {
+			answer = appendReply(answer, &notLeading)
+		}
+		return answer, nil
 	}
 	ws := make([]*write, len(commands))
 	refused := make([]tree.Reply, len(commands))
 	for i := range commands {
 		w, err := p.ordered.enter(&commands[i], time.Now().Add(left[i]))
-		if err != nil {
+		switch {
+		case errors.Is(err, errStopped):
+			refused[i] = notLeading
+		case err != nil:
 			refused[i] = p.ordered.refused(err)
 		}
 		ws[i] = w
 	}
-	var answer []byte
 	for i, w := range ws {
 		r := refused[i]
 		if w != nil {
 			r = p.ordered.await(w)
+		}
+		if len(answer)+len(r.JSON) > carriedLimit-carriedSlack {
+			r = failed(errTimeout) // it was applied, but nobody can be told of values as large as these
 		}
 		answer = appendReply(answer, &r)
 	}

@@ -40,8 +40,11 @@ func newDoor(timeout time.Duration, disk *DiskWatch) *door {
 
 // Do proposes c and waits for the outcome. It always answers, about half a
 // second after the request time-out at the latest. c may be reused afterwards.
-func (d *door) Do(c *tree.Command) tree.Reply {
-	w, refused := d.enter(c, time.Now().Add(d.timeout))
+func (d *door) Do(c *tree.Command) tree.Reply { return d.do(c, time.Now().Add(d.timeout)) }
+
+// do is Do with a deadline of its own.
+func (d *door) do(c *tree.Command, deadline time.Time) tree.Reply {
+	w, refused := d.enter(c, deadline)
 	if refused != nil {
 		return d.refused(refused)
 	}
@@ -54,9 +57,12 @@ func (d *door) enter(c *tree.Command, deadline time.Time) (*write, error) {
 	if c.Op.Grows() && !d.disk.Admit(c.Size()) {
 		return nil, errNoSpace
 	}
+	if d.life.halting() {
+		return nil, errStopped
+	}
 	w := writes.Get().(*write)
 	w.cmd, w.deadline = c, deadline
-	if d.life.halting() || !d.mailbox.Offer(w) {
+	if !d.mailbox.Offer(w) {
 		writes.Put(w)
 		return nil, errOverloaded
 	}

@@ -47,16 +47,14 @@ func forceMachines(o NodeOptions) (err error) {
 			err = errors.Join(err, m.Close())
 		}
 	}()
-	logged := false
 	for i := range Groups(o.Dir.Identity.Shards) {
 		m, err := statemachine.New(machineOptions(o, nil, uint64(i)+orderShard))
 		if err != nil {
 			return err
 		}
 		machines = append(machines, m)
-		logged = logged || m.RaftIndex() > 0
 	}
-	if logged {
+	if !forced(machines[0]) {
 		if err := applyWholeLogs(o, machines); err != nil {
 			return err
 		}
@@ -106,7 +104,7 @@ func applyWholeLogs(o NodeOptions, machines []*statemachine.Machine) error {
 	defer func() { _ = link.Close() }() // nobody was ever connected
 	tails := make([][]logEntry, len(machines))
 	for i, m := range machines {
-		if m.RaftIndex() == 0 && i > 0 {
+		if forced(m) {
 			continue // a crash came after this one was done
 		}
 		if tails[i], err = wholeLog(host, uint64(i)+orderShard, m, o.Dir.Identity.Learning); err != nil {
@@ -125,8 +123,15 @@ func applyWholeLogs(o NodeOptions, machines []*statemachine.Machine) error {
 	return nil
 }
 
+// forced reports whether the store is the first of a new generation already: it knows
+// its member, and nothing of a log.
+func forced(m *statemachine.Machine) bool { return m.RaftIndex() == 0 && m.Membership().Founded() }
+
 // wholeLog reads what the shard's raft log holds behind m, committed or not.
 func wholeLog(host *Host, shard uint64, m *statemachine.Machine, learning bool) ([]logEntry, error) {
+	if m.RaftIndex() == 0 && !host.nh.HasNodeInfo(shard, host.o.Replica) {
+		return nil, nil // it never had one
+	}
 	if err := host.checkPair(shard, m); err != nil {
 		return nil, err
 	}

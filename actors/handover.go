@@ -33,8 +33,9 @@ const (
 	handOverLimit = 3 * time.Second        // until others lead
 )
 
-// With several shards nothing of that is needed: only a shard's leader proposes to
-// it, and what it proposed in vain it learns by the indexes, and sends on.
+// With several shards nothing of that is needed. Only a data shard's leader proposes
+// to it; what it proposed in vain it learns by the indexes, and goes to the next
+// leader. Asks that are lost on their way to the order shard are asked again.
 
 // HandOver lets other members lead what this one leads. It is to be called
 // before the front-end stops, so that no client has to wait for an election. It

@@ -3,6 +3,7 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"copse/statemachine"
@@ -27,7 +28,7 @@ func (n *Node) Join(stop <-chan struct{}) error {
 			return n.found(stop)
 		case errors.Is(err, errStopped):
 			return err
-		case n.machine.Index() > 0:
+		case n.machine.Index() > 0 && n.leaderless() && n.filled():
 			n.o.Logger.Warn("no quorum answers; serving what is here, writes will fail until there is one", "component", "raft", "err", err)
 			return nil
 		}
@@ -42,6 +43,27 @@ func (n *Node) checkShards() error {
 		return fmt.Errorf("%w: this member was started with --shards=%d, the cluster was founded with %d; start it with that, and an empty data directory", errShards, n.id.Shards, founded)
 	}
 	return nil
+}
+
+// leaderless reports whether a shard has no leader, as far as is known here.
+func (n *Node) leaderless() bool {
+	for i := range n.machines() {
+		if n.host.Leader(uint64(i)+orderShard).Member == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// filled reports whether each data shard's replica here holds anything, if the order
+// shard's knows of something: that of a newcomer may come before the others.
+func (n *Node) filled() bool {
+	for slot, handed := range n.machine.Handed() {
+		if handed > 0 && n.parts[slot].machine.RaftIndex() == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // catchUp waits until this member's replicas have all that was acknowledged before
@@ -115,7 +137,8 @@ func (n *Node) found(stop <-chan struct{}) error {
 // newcomer gets the tree with a snapshot.
 func (n *Node) renew(stop <-chan struct{}) error {
 	self, _ := n.machine.Membership().Member(n.self())
-	for i, m := range n.machines() {
+	// The order shard comes last: what a crash cuts short is then done again.
+	for i, m := range slices.Backward(n.machines()) {
 		if err := n.renewShard(stop, uint64(i)+orderShard, m, self); err != nil {
 			return fmt.Errorf("begin a new generation: shard %d: %w", i+orderShard, err)
 		}

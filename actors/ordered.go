@@ -20,6 +20,12 @@ const (
 // proposed, or what was can't be applied any more. Clients never see it.
 var notLeading = failed(errors.New("etcdserver: not leader"))
 
+// The two queues: creates in order in the root have batches of their own.
+const (
+	plainWrites = iota
+	rootWrites
+)
+
 // Ordered is the actor that owns the write path of one data shard of several, on
 // the member that leads it: it gathers its mailbox into batches, asks the order
 // shard for each batch's indexes, proposes it with them, and answers the writers
@@ -38,6 +44,7 @@ type Ordered struct {
 
 	// Owned by Run.
 	leading         bool
+	changes         uint64 // leaders that had come when the actor looked last
 	handed, settled tree.Index
 	queues          [2][]*write // plain and root writes that are to be asked for next
 	turn            int         // of the two
@@ -46,12 +53,6 @@ type Ordered struct {
 	batches         []*ordered  // proposed or to be proposed, in the order of their ranges
 	closing         *closing    // nil: no Close is under way
 }
-
-// The two queues: creates in order in the root have batches of their own.
-const (
-	plainWrites = iota
-	rootWrites
-)
 
 // asking is the ask under way.
 type asking struct {
@@ -165,9 +166,11 @@ func (o *Ordered) gather(w *write) {
 // lead follows the leadership: who leads no more gives everything up that isn't in
 // the log, and is in doubt over the rest (12).
 func (o *Ordered) lead() {
-	was := o.leading
-	o.leading = o.host.Leads(o.id)
-	if o.leading || !was {
+	changes := o.host.LeaderChanges(o.id)
+	leads := o.host.Leads(o.id)
+	lost := o.leading && (!leads || changes != o.changes) // it may have come back since
+	o.leading, o.changes = leads, changes
+	if !lost {
 		return
 	}
 	o.askAgain()
@@ -227,6 +230,8 @@ func (o *Ordered) listen() {
 	kept := o.batches[:0]
 	for _, b := range o.batches {
 		switch {
+		case !b.sent && !o.leading:
+			o.putBack(b)
 		case !b.sent || b.at.First > o.settled:
 			kept = append(kept, b)
 		case news.jumped:
@@ -365,8 +370,8 @@ func (o *Ordered) resend(now time.Time) {
 			_, _, err := b.proposal.outcome(r)
 			b.proposal = proposal{}
 			switch {
-			case errors.Is(err, errUnsent) && !b.doubt:
-				b.sent = false
+			case errors.Is(err, errUnsent):
+				b.sent, b.doubt = false, false
 			case err != nil:
 				b.doubt = true
 			}
@@ -402,11 +407,14 @@ func (o *Ordered) dropLate(now time.Time) {
 	}
 	kept := o.batches[:0]
 	for _, b := range o.batches {
-		if limit := b.writes[0].deadline; b.sent && now.After(limit.Add(lateness)) || !b.sent && now.After(limit) {
+		switch limit := b.writes[0].deadline; {
+		case b.sent && now.After(limit.Add(lateness)):
 			o.answer(b, nil, errTimeout)
-			continue
+		case !b.sent && now.After(limit):
+			o.putBack(b) // those who have time left are asked for again
+		default:
+			kept = append(kept, b)
 		}
-		kept = append(kept, b)
 	}
 	clear(o.batches[len(kept):])
 	o.batches = kept
@@ -418,8 +426,9 @@ func (o *Ordered) close(now time.Time) {
 	if c := o.closing; c != nil {
 		select {
 		case r := <-c.proposal.settled():
-			_, _, _ = c.proposal.outcome(r) // what it did is told by the replica
+			_, _, _ = c.proposal.outcome(r)
 			o.closing = nil
+			return // what it did is told by the replica, and looked at next
 		default:
 			if now.Sub(c.since) >= o.host.patience() {
 				o.closing = nil
@@ -442,21 +451,29 @@ func (o *Ordered) close(now time.Time) {
 	o.closing = &closing{proposal: p, since: now}
 }
 
-// finish answers everybody: what is in the log already is waited for, what
-// isn't is refused.
+// finishLimit is how long an actor that stops waits for what is in the log.
+const finishLimit = 2 * time.Second
+
+// finish answers everybody: what may be in the log is waited for, what isn't goes
+// back, for another member to carry out (12).
 func (o *Ordered) finish() {
 	o.askAgain()
-	late := time.NewTimer(o.timeout)
+	late := time.NewTimer(finishLimit)
 	defer late.Stop()
+	over := false
 	for len(o.batches) > 0 {
 		o.listen()
 		o.dropLate(time.Now())
 		o.batches = slices.DeleteFunc(o.batches, func(b *ordered) bool {
-			if !b.sent || b.doubt {
+			switch {
+			case !b.sent:
+				o.putBack(b)
+			case over:
 				o.answer(b, nil, errStopped)
-				return true
+			default:
+				return false
 			}
-			return false
+			return true
 		})
 		if len(o.batches) == 0 {
 			break
@@ -465,16 +482,14 @@ func (o *Ordered) finish() {
 		case <-o.told.bell:
 		case <-time.After(orderedLook):
 		case <-late.C:
-			for _, b := range o.batches {
-				b.doubt = true
-			}
+			over = true
 		}
 	}
-	o.refuseQueues(failed(errStopped))
+	o.refuseQueues(notLeading)
 	for {
 		select {
 		case w := <-o.mailbox.Messages():
-			w.reply <- o.refused(errStopped)
+			w.reply <- notLeading
 		default:
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -40,16 +41,12 @@ type part struct {
 	courier *Courier
 }
 
-// do proposes c, or has the leader do so.
-func (p *part) do(host *Host, c *tree.Command) tree.Reply {
-	switch {
-	case p.shard != nil:
-		return p.shard.Do(c)
-	case host.Leads(p.id):
-		return p.ordered.Do(c)
-	default:
-		return p.courier.Do(c)
+// do proposes c to one of several shards, or has its leader do so.
+func (p *part) do(host *Host, c *tree.Command, deadline time.Time) tree.Reply {
+	if host.Leads(p.id) {
+		return p.ordered.do(c, deadline)
 	}
+	return p.courier.do(c, deadline)
 }
 
 // door is where writes come in that this member proposes.
@@ -149,16 +146,25 @@ func (p *part) expire(host *Host) func(stop <-chan struct{}, c *tree.Command) er
 	if p.ordered == nil {
 		return func(stop <-chan struct{}, c *tree.Command) error { return host.Propose(stop, p.id, c) }
 	}
-	return func(_ <-chan struct{}, c *tree.Command) error {
+	return func(stop <-chan struct{}, c *tree.Command) error {
 		due, err := p.machine.Due(c.Now, c.Limit)
 		if err != nil || due == 0 {
 			return err
 		}
 		c.Limit = due
-		if r := p.ordered.Do(c); r.Err != nil {
-			return r.Err
+		w, err := p.ordered.enter(c, time.Now().Add(p.ordered.timeout))
+		if err != nil {
+			return err
 		}
-		return nil
+		select {
+		case r := <-w.reply:
+			if r.Err != nil {
+				return r.Err
+			}
+			return nil
+		case <-stop:
+			return errStopped
+		}
 	}
 }
 
@@ -169,7 +175,7 @@ func (n *Node) subscribe() {
 	for _, p := range n.parts {
 		p.hub = NewWatchHub(WatchHubOptions{
 			First:   p.machine.Index(),
-			Window:  n.o.Window,
+			Window:  window(n.o),
 			History: p.machine.History,
 			Exists:  p.machine.Exists,
 		})
@@ -191,7 +197,7 @@ func (n *Node) subscribe() {
 	s.lane = NewReadLane(n.host, orderShard)
 	s.closed = NewClosed(len(n.parts), func(last tree.Index, events []tree.Notice) { s.spanning.Publish(last, events) })
 	s.closed.Begin(n.machine.Index(), handed, settled)
-	s.spanning = NewSpanning(n.machine, n.dataMachines(), s.closed, n.o.Window, s.lane)
+	s.spanning = NewSpanning(n.machine, n.dataMachines(), s.closed, window(n.o), s.lane)
 	n.machine.Subscribe(func(news *statemachine.News) {
 		s.closed.Order(news)
 		for _, p := range n.parts {

@@ -29,7 +29,10 @@ const (
 
 // carriedLimit bounds a call and its answer where writes are carried: an answer
 // holds the values before the writes and those after.
-const carriedLimit = 64 << 20
+const (
+	carriedLimit = 64 << 20
+	carriedSlack = 1 << 20 // for what comes after an answer that fills it
+)
 
 // clusterNote is what a member tells of its cluster.
 type clusterNote struct {

@@ -48,7 +48,7 @@ func (r *Router) doSeveral(c *tree.Command) tree.Reply {
 	}
 	late := time.Now().Add(r.timeout)
 	for pause := retryPause; ; pause = min(2*pause, retryLimit) {
-		reply := p.do(r.host, c)
+		reply := p.do(r.host, c, late)
 		if reply.Err != notLeading.Err {
 			if c.Key == "/" {
 				r.several.spanning.settle() // its index is shown for the root
@@ -101,7 +101,11 @@ func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 	if w.Since == 0 {
 		w.Since = st.Index + 1
 	}
-	return st, p.hub.Watch(w)
+	err := p.hub.Watch(w)
+	if err != nil {
+		err.Index = max(err.Index, st.Index)
+	}
+	return st, err
 }
 
 // Unwatch takes w out again.

@@ -7,9 +7,12 @@ import (
 	"copse/statemachine/tree"
 )
 
-// outcomesLimit bounds the outcomes that nobody has taken yet. There are no more of
-// a running actor's batches; a replica that replays its log tells of old ones too.
-const outcomesLimit = 1024
+// Bounds of the outcomes that nobody has taken yet. There are no more of a running
+// actor's batches; a replica that replays its log tells of old ones too.
+const (
+	outcomesLimit = 1024
+	outcomesBytes = 64 << 20
+)
 
 // told is what the replicas of a data shard and of the order shard have told the
 // shard's actor since it looked last. Their apply workers write it and never wait;
@@ -22,6 +25,7 @@ type told struct {
 
 	mu   sync.Mutex
 	news toldNews
+	size int  // bytes of the outcomes
 	led  bool // the actor leads, so it wants to know of all
 }
 
@@ -61,9 +65,12 @@ func (t *told) data(n *statemachine.News) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.news.settled = n.Last
+	for i := range n.Outcomes {
+		t.size += len(n.Outcomes[i].Data)
+	}
 	t.news.outcomes = append(t.news.outcomes, n.Outcomes...)
-	if n.Jumped || len(t.news.outcomes) > outcomesLimit {
-		t.news.outcomes, t.news.jumped = nil, true
+	if n.Jumped || len(t.news.outcomes) > outcomesLimit || t.size > outcomesBytes {
+		t.news.outcomes, t.news.jumped, t.size = nil, true, 0
 	}
 	t.ring()
 }
@@ -88,7 +95,7 @@ func (t *told) lost() {
 func (t *told) take(led bool) toldNews {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.led = led
+	t.led, t.size = led, 0
 	news := t.news
 	t.news = toldNews{handed: news.handed, settled: news.settled}
 	return news
