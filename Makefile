@@ -96,6 +96,8 @@ bench:
 	cd bench && $(GO) run ./figures watchers -n 15000 -turns 3
 	cd bench && $(GO) run ./figures watchput -n 15000 -turns 3
 	cd bench && $(GO) run ./figures keys
+	cd bench && $(GO) run ./figures shards
+	cd bench && $(GO) run ./figures scaling
 
 # Each target for FUZZTIME, starting from the committed corpus.
 fuzz:

@@ -40,7 +40,7 @@ type Membership struct {
 	filled      bool                // the address book has the members' addresses
 	urls        map[uint64][]string // what the address book holds
 	learned     map[uint64]bool     // shards in which this replica has been seen without a vote
-	lent        map[uint64]bool     // shards whose leadership was handed over for a moment
+	lent        map[uint64]int      // shards whose leadership was handed over for a moment: how often it is still asked back
 }
 
 // MembershipOptions are what a Membership is made with.
@@ -57,7 +57,7 @@ type MembershipOptions struct {
 
 // NewMembership returns the actor, which Run brings to life.
 func NewMembership(host *Host, m *statemachine.Machine, o MembershipOptions, log *slog.Logger) *Membership {
-	return &Membership{host: host, machine: m, o: o, log: log, life: newLife(), urls: peerURLs(o.Known), learned: map[uint64]bool{}, lent: map[uint64]bool{}}
+	return &Membership{host: host, machine: m, o: o, log: log, life: newLife(), urls: peerURLs(o.Known), learned: map[uint64]bool{}, lent: map[uint64]int{}}
 }
 
 // How long the actor sleeps: while there is something left to do, while nobody
@@ -203,6 +203,9 @@ func (a *Membership) publish(stop <-chan struct{}, ms *tree.Membership) error {
 	return a.host.Propose(stop, orderShard, &c)
 }
 
+// lentTries is how often a shard's leadership is asked back.
+const lentTries = 20
+
 // tend brings one shard closer to what the list of members asks for.
 func (a *Membership) tend(shard uint64) (more bool, err error) {
 	r := a.host.replicas[shard]
@@ -210,18 +213,19 @@ func (a *Membership) tend(shard uint64) (more bool, err error) {
 	case r.learning:
 		return a.askForVote(shard)
 	case a.host.Leads(shard):
+		delete(a.lent, shard)
 		return a.reconcile(shard)
 	case r.alone && a.host.Leader(shard).Member != 0:
 		// Somebody else leads, so this member is no longer alone. It leads again
 		// when it is back: nothing was wrong with it.
-		a.lent[shard] = true
+		a.lent[shard] = lentTries
 		return true, a.host.restart(a.life.stop, shard, false, false)
-	case a.lent[shard] && a.host.Leader(shard).Member != 0:
+	case a.lent[shard] > 0 && a.host.Leader(shard).Member != 0:
 		if err := a.host.Confirm(a.life.stop, shard); err != nil {
 			return true, err
 		}
-		delete(a.lent, shard)
-		return false, a.host.transfer(shard, a.self())
+		a.lent[shard]-- // who leads may take no notice, without a word
+		return true, a.host.transfer(shard, a.self())
 	default:
 		return false, nil
 	}

@@ -117,17 +117,13 @@ func (n *Node) open() (err error) {
 	return nil
 }
 
-// window is how many indexes waitIndex reaches back. With several shards not every
-// index has an event: writes that fail leave theirs unused.
-func window(o NodeOptions) int { return o.Window * o.Dir.Identity.Shards }
-
 // machineOptions are those of the store of one raft group.
 func machineOptions(o NodeOptions, cache *pebble.Cache, shard uint64) statemachine.Options {
 	shards := o.Dir.Identity.Shards
 	m := statemachine.Options{
 		Dir:     o.Dir.ShardDir(shard),
 		Replica: o.Dir.Identity.MemberID,
-		Window:  window(o),
+		Window:  o.Window,
 		Cache:   cache,
 		Nodes:   int(nodeCache(o)) / shards,
 		Lists:   int(listCache(o)) / shards,

@@ -175,7 +175,8 @@ func (n *Node) subscribe() {
 	for _, p := range n.parts {
 		p.hub = NewWatchHub(WatchHubOptions{
 			First:   p.machine.Index(),
-			Window:  window(n.o),
+			Window:  n.o.Window,
+			Floor:   n.floor(p.machine),
 			History: p.machine.History,
 			Exists:  p.machine.Exists,
 		})
@@ -197,7 +198,7 @@ func (n *Node) subscribe() {
 	s.lane = NewReadLane(n.host, orderShard)
 	s.closed = NewClosed(len(n.parts), func(last tree.Index, events []tree.Notice) { s.spanning.Publish(last, events) })
 	s.closed.Begin(n.machine.Index(), handed, settled)
-	s.spanning = NewSpanning(n.machine, n.dataMachines(), s.closed, window(n.o), s.lane)
+	s.spanning = NewSpanning(n.machine, n.dataMachines(), s.closed, n.o.Window, s.lane)
 	n.machine.Subscribe(func(news *statemachine.News) {
 		s.closed.Order(news)
 		for _, p := range n.parts {
@@ -220,6 +221,15 @@ func happened(news *statemachine.News) []tree.Notice {
 		return []tree.Notice{}
 	}
 	return news.Notices
+}
+
+// floor is where the window of a data shard begins: of one of several, its events are
+// counted, not its indexes.
+func (n *Node) floor(m *statemachine.Machine) func() tree.Index {
+	if n.several == nil {
+		return nil
+	}
+	return m.Floor
 }
 
 // nonce is a number that no actor has drawn before.

@@ -28,7 +28,7 @@ type Spanning struct {
 // to which the closed events have to be published.
 func NewSpanning(order *statemachine.Machine, machines []*statemachine.Machine, closed *Closed, window int, lane *ReadLane) *Spanning {
 	s := &Spanning{order: order, machines: machines, closed: closed, lane: lane}
-	s.WatchHub = NewWatchHub(WatchHubOptions{First: closed.Index(), Window: window, History: s.history})
+	s.WatchHub = NewWatchHub(WatchHubOptions{First: closed.Index(), Window: window, Floor: s.floor, History: s.history})
 	return s
 }
 
@@ -50,6 +50,15 @@ func (s *Spanning) history(from tree.Index, limit int) (events []tree.Notice, co
 	events = slices.DeleteFunc(events, func(n tree.Notice) bool { return n.Index > end })
 	slices.SortFunc(events, func(a, b tree.Notice) int { return cmp.Compare(a.Index, b.Index) })
 	return events, complete, nil
+}
+
+// floor is the first index that all windows reach back to.
+func (s *Spanning) floor() tree.Index {
+	floor := tree.Index(1)
+	for _, m := range s.machines {
+		floor = max(floor, m.Floor())
+	}
+	return floor
 }
 
 // settle waits until the closed index covers what any shard here has shown, but not for

@@ -24,6 +24,7 @@ type WatchHub struct {
 	bytesLimit int64
 	history    HistoryFunc
 	exists     ExistsFunc
+	oldest     func() tree.Index // nil: window indexes back
 	life       life
 
 	// Mailboxes. A full published drops, a full asks makes the asker wait.
@@ -58,8 +59,11 @@ type ExistsFunc func(key string) (exists bool, at tree.Index)
 
 // WatchHubOptions configure a WatchHub.
 type WatchHubOptions struct {
-	First   tree.Index // the tree's last index now: earlier events are only on disk
-	Window  int        // how many indexes waitIndex reaches back; 0: 1000
+	First  tree.Index // the tree's last index now: earlier events are only on disk
+	Window int        // how many indexes waitIndex reaches back; 0: 1000
+	// Floor is the first index that waitIndex may name, where that doesn't follow
+	// from Window; nil: it does. It may be called from many goroutines.
+	Floor   func() tree.Index
 	History HistoryFunc
 	Exists  ExistsFunc // nil: every key may exist
 
@@ -104,6 +108,7 @@ func NewWatchHub(o WatchHubOptions) *WatchHub {
 		bytesLimit: int64(bytesLimit),
 		history:    o.History,
 		exists:     o.Exists,
+		oldest:     o.Floor,
 		life:       newLife(),
 		departures: newDepartures(),
 		behind:     make(chan struct{}, 1),
@@ -164,7 +169,10 @@ func (h *WatchHub) Watchers() int { return int(h.watching.Load()) }
 
 // floor is the first index that waitIndex may name when last is the newest.
 func (h *WatchHub) floor(last tree.Index) tree.Index {
-	if last < tree.Index(h.window) {
+	switch {
+	case h.oldest != nil:
+		return h.oldest()
+	case last < tree.Index(h.window):
 		return 1
 	}
 	return last - tree.Index(h.window) + 1

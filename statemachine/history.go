@@ -107,10 +107,9 @@ func windowFloor(last tree.Index, window int) tree.Index {
 // are taken out together: looking for them costs as much as several writes.
 func trimStride(window int) tree.Index { return tree.Index(max(64, window/4)) }
 
-// trim takes records out of the store that lie wholly below the window. What
-// it does follows from the indexes alone, so it is the same on every replica.
-func (v *view) trim(window int) {
-	floor := windowFloor(v.meta.last, window)
+// trim takes records out of the store that lie wholly below the window, which begins
+// at floor. What it does follows from the indexes alone, so it is the same on every replica.
+func (v *view) trim(floor tree.Index, window int) {
 	if v.meta.oldest == 0 || floor < v.meta.oldest+trimStride(window) {
 		return
 	}
@@ -154,6 +153,9 @@ func (m *Machine) History(from tree.Index, limit int) (notices []tree.Notice, ol
 		return nil, 0, fmt.Errorf("read event window: %w", err)
 	}
 	// A window that was smaller before doesn't reach as far back as it may now.
+	if m.place.data() {
+		return notices, max(m.Floor(), meta.trimmed), nil
+	}
 	return notices, max(windowFloor(meta.last, m.window), meta.trimmed), nil
 }
 

@@ -54,7 +54,8 @@ type Machine struct {
 	expiryLow int64
 	broken    error // the fault after which nothing may be applied
 	view      view
-	created   bool // New found no store
+	recent    recent // of a data shard of several
+	created   bool   // New found no store
 
 	// The open store; replaced under the lock when a snapshot comes in.
 	mu       sync.RWMutex
@@ -70,6 +71,7 @@ type Machine struct {
 	// Published after each batch, read from anywhere.
 	index     atomic.Uint64
 	raftIndex atomic.Uint64
+	floor     atomic.Uint64 // of the window
 	stats     atomic.Pointer[tree.Stats]
 	handed    atomic.Pointer[[]tree.Index] // immutable
 	counts    publishedCounts
@@ -127,7 +129,7 @@ func (m *Machine) open(name string) error {
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
 	}
 	h := newHandle(db)
-	st, err := m.place.load(db)
+	st, err := m.load(db)
 	if err != nil {
 		h.release()
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
@@ -141,7 +143,7 @@ func (m *Machine) open(name string) error {
 	if old != nil {
 		old.release()
 	}
-	m.meta = st.meta
+	m.meta, m.recent = st.meta, st.recent
 	m.expiryLow = math.MinInt64
 	m.announce(st.members, st.handed, &News{Jumped: true})
 	m.expiry.added(math.MinInt64)
@@ -153,11 +155,12 @@ type state struct {
 	meta    meta
 	members *tree.Membership
 	handed  []tree.Index
+	recent  recent
 }
 
-// load reads the state of a machine of the place from its store, and brings that
-// up to the present format.
-func (p place) load(from *pebble.DB) (st state, err error) {
+// load reads the state of the machine from its store, and brings that up to the
+// present format.
+func (m *Machine) load(from *pebble.DB) (st state, err error) {
 	if st.meta, err = loadMeta(from); err != nil {
 		return st, err
 	}
@@ -166,10 +169,15 @@ func (p place) load(from *pebble.DB) (st state, err error) {
 			return st, err
 		}
 	}
-	if st.members, err = loadMembership(from); err != nil || !p.order {
+	if st.members, err = loadMembership(from); err != nil {
 		return st, err
 	}
-	st.handed, err = loadHanded(from, p.slots)
+	switch {
+	case m.place.order:
+		st.handed, err = loadHanded(from, m.place.slots)
+	case m.place.data():
+		st.recent, err = loadRecent(from, m.window)
+	}
 	return st, err
 }
 
@@ -193,6 +201,7 @@ func (m *Machine) announce(members *tree.Membership, handed []tree.Index, news *
 	m.counts.set(m.meta.counts)
 	m.raftIndex.Store(m.meta.raftIndex)
 	m.index.Store(uint64(m.meta.last))
+	m.floor.Store(uint64(max(m.windowFloor(m.meta.last), m.meta.trimmed)))
 	if m.place.order {
 		m.handed.Store(&handed)
 	}
@@ -245,7 +254,12 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 			return nil, fmt.Errorf("raft entry %d: %w", e.Index, err)
 		}
 		v.record(news.Notices[before:])
-		v.trim(m.window)
+		if m.place.data() {
+			for i := range news.Notices[before:] {
+				m.recent.push(news.Notices[before+i].Index)
+			}
+		}
+		v.trim(m.windowFloor(v.meta.last), m.window)
 	}
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
 	m.bar(v)

@@ -536,3 +536,37 @@ func TestWhatWasHandedOutIsntChangedUnderItsReaders(t *testing.T) {
 		}
 	}
 }
+
+// The window of a data shard is counted in events: indexes that nothing came of don't
+// shorten it.
+func TestTheWindowHoldsEventsNotIndexes(t *testing.T) {
+	fs := vfs.NewMem()
+	m := mustOpen(t, dataOptions(1), "/shard", fs)
+	var at []tree.Index
+	look := func() {
+		t.Helper()
+		want := tree.Index(1)
+		if n := len(at); n >= window {
+			want = at[n-window]
+		}
+		if m.Floor() != want {
+			t.Fatalf("after %d events the window begins at %d, want %d", len(at), m.Floor(), want)
+		}
+		events, complete, err := m.History(want, 1)
+		if err != nil || complete != want || len(events) != 1 || want > 1 && events[0].Index != want {
+			t.Fatalf("%v from %d on, complete from %d (%v)", events, want, complete, err)
+		}
+	}
+	for i := range 5 * window {
+		first := tree.Index(10*i + 1)
+		at = append(at, first)
+		doOrdered(t, m, uint64(i+1), orderedBatch{r: tree.Range{First: first, Last: first + 9}, list: []tree.Command{
+			{Op: tree.OpSet, Key: keyIn(1)}, {Op: tree.OpCreate, Key: keyIn(1)},
+		}})
+		look()
+	}
+	mustClose(t, m)
+	m = mustOpen(t, dataOptions(1), "/shard", fs)
+	defer mustClose(t, m)
+	look()
+}

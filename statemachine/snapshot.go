@@ -123,7 +123,7 @@ func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
 	}
 	err = readSnapshot(db, r, stop)
 	if err == nil {
-		_, err = m.place.load(db) // so that open can't fail on it once it is the current one
+		_, err = m.load(db) // so that open can't fail on it once it is the current one
 	}
 	if err == nil {
 		err = db.Flush()
