@@ -177,7 +177,7 @@ type nemesis struct {
 	wait     func(time.Duration)
 	look     func(member int) // reads the whole tree there
 	shards   int
-	full     bool // a disk was, a moment ago: who ends of it may take that long
+	full     *fleet.Member // its disk was, and it hasn't ended since
 	restarts int
 	deaths   []string // of members that nobody killed
 	changes  int      // of the membership
@@ -281,7 +281,7 @@ func (n *nemesis) mend(f Fault) error {
 		return fmt.Errorf("mend %s: %w", f.Kind, err)
 	}
 	if f.Kind == "disk-full" {
-		n.full = true
+		n.full = n.fleet.Members[len(n.fleet.Members)-1]
 		return n.revive("")
 	}
 	return n.revive("during " + f.Kind)
@@ -291,13 +291,20 @@ func (n *nemesis) mend(f Fault) error {
 // if there was no reason for it.
 func (n *nemesis) revive(when string) error {
 	for i, m := range n.fleet.Members {
-		if when != "" && n.fleet.Died(i) && !(n.full && strings.Contains(m.LastPanic(), "no space left on device")) {
+		if !n.fleet.Died(i) {
+			continue
+		}
+		// It may take a while to end of a full disk.
+		excused := m == n.full && strings.Contains(m.LastPanic(), "no space left on device")
+		if m == n.full {
+			n.full = nil
+		}
+		if when != "" && !excused {
 			death := fmt.Sprintf("m%d ended by itself %s: %s", i, when, m.LastPanic())
 			n.logf("%8v %s", n.now().Round(time.Millisecond), death)
 			n.deaths = append(n.deaths, death)
 		}
 	}
-	n.full = n.full && when == ""
 	started, err := n.fleet.Revive()
 	n.restarts += len(started)
 	return err
