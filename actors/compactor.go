@@ -16,6 +16,14 @@ const (
 	compactEvery = time.Second
 )
 
+// When the member stops, the log is compacted if so many bytes were applied since
+// the last time: the engine walks over what it finds in the log at the next start.
+// The stop waits so long for that.
+const (
+	compactLast     = 1 << 20
+	compactLastWait = time.Second
+)
+
 // Compactor is the actor that bounds the bytes of one shard's raft log.
 type Compactor struct {
 	host    *Host
@@ -45,6 +53,9 @@ func (c *Compactor) Run() error {
 		select {
 		case <-ticker.C:
 		case <-c.life.stop:
+			if c.machine.AppliedBytes()-bytes >= compactLast {
+				c.finish()
+			}
 			return nil
 		}
 		bytesNow, indexNow := c.machine.AppliedBytes(), c.machine.RaftIndex()
@@ -56,6 +67,21 @@ func (c *Compactor) Run() error {
 			continue
 		}
 		bytes, index = bytesNow, indexNow
+	}
+}
+
+// finish compacts the log and waits a while for it; without that the next
+// start takes longer, and that is all.
+func (c *Compactor) finish() {
+	p, err := c.host.compact(c.shard, c.host.o.SnapshotCount/compactKeep)
+	if err != nil {
+		return
+	}
+	late := time.NewTimer(compactLastWait)
+	defer late.Stop()
+	select {
+	case <-p.settled():
+	case <-late.C:
 	}
 }
 

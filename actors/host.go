@@ -124,8 +124,8 @@ func (h *Host) engineConfig() raft.NodeHostConfig {
 	o := h.o
 	logdb := raft.GetDefaultLogDBConfig()
 	logdb.Shards = o.ExecShards
-	logdb.KVWriteBufferSize = 32 << 20
-	logdb.KVMaxWriteBufferNumber = 4
+	logdb.KVWriteBufferSize = 16 << 20 // what isn't in a table yet is read at the start
+	logdb.KVMaxWriteBufferNumber = 8
 	logdb.KVMaxBytesForLevelBase = 256 << 20
 	return raft.NodeHostConfig{
 		DeploymentID:        o.DeploymentID,
@@ -247,11 +247,17 @@ func (h *Host) checkLog(shard uint64, m *statemachine.Machine) error {
 // Compact lets the shard's log go up to overhead entries before the last one
 // applied, once the machine has made them durable. It doesn't wait.
 func (h *Host) Compact(shard uint64, overhead uint64) error {
-	_, err := h.nh.RequestSnapshot(shard, dragonboat.SnapshotOption{
+	_, err := h.compact(shard, overhead)
+	return err
+}
+
+// compact is Compact, to be waited for.
+func (h *Host) compact(shard uint64, overhead uint64) (proposal, error) {
+	rs, err := h.nh.RequestSnapshot(shard, dragonboat.SnapshotOption{
 		OverrideCompactionOverhead: true,
 		CompactionOverhead:         overhead,
 	}, h.o.RequestTimeout)
-	return err
+	return proposal{rs}, err
 }
 
 // Ready returns a channel that is closed once the shard has had a leader.

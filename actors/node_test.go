@@ -308,6 +308,31 @@ func TestTheLogIsLetGo(t *testing.T) {
 	}
 }
 
+// A stop lets the log go, as far as what came to it last is worth it: the next start
+// has nothing to walk over.
+func TestTheLogIsLetGoAtTheStop(t *testing.T) {
+	dir, raft := t.TempDir(), freeAddress(t)
+	much := func(o *actors.NodeOptions) { o.LogBytes = 1 << 30 }
+	n := startNode(t, dir, raft, much)
+	value := strings.Repeat("v", 8<<10)
+	for i := range 300 { // fewer than make the engine do so by itself, and more than are kept
+		if r := n.Do(setTo(fmt.Sprintf("/k%d", i%10), value)); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	if first := n.LogBegin(t); first != 1 {
+		t.Fatalf("the log begins at %d before the stop", first)
+	}
+	n.stop()
+	n = startNode(t, dir, raft, much)
+	if first := n.LogBegin(t); first == 1 {
+		t.Error("the whole log is there after the stop")
+	}
+	if _, _, _, err := n.Get(nil, tree.Query{Key: "/k9"}); err != nil {
+		t.Errorf("a key after the restart: %v", err)
+	}
+}
+
 func askPeer(ctx context.Context, url string, kind uint8, payload []byte) ([]byte, error) {
 	return peerlink.CallAddress(ctx, url, nil, kind, payload)
 }

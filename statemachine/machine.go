@@ -121,7 +121,7 @@ var ErrDamaged = errDamaged
 
 // open opens the named store as the machine's own and takes its state over.
 func (m *Machine) open(name string) error {
-	db, err := pebble.Open(filepath.Join(m.dir, name), m.pebble())
+	db, err := openPebble(filepath.Join(m.dir, name), m.pebble())
 	if err != nil {
 		if pebble.IsCorruptionError(err) {
 			err = fmt.Errorf("%w: %w", ErrDamaged, err)

@@ -117,7 +117,7 @@ func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
 	if err := m.fs.RemoveAll(path); err != nil {
 		return err
 	}
-	db, err := pebble.Open(path, m.pebble())
+	db, err := openPebble(path, m.pebble())
 	if err != nil {
 		return fmt.Errorf("open store for snapshot: %w", err)
 	}
