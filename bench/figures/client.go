@@ -22,7 +22,6 @@ type client struct {
 	source source
 	depth  int // requests under way on each connection
 	conns  []*clientConn
-	byFD   map[int32]*clientConn
 	buffer [256 << 10]byte
 	events [256]syscall.EpollEvent
 
@@ -75,21 +74,24 @@ func connect(address string, connections, depth int, s source) (*client, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &client{epoll: epoll, source: s, depth: depth, byFD: make(map[int32]*clientConn)}
+	c := &client{epoll: epoll, source: s, depth: depth}
 	for i := range connections {
 		fd, err := dialSocket(to, i)
 		if err == nil {
-			err = syscall.EpollCtl(epoll, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)})
+			err = syscall.EpollCtl(epoll, syscall.EPOLL_CTL_ADD, fd, event(i, syscall.EPOLLIN))
 		}
 		if err != nil {
 			c.close()
 			return nil, fmt.Errorf("connection %d of %d: %w", i+1, connections, err)
 		}
-		conn := &clientConn{fd: int32(fd), id: i}
-		c.conns = append(c.conns, conn)
-		c.byFD[conn.fd] = conn
+		c.conns = append(c.conns, &clientConn{fd: int32(fd), id: i})
 	}
 	return c, nil
+}
+
+// event asks the epoll to tell of connection i; that number is all it keeps.
+func event(i int, events uint32) *syscall.EpollEvent {
+	return &syscall.EpollEvent{Events: events, Fd: int32(i)}
 }
 
 // dialSocket connects a plain socket. Of many, each few thousand leave from an
@@ -212,7 +214,7 @@ func (c *client) turn(limit time.Duration) error {
 	}
 	for i := range max(n, 0) {
 		ev := &c.events[i]
-		conn := c.byFD[ev.Fd]
+		conn := c.conns[ev.Fd]
 		if ev.Events&syscall.EPOLLOUT != 0 {
 			err = c.flush(conn)
 		}
@@ -262,7 +264,7 @@ func (c *client) flush(conn *clientConn) error {
 }
 
 func (c *client) poll(conn *clientConn, events uint32) error {
-	return syscall.EpollCtl(c.epoll, syscall.EPOLL_CTL_MOD, int(conn.fd), &syscall.EpollEvent{Events: events, Fd: conn.fd})
+	return syscall.EpollCtl(c.epoll, syscall.EPOLL_CTL_MOD, int(conn.fd), event(conn.id, events))
 }
 
 func (c *client) read(conn *clientConn) error {
