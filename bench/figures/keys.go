@@ -12,8 +12,10 @@ import (
 // perDirectory is how many keys share a directory.
 const perDirectory = 1000
 
-func keyOf(i int) string {
-	return fmt.Sprintf("/load/d%04d/k%04d", i/perDirectory, i%perDirectory)
+func keyOf(i int) string { return string(appendKey(nil, i)) }
+
+func appendKey(dst []byte, i int) []byte {
+	return fmt.Appendf(dst, "/load/d%04d/k%04d", i/perDirectory, i%perDirectory)
 }
 
 // manyKeys measures memory, disk and restart with many keys.

@@ -134,7 +134,7 @@ func runOne(o requestOptions, w workload, t *target) (r reading, err error) {
 	}
 	defer func() { err = errors.Join(err, t.pause()) }()
 	if w.before != nil {
-		if err := w.before(t.address); err != nil {
+		if err := w.before(t); err != nil {
 			return r, err
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -22,14 +23,7 @@ func (p *prepared) appendRequest(dst []byte, c int, n int64) []byte {
 	return append(dst, p.requests[p.pick(c, n)]...)
 }
 
-func (p *prepared) wants(code int) bool {
-	for _, want := range p.codes {
-		if code == want {
-			return true
-		}
-	}
-	return false
-}
+func (p *prepared) wants(code int) bool { return slices.Contains(p.codes, code) }
 
 // anyOf picks at random: a client of its own seed for each run would make the
 // servers' requests differ.
@@ -104,33 +98,4 @@ func swapStarts(address string, value, connections int) *prepared {
 		p.requests = append(p.requests, formRequest("PUT", address, swapKey(c), "value="+strings.Repeat("v", value)))
 	}
 	return p
-}
-
-// filler writes the keys from keyOf(0) on, spread over connections.
-type filler struct {
-	address string
-	form    string
-	stride  int64
-	prefix  string
-}
-
-func (f filler) appendRequest(dst []byte, c int, n int64) []byte {
-	return append(dst, formRequest("PUT", f.address, f.prefix+keyOf(int(n*f.stride)+c), f.form)...)
-}
-
-func (f filler) wants(code int) bool { return code == 200 || code == 201 }
-
-// fill writes n keys of value bytes each, below prefix.
-func fill(address, prefix string, n, value, connections int) error {
-	connections = min(connections, n)
-	per := n / connections
-	c, err := connect(address, connections, 1, filler{address, "value=" + strings.Repeat("v", value), int64(connections), prefix})
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	if per*connections != n {
-		return fmt.Errorf("%d keys don't go evenly over %d connections", n, connections)
-	}
-	return c.runUntil(int64(per))
 }

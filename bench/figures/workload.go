@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // The sizes that the table of workloads speaks of.
 const (
@@ -17,9 +20,9 @@ type workload struct {
 	connections int
 	depth       int // requests that each connection has under way
 	source      func(address string) source
-	before      func(address string) error // each run
-	aside       string                     // the target of a GET that goes on meanwhile
-	limit       limit                      // what else is run beside the servers
+	before      func(t *target) error // each run
+	aside       string                // the target of a GET that goes on meanwhile
+	limit       limit                 // what else is run beside the servers
 	targets     targets
 }
 
@@ -77,7 +80,7 @@ func workloads() []workload {
 			targets: targets{rateAtLeast: 2}},
 		{name: "compare and swap, 64 connections", short: "swap-64", connections: swapConnections, depth: 1,
 			source: func(address string) source { return swaps(address, valueSize, swapConnections) },
-			before: func(address string) error { return startSwaps(address, swapConnections) }},
+			before: func(t *target) error { return startSwaps(t.address, swapConnections) }},
 		{name: "listing of 1,000 keys, 16 connections", short: "list", connections: 16, depth: 1, source: one(benchDir),
 			targets: targets{rateAtLeast: 4}},
 		{name: "recursive GET of 100,000 keys, 1 connection", short: "recursive", connections: 1, depth: 1, source: one(manyDir + "?recursive=true"),
@@ -112,7 +115,7 @@ func fillBench(address string, many bool) error {
 	if !many {
 		return nil
 	}
-	if err := fill(address, manyDir, manyFiles, valueSize, 125); err != nil {
+	if err := fill(address, manyDir, strings.Repeat("v", valueSize), 0, manyFiles, 125); err != nil {
 		return fmt.Errorf("write the many keys: %w", err)
 	}
 	return nil
