@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,7 +66,7 @@ func run(args []string) error {
 	name, figure := args[0], figures[args[0]]
 	var o options
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	servers := flags.String("servers", "copse,etcd35", "what to measure, in this order; the last is what the others are compared with")
+	servers := flags.String("servers", bothKinds, "what to measure, in this order; the last is what the others are compared with")
 	flags.IntVar(&o.turns, "turns", 1, "how often to measure each server")
 	flags.IntVar(&o.n, "n", figure.n, "watchers or keys")
 	flags.IntVar(&o.rounds, "rounds", 20, "PUTs to take the median of")
@@ -78,9 +77,7 @@ func run(args []string) error {
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	for _, s := range strings.Split(*servers, ",") {
-		o.servers = append(o.servers, peer.Kind(s))
-	}
+	o.servers = kinds(*servers)
 	r := newResults(o.servers)
 	for turn := range o.turns {
 		for _, kind := range o.servers {
@@ -117,22 +114,11 @@ func measure(o options, kind peer.Kind, figure figure, r *results) (err error) {
 func requests(args []string) error {
 	var o requestOptions
 	flags := flag.NewFlagSet("requests", flag.ContinueOnError)
-	servers := flags.String("servers", "copse,etcd35", "what to measure")
-	only := flags.String("only", "", "a regular expression that the short names of the workloads match")
-	flags.IntVar(&o.rounds, "rounds", 5, "how often to run them all")
-	flags.DurationVar(&o.warm, "warm", time.Second, "how long to run before each measurement")
-	flags.DurationVar(&o.duration, "d", 4*time.Second, "how long to measure")
+	o.choice(flags, "short names of the workloads")
+	o.timing(flags, 5, time.Second, 4*time.Second)
 	flags.BoolVar(&o.limits, "limits", true, "run the bare handler and raw proposals too")
-	flags.StringVar(&o.picture, "pictures", "", "where to put the pictures; none by default")
 	if err := flags.Parse(args); err != nil {
 		return err
-	}
-	var err error
-	if o.only, err = regexp.Compile(*only); err != nil {
-		return err
-	}
-	for _, s := range strings.Split(*servers, ",") {
-		o.servers = append(o.servers, peer.Kind(s))
 	}
 	bouts, err := runRequests(o)
 	if err != nil {
@@ -168,27 +154,21 @@ func against(args []string) error {
 	flags := flag.NewFlagSet("against", flag.ContinueOnError)
 	address := flags.String("address", "127.0.0.1:2379", "where the server listens")
 	pid := flags.Int("pid", os.Getpid(), "its process, on this machine")
-	only := flags.String("only", "", "a regular expression that the short names of the workloads match")
+	o.pattern(flags, "short names of the workloads")
 	filled := flags.Bool("filled", false, "the keys are there already")
-	flags.IntVar(&o.rounds, "rounds", 1, "how often to run them all")
-	flags.DurationVar(&o.warm, "warm", time.Second, "how long to run before each measurement")
-	flags.DurationVar(&o.duration, "d", 4*time.Second, "how long to measure")
+	o.timing(flags, 1, time.Second, 4*time.Second)
 	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	pattern, err := regexp.Compile(*only)
-	if err != nil {
 		return err
 	}
 	t := &target{name: "server", address: *address, pid: *pid, attended: true}
 	if !*filled {
-		if err := fillBench(t.address, slices.ContainsFunc(workloads(), func(w workload) bool { return pattern.MatchString(w.short) && w.needsMany() })); err != nil {
+		if err := fillBench(t.address, slices.ContainsFunc(workloads(), func(w workload) bool { return o.only.MatchString(w.short) && w.needsMany() })); err != nil {
 			return err
 		}
 	}
 	for range o.rounds {
 		for _, w := range workloads() {
-			if !pattern.MatchString(w.short) {
+			if !o.only.MatchString(w.short) {
 				continue
 			}
 			r, err := runOne(o, w, t)

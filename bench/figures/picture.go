@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"image/color"
 	"math"
-	"os"
 	"path/filepath"
 
 	"copse/bench/peer"
@@ -27,9 +26,6 @@ var colors = map[string]color.Color{
 func drawAll(dir string, bouts []*bout) error {
 	if dir == "" {
 		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
 	}
 	if err := drawBars(filepath.Join(dir, "requests.svg"), "requests each second, copse to etcd 3.5 = 1", bouts, rateOf); err != nil {
 		return err

@@ -13,8 +13,11 @@ type ratios []float64
 
 // pair divides what each round gave for a by what it gave for b.
 func (b *bout) pair(over, under string, of func(reading) float64) ratios {
+	return divide(b.readings[over], b.readings[under], of)
+}
+
+func divide(as, bs []reading, of func(reading) float64) ratios {
 	var r ratios
-	as, bs := b.readings[over], b.readings[under]
 	for i := range min(len(as), len(bs)) {
 		if d := of(bs[i]); d > 0 {
 			r = append(r, of(as[i])/d)
@@ -107,19 +110,9 @@ func (b *bout) verdicts(quiet *bout) []string {
 	var list []string
 	copse, etcd, w := string(peer.Copse), string(peer.Etcd35), b.workload.targets
 	judge := func(what string, r ratios, limit float64, atLeast bool) {
-		if limit == 0 || len(r) == 0 {
-			return
+		if limit > 0 && len(r) > 0 {
+			list = append(list, verdict(what, r, limit, atLeast))
 		}
-		got, sign := median(r), "≤"
-		met := got <= limit
-		if atLeast {
-			sign, met = "≥", got >= limit
-		}
-		word := "met"
-		if !met {
-			word = "**missed**"
-		}
-		list = append(list, fmt.Sprintf("%s %s %s: %s, %s", what, sign, short(limit), short(got), word))
 	}
 	judge("requests/s", b.pair(copse, etcd, rateOf), w.rateAtLeast, true)
 	judge("CPU", b.pair(copse, etcd, cpuOf), w.cpuAtMost, false)
@@ -130,6 +123,20 @@ func (b *bout) verdicts(quiet *bout) []string {
 		judge("p99 to the quiet p99", ratios{b.medianOf(copse, p99Of) / quiet.medianOf(copse, p99Of)}, w.quietAtMost, false)
 	}
 	return list
+}
+
+// verdict says whether the median reaches the limit.
+func verdict(what string, r ratios, limit float64, atLeast bool) string {
+	got, sign := median(r), "≤"
+	met := got <= limit
+	if atLeast {
+		sign, met = "≥", got >= limit
+	}
+	word := "met"
+	if !met {
+		word = "**missed**"
+	}
+	return fmt.Sprintf("%s %s %s: %s, %s", what, sign, short(limit), short(got), word)
 }
 
 // grouped prints a number with commas between thousands.

@@ -8,11 +8,8 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"regexp"
 	"slices"
 	"time"
-
-	"copse/bench/peer"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -33,17 +30,6 @@ type reading struct {
 type bout struct {
 	workload workload
 	readings map[string][]reading
-}
-
-// requestOptions say how much of the table is run, and how long.
-type requestOptions struct {
-	rounds   int
-	warm     time.Duration // before each run
-	duration time.Duration // of each run
-	only     *regexp.Regexp
-	servers  []peer.Kind
-	limits   bool // run those too
-	picture  string
 }
 
 // runRequests runs the table: round by round, in a round workload by workload,
@@ -69,11 +55,7 @@ func runRequests(o requestOptions) ([]*bout, error) {
 
 func runRound(o requestOptions, round int, bouts []*bout) (err error) {
 	var field []*target
-	defer func() {
-		for _, t := range field {
-			err = errors.Join(err, t.close())
-		}
-	}()
+	defer func() { err = errors.Join(err, closeAll(field)) }()
 	many := slices.ContainsFunc(bouts, func(b *bout) bool { return b.workload.needsMany() })
 	for _, kind := range o.servers {
 		fmt.Fprintf(os.Stderr, "round %d: start and fill %s\n", round+1, kind)
@@ -97,18 +79,12 @@ func runRound(o requestOptions, round int, bouts []*bout) (err error) {
 		field = append(field, bare)
 	}
 	for _, b := range bouts {
-		turn := slices.Clone(field)
+		these := field
 		if o.limits && b.workload.limit != bareLimit {
-			turn = turn[:len(turn)-1]
+			these = field[:len(field)-1]
 		}
-		// Who comes first changes from round to round.
-		for i := range turn {
-			t := turn[(i+round)%len(turn)]
-			r, err := runOne(o, b.workload, t)
-			if err != nil {
-				return fmt.Errorf("%s: %s: %w", b.workload.name, t.name, err)
-			}
-			b.note(t.name, r)
+		if err := b.inTurn(o, round, these); err != nil {
+			return err
 		}
 		if o.limits && b.workload.limit == raftLimit {
 			r, err := runRaft(b.workload.connections, o.warm, o.duration)
@@ -117,6 +93,20 @@ func runRound(o requestOptions, round int, bouts []*bout) (err error) {
 			}
 			b.note(raftName, r)
 		}
+	}
+	return nil
+}
+
+// inTurn runs the workload on one server after the other. Who comes first
+// changes from round to round.
+func (b *bout) inTurn(o requestOptions, round int, field []*target) error {
+	for i := range field {
+		t := field[(i+round)%len(field)]
+		r, err := runOne(o, b.workload, t)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", b.workload.name, t.name, err)
+		}
+		b.note(t.name, r)
 	}
 	return nil
 }

@@ -25,9 +25,7 @@ func (o *shardOptions) parse(flags *flag.FlagSet, counts string, args []string) 
 	list := flags.String("shards", counts, "numbers of shards; the first is what the others are compared with")
 	flags.IntVar(&o.connections, "connections", 256, "connections that write")
 	flags.IntVar(&o.names, "names", 8, "top-level names; a power of two spreads evenly")
-	flags.IntVar(&o.rounds, "rounds", 5, "how often to measure each")
-	flags.DurationVar(&o.warm, "warm", 2*time.Second, "how long to run before each measurement")
-	flags.DurationVar(&o.duration, "d", 5*time.Second, "how long to measure")
+	o.timing(flags, 5, 2*time.Second, 5*time.Second)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -72,11 +70,7 @@ func shards(args []string) error {
 // shardsRound has fresh servers, which are held while it isn't their turn.
 func shardsRound(o shardOptions, round int, b *bout) (err error) {
 	var field []*target
-	defer func() {
-		for _, t := range field {
-			err = errors.Join(err, t.close())
-		}
-	}()
+	defer func() { err = errors.Join(err, closeAll(field)) }()
 	for _, n := range o.counts {
 		t, err := launchWith(peer.Copse, peer.Options{Args: peer.Sharded(peer.Copse, n)})
 		if err != nil {
@@ -88,15 +82,7 @@ func shardsRound(o shardOptions, round int, b *bout) (err error) {
 			return err
 		}
 	}
-	for i := range field { // who comes first changes from round to round
-		t := field[(i+round)%len(field)]
-		r, err := runOne(o.requestOptions, b.workload, t)
-		if err != nil {
-			return fmt.Errorf("%s: %w", t.name, err)
-		}
-		b.note(t.name, r)
-	}
-	return nil
+	return b.inTurn(o.requestOptions, round, field)
 }
 
 func shardsTable(o shardOptions, b *bout) string {

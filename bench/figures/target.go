@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -64,6 +65,13 @@ func launchBare(sample string) (*target, error) {
 		return nil, fmt.Errorf("start the bare handler: %w", err)
 	}
 	return &target{name: bareName, address: "127.0.0.1:" + strings.TrimSpace(port), pid: cmd.Process.Pid, close: stop}, nil
+}
+
+func closeAll(field []*target) (err error) {
+	for _, t := range field {
+		err = errors.Join(err, t.close())
+	}
+	return err
 }
 
 // pause and proceed hold a server that is not in turn: even an idle one uses
