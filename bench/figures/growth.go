@@ -1,0 +1,144 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// growthOptions are those of the curves: where each is measured.
+type growthOptions struct {
+	requestOptions
+	keys, connections, values []int
+}
+
+// growth measures copse and etcd, turn by turn, while one thing grows: the number
+// of keys, that of connections, or the size of values.
+func growth(args []string) error {
+	var o growthOptions
+	flags := flag.NewFlagSet("growth", flag.ContinueOnError)
+	o.choice(flags, "names of the curves (keys, connections, values)")
+	o.timing(flags, 3, 500*time.Millisecond, 2*time.Second)
+	keys := flags.String("keys", "10000,100000,1000000", "numbers of keys")
+	connections := flags.String("connections", "1,10,100,1000,10000", "numbers of connections; those that don't fit are left out")
+	values := flags.String("values", "16,256,4096,65536,1048576", "sizes of a value, in bytes")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	for list, points := range map[*string]*[]int{keys: &o.keys, connections: &o.connections, values: &o.values} {
+		var err error
+		if *points, err = numbers(*list); err != nil {
+			return err
+		}
+		slices.Sort(*points)
+	}
+	var err error
+	if o.connections, err = thatFit(o.connections); err != nil {
+		return err
+	}
+	chosen := slices.DeleteFunc(curves(o), func(c *growthCurve) bool { return !o.only.MatchString(c.name) })
+	var bouts []*bout
+	for round := range o.rounds {
+		for _, c := range chosen {
+			if err := c.round(o.requestOptions, round); err != nil {
+				return fmt.Errorf("%s, round %d: %w", c.name, round+1, err)
+			}
+		}
+	}
+	for _, c := range chosen {
+		bouts = append(bouts, c.bouts()...)
+	}
+	fmt.Printf("`go run ./figures growth %s` (%s; commit %s; %s)\n", strings.Join(args, " "), machine(), commit(), noise(bouts))
+	for _, c := range chosen {
+		fmt.Printf("\n%s", c.markdown())
+		if err := c.draw(o.picture); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// otherFiles is what a server may have open beside its connections.
+const otherFiles = 2000
+
+// thatFit leaves out the numbers of connections for which a process may not open
+// enough files.
+func thatFit(connections []int) ([]int, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(connections, func(n int) bool {
+		over := uint64(n)+otherFiles > limit.Cur
+		if over {
+			turn("%s connections are left out: a process may open %d files", count(n), limit.Cur)
+		}
+		return over
+	}), nil
+}
+
+// round has fresh servers, which are held while it isn't their turn, and grow
+// from point to point.
+func (c *growthCurve) round(o requestOptions, round int) (err error) {
+	var field []*target
+	defer func() { err = errors.Join(err, closeAll(field)) }()
+	for _, kind := range o.servers {
+		t, err := launch(kind)
+		if err != nil {
+			return err
+		}
+		field = append(field, t)
+		if err := t.pause(); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.points {
+		for _, t := range field {
+			turn("%s, round %d: %s gets ready for %s", c.name, round+1, t.name, c.label(p.at))
+			if err := p.prepare(t); err != nil {
+				return fmt.Errorf("%s: %w", t.name, err)
+			}
+		}
+		for _, b := range p.bouts {
+			if err := b.inTurn(o, round, field); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// prepare writes the keys that are missing.
+func (p *point) prepare(t *target) error {
+	if err := t.proceed(); err != nil {
+		return err
+	}
+	err := fill(t.address, "", babble(p.load.value), p.there, p.load.keys, p.load.connections)
+	return errors.Join(err, t.pause())
+}
+
+// settle waits until the server has done what the work before has left it to do,
+// such as merging tables and closing connections.
+func settle(t *target) error {
+	const step, longest = 250 * time.Millisecond, 30 * time.Second
+	for begin := now(); now()-begin < longest; {
+		before, err := cpuTime(t.pid)
+		if err != nil {
+			return err
+		}
+		time.Sleep(step)
+		after, err := cpuTime(t.pid)
+		if err != nil {
+			return err
+		}
+		if after-before < step/10 {
+			return nil
+		}
+	}
+	turn("  %s has more to do after %v", t.name, longest)
+	return nil
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"copse/bench/peer"
+)
+
+// load is what the servers are measured under.
+type load struct {
+	keys, value, connections int
+}
+
+// methods are what a load is measured with, each in a bout of its own.
+var methods = []string{"GET", "PUT"}
+
+func (l load) workload(method string) workload {
+	return workload{
+		name:        fmt.Sprintf("%s of %s, %s keys, %s connections", method, size(l.value), count(l.keys), count(l.connections)),
+		connections: l.connections,
+		depth:       1,
+		before:      settle,
+		source: func(address string) source {
+			if method == "GET" {
+				return numberedGets(address, anyOf(l.keys))
+			}
+			return numberedPuts(address, "", babble(l.value), anyOf(l.keys))
+		},
+	}
+}
+
+// point is one place on a curve: a load, and a bout for each of the methods.
+type point struct {
+	at    int
+	load  load
+	there int // keys that the points before have left, of this load's value
+	bouts []*bout
+}
+
+// growthCurve is what becomes of the servers as one part of the load grows.
+type growthCurve struct {
+	name   string // on the command line, and of the picture
+	title  string // above the table, and of the picture
+	label  func(at int) string
+	points []*point
+	yield  quantity // what must not fall
+	judge  func(c *growthCurve, method int) string
+}
+
+// quantity is something that is measured at a point.
+type quantity struct {
+	name string
+	of   func(at int, r reading) float64
+}
+
+var (
+	cpuTaken = quantity{"server CPU/request, us", func(_ int, r reading) float64 { return r.cpu }}
+	answered = quantity{"requests/s", func(_ int, r reading) float64 { return r.rate }}
+	volume   = quantity{"MiB/s", func(at int, r reading) float64 { return r.rate * float64(at) / (1 << 20) }}
+)
+
+// What the curves are judged by, beside the cliffs.
+const (
+	growthAtMost = 1.3 // CPU at the end of the curve of keys, to that at its begin; and the rate's fall
+	cliffShare   = 0.5 // of the best before
+)
+
+func curves(o growthOptions) []*growthCurve {
+	return []*growthCurve{
+		newCurve(growthCurve{name: "keys", title: "Number of keys", label: count, yield: answered, judge: (*growthCurve).ends},
+			o.keys, func(n int) load { return load{keys: n, value: 100, connections: 64} }),
+		newCurve(growthCurve{name: "connections", title: "Number of connections", label: count, yield: answered, judge: (*growthCurve).cliff},
+			o.connections, func(n int) load { return load{keys: 1000, value: valueSize, connections: n} }),
+		newCurve(growthCurve{name: "values", title: "Size of values", label: size, yield: volume, judge: (*growthCurve).cliff},
+			o.values, func(n int) load { return load{keys: 64, value: n, connections: 16} }),
+	}
+}
+
+func newCurve(c growthCurve, at []int, of func(int) load) *growthCurve {
+	var last load
+	for _, n := range at {
+		p := &point{at: n, load: of(n)}
+		if p.load.value == last.value {
+			p.there = last.keys
+		}
+		for _, method := range methods {
+			p.bouts = append(p.bouts, &bout{workload: p.load.workload(method), readings: make(map[string][]reading)})
+		}
+		c.points, last = append(c.points, p), p.load
+	}
+	return &c
+}
+
+func (c *growthCurve) bouts() (all []*bout) {
+	for _, p := range c.points {
+		all = append(all, p.bouts...)
+	}
+	return all
+}
+
+// medians are one server's, point by point.
+func (c *growthCurve) medians(server string, method int, q quantity) (all []float64) {
+	for _, p := range c.points {
+		all = append(all, p.bouts[method].medianOf(server, func(r reading) float64 { return q.of(p.at, r) }))
+	}
+	return all
+}
+
+func (c *growthCurve) markdown() string {
+	var t strings.Builder
+	fmt.Fprintf(&t, "### %s\n\n%s\n", c.title, requestTable(c.bouts()))
+	for i, method := range methods {
+		if len(c.points) > 1 && len(c.points[0].bouts[i].readings[string(peer.Copse)]) > 0 {
+			fmt.Fprintf(&t, "- %s, %s\n", method, c.judge(c, i))
+		}
+	}
+	return t.String()
+}
+
+// ends compares the end of copse's curve with its begin.
+func (c *growthCurve) ends(method int) string {
+	first, last := c.points[0], c.points[len(c.points)-1]
+	over := func(of func(reading) float64) ratios {
+		return divide(last.bouts[method].readings[string(peer.Copse)], first.bouts[method].readings[string(peer.Copse)], of)
+	}
+	return fmt.Sprintf("%s : %s: %s; %s", c.label(last.at), c.label(first.at),
+		verdict("CPU", over(cpuOf), growthAtMost, false), verdict("requests/s", over(rateOf), 1/growthAtMost, true))
+}
+
+// cliff says whether copse's curve falls off anywhere.
+func (c *growthCurve) cliff(method int) string {
+	at, share := steepest(c.medians(string(peer.Copse), method, c.yield))
+	word := "no cliff"
+	if share < cliffShare {
+		word = "**cliff**"
+	}
+	return fmt.Sprintf("%s at %s, to the best before: %s, %s", c.yield.name, c.label(c.points[at].at), short(share), word)
+}
+
+// steepest is where a curve first falls below the share of the best before that
+// makes a cliff; without a cliff, where it comes nearest to one.
+func steepest(curve []float64) (at int, share float64) {
+	best := curve[0]
+	share = math.Inf(1)
+	for i, v := range curve[1:] {
+		if v/best < share {
+			at, share = i+1, v/best
+		}
+		if share < cliffShare {
+			break
+		}
+		best = max(best, v)
+	}
+	return at, share
+}
+
+func count(n int) string { return strings.TrimSuffix(grouped(float64(n)), ".0") }
+
+func size(bytes int) string {
+	switch {
+	case bytes >= 1<<20:
+		return fmt.Sprintf("%d MiB", bytes>>20)
+	case bytes >= 1<<10:
+		return fmt.Sprintf("%d KiB", bytes>>10)
+	}
+	return fmt.Sprintf("%d B", bytes)
+}
