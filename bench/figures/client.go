@@ -94,6 +94,11 @@ func event(i int, events uint32) *syscall.EpollEvent {
 	return &syscall.EpollEvent{Events: events, Fd: int32(i)}
 }
 
+// bindAddressNoPort is IP_BIND_ADDRESS_NO_PORT, which leaves the choice of a port
+// to connect. That can take one again that a connection has left a minute ago or
+// less; bind can't, and with tens of thousands of these takes long to find another.
+const bindAddressNoPort = 24
+
 // dialSocket connects a plain socket. Of many, each few thousand leave from an
 // address of their own, so that ports don't run out.
 func dialSocket(to netip.AddrPort, i int) (fd int, err error) {
@@ -103,7 +108,10 @@ func dialSocket(to netip.AddrPort, i int) (fd int, err error) {
 	}
 	source := i / perSource
 	from := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 1 + byte(source>>8), byte(source) + 1}}
-	err = syscall.Bind(fd, from)
+	err = syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, bindAddressNoPort, 1)
+	if err == nil {
+		err = syscall.Bind(fd, from)
+	}
 	if err == nil {
 		err = syscall.Connect(fd, &syscall.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
 	}
