@@ -98,6 +98,7 @@ bench:
 	cd bench && $(GO) run ./figures keys
 	cd bench && $(GO) run ./figures shards
 	cd bench && $(GO) run ./figures scaling
+	cd bench && $(GO) run ./figures growth -pictures pictures
 
 # Each target for FUZZTIME, starting from the committed corpus.
 fuzz:

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -92,40 +91,6 @@ func connect(address string, connections, depth int, s source) (*client, error) 
 // event asks the epoll to tell of connection i; that number is all it keeps.
 func event(i int, events uint32) *syscall.EpollEvent {
 	return &syscall.EpollEvent{Events: events, Fd: int32(i)}
-}
-
-// bindAddressNoPort is IP_BIND_ADDRESS_NO_PORT, which leaves the choice of a port
-// to connect. That can take one again that a connection has left a minute ago or
-// less; bind can't, and with tens of thousands of these takes long to find another.
-const bindAddressNoPort = 24
-
-// dialSocket connects a plain socket. Of many, each few thousand leave from an
-// address of their own, so that ports don't run out.
-func dialSocket(to netip.AddrPort, i int) (fd int, err error) {
-	fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, err
-	}
-	source := i / perSource
-	from := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 1 + byte(source>>8), byte(source) + 1}}
-	err = syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, bindAddressNoPort, 1)
-	if err == nil {
-		err = syscall.Bind(fd, from)
-	}
-	if err == nil {
-		err = syscall.Connect(fd, &syscall.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
-	}
-	if err == nil {
-		err = syscall.SetNonblock(fd, true)
-	}
-	if err == nil {
-		err = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
-	}
-	if err != nil {
-		syscall.Close(fd)
-		return 0, err
-	}
-	return fd, nil
 }
 
 func (c *client) close() {
@@ -311,31 +276,4 @@ func (c *client) note(conn *clientConn) {
 			c.answer = fmt.Sprintf("%d, to %.200q", conn.answers.code, conn.out)
 		}
 	}
-}
-
-var errClosed = errors.New("the server closed the connection")
-
-// rawRead and rawWrite spare the scheduler: these calls never wait.
-func rawRead(fd int32, b []byte) (int, error) {
-	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
-	switch {
-	case errno == syscall.EAGAIN || errno == syscall.EINTR:
-		return 0, nil
-	case errno != 0:
-		return 0, errno
-	case n == 0:
-		return 0, errClosed
-	}
-	return int(n), nil
-}
-
-func rawWrite(fd int32, b []byte) (int, error) {
-	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
-	switch {
-	case errno == syscall.EAGAIN || errno == syscall.EINTR:
-		return 0, nil
-	case errno != 0:
-		return 0, errno
-	}
-	return int(n), nil
 }

@@ -8,17 +8,18 @@
 //	go run ./figures plateau -d 3m        # disk under endless overwriting
 //	go run ./figures shards               # writes with one shard and with four
 //	go run ./figures scaling              # where the time goes with more of them
+//	go run ./figures growth               # more keys, more connections, larger values
 //	go run ./figures against -address 127.0.0.1:2379 -pid 4711 -only 'put-64'
 //
 // The last one runs part of the table once on a server that runs already. Each
 // has -help.
 //
 // Each server is started fresh on an empty directory, with the same durability:
-// both sync before they acknowledge. Of the requests' servers both are there at
-// the same time, and the one whose turn it isn't is stopped (SIGSTOP), so that
-// they don't compete; the other figures have one server at a time. Beside them run
-// what they can't be faster than: a bare fasthttp handler that knows its answer
-// beforehand, and raw proposals to the raft engine.
+// both sync before they acknowledge. For requests and growth both are there at the
+// same time, and the one whose turn it isn't is stopped (SIGSTOP), so that they
+// don't compete; the other figures have one server at a time. Beside the requests'
+// servers run what they can't be faster than: a bare fasthttp handler that knows
+// its answer beforehand, and raw proposals to the raft engine.
 //
 // The client shares the machine with the server: compare the columns, not the
 // numbers with those of another machine, and trust the server's CPU for each

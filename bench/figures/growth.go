@@ -29,19 +29,20 @@ func growth(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	var err error
 	for list, points := range map[*string]*[]int{keys: &o.keys, connections: &o.connections, values: &o.values} {
-		var err error
 		if *points, err = numbers(*list); err != nil {
 			return err
 		}
 		slices.Sort(*points)
 	}
-	var err error
 	if o.connections, err = thatFit(o.connections); err != nil {
 		return err
 	}
 	chosen := slices.DeleteFunc(curves(o), func(c *growthCurve) bool { return !o.only.MatchString(c.name) })
-	var bouts []*bout
+	if len(chosen) == 0 {
+		return fmt.Errorf("no curve is called %v", o.only)
+	}
 	for round := range o.rounds {
 		for _, c := range chosen {
 			if err := c.round(o.requestOptions, round); err != nil {
@@ -49,6 +50,7 @@ func growth(args []string) error {
 			}
 		}
 	}
+	var bouts []*bout
 	for _, c := range chosen {
 		bouts = append(bouts, c.bouts()...)
 	}

@@ -18,7 +18,7 @@ var methods = []string{"GET", "PUT"}
 
 func (l load) workload(method string) workload {
 	return workload{
-		name:        fmt.Sprintf("%s of %s, %s keys, %s connections", method, size(l.value), count(l.keys), count(l.connections)),
+		name:        fmt.Sprintf("%s of %s, %s, %s", method, size(l.value), several(l.keys, "key"), several(l.connections, "connection")),
 		connections: l.connections,
 		depth:       1,
 		before:      settle,
@@ -158,12 +158,19 @@ func steepest(curve []float64) (at int, share float64) {
 
 func count(n int) string { return strings.TrimSuffix(grouped(float64(n)), ".0") }
 
+func several(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return count(n) + " " + what
+}
+
 func size(bytes int) string {
 	switch {
 	case bytes >= 1<<20:
-		return fmt.Sprintf("%d MiB", bytes>>20)
+		return fmt.Sprintf("%.4g MiB", float64(bytes)/(1<<20))
 	case bytes >= 1<<10:
-		return fmt.Sprintf("%d KiB", bytes>>10)
+		return fmt.Sprintf("%.4g KiB", float64(bytes)/(1<<10))
 	}
 	return fmt.Sprintf("%d B", bytes)
 }

@@ -74,9 +74,11 @@ func (c *growthCurve) panel(q quantity) (*plot.Plot, error) {
 		}
 	}
 	p.Legend.Top = true
-	// Whole decades: a curve that is nearly level is to look so.
+	// Whole decades, so that a curve that is nearly level looks so, and room for
+	// the legend.
 	p.Y.Min = math.Pow(10, math.Floor(math.Log10(p.Y.Min)))
 	p.Y.Max = math.Pow(10, math.Ceil(math.Log10(p.Y.Max)))
+	p.Y.Max *= math.Pow(p.Y.Max/p.Y.Min, 0.2)
 	return p, nil
 }
 
