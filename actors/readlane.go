@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"runtime"
+	"sync"
 	"time"
 
 	"copse/statemachine/metric"
@@ -16,7 +18,7 @@ type ReadLane struct {
 	host    *Host
 	shard   uint64
 	life    life
-	mailbox Mailbox[chan error]
+	mailbox Mailbox[*waiter]
 
 	measures readMeasures
 }
@@ -24,28 +26,40 @@ type ReadLane struct {
 // NewReadLane returns the read lane of the shard.
 func NewReadLane(host *Host, shard uint64) *ReadLane {
 	l := &ReadLane{host: host, shard: shard, life: newLife(), measures: readMeasures{rounds: metric.NewDurations()}}
-	l.mailbox = NewMailbox[chan error](readMailboxLimit, l.life.stop)
+	l.mailbox = NewMailbox[*waiter](readMailboxLimit, l.life.stop)
 	return l
 }
+
+// waiter is one read that waits for a round. It is used again only if it was
+// answered: nobody else holds it then.
+type waiter struct {
+	reply chan error // capacity 1; sent to once
+	late  *time.Timer
+}
+
+var waiters = sync.Pool{New: func() any {
+	return &waiter{reply: make(chan error, 1), late: time.NewTimer(0)}
+}}
 
 // Wait returns once reads of this member see all that was acknowledged before
 // the call, or says after limit at the latest why they may not.
 func (l *ReadLane) Wait(limit time.Duration) error {
-	late := time.NewTimer(limit)
-	defer late.Stop()
-	reply := make(chan error, 1)
-	if l.life.halting() || !l.mailbox.Offer(reply) {
+	w := waiters.Get().(*waiter)
+	w.late.Reset(limit)
+	if l.life.halting() || !l.mailbox.Offer(w) {
 		return errOverloaded
 	}
 	select {
-	case err := <-reply:
+	case err := <-w.reply:
+		w.late.Stop()
+		waiters.Put(w)
 		return err
-	case <-late.C:
+	case <-w.late.C:
 		return errTimeout
 	case <-l.life.done:
 	}
 	select {
-	case err := <-reply:
+	case err := <-w.reply:
 		return err
 	default:
 		return errStopped
@@ -58,10 +72,11 @@ func (l *ReadLane) Run() error {
 		return nil
 	}
 	defer l.life.end()
-	var waiting []chan error
+	var waiting []*waiter
 	for {
 		select {
 		case first := <-l.mailbox.Messages():
+			runtime.Gosched() // whoever is about to ask comes first, and shares the round
 			waiting = l.gather(append(waiting[:0], first))
 		case <-l.life.stop:
 			return nil
@@ -69,14 +84,15 @@ func (l *ReadLane) Run() error {
 		began := time.Now()
 		err := l.host.Confirm(l.life.stop, l.shard)
 		l.measures.round(began, err)
-		for _, reply := range waiting {
-			reply <- err
+		for _, w := range waiting {
+			w.reply <- err
 		}
+		clear(waiting)
 	}
 }
 
 // gather adds all that wait now.
-func (l *ReadLane) gather(waiting []chan error) []chan error {
+func (l *ReadLane) gather(waiting []*waiter) []*waiter {
 	for {
 		select {
 		case next := <-l.mailbox.Messages():

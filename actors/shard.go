@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"time"
 
@@ -18,14 +19,10 @@ const (
 	orphansLook        = 20 * time.Millisecond
 )
 
-// What comes while fewWrites are under way is proposed at once, so that a few
-// writers don't wait for each other. Beyond that, what comes gathers until the
-// entries under way are settled, for an entry costs as much as ten writes in it;
-// but no longer than gatherTime, which a distant quorum takes.
-const (
-	fewWrites  = 16
-	gatherTime = 2 * time.Millisecond
-)
+// gatherTime is how long what comes gathers while an entry is under way, at most: an
+// entry costs as much as ten writes in it, so the next one waits until the last is
+// settled, which takes less where the quorum is near and its disks are quick.
+const gatherTime = 2 * time.Millisecond
 
 // entry is one raft entry: the writes of one batch, as proposed.
 type entry struct {
@@ -60,7 +57,6 @@ type Shard struct {
 
 	// Owned by Run.
 	inflight []*entry  // in the order of their proposals
-	underway int       // writes in them
 	latest   time.Time // the last of them was proposed
 	orphans  []*entry  // perhaps lost on their way to a leader; their outcome is open
 	probe    probe
@@ -122,7 +118,7 @@ func (s *Shard) Run() error {
 
 // gathering reports whether what comes now waits for what is under way.
 func (s *Shard) gathering() bool {
-	return s.underway >= fewWrites && time.Since(s.latest) < gatherTime
+	return len(s.inflight) > 0 && time.Since(s.latest) < gatherTime
 }
 
 // setAlarm makes the loop wake up when an entry is late, to try again, or to
@@ -145,6 +141,7 @@ func (s *Shard) setAlarm(alarm *time.Timer, gathering bool) {
 // gather makes a batch of w and what else waits; nil if all of that has waited
 // too long already.
 func (s *Shard) gather(w *write) *entry {
+	runtime.Gosched() // whoever is about to write comes first, and is in the batch
 	e := s.newEntry()
 	now := time.Now()
 	size := 0
@@ -196,7 +193,6 @@ func (s *Shard) propose(e *entry) {
 	}
 	e.proposed = time.Now()
 	s.inflight = append(s.inflight, e)
-	s.underway += len(e.writes)
 	s.latest = e.proposed
 }
 
@@ -204,7 +200,6 @@ func (s *Shard) takeHead() *entry {
 	head := s.inflight[0]
 	copy(s.inflight, s.inflight[1:])
 	s.inflight = s.inflight[:len(s.inflight)-1]
-	s.underway -= len(head.writes)
 	return head
 }
 
@@ -266,7 +261,7 @@ func (s *Shard) orphan() {
 	}
 	s.orphans = append(s.orphans, s.inflight...)
 	clear(s.inflight)
-	s.inflight, s.underway = s.inflight[:0], 0
+	s.inflight = s.inflight[:0]
 }
 
 // settleOrphans answers the writers of orphans whose outcome is known by now, that

@@ -63,26 +63,35 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 		return n, nil
 	}
+	if err := c.reads.arm(c.parker.options.slack, c.Conn.SetReadDeadline); err != nil {
+		return 0, err
+	}
 	return c.Conn.Read(b)
 }
 
-// deadline is what one of a connection's deadlines was set to last.
-type deadline struct{ armed time.Time }
+// deadline is one of a connection's deadlines: what it was set to last, and what
+// the connection was told.
+type deadline struct{ wanted, armed time.Time }
 
-// set arms a deadline, unless the one that is armed will do: it comes at most
-// slack before the other. fasthttp sets three for each request, minutes ahead,
-// and each costs as much as looking a key up.
-func (d *deadline) set(t time.Time, slack time.Duration, arm func(time.Time) error) error {
-	if late := t.Sub(d.armed); !t.IsZero() && late >= 0 && late < slack {
+// arm tells the connection the deadline that is wanted, unless it knows one that
+// will do: that comes at most slack before. fasthttp sets three for each request,
+// minutes ahead, and each costs as much as looking a key up.
+func (d *deadline) arm(slack time.Duration, tell func(time.Time) error) error {
+	if d.wanted == d.armed {
 		return nil
 	}
-	d.armed = t
-	return arm(t)
+	if late := d.wanted.Sub(d.armed); !d.wanted.IsZero() && late >= 0 && late < slack {
+		return nil
+	}
+	d.armed = d.wanted
+	return tell(d.armed)
 }
 
-// SetReadDeadline implements net.Conn.
+// SetReadDeadline implements net.Conn. The next Read arms it: of a request that came
+// in one piece, which needs no other, it never is.
 func (c *conn) SetReadDeadline(t time.Time) error {
-	return c.reads.set(t, c.parker.options.slack, c.Conn.SetReadDeadline)
+	c.reads.wanted = t
+	return nil
 }
 
 // SetWriteDeadline implements net.Conn. fasthttp takes one away that a handler has
@@ -91,12 +100,13 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 	if t.IsZero() && c.parker.options.slack > 0 {
 		return nil
 	}
-	return c.writes.set(t, c.parker.options.slack, c.Conn.SetWriteDeadline)
+	c.writes.wanted = t
+	return c.writes.arm(c.parker.options.slack, c.Conn.SetWriteDeadline)
 }
 
 // SetDeadline implements net.Conn.
 func (c *conn) SetDeadline(t time.Time) error {
-	c.reads.armed, c.writes.armed = t, t
+	c.reads, c.writes = deadline{t, t}, deadline{t, t}
 	return c.Conn.SetDeadline(t)
 }
 

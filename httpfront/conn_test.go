@@ -97,12 +97,14 @@ func TestDeadlinesAreSetWhereTheyMakeADifference(t *testing.T) {
 		{time.Minute + slack/2, true}, {time.Second, true}, {time.Minute, true},
 	} {
 		armed := false
-		if err := d.set(start.Add(c.at), slack, func(time.Time) error { armed = true; return nil }); err != nil || armed != c.armed {
+		d.wanted = start.Add(c.at)
+		if err := d.arm(slack, func(time.Time) error { armed = true; return nil }); err != nil || armed != c.armed {
 			t.Errorf("deadline %d, at %v: armed %v, %v", i, c.at, armed, err)
 		}
 	}
 	armed := false
-	_ = d.set(time.Time{}, slack, func(time.Time) error { armed = true; return nil })
+	d.wanted = time.Time{}
+	_ = d.arm(slack, func(time.Time) error { armed = true; return nil })
 	if !armed {
 		t.Error("no deadline at all isn't taken for one")
 	}
