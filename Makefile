@@ -10,7 +10,7 @@ GOVULNCHECK := $(BIN)/govulncheck
 # What is said where no Docker engine answers.
 NO_ENGINE := echo "NOT TESTED: no Docker engine answers, so the image was not built and the compose files were not run"
 
-.PHONY: all build test check lint vuln race model model-big compat crash cluster deploy bench fuzz deps clean
+.PHONY: all build test check lint vuln race model model-big compat crash cluster deploy bench profile fuzz deps clean
 
 all: build
 
@@ -23,7 +23,7 @@ test: deps lint race model compat crash cluster deploy fuzz vuln
 
 # The gate's quick half: two to three minutes.
 check: lint
-	$(GO) test ./...
+	$(GO) test -pgo=off ./...
 	cd bench && $(GO) vet ./...
 
 # etcd and etcdctl 3.4 are what the answers are held against; ip, tc and nft
@@ -48,8 +48,9 @@ lint: $(STATICCHECK)
 $(STATICCHECK):
 	GOBIN=$(CURDIR)/$(BIN) $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
+# Without the compiler's profile, which would have everything built anew for package main.
 race:
-	$(GO) test -race -p 1 -timeout 20m ./...
+	$(GO) test -pgo=off -race -p 1 -timeout 20m ./...
 
 # The index protocol, in every order of events; then at random, for as long as
 # wanted, where there are too many.
@@ -99,6 +100,10 @@ bench:
 	cd bench && $(GO) run ./figures shards
 	cd bench && $(GO) run ./figures scaling
 	cd bench && $(GO) run ./figures growth -pictures pictures
+
+# Where copse's time goes, for the compiler (default.pgo): after large changes.
+profile:
+	cd bench && $(GO) run ./figures profile
 
 # Each target for FUZZTIME, starting from the committed corpus.
 fuzz:

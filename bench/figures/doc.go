@@ -10,8 +10,9 @@
 //	go run ./figures scaling              # where the time goes with more of them
 //	go run ./figures growth               # more keys, more connections, larger values
 //	go run ./figures against -address 127.0.0.1:2379 -pid 4711 -only 'put-64'
+//	go run ./figures profile              # where the time goes, into ../default.pgo
 //
-// The last one runs part of the table once on a server that runs already. Each
+// The last but one runs part of the table once on a server that runs already. Each
 // has -help.
 //
 // Each server is started fresh on an empty directory, with the same durability:

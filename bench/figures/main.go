@@ -32,6 +32,7 @@ var commands = map[string]func(args []string) error{
 	"scaling":  scaling,
 	"growth":   growth,
 	"against":  against,
+	"profile":  profile,
 	"bare":     func([]string) error { return serveBare() },
 	"raft":     raftChild,
 }
@@ -62,7 +63,7 @@ func run(args []string) error {
 	}
 	names := slices.Sorted(maps.Keys(figures))
 	if len(args) == 0 || figures[args[0]].measure == nil {
-		return fmt.Errorf("usage: figures requests|shards|scaling|growth|%s [flags]", strings.Join(names, "|"))
+		return fmt.Errorf("usage: figures profile|requests|shards|scaling|growth|%s [flags]", strings.Join(names, "|"))
 	}
 	name, figure := args[0], figures[args[0]]
 	var o options

@@ -28,7 +28,7 @@ func (k Kind) IsCopse() bool { return k == Copse || strings.HasPrefix(string(k),
 func (k Kind) variant() []string {
 	how := strings.TrimPrefix(string(k), string(Copse)+"+")
 	if how == "race" {
-		return []string{"-race"}
+		return []string{"-race", "-pgo=off"} // as package main's own tests are, so that it is built once
 	}
 	return []string{"-tags", how}
 }
