@@ -241,11 +241,7 @@ func (d *DiskWatch) WriteMetrics(w *metric.Writer) {
 	w.Gauge("copse_disk_reserve_bytes", "What has to stay free for the store to grow.", float64(d.o.Reserve))
 	w.Family("copse_disk_reserve_breached", metric.GaugeKind, "Whether less is free than the reserve, so that writes are refused.")
 	w.Bool(d.full.Load())
-	w.Family("copse_fsync_duration_seconds", metric.HistogramKind, "Syncs of one block in the data directory, tried every few seconds: what each write to the raft log has to wait for.")
+	w.Family("copse_fsync_duration_seconds", metric.HistogramKind, "Syncs of one block in the data directory, tried every few seconds, whether anything is written or not.")
 	w.Histogram(d.syncs)
 	w.Counter("copse_fsync_failed_total", "Such syncs that failed.", d.failed.Load())
-	for _, name := range []string{"etcd_wal_fsync_durations_seconds", "etcd_disk_wal_fsync_duration_seconds"} {
-		w.Family(name, metric.HistogramKind, "As etcd, but sampled: syncs of one block beside the raft log, whose own the engine doesn't tell.")
-		w.Histogram(d.syncs)
-	}
 }

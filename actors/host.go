@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"copse/actors/peerlink"
+	"copse/actors/raftlog"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 
@@ -36,6 +37,7 @@ type HostOptions struct {
 // raft entries, confirms reads, and knows who leads.
 type Host struct {
 	nh      *dragonboat.NodeHost
+	log     *raftlog.Log
 	o       HostOptions
 	tick    time.Duration
 	leaders []leadership  // by shard id; shards count from 1
@@ -99,6 +101,12 @@ func NewHost(o HostOptions) (_ *Host, err error) {
 		h.leaders[i].bell = make(chan struct{}, 1)
 		h.leaders[i].left = make(chan struct{}, 1)
 	}
+	h.log = raftlog.Open(o.Dir, logWriteBuffer)
+	defer func() {
+		if h.nh == nil {
+			h.log.Close()
+		}
+	}()
 	nh, err := dragonboat.NewNodeHost(h.engineConfig())
 	if err != nil {
 		return nil, fmt.Errorf("start raft in %s: %w", o.Dir, err)
@@ -120,11 +128,16 @@ func tick(o HostOptions) time.Duration {
 // where members are, has no use for.
 const engineAddress = "copse.invalid:2380"
 
+// logWriteBuffer is how much of the raft log the engine's store keeps in memory before
+// it writes a table, which is as long as a file of its log gets. What isn't in a table
+// yet is read at the start.
+const logWriteBuffer = 16 << 20
+
 func (h *Host) engineConfig() raft.NodeHostConfig {
 	o := h.o
 	logdb := raft.GetDefaultLogDBConfig()
 	logdb.Shards = o.ExecShards
-	logdb.KVWriteBufferSize = 16 << 20 // what isn't in a table yet is read at the start
+	logdb.KVWriteBufferSize = logWriteBuffer
 	logdb.KVMaxWriteBufferNumber = 8
 	logdb.KVMaxBytesForLevelBase = 256 << 20
 	return raft.NodeHostConfig{
@@ -264,7 +277,10 @@ func (h *Host) compact(shard uint64, overhead uint64) (proposal, error) {
 func (h *Host) Ready(shard uint64) <-chan struct{} { return h.leaders[shard].ready }
 
 // Close stops all replicas, closes their machines and waits for that. Once.
-func (h *Host) Close() { h.nh.Close() }
+func (h *Host) Close() {
+	h.nh.Close()
+	h.log.Close()
+}
 
 // lateness is how long after the engine's own time-out an answer is given up:
 // the engine's clock stands still while its disk does.
