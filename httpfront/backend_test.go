@@ -22,6 +22,7 @@ type treeBackend struct {
 	shards  tree.ShardsStatus
 	parts   []string // what a GET of /parts yields piece by piece
 	partErr error    // how that ends
+	sized   bool     // its length is known beforehand
 	closed  int      // listings that have been closed
 	down    bool
 	hold    chan struct{} // Do waits for it, if set
@@ -107,13 +108,20 @@ type parts struct {
 	left    []string
 }
 
-func (p *parts) Append(dst []byte) ([]byte, bool, error) {
-	if len(p.left) == 0 {
-		return dst, false, p.backend.partErr
+func (p *parts) Size() int {
+	if !p.backend.sized {
+		return -1
 	}
-	dst = append(dst, p.left[0]...)
+	return len(strings.Join(p.left, ""))
+}
+
+func (p *parts) Next() ([]byte, bool, error) {
+	if len(p.left) == 0 {
+		return nil, false, p.backend.partErr
+	}
+	part := []byte(p.left[0])
 	p.left = p.left[1:]
-	return dst, len(p.left) > 0 || p.backend.partErr != nil, nil
+	return part, len(p.left) > 0 || p.backend.partErr != nil, nil
 }
 
 func (p *parts) Close() {

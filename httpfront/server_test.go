@@ -293,6 +293,22 @@ func TestLongListingsAreStreamed(t *testing.T) {
 		}
 		s.wantClosedListings(1)
 	})
+	t.Run("whose length is known", func(t *testing.T) {
+		s := serve(t, httpfront.Options{})
+		text := strings.Repeat("x", 100_000)
+		s.backend.parts, s.backend.sized = []string{"", text, text, "tail\n"}, true
+		for _, method := range []string{"GET", "HEAD"} {
+			got := s.send(lines(method+" /v2/keys/parts HTTP/1.1", "Host: h") + get("/version"))
+			head, body, _ := strings.Cut(got, "\r\n\r\n")
+			if strings.Contains(head, "chunked") || !strings.Contains(head, "\r\nContent-Length: 200005") {
+				t.Errorf("%s: head: got %s", method, head)
+			}
+			if body, ok := strings.CutPrefix(body, text+text+"tail\n"); ok != (method == "GET") || !strings.HasPrefix(body, "HTTP/1.1 200 OK") {
+				t.Errorf("%s: body: %t, then %.200q", method, ok, body)
+			}
+		}
+		s.wantClosedListings(2)
+	})
 	t.Run("for HTTP/1.0", func(t *testing.T) {
 		s := serve(t, httpfront.Options{})
 		s.backend.parts = []string{"a", "b", "c\n"}

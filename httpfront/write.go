@@ -143,7 +143,7 @@ func (l *listing) Read(p []byte) (int, error) {
 // last chunk, which tells the client that something is missing.
 func (l *listing) next() error {
 	var err error
-	l.part, l.more, err = l.rest.Append(l.part[:0])
+	l.part, l.more, err = l.rest.Next()
 	l.sent = 0
 	if err != nil || l.timeout <= 0 {
 		return err
@@ -192,7 +192,11 @@ func (s *Server) setListing(ctx *fasthttp.RequestCtx, head []byte, rest tree.Res
 		return
 	}
 	l := &listing{ctx: ctx, timeout: s.opts.WriteTimeout, end: time.Now().Add(listingTimeouts * s.opts.WriteTimeout), part: head, more: true, rest: rest}
-	ctx.Response.SetBodyStream(l, -1)
+	size := rest.Size()
+	if size >= 0 {
+		size += len(head)
+	}
+	ctx.Response.SetBodyStream(l, size)
 }
 
 // sendListing writes a listing to a client of HTTP/1.0 itself, since fasthttp
@@ -213,7 +217,7 @@ func (s *Server) sendListing(ctx *fasthttp.RequestCtx, part []byte, rest tree.Re
 	err := send(s.appendWatchHead(nil, ctx, st))
 	for more := !ctx.IsHead(); more && err == nil; {
 		if err = send(part); err == nil {
-			part, more, err = rest.Append(part[:0])
+			part, more, err = rest.Next()
 		}
 	}
 	if err == nil && !ctx.IsHead() {

@@ -15,6 +15,7 @@ type across struct {
 	parts []*listing
 	at    *listing // the part that goes on; nil: the one with the least name does
 	print *tree.Listing
+	text  []byte // what Next returned last
 }
 
 // GetAcross appends the listing of the root, which is spread over all machines, to
@@ -41,7 +42,7 @@ func GetAcross(machines []*Machine, dst []byte, q *tree.Query, now int64) (out [
 		a.parts = append(a.parts, l)
 	}
 	a.print, out = tree.NewListing(dst, &tree.Node{Key: "/", Dir: true}, q.Recursive, now)
-	if out, more, fail = a.Append(out); more {
+	if out, more, fail = a.next(out); more {
 		return out, a, nil
 	}
 	return out, nil, fail
@@ -61,10 +62,19 @@ func (m *Machine) listRoot() (*listing, error) {
 	return &listing{h: h, it: it, valid: it.First(), lists: m.lists, tidy: &m.tidy}, nil
 }
 
-// Append implements tree.Rest.
-func (a *across) Append(dst []byte) (out []byte, more bool, err error) {
+// Size implements tree.Rest.
+func (*across) Size() int { return -1 }
+
+// Next implements tree.Rest.
+func (a *across) Next() (part []byte, more bool, err error) {
+	a.text, more, err = a.next(a.text[:0])
+	return a.text, more, err
+}
+
+// next appends the next part to dst.
+func (a *across) next(dst []byte) (out []byte, more bool, err error) {
 	limit := len(dst) + listingPart
-	for l := a.next(); l != nil; l = a.next() {
+	for l := a.nearest(); l != nil; l = a.nearest() {
 		if len(dst) > limit {
 			return dst, true, nil
 		}
@@ -87,8 +97,8 @@ func (a *across) Append(dst []byte) (out []byte, more bool, err error) {
 	return a.print.End(dst), false, nil
 }
 
-// next is the part that has the next node; nil if there is none.
-func (a *across) next() *listing {
+// nearest is the part that has the next node; nil if there is none.
+func (a *across) nearest() *listing {
 	if a.at == nil {
 		for _, l := range a.parts {
 			if l.valid && (a.at == nil || bytes.Compare(l.it.Key(), a.at.it.Key()) < 0) {

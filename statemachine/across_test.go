@@ -52,7 +52,9 @@ func (s *several) list(t rapid.TB, recursive bool) (text string, parts int) {
 	out, rest, fail := statemachine.GetAcross(s.machines, []byte("head "), &tree.Query{Key: "/", Recursive: recursive}, modelNow)
 	more := rest != nil
 	for parts = 1; fail == nil && more; parts++ {
-		out, more, fail = rest.Append(out)
+		var part []byte
+		part, more, fail = rest.Next()
+		out = append(out, part...)
 	}
 	if fail != nil {
 		t.Fatal(fail)
@@ -124,9 +126,11 @@ func TestALongRootComesInParts(t *testing.T) {
 		s.close(t)
 	}()
 	for more := true; more; {
-		if out, more, fail = rest.Append(out); fail != nil {
+		var part []byte
+		if part, more, fail = rest.Next(); fail != nil {
 			t.Fatal(fail)
 		}
+		out = append(out, part...)
 	}
 	select {
 	case <-closed:

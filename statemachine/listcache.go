@@ -197,11 +197,18 @@ type keptListing struct {
 	sent int
 }
 
-// Append implements tree.Rest.
-func (l *keptListing) Append(dst []byte) (out []byte, more bool, err error) {
-	part := l.text[l.sent:min(len(l.text), l.sent+listingPart)]
+// keptPart is how many bytes a part has of a listing that lies ready: a few writes
+// send more than a megabyte, and a slow client has the write time-out for each.
+const keptPart = 2 * listingPart
+
+// Size implements tree.Rest.
+func (l *keptListing) Size() int { return len(l.text) }
+
+// Next implements tree.Rest. Nothing is copied.
+func (l *keptListing) Next() (part []byte, more bool, err error) {
+	part = l.text[l.sent:min(len(l.text), l.sent+keptPart)]
 	l.sent += len(part)
-	return append(dst, part...), l.sent < len(l.text), nil
+	return part, l.sent < len(l.text), nil
 }
 
 // Close implements tree.Rest.

@@ -152,6 +152,7 @@ type listing struct {
 	print *tree.Listing
 	valid bool      // it stands on a node
 	key   []byte    // scratch
+	part  []byte    // what Next returned last
 	fill  *listFill // nil: it isn't to be kept
 	lists *listCache
 	tidy  *tidier
@@ -190,7 +191,7 @@ func (m *Machine) list(dst []byte, h *handle, q *tree.Query, now int64) (out []b
 	if fill != nil {
 		fill.add(out[len(dst):], l.lists.limit)
 	}
-	out, more, fail := l.Append(out)
+	out, more, fail := l.next(out)
 	if more {
 		return out, l, true, nil
 	}
@@ -208,8 +209,17 @@ func (l *listing) node() (tree.Node, error) {
 	return readNode(unsafe.String(unsafe.SliceData(l.key), len(l.key)), l.it.Value())
 }
 
-// Append implements tree.Rest.
-func (l *listing) Append(dst []byte) (out []byte, more bool, err error) {
+// Size implements tree.Rest.
+func (*listing) Size() int { return -1 }
+
+// Next implements tree.Rest.
+func (l *listing) Next() (part []byte, more bool, err error) {
+	l.part, more, err = l.next(l.part[:0])
+	return l.part, more, err
+}
+
+// next appends the next part to dst.
+func (l *listing) next(dst []byte) (out []byte, more bool, err error) {
 	start := len(dst)
 	out, more, err = l.append(dst)
 	if l.fill != nil {

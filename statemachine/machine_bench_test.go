@@ -61,10 +61,11 @@ func (o *orchard) list(dst []byte, q tree.Query) []byte {
 	}
 	size := len(out)
 	for more := rest != nil; more; {
-		if out, more, fail = rest.Append(out[:0]); fail != nil {
+		var part []byte
+		if part, more, fail = rest.Next(); fail != nil {
 			o.b.Fatal(fail)
 		}
-		size += len(out)
+		size += len(part)
 	}
 	if rest != nil {
 		rest.Close()

@@ -167,7 +167,7 @@ func TestLongListingsComeInParts(t *testing.T) {
 	if err := m.RecoverFromSnapshot(&buf, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := rest.Append(nil); err != nil {
+	if _, _, err := rest.Next(); err != nil {
 		t.Fatalf("reading on: %v", err)
 	}
 	rest.Close()

@@ -311,12 +311,18 @@ func read(t rapid.TB, m *statemachine.Machine, q *tree.Query, now int64) string 
 	if err != nil {
 		return string(tree.AppendError(nil, err))
 	}
+	head := len(out)
 	for more := rest != nil; more; {
-		if out, more, fail = rest.Append(out); fail != nil {
+		var part []byte
+		if part, more, fail = rest.Next(); fail != nil {
 			t.Fatalf("get %+v: %v", q, fail)
 		}
+		out = append(out, part...)
 	}
 	if rest != nil {
+		if size := rest.Size(); size >= 0 && size != len(out)-head {
+			t.Fatalf("get %+v: %d bytes, and there were to be %d", q, len(out)-head, size)
+		}
 		rest.Close()
 	}
 	return string(out)

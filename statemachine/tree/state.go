@@ -57,8 +57,11 @@ type Sink interface {
 // Rest is what is left of a listing that was too long for one buffer. It holds
 // a snapshot of the tree until it is closed, and is not safe for concurrent use.
 type Rest interface {
-	// Append adds the next part to dst and reports whether more follows. After
-	// an error, which is a fault of the storage, the answer can't be completed.
-	Append(dst []byte) (out []byte, more bool, err error)
+	// Size is how many bytes there are, before the first Next; -1 if nobody knows.
+	Size() int
+	// Next returns the next part, and reports whether more follows. The part is
+	// good until the next call or Close, and mustn't be changed. After an error,
+	// which is a fault of the storage, the answer can't be completed.
+	Next() (part []byte, more bool, err error)
 	Close()
 }
