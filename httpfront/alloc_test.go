@@ -1,6 +1,8 @@
 package httpfront
 
 import (
+	"bytes"
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -90,4 +92,31 @@ func BenchmarkPut(b *testing.B) {
 	for b.Loop() {
 		serve()
 	}
+}
+
+// batches is a connection on which the same bytes come until the benchmark ends.
+type batches struct {
+	patientConn
+	b     *testing.B
+	bytes []byte
+}
+
+func (c *batches) Read(p []byte) (int, error) {
+	if !c.b.Loop() {
+		return 0, io.EOF
+	}
+	return copy(p, c.bytes), nil
+}
+
+func (c *batches) Write(p []byte) (int, error)     { return len(p), nil }
+func (c *batches) SetReadDeadline(time.Time) error { return nil }
+func (c *batches) Close() error                    { return nil }
+
+// BenchmarkPipelinedGets is a batch of sixteen, with all that fasthttp does but the
+// system calls.
+func BenchmarkPipelinedGets(b *testing.B) {
+	s := NewServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n")}, Options{})
+	p := &parker{options: parkerOptions{readTimeout: time.Minute, writeTimeout: time.Minute, idleTimeout: time.Minute, slack: time.Second}}
+	b.ReportAllocs()
+	_ = s.serveConn(newConn(p, &batches{b: b, bytes: bytes.Repeat([]byte(getLine("/a/b")), 16)}, nil, nil))
 }

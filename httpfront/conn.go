@@ -17,6 +17,10 @@ import (
 // conn is a connection in fasthttp's hands. A connection that was parked comes
 // back as a new conn: fasthttp tells connections apart by their identity, and
 // may still be tidying up after the last one.
+//
+// A conn decides its time-outs: fasthttp, which is told of none, says when a request has
+// begun and been answered, and Read and Write do the rest. fasthttp itself would ask the
+// clock three times for each request, also where sixteen come and are answered in one.
 type conn struct {
 	net.Conn
 	wire   *wire // below a TLS session; nil: Conn is the socket
@@ -26,8 +30,9 @@ type conn struct {
 	// Its goroutine's.
 	slow          *slowRequest // whose answer is being sent
 	reads, writes deadline
-	busy          *atomic.Bool // a request has begun; read by others
+	served        bool // one request at least
 
+	busy  atomic.Bool // a request has begun
 	state atomic.Uint32
 	// watch is registered with the backend and not handed to the parker yet. It
 	// is counted as arriving.
@@ -41,12 +46,19 @@ const (
 	connDetached // the socket belongs to the parker now
 )
 
-// newConn wraps c if it can be parked later, that is, if it is a socket.
-func newConn(p *parker, c net.Conn, rest []byte) net.Conn {
-	if _, ok := c.(syscall.Conn); !ok {
-		return c
+// newConn returns c for fasthttp. wire is below it if it is a TLS session; rest is
+// read before what c has.
+func newConn(p *parker, c net.Conn, wire *wire, rest []byte) *conn {
+	return &conn{
+		Conn: c, wire: wire, parker: p, rest: rest,
+		reads: deadline{limit: p.options.readTimeout}, writes: deadline{limit: p.options.writeTimeout},
 	}
-	return &conn{Conn: c, parker: p, rest: rest}
+}
+
+// parkable reports whether c is a socket, with or without TLS on it.
+func (c *conn) parkable() bool {
+	_, isSocket := c.Conn.(syscall.Conn)
+	return isSocket || c.wire != nil
 }
 
 // Read reads what is left from the connection's last life first. A detached
@@ -63,50 +75,84 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 		return n, nil
 	}
+	c.writes.restart(c.parker.options.writeTimeout) // what comes now is answered later
 	if err := c.reads.arm(c.parker.options.slack, c.Conn.SetReadDeadline); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(b)
 }
 
-// deadline is one of a connection's deadlines: what it was set to last, and what
-// the connection was told.
-type deadline struct{ wanted, armed time.Time }
-
-// arm tells the connection the deadline that is wanted, unless it knows one that
-// will do: that comes at most slack before. fasthttp sets three for each request,
-// minutes ahead, and each costs as much as looking a key up.
-func (d *deadline) arm(slack time.Duration, tell func(time.Time) error) error {
-	if d.wanted == d.armed {
-		return nil
+// Write implements net.Conn. An answer that takes several has one time-out.
+func (c *conn) Write(b []byte) (int, error) {
+	if err := c.writes.arm(c.parker.options.slack, c.Conn.SetWriteDeadline); err != nil {
+		return 0, err
 	}
-	if late := d.wanted.Sub(d.armed); !d.wanted.IsZero() && late >= 0 && late < slack {
-		return nil
-	}
-	d.armed = d.wanted
-	return tell(d.armed)
+	return c.Conn.Write(b)
 }
 
-// SetReadDeadline implements net.Conn. The next Read arms it: of a request that came
-// in one piece, which needs no other, it never is.
+// begun is told when the first byte of a request has come. All of it has to come
+// within the read time-out, which the first request has had since the connection's
+// opening.
+func (c *conn) begun() {
+	c.busy.Store(true)
+	if c.served {
+		c.reads.restart(c.parker.options.readTimeout)
+	}
+}
+
+// answered is told when a request has been answered, as far as fasthttp's buffer
+// goes. The next may take the idle time to begin.
+func (c *conn) answered() {
+	c.busy.Store(false)
+	c.served = true
+	c.reads.restart(c.parker.options.idleTimeout)
+	c.writes.restart(c.parker.options.writeTimeout)
+}
+
+// deadline is one of a connection's two, for reading or for writing. It counts from
+// the first Read or Write after its restart, which is where the clock is asked.
+type deadline struct {
+	limit time.Duration // from then on; 0: there is none
+	at    time.Time     // zero: it doesn't count yet
+	armed time.Time     // what the socket was told
+}
+
+func (d *deadline) restart(limit time.Duration) { d.limit, d.at = limit, time.Time{} }
+
+// arm tells the socket the deadline, unless it knows one that will do: that comes at
+// most slack before. Telling costs as much as looking a key up.
+func (d *deadline) arm(slack time.Duration, tell func(time.Time) error) error {
+	if d.at.IsZero() && d.limit > 0 {
+		d.at = time.Now().Add(d.limit)
+	}
+	if d.at == d.armed {
+		return nil
+	}
+	if late := d.at.Sub(d.armed); !d.at.IsZero() && late >= 0 && late < slack {
+		return nil
+	}
+	d.armed = d.at
+	return tell(d.at)
+}
+
+// SetReadDeadline implements net.Conn: t holds until the next request begins, or this
+// one has been answered. Zero gives the time-out back, counted anew.
 func (c *conn) SetReadDeadline(t time.Time) error {
-	c.reads.wanted = t
+	c.reads.at = t
 	return nil
 }
 
-// SetWriteDeadline implements net.Conn. fasthttp takes one away that a handler has
-// set, and sets another before it writes again: what is armed can stay.
+// SetWriteDeadline implements net.Conn: t holds until the request has been answered.
+// Zero gives the time-out back: with it fasthttp takes away what a handler has set.
 func (c *conn) SetWriteDeadline(t time.Time) error {
-	if t.IsZero() && c.parker.options.slack > 0 {
-		return nil
-	}
-	c.writes.wanted = t
-	return c.writes.arm(c.parker.options.slack, c.Conn.SetWriteDeadline)
+	c.writes.at = t
+	return nil
 }
 
-// SetDeadline implements net.Conn.
+// SetDeadline implements net.Conn, and ends the time-outs: fasthttp calls it, with zero,
+// when it hands the connection over.
 func (c *conn) SetDeadline(t time.Time) error {
-	c.reads, c.writes = deadline{t, t}, deadline{t, t}
+	c.reads, c.writes = deadline{at: t, armed: t}, deadline{at: t, armed: t}
 	return c.Conn.SetDeadline(t)
 }
 
@@ -223,12 +269,11 @@ func (s *socket) absorb() (err error) {
 
 // conn returns the connection for another life under fasthttp.
 func (s *socket) conn(p *parker) *conn {
-	c := &conn{Conn: s.Conn, parker: p, rest: s.rest}
-	if s.session != nil {
-		c.wire = s.session.wire
-		c.wire.parked = false
+	if s.session == nil {
+		return newConn(p, s.Conn, nil, s.rest)
 	}
-	return c
+	s.session.wire.parked = false
+	return newConn(p, s.Conn, s.session.wire, s.rest)
 }
 
 func writeNow(fd int, b []byte) (n int, err error) {

@@ -44,7 +44,7 @@ func TestWhatIsReadInOneLifeIsLeftForTheNext(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	first := newConn(p, server, []byte("abcdef")).(*conn)
+	first := newConn(p, server, nil, []byte("abcdef"))
 	var b [2]byte
 	if n, err := first.Read(b[:]); n != 2 || err != nil || string(b[:]) != "ab" {
 		t.Fatalf("read %q, %v", b[:n], err)
@@ -97,13 +97,13 @@ func TestDeadlinesAreSetWhereTheyMakeADifference(t *testing.T) {
 		{time.Minute + slack/2, true}, {time.Second, true}, {time.Minute, true},
 	} {
 		armed := false
-		d.wanted = start.Add(c.at)
+		d.at = start.Add(c.at)
 		if err := d.arm(slack, func(time.Time) error { armed = true; return nil }); err != nil || armed != c.armed {
 			t.Errorf("deadline %d, at %v: armed %v, %v", i, c.at, armed, err)
 		}
 	}
 	armed := false
-	d.wanted = time.Time{}
+	d.at = time.Time{}
 	_ = d.arm(slack, func(time.Time) error { armed = true; return nil })
 	if !armed {
 		t.Error("no deadline at all isn't taken for one")

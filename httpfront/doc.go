@@ -10,12 +10,12 @@
 //	   │                                     ▼ wait=true
 //	   └──── comes back ◀──── parker ◀── Backend.Watch
 //
-// It owns the listeners and the connections, the TLS on them (wire.go, for what
-// is parked), and the counts of what it does
-// ([Server.WriteMetrics]). It doesn't know how a key is
-// stored, what raft is, or where an event comes from; the rules of the tree
-// are package tree's. What is checked by a probe and written by a scrape is handed
-// to it; package ops answers the same on a port of its own.
+// It owns the listeners and the connections, their time-outs (conn.go), the TLS on
+// them (wire.go, for what is parked), and the counts of what it does
+// ([Server.WriteMetrics]). It doesn't know how a key is stored, what raft is, or
+// where an event comes from; the rules of the tree are package tree's. What is
+// checked by a probe and written by a scrape is handed to it; package ops answers
+// the same on a port of its own.
 //
 // # Goroutines
 //

@@ -102,9 +102,9 @@ func (s *Server) serveRead(ctx *fasthttp.RequestCtx, q tree.Query) {
 func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, x *exchange) {
 	reply := s.backend.Do(&x.req.cmd)
 	x.queued, x.applied = reply.Queued, reply.Applied
-	// With a deadline of its own an answer is sent at once. Else, fasthttp keeps
-	// it while there is more input, which may be half a request that never ends.
-	ctx.SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout))
+	// With a deadline of its own, be it none, an answer is sent at once. Else, fasthttp
+	// keeps it while there is more input, which may be half a request that never ends.
+	ctx.SetWriteDeadline(time.Time{})
 	if reply.Err != nil {
 		writeError(ctx, reply.Err)
 		return

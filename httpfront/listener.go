@@ -17,7 +17,7 @@ type listener struct {
 	net.Listener
 	parker   *parker
 	security *tls.Config // nil: no TLS
-	accepted chan net.Conn
+	accepted chan *conn
 	closing  chan struct{}
 	done     chan struct{}
 	once     sync.Once
@@ -32,7 +32,7 @@ func (p *parker) listen(ln net.Listener, security *tls.Config) net.Listener {
 		Listener: ln,
 		parker:   p,
 		security: security,
-		accepted: make(chan net.Conn),
+		accepted: make(chan *conn),
 		closing:  make(chan struct{}),
 		done:     make(chan struct{}),
 	}
@@ -40,7 +40,7 @@ func (p *parker) listen(ln net.Listener, security *tls.Config) net.Listener {
 	return l
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener. What it yields is a *conn.
 func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.accepted:
@@ -102,9 +102,9 @@ func (l *listener) run() {
 }
 
 // wrap makes of a new connection what serves it, and closes it if it can't.
-func (l *listener) wrap(c net.Conn) (net.Conn, error) {
+func (l *listener) wrap(c net.Conn) (*conn, error) {
 	if l.security == nil {
-		return newConn(l.parker, c, nil), nil
+		return newConn(l.parker, c, nil, nil), nil
 	}
 	s, err := secure(l.parker, c, l.security)
 	if err != nil {

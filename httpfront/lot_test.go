@@ -200,8 +200,8 @@ func TestOtherConnectionsAreServedButNotParked(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
 	defer here.Close()
-	if _, ok := newConn(lt.parker, here, nil).(*conn); ok {
-		t.Error("a pipe was wrapped to be parked")
+	if newConn(lt.parker, here, nil, nil).parkable() {
+		t.Error("a pipe is to be parked")
 	}
 }
 

@@ -39,7 +39,8 @@ type parkerOptions struct {
 	// report logs what an operator should know and nobody else can be told.
 	report func(what string, err error)
 
-	idleTimeout  time.Duration // for the next request; 0: no limit
+	readTimeout  time.Duration // for a request; 0: no limit
+	idleTimeout  time.Duration // for the next one to begin; 0: no limit
 	writeTimeout time.Duration // without progress in writing; 0: no limit
 	streamWindow tree.Index    // how far a stream may fall behind
 	streamLimit  int           // bytes that a stream may leave unread

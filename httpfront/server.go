@@ -140,9 +140,6 @@ func NewServer(b Backend, o Options) *Server {
 		ReadBufferSize:               o.MaxHeaderBytes,
 		WriteBufferSize:              writeBuffer,
 		MaxRequestBodySize:           o.MaxRequestBytes + bodySlack,
-		ReadTimeout:                  o.ReadTimeout,
-		WriteTimeout:                 o.WriteTimeout,
-		IdleTimeout:                  o.IdleTimeout,
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
@@ -154,12 +151,16 @@ func NewServer(b Backend, o Options) *Server {
 }
 
 // connState is told by fasthttp what a connection is doing.
-func (s *Server) connState(c net.Conn, state fasthttp.ConnState) {
-	s.conns.stateChanged(c, state)
-	if state == fasthttp.StateIdle || state == fasthttp.StateClosed {
-		if c, ok := c.(*conn); ok {
-			s.slow.sent(c)
-		}
+func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
+	c := nc.(*conn)
+	switch state {
+	case fasthttp.StateActive:
+		c.begun()
+	case fasthttp.StateIdle:
+		c.answered()
+		s.slow.sent(c)
+	case fasthttp.StateClosed:
+		s.slow.sent(c)
 	}
 }
 
@@ -195,15 +196,15 @@ func (s *Server) serveOn(ln net.Listener, security *tls.Config) error {
 			}
 			return fmt.Errorf("accept on %v: %w", ln.Addr(), err)
 		}
-		if !s.conns.serve(c, s.serveConn) {
+		if !s.conns.serve(c.(*conn), s.serveConn) {
 			_ = c.Close()
 		}
 	}
 }
 
 // serveConn serves one connection until it is closed or parked.
-func (s *Server) serveConn(c net.Conn) error {
-	if c, ok := c.(*conn); ok && c.wire != nil {
+func (s *Server) serveConn(c *conn) error {
+	if c.wire != nil {
 		if err := s.shakeHands(c); err != nil {
 			return err
 		}
@@ -223,6 +224,7 @@ func (s *Server) open(ln net.Listener, security *tls.Config) (net.Listener, erro
 		p, err := newParker(parkerOptions{
 			unwatch:      s.backend.Unwatch,
 			report:       func(what string, err error) { s.opts.Log.Warn(what, "err", err) },
+			readTimeout:  s.opts.ReadTimeout,
 			idleTimeout:  s.opts.IdleTimeout,
 			writeTimeout: s.opts.WriteTimeout,
 			streamWindow: tree.Index(s.opts.StreamWindow),

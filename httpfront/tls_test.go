@@ -36,6 +36,7 @@ func TestOverTLS(t *testing.T) {
 		"large event":    TestEventLargerThanTheSocketsBuffers,
 		"never reads":    TestClientThatNeverReadsIsDropped,
 		"idle":           TestIdleConnectionIsClosed,
+		"never parked":   TestConnectionThatWasNeverParkedHasItsTimeouts,
 		"end":            TestEndIsTheEmptyAnswer,
 		"stopped":        TestPollOfAStoppedParkerEndsAtOnce,
 		"polling":        TestPollingFromIndexToIndexMissesNothing,

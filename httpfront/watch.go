@@ -13,7 +13,7 @@ import (
 // soon as what came before on it is answered. Events may overtake that.
 func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, w *watchRequest) {
 	c, ok := ctx.Conn().(*conn)
-	if !ok {
+	if !ok || !c.parkable() {
 		writeError(ctx, &tree.Error{Code: tree.CodeRaftInternal, Cause: "watches need a plain socket"})
 		return
 	}

@@ -164,7 +164,7 @@ func TestWatchThatFasthttpNeverHandsOverIsTakenBack(t *testing.T) {
 	if _, err := lt.hub.Watch(&p.watch); err != nil {
 		t.Fatal(err)
 	}
-	c := &conn{Conn: here, parker: lt.parker}
+	c := newConn(lt.parker, here, nil, nil)
 	c.expect(p)
 	_ = c.Close()
 	next(t, lt.hub.returned)

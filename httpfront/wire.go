@@ -191,5 +191,5 @@ func secure(p *parker, c net.Conn, config *tls.Config) (*conn, error) {
 	if w == nil {
 		return nil, fmt.Errorf("TLS needs a socket, and %v is none", c.RemoteAddr())
 	}
-	return &conn{Conn: tls.Server(w, config), wire: w, parker: p}, nil
+	return newConn(p, tls.Server(w, config), w, nil), nil
 }
