@@ -77,7 +77,11 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	// The state is read before the nodes, so that the header never promises
 	// more than the body holds.
 	st := r.state(p)
-	out, rest, err, fail := p.machine.Get(dst, &q, time.Now().UnixNano())
+	now := q.Now // what times to live are counted from
+	if now == 0 || q.Quorum {
+		now = time.Now().UnixNano()
+	}
+	out, rest, err, fail := p.machine.Get(dst, &q, now)
 	if fail != nil {
 		return dst, nil, tree.State{}, raftError(fail)
 	}
