@@ -97,6 +97,7 @@ bench:
 	cd bench && $(GO) run ./figures watchers -n 15000 -turns 3
 	cd bench && $(GO) run ./figures watchput -n 15000 -turns 3
 	cd bench && $(GO) run ./figures keys
+	cd bench && $(GO) run ./figures members
 	cd bench && $(GO) run ./figures shards
 	cd bench && $(GO) run ./figures scaling
 	cd bench && $(GO) run ./figures growth -pictures pictures

@@ -31,6 +31,7 @@ var commands = map[string]func(args []string) error{
 	"shards":   shards,
 	"scaling":  scaling,
 	"growth":   growth,
+	"members":  members,
 	"against":  against,
 	"profile":  profile,
 	"bare":     func([]string) error { return serveBare() },
@@ -63,7 +64,7 @@ func run(args []string) error {
 	}
 	names := slices.Sorted(maps.Keys(figures))
 	if len(args) == 0 || figures[args[0]].measure == nil {
-		return fmt.Errorf("usage: figures profile|requests|shards|scaling|growth|%s [flags]", strings.Join(names, "|"))
+		return fmt.Errorf("usage: figures profile|requests|members|shards|scaling|growth|%s [flags]", strings.Join(names, "|"))
 	}
 	name, figure := args[0], figures[args[0]]
 	var o options

@@ -22,7 +22,7 @@ const (
 // threeMembers starts a cluster and measures it twice, with as many busy shards:
 // first those that one member leads, then as many that have a leader each.
 func threeMembers(o shardOptions, shards int, together, spread *scaled) (err error) {
-	members, err := startMembers(3, shards)
+	members, err := startMembers(peer.Copse, 3, peer.Sharded(peer.Copse, shards))
 	defer func() {
 		for _, m := range members {
 			err = errors.Join(err, m.Close())
@@ -59,7 +59,7 @@ func threeMembers(o shardOptions, shards int, together, spread *scaled) (err err
 
 // startMembers starts a cluster on the loopback and waits until it serves. What it
 // returns has to be closed, also with an error.
-func startMembers(n, shards int) (members []*peer.Server, err error) {
+func startMembers(kind peer.Kind, n int, args []string) (members []*peer.Server, err error) {
 	ports, err := peer.FreePorts(rand.New(rand.NewPCG(rand.Uint64(), 0)), 2*n)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func startMembers(n, shards int) (members []*peer.Server, err error) {
 	}
 	for _, p := range places {
 		p.Cluster = strings.Join(cluster, ",")
-		m, err := peer.Prepare(peer.Copse, peer.Options{Args: peer.Sharded(peer.Copse, shards)}, p)
+		m, err := peer.Prepare(kind, peer.Options{Args: args}, p)
 		if err != nil {
 			return members, err
 		}

@@ -30,15 +30,19 @@ func (o *requestOptions) timing(flags *flag.FlagSet, rounds int, warm, d time.Du
 
 // choice are the flags that say what to measure, and where the pictures go.
 func (o *requestOptions) choice(flags *flag.FlagSet, what string) {
-	o.servers = kinds(bothKinds)
-	flags.Func("servers", "what to measure, "+bothKinds+" by default", func(list string) error {
-		o.servers = kinds(list)
-		return nil
-	})
+	o.kinds(flags)
 	o.pattern(flags, what)
 	flags.Func("pictures", "where to put the pictures; none by default", func(dir string) error {
 		o.picture = dir
 		return os.MkdirAll(dir, 0o755)
+	})
+}
+
+func (o *requestOptions) kinds(flags *flag.FlagSet) {
+	o.servers = kinds(bothKinds)
+	flags.Func("servers", "what to measure, "+bothKinds+" by default", func(list string) error {
+		o.servers = kinds(list)
+		return nil
 	})
 }
 

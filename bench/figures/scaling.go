@@ -80,44 +80,63 @@ func (s *scaled) oneNode(o shardOptions, procs, shards int) (err error) {
 	return s.measure(o, putsBelow(evenNames(o.names), valueSize), node)
 }
 
-// measure drives all servers at once, each from its share of the connections, and
-// adds up what they did.
+// measure drives all servers at once, and notes what they did meanwhile.
 func (s *scaled) measure(o shardOptions, load func(string) source, servers ...*peer.Server) error {
-	var clients []*client
 	var addresses []string
 	for _, server := range servers {
-		c, err := connect(server.Address, o.connections/len(servers), 1, load(server.Address))
+		addresses = append(addresses, server.Address)
+	}
+	var seen []counts
+	w := workload{connections: o.connections, source: load}
+	r, took, err := drive(o.requestOptions, w, servers, servers, func() error {
+		c, err := scrape(addresses...)
+		seen = append(seen, c)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.readings, s.inside = append(s.readings, r), append(s.inside, seen[1].since(seen[0]))
+	s.answered, s.took = append(s.answered, r.rate*took.Seconds()), took
+	turn("  %-56s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores", s.name, r.rate, micros(r.p50), micros(r.p99), r.cpu, r.client, r.others)
+	return nil
+}
+
+// drive runs the workload on the servers asked, each from its share of the connections,
+// and adds up what all of them used, also those that nobody asks. aside is called
+// before and after that which is measured.
+func drive(o requestOptions, w workload, asked, all []*peer.Server, aside func() error) (r reading, took time.Duration, err error) {
+	var clients []*client
+	for _, server := range asked {
+		c, err := connect(server.Address, w.connections/len(asked), 1, w.source(server.Address))
 		if err != nil {
-			return err
+			return r, 0, err
 		}
 		defer c.close()
-		clients, addresses = append(clients, c), append(addresses, server.Address)
+		clients = append(clients, c)
 	}
 	if _, err := driveAll(clients, o.warm); err != nil {
-		return err
+		return r, 0, err
 	}
 	for _, c := range clients {
 		c.delay = newDelays()
 	}
-	before, err := scrape(addresses...)
-	if err != nil {
-		return err
+	if err := aside(); err != nil {
+		return r, 0, err
 	}
-	used, err := lookAll(servers)
+	used, err := lookAll(all)
 	if err != nil {
-		return err
+		return r, 0, err
 	}
-	took, err := driveAll(clients, o.duration)
-	if err != nil {
-		return err
+	if took, err = driveAll(clients, o.duration); err != nil {
+		return r, 0, err
 	}
-	usedThen, err := lookAll(servers)
+	usedThen, err := lookAll(all)
 	if err != nil {
-		return err
+		return r, 0, err
 	}
-	after, err := scrape(addresses...)
-	if err != nil {
-		return err
+	if err := aside(); err != nil {
+		return r, 0, err
 	}
 	delays, answered := newDelays(), int64(0)
 	for _, c := range clients {
@@ -125,14 +144,18 @@ func (s *scaled) measure(o shardOptions, load func(string) source, servers ...*p
 		answered += c.answered
 		c.delay = nil
 		if err := c.drain(); err != nil {
-			return err
+			return r, 0, err
 		}
 	}
-	r := newReading(answered, took, usedThen.since(used), delays)
-	s.readings, s.inside = append(s.readings, r), append(s.inside, after.since(before))
-	s.answered, s.took = append(s.answered, float64(answered)), took
-	turn("  %-56s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores", s.name, r.rate, micros(r.p50), micros(r.p99), r.cpu, r.client, r.others)
-	return nil
+	r = newReading(answered, took, usedThen.since(used), delays)
+	for _, s := range all {
+		m, err := resident(s.PID())
+		if err != nil {
+			return r, 0, err
+		}
+		r.memory += m
+	}
+	return r, took, nil
 }
 
 // driveAll runs the clients at the same time.

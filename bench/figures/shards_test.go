@@ -31,6 +31,13 @@ func TestEvenNamesGiveEachShardAsMuch(t *testing.T) {
 	}
 }
 
+// It does something with a real cluster; what comes out says nothing.
+func TestMembersRuns(t *testing.T) {
+	if err := members([]string{"-servers", "copse", "-rounds", "1", "-warm", "50ms", "-d", "200ms"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestCountsAddUpShards(t *testing.T) {
 	text := "# HELP x y\nx_sum{shard=\"1\"} 1.5\nx_sum{shard=\"2\"} 2.5\nx_count{shard=\"1\"} 1\nx_count{shard=\"2\"} 3\nx_bucket{le=\"1\"} 7\nplain 5\n"
 	c := counts{}
