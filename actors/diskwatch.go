@@ -50,8 +50,8 @@ type DiskOptions struct {
 // knows how much is free, and turns away what would make the store grow where
 // that is less than the reserve; log and store need room to go on at all, since
 // to the engine a full disk is the end. And it writes and syncs one block now
-// and then: how long that takes is what every write here has to wait for, and
-// a sync that doesn't return shows that the disk stands still, quorum or no
+// and then, whether anything else is written or not: how long that takes tells of the
+// disk, and a sync that doesn't return shows that the disk stands still, quorum or no
 // quorum.
 type DiskWatch struct {
 	// Fixed after NewDiskWatch.

@@ -129,7 +129,7 @@ func tick(o HostOptions) time.Duration {
 const engineAddress = "copse.invalid:2380"
 
 // logWriteBuffer is how much of the raft log the engine's store keeps in memory before
-// it writes a table, which is as long as a file of its log gets. What isn't in a table
+// it writes a table, which is about as long as a file of its log gets. What isn't in a table
 // yet is read at the start.
 const logWriteBuffer = 16 << 20
 

@@ -67,7 +67,7 @@ func (n *Node) WriteMetrics(w *metric.Writer) {
 type family func(name string, kind metric.Kind, help string, sample func(v *shardView))
 
 func (n *Node) writeLog(w *metric.Writer) {
-	w.Family("copse_raft_log_sync_duration_seconds", metric.HistogramKind, "Syncs of the raft log: each acknowledged write has waited for one here.")
+	w.Family("copse_raft_log_sync_duration_seconds", metric.HistogramKind, "Syncs of the raft log: a write is acknowledged when a majority of members has synced it.")
 	w.Histogram(n.host.log.Syncs)
 	w.Counter("copse_raft_log_sync_failed_total", "Such syncs that failed.", n.host.log.Failed.Load())
 	for _, name := range []string{"etcd_wal_fsync_durations_seconds", "etcd_disk_wal_fsync_duration_seconds"} {

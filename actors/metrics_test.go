@@ -70,6 +70,11 @@ func TestANodeTellsWhatItDoes(t *testing.T) {
 		return expired == 1 && lag == 0 // a page is put together while the key goes
 	})
 	got := n.scrape(t)
+	for _, name := range []string{"copse_raft_log_sync_duration_seconds_count", "etcd_disk_wal_fsync_duration_seconds_count"} {
+		if syncs, _ := got.Value(name); syncs < 5 {
+			t.Errorf("%s: %v, and five writes, one after the other, were acknowledged", name, syncs)
+		}
+	}
 	st := n.State()
 	for _, c := range []struct {
 		name   string

@@ -77,11 +77,7 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	// The state is read before the nodes, so that the header never promises
 	// more than the body holds.
 	st := r.state(p)
-	now := q.Now // what times to live are counted from
-	if now == 0 || q.Quorum {
-		now = time.Now().UnixNano()
-	}
-	out, rest, err, fail := p.machine.Get(dst, &q, now)
+	out, rest, err, fail := p.machine.Get(dst, &q, unixNow)
 	if fail != nil {
 		return dst, nil, tree.State{}, raftError(fail)
 	}
@@ -90,6 +86,8 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	}
 	return out, rest, st, err
 }
+
+func unixNow() int64 { return time.Now().UnixNano() }
 
 func raftError(err error) *tree.Error {
 	return &tree.Error{Code: tree.CodeRaftInternal, Cause: err.Error()}

@@ -101,7 +101,7 @@ func (s *Spanning) Get(dst []byte, q tree.Query, limit time.Duration, state func
 		s.settle()
 	}
 	st := state() // before the nodes, as in Router.Get
-	out, rest, err := statemachine.GetAcross(s.machines, dst, &q, time.Now().UnixNano())
+	out, rest, err := statemachine.GetAcross(s.machines, dst, &q, unixNow())
 	if err != nil {
 		return dst, nil, tree.State{}, raftError(err)
 	}

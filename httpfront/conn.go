@@ -136,10 +136,15 @@ func (d *deadline) arm(slack time.Duration, tell func(time.Time) error) error {
 }
 
 // SetReadDeadline implements net.Conn: t holds until the next request begins, or this
-// one has been answered. Zero gives the time-out back, counted anew.
+// one has been answered, and may be less than the slack ahead. Zero gives the time-out
+// back, counted anew.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.reads.at = t
-	return nil
+	if t.IsZero() {
+		return nil
+	}
+	c.reads.armed = t
+	return c.Conn.SetReadDeadline(t)
 }
 
 // SetWriteDeadline implements net.Conn: t holds until the request has been answered.

@@ -84,7 +84,6 @@ func (s *Server) arrival(ctx *fasthttp.RequestCtx) time.Time {
 }
 
 func (s *Server) serveRead(ctx *fasthttp.RequestCtx, q tree.Query) {
-	q.Now = s.arrival(ctx).UnixNano()
 	body := takeBody(ctx)
 	out, rest, st, err := s.backend.Get(body, q)
 	if err != nil {

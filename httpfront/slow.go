@@ -62,11 +62,7 @@ func (l *slowLog) watch(ctx *fasthttp.RequestCtx, x *exchange, ready time.Durati
 		path, _ := splitTarget(ctx.RequestURI()) // the query may hold a value
 		r.path = string(path)
 	}
-	if c, ok := ctx.Conn().(*conn); ok {
-		c.slow = r
-		return
-	}
-	l.tell(r, ready)
+	ctx.Conn().(*conn).slow = r
 }
 
 // sent is called when c's answer has been sent, or never will be.

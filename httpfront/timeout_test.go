@@ -295,3 +295,18 @@ func TestConnectionThatWasNeverParkedHasItsTimeouts(t *testing.T) {
 	half.send("GET /v2/ke")
 	half.wantClosed()
 }
+
+// Such a pause is shorter than the slack, and each has its own end.
+func TestAnUploadThatIsTooLargeMayPause(t *testing.T) {
+	timed(t, time.Second, func(c *timedClient) {
+		c.send(strings.Replace(putHead, "100", "20000000", 1) + "\r\n")
+		for range 10 {
+			time.Sleep(drainPause - time.Millisecond)
+			c.send("value=")
+		}
+		r, err := http.ReadResponse(c.r, nil)
+		if want := 10*(drainPause-time.Millisecond) + drainPause; err != nil || r.StatusCode != http.StatusBadRequest || time.Since(c.began) != want {
+			t.Errorf("after %v, want %v: %v, %v", time.Since(c.began), want, r, err)
+		}
+	})
+}

@@ -12,8 +12,8 @@ import (
 // serveWatch registers the watch and takes the connection out of fasthttp, as
 // soon as what came before on it is answered. Events may overtake that.
 func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, w *watchRequest) {
-	c, ok := ctx.Conn().(*conn)
-	if !ok || !c.parkable() {
+	c := ctx.Conn().(*conn)
+	if !c.parkable() {
 		writeError(ctx, &tree.Error{Code: tree.CodeRaftInternal, Cause: "watches need a plain socket"})
 		return
 	}

@@ -2,6 +2,7 @@ package statemachine
 
 import (
 	"bytes"
+	"slices"
 
 	"copse/statemachine/tree"
 
@@ -67,7 +68,7 @@ func (*across) Size() int { return -1 }
 
 // Next implements tree.Rest.
 func (a *across) Next() (part []byte, more bool, err error) {
-	a.text, more, err = a.next(a.text[:0])
+	a.text, more, err = a.next(slices.Grow(a.text[:0], listingBuffer))
 	return a.text, more, err
 }
 
@@ -123,4 +124,4 @@ func (a *across) end() (err error) {
 }
 
 // Close implements tree.Rest.
-func (a *across) Close() { _ = a.end() } // an error has come out of Append already
+func (a *across) Close() { _ = a.end() } // an error has come out of Next already

@@ -93,7 +93,7 @@ func runFaulty(plan string) int {
 func checkReads(m *statemachine.Machine, want *model) int {
 	for i := range 31 {
 		q := tree.Query{Key: fmt.Sprintf("/d%d/k%d", i%7, i)}
-		out, rest, err, fail := m.Get(nil, &q, 0)
+		out, rest, err, fail := m.Get(nil, &q, at(0))
 		if fail != nil || rest != nil {
 			continue
 		}

@@ -3,6 +3,7 @@ package statemachine
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -64,10 +65,11 @@ func (r reader) Get(key string) (tree.Node, bool) {
 	return n, true
 }
 
-// Get appends the answer to q at now (Unix nanoseconds) to dst. A listing of
+// Get appends the answer to q to dst. now tells the time, in Unix nanoseconds; it is
+// asked once what is answered is known, and has a time to live. A listing of
 // more than listingPart bytes is cut there; rest yields what follows. err is an
 // answer of v2's, fail a fault of the store's.
-func (m *Machine) Get(dst []byte, q *tree.Query, now int64) (out []byte, rest tree.Rest, err *tree.Error, fail error) {
+func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, rest tree.Rest, err *tree.Error, fail error) {
 	defer func() {
 		if err == nil && fail == nil {
 			m.gets.success.Add(1)
@@ -80,7 +82,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now int64) (out []byte, rest tr
 	rec, seen := m.nodes.get(q.Key)
 	if rec != nil && !isDirRecord(rec) {
 		n, fail := readNode(q.Key, rec)
-		return tree.AppendGet(dst, &n, now), nil, nil, fail
+		return appendFile(dst, &n, now), nil, nil, fail
 	}
 	if text := m.lists.get(q.Key, q.Recursive); text != nil {
 		if len(text) > listingPart {
@@ -103,17 +105,26 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now int64) (out []byte, rest tr
 		if found || err != nil || fail != nil {
 			return out, nil, err, fail
 		}
-		if out, rest, found, fail = m.list(dst, h, q, now); found || fail != nil {
+		if out, rest, found, fail = m.list(dst, h, q, now()); found || fail != nil {
 			return out, rest, nil, fail
 		}
 		// A directory became a file, or went, between the two looks.
 	}
 }
 
+// appendFile appends the answer that is n; the time matters to few.
+func appendFile(dst []byte, n *tree.Node, now func() int64) []byte {
+	at := int64(0)
+	if n.Expires != 0 {
+		at = now()
+	}
+	return tree.AppendGet(dst, n, at)
+}
+
 var keyBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // file answers a read of key unless it is a directory; then found is false.
-func (m *Machine) file(dst []byte, db *pebble.DB, key string, seen uint64, now int64) (out []byte, found bool, err *tree.Error, fail error) {
+func (m *Machine) file(dst []byte, db *pebble.DB, key string, seen uint64, now func() int64) (out []byte, found bool, err *tree.Error, fail error) {
 	if key == "/" {
 		return dst, false, nil, nil
 	}
@@ -137,13 +148,17 @@ func (m *Machine) file(dst []byte, db *pebble.DB, key string, seen uint64, now i
 		m.nodes.put(key, rec, seen)
 	}
 	if fail == nil && !n.Dir {
-		dst, found = tree.AppendGet(dst, &n, now), true
+		dst, found = appendFile(dst, &n, now), true
 	}
 	return dst, found, nil, errors.Join(fail, closer.Close())
 }
 
-// listingPart is about how many bytes a part of a long listing has.
-const listingPart = 128 << 10
+// listingPart is about how many bytes a part of a long listing has, and listingBuffer
+// what most parts fit into.
+const (
+	listingPart   = 128 << 10
+	listingBuffer = listingPart + 4<<10
+)
 
 // listing is a directory's listing under way; it implements tree.Rest.
 type listing struct {
@@ -214,7 +229,7 @@ func (*listing) Size() int { return -1 }
 
 // Next implements tree.Rest.
 func (l *listing) Next() (part []byte, more bool, err error) {
-	l.part, more, err = l.next(l.part[:0])
+	l.part, more, err = l.next(slices.Grow(l.part[:0], listingBuffer))
 	return l.part, more, err
 }
 
@@ -279,7 +294,7 @@ func (l *listing) end() error {
 
 // Close implements tree.Rest.
 func (l *listing) Close() {
-	_ = l.end() // an error has come out of Append already
+	_ = l.end() // an error has come out of Next already
 	l.h.release()
 }
 

@@ -55,7 +55,7 @@ func (o *orchard) write(first, count int) {
 
 // list reads all of a directory.
 func (o *orchard) list(dst []byte, q tree.Query) []byte {
-	out, rest, err, fail := o.machine.Get(dst[:0], &q, 1)
+	out, rest, err, fail := o.machine.Get(dst[:0], &q, at(1))
 	if err != nil || fail != nil {
 		o.b.Fatal(err, fail)
 	}
@@ -127,7 +127,7 @@ func BenchmarkGet(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var err *tree.Error
-		out, _, err, _ = o.machine.Get(out[:0], &tree.Query{Key: "/orchard/row000/tree007"}, 1)
+		out, _, err, _ = o.machine.Get(out[:0], &tree.Query{Key: "/orchard/row000/tree007"}, at(1))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -146,7 +146,7 @@ func TestLongListingsComeInParts(t *testing.T) {
 		}
 	}
 	q := tree.Query{Key: "/d", Recursive: true}
-	out, rest, _, _ := m.Get(nil, &q, 0)
+	out, rest, _, _ := m.Get(nil, &q, at(0))
 	if rest == nil {
 		t.Fatalf("1 MB came in one part of %d bytes", len(out))
 	}
@@ -155,7 +155,7 @@ func TestLongListingsComeInParts(t *testing.T) {
 		t.Fatalf("the parts don't make the whole")
 	}
 	// A listing under way outlives the machine's interest in the store.
-	_, rest, _, _ = m.Get(nil, &q, 0)
+	_, rest, _, _ = m.Get(nil, &q, at(0))
 	state, err := m.PrepareSnapshot()
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestReadsAfterCloseFail(t *testing.T) {
 	}
 	mustClose(t, m)
 	mustClose(t, m)
-	if _, _, _, fail := m.Get(nil, &tree.Query{Key: "/"}, 0); !errors.Is(fail, statemachine.ErrClosed) {
+	if _, _, _, fail := m.Get(nil, &tree.Query{Key: "/"}, at(0)); !errors.Is(fail, statemachine.ErrClosed) {
 		t.Fatalf("get: %v", fail)
 	}
 }
@@ -330,7 +330,7 @@ func TestReadsNeverGoBack(t *testing.T) {
 				default:
 				}
 				known := int(m.Index())
-				out, _, err, fail := m.Get(nil, &tree.Query{Key: key}, 0)
+				out, _, err, fail := m.Get(nil, &tree.Query{Key: key}, at(0))
 				if err != nil || fail != nil {
 					continue // not written yet
 				}
@@ -452,3 +452,6 @@ func TestLargeEntriesStayReadableInTheWindow(t *testing.T) {
 		t.Fatal("the window tells another story")
 	}
 }
+
+// at is a clock that stands still.
+func at(now int64) func() int64 { return func() int64 { return now } }

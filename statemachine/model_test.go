@@ -304,7 +304,7 @@ func sameNotices(a, b []tree.Notice) bool {
 
 func read(t rapid.TB, m *statemachine.Machine, q *tree.Query, now int64) string {
 	t.Helper()
-	out, rest, err, fail := m.Get(nil, q, now)
+	out, rest, err, fail := m.Get(nil, q, at(now))
 	if fail != nil {
 		t.Fatalf("get %+v: %v", q, fail)
 	}

@@ -33,7 +33,7 @@ func TestListingHasOldRecordsClearedAway(t *testing.T) {
 	list := func() {
 		m.lists.barAll()
 		m.lists.unbarAll()
-		if _, _, err, fail := m.Get(nil, &tree.Query{Key: "/d"}, 1); err != nil || fail != nil {
+		if _, _, err, fail := m.Get(nil, &tree.Query{Key: "/d"}, func() int64 { return 1 }); err != nil || fail != nil {
 			t.Fatal(err, fail)
 		}
 	}

@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -97,7 +98,9 @@ func adopt(name string, made vfs.File, err error) (vfs.File, error) {
 		return made, nil
 	}
 	f := &file{File: made, log: l, fd: int(system.Fd())}
-	f.lengthen()
+	if err := f.lengthen(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	return f, nil
 }
 
@@ -106,34 +109,45 @@ func adopt(name string, made vfs.File, err error) (vfs.File, error) {
 type file struct {
 	vfs.File
 	log *Log
-	fd  int
+	fd  int // -1 once it is closed
 }
 
-// lengthen makes the file as long as it will get; what is new reads as zeros. Nothing
-// but the time of a sync depends on it, so where a file system can't, or has no space,
-// it stays as it is.
-func (f *file) lengthen() {
-	if info, err := f.Stat(); err != nil || info.Size() >= f.log.length {
-		return
+// lengthen makes the file as long as it will get; what is new reads as zeros, and is
+// on disk. Nothing but the time of a sync depends on it, so where a file system can't, or
+// has no space for it, the file gets its length back.
+func (f *file) lengthen() error {
+	info, err := f.Stat()
+	if err != nil || info.Size() >= f.log.length {
+		return err
 	}
-	if syscall.Fallocate(f.fd, 0, 0, f.log.length) == nil {
-		_ = f.File.Sync() // or the first write's sync does it
+	if uninterrupted(func() error { return syscall.Fallocate(f.fd, 0, 0, f.log.length) }) != nil {
+		return uninterrupted(func() error { return syscall.Ftruncate(f.fd, info.Size()) })
 	}
+	return f.File.Sync()
 }
 
 // Sync makes what was written durable, and the length if that has changed.
 func (f *file) Sync() error {
 	began := time.Now()
+	if err := uninterrupted(func() error { return syscall.Fdatasync(f.fd) }); err != nil {
+		f.log.Failed.Add(1)
+		return fmt.Errorf("sync the raft log: %w", err)
+	}
+	f.log.Syncs.ObserveSince(began)
+	return nil
+}
+
+// Close closes the file: what its descriptor names afterwards is another's.
+func (f *file) Close() error {
+	f.fd = -1
+	return f.File.Close()
+}
+
+// uninterrupted makes a system call until no signal interrupts it.
+func uninterrupted(call func() error) error {
 	for {
-		err := syscall.Fdatasync(f.fd)
-		switch err {
-		case nil:
-			f.log.Syncs.ObserveSince(began)
-			return nil
-		case syscall.EINTR:
-		default:
-			f.log.Failed.Add(1)
-			return fmt.Errorf("sync the raft log: %w", err)
+		if err := call(); !errors.Is(err, syscall.EINTR) {
+			return err
 		}
 	}
 }

@@ -169,6 +169,30 @@ func TestOtherFilesAreLeftAlone(t *testing.T) {
 	}
 }
 
+// TestALengthThatCantBeHadIsDoneWithout: more than any file may have.
+func TestALengthThatCantBeHadIsDoneWithout(t *testing.T) {
+	dir := t.TempDir()
+	l := raftlog.Open(dir, 1<<60)
+	t.Cleanup(l.Close)
+	db := store(t, dir)
+	write(t, db, 0, 3000)
+	for _, size := range sizes(t, dir) {
+		if size > length {
+			t.Errorf("a file has %d bytes", size)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := store(t, dir)
+	defer again.Close()
+	_, closer, err := again.Get(key(2999))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closer.Close()
+}
+
 // TestASyncThatFailsIsAnError: the engine ends the process for it.
 func TestASyncThatFailsIsAnError(t *testing.T) {
 	dir := t.TempDir()

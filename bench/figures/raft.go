@@ -19,6 +19,8 @@ import (
 	raft "github.com/lni/dragonboat/v4/config"
 	"github.com/lni/dragonboat/v4/logger"
 	sm "github.com/lni/dragonboat/v4/statemachine"
+
+	"copse/actors/raftlog"
 )
 
 // raftName is how raw proposals are called in tables.
@@ -158,11 +160,13 @@ func startRaw(dir string) (*dragonboat.NodeHost, error) {
 	}
 	logdb := raft.GetDefaultLogDBConfig()
 	logdb.Shards = 1
-	logdb.KVWriteBufferSize = 32 << 20
-	logdb.KVMaxWriteBufferNumber = 4
+	logdb.KVWriteBufferSize = 16 << 20
+	logdb.KVMaxWriteBufferNumber = 8
 	logdb.KVMaxBytesForLevelBase = 256 << 20
+	raftDir := filepath.Join(dir, "raft")
+	raftlog.Open(raftDir, int64(logdb.KVWriteBufferSize)) // as long as this process lives
 	nh, err := dragonboat.NewNodeHost(raft.NodeHostConfig{
-		NodeHostDir:    filepath.Join(dir, "raft"),
+		NodeHostDir:    raftDir,
 		RTTMillisecond: 5,
 		RaftAddress:    l,
 		Expert: raft.ExpertConfig{

@@ -107,8 +107,9 @@ func (s *scaled) measure(o shardOptions, load func(string) source, servers ...*p
 // before and after that which is measured.
 func drive(o requestOptions, w workload, asked, all []*peer.Server, aside func() error) (r reading, took time.Duration, err error) {
 	var clients []*client
-	for _, server := range asked {
-		c, err := connect(server.Address, w.connections/len(asked), 1, w.source(server.Address))
+	for i, server := range asked {
+		share := (w.connections + i) / len(asked)
+		c, err := connect(server.Address, share, 1, w.source(server.Address))
 		if err != nil {
 			return r, 0, err
 		}

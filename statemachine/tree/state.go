@@ -29,8 +29,7 @@ type Query struct {
 	Key       string
 	Recursive bool
 	Sorted    bool
-	Quorum    bool  // linearizable: as of a moment after the call began
-	Now       int64 // Unix nanoseconds when the read came; 0: nobody has looked
+	Quorum    bool // linearizable: as of a moment after the call began
 }
 
 // Watch is one client's wish to be told of changes. The asker fills it, uses
