@@ -90,7 +90,7 @@ deploy:
 		echo "with containers:"; cd bench && $(GO) test -count=1 -timeout 60m -run 'Image|Compose' ./deploy/...; \
 	else $(NO_ENGINE); fi
 
-# copse beside the real etcd 3.5, turn by turn, for half an hour or so. What it
+# copse beside the real etcd 3.5, turn by turn, for an hour or so. What it
 # prints is for bench/RESULTS.md.
 bench:
 	cd bench && $(GO) run ./figures requests -pictures pictures
