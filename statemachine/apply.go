@@ -3,6 +3,7 @@ package statemachine
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"copse/statemachine/tree"
 
@@ -21,8 +22,7 @@ const outStart = 256 << 10
 // errOrdered stops a replica whose log is another shard's.
 var errOrdered = errors.New("a batch with indexes from an order shard, which this replica is not to have: was the cluster made with another number of shards?")
 
-// applyEntry applies one raft entry, which is a batch of commands, and adds
-// what happened to news.
+// applyEntry applies one raft entry, which is a batch, and adds what happened to news.
 func (m *Machine) applyEntry(v *view, e *sm.Entry, news *News) (sm.Result, error) {
 	result := sm.Result{Value: e.Index}
 	if len(e.Cmd) == 0 {
@@ -32,22 +32,74 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, news *News) (sm.Result, error
 	if err != nil {
 		return result, err
 	}
-	mine := batch.Origin == m.replica
-	if batch.Ordered {
-		return result, m.applyOrdered(v, e.Index, len(e.Cmd), batch, news)
+	stale, err := m.beginBatch(v, batch)
+	if err != nil {
+		return result, err
 	}
-	out, err := m.applyCommands(v, batch, len(e.Cmd), news)
-	if mine {
-		result.Data = out
+	before := len(news.Notices)
+	out := make([]byte, 0, min(2*len(e.Cmd), outStart))
+	for {
+		more, err := batch.NextSubmission()
+		if err != nil {
+			return result, err
+		}
+		if !more {
+			break
+		}
+		from := len(out)
+		if stale {
+			err = batch.Skip()
+		} else {
+			out, err = m.applyCommands(v, batch, out, news)
+		}
+		if err != nil {
+			return result, err
+		}
+		switch {
+		case batch.Submission.Replica != m.replica: // another member's clients wait for it
+		case batch.Epoch == 0:
+			result.Data = out[from:]
+		default:
+			news.Outcomes = append(news.Outcomes, Outcome{ID: batch.Submission, Stale: stale, Data: out[from:len(out):len(out)], RaftIndex: e.Index})
+		}
 	}
-	return result, err
+	release(news.Notices[before:], len(out))
+	m.endBatch(v, batch, stale, news)
+	return result, nil
 }
 
-// applyCommands applies the commands of a batch of size bytes and returns their
-// replies.
-func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, size int, news *News) ([]byte, error) {
-	before := len(news.Notices)
-	out := make([]byte, 0, min(2*size+eventSlack*batch.Len(), outStart))
+// beginBatch reports whether the batch is stale, so that nothing of it is applied:
+// another leader's batches have begun, or the range that it takes its indexes from is
+// settled already.
+func (m *Machine) beginBatch(v *view, batch *tree.BatchReader) (stale bool, err error) {
+	if batch.Epoch != 0 {
+		stale = batch.Epoch < v.meta.epoch
+		v.meta.epoch = max(v.meta.epoch, batch.Epoch)
+	}
+	if batch.Ordered {
+		if !m.place.data() {
+			return false, errOrdered
+		}
+		if stale = stale || batch.Range.First <= v.meta.last; !stale {
+			v.meta.last = batch.Range.First - 1 // while the batch is applied, the running index
+		}
+	}
+	return stale, nil
+}
+
+// endBatch settles the batch's range, whatever was used of it.
+func (m *Machine) endBatch(v *view, batch *tree.BatchReader, stale bool, news *News) {
+	if batch.Ordered && !stale {
+		v.meta.last = batch.Range.Last
+	}
+	if batch.Epoch != 0 {
+		news.Batches = append(news.Batches, BatchID{Epoch: batch.Epoch, Number: batch.Number})
+	}
+}
+
+// applyCommands applies the commands of a submission and appends their replies to out.
+func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, news *News) ([]byte, error) {
+	out = slices.Grow(out, min(eventSlack*batch.Len(), outStart))
 	replied := false
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
@@ -96,7 +148,6 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, size int, news
 			out = appendDoneReply(out, v.meta.last)
 		}
 	}
-	release(news.Notices[before:], len(out))
 	return out, nil
 }
 

@@ -232,6 +232,7 @@ type meta struct {
 	last      tree.Index // the index of the latest change
 	oldest    tree.Index // the first event of the oldest record in the window; 0: none
 	trimmed   tree.Index // no event from here on has been taken out of the window
+	epoch     uint64     // the highest of any batch applied; see docs/SHARDS.md
 	stats     tree.Stats // writes only
 	counts    counts
 	uncounted bool // the record is of a format without counts
@@ -253,7 +254,7 @@ func (m *meta) numbers() []*uint64 {
 		&s.UpdateSuccess, &s.UpdateFail, &s.CreateSuccess, &s.CreateFail,
 		&s.CompareAndSwapSuccess, &s.CompareAndSwapFail,
 		&s.CompareAndDeleteSuccess, &s.CompareAndDeleteFail, &s.ExpireCount,
-		&m.counts.nodes, &m.counts.expiring,
+		&m.counts.nodes, &m.counts.expiring, &m.epoch,
 	}
 }
 

@@ -207,7 +207,7 @@ func (m *Machine) announce(members *tree.Membership, handed []tree.Index, news *
 	}
 	m.members.set(members)
 	if m.publish != nil {
-		news.Last, news.Handed = m.meta.last, slices.Clone(handed)
+		news.Last, news.Epoch, news.Handed = m.meta.last, m.meta.epoch, slices.Clone(handed)
 		m.publish(news)
 	}
 	m.waiters.applied(m.meta.raftIndex)

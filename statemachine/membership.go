@@ -90,7 +90,7 @@ func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
 	defer batch.Close()
 	v := &m.view
 	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
-	v.meta.raftIndex, v.meta.last = 0, max(v.meta.last, settled)
+	v.meta.raftIndex, v.meta.epoch, v.meta.last = 0, 0, max(v.meta.last, settled) // raft's terms begin anew too
 	alone := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
 	refused, err := v.changeMembers(&alone)
 	if refused != nil {

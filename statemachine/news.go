@@ -13,8 +13,10 @@ type News struct {
 	// entries in between did. There is nothing else then but Last and Handed.
 	Jumped bool
 
-	// Of a data shard of several: what became of the batches that this replica
-	// proposed, in the order of the log.
+	Epoch uint64 // the highest of any batch applied: none of a lower one is applied any more
+	// Batches are those that leaders have proposed, stale ones too, and Outcomes what
+	// became of this member's submissions in them, both in the order of the log.
+	Batches  []BatchID
 	Outcomes []Outcome
 	// Of the order shard: the ranges handed out, in order, and the last index
 	// handed out to each slot.
@@ -22,10 +24,13 @@ type News struct {
 	Handed []tree.Index
 }
 
-// Outcome is what became of one ordered batch.
+// BatchID names a batch that a leader has proposed.
+type BatchID struct{ Epoch, Number uint64 }
+
+// Outcome is what became of one submission.
 type Outcome struct {
-	First     tree.Index // of its range: no two batches have the same
-	Stale     bool       // it was refused, and has done nothing
-	Data      []byte     // its commands' replies; see CutReply
+	ID        tree.RequestID
+	Stale     bool   // it was refused, and has done nothing
+	Data      []byte // its commands' replies; see CutReply
 	RaftIndex uint64
 }

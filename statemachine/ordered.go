@@ -18,28 +18,6 @@ func placeOf(o Options) place {
 // data reports whether the place is a data shard of several.
 func (p place) data() bool { return p.slots > 1 && !p.order }
 
-// applyOrdered applies a batch that takes its indexes from a range, unless that is
-// settled already. While it does, meta.last is the running index.
-func (m *Machine) applyOrdered(v *view, raftIndex uint64, size int, batch *tree.BatchReader, news *News) error {
-	if !m.place.data() {
-		return errOrdered
-	}
-	r := batch.Range
-	outcome := Outcome{First: r.First, Stale: r.First <= v.meta.last, RaftIndex: raftIndex}
-	if !outcome.Stale {
-		v.meta.last = r.First - 1
-		out, err := m.applyCommands(v, batch, size, news)
-		if err != nil {
-			return err
-		}
-		outcome.Data, v.meta.last = out, r.Last
-	}
-	if batch.Origin == m.replica {
-		news.Outcomes = append(news.Outcomes, outcome)
-	}
-	return nil
-}
-
 // applyAt applies a command of an ordered batch: one that succeeds takes the next
 // index, in a batch of creates in the root the next whose name belongs here.
 func (m *Machine) applyAt(v *view, batch *tree.BatchReader, c *tree.Command, emit func(*tree.Event)) *tree.Error {

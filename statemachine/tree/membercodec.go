@@ -55,7 +55,7 @@ func ReadMembers(data []byte) ([]Member, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
-	d := decoder{data: data}
+	d := Decoder{data: data}
 	members, err := d.members()
 	if err == nil && (d.failed || len(d.data) > 0) {
 		err = errMembers
@@ -78,7 +78,7 @@ func AppendMembership(dst []byte, ms *Membership) []byte {
 
 // ReadMembership reads what AppendMembership has written.
 func ReadMembership(data []byte) (*Membership, error) {
-	d := decoder{data: data}
+	d := Decoder{data: data}
 	members, err := d.members()
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func ReadMembership(data []byte) (*Membership, error) {
 		ms.Removed = append(ms.Removed, d.uint64())
 	}
 	if !d.failed && len(d.data) > 0 {
-		n := d.uvarint()
+		n := d.Uvarint()
 		if n < 2 || n > MaxSlots {
 			return nil, errMembers
 		}
@@ -100,8 +100,8 @@ func ReadMembership(data []byte) (*Membership, error) {
 	return ms, nil
 }
 
-func (d *decoder) members() ([]Member, error) {
-	if version := d.byte(); version != membersVersion {
+func (d *Decoder) members() ([]Member, error) {
+	if version := d.Byte(); version != membersVersion {
 		if version < membersVersion { // none was there, or zero
 			return nil, errMembers
 		}
@@ -109,33 +109,33 @@ func (d *decoder) members() ([]Member, error) {
 	}
 	var members []Member
 	for n := d.count(11); n > 0; n-- { // 11: an id, and three lengths
-		members = append(members, Member{ID: d.uint64(), Name: string(d.bytes()), PeerURLs: d.texts(), ClientURLs: d.texts()})
+		members = append(members, Member{ID: d.uint64(), Name: string(d.Bytes()), PeerURLs: d.texts(), ClientURLs: d.texts()})
 	}
 	return members, nil
 }
 
-func (d *decoder) texts() []string {
+func (d *Decoder) texts() []string {
 	var list []string
 	for n := d.count(1); n > 0; n-- {
-		list = append(list, string(d.bytes()))
+		list = append(list, string(d.Bytes()))
 	}
 	return list
 }
 
 // count reads how many things of at least size bytes follow; there can't be
 // more of them than there are bytes.
-func (d *decoder) count(size int) int {
-	n := d.uvarint()
+func (d *Decoder) count(size int) int {
+	n := d.Uvarint()
 	if n > uint64(len(d.data)/size) {
-		d.fail()
+		d.Fail()
 		return 0
 	}
 	return int(n)
 }
 
-func (d *decoder) uint64() uint64 {
+func (d *Decoder) uint64() uint64 {
 	if len(d.data) < 8 {
-		d.fail()
+		d.Fail()
 		return 0
 	}
 	v := binary.BigEndian.Uint64(d.data)

@@ -64,14 +64,14 @@ func NextNamed(from Index, slot, slots int) Index {
 // Range is a range of indexes, both ends included.
 type Range struct{ First, Last Index }
 
-// AskID names one ask for a range of indexes, for ever: the replica that asks, a
-// number drawn when its actor started, and a count.
-type AskID struct{ Replica, Nonce, Number uint64 }
+// RequestID names a request of a member's actor for good: the replica whose actor it
+// is, a number drawn when that actor started, and a count of its requests.
+type RequestID struct{ Replica, Nonce, Number uint64 }
 
 // Ask asks the order shard for Count indexes for the slot. Those for Root are for
 // creates in order in the root, so their names belong to the slot.
 type Ask struct {
-	ID    AskID
+	ID    RequestID
 	Slot  int
 	Count int
 	Root  bool
@@ -79,7 +79,7 @@ type Ask struct {
 
 // Grant is the answer to an Ask.
 type Grant struct {
-	ID    AskID
+	ID    RequestID
 	Slot  int
 	Range Range
 }
@@ -119,14 +119,14 @@ var errAsks = errors.New("the asks for indexes are cut short or damaged")
 // granted it doesn't look at.
 func ReadAsks(c *Command) ([]Ask, error) {
 	var asks []Ask
-	d := decoder{data: c.Value}
+	d := Decoder{data: c.Value}
 	for len(d.data) > 0 {
 		a := Ask{
-			ID:    AskID{Replica: d.little(), Nonce: d.little(), Number: d.little()},
-			Slot:  int(min(d.uvarint(), 1<<30)),
-			Count: int(min(d.uvarint(), 1<<30)),
+			ID:    RequestID{Replica: d.Fixed64(), Nonce: d.Fixed64(), Number: d.Fixed64()},
+			Slot:  int(min(d.Uvarint(), 1<<30)),
+			Count: int(min(d.Uvarint(), 1<<30)),
 		}
-		root := d.byte()
+		root := d.Byte()
 		a.Root = root == 1
 		if d.failed || root > 1 {
 			return nil, errAsks
@@ -134,16 +134,6 @@ func ReadAsks(c *Command) ([]Ask, error) {
 		asks = append(asks, a)
 	}
 	return asks, nil
-}
-
-func (d *decoder) little() uint64 {
-	if len(d.data) < 8 {
-		d.fail()
-		return 0
-	}
-	v := binary.LittleEndian.Uint64(d.data)
-	d.data = d.data[8:]
-	return v
 }
 
 // Grant returns the range that the ask gets when counter is the last index that

@@ -1,0 +1,325 @@
+package shard
+
+import (
+	"slices"
+	"time"
+
+	"copse/statemachine"
+	"copse/statemachine/tree"
+)
+
+// Limits of the write path.
+const (
+	batchCommandsLimit = 256     // commands in one raft entry: each may tell of a large value that goes
+	batchBytesLimit    = 1 << 20 // bytes at which a batch or a submission is full
+	inflightLimit      = 8       // submissions, or batches of dense indexes, under way
+	rangesLimit        = 4       // batches with a range of indexes under way
+	inboxLimit         = 1024    // submissions that wait at the leader
+	inboxBytesLimit    = 256 << 20
+)
+
+// gatherTime is how long what comes gathers at most while something is under way. An
+// entry costs as much as ten writes in it, so the next one waits until the last is
+// applied, which takes less where the quorum is near and its disks are quick.
+const gatherTime = 2 * time.Millisecond
+
+// lookTime is how often the core looks for what is late, while anything waits.
+const lookTime = 20 * time.Millisecond
+
+// lateness is how long after its deadline a write that may be in the log is still
+// waited for: raft's clock stands still while its disk does.
+const lateness = 500 * time.Millisecond
+
+// A refused submission or batch is tried again after a pause that doubles.
+const (
+	retryPause      = 5 * time.Millisecond
+	retryPauseLimit = 80 * time.Millisecond
+)
+
+// The two kinds of writes: with several shards, creates in order in the root have
+// batches of their own, for their indexes must make names that belong to the shard.
+const (
+	plain = iota
+	root
+	kinds
+)
+
+// Lead says who leads the shard, as this member's replica knows it.
+type Lead struct {
+	Member uint64 // 0: nobody is known to
+	Term   uint64 // raft's term in which it leads: the epoch of its batches
+}
+
+// Submission is what one member brings to a shard's leader in one message: writes of its
+// clients.
+type Submission struct {
+	ID       tree.RequestID // Number counts the member's submissions to the shard
+	Epoch    uint64         // of the leader that it is meant for
+	Base     uint64         // the Number of the first submission to that leader
+	Root     bool           // with several shards: they are creates in order in the root
+	Count    int            // commands; 0: a probe, which asks what became of those before
+	Indexes  int            // that the commands may take
+	Deadline time.Time      // of the last of its writers
+	Commands []byte         // encoded
+}
+
+// Refusal is a leader's answer to submissions that it promises never to propose.
+type Refusal struct {
+	To          uint64 // member
+	Nonce       uint64
+	First, Last uint64 // Numbers
+}
+
+// Proposal is a batch on its way into the shard's log.
+type Proposal struct {
+	Number uint64 // counts the batches of the epoch
+	Writes int
+	Cmd    []byte
+}
+
+// Input is what a step starts from: what has happened since the last one.
+type Input struct {
+	Lead        Lead
+	Writes      []*Write     // of this member's clients
+	Submissions []Submission // of other members
+	Refusals    []Refusal    // of this member's submissions
+	Unsent      []uint64     // Numbers of submissions that the link provably didn't send
+	Dropped     []uint64     // Numbers of batches that provably aren't in the log
+	Applied     Applied
+	Paused      bool // the leadership is about to be transferred: nothing is proposed
+}
+
+// Applied is what this member's replicas of the shard, and of the order shard, have
+// applied since the last step.
+type Applied struct {
+	Epoch    uint64 // no batch of a lower one is applied any more
+	Jumped   bool   // by a snapshot: outcomes have been missed
+	Batches  []statemachine.BatchID
+	Outcomes []statemachine.Outcome // of this member's submissions
+
+	// With several shards:
+	Handed, Settled tree.Index // the last index handed out to the shard, and settled in it
+	Grants          []tree.Grant
+	AskLost         bool // the ask under way may have been lost
+}
+
+// Answer is how writes came out that went the same way.
+type Answer struct {
+	Writes   []*Write
+	Outcome  statemachine.Outcome // has a reply for each, if Err is nil
+	Err      error
+	Gathered time.Time // zero: they never left this member
+}
+
+// Effects are what a step asks for. They are valid until the next step.
+type Effects struct {
+	Answers []Answer
+	Submit  []Submission // to Lead.Member
+	Refuse  []Refusal
+	Propose []Proposal // in this order
+	Ask     *tree.Ask
+	Wake    time.Duration // the next step is due after it at the latest; 0: after an input
+}
+
+// Options are what a Core is made with.
+type Options struct {
+	Self    uint64 // the member
+	Nonce   uint64 // no other core has it
+	Slot    int    // with several shards: the shard's place among them
+	Sharded bool   // there are several: batches take ranges of indexes from the order shard
+	// Patience is how long an answer takes at most from a leader that lives and whose
+	// disk is not slow.
+	Patience time.Duration
+}
+
+// Core decides what becomes of a shard's writes on one member: of its clients' writes,
+// from the mailbox to the answer (origin.go), and, while it leads, of all members'
+// (leader.go). It is pure: time and all that happens come in with [Core.Step], and what
+// is to be done comes out of it.
+//
+// docs/SHARDS.md has the rules; the numbers in comments are theirs.
+type Core struct {
+	o      Options
+	lead   Lead
+	origin origin
+	leader leader
+	out    Effects
+}
+
+// NewCore returns a core that has seen nothing yet.
+func NewCore(o Options) *Core {
+	c := &Core{o: o}
+	c.origin = origin{o: &c.o, out: &c.out}
+	c.leader = leader{o: &c.o, out: &c.out}
+	return c
+}
+
+// Step takes in what has happened and returns what is to be done about it.
+func (c *Core) Step(now time.Time, in Input) *Effects {
+	c.out.reset()
+	c.follow(now, in.Lead)
+	c.leader.applied(&in.Applied)
+	c.origin.applied(now, &in.Applied)
+	for _, r := range in.Refusals {
+		c.origin.refused(now, r)
+	}
+	for _, number := range in.Unsent {
+		c.origin.refused(now, Refusal{Nonce: c.o.Nonce, First: number, Last: number})
+	}
+	for _, number := range in.Dropped {
+		c.leader.dropped(now, number)
+	}
+	for i := range in.Submissions {
+		c.leader.accept(in.Submissions[i])
+	}
+	c.leader.paused = in.Paused
+	c.origin.take(in.Writes)
+	c.origin.dropLate(now)
+	c.leader.dropLate(now)
+	c.submit(now)
+	c.leader.advance(now)
+	c.turnBack(now)
+	c.out.Wake = c.wake(now)
+	return &c.out
+}
+
+// follow follows the leadership. Who leads no more forgets its batches: their origins
+// learn from their own replicas what became of them (12).
+func (c *Core) follow(now time.Time, lead Lead) {
+	if lead == c.lead {
+		return
+	}
+	c.leader.resign()
+	c.lead = lead
+	c.origin.newLead()
+	if lead.Member == c.o.Self {
+		c.leader.begin(lead.Term)
+	}
+}
+
+// submit brings this member's writes on their way to the leader, if there is one and it
+// is time.
+func (c *Core) submit(now time.Time) {
+	for {
+		switch {
+		case c.lead.Member == nobody || now.Before(c.origin.retry):
+			return
+		case c.lead.Member != c.o.Self:
+			s := c.origin.next(now, c.lead.Term)
+			if s == nil {
+				return
+			}
+			c.out.Submit = append(c.out.Submit, *s)
+		default:
+			if !c.leader.roomy(now) {
+				return
+			}
+			s := c.origin.gather(now, c.lead.Term)
+			if s == nil {
+				return
+			}
+			c.leader.accept(*s)
+		}
+	}
+}
+
+// turnBack takes back what this member's own leader has refused.
+func (c *Core) turnBack(now time.Time) {
+	others := c.out.Refuse[:0]
+	for _, r := range c.out.Refuse {
+		if r.To == c.o.Self {
+			c.origin.refused(now, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	c.out.Refuse = others
+}
+
+// Takes reports whether writes may be taken out of the mailbox: what can't be sent yet
+// waits there, where its number is bounded.
+func (c *Core) Takes(now time.Time) bool {
+	if c.origin.waiting() >= batchCommandsLimit || now.Before(c.origin.retry) {
+		return false
+	}
+	switch c.lead.Member {
+	case nobody:
+		return true
+	case c.o.Self:
+		return c.leader.roomy(now)
+	default:
+		open, _ := c.origin.open(now)
+		return open
+	}
+}
+
+// Rested reports whether nothing that this member has proposed is under way.
+func (c *Core) Rested() bool {
+	return !slices.ContainsFunc(c.leader.batches, func(b *batch) bool { return b.sent })
+}
+
+// Pending is how many of this member's writes are on their way or wait to be sent.
+func (c *Core) Pending() int {
+	n := c.origin.waiting()
+	for _, s := range c.origin.pending {
+		n += len(s.writes)
+	}
+	return n
+}
+
+// Stop answers all of this member's writes with err, and refuses all that others have
+// submitted and that isn't proposed: nobody steps any more.
+func (c *Core) Stop(err error) *Effects {
+	c.out.reset()
+	c.leader.resign()
+	c.origin.stop(err)
+	c.turnBack(time.Time{})
+	return &c.out
+}
+
+func (c *Core) wake(now time.Time) time.Duration {
+	wake := c.leader.wake(now)
+	if c.origin.waiting() > 0 || len(c.origin.pending) > 0 {
+		wake = sooner(wake, lookTime)
+	}
+	if c.lead.Member != nobody && c.lead.Member != c.o.Self {
+		if _, wait := c.origin.open(now); wait > 0 {
+			wake = sooner(wake, wait)
+		}
+	}
+	if now.Before(c.origin.retry) {
+		wake = sooner(wake, c.origin.retry.Sub(now))
+	}
+	return wake
+}
+
+// sooner returns the shorter of two times to wait, of which wake may be 0: for ever.
+func sooner(wake, next time.Duration) time.Duration {
+	if wake == 0 {
+		return next
+	}
+	return min(wake, next)
+}
+
+// gate says whether something may go on its way while n of its kind are under way, the
+// latest since then; and if not, in what time it may, 0 being when one of them has
+// arrived.
+func gate(now time.Time, n int, latest time.Time) (open bool, wait time.Duration) {
+	switch gathered := now.Sub(latest); {
+	case n == 0:
+		return true, 0
+	case n >= inflightLimit:
+		return false, 0
+	case gathered >= gatherTime:
+		return true, 0
+	default:
+		return false, gatherTime - gathered
+	}
+}
+
+func (e *Effects) reset() {
+	clear(e.Answers)
+	clear(e.Submit)
+	clear(e.Propose)
+	*e = Effects{Answers: e.Answers[:0], Submit: e.Submit[:0], Refuse: e.Refuse[:0], Propose: e.Propose[:0]}
+}

@@ -1,0 +1,103 @@
+package shard
+
+import (
+	"sync"
+
+	"copse/statemachine"
+	"copse/statemachine/tree"
+)
+
+// Bounds of the outcomes that the actor hasn't taken yet. A running actor has no more
+// under way; a replica that replays its log tells of old ones too.
+const (
+	outcomesLimit      = 1024
+	outcomesBytesLimit = 64 << 20
+)
+
+// Feed is where the replicas of a data shard and of the order shard put what they have
+// applied, for the shard's actor. Their apply workers never wait; the actor takes all of
+// it at once, so that it never sees an index without the range or the outcome that
+// belongs to it (10, 11).
+type Feed struct {
+	slot  int
+	id    tree.RequestID // of the actor's requests, whose numbers differ
+	bell  chan struct{}  // capacity 1
+	mu    sync.Mutex
+	news  Applied
+	size  int    // bytes of the outcomes
+	epoch uint64 // in which the actor leads, so that all batches concern it; 0: it doesn't
+}
+
+// NewFeed returns the feed of the actor whose requests begin with id. The replicas stand
+// at handed and settled.
+func NewFeed(slot int, id tree.RequestID, handed, settled tree.Index) *Feed {
+	return &Feed{slot: slot, id: id, bell: make(chan struct{}, 1), news: Applied{Handed: handed, Settled: settled}}
+}
+
+// Order takes over what the order shard's replica has applied.
+func (f *Feed) Order(n *statemachine.News) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.slot >= len(n.Handed) || n.Handed[f.slot] == f.news.Handed {
+		return
+	}
+	f.news.Handed = n.Handed[f.slot]
+	for _, g := range n.Grants {
+		if g.ID.Replica == f.id.Replica && g.ID.Nonce == f.id.Nonce && g.Slot == f.slot {
+			f.news.Grants = append(f.news.Grants, g)
+		}
+	}
+	if f.epoch != 0 {
+		f.ring()
+	}
+}
+
+// Data takes over what the data shard's replica has applied.
+func (f *Feed) Data(n *statemachine.News) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	concerned := f.epoch != 0 || n.Jumped || n.Epoch != f.news.Epoch
+	f.news.Settled, f.news.Epoch = n.Last, n.Epoch
+	if f.epoch != 0 {
+		f.news.Batches = append(f.news.Batches, n.Batches...)
+	}
+	for _, o := range n.Outcomes {
+		if o.ID.Nonce == f.id.Nonce {
+			f.news.Outcomes = append(f.news.Outcomes, o)
+			f.size += len(o.Data)
+			concerned = true
+		}
+	}
+	if n.Jumped || len(f.news.Outcomes) > outcomesLimit || len(f.news.Batches) > outcomesLimit || f.size > outcomesBytesLimit {
+		f.news.Batches, f.news.Outcomes, f.news.Jumped, f.size = nil, nil, true, 0
+	}
+	if concerned {
+		f.ring()
+	}
+}
+
+// AskLost says that the actor's ask under way may have been lost.
+func (f *Feed) AskLost() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.news.AskLost = true
+	f.ring()
+}
+
+func (f *Feed) ring() {
+	select {
+	case f.bell <- struct{}{}:
+	default:
+	}
+}
+
+// take returns what has been applied since the last call, to an actor that leads in the
+// epoch; 0: it doesn't lead.
+func (f *Feed) take(epoch uint64) Applied {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.epoch, f.size = epoch, 0
+	news := f.news
+	f.news = Applied{Epoch: news.Epoch, Handed: news.Handed, Settled: news.Settled}
+	return news
+}

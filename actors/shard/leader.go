@@ -1,0 +1,309 @@
+package shard
+
+import (
+	"slices"
+	"time"
+
+	"copse/statemachine/tree"
+)
+
+// leader is the part of the core that works while this member leads the shard: it
+// merges what all members submit into batches, and proposes each as one raft entry. It
+// answers nobody: each member learns from its own replica what was applied. What it
+// will never propose it refuses.
+//
+// With one shard, a batch is proposed as soon as it is gathered. With several, it takes
+// its indexes from a range that the order shard hands out, which is asked for first:
+// that is all that differs, see advance.
+type leader struct {
+	o   *Options
+	out *Effects
+
+	epoch      uint64 // 0: this member doesn't lead
+	paused     bool
+	inbox      [kinds][]*Submission
+	inboxBytes int
+	turn       int               // of the two kinds
+	seen       map[sender]uint64 // the Number of its last submission in this epoch
+	batches    []*batch          // not applied here, in the order in which they go into the log
+	number     uint64            // of the last batch
+	latest     time.Time         // when the last was proposed
+	retry      time.Time         // nothing that was dropped is proposed again before
+	asks       ranges
+}
+
+// sender is a member's actor, as long as that runs.
+type sender struct{ member, nonce uint64 }
+
+// ranges is what the leader of one of several shards knows of indexes.
+type ranges struct {
+	number          uint64 // of the last ask
+	asking          *asking
+	handed, settled tree.Index
+}
+
+// asking is the ask under way, and what it is for.
+type asking struct {
+	number uint64
+	kind   int
+	parts  []*Submission
+	since  time.Time
+}
+
+// batch is one raft entry.
+type batch struct {
+	number   uint64
+	parts    []*Submission
+	cmd      []byte
+	sent     bool // proposed, and not dropped since
+	proposed time.Time
+}
+
+// begin makes this member the leader. Its first batch is empty: once a replica has
+// applied that, no batch of an earlier epoch can be applied there any more (10).
+func (l *leader) begin(epoch uint64) {
+	l.epoch, l.seen, l.number = epoch, map[sender]uint64{}, 0
+	l.latest, l.retry = time.Time{}, time.Time{}
+	l.enqueue(nil, tree.BatchHead{})
+}
+
+// resign ends the leadership: what isn't proposed goes back (12).
+func (l *leader) resign() {
+	l.giveUpAsk()
+	for kind := range l.inbox {
+		l.refuse(l.inbox[kind]...)
+		l.inbox[kind] = nil
+	}
+	for _, b := range l.batches {
+		if !b.sent {
+			l.refuse(b.parts...)
+		}
+	}
+	l.epoch, l.inboxBytes, l.batches = 0, 0, nil
+}
+
+func (l *leader) refuse(parts ...*Submission) {
+	for _, s := range parts {
+		l.out.Refuse = append(l.out.Refuse, Refusal{To: s.ID.Replica, Nonce: s.ID.Nonce, First: s.ID.Number, Last: s.ID.Number})
+	}
+}
+
+// accept takes a submission in, or refuses it. Numbers that are missing before it were
+// lost on their way: they are refused too, and if they come after all, passed over, so
+// that their member may submit the writes again (9).
+func (l *leader) accept(s Submission) {
+	if l.epoch == 0 || s.Epoch != l.epoch {
+		l.refuse(&s)
+		return
+	}
+	from := sender{s.ID.Replica, s.ID.Nonce}
+	last, known := l.seen[from]
+	if !known {
+		last = s.Base - 1
+	}
+	if s.ID.Number <= last {
+		return
+	}
+	if last+1 < s.ID.Number {
+		l.out.Refuse = append(l.out.Refuse, Refusal{To: from.member, Nonce: from.nonce, First: last + 1, Last: s.ID.Number - 1})
+	}
+	l.seen[from] = s.ID.Number
+	kind := plain
+	if s.Root {
+		kind = root
+	}
+	switch {
+	case s.Count == 0: // a probe
+	case len(l.inbox[kind]) >= inboxLimit || l.inboxBytes+len(s.Commands) > inboxBytesLimit:
+		l.refuse(&s)
+	default:
+		l.inbox[kind] = append(l.inbox[kind], &s)
+		l.inboxBytes += len(s.Commands)
+	}
+}
+
+// underWay is how many batches with writes are proposed, without those that take so
+// long that they may have been lost.
+func (l *leader) underWay(now time.Time) (n int) {
+	for _, b := range l.batches {
+		if len(b.parts) > 0 && !l.overdue(now, b) {
+			n++
+		}
+	}
+	return n
+}
+
+// overdue reports whether b may have been lost, as far as anyone can tell: it is not
+// waited for any more, neither by what comes after it nor by closing.
+func (l *leader) overdue(now time.Time, b *batch) bool {
+	return b.sent && now.Sub(b.proposed) >= l.o.Patience
+}
+
+// roomy reports whether another batch may be gathered.
+func (l *leader) roomy(now time.Time) bool {
+	if l.paused || slices.ContainsFunc(l.batches, func(b *batch) bool { return !b.sent }) {
+		return false
+	}
+	n := l.underWay(now)
+	if l.o.Sharded {
+		return l.asks.asking == nil && n < rangesLimit
+	}
+	open, _ := gate(now, n, l.latest)
+	return open
+}
+
+// advance makes a batch of what has come, and proposes what may go into the log.
+func (l *leader) advance(now time.Time) {
+	if l.epoch == 0 || l.paused {
+		return
+	}
+	if l.roomy(now) {
+		if parts, kind := l.gather(); len(parts) > 0 {
+			if l.o.Sharded {
+				l.ask(now, parts, kind)
+			} else {
+				l.enqueue(parts, tree.BatchHead{})
+			}
+		}
+	}
+	if l.o.Sharded {
+		l.close(now)
+	}
+	l.propose(now)
+}
+
+// gather takes the submissions of one batch out of the inbox. What comes later doesn't
+// join (7).
+func (l *leader) gather() (parts []*Submission, kind int) {
+	kind = l.turn
+	if len(l.inbox[kind]) == 0 {
+		kind = 1 - kind
+	}
+	n, count, size := 0, 0, 0
+	for _, s := range l.inbox[kind] {
+		if n > 0 && (count+s.Count > batchCommandsLimit || size+len(s.Commands) > batchBytesLimit) {
+			break
+		}
+		n++
+		count += s.Count
+		size += len(s.Commands)
+	}
+	parts = slices.Clone(l.inbox[kind][:n])
+	l.inbox[kind] = slices.Delete(l.inbox[kind], 0, n)
+	l.inboxBytes -= size
+	l.turn = 1 - kind
+	return parts, kind
+}
+
+// enqueue makes a batch of parts, the next to go into the log.
+func (l *leader) enqueue(parts []*Submission, head tree.BatchHead) *batch {
+	l.number++
+	head.Epoch, head.Number, head.Submissions = l.epoch, l.number, len(parts)
+	size := 64
+	for _, s := range parts {
+		size += 64 + len(s.Commands)
+	}
+	cmd := tree.AppendBatchHead(make([]byte, 0, size), head)
+	for _, s := range parts {
+		cmd = append(tree.AppendSubmission(cmd, s.ID, s.Count), s.Commands...)
+	}
+	b := &batch{number: l.number, parts: parts, cmd: cmd}
+	l.batches = append(l.batches, b)
+	return b
+}
+
+// propose proposes what isn't yet, in order: each batch once, unless raft has provably
+// dropped it, and later ones wait for it (8).
+func (l *leader) propose(now time.Time) {
+	if now.Before(l.retry) {
+		return
+	}
+	for _, b := range l.batches {
+		if b.sent {
+			continue
+		}
+		b.sent, b.proposed = true, now
+		if len(b.parts) > 0 {
+			l.latest = now
+		}
+		writes := 0
+		for _, s := range b.parts {
+			writes += s.Count
+		}
+		l.out.Propose = append(l.out.Propose, Proposal{Number: b.number, Writes: writes, Cmd: b.cmd})
+	}
+}
+
+// dropped notes that the batch, and so those after it which were proposed with it, is
+// provably not in the log.
+func (l *leader) dropped(now time.Time, number uint64) {
+	for _, b := range l.batches {
+		if b.number == number {
+			b.sent = false
+			l.retry = now.Add(retryPause)
+		}
+	}
+}
+
+// applied forgets the batches that the replica here has applied, or refused as stale.
+func (l *leader) applied(a *Applied) {
+	if l.o.Sharded {
+		l.asks.handed, l.asks.settled = a.Handed, a.Settled
+		l.granted(a)
+	}
+	for _, id := range a.Batches {
+		if id.Epoch == l.epoch {
+			l.batches = slices.DeleteFunc(l.batches, func(b *batch) bool { return b.number == id.Number })
+		}
+	}
+	if a.Jumped {
+		l.batches = slices.DeleteFunc(l.batches, func(b *batch) bool { return b.sent })
+	}
+}
+
+// dropLate refuses what waits and whose writers have all been answered. A batch may be
+// smaller than its range (7).
+func (l *leader) dropLate(now time.Time) {
+	late := func(s *Submission) bool {
+		if !now.After(s.Deadline) {
+			return false
+		}
+		l.refuse(s)
+		return true
+	}
+	for kind := range l.inbox {
+		l.inbox[kind] = slices.DeleteFunc(l.inbox[kind], func(s *Submission) bool {
+			if !late(s) {
+				return false
+			}
+			l.inboxBytes -= len(s.Commands)
+			return true
+		})
+	}
+	if a := l.asks.asking; a != nil {
+		a.parts = slices.DeleteFunc(a.parts, late)
+	}
+	l.batches = slices.DeleteFunc(l.batches, func(b *batch) bool {
+		over := !b.sent && len(b.parts) > 0 && !slices.ContainsFunc(b.parts, func(s *Submission) bool { return !now.After(s.Deadline) })
+		if over {
+			l.refuse(b.parts...)
+		}
+		return over
+	})
+}
+
+func (l *leader) wake(now time.Time) (wake time.Duration) {
+	if l.epoch == 0 {
+		return 0
+	}
+	if _, wait := gate(now, l.underWay(now), l.latest); wait > 0 && !l.o.Sharded {
+		wake = wait
+	}
+	if len(l.inbox[plain])+len(l.inbox[root])+len(l.batches) > 0 || l.asks.asking != nil || l.asks.handed > l.asks.settled {
+		wake = sooner(wake, lookTime)
+	}
+	if now.Before(l.retry) {
+		wake = sooner(wake, l.retry.Sub(now))
+	}
+	return wake
+}
