@@ -84,18 +84,24 @@ func (b *Balancer) move(ctx context.Context, now time.Time) {
 		if to == n.self() || to == nobody {
 			continue
 		}
-		if err := n.askReady(ctx, to, p); err != nil {
+		if err := n.askReady(ctx, to, p, balanceLag); err != nil {
 			continue // it is away, or lags: it may come
 		}
 		b.again[p.id] = now.Add(balanceRetry)
-		if err := n.host.transfer(p.id, to); err != nil {
-			b.log.Warn("a shard's leader should be another member, and can't be moved; trying again later", "shard", p.id, "member", fmt.Sprintf("%x", to), "err", err)
+		moving, cancel := context.WithTimeout(ctx, transferLimit)
+		n.transfer(moving, p, func() uint64 { return to })
+		cancel()
+		if n.host.Leads(p.id) {
+			b.log.Warn("the leader of a shard should be another member, and can't be moved; trying again later", "shard", p.id, "member", fmt.Sprintf("%x", to))
 			continue
 		}
-		b.log.Info("another member is to lead a shard", "shard", p.id, "member", fmt.Sprintf("%x", to))
+		b.log.Info("another member leads a shard now", "shard", p.id, "member", fmt.Sprintf("%x", to))
 		return
 	}
 }
+
+// nobody leads.
+const nobody = 0
 
 // wantedLeader is the voter that the shard of the slot belongs with: by turns, in
 // the order of their ids.
@@ -108,8 +114,9 @@ func wantedLeader(slot int, voters map[uint64]bool) uint64 {
 
 var errLags = errors.New("it lags")
 
-// askReady asks another member whether it could lead the part's shard at once.
-func (n *Node) askReady(ctx context.Context, member uint64, p *part) error {
+// askReady asks another member whether it could lead the part's shard at once: it is
+// at most lag raft entries behind this one.
+func (n *Node) askReady(ctx context.Context, member uint64, p *part, lag uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, balanceLimit)
 	defer cancel()
 	here := p.machine.RaftIndex()
@@ -119,7 +126,7 @@ func (n *Node) askReady(ctx context.Context, member uint64, p *part) error {
 		return err
 	case len(answer) != 8:
 		return fmt.Errorf("member %x answers %d bytes", member, len(answer))
-	case binary.BigEndian.Uint64(answer)+balanceLag < here:
+	case binary.BigEndian.Uint64(answer)+lag < here:
 		return errLags
 	}
 	return nil

@@ -349,7 +349,7 @@ func TestAMemberThatJoinedStartsAgain(t *testing.T) {
 	}
 	// It uses its vote: it leads when the first hands over.
 	c.await("the second to lead", func() bool {
-		c.nodes[1].node.HandOver()
+		c.nodes[1].node.TransferLeadership()
 		return c.nodes[second].node.Leader() == second
 	})
 }

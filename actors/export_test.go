@@ -1,7 +1,5 @@
 package actors
 
-import "context"
-
 // NewMemberID computes the id of a member that is added at a moment.
 var NewMemberID = newMemberID
 
@@ -25,11 +23,6 @@ var DescribeEngine = describeEngine
 // UseLogger sends the engine's messages somewhere.
 var UseLogger = useLogger
 
-// Hold asks the only shard's actor to hold its writes while leader leads.
-func (n *Node) Hold(ctx context.Context, leader uint64) error {
-	return n.parts[0].shard.Hold(ctx, leader)
-}
-
 // Learns reports whether the data directory is that of a member without a vote.
 func Learns(path string) bool {
 	id, err := readIdentity(path)
@@ -50,3 +43,6 @@ var WantedLeader = wantedLeader
 
 // ErrShards is the cause where members don't agree on how many shards there are.
 var ErrShards = errShards
+
+// TransferAll is TransferLeadership of a member that stays.
+func (n *Node) TransferAll() (planned bool) { return n.transferAll() }

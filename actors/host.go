@@ -74,6 +74,7 @@ type leadership struct {
 // Leader says who leads a shard. Member is 0 while nobody is known to.
 type Leader struct {
 	Member uint64
+	Term   uint64    // raft's, in which Member leads
 	Last   uint64    // who leads or, while nobody does, did last
 	Since  time.Time // Last has been it
 }
@@ -176,10 +177,10 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 	raise(&l.term, info.Term)
 	raise(&h.highest, info.Term)
 	next := *l.view.Load()
-	if info.LeaderID == next.Member {
+	if info.LeaderID == next.Member && (info.LeaderID == 0 || info.Term == next.Term) {
 		return
 	}
-	next.Member = info.LeaderID
+	next.Member, next.Term = info.LeaderID, info.Term
 	if next.Member != 0 && next.Member != next.Last {
 		next.Last, next.Since = next.Member, time.Now()
 	}

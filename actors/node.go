@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"copse/actors/peerlink"
+	"copse/actors/shard"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 
@@ -162,11 +163,10 @@ func (n *Node) openHost() (err error) {
 		ClientTLS:  n.o.Peer.ClientTLS,
 		Book:       n.book,
 		Handler:    n.answerCall,
+		Receive:    n.receive,
+		CallLimit:  shard.SubmissionBytesLimit,
 		Allowed:    n.allowed,
 		Logger:     n.o.Logger.With("component", "peers"),
-	}
-	if n.several != nil {
-		options.CallLimit = carriedLimit
 	}
 	n.link, err = peerlink.Listen(options)
 	if err != nil {

@@ -264,19 +264,15 @@ func (h *Host) votes(member uint64) bool {
 // another, is asked again: the engine doesn't tell of one that let its chance go by.
 const transferPause = 500 * time.Millisecond
 
-// HandOver lets other members lead what this one leads, before it stops: nobody
-// has to wait for an election then. It returns when they do, or at the limit. It is
-// to be called by one goroutine at a time.
-func (h *Host) HandOver(limit time.Duration) {
-	late := time.Now().Add(limit)
-	for shard := uint64(1); shard <= uint64(h.o.Shards); shard++ {
-		for h.Leads(shard) && time.Now().Before(late) {
-			to := h.successor(h.voters(shard))
-			if to == 0 || h.transfer(shard, to) != nil {
-				break
-			}
-			h.awaitLeft(shard)
+// transferTo lets another member, which to names, lead the shard, if this one does. It
+// returns when another does, when there is none, or when ctx is done.
+func (h *Host) transferTo(ctx context.Context, shard uint64, to func() uint64) {
+	for h.Leads(shard) && ctx.Err() == nil {
+		member := to()
+		if member == 0 || h.transfer(shard, member) != nil {
+			return
 		}
+		h.awaitLeft(shard)
 	}
 }
 

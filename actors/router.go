@@ -28,38 +28,20 @@ func (r *Router) at(key string) *part {
 // spans reports whether what is asked of key concerns several shards.
 func (r *Router) spans(key string) bool { return r.several != nil && key == "/" }
 
-// Do proposes c and waits until it is applied here.
+// Do has c carried out and waits until that is applied here.
 func (r *Router) Do(c *tree.Command) tree.Reply {
-	if r.several == nil {
-		return r.parts[0].shard.Do(c)
-	}
-	return r.doSeveral(c)
-}
-
-// retryLimit is how long to wait at most before a shard without a leader is tried again.
-const retryLimit = 80 * time.Millisecond
-
-// doSeveral has the leader of c's shard carry it out; while nobody leads, or another
-// than was thought, it tries again.
-func (r *Router) doSeveral(c *tree.Command) tree.Reply {
 	p := r.at(c.Key)
-	if c.Op == tree.OpCreateInOrder && c.Key == "/" {
+	if r.several == nil {
+		return p.actor.Do(c)
+	}
+	if c.InRoot() {
 		p = r.parts[r.several.turn.Add(1)%uint64(len(r.parts))] // any will do: its name is made to fit
 	}
-	late := time.Now().Add(r.timeout)
-	for pause := retryPause; ; pause = min(2*pause, retryLimit) {
-		reply := p.do(r.host, c, late)
-		if reply.Err != notLeading.Err {
-			if c.Key == "/" {
-				r.several.spanning.settle() // its index is shown for the root
-			}
-			return reply
-		}
-		if time.Now().After(late) {
-			return failed(errTimeout)
-		}
-		time.Sleep(pause)
+	reply := p.actor.Do(c)
+	if c.Key == "/" {
+		r.several.spanning.settle() // its index is shown for the root
 	}
+	return reply
 }
 
 // Get answers a read from this member's replica; a quorum read once that has

@@ -18,16 +18,16 @@ const spanningLimit = time.Second
 // and watches on it. Both go by the closed index.
 type Spanning struct {
 	*WatchHub
-	order    *statemachine.Machine // the order shard's
-	machines []*statemachine.Machine
-	lane     *ReadLane // of the order shard
-	closed   *Closed
+	order     *statemachine.Machine // the order shard's
+	machines  []*statemachine.Machine
+	confirmed func(limit time.Duration) error // of the order shard
+	closed    *Closed
 }
 
 // NewSpanning returns a Spanning over the data shards' machines. Its hub is an actor,
 // to which the closed events have to be published.
-func NewSpanning(order *statemachine.Machine, machines []*statemachine.Machine, closed *Closed, window int, lane *ReadLane) *Spanning {
-	s := &Spanning{order: order, machines: machines, closed: closed, lane: lane}
+func NewSpanning(order *statemachine.Machine, machines []*statemachine.Machine, closed *Closed, window int, confirmed func(limit time.Duration) error) *Spanning {
+	s := &Spanning{order: order, machines: machines, closed: closed, confirmed: confirmed}
 	s.WatchHub = NewWatchHub(WatchHubOptions{First: closed.Index(), Window: window, Floor: s.floor, History: s.history})
 	return s
 }
@@ -81,7 +81,7 @@ func (s *Spanning) settle() {
 func (s *Spanning) confirm(limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if err := s.lane.Wait(limit); err != nil {
+	if err := s.confirmed(limit); err != nil {
 		return err
 	}
 	if err := s.closed.Wait(ctx, s.order.Index()); err != nil {

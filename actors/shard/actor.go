@@ -56,7 +56,7 @@ type ActorOptions struct {
 	Raft    Raft
 	Link    Link
 	Feed    *Feed
-	Ask     func(tree.Ask) bool // with several shards: asks the order shard; false: ask again
+	Ask     func(tree.Ask) // with several shards: asks the order shard; must not wait
 }
 
 // Actor runs the write path of one data shard on this member: it takes writes out of
@@ -70,11 +70,10 @@ type Actor struct {
 	rests    loop.Mailbox[rest]
 
 	// Owned by Run.
-	core     *Core
-	in       Input
-	entries  []entry // proposed, and raft hasn't done with them
-	resting  []rest
-	answered int // of the writes taken in
+	core    *Core
+	in      Input
+	entries []entry // proposed, and raft hasn't done with them
+	resting []rest
 }
 
 // entry is a batch that is proposed.
@@ -84,7 +83,7 @@ type entry struct {
 }
 
 // rest asks the actor to propose nothing, or to go on; rested is closed once nothing is
-// under way.
+// under way, or nothing keeps it from being so.
 type rest struct {
 	paused bool
 	rested chan struct{}
@@ -176,7 +175,7 @@ func (a *Actor) wait(alarm *time.Timer) {
 	case <-a.o.Feed.bell:
 	case <-a.o.Raft.LeadChanged():
 	case r := <-a.rests.Messages():
-		a.in.Paused = r.paused
+		a.in.Pause, a.in.Resume = r.paused, !r.paused
 		a.resting = append(a.resting, r)
 	case <-alarm.C:
 	case <-a.life.Stopping():
@@ -213,18 +212,18 @@ func (a *Actor) add(m message) {
 
 // step hands the core what has happened, and does what it decides.
 func (a *Actor) step(alarm *time.Timer) {
-	a.in.Lead = a.o.Raft.Lead()
+	lead := a.o.Raft.Lead()
 	epoch := uint64(0)
-	if a.in.Lead.Member == a.o.Core.Self {
-		epoch = a.in.Lead.Term
+	if lead.Member == a.o.Core.Self {
+		epoch = lead.Term
 	}
-	a.in.Applied = a.o.Feed.take(epoch)
+	a.in.Lead, a.in.Applied = lead, a.o.Feed.take(epoch)
 	a.settleEntries()
 	a.measures.pending.Add(int64(len(a.in.Writes)))
 	now := time.Now()
 	out := a.core.Step(now, a.in)
-	a.in = Input{Paused: a.in.Paused, Writes: reuse(a.in.Writes), Submissions: reuse(a.in.Submissions), Refusals: a.in.Refusals[:0], Unsent: a.in.Unsent[:0], Dropped: a.in.Dropped[:0]}
-	a.carryOut(now, out)
+	a.in = Input{Writes: reuse(a.in.Writes), Submissions: reuse(a.in.Submissions), Refusals: a.in.Refusals[:0], Unsent: a.in.Unsent[:0], Dropped: a.in.Dropped[:0]}
+	a.carryOut(now, lead.Member, out)
 	wake := out.Wake
 	if len(a.in.Unsent)+len(a.in.Dropped) > 0 {
 		wake = retryPause
@@ -234,7 +233,7 @@ func (a *Actor) step(alarm *time.Timer) {
 	} else {
 		alarm.Stop()
 	}
-	if len(a.resting) > 0 && (!a.in.Paused || a.core.Rested()) {
+	if len(a.resting) > 0 && a.core.Rested() {
 		for _, r := range a.resting {
 			close(r.rested)
 		}
@@ -266,7 +265,7 @@ func (a *Actor) settleEntries() {
 
 // carryOut does what the core has decided. Proposals come first: whoever waits for an
 // answer has it a moment later, and the log is busy meanwhile.
-func (a *Actor) carryOut(now time.Time, out *Effects) {
+func (a *Actor) carryOut(now time.Time, leader uint64, out *Effects) {
 	for _, p := range out.Propose {
 		e, err := a.o.Raft.Propose(p.Cmd)
 		if err != nil {
@@ -280,15 +279,15 @@ func (a *Actor) carryOut(now time.Time, out *Effects) {
 	}
 	for i := range out.Submit {
 		s := &out.Submit[i]
-		if !a.o.Link.PostSubmission(a.in.Lead.Member, a.o.Shard, s) {
+		if !a.o.Link.PostSubmission(leader, a.o.Shard, s) {
 			a.in.Unsent = append(a.in.Unsent, s.ID.Number)
 		}
 	}
 	for _, r := range out.Refuse {
 		a.o.Link.PostRefusal(a.o.Shard, r)
 	}
-	if out.Ask != nil && !a.o.Ask(*out.Ask) {
-		a.o.Feed.AskLost()
+	if out.Ask != nil {
+		a.o.Ask(*out.Ask)
 	}
 	for i := range out.Answers {
 		a.answer(now, &out.Answers[i])
@@ -316,7 +315,7 @@ func (a *Actor) answer(now time.Time, answer *Answer) {
 		if took > 0 {
 			r.Queued, r.Applied = answer.Gathered.Sub(w.Deadline.Add(-a.timeout)), took
 		}
-		w.reply <- r
+		w.answer(r)
 	}
 }
 
@@ -333,11 +332,11 @@ func (a *Actor) finish(alarm *time.Timer) {
 		}
 		a.step(alarm)
 	}
-	a.carryOut(time.Now(), a.core.Stop(ErrStopped))
+	a.carryOut(time.Now(), nobody, a.core.Stop(ErrStopped))
 	for {
 		select {
 		case w := <-a.mailbox.Messages():
-			w.reply <- failed(ErrStopped)
+			w.answer(failed(ErrStopped))
 		case m := <-a.messages.Messages():
 			if s := m.submission; s.ID.Number != 0 {
 				a.o.Link.PostRefusal(a.o.Shard, Refusal{To: s.ID.Replica, Nonce: s.ID.Nonce, First: s.ID.Number, Last: s.ID.Number})

@@ -86,7 +86,8 @@ type Input struct {
 	Unsent      []uint64     // Numbers of submissions that the link provably didn't send
 	Dropped     []uint64     // Numbers of batches that provably aren't in the log
 	Applied     Applied
-	Paused      bool // the leadership is about to be transferred: nothing is proposed
+	// Pause: nothing is proposed until Resume, or until this member leads no more.
+	Pause, Resume bool
 }
 
 // Applied is what this member's replicas of the shard, and of the order shard, have
@@ -172,7 +173,12 @@ func (c *Core) Step(now time.Time, in Input) *Effects {
 	for i := range in.Submissions {
 		c.leader.accept(in.Submissions[i])
 	}
-	c.leader.paused = in.Paused
+	if in.Pause {
+		c.leader.paused = c.leader.epoch != 0
+	}
+	if in.Resume {
+		c.leader.paused = false
+	}
 	c.origin.take(in.Writes)
 	c.origin.dropLate(now)
 	c.leader.dropLate(now)
@@ -253,9 +259,10 @@ func (c *Core) Takes(now time.Time) bool {
 	}
 }
 
-// Rested reports whether nothing that this member has proposed is under way.
+// Rested reports whether a pause has come to rest: nothing that this member has proposed
+// is under way. Without a pause there is nothing to wait for.
 func (c *Core) Rested() bool {
-	return !slices.ContainsFunc(c.leader.batches, func(b *batch) bool { return b.sent })
+	return !c.leader.paused || !slices.ContainsFunc(c.leader.batches, func(b *batch) bool { return b.sent })
 }
 
 // Pending is how many of this member's writes are on their way or wait to be sent.

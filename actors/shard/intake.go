@@ -41,31 +41,40 @@ func newIntake(timeout time.Duration, admit func(bytes int) error) *intake {
 // Do submits c and waits for the outcome. It always answers, about half a second after
 // the request time-out at the latest. c may be reused afterwards.
 func (i *intake) Do(c *tree.Command) tree.Reply {
-	w, err := i.enter(c)
-	if err != nil {
+	w := writes.Get().(*Write)
+	w.Command = c
+	if err := i.enter(w); err != nil {
+		writes.Put(w)
 		i.measures.settled(1, 0, err)
 		return failed(err)
 	}
 	return i.await(w)
 }
 
-// enter puts c into the mailbox, or says why not.
-func (i *intake) enter(c *tree.Command) (*Write, error) {
-	if c.Op.Grows() {
-		if err := i.admit(c.Size()); err != nil {
-			return nil, err
+// Submit submits c, and has notify called with the outcome: at once if c is turned away,
+// else by the actor. notify must not wait.
+func (i *intake) Submit(c *tree.Command, notify func(tree.Reply)) {
+	if err := i.enter(&Write{Command: c, notify: notify}); err != nil {
+		i.measures.settled(1, 0, err)
+		notify(failed(err))
+	}
+}
+
+// enter puts w into the mailbox, or says why not.
+func (i *intake) enter(w *Write) error {
+	if w.Command.Op.Grows() {
+		if err := i.admit(w.Command.Size()); err != nil {
+			return err
 		}
 	}
 	if i.life.Halting() {
-		return nil, ErrStopped
+		return ErrStopped
 	}
-	w := writes.Get().(*Write)
-	w.Command, w.Deadline = c, time.Now().Add(i.timeout)
+	w.Deadline = time.Now().Add(i.timeout)
 	if !i.mailbox.Offer(w) {
-		writes.Put(w)
-		return nil, ErrOverloaded
+		return ErrOverloaded
 	}
-	return w, nil
+	return nil
 }
 
 // await returns the outcome of w, which enter has put in.

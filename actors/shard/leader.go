@@ -79,7 +79,7 @@ func (l *leader) resign() {
 			l.refuse(b.parts...)
 		}
 	}
-	l.epoch, l.inboxBytes, l.batches = 0, 0, nil
+	l.epoch, l.inboxBytes, l.batches, l.paused = 0, 0, nil, false
 }
 
 func (l *leader) refuse(parts ...*Submission) {

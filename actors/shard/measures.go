@@ -67,3 +67,13 @@ func (m *Measures) Outcomes(yield func(result string, writes uint64) bool) {
 		}
 	}
 }
+
+// Failed is how many writes were turned away or given up.
+func (m *Measures) Failed() (n uint64) {
+	for i := range m.outcomes {
+		if outcome(i) != outcomeDone {
+			n += m.outcomes[i].Load()
+		}
+	}
+	return n
+}

@@ -19,11 +19,20 @@ var (
 	ErrStopped    = errors.New("etcdserver: server stopped")
 )
 
-// Write is one command of a client of this member.
+// Write is one command of a client of this member, or of the member itself.
 type Write struct {
 	Command  *tree.Command
 	Deadline time.Time // the writer is answered by then, or shortly after
 	reply    chan tree.Reply
+	notify   func(tree.Reply) // instead of reply, if it isn't nil; must not wait
+}
+
+func (w *Write) answer(r tree.Reply) {
+	if w.notify != nil {
+		w.notify(r)
+		return
+	}
+	w.reply <- r
 }
 
 // origin is the part of the core that every member has: it sends the writes of this

@@ -1,10 +1,12 @@
-package actors
+package shard
 
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"copse/actors/loop"
 	"copse/statemachine/metric"
 )
 
@@ -13,20 +15,21 @@ const readMailboxLimit = 16384
 
 // ReadLane is the actor that makes reads of one shard linearizable. Reads that
 // wait at the same time share one round of raft's read-index, which takes no
-// log entry; the read itself is then done by whoever asked.
+// log entry; whoever asked then reads for himself.
 type ReadLane struct {
-	host    *Host
-	shard   uint64
-	life    life
-	mailbox Mailbox[*waiter]
+	confirm func(stop <-chan struct{}) error
+	life    loop.Life
+	mailbox loop.Mailbox[*waiter]
 
-	measures readMeasures
+	Rounds *metric.Histogram // seconds that a round took
+	Failed atomic.Uint64     // rounds
 }
 
-// NewReadLane returns the read lane of the shard.
-func NewReadLane(host *Host, shard uint64) *ReadLane {
-	l := &ReadLane{host: host, shard: shard, life: newLife(), measures: readMeasures{rounds: metric.NewDurations()}}
-	l.mailbox = NewMailbox[*waiter](readMailboxLimit, l.life.stop)
+// NewReadLane returns the read lane of a shard. confirm makes one round: it returns once
+// reads of this member see all that was acknowledged before the call, or says why not.
+func NewReadLane(confirm func(stop <-chan struct{}) error) *ReadLane {
+	l := &ReadLane{confirm: confirm, life: loop.NewLife(), Rounds: metric.NewDurations()}
+	l.mailbox = loop.NewMailbox[*waiter](readMailboxLimit, l.life.Stopping())
 	return l
 }
 
@@ -46,8 +49,8 @@ var waiters = sync.Pool{New: func() any {
 func (l *ReadLane) Wait(limit time.Duration) error {
 	w := waiters.Get().(*waiter)
 	w.late.Reset(limit)
-	if l.life.halting() || !l.mailbox.Offer(w) {
-		return errOverloaded
+	if l.life.Halting() || !l.mailbox.Offer(w) {
+		return ErrOverloaded
 	}
 	select {
 	case err := <-w.reply:
@@ -55,35 +58,38 @@ func (l *ReadLane) Wait(limit time.Duration) error {
 		waiters.Put(w)
 		return err
 	case <-w.late.C:
-		return errTimeout
-	case <-l.life.done:
+		return ErrTimeout
+	case <-l.life.Done():
 	}
 	select {
 	case err := <-w.reply:
 		return err
 	default:
-		return errStopped
+		return ErrStopped
 	}
 }
 
 // Run is the actor's loop.
 func (l *ReadLane) Run() error {
-	if !l.life.begin() {
+	if !l.life.Begin() {
 		return nil
 	}
-	defer l.life.end()
+	defer l.life.End()
 	var waiting []*waiter
 	for {
 		select {
 		case first := <-l.mailbox.Messages():
 			runtime.Gosched() // whoever is about to ask comes first, and shares the round
 			waiting = l.gather(append(waiting[:0], first))
-		case <-l.life.stop:
+		case <-l.life.Stopping():
 			return nil
 		}
 		began := time.Now()
-		err := l.host.Confirm(l.life.stop, l.shard)
-		l.measures.round(began, err)
+		err := l.confirm(l.life.Stopping())
+		l.Rounds.ObserveSince(began)
+		if err != nil {
+			l.Failed.Add(1)
+		}
 		for _, w := range waiting {
 			w.reply <- err
 		}
@@ -104,4 +110,4 @@ func (l *ReadLane) gather(waiting []*waiter) []*waiter {
 }
 
 // Stop ends the loop and waits for it.
-func (l *ReadLane) Stop() { l.life.halt() }
+func (l *ReadLane) Stop() { l.life.Halt() }
