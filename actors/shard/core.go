@@ -55,7 +55,7 @@ type Lead struct {
 type Submission struct {
 	ID       tree.RequestID // Number counts the member's submissions to the shard
 	Epoch    uint64         // of the leader that it is meant for
-	Base     uint64         // the Number of the first submission to that leader
+	Base     uint64         // the Number of the first submission in that epoch
 	Root     bool           // with several shards: they are creates in order in the root
 	Count    int            // commands; 0: a probe, which asks what became of those before
 	Indexes  int            // that the commands may take
@@ -72,7 +72,7 @@ type Refusal struct {
 
 // Proposal is a batch on its way into the shard's log.
 type Proposal struct {
-	Number uint64 // counts the batches of the epoch
+	Number uint64 // counts the core's batches
 	Writes int
 	Cmd    []byte
 }
@@ -106,7 +106,7 @@ type Applied struct {
 
 // Answer is how writes came out that went the same way.
 type Answer struct {
-	Writes   []*Write
+	Writes   []*Write             // nil: this one was answered before, when its time was over
 	Outcome  statemachine.Outcome // has a reply for each, if Err is nil
 	Err      error
 	Gathered time.Time // zero: they never left this member
@@ -159,7 +159,7 @@ func NewCore(o Options) *Core {
 func (c *Core) Step(now time.Time, in Input) *Effects {
 	c.out.reset()
 	c.follow(now, in.Lead)
-	c.leader.applied(&in.Applied)
+	c.leader.applied(now, &in.Applied)
 	c.origin.applied(now, &in.Applied)
 	for _, r := range in.Refusals {
 		c.origin.refused(now, r)
@@ -254,7 +254,7 @@ func (c *Core) Takes(now time.Time) bool {
 	case c.o.Self:
 		return c.leader.roomy(now)
 	default:
-		open, _ := c.origin.open(now)
+		open, _ := c.origin.open(now, c.lead.Term)
 		return open
 	}
 }
@@ -269,7 +269,7 @@ func (c *Core) Rested() bool {
 func (c *Core) Pending() int {
 	n := c.origin.waiting()
 	for _, s := range c.origin.pending {
-		n += len(s.writes)
+		n += len(s.waiting())
 	}
 	return n
 }
@@ -290,7 +290,7 @@ func (c *Core) wake(now time.Time) time.Duration {
 		wake = sooner(wake, lookTime)
 	}
 	if c.lead.Member != nobody && c.lead.Member != c.o.Self {
-		if _, wait := c.origin.open(now); wait > 0 {
+		if _, wait := c.origin.open(now, c.lead.Term); wait > 0 {
 			wake = sooner(wake, wait)
 		}
 	}
@@ -322,6 +322,12 @@ func gate(now time.Time, n int, latest time.Time) (open bool, wait time.Duration
 	default:
 		return false, gatherTime - gathered
 	}
+}
+
+// full reports whether so much is too much for one submission or batch: more commands,
+// more bytes, or more indexes than an ask can be for.
+func full(commands, size, indexes int) bool {
+	return commands > batchCommandsLimit || size > batchBytesLimit || indexes > tree.AskLimit
 }
 
 func (e *Effects) reset() {
