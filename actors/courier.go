@@ -41,16 +41,16 @@ func NewCourier(id uint64, host *Host, link *peerlink.Link, m *statemachine.Mach
 
 // Run is the actor's loop.
 func (c *Courier) Run() error {
-	if !c.life.begin() {
+	if !c.life.Begin() {
 		return nil
 	}
-	defer c.life.end()
+	defer c.life.End()
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	for range couriers {
 		all.Go(func() { c.deliver(ctx) })
 	}
-	<-c.life.stop
+	<-c.life.Stopping()
 	cancel()
 	all.Wait()
 	for {

@@ -3,6 +3,7 @@ package actors
 import (
 	"sync"
 
+	"copse/actors/loop"
 	"copse/statemachine/tree"
 )
 
@@ -14,7 +15,7 @@ import (
 // never around a call to anyone, can't be part of a cycle of waiting. The list
 // behind it holds each parked watcher once at most, so it is bounded by them.
 type departures struct {
-	bell chan struct{} // rings when gone has become non-empty; capacity 1
+	bell loop.Bell // rings when gone is no longer empty
 
 	mu   sync.Mutex
 	gone []*tree.Watch
@@ -25,7 +26,7 @@ type departures struct {
 }
 
 func newDepartures() departures {
-	return departures{bell: make(chan struct{}, 1), entering: map[*tree.Watch]bool{}}
+	return departures{bell: loop.NewBell(), entering: map[*tree.Watch]bool{}}
 }
 
 // enter says that w is on its way to the hub.
@@ -45,7 +46,7 @@ func (d *departures) entered(w *tree.Watch) {
 	}
 	d.mu.Unlock()
 	if left {
-		ringBell(d.bell)
+		d.bell.Ring()
 	}
 }
 
@@ -60,7 +61,7 @@ func (d *departures) leave(w *tree.Watch) {
 	}
 	d.mu.Unlock()
 	if !entering {
-		ringBell(d.bell)
+		d.bell.Ring()
 	}
 }
 
@@ -78,12 +79,4 @@ func (d *departures) take() []*tree.Watch {
 	gone := d.gone
 	d.gone = nil
 	return gone
-}
-
-// ringBell rings a bell of capacity 1; one that rings already stays as it is.
-func ringBell(bell chan<- struct{}) {
-	select {
-	case bell <- struct{}{}:
-	default:
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"copse/actors/loop"
 	"copse/statemachine/tree"
 )
 
@@ -27,14 +28,14 @@ var writes = sync.Pool{New: func() any { return &write{reply: make(chan tree.Rep
 type door struct {
 	timeout  time.Duration
 	disk     *DiskWatch // nil: there is always room
-	life     life
-	mailbox  Mailbox[*write]
+	life     loop.Life
+	mailbox  loop.Mailbox[*write]
 	measures writeMeasures
 }
 
 func newDoor(timeout time.Duration, disk *DiskWatch) *door {
-	d := &door{timeout: timeout, disk: disk, life: newLife(), measures: newWriteMeasures()}
-	d.mailbox = NewMailbox[*write](writeMailboxLimit, d.life.stop)
+	d := &door{timeout: timeout, disk: disk, life: loop.NewLife(), measures: newWriteMeasures()}
+	d.mailbox = loop.NewMailbox[*write](writeMailboxLimit, d.life.Stopping())
 	return d
 }
 
@@ -57,7 +58,7 @@ func (d *door) enter(c *tree.Command, deadline time.Time) (*write, error) {
 	if c.Op.Grows() && !d.disk.Admit(c.Size()) {
 		return nil, errNoSpace
 	}
-	if d.life.halting() {
+	if d.life.Halting() {
 		return nil, errStopped
 	}
 	w := writes.Get().(*write)
@@ -76,7 +77,7 @@ func (d *door) await(w *write) tree.Reply {
 		w.cmd = nil
 		writes.Put(w)
 		return r
-	case <-d.life.done:
+	case <-d.life.Done():
 	}
 	// The loop has ended; it may have answered before it did.
 	select {
@@ -107,4 +108,4 @@ func (d *door) pending() uint64 {
 }
 
 // Stop ends the loop and waits for it.
-func (d *door) Stop() { d.life.halt() }
+func (d *door) Stop() { d.life.Halt() }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"copse/actors/loop"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -28,20 +29,20 @@ type Expirer struct {
 	machine *statemachine.Machine
 	propose func(stop <-chan struct{}, c *tree.Command) error
 	log     *slog.Logger
-	life    life
+	life    loop.Life
 }
 
 // NewExpirer returns the expirer of the shard, to which propose takes a command.
 func NewExpirer(host *Host, shard uint64, m *statemachine.Machine, propose func(stop <-chan struct{}, c *tree.Command) error, log *slog.Logger) *Expirer {
-	return &Expirer{host: host, shard: shard, machine: m, propose: propose, log: log, life: newLife()}
+	return &Expirer{host: host, shard: shard, machine: m, propose: propose, log: log, life: loop.NewLife()}
 }
 
 // Run is the actor's loop.
 func (x *Expirer) Run() error {
-	if !x.life.begin() {
+	if !x.life.Begin() {
 		return nil
 	}
-	defer x.life.end()
+	defer x.life.End()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -53,7 +54,7 @@ func (x *Expirer) Run() error {
 		select {
 		case <-timer.C:
 		case <-x.machine.ExpiryWake():
-		case <-x.life.stop:
+		case <-x.life.Stopping():
 			return nil
 		}
 	}
@@ -77,7 +78,7 @@ func (x *Expirer) step() (wait time.Duration, ok bool) {
 	if !x.host.Leads(x.shard) {
 		return expirePause, true // the leader's business; unless it becomes ours
 	}
-	err = x.propose(x.life.stop, &tree.Command{Op: tree.OpExpire, Key: "/", Now: now.UnixNano(), Limit: expireLimit})
+	err = x.propose(x.life.Stopping(), &tree.Command{Op: tree.OpExpire, Key: "/", Now: now.UnixNano(), Limit: expireLimit})
 	if err != nil {
 		x.log.Warn("expiring keys failed; trying again", "shard", x.shard, "err", err)
 		return expirePause, true
@@ -86,4 +87,4 @@ func (x *Expirer) step() (wait time.Duration, ok bool) {
 }
 
 // Stop ends the loop and waits for it.
-func (x *Expirer) Stop() { x.life.halt() }
+func (x *Expirer) Stop() { x.life.Halt() }

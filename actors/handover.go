@@ -117,7 +117,7 @@ func (s *Shard) Hold(ctx context.Context, leader uint64) error {
 	h := hold{leader: leader, settled: make(chan struct{})}
 	select {
 	case s.holds <- h:
-	case <-s.life.done:
+	case <-s.life.Done():
 		return errStopped
 	case <-ctx.Done():
 		return ctx.Err()
@@ -125,7 +125,7 @@ func (s *Shard) Hold(ctx context.Context, leader uint64) error {
 	select {
 	case <-h.settled:
 		return nil
-	case <-s.life.done:
+	case <-s.life.Done():
 		return errStopped
 	case <-ctx.Done():
 		return ctx.Err()

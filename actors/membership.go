@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -33,7 +34,7 @@ type Membership struct {
 	machine *statemachine.Machine // of shard 1
 	o       MembershipOptions
 	log     *slog.Logger
-	life    life
+	life    loop.Life
 
 	// Owned by Run.
 	silentSince time.Time           // no leader has been known since then; zero: one is
@@ -57,7 +58,7 @@ type MembershipOptions struct {
 
 // NewMembership returns the actor, which Run brings to life.
 func NewMembership(host *Host, m *statemachine.Machine, o MembershipOptions, log *slog.Logger) *Membership {
-	return &Membership{host: host, machine: m, o: o, log: log, life: newLife(), urls: peerURLs(o.Known), learned: map[uint64]bool{}, lent: map[uint64]int{}}
+	return &Membership{host: host, machine: m, o: o, log: log, life: loop.NewLife(), urls: peerURLs(o.Known), learned: map[uint64]bool{}, lent: map[uint64]int{}}
 }
 
 // How long the actor sleeps: while there is something left to do, while nobody
@@ -70,10 +71,10 @@ const (
 // Run is the actor's loop. It ends with ErrRemoved when this member has no place
 // in the cluster any longer.
 func (a *Membership) Run() error {
-	if !a.life.begin() {
+	if !a.life.Begin() {
 		return nil
 	}
-	defer a.life.end()
+	defer a.life.End()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -81,7 +82,7 @@ func (a *Membership) Run() error {
 		case <-timer.C:
 		case <-a.machine.MembershipChanged():
 		case <-a.host.events.bell:
-		case <-a.life.stop:
+		case <-a.life.Stopping():
 			return nil
 		}
 		more, err := a.step()
@@ -103,7 +104,7 @@ func (a *Membership) Run() error {
 }
 
 // Stop ends the loop and waits for it.
-func (a *Membership) Stop() { a.life.halt() }
+func (a *Membership) Stop() { a.life.Halt() }
 
 func (a *Membership) self() uint64 { return a.host.o.Replica }
 
@@ -119,7 +120,7 @@ func (a *Membership) step() (more bool, err error) {
 		return a.silence()
 	}
 	a.silentSince = time.Time{}
-	if err := a.publish(a.life.stop, ms); err != nil {
+	if err := a.publish(a.life.Stopping(), ms); err != nil {
 		return true, err
 	}
 	for shard := uint64(1); shard <= uint64(a.host.o.Shards); shard++ {
@@ -219,9 +220,9 @@ func (a *Membership) tend(shard uint64) (more bool, err error) {
 		// Somebody else leads, so this member is no longer alone. It leads again
 		// when it is back: nothing was wrong with it.
 		a.lent[shard] = lentTries
-		return true, a.host.restart(a.life.stop, shard, false, false)
+		return true, a.host.restart(a.life.Stopping(), shard, false, false)
 	case a.lent[shard] > 0 && a.host.Leader(shard).Member != 0:
-		if err := a.host.Confirm(a.life.stop, shard); err != nil {
+		if err := a.host.Confirm(a.life.Stopping(), shard); err != nil {
 			return true, err
 		}
 		a.lent[shard]-- // who leads may take no notice, without a word
@@ -233,7 +234,7 @@ func (a *Membership) tend(shard uint64) (more bool, err error) {
 
 // askForVote makes this member a voter of the shard once it has caught up.
 func (a *Membership) askForVote(shard uint64) (more bool, err error) {
-	if err := a.host.Confirm(a.life.stop, shard); err != nil {
+	if err := a.host.Confirm(a.life.Stopping(), shard); err != nil {
 		return true, err
 	}
 	r, err := a.host.roll(shard)
@@ -270,7 +271,7 @@ func (a *Membership) keepVote(shard uint64) (more bool, err error) {
 	}
 	// The vote was given before the engine was started as a learner: it would never
 	// use it.
-	return false, a.host.restart(a.life.stop, shard, false, false)
+	return false, a.host.restart(a.life.Stopping(), shard, false, false)
 }
 
 // reconcile makes the shard's replicas those of the members; this member leads.
@@ -353,7 +354,7 @@ func (a *Membership) depart() error {
 		case <-a.host.events.bell:
 		case <-late.C:
 			return ErrRemoved
-		case <-a.life.stop:
+		case <-a.life.Stopping():
 			return errStopped
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -245,7 +246,7 @@ func (n *Node) Router() *Router { return n.router }
 
 // Parts adds the node's actors to g, the peer link and the raft host first, so
 // that they are stopped last.
-func (n *Node) Parts(g *Group) {
+func (n *Node) Parts(g *loop.Group) {
 	g.Add("raft", n.runHost, sync.OnceFunc(func() { close(n.stopping) }))
 	n.addParts(g)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"copse/actors"
+	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/statemachine/tree"
 )
@@ -89,7 +90,7 @@ func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fres
 	if err != nil {
 		t.Fatal(errors.Join(err, dir.Close()))
 	}
-	var group actors.Group
+	var group loop.Group
 	n.Parts(&group)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

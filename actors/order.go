@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"copse/actors/loop"
 	"copse/statemachine/tree"
 )
 
@@ -21,8 +22,8 @@ type Order struct {
 	host    *Host
 	slots   int
 	lost    func(slot int) // an ask of the slot may have been lost
-	life    life
-	mailbox Mailbox[tree.Ask]
+	life    loop.Life
+	mailbox loop.Mailbox[tree.Ask]
 
 	// Owned by Run.
 	waiting  []tree.Ask // by slot; Count 0: none. A newer ask takes the place of one that its actor gave up.
@@ -39,8 +40,8 @@ type asked struct {
 
 // NewOrder returns the actor for so many slots.
 func NewOrder(host *Host, slots int, lost func(slot int)) *Order {
-	o := &Order{host: host, slots: slots, lost: lost, life: newLife(), waiting: make([]tree.Ask, slots)}
-	o.mailbox = NewMailbox[tree.Ask](4*slots, o.life.stop)
+	o := &Order{host: host, slots: slots, lost: lost, life: loop.NewLife(), waiting: make([]tree.Ask, slots)}
+	o.mailbox = loop.NewMailbox[tree.Ask](4*slots, o.life.Stopping())
 	return o
 }
 
@@ -49,10 +50,10 @@ func (o *Order) Put(a tree.Ask) bool { return o.mailbox.Offer(a) }
 
 // Run is the actor's loop.
 func (o *Order) Run() error {
-	if !o.life.begin() {
+	if !o.life.Begin() {
 		return nil
 	}
-	defer o.life.end()
+	defer o.life.End()
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	for {
@@ -77,7 +78,7 @@ func (o *Order) Run() error {
 			if len(o.inflight) > 0 && time.Since(o.inflight[0].proposed) >= o.host.patience() {
 				o.giveUp()
 			}
-		case <-o.life.stop:
+		case <-o.life.Stopping():
 			return nil
 		}
 		o.propose()
@@ -85,7 +86,7 @@ func (o *Order) Run() error {
 }
 
 // Stop ends the loop and waits for it.
-func (o *Order) Stop() { o.life.halt() }
+func (o *Order) Stop() { o.life.Halt() }
 
 // gather notes a and whatever else waits.
 func (o *Order) gather(a tree.Ask) {

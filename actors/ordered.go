@@ -89,13 +89,13 @@ func NewOrdered(id uint64, slot int, replica uint64, host *Host, order *Order, t
 // Run is the actor's loop; it returns once Stop is called and all writers have
 // been answered.
 func (o *Ordered) Run() error {
-	if !o.life.begin() {
+	if !o.life.Begin() {
 		return nil
 	}
-	defer o.life.end()
+	defer o.life.End()
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
-	for !o.life.halting() {
+	for !o.life.Halting() {
 		o.step(time.Now())
 		var in <-chan *write
 		if !o.leading || o.roomy() {
@@ -112,7 +112,7 @@ func (o *Ordered) Run() error {
 		case <-o.told.bell:
 		case <-o.host.LeaderChanged(o.id):
 		case <-alarm.C:
-		case <-o.life.stop:
+		case <-o.life.Stopping():
 		}
 	}
 	o.finish()

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/loop"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -240,7 +241,7 @@ func nonce() uint64 {
 }
 
 // addParts adds the actors of the data shards to g.
-func (n *Node) addParts(g *Group) {
+func (n *Node) addParts(g *loop.Group) {
 	s := n.several
 	if s != nil {
 		g.Add("spanning watch hub", s.spanning.Run, s.spanning.Stop)

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"copse/actors/loop"
 	"copse/statemachine/metric"
 )
 
@@ -17,16 +18,16 @@ const readMailboxLimit = 16384
 type ReadLane struct {
 	host    *Host
 	shard   uint64
-	life    life
-	mailbox Mailbox[*waiter]
+	life    loop.Life
+	mailbox loop.Mailbox[*waiter]
 
 	measures readMeasures
 }
 
 // NewReadLane returns the read lane of the shard.
 func NewReadLane(host *Host, shard uint64) *ReadLane {
-	l := &ReadLane{host: host, shard: shard, life: newLife(), measures: readMeasures{rounds: metric.NewDurations()}}
-	l.mailbox = NewMailbox[*waiter](readMailboxLimit, l.life.stop)
+	l := &ReadLane{host: host, shard: shard, life: loop.NewLife(), measures: readMeasures{rounds: metric.NewDurations()}}
+	l.mailbox = loop.NewMailbox[*waiter](readMailboxLimit, l.life.Stopping())
 	return l
 }
 
@@ -46,7 +47,7 @@ var waiters = sync.Pool{New: func() any {
 func (l *ReadLane) Wait(limit time.Duration) error {
 	w := waiters.Get().(*waiter)
 	w.late.Reset(limit)
-	if l.life.halting() || !l.mailbox.Offer(w) {
+	if l.life.Halting() || !l.mailbox.Offer(w) {
 		return errOverloaded
 	}
 	select {
@@ -56,7 +57,7 @@ func (l *ReadLane) Wait(limit time.Duration) error {
 		return err
 	case <-w.late.C:
 		return errTimeout
-	case <-l.life.done:
+	case <-l.life.Done():
 	}
 	select {
 	case err := <-w.reply:
@@ -68,21 +69,21 @@ func (l *ReadLane) Wait(limit time.Duration) error {
 
 // Run is the actor's loop.
 func (l *ReadLane) Run() error {
-	if !l.life.begin() {
+	if !l.life.Begin() {
 		return nil
 	}
-	defer l.life.end()
+	defer l.life.End()
 	var waiting []*waiter
 	for {
 		select {
 		case first := <-l.mailbox.Messages():
 			runtime.Gosched() // whoever is about to ask comes first, and shares the round
 			waiting = l.gather(append(waiting[:0], first))
-		case <-l.life.stop:
+		case <-l.life.Stopping():
 			return nil
 		}
 		began := time.Now()
-		err := l.host.Confirm(l.life.stop, l.shard)
+		err := l.host.Confirm(l.life.Stopping(), l.shard)
 		l.measures.round(began, err)
 		for _, w := range waiting {
 			w.reply <- err
@@ -104,4 +105,4 @@ func (l *ReadLane) gather(waiting []*waiter) []*waiter {
 }
 
 // Stop ends the loop and waits for it.
-func (l *ReadLane) Stop() { l.life.halt() }
+func (l *ReadLane) Stop() { l.life.Halt() }

@@ -73,13 +73,13 @@ func NewShard(id, replica uint64, host *Host, timeout time.Duration, disk *DiskW
 // Run is the actor's loop; it returns once Stop is called and all writers have
 // been answered.
 func (s *Shard) Run() error {
-	if !s.life.begin() {
+	if !s.life.Begin() {
 		return nil
 	}
-	defer s.life.end()
+	defer s.life.End()
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
-	for !s.life.halting() {
+	for !s.life.Halting() {
 		s.answerHolds()
 		var in <-chan *write
 		gathering := s.gathering()
@@ -109,7 +109,7 @@ func (s *Shard) Run() error {
 			s.letGo(time.Now())
 			s.expireLate(time.Now())
 			s.retry()
-		case <-s.life.stop:
+		case <-s.life.Stopping():
 		}
 	}
 	s.finish()

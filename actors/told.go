@@ -3,6 +3,7 @@ package actors
 import (
 	"sync"
 
+	"copse/actors/loop"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -21,7 +22,7 @@ const (
 type told struct {
 	slot  int
 	asker tree.AskID // of the actor's asks; their numbers differ
-	bell  chan struct{}
+	bell  loop.Bell
 
 	mu   sync.Mutex
 	news toldNews
@@ -41,7 +42,7 @@ type toldNews struct {
 // newTold returns what is told to the actor of the slot, whose replicas stand at
 // handed and settled.
 func newTold(slot int, asker tree.AskID, handed, settled tree.Index) *told {
-	return &told{slot: slot, asker: asker, bell: make(chan struct{}, 1), news: toldNews{handed: handed, settled: settled}}
+	return &told{slot: slot, asker: asker, bell: loop.NewBell(), news: toldNews{handed: handed, settled: settled}}
 }
 
 // order takes over what the order shard's replica tells.
@@ -79,7 +80,7 @@ func (t *told) data(n *statemachine.News) {
 // when it comes to lead, and now and then while it waits for anything.
 func (t *told) ring() {
 	if t.led || len(t.news.outcomes) > 0 {
-		ringBell(t.bell)
+		t.bell.Ring()
 	}
 }
 
@@ -88,7 +89,7 @@ func (t *told) lost() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.news.askLost = true
-	ringBell(t.bell)
+	t.bell.Ring()
 }
 
 // take returns what has been told since the last call, to an actor that leads or not.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"copse/actors/loop"
 	"copse/statemachine/tree"
 )
 
@@ -25,13 +26,13 @@ type WatchHub struct {
 	history    HistoryFunc
 	exists     ExistsFunc
 	oldest     func() tree.Index // nil: window indexes back
-	life       life
+	life       loop.Life
 
 	// Mailboxes. A full published drops, a full asks makes the asker wait.
-	published  Mailbox[batch]
-	asks       Mailbox[ask]
+	published  loop.Mailbox[batch]
+	asks       loop.Mailbox[ask]
 	departures departures
-	behind     chan struct{} // rings when a batch was dropped; capacity 1
+	behind     loop.Bell // rings when a batch was dropped
 
 	// Atomic.
 	last     atomic.Uint64 // the last index published, dropped or not
@@ -109,9 +110,9 @@ func NewWatchHub(o WatchHubOptions) *WatchHub {
 		history:    o.History,
 		exists:     o.Exists,
 		oldest:     o.Floor,
-		life:       newLife(),
+		life:       loop.NewLife(),
 		departures: newDepartures(),
-		behind:     make(chan struct{}, 1),
+		behind:     loop.NewBell(),
 		seen:       o.First,
 		recent: ring{
 			limit:      orElse(o.RingLimit, min(window, 4096)),
@@ -120,8 +121,8 @@ func NewWatchHub(o WatchHubOptions) *WatchHub {
 		},
 	}
 	h.last.Store(uint64(o.First))
-	h.published = NewMailbox[batch](mailboxLimit, h.life.stop)
-	h.asks = NewMailbox[ask](mailboxLimit, h.life.stop)
+	h.published = loop.NewMailbox[batch](mailboxLimit, h.life.Stopping())
+	h.asks = loop.NewMailbox[ask](mailboxLimit, h.life.Stopping())
 	return h
 }
 
@@ -161,7 +162,7 @@ func (h *WatchHub) Publish(last tree.Index, events []tree.Notice) {
 // drop leaves what happened up to last to the window on disk.
 func (h *WatchHub) drop(last tree.Index) {
 	h.dropped.Store(uint64(last))
-	ringBell(h.behind)
+	h.behind.Ring()
 }
 
 // Watchers is the number of parked watchers.
@@ -224,12 +225,12 @@ func (h *WatchHub) Watch(w *tree.Watch) *tree.Error {
 // ask puts a to the hub; it reports false if the hub has stopped instead.
 func (h *WatchHub) ask(a ask) (answer, bool) {
 	if h.asks.Send(context.Background(), a) != nil {
-		<-h.life.done
+		<-h.life.Done()
 	}
 	select {
 	case ans := <-a.reply:
 		return ans, true
-	case <-h.life.done:
+	case <-h.life.Done():
 	}
 	// The loop has ended: either it had answered, or it never will.
 	select {
@@ -246,13 +247,13 @@ func (h *WatchHub) Unwatch(w *tree.Watch) { h.departures.leave(w) }
 
 // Run serves until Stop. It fails if the window on disk can't be read.
 func (h *WatchHub) Run() error {
-	if !h.life.begin() {
+	if !h.life.Begin() {
 		return nil
 	}
-	defer h.life.end()
+	defer h.life.End()
 	defer h.endAll()
 	return h.run()
 }
 
 // Stop ends every watcher and returns when Run has.
-func (h *WatchHub) Stop() { h.life.halt() }
+func (h *WatchHub) Stop() { h.life.Halt() }

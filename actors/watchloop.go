@@ -19,7 +19,7 @@ func (h *WatchHub) run() error {
 			gap = always // one page a turn, between whatever else there is to do
 		}
 		select {
-		case <-h.life.stop:
+		case <-h.life.Stopping():
 			return nil
 		case b := <-h.published.Messages():
 			h.take(b)
@@ -161,7 +161,7 @@ type pastReader struct {
 // is false if the watch needs the hub no longer.
 func (p *pastReader) read(from, until tree.Index) (more bool, err *tree.Error) {
 	for from < until {
-		if p.hub.life.halting() || p.hub.departures.left(p.watch) {
+		if p.hub.life.Halting() || p.hub.departures.left(p.watch) {
 			p.watch.Sink.End()
 			return false, nil
 		}
