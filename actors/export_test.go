@@ -1,12 +1,13 @@
 package actors
 
-import "context"
+import (
+	"context"
+
+	"copse/actors/datadir"
+)
 
 // NewMemberID computes the id of a member that is added at a moment.
 var NewMemberID = newMemberID
-
-// LiftSteps lets a test stop LiftHostPin after any of its steps.
-func (d *DataDir) LiftSteps(host string) []func() error { return d.liftSteps(host) }
 
 // LogBegin is the first entry that the raft log still holds.
 func (n *Node) LogBegin() (uint64, error) {
@@ -32,7 +33,7 @@ func (n *Node) Hold(ctx context.Context, leader uint64) error {
 
 // Learns reports whether the data directory is that of a member without a vote.
 func Learns(path string) bool {
-	id, err := readIdentity(path)
+	id, err := datadir.Read(path)
 	return err != nil || id.Learning
 }
 

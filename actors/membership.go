@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"copse/actors/datadir"
 	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/statemachine"
@@ -46,7 +47,7 @@ type Membership struct {
 
 // MembershipOptions are what a Membership is made with.
 type MembershipOptions struct {
-	Dir        *DataDir
+	Dir        *datadir.Dir
 	Book       *peerlink.Book
 	Peers      Peers
 	Name       string // this member's, to be published with its client URLs
@@ -132,7 +133,7 @@ func (a *Membership) step() (more bool, err error) {
 	}
 	if !more && a.o.Dir.Identity.Learning {
 		a.log.Info("this member has caught up and votes from now on")
-		return false, a.o.Dir.Amend(func(id *Identity) { id.Learning = false })
+		return false, a.o.Dir.Amend(func(id *datadir.Identity) { id.Learning = false })
 	}
 	return more, nil
 }
@@ -186,7 +187,7 @@ func (a *Membership) silence() (more bool, err error) {
 	if !a.o.LetGo(context.Background()) {
 		return false, nil
 	}
-	if err := a.o.Dir.Amend(func(id *Identity) { id.Removed = true }); err != nil {
+	if err := a.o.Dir.Amend(func(id *datadir.Identity) { id.Removed = true }); err != nil {
 		return true, err
 	}
 	return false, ErrRemoved
@@ -326,7 +327,7 @@ const departLimit = 30 * time.Second
 
 // depart ends this member's part in the cluster.
 func (a *Membership) depart() error {
-	if err := a.o.Dir.Amend(func(id *Identity) { id.Removed = true }); err != nil {
+	if err := a.o.Dir.Amend(func(id *datadir.Identity) { id.Removed = true }); err != nil {
 		return err
 	}
 	a.log.Warn("this member was removed from the cluster; it stops as soon as the others have let it go")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"copse/actors/loop"
+	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -30,7 +31,7 @@ type part struct {
 	id      uint64
 	slot    int
 	machine *statemachine.Machine
-	hub     *WatchHub
+	hub     *watch.Hub
 	lane    *ReadLane
 	expirer *Expirer
 
@@ -174,7 +175,7 @@ func (p *part) expire(host *Host) func(stop <-chan struct{}, c *tree.Command) er
 // of it.
 func (n *Node) subscribe() {
 	for _, p := range n.parts {
-		p.hub = NewWatchHub(WatchHubOptions{
+		p.hub = watch.NewHub(watch.Options{
 			First:   p.machine.Index(),
 			Window:  n.o.Window,
 			Floor:   n.floor(p.machine),

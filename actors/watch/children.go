@@ -1,4 +1,4 @@
-package actors
+package watch
 
 // children are the spots below one spot, by name. Most spots that have any
 // have a few, and a map of one entry costs more than all that a parked watcher

@@ -1,4 +1,4 @@
-package actors
+package datadir
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ const (
 // A crash between any two steps is finished by the next call, also for a
 // third name: the identity names both the old directory and the new one while
 // the log is under way, and the log is in the first of them that exists.
-func (d *DataDir) LiftHostPin(host string) error {
+func (d *Dir) LiftHostPin(host string) error {
 	for _, step := range d.liftSteps(host) {
 		if err := step(); err != nil {
 			return err
@@ -36,7 +36,7 @@ func (d *DataDir) LiftHostPin(host string) error {
 
 // liftSteps are what LiftHostPin does, in order. Each leaves a state on disk from
 // which the whole can begin again.
-func (d *DataDir) liftSteps(host string) []func() error {
+func (d *Dir) liftSteps(host string) []func() error {
 	if !isPathElement(host) {
 		return []func() error{func() error { return fmt.Errorf("%q can't be the name of a host", host) }}
 	}
@@ -55,11 +55,11 @@ func (d *DataDir) liftSteps(host string) []func() error {
 	)
 }
 
-func (d *DataDir) hostDir(host string) string { return filepath.Join(d.RaftDir(), host) }
+func (d *Dir) hostDir(host string) string { return filepath.Join(d.RaftDir(), host) }
 
 // findLog settles a move that a crash may have cut short: afterwards
 // Identity.Host is where the log is. The next announceMove makes it durable.
-func (d *DataDir) findLog(host string) error {
+func (d *Dir) findLog(host string) error {
 	id := &d.Identity
 	if exists(d.hostDir(id.Host)) {
 		return nil
@@ -70,21 +70,21 @@ func (d *DataDir) findLog(host string) error {
 	}
 	// The engine makes the log's directory before dragonboat.ds, so there was one.
 	if exists(filepath.Join(d.RaftDir(), enginePin)) {
-		return dirErrorf(ErrDirCorrupt, "data directory %s has lost its raft log, %s: put it back from a backup, or give another --data-dir",
+		return failuref(ErrCorrupt, "data directory %s has lost its raft log, %s: put it back from a backup, or give another --data-dir",
 			d.path, d.hostDir(id.Host))
 	}
 	return nil
 }
 
 // announceMove records where the log is and where it will be.
-func (d *DataDir) announceMove(host string) error {
+func (d *Dir) announceMove(host string) error {
 	id := d.Identity
 	id.MovingTo = host
 	return d.record(id)
 }
 
 // moveLog renames the log's directory.
-func (d *DataDir) moveLog(host string) error {
+func (d *Dir) moveLog(host string) error {
 	from, to := d.hostDir(d.Identity.Host), d.hostDir(host)
 	if from == to || !exists(from) {
 		return nil
@@ -95,13 +95,13 @@ func (d *DataDir) moveLog(host string) error {
 	if err := os.Rename(from, to); err != nil {
 		return fmt.Errorf("move the raft log to this host's name: %w", err)
 	}
-	return syncDir(d.RaftDir())
+	return SyncDir(d.RaftDir())
 }
 
 // setAside makes way for the log. An engine that was refused for its host name
 // has left a directory there, perhaps with an empty log in it. It is not the log
 // that the identity names; but nothing with a file in it is destroyed here.
-func (d *DataDir) setAside(path string) error {
+func (d *Dir) setAside(path string) error {
 	if !exists(path) {
 		return nil
 	}
@@ -122,13 +122,13 @@ func (d *DataDir) setAside(path string) error {
 }
 
 // settle records that the log is where it should be.
-func (d *DataDir) settle(host string) error {
+func (d *Dir) settle(host string) error {
 	id := d.Identity
 	id.Host, id.MovingTo = host, ""
 	return d.record(id)
 }
 
-func (d *DataDir) removeEngineFile(name string) error {
+func (d *Dir) removeEngineFile(name string) error {
 	err := os.Remove(filepath.Join(d.RaftDir(), name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -136,13 +136,13 @@ func (d *DataDir) removeEngineFile(name string) error {
 	if err != nil {
 		return fmt.Errorf("lift the engine's pin: %w", err)
 	}
-	return syncDir(d.RaftDir())
+	return SyncDir(d.RaftDir())
 }
 
 // dropTornFiles removes those of the engine's small files that a crash cut off
 // while they were first written: the engine does not write them atomically, and
 // panics on half a one. It makes them anew.
-func (d *DataDir) dropTornFiles() error {
+func (d *Dir) dropTornFiles() error {
 	for _, name := range []string{enginePin, engineID} {
 		b, err := os.ReadFile(filepath.Join(d.RaftDir(), name))
 		if errors.Is(err, fs.ErrNotExist) {

@@ -1,4 +1,4 @@
-package actors
+package watch
 
 import (
 	"sort"
@@ -37,7 +37,7 @@ func (r *ring) push(n *tree.Notice) {
 	}
 	r.slots[(r.head+r.size)%len(r.slots)] = n
 	r.size++
-	r.bytes += weight(n)
+	r.bytes += Weight(n)
 	for r.size > 0 && r.bytes > r.bytesLimit {
 		r.dropOldest()
 	}
@@ -60,7 +60,7 @@ func (r *ring) dropOldest() {
 	r.slots[r.head] = nil
 	r.head = (r.head + 1) % len(r.slots)
 	r.size--
-	r.bytes -= weight(n)
+	r.bytes -= Weight(n)
 	r.floor = n.Index + 1
 }
 
@@ -69,4 +69,4 @@ func (r *ring) search(from tree.Index) int {
 	return sort.Search(r.size, func(i int) bool { return r.at(i).Index >= from })
 }
 
-func weight(n *tree.Notice) int { return len(n.JSON) + len(n.Key) + noticeOverhead }
+func Weight(n *tree.Notice) int { return len(n.JSON) + len(n.Key) + noticeOverhead }

@@ -1,4 +1,4 @@
-package actors
+package watch
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// WatchHub owns the watchers of one shard. The shard's state machine publishes
+// Hub owns the watchers of one shard. The shard's state machine publishes
 // its events to it, and it hands each of them to the watchers that it concerns.
 //
 // Publish never waits: while the hub is busy, events queue up to a limit; what
@@ -19,8 +19,8 @@ import (
 // A watch that begins in the past is served by who has that past: the hub, as
 // far as its ring in memory reaches, before that the goroutine that asks, from
 // disk. The hub's loop touches the disk only to close a gap, one page at a time.
-type WatchHub struct {
-	// Fixed after NewWatchHub.
+type Hub struct {
+	// Fixed after NewHub.
 	window     int
 	bytesLimit int64
 	history    HistoryFunc
@@ -58,8 +58,8 @@ type HistoryFunc func(from tree.Index, max int) (events []tree.Notice, complete 
 // both must come from one snapshot. It may be called from many goroutines.
 type ExistsFunc func(key string) (exists bool, at tree.Index)
 
-// WatchHubOptions configure a WatchHub.
-type WatchHubOptions struct {
+// Options configure a Hub.
+type Options struct {
 	First  tree.Index // the tree's last index now: earlier events are only on disk
 	Window int        // how many indexes waitIndex reaches back; 0: 1000
 	// Floor is the first index that waitIndex may name, where that doesn't follow
@@ -99,12 +99,12 @@ type answer struct {
 	closed *tree.Error // the window doesn't reach back to ask.from
 }
 
-// NewWatchHub returns a hub that Run brings to life.
-func NewWatchHub(o WatchHubOptions) *WatchHub {
+// NewHub returns a hub that Run brings to life.
+func NewHub(o Options) *Hub {
 	window := orElse(o.Window, 1000)
 	bytesLimit := orElse(o.RingBytesLimit, 64<<20)
 	mailboxLimit := orElse(o.MailboxLimit, 1024)
-	h := &WatchHub{
+	h := &Hub{
 		window:     window,
 		bytesLimit: int64(bytesLimit),
 		history:    o.History,
@@ -138,7 +138,7 @@ func orElse(n, standard int) int {
 // Without events (nil), as after a snapshot has replaced the tree, the hub looks on
 // disk for what it missed. Publish is called by one goroutine at a time and never
 // waits.
-func (h *WatchHub) Publish(last tree.Index, events []tree.Notice) {
+func (h *Hub) Publish(last tree.Index, events []tree.Notice) {
 	if last <= tree.Index(h.last.Load()) {
 		return
 	}
@@ -149,7 +149,7 @@ func (h *WatchHub) Publish(last tree.Index, events []tree.Notice) {
 	}
 	b := batch{events: events, last: last}
 	for i := range events {
-		b.bytes += int64(weight(&events[i]))
+		b.bytes += int64(Weight(&events[i]))
 	}
 	// A batch that is larger than the limit goes through an empty mailbox.
 	if queued := h.queued.Add(b.bytes); queued <= max(h.bytesLimit, b.bytes) && h.published.Offer(b) {
@@ -160,16 +160,16 @@ func (h *WatchHub) Publish(last tree.Index, events []tree.Notice) {
 }
 
 // drop leaves what happened up to last to the window on disk.
-func (h *WatchHub) drop(last tree.Index) {
+func (h *Hub) drop(last tree.Index) {
 	h.dropped.Store(uint64(last))
 	h.behind.Ring()
 }
 
 // Watchers is the number of parked watchers.
-func (h *WatchHub) Watchers() int { return int(h.watching.Load()) }
+func (h *Hub) Watchers() int { return int(h.watching.Load()) }
 
-// floor is the first index that waitIndex may name when last is the newest.
-func (h *WatchHub) floor(last tree.Index) tree.Index {
+// Floor is the first index that waitIndex may name when last is the newest.
+func (h *Hub) Floor(last tree.Index) tree.Index {
 	switch {
 	case h.oldest != nil:
 		return h.oldest()
@@ -180,11 +180,11 @@ func (h *WatchHub) floor(last tree.Index) tree.Index {
 }
 
 // closed is v2's answer to a watch that reaches back too far.
-func (h *WatchHub) closed(since tree.Index) *tree.Error {
+func (h *Hub) closed(since tree.Index) *tree.Error {
 	last := tree.Index(h.last.Load())
 	return &tree.Error{
 		Code:  tree.CodeEventIndexClosed,
-		Cause: fmt.Sprintf("the requested history has been cleared [%d/%d]", h.floor(last), since),
+		Cause: fmt.Sprintf("the requested history has been cleared [%d/%d]", h.Floor(last), since),
 		Index: last,
 	}
 }
@@ -196,7 +196,7 @@ func (h *WatchHub) closed(since tree.Index) *tree.Error {
 //
 // A *tree.Watch is used for one call only. Its Sink is called by one goroutine
 // at a time: by the caller's for what is read from disk, then by the hub's.
-func (h *WatchHub) Watch(w *tree.Watch) *tree.Error {
+func (h *Hub) Watch(w *tree.Watch) *tree.Error {
 	h.departures.enter(w)
 	defer h.departures.entered(w)
 	a := ask{watch: w, from: w.Since, reply: make(chan answer, 1)}
@@ -223,7 +223,7 @@ func (h *WatchHub) Watch(w *tree.Watch) *tree.Error {
 }
 
 // ask puts a to the hub; it reports false if the hub has stopped instead.
-func (h *WatchHub) ask(a ask) (answer, bool) {
+func (h *Hub) ask(a ask) (answer, bool) {
 	if h.asks.Send(context.Background(), a) != nil {
 		<-h.life.Done()
 	}
@@ -243,10 +243,10 @@ func (h *WatchHub) ask(a ask) (answer, bool) {
 
 // Unwatch takes w out again and never waits; see departures for why and how. A
 // delivery that is under way may still arrive.
-func (h *WatchHub) Unwatch(w *tree.Watch) { h.departures.leave(w) }
+func (h *Hub) Unwatch(w *tree.Watch) { h.departures.leave(w) }
 
 // Run serves until Stop. It fails if the window on disk can't be read.
-func (h *WatchHub) Run() error {
+func (h *Hub) Run() error {
 	if !h.life.Begin() {
 		return nil
 	}
@@ -256,4 +256,4 @@ func (h *WatchHub) Run() error {
 }
 
 // Stop ends every watcher and returns when Run has.
-func (h *WatchHub) Stop() { h.life.Halt() }
+func (h *Hub) Stop() { h.life.Halt() }

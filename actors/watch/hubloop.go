@@ -1,4 +1,4 @@
-package actors
+package watch
 
 import (
 	"fmt"
@@ -6,10 +6,10 @@ import (
 	"copse/statemachine/tree"
 )
 
-// This file is the inside of the WatchHub: what its loop does, and what alone
+// This file is the inside of the Hub: what its loop does, and what alone
 // touches the fields that it owns.
 
-func (h *WatchHub) run() error {
+func (h *Hub) run() error {
 	always := make(chan struct{})
 	close(always)
 	for {
@@ -39,7 +39,7 @@ func (h *WatchHub) run() error {
 
 // take tells the watchers of a batch. If there is a gap before it, the batch
 // becomes a part of the gap: it is on disk like the rest.
-func (h *WatchHub) take(b batch) {
+func (h *Hub) take(b batch) {
 	h.queued.Add(-b.bytes)
 	// What was dropped before b was sent is seen here, since it was noted first.
 	h.target = max(h.target, tree.Index(h.dropped.Load()))
@@ -53,7 +53,7 @@ func (h *WatchHub) take(b batch) {
 
 // tell hands events to the watchers and keeps them in the ring. Events that
 // were told already are passed over.
-func (h *WatchHub) tell(events []tree.Notice) {
+func (h *Hub) tell(events []tree.Notice) {
 	for i := range events {
 		n := &events[i]
 		if n.Index <= h.seen {
@@ -66,7 +66,7 @@ func (h *WatchHub) tell(events []tree.Notice) {
 }
 
 // closeGap reads one page of what was dropped.
-func (h *WatchHub) closeGap() error {
+func (h *Hub) closeGap() error {
 	events, complete, err := h.history(h.seen+1, historyPage)
 	if err != nil {
 		return fmt.Errorf("read event window from %d: %w", h.seen+1, err)
@@ -88,9 +88,9 @@ func (h *WatchHub) closeGap() error {
 
 // admit serves a watch from the ring, registers it, or says what it has to do
 // before that.
-func (h *WatchHub) admit(a ask) answer {
+func (h *Hub) admit(a ask) answer {
 	switch {
-	case a.from < h.floor(tree.Index(h.last.Load())):
+	case a.from < h.Floor(tree.Index(h.last.Load())):
 		return answer{closed: h.closed(a.from)}
 	case a.from > h.seen:
 	case a.from < h.recent.floor:
@@ -105,7 +105,7 @@ func (h *WatchHub) admit(a ask) answer {
 
 // replay delivers what the ring holds for a, and reports whether that was all
 // that the watch asked for.
-func (h *WatchHub) replay(a ask) (served bool) {
+func (h *Hub) replay(a ask) (served bool) {
 	for i := h.recent.search(a.from); i < h.recent.size; i++ {
 		n := h.recent.at(i)
 		if n.Concerns(a.watch.Key, a.watch.Recursive) {
@@ -121,7 +121,7 @@ func (h *WatchHub) replay(a ask) (served bool) {
 // existed brings what the asker knew of the watched key up to the hub's
 // position. Where it can't, it takes the key as existing: one event too many is
 // harmless, one too few is not.
-func (h *WatchHub) existed(a ask) (exists, known bool) {
+func (h *Hub) existed(a ask) (exists, known bool) {
 	if a.watch.Key == "/" {
 		return true, true
 	}
@@ -142,7 +142,7 @@ func (h *WatchHub) existed(a ask) (exists, known bool) {
 	return exists, true
 }
 
-func (h *WatchHub) endAll() {
+func (h *Hub) endAll() {
 	h.spots.remove(h.departures.take())
 	h.spots.end()
 	h.watching.Store(0)
@@ -151,7 +151,7 @@ func (h *WatchHub) endAll() {
 // pastReader delivers the past of one watch from the window on disk, on the
 // goroutine that asks for the watch, so that the hub goes on meanwhile.
 type pastReader struct {
-	hub       *WatchHub
+	hub       *Hub
 	watch     *tree.Watch
 	delivered bool
 }

@@ -1,4 +1,4 @@
-package actors
+package datadir
 
 import (
 	"bytes"
@@ -161,8 +161,9 @@ func isPathElement(s string) bool {
 	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00")
 }
 
-// readIdentity returns fs.ErrNotExist where there is none.
-func readIdentity(dir string) (Identity, error) {
+// Read returns the identity of the data directory dir, without its lock. The
+// error is fs.ErrNotExist if there is none.
+func Read(dir string) (Identity, error) {
 	path := filepath.Join(dir, identityName)
 	info, err := os.Stat(path)
 	if err == nil && info.Size() > identityLimit {
@@ -184,9 +185,9 @@ func readIdentity(dir string) (Identity, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return Identity{}, unwritable(dir, err)
 	case errors.Is(err, errNewerFormat):
-		return Identity{}, dirErrorf(ErrDirNewer, "data directory %s was made by a newer copse (%v, this one reads up to %d): start that version", dir, err, identityFormat)
+		return Identity{}, failuref(ErrNewer, "data directory %s was made by a newer copse (%v, this one reads up to %d): start that version", dir, err, identityFormat)
 	default:
-		return Identity{}, dirErrorf(ErrDirCorrupt, "%s is corrupt (%v): put it back from a backup, or give another --data-dir", path, err)
+		return Identity{}, failuref(ErrCorrupt, "%s is corrupt (%v): put it back from a backup, or give another --data-dir", path, err)
 	}
 }
 
@@ -218,11 +219,11 @@ func replaceFile(path string, content []byte) error {
 	if err := os.Rename(temp, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
+// SyncDir makes the names in a directory durable.
+func SyncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package actors
+package datadir
 
 import (
 	"errors"
@@ -12,29 +12,29 @@ import (
 	"syscall"
 )
 
-// What can be wrong with a data directory. The error that OpenDataDir returns
+// What can be wrong with a data directory. The error that Open returns
 // says in one line what to do; errors.Is tells which of these it is.
 var (
-	ErrDirLocked       = errors.New("data directory in use")
-	ErrDirUnwritable   = errors.New("data directory not writable")
-	ErrDirNotDirectory = errors.New("data directory is not a directory")
-	ErrDirNewer        = errors.New("data directory of a newer format")
-	ErrDirCorrupt      = errors.New("data directory corrupt")
-	ErrDirForeign      = errors.New("data directory of something else")
-	ErrDirContradicted = errors.New("data directory of another cluster")
+	ErrLocked       = errors.New("data directory in use")
+	ErrUnwritable   = errors.New("data directory not writable")
+	ErrNotDirectory = errors.New("data directory is not a directory")
+	ErrNewer        = errors.New("data directory of a newer format")
+	ErrCorrupt      = errors.New("data directory corrupt")
+	ErrForeign      = errors.New("data directory of something else")
+	ErrContradicted = errors.New("data directory of another cluster")
 )
 
-// dirError is one line for the operator, of one of the kinds above.
-type dirError struct {
+// failure is one line for the operator, of one of the kinds above.
+type failure struct {
 	kind error
 	line string
 }
 
-func (e *dirError) Error() string { return e.line }
-func (e *dirError) Unwrap() error { return e.kind }
+func (e *failure) Error() string { return e.line }
+func (e *failure) Unwrap() error { return e.kind }
 
-func dirErrorf(kind error, format string, args ...any) error {
-	return &dirError{kind: kind, line: fmt.Sprintf(format, args...)}
+func failuref(kind error, format string, args ...any) error {
+	return &failure{kind: kind, line: fmt.Sprintf(format, args...)}
 }
 
 const (
@@ -43,14 +43,14 @@ const (
 	raftName     = "raft"
 )
 
-// DataDir is a data directory that belongs to this process until Close.
+// Dir is a data directory that belongs to this process until Close.
 //
 //	<dir>/LOCK          held with flock, contains the holder's process id
 //	<dir>/copse.json    the Identity, written whole or not at all
 //	<dir>/raft/         the engine's: raft/<host name>/<deployment id>/...
 //	<dir>/shard-0001/   the state machine's store, one for each shard
-type DataDir struct {
-	// Identity is the stored one: on a later start, what OpenDataDir was asked for
+type Dir struct {
+	// Identity is the stored one: on a later start, what Open was asked for
 	// gives way to it.
 	Identity Identity
 	// Created says that the directory was fresh.
@@ -74,10 +74,10 @@ type Claim struct {
 	Shards    int
 }
 
-// OpenDataDir makes the directory if need be, takes its lock, and reads its
+// Open makes the directory if need be, takes its lock, and reads its
 // identity; a fresh directory gets want. One that contradicts the claim is
 // refused.
-func OpenDataDir(path string, want Identity, claim Claim) (*DataDir, error) {
+func Open(path string, want Identity, claim Claim) (*Dir, error) {
 	if err := makeDir(path); err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func OpenDataDir(path string, want Identity, claim Claim) (*DataDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DataDir{path: path, lock: lock}
+	d := &Dir{path: path, lock: lock}
 	if err := d.load(want, claim); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -96,8 +96,8 @@ func OpenDataDir(path string, want Identity, claim Claim) (*DataDir, error) {
 }
 
 // load reads or founds the identity, with the lock held.
-func (d *DataDir) load(want Identity, claim Claim) error {
-	stored, err := readIdentity(d.path)
+func (d *Dir) load(want Identity, claim Claim) error {
+	stored, err := Read(d.path)
 	switch {
 	case err == nil:
 		return d.adopt(stored, want.Name, claim)
@@ -114,7 +114,7 @@ func (d *DataDir) load(want Identity, claim Claim) error {
 
 // adopt makes the stored identity this one's. What founded the cluster can't be
 // changed by asking for something else; a name may change.
-func (d *DataDir) adopt(stored Identity, name string, claim Claim) error {
+func (d *Dir) adopt(stored Identity, name string, claim Claim) error {
 	d.Identity = stored
 	var list []string
 	complain := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
@@ -128,13 +128,13 @@ func (d *DataDir) adopt(stored Identity, name string, claim Claim) error {
 		complain("--initial-cluster founds the cluster %x, %s belongs to %x: leave it out, say --initial-cluster-state=existing, or give another --data-dir", claim.ClusterID, d.path, stored.ClusterID)
 	}
 	if len(list) > 0 {
-		return dirErrorf(ErrDirContradicted, "%s", strings.Join(list, "\n"))
+		return failuref(ErrContradicted, "%s", strings.Join(list, "\n"))
 	}
 	return d.Amend(func(id *Identity) { id.Name = name })
 }
 
 // Amend changes the identity durably.
-func (d *DataDir) Amend(change func(*Identity)) error {
+func (d *Dir) Amend(change func(*Identity)) error {
 	id := d.Identity
 	change(&id)
 	if id == d.Identity {
@@ -144,30 +144,30 @@ func (d *DataDir) Amend(change func(*Identity)) error {
 }
 
 // record stores id durably, and makes it this directory's.
-func (d *DataDir) record(id Identity) error {
+func (d *Dir) record(id Identity) error {
 	if err := id.check(); err != nil {
 		return fmt.Errorf("identity for data directory %s: %w", d.path, err)
 	}
 	if err := writeIdentity(d.path, id); err != nil {
-		return dirErrorf(ErrDirUnwritable, "data directory %s can't be written: %v; free space or repair it, then start again", d.path, err)
+		return failuref(ErrUnwritable, "data directory %s can't be written: %v; free space or repair it, then start again", d.path, err)
 	}
 	d.Identity = id
 	return nil
 }
 
 // Path is the directory itself.
-func (d *DataDir) Path() string { return d.path }
+func (d *Dir) Path() string { return d.path }
 
 // RaftDir is where the raft engine keeps its log.
-func (d *DataDir) RaftDir() string { return filepath.Join(d.path, raftName) }
+func (d *Dir) RaftDir() string { return filepath.Join(d.path, raftName) }
 
 // ShardDir is where the state machine of a shard keeps its store.
-func (d *DataDir) ShardDir(shard uint64) string {
+func (d *Dir) ShardDir(shard uint64) string {
 	return filepath.Join(d.path, fmt.Sprintf("shard-%04d", shard))
 }
 
 // Close lets go of the lock. It may be called more than once.
-func (d *DataDir) Close() error {
+func (d *Dir) Close() error {
 	lock := d.lock
 	if lock == nil {
 		return nil
@@ -185,14 +185,14 @@ func makeDir(path string) error {
 	case err == nil && info.IsDir():
 		return nil
 	case err == nil, errors.Is(err, syscall.ENOTDIR):
-		return dirErrorf(ErrDirNotDirectory, "data directory %s is not a directory: give another --data-dir", path)
+		return failuref(ErrNotDirectory, "data directory %s is not a directory: give another --data-dir", path)
 	case !errors.Is(err, fs.ErrNotExist):
 		return unwritable(path, err)
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return unwritable(path, err)
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := SyncDir(filepath.Dir(path)); err != nil {
 		return unwritable(path, err)
 	}
 	return nil
@@ -203,7 +203,7 @@ func unwritable(path string, err error) error {
 	if errors.As(err, &cause) {
 		err = cause.Err
 	}
-	return dirErrorf(ErrDirUnwritable, "data directory %s can't be written (%v): give this user the right to it, or another --data-dir", path, err)
+	return failuref(ErrUnwritable, "data directory %s can't be written (%v): give this user the right to it, or another --data-dir", path, err)
 }
 
 // refuseForeign refuses a directory without an identity that has content.
@@ -218,7 +218,7 @@ func refuseForeign(path string) error {
 		case identityName:
 			return nil
 		case "member", "proxy":
-			return dirErrorf(ErrDirForeign, "data directory %s is etcd's and can't be opened: give another --data-dir and load the keys over HTTP", path)
+			return failuref(ErrForeign, "data directory %s is etcd's and can't be opened: give another --data-dir and load the keys over HTTP", path)
 		case lockName, identityName + tempSuffix, "lost+found":
 		default:
 			names = append(names, e.Name())
@@ -228,9 +228,9 @@ func refuseForeign(path string) error {
 		return nil
 	}
 	if slices.Contains(names, raftName) {
-		return dirErrorf(ErrDirCorrupt, "data directory %s has lost its %s: put it back from a backup, or give another --data-dir", path, identityName)
+		return failuref(ErrCorrupt, "data directory %s has lost its %s: put it back from a backup, or give another --data-dir", path, identityName)
 	}
-	return dirErrorf(ErrDirForeign, "data directory %s holds files that are not copse's (%q first): give an empty one as --data-dir", path, names[0])
+	return failuref(ErrForeign, "data directory %s holds files that are not copse's (%q first): give an empty one as --data-dir", path, names[0])
 }
 
 // lockDir takes the lock that keeps a second copse out. The kernel drops it when
@@ -246,7 +246,7 @@ func lockDir(path string) (*os.File, error) {
 		if pid := lockHolder(f); pid != 0 {
 			holder = fmt.Sprintf(" (process %d)", pid)
 		}
-		err = dirErrorf(ErrDirLocked, "data directory %s is in use by another copse%s: stop that one, or give another --data-dir", path, holder)
+		err = failuref(ErrLocked, "data directory %s is in use by another copse%s: stop that one, or give another --data-dir", path, holder)
 		return nil, errors.Join(err, f.Close())
 	}
 	if err == nil {

@@ -1,16 +1,17 @@
-package actors_test
+package datadir_test
 
 import (
 	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"copse/actors"
+	"copse/actors/datadir"
 
 	"github.com/lni/dragonboat/v4"
 	raft "github.com/lni/dragonboat/v4/config"
@@ -38,7 +39,7 @@ func pinnedDir(t *testing.T) string {
 }
 
 // checkLifted makes sure that the log is under host alone, and nothing pins it.
-func checkLifted(t *testing.T, d *actors.DataDir, host string) {
+func checkLifted(t *testing.T, d *datadir.Dir, host string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(d.RaftDir(), host, "00000000000000000001", "logdb-0", "000001.log"))
 	if err != nil || string(b) != "the log" {
@@ -53,14 +54,14 @@ func checkLifted(t *testing.T, d *actors.DataDir, host string) {
 	}
 }
 
-func unpinned(t *testing.T, d *actors.DataDir) {
+func unpinned(t *testing.T, d *datadir.Dir) {
 	t.Helper()
 	if _, err := os.Lstat(filepath.Join(d.RaftDir(), "dragonboat.ds")); !os.IsNotExist(err) {
 		t.Errorf("dragonboat.ds is still there: %v", err)
 	}
 }
 
-func lift(t *testing.T, d *actors.DataDir, host string) {
+func lift(t *testing.T, d *datadir.Dir, host string) {
 	t.Helper()
 	if err := d.LiftHostPin(host); err != nil {
 		t.Fatalf("LiftHostPin(%s): %v", host, err)
@@ -171,7 +172,7 @@ func TestLostLogIsRefused(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(d.RaftDir(), "box1")); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.LiftHostPin(host); !errors.Is(err, actors.ErrDirCorrupt) || !strings.Contains(err.Error(), "lost its raft log") {
+		if err := d.LiftHostPin(host); !errors.Is(err, datadir.ErrCorrupt) || !strings.Contains(err.Error(), "lost its raft log") {
 			t.Errorf("on %s: %v", host, err)
 		}
 	}
@@ -201,6 +202,17 @@ func TestTornEngineFilesGo(t *testing.T) {
 			}
 		}
 	}
+}
+
+// freeAddress returns a TCP address that nobody listens on right now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // The engine itself: a log pinned to another host is refused, and after the
@@ -245,7 +257,7 @@ func TestLiftLetsTheEngineIn(t *testing.T) {
 }
 
 // pretend rewrites the engine's pin and renames its log.
-func pretend(t *testing.T, d *actors.DataDir, here, elsewhere string) {
+func pretend(t *testing.T, d *datadir.Dir, here, elsewhere string) {
 	t.Helper()
 	pin := filepath.Join(d.RaftDir(), "dragonboat.ds")
 	b, err := os.ReadFile(pin)
@@ -269,7 +281,7 @@ func pretend(t *testing.T, d *actors.DataDir, here, elsewhere string) {
 	}
 }
 
-func startEngine(d *actors.DataDir, address string) (*dragonboat.NodeHost, error) {
+func startEngine(d *datadir.Dir, address string) (*dragonboat.NodeHost, error) {
 	logdb := raft.GetTinyMemLogDBConfig()
 	logdb.Shards = 1
 	return dragonboat.NewNodeHost(raft.NodeHostConfig{
