@@ -7,21 +7,21 @@ import (
 	"copse/statemachine/tree"
 )
 
-// departures carries Unwatch to the hub's loop without ever waiting for it.
+// departures passes Unwatch on to the hub's loop without ever waiting for it.
 //
-// The hub may stand inside Sink.Deliver, waiting for the very loop that calls
-// Unwatch, so Unwatch must not wait for the hub: not for an answer, and not for
-// room in a mailbox either. A lock that is held for a few instructions, and
-// never around a call to anyone, can't be part of a cycle of waiting. The list
-// behind it holds each parked watcher once at most, so it is bounded by them.
+// The hub may be inside Sink.Deliver, waiting for the very goroutine that calls
+// Unwatch. So Unwatch must not wait for the hub: neither for an answer nor for
+// room in a mailbox. A lock that is held for a few instructions, and never around
+// a call to someone else, can't take part in a deadlock. The list it guards is
+// bounded: each parked watcher is in it once at most.
 type departures struct {
 	bell loop.Bell // rings when gone is no longer empty
 
 	mu   sync.Mutex
 	gone []*tree.Watch
-	// entering holds the watches whose registration is under way: a client may
-	// leave before the hub has even seen its watch, and then the departure must
-	// come after the arrival. true: left already.
+	// entering has the watches that are being registered, with true for those whose
+	// client has left already. A client may leave before the hub has even seen its
+	// watch; the departure must then reach the hub after the arrival.
 	entering map[*tree.Watch]bool
 }
 
@@ -29,14 +29,14 @@ func newDepartures() departures {
 	return departures{bell: loop.NewBell(), entering: map[*tree.Watch]bool{}}
 }
 
-// enter says that w is on its way to the hub.
+// enter records that w is about to be registered.
 func (d *departures) enter(w *tree.Watch) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.entering[w] = false
 }
 
-// entered says that the hub has dealt with w's arrival.
+// entered records that the hub has registered w, or won't.
 func (d *departures) entered(w *tree.Watch) {
 	d.mu.Lock()
 	left := d.entering[w]
@@ -50,7 +50,7 @@ func (d *departures) entered(w *tree.Watch) {
 	}
 }
 
-// leave says that w's client is gone.
+// leave records that w's client is gone.
 func (d *departures) leave(w *tree.Watch) {
 	d.mu.Lock()
 	_, entering := d.entering[w]
@@ -65,7 +65,7 @@ func (d *departures) leave(w *tree.Watch) {
 	}
 }
 
-// left reports whether w, which is entering, is gone already.
+// left reports whether the client of w, which is entering, has gone already.
 func (d *departures) left(w *tree.Watch) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -9,26 +9,25 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Hub owns the watchers of one shard. The shard's state machine publishes
-// its events to it, and it hands each of them to the watchers that it concerns.
+// Hub owns the watchers of one shard. The shard's state machine publishes its
+// events to the hub, which hands each event to the watchers it concerns.
 //
-// Publish never waits: while the hub is busy, events queue up to a limit; what
-// is beyond is dropped, and read again from the window on disk. So a slow
-// watcher can delay other watchers, but no write.
+// Publish never blocks: while the hub is busy, events queue up to a limit; what
+// doesn't fit is dropped and later read back from the window on disk. So a slow
+// watcher can delay other watchers, but never a write.
 //
-// A watch that begins in the past is served by who has that past: the hub, as
-// far as its ring in memory reaches, before that the goroutine that asks, from
-// disk. The hub's loop touches the disk only to close a gap, one page at a time.
+// A watch that begins in the past is served from wherever that past is: by the
+// hub, as far as its ring in memory reaches back, and before that from disk, on
+// the goroutine that called Watch. The hub's loop reads the disk only to close a
+// gap, one page at a time.
 type Hub struct {
 	// Fixed after NewHub.
-	window     int
-	bytesLimit int64
-	history    HistoryFunc
+	window     window
 	exists     ExistsFunc
-	oldest     func() tree.Index // nil: window indexes back
+	bytesLimit int64 // of published
 	life       loop.Life
 
-	// Mailboxes. A full published drops, a full asks makes the asker wait.
+	// A full published drops the batch; a full asks makes the caller of Watch wait.
 	published  loop.Mailbox[batch]
 	asks       loop.Mailbox[ask]
 	departures departures
@@ -40,41 +39,42 @@ type Hub struct {
 	queued   atomic.Int64  // bytes in published
 	watching atomic.Int64
 
-	// Owned by run.
-	seen   tree.Index // the last event that watchers were told of
-	target tree.Index // a gap is open up to here, if above seen
-	recent ring
-	spots  spots
+	delivery delivery // owned by Run
 }
 
-// HistoryFunc reads the window on disk: max events at most, in order, starting
-// with the first whose index is from or above; none means that there are none.
-// complete is where the window begins: every event at or above it is still
-// there. Whatever has been published is in it. It may be called from many
+// window is the history on disk.
+type window struct {
+	size   int // indexes that waitIndex may reach back
+	read   HistoryFunc
+	oldest func() tree.Index // nil: as size says
+}
+
+// HistoryFunc reads the window on disk: at most max events, in order, starting
+// with the first at or above from; an empty result means there are none. complete
+// is where the window begins: every event at or above it is still there. All that
+// has been published is in the window. HistoryFunc may be called from many
 // goroutines.
 type HistoryFunc func(from tree.Index, max int) (events []tree.Notice, complete tree.Index, err error)
 
-// ExistsFunc tells whether key exists in the tree as it is exactly at index at:
-// both must come from one snapshot. It may be called from many goroutines.
+// ExistsFunc reports whether key exists, and the index of the tree for which that
+// is true: both must come from the same snapshot. It may be called from many
+// goroutines.
 type ExistsFunc func(key string) (exists bool, at tree.Index)
 
 // Options configure a Hub.
 type Options struct {
 	First  tree.Index // the tree's last index now: earlier events are only on disk
 	Window int        // how many indexes waitIndex reaches back; 0: 1000
-	// Floor is the first index that waitIndex may name, where that doesn't follow
-	// from Window; nil: it does. It may be called from many goroutines.
+	// Floor is the first index that waitIndex may name, if that doesn't follow from
+	// Window; nil: it does. It may be called from many goroutines.
 	Floor   func() tree.Index
 	History HistoryFunc
 	Exists  ExistsFunc // nil: every key may exist
 
 	RingLimit      int // events kept in memory; 0: Window, at most 4096
-	RingBytesLimit int // their size, and that of events on the way; 0: 64 MiB
+	RingBytesLimit int // their size, and that of queued events; 0: 64 MiB
 	MailboxLimit   int // batches, and watches, that wait for the hub; 0: 1024
 }
-
-// historyPage is how many events are read from disk at once.
-const historyPage = 256
 
 // batch is what the state machine published at once, in index order.
 type batch struct {
@@ -83,42 +83,35 @@ type batch struct {
 	bytes  int64
 }
 
-// ask is one watch at the hub's door.
+// ask is a request to register one watch.
 type ask struct {
 	watch  *tree.Watch
-	from   tree.Index // what lies before has been delivered, or is not wanted
+	from   tree.Index // earlier events were delivered already, or are not wanted
 	exists bool       // the watched key existed
 	asOf   tree.Index // at this index of the tree
 	reply  chan answer
 }
 
 type answer struct {
-	// onDisk: the events from ask.from on, up to the one before onDisk, are in
-	// the window on disk and no longer in memory. Not 0: not registered.
+	// onDisk, if not 0: the watch is not registered, since the events from ask.from
+	// up to the one before onDisk are only in the window on disk.
 	onDisk tree.Index
 	closed *tree.Error // the window doesn't reach back to ask.from
 }
 
-// NewHub returns a hub that Run brings to life.
+// NewHub returns a hub; Run starts it.
 func NewHub(o Options) *Hub {
-	window := orElse(o.Window, 1000)
+	size := orElse(o.Window, 1000)
 	bytesLimit := orElse(o.RingBytesLimit, 64<<20)
 	mailboxLimit := orElse(o.MailboxLimit, 1024)
 	h := &Hub{
-		window:     window,
-		bytesLimit: int64(bytesLimit),
-		history:    o.History,
+		window:     window{size: size, read: o.History, oldest: o.Floor},
 		exists:     o.Exists,
-		oldest:     o.Floor,
+		bytesLimit: int64(bytesLimit),
 		life:       loop.NewLife(),
 		departures: newDepartures(),
 		behind:     loop.NewBell(),
-		seen:       o.First,
-		recent: ring{
-			limit:      orElse(o.RingLimit, min(window, 4096)),
-			bytesLimit: bytesLimit,
-			floor:      o.First + 1,
-		},
+		delivery:   newDelivery(o.First, orElse(o.RingLimit, min(size, 4096)), bytesLimit),
 	}
 	h.last.Store(uint64(o.First))
 	h.published = loop.NewMailbox[batch](mailboxLimit, h.life.Stopping())
@@ -133,11 +126,11 @@ func orElse(n, standard int) int {
 	return standard
 }
 
-// Publish takes over what was just committed: events, in index order, after
-// which the tree's last index is last; empty ones say that nothing has happened.
-// Without events (nil), as after a snapshot has replaced the tree, the hub looks on
-// disk for what it missed. Publish is called by one goroutine at a time and never
-// waits.
+// Publish takes over what was just committed: events, in index order, after which
+// the tree's last index is last. An empty slice says that nothing has happened. A
+// nil slice, as after a snapshot has replaced the tree, makes the hub look on disk
+// for what it missed. Publish is called by one goroutine at a time and never
+// blocks.
 func (h *Hub) Publish(last tree.Index, events []tree.Notice) {
 	if last <= tree.Index(h.last.Load()) {
 		return
@@ -151,7 +144,7 @@ func (h *Hub) Publish(last tree.Index, events []tree.Notice) {
 	for i := range events {
 		b.bytes += int64(Weight(&events[i]))
 	}
-	// A batch that is larger than the limit goes through an empty mailbox.
+	// A batch larger than the limit still fits into an empty mailbox.
 	if queued := h.queued.Add(b.bytes); queued <= max(h.bytesLimit, b.bytes) && h.published.Offer(b) {
 		return
 	}
@@ -169,14 +162,16 @@ func (h *Hub) drop(last tree.Index) {
 func (h *Hub) Watchers() int { return int(h.watching.Load()) }
 
 // Floor is the first index that waitIndex may name when last is the newest.
-func (h *Hub) Floor(last tree.Index) tree.Index {
+func (h *Hub) Floor(last tree.Index) tree.Index { return h.window.floor(last) }
+
+func (w *window) floor(last tree.Index) tree.Index {
 	switch {
-	case h.oldest != nil:
-		return h.oldest()
-	case last < tree.Index(h.window):
+	case w.oldest != nil:
+		return w.oldest()
+	case last < tree.Index(w.size):
 		return 1
 	}
-	return last - tree.Index(h.window) + 1
+	return last - tree.Index(w.size) + 1
 }
 
 // closed is v2's answer to a watch that reaches back too far.
@@ -189,13 +184,12 @@ func (h *Hub) closed(since tree.Index) *tree.Error {
 	}
 }
 
-// Watch delivers to w.Sink the events from w.Since, which is above 0, on: those
-// of the past before it returns, the others as they come. A watch that doesn't
-// stream is through after its first event. Once the hub has stopped, a watch
-// ends at once.
+// Watch delivers the events from w.Since on, which is above 0, to w.Sink: past
+// ones before it returns, the others as they come. A watch that doesn't stream
+// ends with its first event. Once the hub has stopped, a watch ends at once.
 //
-// A *tree.Watch is used for one call only. Its Sink is called by one goroutine
-// at a time: by the caller's for what is read from disk, then by the hub's.
+// A *tree.Watch is used for one call only. Its Sink is called by one goroutine at
+// a time: first by the caller's, for what is read from disk, then by the hub's.
 func (h *Hub) Watch(w *tree.Watch) *tree.Error {
 	h.departures.enter(w)
 	defer h.departures.entered(w)
@@ -222,7 +216,8 @@ func (h *Hub) Watch(w *tree.Watch) *tree.Error {
 	}
 }
 
-// ask puts a to the hub; it reports false if the hub has stopped instead.
+// ask sends a to the loop and waits for the answer; it reports false if the hub
+// has stopped instead.
 func (h *Hub) ask(a ask) (answer, bool) {
 	if h.asks.Send(context.Background(), a) != nil {
 		<-h.life.Done()
@@ -232,7 +227,7 @@ func (h *Hub) ask(a ask) (answer, bool) {
 		return ans, true
 	case <-h.life.Done():
 	}
-	// The loop has ended: either it had answered, or it never will.
+	// The loop has returned: it has answered by now, or never will.
 	select {
 	case ans := <-a.reply:
 		return ans, true
@@ -241,8 +236,8 @@ func (h *Hub) ask(a ask) (answer, bool) {
 	}
 }
 
-// Unwatch takes w out again and never waits; see departures for why and how. A
-// delivery that is under way may still arrive.
+// Unwatch takes w out again. It never blocks; type departures says why and how. A
+// delivery under way may still arrive.
 func (h *Hub) Unwatch(w *tree.Watch) { h.departures.leave(w) }
 
 // Run serves until Stop. It fails if the window on disk can't be read.

@@ -4,37 +4,35 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"copse/statemachine/tree"
 )
 
-// spots holds the watchers of one shard in a trie of path components, so that
-// an event finds those that it concerns by walking its key once. Watched keys
-// need not exist in the tree, and most nodes of the tree have no spot.
-type spots struct {
-	root  spot
+// watchTrie holds the watchers of one shard in a trie of path components, so that
+// an event finds those it concerns by walking its key once. Watched keys need not
+// exist in the tree, and most nodes of the tree have no branch here.
+type watchTrie struct {
+	root  branch
 	count int // watchers in all
 }
 
-// spot is one key that is watched, or lies above one. It is kept small, since
-// there may be one for each parked watcher.
-type spot struct {
-	exact     []*tree.Watch // see what happens to the key itself
-	recursive []*tree.Watch // and below
+// branch is a key that is watched, or that lies above one that is. It is small,
+// since there may be one for each parked watcher.
+type branch struct {
+	exact     []*tree.Watch // see changes of the key itself
+	recursive []*tree.Watch // and of what is below
 	children  *children     // nil: none
-	// exists: the key exists in the tree, as of the hub's position; it may be
-	// true by mistake, never false by mistake. It counts only when watchers
-	// are here.
+	// exists: the key exists in the tree, as of the hub's position. It may wrongly
+	// be true, but never wrongly false. It matters only while the branch has watchers.
 	exists bool
 }
 
-func (s *spot) empty() bool {
+func (s *branch) empty() bool {
 	return len(s.exact) == 0 && len(s.recursive) == 0 && s.children == nil
 }
 
-// component cuts the name that follows position at out of key, and returns
-// the position behind it.
+// component returns the name that follows position at in key, and the position
+// after it.
 func component(key string, at int) (name string, next int) {
 	end := strings.IndexByte(key[at+1:], '/')
 	if end < 0 {
@@ -43,8 +41,8 @@ func component(key string, at int) (name string, next int) {
 	return key[at+1 : at+1+end], at + 1 + end
 }
 
-// trim turns the root's key into the empty string, which makes it a prefix of
-// all others that ends where their first slash begins.
+// trim turns the root's key into the empty string, so that it is a prefix of every
+// other key and ends where their first slash begins.
 func trim(key string) string {
 	if key == "/" {
 		return ""
@@ -52,9 +50,9 @@ func trim(key string) string {
 	return key
 }
 
-// add registers w. exists tells whether its key does; known is false if that
-// is a guess.
-func (t *spots) add(w *tree.Watch, exists, known bool) {
+// add registers w. exists says whether its key exists; known is false if that is a
+// guess.
+func (t *watchTrie) add(w *tree.Watch, exists, known bool) {
 	key := trim(w.Key)
 	s := &t.root
 	for at := 0; at < len(key); {
@@ -62,7 +60,7 @@ func (t *spots) add(w *tree.Watch, exists, known bool) {
 		name, at = component(key, at)
 		s = s.grow(name, at == len(key))
 	}
-	// A guess is worth less than what the spot knows already.
+	// What the branch knows already is better than a guess.
 	if known || len(s.exact)+len(s.recursive) == 0 {
 		s.exists = exists
 	}
@@ -74,32 +72,32 @@ func (t *spots) add(w *tree.Watch, exists, known bool) {
 	t.count++
 }
 
-// grow returns the child called name, made if need be.
-func (s *spot) grow(name string, last bool) *spot {
+// grow returns the child called name, and creates it if there is none.
+func (s *branch) grow(name string, last bool) *branch {
 	if c := s.children.get(name); c != nil {
 		return c
 	}
 	if !last {
-		// Watches of other keys may keep this name: don't let it hold on to the
-		// long key that it was cut from.
+		// This name may outlive the watch, for watches of other keys. Don't let it
+		// keep the long key alive that it was cut from.
 		name = strings.Clone(name)
 	}
 	if s.children == nil {
 		s.children = &children{}
 	}
-	c := &spot{}
+	c := &branch{}
 	s.children.put(name, c)
 	return c
 }
 
 // remove takes out the watches of gone that are here.
-func (t *spots) remove(gone []*tree.Watch) {
+func (t *watchTrie) remove(gone []*tree.Watch) {
 	if len(gone) == 1 {
 		w := gone[0]
 		t.root.remove(trim(w.Key), 0, func(other *tree.Watch) bool { return other == w }, &t.count)
 		return
 	}
-	// When a crowd leaves one key, its spot is searched once for all of them.
+	// When a crowd leaves one key, its branch is searched once for all of them.
 	left := make(map[*tree.Watch]struct{}, len(gone))
 	for _, w := range gone {
 		left[w] = struct{}{}
@@ -117,9 +115,9 @@ func (t *spots) remove(gone []*tree.Watch) {
 	}
 }
 
-// remove takes the watchers that leave out of the spot of key, of which at
-// bytes lead to s.
-func (s *spot) remove(key string, at int, leaves func(*tree.Watch) bool, count *int) {
+// remove takes the watchers that leave out of key's branch. The first at bytes of
+// key lead to s.
+func (s *branch) remove(key string, at int, leaves func(*tree.Watch) bool, count *int) {
 	if at == len(key) {
 		before := len(s.exact) + len(s.recursive)
 		s.exact = without(s.exact, leaves)
@@ -135,24 +133,24 @@ func (s *spot) remove(key string, at int, leaves func(*tree.Watch) bool, count *
 }
 
 // prune drops the child c called name if nothing is left of it.
-func (s *spot) prune(name string, c *spot) {
+func (s *branch) prune(name string, c *branch) {
 	if c.empty() && s.children.drop(name) {
 		s.children = nil
 	}
 }
 
-// notify hands n to every watcher that it concerns, live, and takes out those
-// that are served. It keeps the exists marks.
-func (t *spots) notify(n *tree.Notice) {
+// notify hands n to every watcher it concerns, takes out those that wait for no
+// more, and updates the exists marks.
+func (t *watchTrie) notify(n *tree.Notice) {
 	if !n.Refresh {
 		t.root.notify(n, trim(n.Key), 0, strings.LastIndex(n.Key, "/_"), &t.count)
 	}
 }
 
-// notify works on s, to which the first at bytes of key lead. hidden is where
-// the last hidden name of the key begins: recursive watchers at or behind it
-// see the event, those before don't.
-func (s *spot) notify(n *tree.Notice, key string, at, hidden int, count *int) {
+// notify does so for s, to which the first at bytes of key lead. hidden is where
+// the last hidden name in key begins: recursive watchers at or below that name see
+// the event, those above don't.
+func (s *branch) notify(n *tree.Notice, key string, at, hidden int, count *int) {
 	if at == len(key) {
 		s.exact = serve(s.exact, n, count)
 		s.recursive = serve(s.recursive, n, count)
@@ -175,10 +173,10 @@ func (s *spot) notify(n *tree.Notice, key string, at, hidden int, count *int) {
 	}
 }
 
-// notifyBelow tells the watchers of everything that vanished with its
-// directory s. v2 wakes only those whose own key was there.
-func (s *spot) notifyBelow(n *tree.Notice, count *int) {
-	s.children.each(func(name string, c *spot) {
+// notifyBelow tells the watchers of everything that was removed with the directory
+// s. v2 wakes only those whose own key existed.
+func (s *branch) notifyBelow(n *tree.Notice, count *int) {
+	s.children.each(func(name string, c *branch) {
 		if c.exists {
 			c.exact = serve(c.exact, n, count)
 			c.recursive = serve(c.recursive, n, count)
@@ -190,37 +188,66 @@ func (s *spot) notifyBelow(n *tree.Notice, count *int) {
 }
 
 // end ends every watcher and leaves the trie empty.
-func (t *spots) end() {
+func (t *watchTrie) end() {
 	t.root.end()
-	*t = spots{}
+	*t = watchTrie{}
 }
 
-func (s *spot) end() {
+func (s *branch) end() {
 	for _, w := range s.exact {
 		w.Sink.End()
 	}
 	for _, w := range s.recursive {
 		w.Sink.End()
 	}
-	s.children.each(func(_ string, c *spot) { c.end() })
+	s.children.each(func(_ string, c *branch) { c.end() })
 }
 
-// Telling a crowd keeps a processor busy for some 10 microseconds a watcher.
-// The answer to the write that set it off has a head start, which costs the
-// crowd a tenth at most, and others get a turn after each part of the crowd.
+// crowd is how many watchers of one key it takes for others to get a turn: between
+// any crowdPart of them, and before the first (see headStart).
 const (
 	crowd     = 1000
 	crowdPart = 250
-	headStart = 2 * time.Millisecond
 )
 
-// serve delivers n to those of watchers that wait for its index, and returns
-// those that stay: streams, and the ones that wait for a later index.
+// crowded reports whether n wakes a crowd.
+func (t *watchTrie) crowded(n *tree.Notice) bool {
+	if n.Refresh || t.count < crowd {
+		return false
+	}
+	key, hidden := trim(n.Key), strings.LastIndex(n.Key, "/_")
+	s, at := &t.root, 0
+	for s != nil && at < len(key) {
+		if hidden < at && wakes(s.recursive, n) {
+			return true
+		}
+		var name string
+		name, at = component(key, at)
+		s = s.children.get(name)
+	}
+	return s != nil && s.crowded(n)
+}
+
+// crowded reports whether n, a change of the key of s, wakes a crowd there or below.
+func (s *branch) crowded(n *tree.Notice) bool {
+	if wakes(s.exact, n) || wakes(s.recursive, n) {
+		return true
+	}
+	below := false
+	if n.Action.Removes() && n.Dir {
+		s.children.each(func(_ string, c *branch) { below = below || c.crowded(n) })
+	}
+	return below
+}
+
+func wakes(watchers []*tree.Watch, n *tree.Notice) bool {
+	return len(watchers) >= crowd && slices.ContainsFunc(watchers, func(w *tree.Watch) bool { return n.Index >= w.Since })
+}
+
+// serve delivers n to those watchers that wait for its index, and returns those
+// that stay: streams, and the ones that wait for a later index.
 func serve(watchers []*tree.Watch, n *tree.Notice, count *int) []*tree.Watch {
 	before := len(watchers)
-	if before >= crowd && slices.ContainsFunc(watchers, func(w *tree.Watch) bool { return n.Index >= w.Since }) {
-		time.Sleep(headStart)
-	}
 	served := 0
 	watchers = without(watchers, func(w *tree.Watch) bool {
 		if n.Index < w.Since {
@@ -236,8 +263,8 @@ func serve(watchers []*tree.Watch, n *tree.Notice, count *int) []*tree.Watch {
 	return watchers
 }
 
-// without calls leaves once for each watcher, takes out those for which it is
-// true, and gives memory back after a crowd has gone.
+// without calls leaves once for each watcher, takes out those for which it returns
+// true, and frees memory when most have gone.
 func without(watchers []*tree.Watch, leaves func(*tree.Watch) bool) []*tree.Watch {
 	watchers = slices.DeleteFunc(watchers, leaves)
 	switch {
