@@ -3,7 +3,6 @@ package actors
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"copse/actors/datadir"
 	"copse/actors/peerlink"
@@ -27,11 +26,8 @@ func ForceNew(o NodeOptions) error {
 	if err := forceMachines(o); err != nil {
 		return fmt.Errorf("force a new cluster: %w", err)
 	}
-	if err := os.RemoveAll(d.RaftDir()); err != nil {
-		return fmt.Errorf("force a new cluster: drop the old log: %w", err)
-	}
-	if err := datadir.SyncDir(d.Path()); err != nil {
-		return fmt.Errorf("force a new cluster: drop the old log: %w", err)
+	if err := d.DropRaftLog(); err != nil {
+		return fmt.Errorf("force a new cluster: %w", err)
 	}
 	return d.Amend(func(id *datadir.Identity) {
 		id.Generation++

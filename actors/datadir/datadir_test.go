@@ -110,7 +110,7 @@ func TestDataDirRefusesAnotherClusterAndTakesAnotherName(t *testing.T) {
 	if !errors.Is(err, datadir.ErrContradicted) {
 		t.Fatalf("err = %v", err)
 	}
-	for _, part := range []string{`"tok"`, "--shards is 3", "founds the cluster abc", path} {
+	for _, part := range []string{`"tok"`, "--shards is 3", "describes the cluster abc", path} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("err = %q, want %q in it", err, part)
 		}
@@ -188,7 +188,7 @@ func TestDataDirRefusals(t *testing.T) {
 		{"a file", func(t *testing.T, path string) { os.Remove(path); write(t, path, "") },
 			datadir.ErrNotDirectory, "not a directory"},
 		{"etcd's", func(t *testing.T, path string) { write(t, filepath.Join(path, "member", "snap", "db"), "") },
-			datadir.ErrForeign, "etcd's"},
+			datadir.ErrForeign, "belongs to etcd"},
 		{"somebody's", func(t *testing.T, path string) { write(t, filepath.Join(path, "letter"), "") },
 			datadir.ErrForeign, `"letter"`},
 		{"identity lost", func(t *testing.T, path string) { write(t, filepath.Join(path, "raft", "x"), "") },
@@ -233,7 +233,7 @@ func TestDataDirRefusals(t *testing.T) {
 func TestForeignDirIsLeftUntouched(t *testing.T) {
 	path := t.TempDir()
 	write(t, filepath.Join(path, "member", "wal"), "")
-	refusal(t, path, datadir.ErrForeign, "etcd's")
+	refusal(t, path, datadir.ErrForeign, "belongs to etcd")
 	entries, err := os.ReadDir(path)
 	if err != nil || len(entries) != 1 {
 		t.Errorf("%v, %v: want member alone", entries, err)

@@ -10,21 +10,21 @@ import (
 	"path/filepath"
 )
 
-// Files of the engine in its directory (its internal/server/environment.go).
+// Files that dragonboat keeps in its directory (its internal/server/environment.go).
 const (
-	enginePin = "dragonboat.ds" // host name, raft address and frozen settings
+	enginePin = "dragonboat.ds" // host name, raft address and fixed settings
 	engineID  = "NODEHOST.ID"
 )
 
-// LiftHostPin readies the engine's directory for this host's name, before the
-// engine is started. The engine keeps its log under raft/<host name>/ and refuses
-// a directory whose dragonboat.ds names another host; a container's name changes
-// at will. What dragonboat.ds guards, the Identity guards too, so it may go: the
-// engine makes it anew.
+// LiftHostPin prepares dragonboat's directory for this host's name. It must be called
+// before dragonboat starts, which keeps its log under raft/<host name>/ and refuses
+// a directory whose dragonboat.ds names another host. A container's host name can
+// change at any restart, and the Identity protects what dragonboat.ds does, so that
+// file is removed; dragonboat writes a new one.
 //
-// A crash between any two steps is finished by the next call, also for a
-// third name: the identity names both the old directory and the new one while
-// the log is under way, and the log is in the first of them that exists.
+// If a crash interrupts the steps, the next call completes them, even for a third
+// host name: while the log is being moved, the identity names both the old and the
+// new directory, and the log is in the first of them that exists.
 func (d *Dir) LiftHostPin(host string) error {
 	for _, step := range d.liftSteps(host) {
 		if err := step(); err != nil {
@@ -34,11 +34,11 @@ func (d *Dir) LiftHostPin(host string) error {
 	return nil
 }
 
-// liftSteps are what LiftHostPin does, in order. Each leaves a state on disk from
-// which the whole can begin again.
+// liftSteps are the steps of LiftHostPin, in order. After each of them, what is on
+// disk allows the whole to be started again.
 func (d *Dir) liftSteps(host string) []func() error {
 	if !isPathElement(host) {
-		return []func() error{func() error { return fmt.Errorf("%q can't be the name of a host", host) }}
+		return []func() error{func() error { return fmt.Errorf("%q is not a valid host name", host) }}
 	}
 	steps := []func() error{
 		d.dropTornFiles,
@@ -57,8 +57,8 @@ func (d *Dir) liftSteps(host string) []func() error {
 
 func (d *Dir) hostDir(host string) string { return filepath.Join(d.RaftDir(), host) }
 
-// findLog settles a move that a crash may have cut short: afterwards
-// Identity.Host is where the log is. The next announceMove makes it durable.
+// findLog makes Identity.Host the place where the log is, after a move that a crash
+// may have interrupted. The next announceMove makes that durable.
 func (d *Dir) findLog(host string) error {
 	id := &d.Identity
 	if exists(d.hostDir(id.Host)) {
@@ -68,15 +68,15 @@ func (d *Dir) findLog(host string) error {
 		id.Host = id.MovingTo
 		return nil
 	}
-	// The engine makes the log's directory before dragonboat.ds, so there was one.
+	// dragonboat creates the log's directory before dragonboat.ds, so there was one.
 	if exists(filepath.Join(d.RaftDir(), enginePin)) {
-		return failuref(ErrCorrupt, "data directory %s has lost its raft log, %s: put it back from a backup, or give another --data-dir",
+		return dirErrorf(ErrCorrupt, "data directory %s has lost its raft log, %s: restore it from a backup, or choose another --data-dir",
 			d.path, d.hostDir(id.Host))
 	}
 	return nil
 }
 
-// announceMove records where the log is and where it will be.
+// announceMove records where the log is and where it is moving to.
 func (d *Dir) announceMove(host string) error {
 	id := d.Identity
 	id.MovingTo = host
@@ -95,12 +95,13 @@ func (d *Dir) moveLog(host string) error {
 	if err := os.Rename(from, to); err != nil {
 		return fmt.Errorf("move the raft log to this host's name: %w", err)
 	}
-	return SyncDir(d.RaftDir())
+	return syncDir(d.RaftDir())
 }
 
-// setAside makes way for the log. An engine that was refused for its host name
-// has left a directory there, perhaps with an empty log in it. It is not the log
-// that the identity names; but nothing with a file in it is destroyed here.
+// setAside makes way for the log. A dragonboat that refused to start because of the
+// host name has left a directory there, perhaps with an empty log. The identity
+// doesn't name that log, but a directory with files in it is renamed rather than
+// removed.
 func (d *Dir) setAside(path string) error {
 	if !exists(path) {
 		return nil
@@ -114,14 +115,14 @@ func (d *Dir) setAside(path string) error {
 			continue
 		}
 		if err := os.Rename(path, aside); err != nil {
-			return fmt.Errorf("set aside what a refused start left: %w", err)
+			return fmt.Errorf("rename what a refused start left behind: %w", err)
 		}
-		d.Warnings = append(d.Warnings, fmt.Sprintf("%s was in the way of the raft log and is now %s; it is not used", path, aside))
+		d.Warnings = append(d.Warnings, fmt.Sprintf("%s was in the way of the raft log; it was renamed to %s and is not used", path, aside))
 		return nil
 	}
 }
 
-// settle records that the log is where it should be.
+// settle records that the move is complete.
 func (d *Dir) settle(host string) error {
 	id := d.Identity
 	id.Host, id.MovingTo = host, ""
@@ -134,14 +135,14 @@ func (d *Dir) removeEngineFile(name string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("lift the engine's pin: %w", err)
+		return fmt.Errorf("remove dragonboat's %s: %w", name, err)
 	}
-	return SyncDir(d.RaftDir())
+	return syncDir(d.RaftDir())
 }
 
-// dropTornFiles removes those of the engine's small files that a crash cut off
-// while they were first written: the engine does not write them atomically, and
-// panics on half a one. It makes them anew.
+// dropTornFiles removes dragonboat's small files if a crash interrupted their first
+// write: dragonboat doesn't write them atomically, and panics when it reads half a
+// file. If one is missing, it writes a new one.
 func (d *Dir) dropTornFiles() error {
 	for _, name := range []string{enginePin, engineID} {
 		b, err := os.ReadFile(filepath.Join(d.RaftDir(), name))
@@ -149,7 +150,7 @@ func (d *Dir) dropTornFiles() error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("read the engine's %s: %w", name, err)
+			return fmt.Errorf("read dragonboat's %s: %w", name, err)
 		}
 		if engineFileWhole(b) {
 			continue
@@ -161,8 +162,8 @@ func (d *Dir) dropTornFiles() error {
 	return nil
 }
 
-// engineFileWhole checks the second half of an MD5 that the engine puts before
-// the content.
+// engineFileWhole checks the half of an MD5 sum that dragonboat writes before the
+// content.
 func engineFileWhole(b []byte) bool {
 	if len(b) < 8 {
 		return false
@@ -176,7 +177,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// onlyDirs reports whether there is nothing but directories below path.
+// onlyDirs reports whether there are only directories below path.
 func onlyDirs(path string) bool {
 	err := filepath.WalkDir(path, func(_ string, e fs.DirEntry, err error) error {
 		if err == nil && !e.IsDir() {

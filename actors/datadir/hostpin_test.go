@@ -19,14 +19,14 @@ import (
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
-// engineFile is a small file as the engine writes it: half an MD5, the content.
+// engineFile is a small file as dragonboat writes it: half an MD5, the content.
 func engineFile(content string) string {
 	sum := md5.Sum([]byte(content))
 	return string(sum[8:]) + content
 }
 
 // pinnedDir makes a data directory whose log is under the host name "box1", as
-// the engine leaves it.
+// dragonboat leaves it.
 func pinnedDir(t *testing.T) string {
 	t.Helper()
 	path := t.TempDir()
@@ -189,7 +189,7 @@ func TestOddHostNamesAreRefused(t *testing.T) {
 	checkLifted(t, d, "box1")
 }
 
-func TestTornEngineFilesGo(t *testing.T) {
+func TestTornFilesGo(t *testing.T) {
 	for _, torn := range []string{"", "1234567", engineFile("box1")[:11]} {
 		d := openDir(t, pinnedDir(t), identity())
 		for _, name := range []string{"dragonboat.ds", "NODEHOST.ID"} {
@@ -215,9 +215,9 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// The engine itself: a log pinned to another host is refused, and after the
+// dragonboat itself: a log pinned to another host is refused, and after the
 // lift it is opened with what it holds.
-func TestLiftLetsTheEngineIn(t *testing.T) {
+func TestLiftLetsDragonboatIn(t *testing.T) {
 	here, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +226,7 @@ func TestLiftLetsTheEngineIn(t *testing.T) {
 	id.Host = "elsewhere"
 	d := openDir(t, t.TempDir(), id)
 	port := freeAddress(t)
-	nh, err := startEngine(d, port)
+	nh, err := startDragonboat(d, port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,12 +239,12 @@ func TestLiftLetsTheEngineIn(t *testing.T) {
 	nh.Close()
 
 	pretend(t, d, here, id.Host)
-	if nh, err = startEngine(d, port); err == nil {
+	if nh, err = startDragonboat(d, port); err == nil {
 		nh.Close()
-		t.Fatal("the engine takes another host's log: the pin is gone, and LiftHostPin with it")
+		t.Fatal("dragonboat takes another host's log: the pin is gone, and LiftHostPin with it")
 	}
 	lift(t, d, here)
-	if nh, err = startEngine(d, port); err != nil {
+	if nh, err = startDragonboat(d, port); err != nil {
 		t.Fatalf("after the lift: %v", err)
 	}
 	defer nh.Close()
@@ -281,7 +281,7 @@ func pretend(t *testing.T, d *datadir.Dir, here, elsewhere string) {
 	}
 }
 
-func startEngine(d *datadir.Dir, address string) (*dragonboat.NodeHost, error) {
+func startDragonboat(d *datadir.Dir, address string) (*dragonboat.NodeHost, error) {
 	logdb := raft.GetTinyMemLogDBConfig()
 	logdb.Shards = 1
 	return dragonboat.NewNodeHost(raft.NodeHostConfig{
