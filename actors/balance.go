@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"copse/actors/loop"
 )
 
 // How the leaders are spread. A leader that has just come is left alone for
@@ -27,29 +29,29 @@ const (
 // and has caught up, it lets that one lead. The order shard stays where it is.
 type Balancer struct {
 	node  *Node
-	life  life
+	life  loop.Life
 	log   *slog.Logger
 	again map[uint64]time.Time // by shard: when it may be tried again
 }
 
 // NewBalancer returns the balancer of the node, which has several data shards.
 func NewBalancer(n *Node, log *slog.Logger) *Balancer {
-	return &Balancer{node: n, life: newLife(), log: log, again: map[uint64]time.Time{}}
+	return &Balancer{node: n, life: loop.NewLife(), log: log, again: map[uint64]time.Time{}}
 }
 
 // Run is the actor's loop.
 func (b *Balancer) Run() error {
-	if !b.life.begin() {
+	if !b.life.Begin() {
 		return nil
 	}
-	defer b.life.end()
+	defer b.life.End()
 	ctx, cancel := context.WithCancel(context.Background())
 	var stopping sync.WaitGroup
 	defer stopping.Wait()
 	defer cancel()
 	stopping.Go(func() { // a call under way ends with the actor
 		select {
-		case <-b.life.stop:
+		case <-b.life.Stopping():
 			cancel()
 		case <-ctx.Done():
 		}
@@ -60,14 +62,14 @@ func (b *Balancer) Run() error {
 		select {
 		case now := <-ticker.C:
 			b.move(ctx, now)
-		case <-b.life.stop:
+		case <-b.life.Stopping():
 			return nil
 		}
 	}
 }
 
 // Stop ends the loop and waits for it.
-func (b *Balancer) Stop() { b.life.halt() }
+func (b *Balancer) Stop() { b.life.Halt() }
 
 // move lets go of one shard at most.
 func (b *Balancer) move(ctx context.Context, now time.Time) {

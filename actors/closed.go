@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -142,7 +143,7 @@ func (c *Closed) Data(slot int, n *statemachine.News) {
 		c.lossy = max(c.lossy, s.settled)
 	}
 	for i := range n.Notices {
-		c.weight += weight(&n.Notices[i])
+		c.weight += watch.Weight(&n.Notices[i])
 	}
 	s.events = append(s.events, n.Notices...)
 	c.advance()
@@ -211,7 +212,7 @@ func (c *Closed) take(at tree.Index) []tree.Notice {
 		from++
 	}
 	for i := range events {
-		c.weight -= weight(&events[i])
+		c.weight -= watch.Weight(&events[i])
 	}
 	if from > 1 {
 		slices.SortFunc(events, func(a, b tree.Notice) int { return cmp.Compare(a.Index, b.Index) })

@@ -1,8 +1,6 @@
 package actors
 
-import (
-	"copse/statemachine/metric"
-)
+import "copse/statemachine/metric"
 
 // writeEtcd writes the same again under the names that dashboards and alerts
 // for etcd read: those of 2.3 and of 3.x, where the store's set moved. Each

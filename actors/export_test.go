@@ -1,10 +1,9 @@
 package actors
 
+import "copse/actors/datadir"
+
 // NewMemberID computes the id of a member that is added at a moment.
 var NewMemberID = newMemberID
-
-// LiftSteps lets a test stop LiftHostPin after any of its steps.
-func (d *DataDir) LiftSteps(host string) []func() error { return d.liftSteps(host) }
 
 // LogBegin is the first entry that the raft log still holds.
 func (n *Node) LogBegin() (uint64, error) {
@@ -25,7 +24,7 @@ var UseLogger = useLogger
 
 // Learns reports whether the data directory is that of a member without a vote.
 func Learns(path string) bool {
-	id, err := readIdentity(path)
+	id, err := datadir.Read(path)
 	return err != nil || id.Learning
 }
 

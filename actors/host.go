@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/actors/raftlog"
 	"copse/statemachine"
@@ -67,8 +68,8 @@ type leadership struct {
 	came  atomic.Uint64 // leaders that have come
 	view  atomic.Pointer[Leader]
 	ready chan struct{} // closed once a leader is known; owned by LeaderUpdated
-	bell  chan struct{} // rings when the leader has changed; capacity 1
-	left  chan struct{} // likewise, for HandOver
+	bell  loop.Bell     // rings when the leader has changed
+	left  loop.Bell     // likewise, for HandOver
 }
 
 // Leader says who leads a shard. Member is 0 while nobody is known to.
@@ -99,8 +100,8 @@ func NewHost(o HostOptions) (_ *Host, err error) {
 	for i := range h.leaders {
 		h.leaders[i].view.Store(&Leader{})
 		h.leaders[i].ready = make(chan struct{})
-		h.leaders[i].bell = make(chan struct{}, 1)
-		h.leaders[i].left = make(chan struct{}, 1)
+		h.leaders[i].bell = loop.NewBell()
+		h.leaders[i].left = loop.NewBell()
 	}
 	h.log = raftlog.Open(o.Dir, logWriteBuffer)
 	defer func() {
@@ -188,9 +189,9 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 	if next.Member != 0 {
 		l.came.Add(1)
 	}
-	ringBell(l.bell)
-	ringBell(l.left)
-	ringBell(h.events.bell)
+	l.bell.Ring()
+	l.left.Ring()
+	h.events.bell.Ring()
 	select {
 	case <-l.ready:
 	default:

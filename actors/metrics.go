@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"copse/actors/shard"
+	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/metric"
 	"copse/statemachine/tree"
@@ -17,7 +18,7 @@ type shardView struct {
 	actor   *shard.Actor
 	lane    *shard.ReadLane
 	machine *statemachine.Machine
-	hub     *WatchHub
+	hub     *watch.Hub
 }
 
 // views are the data shards that this member has a replica of.
@@ -203,7 +204,7 @@ func (n *Node) writeTime(w *metric.Writer, views []shardView) {
 
 func (n *Node) writeWindow(w *metric.Writer, each family) {
 	each("copse_history_oldest_index", metric.GaugeKind, "The first index that waitIndex can reach back to.", func(v *shardView) {
-		w.Uint(uint64(v.hub.floor(v.machine.Index())), "shard", v.label)
+		w.Uint(uint64(v.hub.Floor(v.machine.Index())), "shard", v.label)
 	})
 	each("copse_history_newest_index", metric.GaugeKind, "The index of the latest change.", func(v *shardView) {
 		w.Uint(uint64(v.machine.Index()), "shard", v.label)

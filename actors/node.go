@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/datadir"
+	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/actors/shard"
 	"copse/statemachine"
@@ -20,7 +22,7 @@ import (
 // NodeOptions are what a Node is made with: plain values.
 type NodeOptions struct {
 	Host HostOptions // without its Link, which the Node makes
-	Dir  *DataDir
+	Dir  *datadir.Dir
 	Peer PeerOptions
 
 	// Members are those known when the data directory was made: the founders, or
@@ -50,7 +52,7 @@ type PeerOptions struct {
 // host, and for each data shard its machine and actors.
 type Node struct {
 	o        NodeOptions
-	id       Identity // as at the start; what changes later is the Membership's
+	id       datadir.Identity // as at the start; what changes later is the Membership's
 	link     *peerlink.Link
 	book     *peerlink.Book
 	host     *Host
@@ -245,7 +247,7 @@ func (n *Node) Router() *Router { return n.router }
 
 // Parts adds the node's actors to g, the peer link and the raft host first, so
 // that they are stopped last.
-func (n *Node) Parts(g *Group) {
+func (n *Node) Parts(g *loop.Group) {
 	g.Add("raft", n.runHost, sync.OnceFunc(func() { close(n.stopping) }))
 	n.addParts(g)
 }

@@ -7,7 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/loop"
 	"copse/actors/shard"
+	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -30,7 +32,7 @@ type part struct {
 	id      uint64
 	slot    int
 	machine *statemachine.Machine
-	hub     *WatchHub
+	hub     *watch.Hub
 	lane    *shard.ReadLane
 	feed    *shard.Feed
 	actor   *shard.Actor
@@ -152,7 +154,7 @@ func (n *Node) admit(bytes int) error {
 // of it.
 func (n *Node) subscribe() {
 	for _, p := range n.parts {
-		p.hub = NewWatchHub(WatchHubOptions{
+		p.hub = watch.NewHub(watch.Options{
 			First:   p.machine.Index(),
 			Window:  n.o.Window,
 			Floor:   n.floor(p.machine),
@@ -223,7 +225,7 @@ func nonce() uint64 {
 }
 
 // addParts adds the actors of the data shards to g.
-func (n *Node) addParts(g *Group) {
+func (n *Node) addParts(g *loop.Group) {
 	s := n.several
 	if s != nil {
 		g.Add("spanning watch hub", s.spanning.Run, s.spanning.Stop)

@@ -1,10 +1,11 @@
 package actors
 
 import (
+	"time"
+
 	"copse/actors/peerlink"
 	"copse/actors/shard"
 	"copse/statemachine/tree"
-	"time"
 )
 
 // group is the raft group of one shard, as the shard's actors need it.

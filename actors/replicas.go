@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/statemachine"
 
@@ -295,7 +296,7 @@ func (h *Host) awaitLeft(shard uint64) {
 type replicaEvents struct {
 	raftio.ISystemEventListener // the events that nobody here needs
 
-	bell chan struct{} // rings when something has changed; capacity 1
+	bell loop.Bell // rings when something has changed
 	log  *slog.Logger
 
 	mu      sync.Mutex
@@ -306,7 +307,7 @@ type replicaEvents struct {
 func newReplicaEvents(log *slog.Logger) *replicaEvents {
 	return &replicaEvents{
 		ISystemEventListener: quietEvents{},
-		bell:                 make(chan struct{}, 1),
+		bell:                 loop.NewBell(),
 		log:                  log,
 		deleted:              map[uint64]bool{},
 		away:                 map[string]bool{},
@@ -346,11 +347,11 @@ func (e *replicaEvents) NodeDeleted(info raftio.NodeInfo) {
 	e.mu.Lock()
 	e.deleted[info.ShardID] = true
 	e.mu.Unlock()
-	ringBell(e.bell)
+	e.bell.Ring()
 }
 
 // MembershipChanged implements raftio.ISystemEventListener.
-func (e *replicaEvents) MembershipChanged(raftio.NodeInfo) { ringBell(e.bell) }
+func (e *replicaEvents) MembershipChanged(raftio.NodeInfo) { e.bell.Ring() }
 
 // gone reports whether this member's replica of the shard has been removed.
 func (e *replicaEvents) gone(shard uint64) bool {

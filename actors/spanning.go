@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -17,7 +18,7 @@ const spanningLimit = time.Second
 // Spanning serves what concerns all shards where there are several: reads of the root,
 // and watches on it. Both go by the closed index.
 type Spanning struct {
-	*WatchHub
+	*watch.Hub
 	order     *statemachine.Machine // the order shard's
 	machines  []*statemachine.Machine
 	confirmed func(limit time.Duration) error // of the order shard
@@ -28,7 +29,7 @@ type Spanning struct {
 // to which the closed events have to be published.
 func NewSpanning(order *statemachine.Machine, machines []*statemachine.Machine, closed *Closed, window int, confirmed func(limit time.Duration) error) *Spanning {
 	s := &Spanning{order: order, machines: machines, closed: closed, confirmed: confirmed}
-	s.WatchHub = NewWatchHub(WatchHubOptions{First: closed.Index(), Window: window, Floor: s.floor, History: s.history})
+	s.Hub = watch.NewHub(watch.Options{First: closed.Index(), Window: window, Floor: s.floor, History: s.history})
 	return s
 }
 
@@ -117,5 +118,5 @@ func (s *Spanning) Watch(w *tree.Watch, state func() tree.State) (tree.State, *t
 	if w.Since == 0 {
 		w.Since = st.Index + 1
 	}
-	return st, s.WatchHub.Watch(w)
+	return st, s.Hub.Watch(w)
 }

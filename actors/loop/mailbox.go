@@ -5,29 +5,30 @@ import (
 	"errors"
 )
 
-// ErrStopped says that the actor behind a mailbox takes no more messages.
+// ErrStopped reports that the mailbox's owner has stopped and takes no more
+// messages.
 var ErrStopped = errors.New("actor has stopped")
 
-// Mailbox is a bounded queue of messages of one concrete type. Any goroutine
-// may put a message in, only the owner's loop takes them out. It is never
-// closed; when the owner stops, waiting senders are told, and what still lies
-// in the queue is dropped with it.
+// Mailbox is a bounded queue of messages of one type. Any goroutine may put a
+// message in; only the owner's loop takes them out. A mailbox is never closed:
+// when its owner stops, blocked senders get ErrStopped, and messages still in the
+// queue are dropped.
 type Mailbox[M any] struct {
 	queue chan M
 	stop  <-chan struct{}
 }
 
-// NewMailbox returns a mailbox for at most limit messages. stop is closed when
-// the owner stops.
+// NewMailbox returns a mailbox that holds at most limit messages. stop is closed
+// when the owner stops.
 func NewMailbox[M any](limit int, stop <-chan struct{}) Mailbox[M] {
 	return Mailbox[M]{queue: make(chan M, limit), stop: stop}
 }
 
-// Send waits until there is room. It fails with ctx's error or ErrStopped,
-// and msg is then not in the mailbox.
+// Send puts msg in, blocking while the mailbox is full. If it fails, with ctx's
+// error or ErrStopped, msg is not in the mailbox.
 func (m Mailbox[M]) Send(ctx context.Context, msg M) error {
-	// Of several open ways select takes any: look at the ends first, so that
-	// a stopped owner and a spent context are refused reliably.
+	// When several cases are ready, select picks one at random. Checking these
+	// two first makes a stopped owner or a finished context fail every time.
 	select {
 	case <-m.stop:
 		return ErrStopped
@@ -45,7 +46,8 @@ func (m Mailbox[M]) Send(ctx context.Context, msg M) error {
 	}
 }
 
-// Offer puts msg in if there is room now, and reports whether it did.
+// Offer puts msg in if there is room and reports whether it did. It never
+// blocks.
 func (m Mailbox[M]) Offer(msg M) bool {
 	select {
 	case m.queue <- msg:
@@ -55,5 +57,5 @@ func (m Mailbox[M]) Offer(msg M) bool {
 	}
 }
 
-// Messages is where the owner's loop takes messages out.
+// Messages is the channel from which the owner's loop receives.
 func (m Mailbox[M]) Messages() <-chan M { return m.queue }

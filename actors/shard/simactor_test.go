@@ -13,7 +13,7 @@ import (
 func (w *world) step(m *simMember, byWake bool) {
 	in := m.in
 	m.in = Input{}
-	in.Lead, in.Paused = m.lead, m.paused
+	in.Lead = m.lead
 	epoch := uint64(0)
 	if in.Lead.Member == m.id {
 		epoch = in.Lead.Term
@@ -24,7 +24,7 @@ func (w *world) step(m *simMember, byWake bool) {
 		in.Writes, m.mailbox = m.mailbox[:n:n], m.mailbox[n:]
 	}
 	news := len(in.Writes)+len(in.Submissions)+len(in.Refusals)+len(in.Unsent)+len(in.Dropped)+len(in.Applied.Batches)+
-		len(in.Applied.Outcomes)+len(in.Applied.Grants) > 0 || in.Applied.Jumped || in.Applied.AskLost
+		len(in.Applied.Outcomes)+len(in.Applied.Grants) > 0 || in.Pause || in.Resume || in.Applied.Jumped || in.Applied.AskLost
 	askLost := in.Applied.AskLost && m.core.leader.asks.asking != nil
 	out := m.core.Step(w.now, in)
 	if askLost && out.Ask != nil {

@@ -77,7 +77,6 @@ type simMember struct {
 	lead        Lead
 	mailbox     []*Write
 	in          Input
-	paused      bool
 	stalled     time.Time
 	poked       bool
 	wake        int // the latest; older ones are void
@@ -173,7 +172,7 @@ func (w *world) start(m *simMember) {
 	m.up, m.nonce = true, w.rng.Uint64()
 	m.core = NewCore(Options{Self: m.id, Nonce: m.nonce, Slot: w.data.slot, Sharded: w.sharded, Patience: 300 * time.Millisecond})
 	m.feed = NewFeed(w.data.slot, tree.RequestID{Replica: m.id, Nonce: m.nonce}, w.order.at(m.orderAt).handed[w.data.slot], w.data.at(m.dataAt).settled)
-	m.lead, m.in, m.mailbox, m.paused, m.stalled = Lead{}, Input{}, nil, false, time.Time{}
+	m.lead, m.in, m.mailbox, m.stalled = Lead{}, Input{}, nil, time.Time{}
 	m.poked, m.applying, m.jumped, m.idle = false, false, false, 0
 	m.lastSent = map[uint64]time.Time{}
 	w.learn(m, w.delay())

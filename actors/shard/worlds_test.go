@@ -141,7 +141,7 @@ func (w *world) transfer() {
 	}
 	m, term := w.members[w.leader-1], w.term
 	incarnation := m.incarnation
-	m.paused = true
+	m.in.Pause = true
 	w.poke(m)
 	w.seen.transfers++
 	giveUp := w.now.Add(200 * time.Millisecond)
@@ -149,13 +149,12 @@ func (w *world) transfer() {
 	look = func() {
 		switch {
 		case m.incarnation != incarnation || !m.up:
-		case w.term != term:
-			m.paused = false
+		case w.term != term: // who leads no more is not paused
 		case m.core.Rested() || w.now.After(giveUp):
 			if w.rng.IntN(4) > 0 {
 				w.electAny()
 			}
-			m.paused = false
+			m.in.Resume = true
 			w.poke(m)
 		default:
 			w.after(5*time.Millisecond, look)
@@ -233,7 +232,7 @@ func (w *world) check() {
 		if n := m.core.Pending(); n > 0 || len(m.core.origin.pending) > 0 {
 			w.fail("member %d: %d writes are pending", m.id, n)
 		}
-		if !m.core.Rested() {
+		if len(m.core.leader.batches) > 0 {
 			w.fail("member %d: batches are under way", m.id)
 		}
 	}

@@ -1,4 +1,4 @@
-package actors
+package datadir
 
 import (
 	"bytes"
@@ -15,39 +15,39 @@ import (
 	"unicode/utf8"
 )
 
-// Identity is what a data directory belongs to, and what was frozen into it
-// when it was made.
+// Identity says which cluster and member a data directory belongs to, and holds the
+// settings that were fixed when it was created.
 type Identity struct {
 	ClusterID  uint64
 	MemberID   uint64
 	Name       string
 	Token      string
 	Shards     int    // data shards
-	ExecShards uint64 // the engine's, frozen with its log
+	ExecShards uint64 // dragonboat's, fixed with its log
 	// Generation counts how often the cluster was started anew from one member
-	// (--force-new-cluster): members of an earlier one are strangers to it.
+	// (--force-new-cluster). Members of an earlier generation are refused.
 	Generation uint64
-	// Joined: the member came to a cluster that was running. Learning: it has
-	// no vote yet, since it may not have caught up. Removed: it was taken out of
-	// the cluster, and never serves again. Forcing: a new generation is being
-	// made, and has to be finished before anything else.
+	// Joined: the member was added to a running cluster. Learning: it has no vote
+	// yet, since it may not have caught up. Removed: it was removed from the cluster
+	// and must never serve again. Forcing: the change to a new generation has begun
+	// and must be completed before anything else.
 	Joined, Learning, Removed, Forcing bool
-	// Host is the host name whose directory holds the engine's log. MovingTo is
-	// set while that directory is on its way to another name; see LiftHostPin.
+	// Host is the host name under which the raft log's directory is found. MovingTo
+	// is set while that directory is being renamed; see LiftHostPin.
 	Host     string
 	MovingTo string
 	Created  time.Time
 }
 
-// identityFormat is the format of the whole data directory.
+// identityFormat is the version of the whole data directory's format.
 const identityFormat = 1
 
-// identityLimit bounds what is read as an identity.
+// identityLimit is the largest copse.json that is read, in bytes.
 const identityLimit = 64 << 10
 
-// identityFile is copse.json. Ids are hex, as everywhere in v2. The checksum is
-// over the same JSON without it: a flipped bit in an id would otherwise
-// make this member another one, with an empty log.
+// identityFile is copse.json. Ids are hexadecimal, as everywhere in v2. The checksum
+// covers the same JSON without the checksum field: otherwise a flipped bit in an id
+// would turn this member into another one, with an empty log.
 type identityFile struct {
 	Format     int       `json:"format"`
 	ClusterID  string    `json:"clusterId"`
@@ -102,8 +102,8 @@ func encodeIdentity(id Identity) ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-// errNewerFormat is what decodeIdentity says of a format from the future, whose
-// other fields it can't judge.
+// errNewerFormat is decodeIdentity's error for a later format, whose other fields it
+// can't check.
 var errNewerFormat = errors.New("newer format")
 
 func decodeIdentity(b []byte) (Identity, error) {
@@ -123,7 +123,7 @@ func decodeIdentity(b []byte) (Identity, error) {
 		return Identity{}, err
 	}
 	if sum, err := f.sum(); err != nil || sum != f.Checksum {
-		return Identity{}, fmt.Errorf("checksum %q does not fit", f.Checksum)
+		return Identity{}, fmt.Errorf("checksum %q does not match", f.Checksum)
 	}
 	id := Identity{
 		Name: f.Name, Token: f.Token, Shards: f.Shards, ExecShards: f.ExecShards,
@@ -140,7 +140,7 @@ func decodeIdentity(b []byte) (Identity, error) {
 	return id, id.check()
 }
 
-// check refuses what no copse would have stored.
+// check rejects an identity that no copse would have stored.
 func (id Identity) check() error {
 	switch {
 	case id.ClusterID == 0 || id.MemberID == 0:
@@ -150,23 +150,24 @@ func (id Identity) check() error {
 	case !isPathElement(id.Host) || id.MovingTo != "" && !isPathElement(id.MovingTo):
 		return fmt.Errorf("%q is not a host name", id.Host+id.MovingTo)
 	case !utf8.ValidString(id.Name + "|" + id.Token + "|" + id.Host + "|" + id.MovingTo):
-		// JSON would replace the odd bytes, and the checksum would not fit.
+		// JSON would replace the invalid bytes, and the checksum would not match.
 		return errors.New("a text is not UTF-8")
 	}
 	return nil
 }
 
-// isPathElement reports whether a directory may be named so.
+// isPathElement reports whether s can be the name of a directory.
 func isPathElement(s string) bool {
 	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00")
 }
 
-// readIdentity returns fs.ErrNotExist where there is none.
-func readIdentity(dir string) (Identity, error) {
+// Read returns the identity of the data directory dir, without taking its lock. The
+// error is fs.ErrNotExist if it has none.
+func Read(dir string) (Identity, error) {
 	path := filepath.Join(dir, identityName)
 	info, err := os.Stat(path)
 	if err == nil && info.Size() > identityLimit {
-		err = fmt.Errorf("%d bytes are too many", info.Size())
+		err = fmt.Errorf("it has %d bytes, which is too many", info.Size())
 	}
 	var b []byte
 	if err == nil {
@@ -184,9 +185,9 @@ func readIdentity(dir string) (Identity, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return Identity{}, unwritable(dir, err)
 	case errors.Is(err, errNewerFormat):
-		return Identity{}, dirErrorf(ErrDirNewer, "data directory %s was made by a newer copse (%v, this one reads up to %d): start that version", dir, err, identityFormat)
+		return Identity{}, dirErrorf(ErrNewer, "data directory %s was made by a newer copse (%v, this one reads up to %d): start that version", dir, err, identityFormat)
 	default:
-		return Identity{}, dirErrorf(ErrDirCorrupt, "%s is corrupt (%v): put it back from a backup, or give another --data-dir", path, err)
+		return Identity{}, dirErrorf(ErrCorrupt, "%s is corrupt (%v): restore it from a backup, or choose another --data-dir", path, err)
 	}
 }
 
@@ -200,8 +201,8 @@ func writeIdentity(dir string, id Identity) error {
 
 const tempSuffix = ".tmp"
 
-// replaceFile gives path new content durably: after a crash it has the old
-// content or the new, whole.
+// replaceFile durably replaces the content of path: after a crash, path holds all of
+// the old content or all of the new.
 func replaceFile(path string, content []byte) error {
 	temp := path + tempSuffix
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -221,7 +222,7 @@ func replaceFile(path string, content []byte) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// syncDir makes the names in a directory durable.
+// syncDir makes changes to the names in a directory durable.
 func syncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {

@@ -1,4 +1,4 @@
-package actors_test
+package watch_test
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"copse/actors"
+	"copse/actors/watch"
 	"copse/statemachine/tree"
 )
 
@@ -49,7 +49,7 @@ func (s *orderSink) End() {
 func TestWatchHubStartStopUnderLoad(t *testing.T) {
 	for round := range 30 {
 		f := &forest{window: 50, page: 7}
-		h := f.hub(actors.WatchHubOptions{RingLimit: 1 + round, MailboxLimit: 1 + round%3})
+		h := f.hub(watch.Options{RingLimit: 1 + round, MailboxLimit: 1 + round%3})
 		ran := make(chan error, 1)
 		go func() { ran <- h.Run() }()
 		var load sync.WaitGroup
@@ -80,7 +80,7 @@ func TestWatchHubStartStopUnderLoad(t *testing.T) {
 	}
 }
 
-func watchAtRandom(t *testing.T, random *rand.Rand, f *forest, h *actors.WatchHub) {
+func watchAtRandom(t *testing.T, random *rand.Rand, f *forest, h *watch.Hub) {
 	_, last := f.Exists("/")
 	s := &orderSink{t: t}
 	s.watch = &tree.Watch{

@@ -1,4 +1,4 @@
-package actors_test
+package loop_test
 
 import (
 	"context"
@@ -6,11 +6,11 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"copse/actors"
+	"copse/actors/loop"
 )
 
 func TestMailboxOfferNeverWaits(t *testing.T) {
-	m := actors.NewMailbox[int](2, nil)
+	m := loop.NewMailbox[int](2, nil)
 	for i, want := range []bool{true, true, false} {
 		if got := m.Offer(i); got != want {
 			t.Errorf("Offer(%d): got %v, want %v", i, got, want)
@@ -28,7 +28,7 @@ func TestMailboxOfferNeverWaits(t *testing.T) {
 
 func TestMailboxSendWaitsForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := actors.NewMailbox[int](1, make(chan struct{}))
+		m := loop.NewMailbox[int](1, make(chan struct{}))
 		sent := make(chan error, 1)
 		m.Offer(1)
 		go func() { sent <- m.Send(context.Background(), 2) }()
@@ -54,11 +54,11 @@ func TestMailboxSendGivesUp(t *testing.T) {
 		want error
 	}{
 		"context done":  {cancelled, make(chan struct{}), context.Canceled},
-		"owner stopped": {context.Background(), stopped, actors.ErrStopped},
+		"owner stopped": {context.Background(), stopped, loop.ErrStopped},
 	}
 	for name, tt := range tests {
 		for _, room := range []int{0, 1} {
-			m := actors.NewMailbox[int](room, tt.stop)
+			m := loop.NewMailbox[int](room, tt.stop)
 			if err := m.Send(tt.ctx, 1); !errors.Is(err, tt.want) {
 				t.Errorf("%s, room for %d: got %v, want %v", name, room, err, tt.want)
 			}
@@ -72,13 +72,13 @@ func TestMailboxSendGivesUp(t *testing.T) {
 func TestMailboxSendIsWokenByStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stop := make(chan struct{})
-		m := actors.NewMailbox[int](0, stop)
+		m := loop.NewMailbox[int](0, stop)
 		sent := make(chan error, 1)
 		go func() { sent <- m.Send(context.Background(), 1) }()
 		synctest.Wait()
 		close(stop)
-		if err := <-sent; !errors.Is(err, actors.ErrStopped) {
-			t.Errorf("Send: got %v, want %v", err, actors.ErrStopped)
+		if err := <-sent; !errors.Is(err, loop.ErrStopped) {
+			t.Errorf("Send: got %v, want %v", err, loop.ErrStopped)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package actors_test
+package watch_test
 
 import (
 	"errors"
@@ -7,13 +7,13 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"copse/actors"
+	"copse/actors/watch"
 	"copse/statemachine/tree"
 )
 
 // bubble runs f with a hub that lives inside a synctest bubble, where
 // synctest.Wait returns once the hub has dealt with all that it was given.
-func bubble(t *testing.T, fo *forest, o actors.WatchHubOptions, f func(t *testing.T, h *actors.WatchHub)) {
+func bubble(t *testing.T, fo *forest, o watch.Options, f func(t *testing.T, h *watch.Hub)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := fo.hub(o)
@@ -39,42 +39,42 @@ func refresh(key string) tree.Command {
 }
 
 func TestWatchHubMatching(t *testing.T) {
-	type watch struct {
+	type watching struct {
 		key       string
 		recursive bool
 	}
 	tests := map[string]struct {
 		before []tree.Command // done before the watch starts
-		watch  watch
+		watch  watching
 		after  []tree.Command
 		want   []tree.Index // of a stream
 	}{
-		"the key itself":            {nil, watch{"/a", false}, []tree.Command{set("/a"), set("/b"), set("/a")}, []tree.Index{1, 3}},
-		"a child is not the key":    {nil, watch{"/a", false}, []tree.Command{set("/a/b")}, nil},
-		"a child, recursively":      {nil, watch{"/a", true}, []tree.Command{set("/a/b"), set("/ab")}, []tree.Index{1}},
-		"the root, recursively":     {nil, watch{"/", true}, []tree.Command{set("/a"), set("/b/c/d")}, []tree.Index{1, 2}},
-		"hidden below":              {nil, watch{"/a", true}, []tree.Command{set("/a/_h/x"), set("/a/_g"), set("/a/x_")}, []tree.Index{3}},
-		"inside the hidden":         {nil, watch{"/a/_h", true}, []tree.Command{set("/a/_h/x"), set("/a/_h/_y")}, []tree.Index{1}},
-		"the hidden key itself":     {nil, watch{"/a/_h", false}, []tree.Command{set("/a/_h")}, []tree.Index{1}},
-		"a refresh wakes nobody":    {[]tree.Command{set("/a")}, watch{"/a", true}, []tree.Command{refresh("/a"), set("/a")}, []tree.Index{3}},
-		"a directory above removed": {[]tree.Command{set("/d/x/y")}, watch{"/d/x/y", false}, []tree.Command{remove("/d"), remove("/d")}, []tree.Index{2}},
-		"removed with a hidden one": {[]tree.Command{set("/d/_x/y")}, watch{"/d/_x", true}, []tree.Command{remove("/d")}, []tree.Index{2}},
-		"removed, never existed":    {[]tree.Command{mkdir("/d")}, watch{"/d/x", false}, []tree.Command{remove("/d")}, nil},
+		"the key itself":            {nil, watching{"/a", false}, []tree.Command{set("/a"), set("/b"), set("/a")}, []tree.Index{1, 3}},
+		"a child is not the key":    {nil, watching{"/a", false}, []tree.Command{set("/a/b")}, nil},
+		"a child, recursively":      {nil, watching{"/a", true}, []tree.Command{set("/a/b"), set("/ab")}, []tree.Index{1}},
+		"the root, recursively":     {nil, watching{"/", true}, []tree.Command{set("/a"), set("/b/c/d")}, []tree.Index{1, 2}},
+		"hidden below":              {nil, watching{"/a", true}, []tree.Command{set("/a/_h/x"), set("/a/_g"), set("/a/x_")}, []tree.Index{3}},
+		"inside the hidden":         {nil, watching{"/a/_h", true}, []tree.Command{set("/a/_h/x"), set("/a/_h/_y")}, []tree.Index{1}},
+		"the hidden key itself":     {nil, watching{"/a/_h", false}, []tree.Command{set("/a/_h")}, []tree.Index{1}},
+		"a refresh wakes nobody":    {[]tree.Command{set("/a")}, watching{"/a", true}, []tree.Command{refresh("/a"), set("/a")}, []tree.Index{3}},
+		"a directory above removed": {[]tree.Command{set("/d/x/y")}, watching{"/d/x/y", false}, []tree.Command{remove("/d"), remove("/d")}, []tree.Index{2}},
+		"removed with a hidden one": {[]tree.Command{set("/d/_x/y")}, watching{"/d/_x", true}, []tree.Command{remove("/d")}, []tree.Index{2}},
+		"removed, never existed":    {[]tree.Command{mkdir("/d")}, watching{"/d/x", false}, []tree.Command{remove("/d")}, nil},
 		"removed twice, there once": {
-			[]tree.Command{set("/d/x")}, watch{"/d/x", false},
+			[]tree.Command{set("/d/x")}, watching{"/d/x", false},
 			[]tree.Command{remove("/d"), mkdir("/d"), remove("/d")}, []tree.Index{2},
 		},
-		"came after the watch": {nil, watch{"/d/x", false}, []tree.Command{set("/d/x/y"), remove("/d")}, []tree.Index{2}},
+		"came after the watch": {nil, watching{"/d/x", false}, []tree.Command{set("/d/x/y"), remove("/d")}, []tree.Index{2}},
 		"told once of its own removal": {
-			[]tree.Command{set("/d/x")}, watch{"/d", true}, []tree.Command{remove("/d")}, []tree.Index{2},
+			[]tree.Command{set("/d/x")}, watching{"/d", true}, []tree.Command{remove("/d")}, []tree.Index{2},
 		},
-		"a hidden directory's removal": {[]tree.Command{set("/_d/x")}, watch{"/", true}, []tree.Command{remove("/_d")}, nil},
+		"a hidden directory's removal": {[]tree.Command{set("/_d/x")}, watching{"/", true}, []tree.Command{remove("/_d")}, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			f := &forest{window: 100}
 			f.do(tt.before, nil)
-			bubble(t, f, actors.WatchHubOptions{}, func(t *testing.T, h *actors.WatchHub) {
+			bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
 				var s sink
 				w := &tree.Watch{Key: tt.watch.key, Recursive: tt.watch.recursive, Stream: true, Since: f.last + 1, Sink: &s}
 				if err := h.Watch(w); err != nil {
@@ -120,7 +120,7 @@ func TestWatchHubPast(t *testing.T) {
 				for f.last < 14 {
 					f.put(next())
 				}
-				bubble(t, f, actors.WatchHubOptions{RingLimit: ringLimit}, func(t *testing.T, h *actors.WatchHub) {
+				bubble(t, f, watch.Options{RingLimit: ringLimit}, func(t *testing.T, h *watch.Hub) {
 					for f.last < 20 {
 						f.publish(h, next())
 					}
@@ -149,7 +149,7 @@ func TestWatchHubPast(t *testing.T) {
 
 func TestWatchHubCountsParkedWatchersOnly(t *testing.T) {
 	f := &forest{window: 10}
-	bubble(t, f, actors.WatchHubOptions{}, func(t *testing.T, h *actors.WatchHub) {
+	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
 		count := func(moment string, want int) {
 			t.Helper()
 			synctest.Wait()
@@ -184,7 +184,7 @@ func TestWatchHubCountsParkedWatchersOnly(t *testing.T) {
 // A front-end's loop calls Unwatch while the hub waits for that loop.
 func TestUnwatchDoesNotWaitForABusyHub(t *testing.T) {
 	f := &forest{window: 10}
-	bubble(t, f, actors.WatchHubOptions{}, func(t *testing.T, h *actors.WatchHub) {
+	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
 		busy := &sink{stall: make(chan struct{})}
 		for _, s := range []*sink{busy, {}} {
 			if err := h.Watch(&tree.Watch{Key: "/a", Since: 1, Stream: true, Sink: s}); err != nil {
@@ -209,7 +209,7 @@ func TestUnwatchDoesNotWaitForABusyHub(t *testing.T) {
 // The client of a watch that still waits at the hub's door leaves.
 func TestUnwatchBeforeTheHubHasSeenTheWatch(t *testing.T) {
 	f := &forest{window: 10}
-	bubble(t, f, actors.WatchHubOptions{}, func(t *testing.T, h *actors.WatchHub) {
+	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
 		busy := &sink{stall: make(chan struct{})}
 		if err := h.Watch(&tree.Watch{Key: "/a", Since: 1, Sink: busy}); err != nil {
 			t.Fatal(err)
@@ -234,7 +234,7 @@ func TestUnwatchBeforeTheHubHasSeenTheWatch(t *testing.T) {
 func TestWatchHubStopEndsEveryWatcherOnce(t *testing.T) {
 	f := &forest{window: 10}
 	sinks := make([]*sink, 20)
-	bubble(t, f, actors.WatchHubOptions{}, func(t *testing.T, h *actors.WatchHub) {
+	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
 		for i := range sinks {
 			sinks[i] = &sink{}
 			key := []string{"/", "/a", "/a/b/c"}[i%3]
@@ -261,7 +261,7 @@ func TestWatchHubStopEndsEveryWatcherOnce(t *testing.T) {
 }
 
 func TestWatchHubStopBeforeRun(t *testing.T) {
-	h := (&forest{window: 10}).hub(actors.WatchHubOptions{})
+	h := (&forest{window: 10}).hub(watch.Options{})
 	h.Stop()
 	if err := h.Run(); err != nil {
 		t.Errorf("Run after Stop: got %v, want no error", err)
@@ -270,7 +270,7 @@ func TestWatchHubStopBeforeRun(t *testing.T) {
 
 // stalled makes the hub wait inside a Deliver while f's next events are
 // published, so that all but one batch are dropped.
-func stalled(t *testing.T, h *actors.WatchHub, f *forest, publish func()) {
+func stalled(t *testing.T, h *watch.Hub, f *forest, publish func()) {
 	t.Helper()
 	busy := &sink{stall: make(chan struct{})}
 	if err := h.Watch(&tree.Watch{Key: "/busy", Since: f.last + 1, Sink: busy}); err != nil {
@@ -285,7 +285,7 @@ func stalled(t *testing.T, h *actors.WatchHub, f *forest, publish func()) {
 
 func TestWatchHubReadsDroppedEventsFromDisk(t *testing.T) {
 	f := &forest{window: 100, page: 3}
-	bubble(t, f, actors.WatchHubOptions{MailboxLimit: 1}, func(t *testing.T, h *actors.WatchHub) {
+	bubble(t, f, watch.Options{MailboxLimit: 1}, func(t *testing.T, h *watch.Hub) {
 		var s sink
 		if err := h.Watch(&tree.Watch{Key: "/", Recursive: true, Stream: true, Since: 1, Sink: &s}); err != nil {
 			t.Fatal(err)
@@ -310,7 +310,7 @@ func TestWatchHubReadsDroppedEventsFromDisk(t *testing.T) {
 
 func TestWatchHubDropsWhatIsTooLargeToKeep(t *testing.T) {
 	f := &forest{window: 100}
-	bubble(t, f, actors.WatchHubOptions{RingBytesLimit: 1}, func(t *testing.T, h *actors.WatchHub) {
+	bubble(t, f, watch.Options{RingBytesLimit: 1}, func(t *testing.T, h *watch.Hub) {
 		var s sink
 		if err := h.Watch(&tree.Watch{Key: "/a", Stream: true, Since: 1, Sink: &s}); err != nil {
 			t.Fatal(err)
@@ -339,7 +339,7 @@ func TestWatchHubDropsWhatIsTooLargeToKeep(t *testing.T) {
 
 func TestWatchHubEndsWatchersThatFellBehindTheWindow(t *testing.T) {
 	f := &forest{window: 4}
-	bubble(t, f, actors.WatchHubOptions{MailboxLimit: 1}, func(t *testing.T, h *actors.WatchHub) {
+	bubble(t, f, watch.Options{MailboxLimit: 1}, func(t *testing.T, h *watch.Hub) {
 		var stream, once sink
 		for _, w := range []*tree.Watch{
 			{Key: "/a", Stream: true, Since: 1, Sink: &stream},
@@ -375,7 +375,7 @@ func TestWatchHubEndsWatchersThatFellBehindTheWindow(t *testing.T) {
 // A snapshot replaces the tree: its events were never published.
 func TestWatchHubFollowsASnapshot(t *testing.T) {
 	f := &forest{window: 10}
-	bubble(t, f, actors.WatchHubOptions{}, func(t *testing.T, h *actors.WatchHub) {
+	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
 		var s sink
 		if err := h.Watch(&tree.Watch{Key: "/a", Stream: true, Since: 1, Sink: &s}); err != nil {
 			t.Fatal(err)
@@ -394,7 +394,7 @@ func TestWatchHubFollowsASnapshot(t *testing.T) {
 
 func TestWatchHubFailsWhenTheWindowIsUnreadable(t *testing.T) {
 	cause := errors.New("bad block")
-	h := actors.NewWatchHub(actors.WatchHubOptions{
+	h := watch.NewHub(watch.Options{
 		History: func(tree.Index, int) ([]tree.Notice, tree.Index, error) { return nil, 0, cause },
 	})
 	ran := make(chan error, 1)
@@ -416,10 +416,10 @@ func TestWatchHubFailsWhenTheWindowIsUnreadable(t *testing.T) {
 // Events are published while the hub reads the disk for those before them.
 func TestWatchHubTakesEventsInWhileItClosesAGap(t *testing.T) {
 	f := &forest{window: 100, page: 2}
-	var h *actors.WatchHub
+	var h *watch.Hub
 	synctest.Test(t, func(t *testing.T) {
 		interrupted := false
-		h = actors.NewWatchHub(actors.WatchHubOptions{
+		h = watch.NewHub(watch.Options{
 			Window: f.window,
 			History: func(from tree.Index, limit int) ([]tree.Notice, tree.Index, error) {
 				events, complete, err := f.History(from, limit)
@@ -481,7 +481,7 @@ func TestWatchHubRemovalAboveAKeyOfUncertainExistence(t *testing.T) {
 				if name == "from before the memory" {
 					ringLimit = 1
 				}
-				h := actors.NewWatchHub(actors.WatchHubOptions{
+				h := watch.NewHub(watch.Options{
 					Window: 100, RingLimit: ringLimit, History: f.History,
 					Exists: func(string) (bool, tree.Index) { return tt.exists, tt.asOf },
 				})
@@ -514,7 +514,7 @@ func TestWatchHubKeepsWhatItKnowsOfAKey(t *testing.T) {
 		f := &forest{window: 100}
 		f.do([]tree.Command{mkdir("/d")}, nil)
 		asOf := f.last + 2
-		h := actors.NewWatchHub(actors.WatchHubOptions{
+		h := watch.NewHub(watch.Options{
 			First: f.last, Window: f.window, History: f.History,
 			Exists: func(string) (bool, tree.Index) { return false, asOf },
 		})
@@ -547,7 +547,7 @@ func TestWatchHubManyKeysInOneDirectory(t *testing.T) {
 	for i := range keys {
 		f.put(fmt.Sprintf("/d/%d", i))
 	}
-	bubble(t, f, actors.WatchHubOptions{}, func(t *testing.T, h *actors.WatchHub) {
+	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
 		sinks := make([]sink, keys)
 		watches := make([]*tree.Watch, keys)
 		for i := range keys {
@@ -640,9 +640,9 @@ func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
 			for range 8 {
 				f.put("/a")
 			}
-			var h *actors.WatchHub
+			var h *watch.Hub
 			calls := 0
-			h = actors.NewWatchHub(actors.WatchHubOptions{
+			h = watch.NewHub(watch.Options{
 				Window: 100, First: 8,
 				History: func(from tree.Index, limit int) ([]tree.Notice, tree.Index, error) {
 					calls++

@@ -1,4 +1,4 @@
-package actors_test
+package watch_test
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"copse/actors"
+	"copse/actors/watch"
 	"copse/statemachine/tree"
 
 	"pgregory.net/rapid"
@@ -30,7 +30,7 @@ func (m *modelWatch) see(n *tree.Notice) {
 // event, one after the other.
 type hubModel struct {
 	f       *forest
-	h       *actors.WatchHub
+	h       *watch.Hub
 	past    []tree.Notice // all there ever were
 	watches []*modelWatch
 }
@@ -190,7 +190,7 @@ func TestWatchHubAgainstAPlainList(t *testing.T) {
 				page:   rapid.IntRange(1, 5).Draw(t, "page"),
 			}}
 			m.change(rapid.SliceOfN(rapid.Custom(genCommand), 0, 20).Draw(t, "before the hub"))
-			m.h = m.f.hub(actors.WatchHubOptions{
+			m.h = m.f.hub(watch.Options{
 				RingLimit:    rapid.IntRange(1, 10).Draw(t, "ring"),
 				MailboxLimit: 1,
 			})

@@ -1,4 +1,4 @@
-package actors_test
+package datadir_test
 
 import (
 	"bufio"
@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"copse/actors"
+	"copse/actors/datadir"
 )
 
-func identity() actors.Identity {
-	return actors.Identity{
+func identity() datadir.Identity {
+	return datadir.Identity{
 		ClusterID: 0xa7ef944b95711739, MemberID: 0xddd67b312462fd7b,
 		Name: "default", Token: "etcd-cluster", Shards: 1, ExecShards: 1,
 		Host:    "box1",
@@ -25,17 +25,17 @@ func identity() actors.Identity {
 	}
 }
 
-func openDir(t *testing.T, path string, want actors.Identity) *actors.DataDir {
+func openDir(t *testing.T, path string, want datadir.Identity) *datadir.Dir {
 	t.Helper()
-	d, err := actors.OpenDataDir(path, want, actors.Claim{})
+	d, err := datadir.Open(path, want, datadir.Claim{})
 	if err != nil {
-		t.Fatalf("OpenDataDir: %v", err)
+		t.Fatalf("Open: %v", err)
 	}
 	t.Cleanup(func() { d.Close() })
 	return d
 }
 
-func closeDir(t *testing.T, d *actors.DataDir) {
+func closeDir(t *testing.T, d *datadir.Dir) {
 	t.Helper()
 	if err := d.Close(); err != nil {
 		t.Fatalf("Close: %v", err)
@@ -45,10 +45,10 @@ func closeDir(t *testing.T, d *actors.DataDir) {
 // refusal opens a directory that must be refused, and checks the line.
 func refusal(t *testing.T, path string, kind error, parts ...string) {
 	t.Helper()
-	d, err := actors.OpenDataDir(path, identity(), actors.Claim{})
+	d, err := datadir.Open(path, identity(), datadir.Claim{})
 	if err == nil {
 		d.Close()
-		t.Fatal("OpenDataDir succeeds")
+		t.Fatal("Open succeeds")
 	}
 	if !errors.Is(err, kind) {
 		t.Errorf("err = %v, want one of kind %v", err, kind)
@@ -75,11 +75,11 @@ func write(t *testing.T, path, content string) {
 
 func TestDataDirIsMadeAndFoundAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a", "b.copse")
-	if actors.Founded(path) {
+	if datadir.Founded(path) {
 		t.Error("Founded before the first open")
 	}
 	d := openDir(t, path, identity())
-	if !d.Created || d.Identity != identity() || len(d.Warnings) != 0 || !actors.Founded(path) {
+	if !d.Created || d.Identity != identity() || len(d.Warnings) != 0 || !datadir.Founded(path) {
 		t.Errorf("fresh: %+v", d)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o700 {
@@ -106,19 +106,19 @@ func TestDataDirIsMadeAndFoundAgain(t *testing.T) {
 func TestDataDirRefusesAnotherClusterAndTakesAnotherName(t *testing.T) {
 	path := t.TempDir()
 	closeDir(t, openDir(t, path, identity()))
-	_, err := actors.OpenDataDir(path, identity(), actors.Claim{ClusterID: 0xabc, Token: "tok", Shards: 3})
-	if !errors.Is(err, actors.ErrDirContradicted) {
+	_, err := datadir.Open(path, identity(), datadir.Claim{ClusterID: 0xabc, Token: "tok", Shards: 3})
+	if !errors.Is(err, datadir.ErrContradicted) {
 		t.Fatalf("err = %v", err)
 	}
-	for _, part := range []string{`"tok"`, "--shards is 3", "founds the cluster abc", path} {
+	for _, part := range []string{`"tok"`, "--shards is 3", "describes the cluster abc", path} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("err = %q, want %q in it", err, part)
 		}
 	}
-	same := actors.Claim{ClusterID: identity().ClusterID, Token: identity().Token, Shards: identity().Shards}
+	same := datadir.Claim{ClusterID: identity().ClusterID, Token: identity().Token, Shards: identity().Shards}
 	renamed := identity()
 	renamed.Name = "infra0"
-	d, err := actors.OpenDataDir(path, renamed, same)
+	d, err := datadir.Open(path, renamed, same)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestDataDirRefusesAnotherClusterAndTakesAnotherName(t *testing.T) {
 func TestDataDirIsLocked(t *testing.T) {
 	path := t.TempDir()
 	d := openDir(t, path, identity())
-	refusal(t, path, actors.ErrDirLocked, "in use", "process "+strconv.Itoa(os.Getpid()))
+	refusal(t, path, datadir.ErrLocked, "in use", "process "+strconv.Itoa(os.Getpid()))
 	closeDir(t, d)
 	closeDir(t, openDir(t, path, identity()))
 }
@@ -145,7 +145,7 @@ const holdEnv = "COPSE_TEST_HOLD_DATA_DIR"
 
 func TestDataDirIsFreeAfterAKill(t *testing.T) {
 	if path := os.Getenv(holdEnv); path != "" {
-		if _, err := actors.OpenDataDir(path, identity(), actors.Claim{}); err != nil {
+		if _, err := datadir.Open(path, identity(), datadir.Claim{}); err != nil {
 			t.Fatal(err)
 		}
 		os.Stdout.WriteString("held\n")
@@ -170,7 +170,7 @@ func TestDataDirIsFreeAfterAKill(t *testing.T) {
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "held\n" {
 		t.Errorf("child says %q, %v", line, err)
 	}
-	refusal(t, path, actors.ErrDirLocked, "process "+strconv.Itoa(child.Process.Pid))
+	refusal(t, path, datadir.ErrLocked, "process "+strconv.Itoa(child.Process.Pid))
 	child.Process.Kill()
 	child.Wait()
 	if d := openDir(t, path, identity()); d.Created || d.Identity != identity() {
@@ -186,21 +186,21 @@ func TestDataDirRefusals(t *testing.T) {
 		part    string
 	}{
 		{"a file", func(t *testing.T, path string) { os.Remove(path); write(t, path, "") },
-			actors.ErrDirNotDirectory, "not a directory"},
+			datadir.ErrNotDirectory, "not a directory"},
 		{"etcd's", func(t *testing.T, path string) { write(t, filepath.Join(path, "member", "snap", "db"), "") },
-			actors.ErrDirForeign, "etcd's"},
+			datadir.ErrForeign, "belongs to etcd"},
 		{"somebody's", func(t *testing.T, path string) { write(t, filepath.Join(path, "letter"), "") },
-			actors.ErrDirForeign, `"letter"`},
+			datadir.ErrForeign, `"letter"`},
 		{"identity lost", func(t *testing.T, path string) { write(t, filepath.Join(path, "raft", "x"), "") },
-			actors.ErrDirCorrupt, "lost its copse.json"},
+			datadir.ErrCorrupt, "lost its copse.json"},
 		{"newer", func(t *testing.T, path string) {
 			write(t, filepath.Join(path, "copse.json"), `{"format":2,"shards":"three"}`)
-		}, actors.ErrDirNewer, "newer copse"},
+		}, datadir.ErrNewer, "newer copse"},
 		{"empty identity", func(t *testing.T, path string) { write(t, filepath.Join(path, "copse.json"), "") },
-			actors.ErrDirCorrupt, "corrupt"},
+			datadir.ErrCorrupt, "corrupt"},
 		{"huge identity", func(t *testing.T, path string) {
 			write(t, filepath.Join(path, "copse.json"), strings.Repeat(" ", 1<<17))
-		}, actors.ErrDirCorrupt, "corrupt"},
+		}, datadir.ErrCorrupt, "corrupt"},
 		{"a bit flipped", func(t *testing.T, path string) {
 			closeDir(t, openDir(t, path, identity()))
 			file := filepath.Join(path, "copse.json")
@@ -209,12 +209,12 @@ func TestDataDirRefusals(t *testing.T) {
 				t.Fatal(err)
 			}
 			write(t, file, strings.Replace(string(b), "ddd67b", "ddd67c", 1))
-		}, actors.ErrDirCorrupt, "checksum"},
+		}, datadir.ErrCorrupt, "checksum"},
 		{"no lock possible", func(t *testing.T, path string) {
 			if err := os.Mkdir(filepath.Join(path, "LOCK"), 0o700); err != nil {
 				t.Fatal(err)
 			}
-		}, actors.ErrDirUnwritable, "can't be written"},
+		}, datadir.ErrUnwritable, "can't be written"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -233,7 +233,7 @@ func TestDataDirRefusals(t *testing.T) {
 func TestForeignDirIsLeftUntouched(t *testing.T) {
 	path := t.TempDir()
 	write(t, filepath.Join(path, "member", "wal"), "")
-	refusal(t, path, actors.ErrDirForeign, "etcd's")
+	refusal(t, path, datadir.ErrForeign, "belongs to etcd")
 	entries, err := os.ReadDir(path)
 	if err != nil || len(entries) != 1 {
 		t.Errorf("%v, %v: want member alone", entries, err)
@@ -268,12 +268,12 @@ func TestUnwritableDirIsRefused(t *testing.T) {
 				t.Error("the thread still owns the directory")
 			}
 		}
-		_, err := actors.OpenDataDir(path, identity(), actors.Claim{})
-		if !errors.Is(err, actors.ErrDirUnwritable) || !strings.Contains(err.Error(), "permission denied") {
+		_, err := datadir.Open(path, identity(), datadir.Claim{})
+		if !errors.Is(err, datadir.ErrUnwritable) || !strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("err = %v", err)
 		}
-		_, err = actors.OpenDataDir(filepath.Join(path, "new"), identity(), actors.Claim{})
-		if !errors.Is(err, actors.ErrDirUnwritable) {
+		_, err = datadir.Open(filepath.Join(path, "new"), identity(), datadir.Claim{})
+		if !errors.Is(err, datadir.ErrUnwritable) {
 			t.Errorf("err = %v", err)
 		}
 	}()

@@ -1,16 +1,17 @@
-package actors_test
+package datadir_test
 
 import (
 	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"copse/actors"
+	"copse/actors/datadir"
 
 	"github.com/lni/dragonboat/v4"
 	raft "github.com/lni/dragonboat/v4/config"
@@ -18,14 +19,14 @@ import (
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
-// engineFile is a small file as the engine writes it: half an MD5, the content.
+// engineFile is a small file as dragonboat writes it: half an MD5, the content.
 func engineFile(content string) string {
 	sum := md5.Sum([]byte(content))
 	return string(sum[8:]) + content
 }
 
 // pinnedDir makes a data directory whose log is under the host name "box1", as
-// the engine leaves it.
+// dragonboat leaves it.
 func pinnedDir(t *testing.T) string {
 	t.Helper()
 	path := t.TempDir()
@@ -38,7 +39,7 @@ func pinnedDir(t *testing.T) string {
 }
 
 // checkLifted makes sure that the log is under host alone, and nothing pins it.
-func checkLifted(t *testing.T, d *actors.DataDir, host string) {
+func checkLifted(t *testing.T, d *datadir.Dir, host string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(d.RaftDir(), host, "00000000000000000001", "logdb-0", "000001.log"))
 	if err != nil || string(b) != "the log" {
@@ -53,14 +54,14 @@ func checkLifted(t *testing.T, d *actors.DataDir, host string) {
 	}
 }
 
-func unpinned(t *testing.T, d *actors.DataDir) {
+func unpinned(t *testing.T, d *datadir.Dir) {
 	t.Helper()
 	if _, err := os.Lstat(filepath.Join(d.RaftDir(), "dragonboat.ds")); !os.IsNotExist(err) {
 		t.Errorf("dragonboat.ds is still there: %v", err)
 	}
 }
 
-func lift(t *testing.T, d *actors.DataDir, host string) {
+func lift(t *testing.T, d *datadir.Dir, host string) {
 	t.Helper()
 	if err := d.LiftHostPin(host); err != nil {
 		t.Fatalf("LiftHostPin(%s): %v", host, err)
@@ -171,7 +172,7 @@ func TestLostLogIsRefused(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(d.RaftDir(), "box1")); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.LiftHostPin(host); !errors.Is(err, actors.ErrDirCorrupt) || !strings.Contains(err.Error(), "lost its raft log") {
+		if err := d.LiftHostPin(host); !errors.Is(err, datadir.ErrCorrupt) || !strings.Contains(err.Error(), "lost its raft log") {
 			t.Errorf("on %s: %v", host, err)
 		}
 	}
@@ -188,7 +189,7 @@ func TestOddHostNamesAreRefused(t *testing.T) {
 	checkLifted(t, d, "box1")
 }
 
-func TestTornEngineFilesGo(t *testing.T) {
+func TestTornFilesGo(t *testing.T) {
 	for _, torn := range []string{"", "1234567", engineFile("box1")[:11]} {
 		d := openDir(t, pinnedDir(t), identity())
 		for _, name := range []string{"dragonboat.ds", "NODEHOST.ID"} {
@@ -203,9 +204,20 @@ func TestTornEngineFilesGo(t *testing.T) {
 	}
 }
 
-// The engine itself: a log pinned to another host is refused, and after the
+// freeAddress returns a TCP address that nobody listens on right now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// dragonboat itself: a log pinned to another host is refused, and after the
 // lift it is opened with what it holds.
-func TestLiftLetsTheEngineIn(t *testing.T) {
+func TestLiftLetsDragonboatIn(t *testing.T) {
 	here, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
@@ -214,7 +226,7 @@ func TestLiftLetsTheEngineIn(t *testing.T) {
 	id.Host = "elsewhere"
 	d := openDir(t, t.TempDir(), id)
 	port := freeAddress(t)
-	nh, err := startEngine(d, port)
+	nh, err := startDragonboat(d, port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,12 +239,12 @@ func TestLiftLetsTheEngineIn(t *testing.T) {
 	nh.Close()
 
 	pretend(t, d, here, id.Host)
-	if nh, err = startEngine(d, port); err == nil {
+	if nh, err = startDragonboat(d, port); err == nil {
 		nh.Close()
-		t.Fatal("the engine takes another host's log: the pin is gone, and LiftHostPin with it")
+		t.Fatal("dragonboat takes another host's log: the pin is gone, and LiftHostPin with it")
 	}
 	lift(t, d, here)
-	if nh, err = startEngine(d, port); err != nil {
+	if nh, err = startDragonboat(d, port); err != nil {
 		t.Fatalf("after the lift: %v", err)
 	}
 	defer nh.Close()
@@ -245,7 +257,7 @@ func TestLiftLetsTheEngineIn(t *testing.T) {
 }
 
 // pretend rewrites the engine's pin and renames its log.
-func pretend(t *testing.T, d *actors.DataDir, here, elsewhere string) {
+func pretend(t *testing.T, d *datadir.Dir, here, elsewhere string) {
 	t.Helper()
 	pin := filepath.Join(d.RaftDir(), "dragonboat.ds")
 	b, err := os.ReadFile(pin)
@@ -269,7 +281,7 @@ func pretend(t *testing.T, d *actors.DataDir, here, elsewhere string) {
 	}
 }
 
-func startEngine(d *actors.DataDir, address string) (*dragonboat.NodeHost, error) {
+func startDragonboat(d *datadir.Dir, address string) (*dragonboat.NodeHost, error) {
 	logdb := raft.GetTinyMemLogDBConfig()
 	logdb.Shards = 1
 	return dragonboat.NewNodeHost(raft.NodeHostConfig{

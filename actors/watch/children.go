@@ -1,21 +1,22 @@
-package actors
+package watch
 
-// children are the spots below one spot, by name. Most spots that have any
-// have a few, and a map of one entry costs more than all that a parked watcher
-// should: a few are kept in a list, many in a map. A nil children is empty.
+// children are the branches below one branch, by name. Most branches have few, if
+// any, and a map with one entry would cost more than everything else about a
+// parked watcher. So a few are kept in a list, many in a map. A nil children is
+// empty.
 type children struct {
 	few  []child
-	many map[string]*spot // nil until few overflows
+	many map[string]*branch // nil until few overflows
 }
 
 type child struct {
-	name string
-	spot *spot
+	name   string
+	branch *branch
 }
 
 const fewLimit = 8
 
-func (c *children) get(name string) *spot {
+func (c *children) get(name string) *branch {
 	if c == nil {
 		return nil
 	}
@@ -24,30 +25,30 @@ func (c *children) get(name string) *spot {
 	}
 	for i := range c.few {
 		if c.few[i].name == name {
-			return c.few[i].spot
+			return c.few[i].branch
 		}
 	}
 	return nil
 }
 
-// put adds a child that isn't there yet.
-func (c *children) put(name string, s *spot) {
+// put adds a child; there must be none of that name.
+func (c *children) put(name string, s *branch) {
 	switch {
 	case c.many != nil:
 		c.many[name] = s
 	case len(c.few) < fewLimit:
-		c.few = append(c.few, child{name: name, spot: s})
+		c.few = append(c.few, child{name: name, branch: s})
 	default:
-		c.many = make(map[string]*spot, 2*fewLimit)
+		c.many = make(map[string]*branch, 2*fewLimit)
 		for _, old := range c.few {
-			c.many[old.name] = old.spot
+			c.many[old.name] = old.branch
 		}
 		c.few = nil
 		c.many[name] = s
 	}
 }
 
-// drop takes out the child called name and reports whether none is left.
+// drop removes the child called name, and reports whether none is left.
 func (c *children) drop(name string) (empty bool) {
 	delete(c.many, name)
 	for i := range c.few {
@@ -63,12 +64,12 @@ func (c *children) drop(name string) (empty bool) {
 }
 
 // each calls f for every child. f may drop the child that it is given.
-func (c *children) each(f func(name string, s *spot)) {
+func (c *children) each(f func(name string, s *branch)) {
 	if c == nil {
 		return
 	}
 	for i := len(c.few) - 1; i >= 0; i-- {
-		f(c.few[i].name, c.few[i].spot)
+		f(c.few[i].name, c.few[i].branch)
 	}
 	for name, s := range c.many {
 		f(name, s)

@@ -1,4 +1,4 @@
-package actors
+package watch
 
 import (
 	"sort"
@@ -6,17 +6,17 @@ import (
 	"copse/statemachine/tree"
 )
 
-// noticeOverhead is what a notice costs in memory besides its key and JSON.
+// noticeOverhead is a notice's memory besides its key and JSON, in bytes.
 const noticeOverhead = 96
 
-// ring is the newest part of the event window in memory: all events from
-// floor on, in index order, within a limit of events and one of bytes.
+// ring keeps the newest part of the event window in memory: all events from floor
+// on, in index order, up to a number of events and of bytes.
 type ring struct {
 	limit      int
 	bytesLimit int
 
-	slots []*tree.Notice // circular; grows up to limit
-	head  int            // the oldest
+	slots []*tree.Notice // circular; grows to limit
+	head  int            // position of the oldest
 	size  int
 	bytes int
 	floor tree.Index // no event at or above it is missing
@@ -30,14 +30,14 @@ func (r *ring) reset(floor tree.Index) {
 
 func (r *ring) at(i int) *tree.Notice { return r.slots[(r.head+i)%len(r.slots)] }
 
-// push adds the newest event and lets the oldest go where a limit asks for it.
+// push adds the newest event, and drops the oldest as the limits demand.
 func (r *ring) push(n *tree.Notice) {
 	if r.size == len(r.slots) {
 		r.makeRoom()
 	}
 	r.slots[(r.head+r.size)%len(r.slots)] = n
 	r.size++
-	r.bytes += weight(n)
+	r.bytes += Weight(n)
 	for r.size > 0 && r.bytes > r.bytesLimit {
 		r.dropOldest()
 	}
@@ -60,7 +60,7 @@ func (r *ring) dropOldest() {
 	r.slots[r.head] = nil
 	r.head = (r.head + 1) % len(r.slots)
 	r.size--
-	r.bytes -= weight(n)
+	r.bytes -= Weight(n)
 	r.floor = n.Index + 1
 }
 
@@ -69,4 +69,5 @@ func (r *ring) search(from tree.Index) int {
 	return sort.Search(r.size, func(i int) bool { return r.at(i).Index >= from })
 }
 
-func weight(n *tree.Notice) int { return len(n.JSON) + len(n.Key) + noticeOverhead }
+// Weight is about how many bytes of memory a notice takes.
+func Weight(n *tree.Notice) int { return len(n.JSON) + len(n.Key) + noticeOverhead }

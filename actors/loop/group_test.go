@@ -1,4 +1,4 @@
-package actors_test
+package loop_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"copse/actors"
+	"copse/actors/loop"
 )
 
 // part is a member of a group that notes what happens to it.
@@ -52,7 +52,7 @@ func (p *part) halt() {
 
 func TestGroupStopsInReverseOrderAndAwaitsEach(t *testing.T) {
 	var log journal
-	var g actors.Group
+	var g loop.Group
 	for _, name := range []string{"a", "b", "c"} {
 		p := newPart(name, &log)
 		g.Add(name, p.run, p.halt)
@@ -70,7 +70,7 @@ func TestGroupStopsInReverseOrderAndAwaitsEach(t *testing.T) {
 
 func TestGroupEndsWhenOnePartFails(t *testing.T) {
 	var log journal
-	var g actors.Group
+	var g loop.Group
 	cause := errors.New("no disk")
 	a, b, c := newPart("a", &log), newPart("b", &log), newPart("c", &log)
 	b.fails = cause
@@ -89,7 +89,7 @@ func TestGroupEndsWhenOnePartFails(t *testing.T) {
 
 func TestGroupKeepsTheErrorOfAPartThatFailsWhileStopping(t *testing.T) {
 	cause := errors.New("no disk")
-	var g actors.Group
+	var g loop.Group
 	stop := make(chan struct{})
 	g.Add("a", func() error { <-stop; return cause }, func() { close(stop) })
 	ctx, cancel := context.WithCancel(context.Background())
@@ -102,7 +102,7 @@ func TestGroupKeepsTheErrorOfAPartThatFailsWhileStopping(t *testing.T) {
 func TestEmptyGroupWaitsForItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	var g actors.Group
+	var g loop.Group
 	go func() { done <- g.Run(ctx) }()
 	cancel()
 	if err := <-done; err != nil {

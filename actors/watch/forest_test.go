@@ -1,10 +1,10 @@
-package actors_test
+package watch_test
 
 import (
 	"slices"
 	"sync"
 
-	"copse/actors"
+	"copse/actors/watch"
 	"copse/statemachine/tree"
 )
 
@@ -50,7 +50,7 @@ func (f *forest) put(key string) []tree.Notice {
 }
 
 // publish changes one key and publishes that.
-func (f *forest) publish(h *actors.WatchHub, key string) {
+func (f *forest) publish(h *watch.Hub, key string) {
 	events := f.put(key)
 	h.Publish(f.last, events)
 }
@@ -86,9 +86,9 @@ func (f *forest) Exists(key string) (bool, tree.Index) {
 }
 
 // hub returns a hub for the forest as it is now.
-func (f *forest) hub(o actors.WatchHubOptions) *actors.WatchHub {
+func (f *forest) hub(o watch.Options) *watch.Hub {
 	o.Window, o.First, o.History, o.Exists = f.window, f.last, f.History, f.Exists
-	return actors.NewWatchHub(o)
+	return watch.NewHub(o)
 }
 
 // sink notes what a watcher was told.

@@ -1,16 +1,16 @@
-package actors_test
+package watch_test
 
 import (
 	"fmt"
 	"runtime"
 	"testing"
 
-	"copse/actors"
+	"copse/actors/watch"
 	"copse/statemachine/tree"
 )
 
 // crowd parks n watchers, each on the key that it is given.
-func crowd(b *testing.B, h *actors.WatchHub, n int, s tree.Sink, key func(i int) string) []*tree.Watch {
+func crowd(b *testing.B, h *watch.Hub, n int, s tree.Sink, key func(i int) string) []*tree.Watch {
 	watches := make([]*tree.Watch, n)
 	for i := range watches {
 		watches[i] = &tree.Watch{Key: key(i), Since: 1, Sink: s}
@@ -47,7 +47,7 @@ func BenchmarkParkedWatcher(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			const n = 100_000
 			for b.Loop() {
-				h := actors.NewWatchHub(actors.WatchHubOptions{})
+				h := watch.NewHub(watch.Options{})
 				go h.Run()
 				watches := make([]*tree.Watch, n)
 				for i := range watches {
@@ -77,7 +77,7 @@ func heap() uint64 {
 // BenchmarkFire wakes 15,000 watchers of one key.
 func BenchmarkFire(b *testing.B) {
 	const n = 15_000
-	h := actors.NewWatchHub(actors.WatchHubOptions{})
+	h := watch.NewHub(watch.Options{})
 	go h.Run()
 	defer h.Stop()
 	for i := 0; b.Loop(); i++ {
@@ -94,7 +94,7 @@ func BenchmarkFire(b *testing.B) {
 // BenchmarkLeave parks 15,000 watchers of one key and takes them out again.
 func BenchmarkLeave(b *testing.B) {
 	const n = 15_000
-	h := actors.NewWatchHub(actors.WatchHubOptions{})
+	h := watch.NewHub(watch.Options{})
 	go h.Run()
 	defer h.Stop()
 	for b.Loop() {

@@ -1,4 +1,4 @@
-package actors_test
+package datadir_test
 
 import (
 	"errors"
@@ -6,14 +6,14 @@ import (
 	"path/filepath"
 	"testing"
 
-	"copse/actors"
+	"copse/actors/datadir"
 )
 
 // FuzzIdentity opens directories with any copse.json: they are accepted, or
 // refused as newer or corrupt, and what is accepted is read back the same.
 func FuzzIdentity(f *testing.F) {
 	dir := f.TempDir()
-	d, err := actors.OpenDataDir(dir, identity(), actors.Claim{})
+	d, err := datadir.Open(dir, identity(), datadir.Claim{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -33,9 +33,9 @@ func FuzzIdentity(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte) {
 		path := t.TempDir()
 		write(t, filepath.Join(path, "copse.json"), string(content))
-		d, err := actors.OpenDataDir(path, identity(), actors.Claim{})
+		d, err := datadir.Open(path, identity(), datadir.Claim{})
 		if err != nil {
-			if !errors.Is(err, actors.ErrDirNewer) && !errors.Is(err, actors.ErrDirCorrupt) {
+			if !errors.Is(err, datadir.ErrNewer) && !errors.Is(err, datadir.ErrCorrupt) {
 				t.Errorf("err = %v", err)
 			}
 			return
