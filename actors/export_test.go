@@ -37,9 +37,6 @@ func (n *Node) ShardLeaders() []uint64 {
 	return list
 }
 
-// WantedLeader is the voter that the shard of the slot belongs with.
-var WantedLeader = wantedLeader
-
 // ErrShards is the cause where members don't agree on how many shards there are.
 var ErrShards = errShards
 

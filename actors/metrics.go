@@ -33,10 +33,10 @@ func (n *Node) views() (list []shardView) {
 // no data, there is no shard and no hub.
 func (n *Node) groups() []shardView {
 	views := n.views()
-	if n.several == nil {
+	if n.sharded == nil {
 		return views
 	}
-	order := shardView{label: strconv.Itoa(orderShard), id: orderShard, lane: n.several.order.lane, machine: n.machine}
+	order := shardView{label: strconv.Itoa(orderShard), id: orderShard, lane: n.sharded.order.lane, machine: n.machine}
 	return append([]shardView{order}, views...)
 }
 

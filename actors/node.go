@@ -63,7 +63,7 @@ type Node struct {
 	cache    *pebble.Cache
 	machine  *statemachine.Machine // of the order shard: it knows the members
 	parts    []*part               // the data shards, by slot
-	several  *several              // nil: there is one data shard, which is the order shard
+	sharded  *sharding             // nil: there is one data shard, which is the order shard
 	router   *Router
 	renewed  bool // the raft log is new, and the tree is not: see ForceNew
 
@@ -109,7 +109,7 @@ func (n *Node) open() (err error) {
 		cluster: tree.Cluster{ID: n.id.ClusterID, Self: n.self(), Started: o.Started},
 		host:    n.host,
 		parts:   n.parts,
-		several: n.several,
+		sharded: n.sharded,
 		timeout: o.Host.RequestTimeout,
 	}
 	if err := n.startReplicas(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"copse/actors/loop"
+	"copse/actors/order"
 	"copse/actors/shard"
 	"copse/actors/watch"
 	"copse/statemachine"
@@ -39,19 +40,22 @@ type part struct {
 	expirer *shard.Expirer
 }
 
-// several is what a member runs, besides its parts, where there is more than one
+// unclosedBytesLimit bounds the events that wait until the closed index covers them.
+const unclosedBytesLimit = 64 << 20
+
+// sharding is what a member runs, besides its parts, where there is more than one
 // data shard.
-type several struct {
+type sharding struct {
 	turn     atomic.Uint64 // of the shards that take creates in order in the root
 	order    *part         // has neither hub nor expirer
-	closed   *Closed
-	spanning *Spanning
-	balancer *Balancer
+	closed   *order.ClosedIndex
+	spanning *order.Spanning
+	balancer *order.Balancer
 }
 
 // machines are the replicas of all groups, the order shard's first.
 func (n *Node) machines() []*statemachine.Machine {
-	if n.several == nil {
+	if n.sharded == nil {
 		return []*statemachine.Machine{n.machine}
 	}
 	return append([]*statemachine.Machine{n.machine}, n.dataMachines()...)
@@ -67,8 +71,8 @@ func (n *Node) dataMachines() []*statemachine.Machine {
 
 // part returns the part of a shard; nil if there is no such.
 func (n *Node) part(shard uint64) *part {
-	if n.several != nil && shard == orderShard {
-		return n.several.order
+	if n.sharded != nil && shard == orderShard {
+		return n.sharded.order
 	}
 	for _, p := range n.parts {
 		if p.id == shard {
@@ -89,7 +93,7 @@ func (n *Node) openMachines() (err error) {
 		n.parts = []*part{{id: orderShard, machine: n.machine}}
 		return nil
 	}
-	n.several = &several{order: &part{id: orderShard, machine: n.machine}}
+	n.sharded = &sharding{order: &part{id: orderShard, machine: n.machine}}
 	for slot := range shards {
 		id := uint64(slot) + orderShard + 1
 		m, err := statemachine.New(machineOptions(n.o, n.cache, id))
@@ -106,12 +110,16 @@ func (n *Node) openParts() {
 	o := n.o
 	n.subscribe()
 	for _, p := range n.parts {
-		n.openActor(p, n.several != nil)
+		n.openActor(p, n.sharded != nil)
 		p.expirer = shard.NewExpirer(p.actor, p.machine, o.Logger.With("component", "expirer"))
 	}
-	if s := n.several; s != nil {
+	if s := n.sharded; s != nil {
 		n.openActor(s.order, false)
-		s.balancer = NewBalancer(n, o.Logger.With("component", "balancer"))
+		var shards []uint64
+		for _, p := range n.parts {
+			shards = append(shards, p.id)
+		}
+		s.balancer = order.NewBalancer(n.self(), shards, balanced{n}, o.Logger.With("component", "balancer"))
 	}
 	for i, m := range n.machines() {
 		n.compactors = append(n.compactors, NewCompactor(n.host, uint64(i)+orderShard, m, o.LogBytes, o.Logger.With("component", "compactor")))
@@ -134,7 +142,7 @@ func (n *Node) openActor(p *part, sharded bool) {
 // order shard's replica applies.
 func (n *Node) ask(p *part, a tree.Ask) {
 	c := tree.AskCommand(len(n.parts), a)
-	n.several.order.actor.Submit(&c, func(r tree.Reply) {
+	n.sharded.order.actor.Submit(&c, func(r tree.Reply) {
 		if r.Err != nil {
 			p.feed.AskLost()
 		}
@@ -163,7 +171,7 @@ func (n *Node) subscribe() {
 		})
 	}
 	requests := tree.RequestID{Replica: n.self(), Nonce: nonce()}
-	s := n.several
+	s := n.sharded
 	if s == nil {
 		p := n.parts[0]
 		p.feed = shard.NewFeed(0, requests, 0, p.machine.Index())
@@ -180,9 +188,12 @@ func (n *Node) subscribe() {
 		p.feed = shard.NewFeed(p.slot, requests, handed[p.slot], p.machine.Index())
 	}
 	s.order.feed = shard.NewFeed(0, requests, 0, n.machine.Index())
-	s.closed = NewClosed(len(n.parts), func(last tree.Index, events []tree.Notice) { s.spanning.Publish(last, events) })
+	s.closed = order.NewClosedIndex(len(n.parts), unclosedBytesLimit, func(last tree.Index, events []tree.Notice) { s.spanning.Publish(last, events) })
 	s.closed.Begin(n.machine.Index(), handed, settled)
-	s.spanning = NewSpanning(n.machine, n.dataMachines(), s.closed, n.o.Window, n.confirmOrder)
+	s.spanning = order.NewSpanning(order.SpanningOptions{
+		Order: n.machine, Machines: n.dataMachines(), Closed: s.closed, Window: n.o.Window,
+		Confirm: func(limit time.Duration) error { return s.order.lane.Wait(limit) },
+	})
 	n.machine.Subscribe(func(news *statemachine.News) {
 		s.closed.Order(news)
 		for _, p := range n.parts {
@@ -199,7 +210,7 @@ func (n *Node) subscribe() {
 	}
 }
 
-// happened is what a hub is told of the news of one of several data shards: its index
+// happened is what a hub is told of the news of one of sharding data shards: its index
 // also moves without events, and then there is nothing to look for on disk.
 func happened(news *statemachine.News) []tree.Notice {
 	if news.Notices == nil && !news.Jumped {
@@ -208,10 +219,10 @@ func happened(news *statemachine.News) []tree.Notice {
 	return news.Notices
 }
 
-// floor is where the window of a data shard begins: of one of several, its events are
+// floor is where the window of a data shard begins: of one of sharding, its events are
 // counted, not its indexes.
 func (n *Node) floor(m *statemachine.Machine) func() tree.Index {
-	if n.several == nil {
+	if n.sharded == nil {
 		return nil
 	}
 	return m.Floor
@@ -226,7 +237,7 @@ func nonce() uint64 {
 
 // addParts adds the actors of the data shards to g.
 func (n *Node) addParts(g *loop.Group) {
-	s := n.several
+	s := n.sharded
 	if s != nil {
 		g.Add("spanning watch hub", s.spanning.Run, s.spanning.Stop)
 	}
@@ -255,7 +266,3 @@ func (n *Node) addParts(g *loop.Group) {
 func (p *part) view() shardView {
 	return shardView{label: strconv.FormatUint(p.id, 10), id: p.id, actor: p.actor, lane: p.lane, machine: p.machine, hub: p.hub}
 }
-
-// confirmOrder makes sure that this member's replica of the order shard has all that was
-// acknowledged before the call.
-func (n *Node) confirmOrder(limit time.Duration) error { return n.several.order.lane.Wait(limit) }

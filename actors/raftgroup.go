@@ -5,7 +5,6 @@ import (
 
 	"copse/actors/peerlink"
 	"copse/actors/shard"
-	"copse/statemachine/tree"
 )
 
 // group is the raft group of one shard, as the shard's actors need it.
@@ -67,7 +66,7 @@ func (n *Node) receive(from uint64, kind uint8, payload []byte) {
 	case postSubmission:
 		var id uint64
 		var s shard.Submission
-		if id, s, err = shard.ReadSubmission(payload, from, n.several != nil, time.Now()); err == nil {
+		if id, s, err = shard.ReadSubmission(payload, from, n.sharded != nil, time.Now()); err == nil {
 			if p := n.part(id); p != nil {
 				p.actor.Submitted(s)
 			}
@@ -85,5 +84,3 @@ func (n *Node) receive(from uint64, kind uint8, payload []byte) {
 		n.o.Logger.Warn("a member sent a message that makes no sense", "component", "peers", "member", from, "err", err)
 	}
 }
-
-var _ tree.RequestID

@@ -12,34 +12,34 @@ type Router struct {
 	node    *Node
 	host    *Host
 	parts   []*part
-	several *several // nil: there is one part
+	sharded *sharding // nil: there is one part
 	timeout time.Duration
 	cluster tree.Cluster // what never changes: the ids, and when this member started
 }
 
 // at is the part that key lives in.
 func (r *Router) at(key string) *part {
-	if r.several == nil {
+	if r.sharded == nil {
 		return r.parts[0]
 	}
 	return r.parts[tree.Slot(key, len(r.parts))]
 }
 
 // spans reports whether what is asked of key concerns several shards.
-func (r *Router) spans(key string) bool { return r.several != nil && key == "/" }
+func (r *Router) spans(key string) bool { return r.sharded != nil && key == "/" }
 
 // Do has c carried out and waits until that is applied here.
 func (r *Router) Do(c *tree.Command) tree.Reply {
 	p := r.at(c.Key)
-	if r.several == nil {
+	if r.sharded == nil {
 		return p.actor.Do(c)
 	}
 	if c.InRoot() {
-		p = r.parts[r.several.turn.Add(1)%uint64(len(r.parts))] // any will do: its name is made to fit
+		p = r.parts[r.sharded.turn.Add(1)%uint64(len(r.parts))] // any will do: its name is made to fit
 	}
 	reply := p.actor.Do(c)
 	if c.Key == "/" {
-		r.several.spanning.settle() // its index is shown for the root
+		r.sharded.spanning.Settle() // its index is shown for the root
 	}
 	return reply
 }
@@ -48,12 +48,12 @@ func (r *Router) Do(c *tree.Command) tree.Reply {
 // caught up with all that was acknowledged before.
 func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
 	if r.spans(q.Key) {
-		return r.several.spanning.Get(dst, q, r.timeout, r.State)
+		return r.sharded.spanning.Get(dst, q, r.timeout, r.State)
 	}
 	p := r.at(q.Key)
 	if q.Quorum {
 		if err := p.lane.Wait(r.timeout); err != nil {
-			return dst, nil, tree.State{}, raftError(err)
+			return dst, nil, tree.State{}, tree.Unavailable(err)
 		}
 	}
 	// The state is read before the nodes, so that the header never promises
@@ -61,7 +61,7 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	st := r.state(p)
 	out, rest, err, fail := p.machine.Get(dst, &q, unixNow)
 	if fail != nil {
-		return dst, nil, tree.State{}, raftError(fail)
+		return dst, nil, tree.State{}, tree.Unavailable(fail)
 	}
 	if err != nil {
 		err.Index = max(err.Index, st.Index) // a quiet shard is as far as the others
@@ -71,14 +71,10 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 
 func unixNow() int64 { return time.Now().UnixNano() }
 
-func raftError(err error) *tree.Error {
-	return &tree.Error{Code: tree.CodeRaftInternal, Cause: err.Error()}
-}
-
 // Watch registers w; its Since becomes the next index if it is 0.
 func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 	if r.spans(w.Key) {
-		return r.several.spanning.Watch(w, r.State)
+		return r.sharded.spanning.Watch(w, r.State)
 	}
 	p := r.at(w.Key)
 	st := r.state(p)
@@ -95,7 +91,7 @@ func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 // Unwatch takes w out again.
 func (r *Router) Unwatch(w *tree.Watch) {
 	if r.spans(w.Key) {
-		r.several.spanning.Unwatch(w)
+		r.sharded.spanning.Unwatch(w)
 		return
 	}
 	r.at(w.Key).hub.Unwatch(w)
@@ -103,11 +99,11 @@ func (r *Router) Unwatch(w *tree.Watch) {
 
 // State is where this member stands.
 func (r *Router) State() tree.State {
-	if r.several == nil {
+	if r.sharded == nil {
 		return r.state(r.parts[0])
 	}
 	return tree.State{
-		Index:     r.several.closed.Index(),
+		Index:     r.sharded.closed.Index(),
 		RaftIndex: r.node.machine.RaftIndex(),
 		RaftTerm:  r.host.HighestTerm(),
 	}
@@ -121,8 +117,8 @@ func (r *Router) state(p *part) tree.State {
 		RaftIndex: p.machine.RaftIndex(),
 		RaftTerm:  r.host.HighestTerm(),
 	}
-	if r.several != nil {
-		st.Index = max(st.Index, r.several.closed.Index())
+	if r.sharded != nil {
+		st.Index = max(st.Index, r.sharded.closed.Index())
 		st.RaftIndex = max(st.RaftIndex, r.node.machine.RaftIndex()) // never 0, even of a shard that is empty
 	}
 	return st
@@ -136,8 +132,8 @@ func (r *Router) Stats() tree.Stats {
 		s.Watchers = uint64(p.hub.Watchers())
 		sum.Add(&s)
 	}
-	if r.several != nil {
-		sum.Watchers += uint64(r.several.spanning.Watchers())
+	if r.sharded != nil {
+		sum.Watchers += uint64(r.sharded.spanning.Watchers())
 	}
 	return sum
 }

@@ -2,6 +2,9 @@ package actors
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -59,7 +62,7 @@ func (n *Node) rest(ctx context.Context, p *part, to func() uint64) bool {
 		return false
 	}
 	for ctx.Err() == nil {
-		if member := to(); member != nobody && n.askReady(ctx, member, p, 0) == nil {
+		if member := to(); member != 0 && n.askReady(ctx, member, p, 0) == nil {
 			return true
 		}
 		select {
@@ -68,4 +71,66 @@ func (n *Node) rest(ctx context.Context, p *part, to func() uint64) bool {
 		}
 	}
 	return false
+}
+
+// errLags is why a member can't lead a shard at once.
+var errLags = errors.New("it has yet to apply what is in the log")
+
+// readyLimit is how long a member may take to say whether it could lead.
+const readyLimit = time.Second
+
+// askReady asks another member whether it could lead the part's shard at once: it is
+// at most lag raft entries behind this one.
+func (n *Node) askReady(ctx context.Context, member uint64, p *part, lag uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	here := p.machine.RaftIndex()
+	answer, err := n.link.Call(ctx, member, callReady, binary.BigEndian.AppendUint64(nil, p.id))
+	switch {
+	case err != nil:
+		return err
+	case len(answer) != 8:
+		return fmt.Errorf("member %x answers %d bytes", member, len(answer))
+	case binary.BigEndian.Uint64(answer)+lag < here:
+		return errLags
+	}
+	return nil
+}
+
+// answerReady serves callReady: it tells how far this member has applied a shard,
+// unless it is about to stop, or may not serve yet.
+func (n *Node) answerReady(payload []byte) ([]byte, error) {
+	if !n.opened.Load() || n.leaving.Load() || len(payload) != 8 {
+		return nil, errors.New("this member can't lead now")
+	}
+	p := n.part(binary.BigEndian.Uint64(payload))
+	if p == nil {
+		return nil, fmt.Errorf("this member has no such shard: %x", payload)
+	}
+	return binary.BigEndian.AppendUint64(nil, p.machine.RaftIndex()), nil
+}
+
+// balanced lets a Balancer see and move the leaders.
+type balanced struct{ *Node }
+
+// Leads implements order.Groups.
+func (n balanced) Leads(shard uint64) (since time.Time, leads bool) {
+	l := n.host.Leader(shard)
+	return l.Since, l.Member == n.self() && !n.leaving.Load()
+}
+
+// Voters implements order.Groups.
+func (n balanced) Voters(shard uint64) map[uint64]bool { return n.host.voters(shard) }
+
+// Ready implements order.Groups.
+func (n balanced) Ready(ctx context.Context, member, shard, lag uint64) error {
+	return n.askReady(ctx, member, n.part(shard), lag)
+}
+
+// Transfer implements order.Groups.
+func (n balanced) Transfer(ctx context.Context, member, shard uint64) bool {
+	ctx, cancel := context.WithTimeout(ctx, transferLimit)
+	defer cancel()
+	n.transfer(ctx, n.part(shard), func() uint64 { return member })
+	return !n.host.Leads(shard)
 }

@@ -95,8 +95,5 @@ func (i *intake) await(w *Write) tree.Reply {
 	}
 }
 
-// failed is v2's answer where raft has none: the outcome is unknown, or the write was
-// turned away.
-func failed(err error) tree.Reply {
-	return tree.Reply{Err: &tree.Error{Code: tree.CodeRaftInternal, Cause: err.Error()}}
-}
+// failed is the reply to a write that has none.
+func failed(err error) tree.Reply { return tree.Reply{Err: tree.Unavailable(err)} }

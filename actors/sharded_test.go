@@ -12,18 +12,6 @@ import (
 	"copse/statemachine/tree"
 )
 
-func TestWantedLeader(t *testing.T) {
-	voters := map[uint64]bool{9: true, 2: true, 5: true}
-	for slot, want := range []uint64{2, 5, 9, 2, 5} {
-		if got := actors.WantedLeader(slot, voters); got != want {
-			t.Errorf("slot %d belongs with %d, want %d", slot, got, want)
-		}
-	}
-	if got := actors.WantedLeader(3, nil); got != 0 {
-		t.Errorf("without voters, somebody is wanted: %d", got)
-	}
-}
-
 // seenSink notes the indexes and keys that a watcher is told of.
 type seenSink struct {
 	mu   sync.Mutex

@@ -1,4 +1,4 @@
-package actors
+package order
 
 import (
 	"context"
@@ -86,7 +86,7 @@ func (w *spanWorld) settled(slot, entries int) tree.Index {
 type spanMember struct {
 	t      *testing.T
 	w      *spanWorld
-	closed *Closed
+	closed *ClosedIndex
 	order  int   // entries applied
 	data   []int // by slot
 	begun  tree.Index
@@ -95,7 +95,7 @@ type spanMember struct {
 }
 
 func (m *spanMember) start() {
-	m.closed = NewClosed(m.w.slots, m.publish)
+	m.closed = NewClosedIndex(m.w.slots, 64<<20, m.publish)
 	settled := make([]tree.Index, m.w.slots)
 	for slot, n := range m.data {
 		settled[slot] = m.w.settled(slot, n)
@@ -286,7 +286,7 @@ func TestClosedBoundsWhatItKeeps(t *testing.T) {
 }
 
 func TestWaitForTheClosedIndex(t *testing.T) {
-	c := NewClosed(1, func(tree.Index, []tree.Notice) {})
+	c := NewClosedIndex(1, 64<<20, func(tree.Index, []tree.Notice) {})
 	c.Begin(3, []tree.Index{3}, []tree.Index{2})
 	if c.Index() != 2 {
 		t.Fatalf("it begins at %d, want 2", c.Index())

@@ -1,4 +1,4 @@
-package actors
+package order
 
 import (
 	"cmp"
@@ -12,25 +12,21 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Bounds of what a Closed keeps. Further open ranges of a shard are merged with its
-// last, which makes the closed index late and never wrong; further events are left to
-// the windows on disk.
-const (
-	openLimit      = 1024
-	unclosedWeight = 64 << 20 // bytes
-)
+// openLimit bounds how many open ranges of a shard a ClosedIndex keeps. Further ones are
+// merged with the last, which can make the closed index late but never wrong.
+const openLimit = 1024
 
-// Closed knows the closed index of this member, where there are several shards: the
-// largest index such that everything up to it is applied here, and nothing can still come at
-// or below it. And it puts the events of all shards in one order: those up to
-// the closed index are handed to publish, each once, by their indexes.
+// ClosedIndex computes this member's closed index, where there are several shards: the
+// largest index up to which everything is applied here, so that no event can still come
+// at or below it. It also merges the events of all shards: those up to the closed index
+// are published, each once, in the order of their indexes.
 //
-// It is no actor: the replicas' apply workers call it, and wait for no more than its
-// lock. The order of their calls may be any, as long as each shard's are in the order
-// of its log. docs/SHARDS.md has the rules (13 to 15, 18).
-type Closed struct {
+// It is not an actor: the replicas' apply workers call it, and wait for nothing but its
+// lock. Calls for one shard must come in the order of its log; those for different
+// shards may interleave in any way. docs/SHARDS.md has the rules (13 to 15, 18).
+type ClosedIndex struct {
 	publish func(last tree.Index, events []tree.Notice) // under the lock; never waits
-	limit   int                                         // unclosedWeight, but for tests
+	limit   int                                         // bytes of events that wait; further ones are left to the windows on disk
 	index   atomic.Uint64
 
 	mu      sync.Mutex
@@ -48,16 +44,16 @@ type unclosed struct {
 	events  []tree.Notice
 }
 
-// NewClosed returns a Closed for so many slots. Begin has to be called before anything
-// else.
-func NewClosed(slots int, publish func(last tree.Index, events []tree.Notice)) *Closed {
-	return &Closed{publish: publish, limit: unclosedWeight, shards: make([]unclosed, slots), moved: make(chan struct{})}
+// NewClosedIndex returns a ClosedIndex for so many slots, which keeps limit bytes of
+// events. Begin has to be called before anything else.
+func NewClosedIndex(slots, limit int, publish func(last tree.Index, events []tree.Notice)) *ClosedIndex {
+	return &ClosedIndex{publish: publish, limit: limit, shards: make([]unclosed, slots), moved: make(chan struct{})}
 }
 
-// Begin sets it to where the replicas stand at the start: what was handed out to a
-// shard and isn't settled is one range. So the index may be lower than it was
-// before the member stopped.
-func (c *Closed) Begin(counter tree.Index, handed, settled []tree.Index) {
+// Begin sets where the replicas stand at the start. What was handed out to a shard and
+// isn't settled counts as one range, so the index may be lower than it was before the
+// member stopped.
+func (c *ClosedIndex) Begin(counter tree.Index, handed, settled []tree.Index) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counter = counter
@@ -73,10 +69,10 @@ func (c *Closed) Begin(counter tree.Index, handed, settled []tree.Index) {
 }
 
 // Index is the closed index. It never falls.
-func (c *Closed) Index() tree.Index { return tree.Index(c.index.Load()) }
+func (c *ClosedIndex) Index() tree.Index { return tree.Index(c.index.Load()) }
 
 // Wait returns nil once the closed index is at least at.
-func (c *Closed) Wait(ctx context.Context, at tree.Index) error {
+func (c *ClosedIndex) Wait(ctx context.Context, at tree.Index) error {
 	for c.Index() < at {
 		c.mu.Lock()
 		moved := c.moved
@@ -94,7 +90,7 @@ func (c *Closed) Wait(ctx context.Context, at tree.Index) error {
 }
 
 // Order takes over what the order shard's replica tells.
-func (c *Closed) Order(n *statemachine.News) {
+func (c *ClosedIndex) Order(n *statemachine.News) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, g := range n.Grants {
@@ -134,7 +130,7 @@ func (s *unclosed) jump(handed, counter tree.Index) {
 }
 
 // Data takes over what the slot's replica tells.
-func (c *Closed) Data(slot int, n *statemachine.News) {
+func (c *ClosedIndex) Data(slot int, n *statemachine.News) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &c.shards[slot]
@@ -153,7 +149,7 @@ func (c *Closed) Data(slot int, n *statemachine.News) {
 }
 
 // drop leaves all events above the closed index to the windows.
-func (c *Closed) drop() {
+func (c *ClosedIndex) drop() {
 	for slot := range c.shards {
 		s := &c.shards[slot]
 		if n := len(s.events); n > 0 {
@@ -165,7 +161,7 @@ func (c *Closed) drop() {
 }
 
 // compute returns the closed index by what is known now.
-func (c *Closed) compute() tree.Index {
+func (c *ClosedIndex) compute() tree.Index {
 	at := c.counter
 	for slot := range c.shards {
 		s := &c.shards[slot]
@@ -182,7 +178,7 @@ func (c *Closed) compute() tree.Index {
 }
 
 // advance publishes what has become closed.
-func (c *Closed) advance() {
+func (c *ClosedIndex) advance() {
 	before := c.Index()
 	at := c.compute()
 	if at <= before {
@@ -199,7 +195,7 @@ func (c *Closed) advance() {
 }
 
 // take takes out the events up to at, in their order.
-func (c *Closed) take(at tree.Index) []tree.Notice {
+func (c *ClosedIndex) take(at tree.Index) []tree.Notice {
 	events, from := []tree.Notice{}, 0
 	for slot := range c.shards {
 		s := &c.shards[slot]

@@ -1,4 +1,4 @@
-package actors
+package order
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"copse/actors/shard"
 	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -16,28 +17,35 @@ import (
 const spanningLimit = time.Second
 
 // Spanning serves what concerns all shards where there are several: reads of the root,
-// and watches on it. Both go by the closed index.
+// and watches on it. Both follow the closed index.
 type Spanning struct {
 	*watch.Hub
-	order     *statemachine.Machine // the order shard's
-	machines  []*statemachine.Machine
-	confirmed func(limit time.Duration) error // of the order shard
-	closed    *Closed
+	o SpanningOptions
 }
 
-// NewSpanning returns a Spanning over the data shards' machines. Its hub is an actor,
-// to which the closed events have to be published.
-func NewSpanning(order *statemachine.Machine, machines []*statemachine.Machine, closed *Closed, window int, confirmed func(limit time.Duration) error) *Spanning {
-	s := &Spanning{order: order, machines: machines, closed: closed, confirmed: confirmed}
-	s.Hub = watch.NewHub(watch.Options{First: closed.Index(), Window: window, Floor: s.floor, History: s.history})
+// SpanningOptions configure a Spanning.
+type SpanningOptions struct {
+	Order    *statemachine.Machine   // of the order shard
+	Machines []*statemachine.Machine // of the data shards
+	Closed   *ClosedIndex            // its events have to be published to the Spanning
+	Window   int                     // events that waitIndex can reach back to
+	// Confirm makes sure that the order shard's replica here has all that was
+	// acknowledged before the call, or says within limit why it may not.
+	Confirm func(limit time.Duration) error
+}
+
+// NewSpanning returns a Spanning. Its hub is an actor.
+func NewSpanning(o SpanningOptions) *Spanning {
+	s := &Spanning{o: o}
+	s.Hub = watch.NewHub(watch.Options{First: o.Closed.Index(), Window: o.Window, Floor: s.floor, History: s.history})
 	return s
 }
 
 // history reads the windows of all shards, up to the closed index: all up to there is
 // in them.
 func (s *Spanning) history(from tree.Index, limit int) (events []tree.Notice, complete tree.Index, err error) {
-	end := s.closed.Index() // read first
-	for _, m := range s.machines {
+	end := s.o.Closed.Index() // read first
+	for _, m := range s.o.Machines {
 		part, oldest, err := m.History(from, limit)
 		if err != nil {
 			return nil, 0, err
@@ -56,25 +64,25 @@ func (s *Spanning) history(from tree.Index, limit int) (events []tree.Notice, co
 // floor is the first index that all windows reach back to.
 func (s *Spanning) floor() tree.Index {
 	floor := tree.Index(1)
-	for _, m := range s.machines {
+	for _, m := range s.o.Machines {
 		floor = max(floor, m.Floor())
 	}
 	return floor
 }
 
-// settle waits until the closed index covers what any shard here has shown, but not for
+// Settle waits until the closed index covers what any shard here has shown, but not for
 // long.
-func (s *Spanning) settle() {
+func (s *Spanning) Settle() {
 	at := tree.Index(0)
-	for _, m := range s.machines {
+	for _, m := range s.o.Machines {
 		at = max(at, m.Index())
 	}
-	if s.closed.Index() >= at {
+	if s.o.Closed.Index() >= at {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), spanningLimit)
 	defer cancel()
-	_ = s.closed.Wait(ctx, at)
+	_ = s.o.Closed.Wait(ctx, at)
 }
 
 // confirm waits until this member has all that was acknowledged before the call, in
@@ -82,11 +90,11 @@ func (s *Spanning) settle() {
 func (s *Spanning) confirm(limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if err := s.confirmed(limit); err != nil {
+	if err := s.o.Confirm(limit); err != nil {
 		return err
 	}
-	if err := s.closed.Wait(ctx, s.order.Index()); err != nil {
-		return errTimeout
+	if err := s.o.Closed.Wait(ctx, s.o.Order.Index()); err != nil {
+		return shard.ErrTimeout
 	}
 	return nil
 }
@@ -96,15 +104,15 @@ func (s *Spanning) confirm(limit time.Duration) error {
 func (s *Spanning) Get(dst []byte, q tree.Query, limit time.Duration, state func() tree.State) ([]byte, tree.Rest, tree.State, *tree.Error) {
 	if q.Quorum {
 		if err := s.confirm(limit); err != nil {
-			return dst, nil, tree.State{}, raftError(err)
+			return dst, nil, tree.State{}, tree.Unavailable(err)
 		}
 	} else {
-		s.settle()
+		s.Settle()
 	}
 	st := state() // before the nodes, as in Router.Get
-	out, rest, err := statemachine.GetAcross(s.machines, dst, &q, unixNow())
+	out, rest, err := statemachine.GetAcross(s.o.Machines, dst, &q, time.Now().UnixNano())
 	if err != nil {
-		return dst, nil, tree.State{}, raftError(err)
+		return dst, nil, tree.State{}, tree.Unavailable(err)
 	}
 	return out, rest, st, nil
 }
@@ -112,7 +120,7 @@ func (s *Spanning) Get(dst []byte, q tree.Query, limit time.Duration, state func
 // Watch registers w, a watch on the root. Without an index it begins as a read does.
 func (s *Spanning) Watch(w *tree.Watch, state func() tree.State) (tree.State, *tree.Error) {
 	if w.Since == 0 {
-		s.settle()
+		s.Settle()
 	}
 	st := state()
 	if w.Since == 0 {
