@@ -156,8 +156,22 @@ func (a *Actor) Run() error {
 	return nil
 }
 
-// Stop ends the loop and waits for it.
-func (a *Actor) Stop() { a.life.Halt() }
+// Stop ends the loop, waits for it, and answers whoever still waits in the mailbox.
+func (a *Actor) Stop() {
+	a.life.Halt()
+	for {
+		select {
+		case w := <-a.mailbox.Messages():
+			w.answer(failed(ErrStopped))
+		case m := <-a.messages.Messages():
+			if s := m.submission; s.ID.Number != 0 {
+				a.o.Link.PostRefusal(a.o.Shard, Refusal{To: s.ID.Replica, Nonce: s.ID.Nonce, First: s.ID.Number, Last: s.ID.Number})
+			}
+		default:
+			return
+		}
+	}
+}
 
 // wait returns when there may be something to do.
 func (a *Actor) wait(alarm *time.Timer) {
@@ -333,16 +347,4 @@ func (a *Actor) finish(alarm *time.Timer) {
 		a.step(alarm)
 	}
 	a.carryOut(time.Now(), nobody, a.core.Stop(ErrStopped))
-	for {
-		select {
-		case w := <-a.mailbox.Messages():
-			w.answer(failed(ErrStopped))
-		case m := <-a.messages.Messages():
-			if s := m.submission; s.ID.Number != 0 {
-				a.o.Link.PostRefusal(a.o.Shard, Refusal{To: s.ID.Replica, Nonce: s.ID.Nonce, First: s.ID.Number, Last: s.ID.Number})
-			}
-		default:
-			return
-		}
-	}
 }
