@@ -176,6 +176,7 @@ func (c *Core) Step(now time.Time, in Input) *Effects {
 	c.origin.take(in.Writes)
 	c.origin.dropLate(now)
 	c.leader.dropLate(now)
+	c.leader.propose(now) // what has its indexes now makes room for the next ask
 	c.submit(now)
 	c.leader.advance(now)
 	c.turnBack(now)

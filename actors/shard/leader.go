@@ -217,7 +217,7 @@ func (l *leader) enqueue(parts []*Submission, head tree.BatchHead) *batch {
 // propose proposes what isn't yet, in order: each batch once, unless raft has provably
 // dropped it, and later ones wait for it (8).
 func (l *leader) propose(now time.Time) {
-	if now.Before(l.retry) {
+	if l.paused || now.Before(l.retry) {
 		return
 	}
 	for _, b := range l.batches {
