@@ -25,7 +25,7 @@ func (w *world) step(m *simMember, byWake bool) {
 	}
 	news := len(in.Writes)+len(in.Submissions)+len(in.Refusals)+len(in.Unsent)+len(in.Dropped)+len(in.Applied.Batches)+
 		len(in.Applied.Outcomes)+len(in.Applied.Grants) > 0 || in.Applied.Jumped || in.Applied.AskLost
-	askLost := in.Applied.AskLost && m.core.leader.asks.asking != nil
+	askLost := in.Applied.AskLost && len(in.Applied.Grants) == 0 && in.Lead == m.core.lead && m.core.leader.asks.asking != nil
 	out := m.core.Step(w.now, in)
 	if askLost && out.Ask != nil {
 		w.fail("member %d asks again at once for what was lost", m.id)
