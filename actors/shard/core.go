@@ -256,7 +256,7 @@ func (c *Core) Takes(now time.Time) bool {
 
 // Rested reports whether nothing that this member has proposed is under way.
 func (c *Core) Rested() bool {
-	return !slices.ContainsFunc(c.leader.batches, func(b *batch) bool { return b.sent })
+	return !slices.ContainsFunc(c.leader.batches, func(b *batch) bool { return b.sent && !b.proposed.IsZero() })
 }
 
 // Pending is how many of this member's writes are on their way or wait to be sent.

@@ -146,7 +146,11 @@ func (w *world) loseLeader() {
 		return
 	}
 	w.elect(nobody)
-	w.after(w.between(0, 300*time.Millisecond), func() {
+	longest := 300 * time.Millisecond
+	if w.rng.IntN(3) == 0 {
+		longest = time.Second
+	}
+	w.after(w.between(0, longest), func() {
 		if w.leader == nobody {
 			w.electAny()
 		}
