@@ -22,6 +22,7 @@ const (
 type model struct {
 	store   tree.MemStore
 	last    tree.Index
+	epoch   uint64 // see applyBatch
 	stats   tree.Stats
 	notices []tree.Notice
 	members *tree.Membership // nil: nobody yet

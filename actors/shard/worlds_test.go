@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	worldsFlag = flag.Int("worlds", 2000, "how many simulated worlds TestWorlds makes")
+	worldsFlag = flag.Int("worlds", 1000, "how many simulated worlds TestWorlds makes")
 	seedFlag   = flag.Uint64("seed", 0, "the seed of the first world; 0: draw one. With -worlds 1 its whole course is printed")
 	tracing    bool
 )
@@ -64,9 +64,28 @@ func (w *world) play() {
 	}
 	w.run(start.Add(1200 * time.Millisecond))
 	w.heal()
-	w.load(w.now.Add(time.Second), 300*time.Millisecond)
+	w.run(w.now.Add(healing))
+	w.settled()
+	w.load(w.now, 300*time.Millisecond)
 	w.run(w.now.Add(20 * time.Second))
 	w.check()
+}
+
+// healing is how long it takes at most after the faults until all is as if there had been
+// none: what is under way comes or doesn't, and then a probe asks for it.
+const healing = time.Second + 600*time.Millisecond
+
+// settled checks that no write waits for its deadline any more. Where refusals were lost
+// too, nothing but that tells of them.
+func (w *world) settled() {
+	if w.faults.loseRefusals {
+		return
+	}
+	for _, m := range w.members {
+		if n := m.core.Pending() + len(m.mailbox); n > 0 {
+			w.fail("member %d: %d writes still wait when all is well again", m.id, n)
+		}
+	}
 }
 
 // load has clients write from the time on.
@@ -127,7 +146,11 @@ func (w *world) loseLeader() {
 		return
 	}
 	w.elect(nobody)
-	w.after(w.between(0, 300*time.Millisecond), func() {
+	longest := 300 * time.Millisecond
+	if w.rng.IntN(3) == 0 {
+		longest = time.Second
+	}
+	w.after(w.between(0, longest), func() {
 		if w.leader == nobody {
 			w.electAny()
 		}
