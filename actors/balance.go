@@ -82,7 +82,7 @@ func (b *Balancer) move(ctx context.Context, now time.Time) {
 		if leader.Member != n.self() || now.Sub(leader.Since) < balanceRest || now.Before(b.again[p.id]) {
 			continue
 		}
-		to := wantedLeader(p.slot, n.host.voters(p.id))
+		to := wantedLeader(p.slot, n.host.Voters(p.id))
 		if to == n.self() || to == nobody {
 			continue
 		}
@@ -90,7 +90,7 @@ func (b *Balancer) move(ctx context.Context, now time.Time) {
 			continue // it is away, or lags: it may come
 		}
 		b.again[p.id] = now.Add(balanceRetry)
-		if err := n.host.transfer(p.id, to); err != nil {
+		if err := n.host.Transfer(p.id, to); err != nil {
 			b.log.Warn("a shard's leader should be another member, and can't be moved; trying again later", "shard", p.id, "member", fmt.Sprintf("%x", to), "err", err)
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"copse/actors/peerlink"
+	"copse/actors/raft"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -29,13 +30,13 @@ const carried = 512 << 10
 type Courier struct {
 	*door
 	id      uint64
-	host    *Host
+	host    *raft.Host
 	link    *peerlink.Link
 	machine *statemachine.Machine
 }
 
 // NewCourier returns the courier of the data shard id.
-func NewCourier(id uint64, host *Host, link *peerlink.Link, m *statemachine.Machine, timeout time.Duration, disk *DiskWatch) *Courier {
+func NewCourier(id uint64, host *raft.Host, link *peerlink.Link, m *statemachine.Machine, timeout time.Duration, disk *DiskWatch) *Courier {
 	return &Courier{door: newDoor(timeout, disk), id: id, host: host, link: link, machine: m}
 }
 
@@ -56,7 +57,7 @@ func (c *Courier) Run() error {
 	for {
 		select {
 		case w := <-c.mailbox.Messages():
-			w.reply <- c.refused(errStopped)
+			w.reply <- c.refused(raft.ErrStopped)
 		default:
 			return nil
 		}
@@ -78,7 +79,7 @@ func (c *Courier) deliver(ctx context.Context) {
 func (c *Courier) gather(w *write) (batch []*write) {
 	for size := 0; ; {
 		if time.Now().After(w.deadline) {
-			w.reply <- c.refused(errTimeout)
+			w.reply <- c.refused(raft.ErrTimeout)
 		} else {
 			batch = append(batch, w)
 			size += w.cmd.Size()
@@ -100,7 +101,7 @@ func (c *Courier) carry(ctx context.Context, batch []*write) {
 		return
 	}
 	leader := c.host.Leader(c.id).Member
-	if leader == 0 || leader == c.host.o.Replica {
+	if leader == 0 || leader == c.host.Self() {
 		answerAll(batch, notLeading)
 		return
 	}
@@ -110,7 +111,7 @@ func (c *Courier) carry(ctx context.Context, batch []*write) {
 			latest = w.deadline
 		}
 	}
-	ctx, cancel := context.WithDeadline(ctx, latest.Add(lateness))
+	ctx, cancel := context.WithDeadline(ctx, latest.Add(raft.Lateness))
 	defer cancel()
 	answer, err := c.link.Call(ctx, leader, callWrite, appendWrites(nil, c.id, batch))
 	if err != nil {
@@ -122,7 +123,7 @@ func (c *Courier) carry(ctx context.Context, batch []*write) {
 		err = c.machine.WaitApplied(ctx, raftIndex)
 	}
 	if err != nil {
-		answerAll(batch, failed(errTimeout)) // they may have been applied
+		answerAll(batch, failed(raft.ErrTimeout)) // they may have been applied
 		return
 	}
 	term := c.host.HighestTerm()
@@ -141,7 +142,7 @@ func callFailed(err error) tree.Reply {
 	case errors.Is(err, peerlink.ErrUnsent):
 		return notLeading
 	case errors.Is(err, context.DeadlineExceeded):
-		return failed(errTimeout)
+		return failed(raft.ErrTimeout)
 	default:
 		return failed(errLeaderLost)
 	}
@@ -176,7 +177,7 @@ func (n *Node) answerWrites(payload []byte) ([]byte, error) {
 	for i := range commands {
 		w, err := p.ordered.enter(&commands[i], time.Now().Add(left[i]))
 		switch {
-		case errors.Is(err, errStopped):
+		case errors.Is(err, raft.ErrStopped):
 			refused[i] = notLeading
 		case err != nil:
 			refused[i] = p.ordered.refused(err)
@@ -189,7 +190,7 @@ func (n *Node) answerWrites(payload []byte) ([]byte, error) {
 			r = p.ordered.await(w)
 		}
 		if len(answer)+len(r.JSON) > carriedLimit-carriedSlack {
-			r = failed(errTimeout) // it was applied, but nobody can be told of values as large as these
+			r = failed(raft.ErrTimeout) // it was applied, but nobody can be told of values as large as these
 		}
 		answer = appendReply(answer, &r)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"copse/actors/loop"
+	"copse/actors/raft"
 	"copse/statemachine/tree"
 )
 
@@ -59,7 +60,7 @@ func (d *door) enter(c *tree.Command, deadline time.Time) (*write, error) {
 		return nil, errNoSpace
 	}
 	if d.life.Halting() {
-		return nil, errStopped
+		return nil, raft.ErrStopped
 	}
 	w := writes.Get().(*write)
 	w.cmd, w.deadline = c, deadline
@@ -84,11 +85,14 @@ func (d *door) await(w *write) tree.Reply {
 	case r := <-w.reply:
 		return r
 	default:
-		return failed(errStopped)
+		return failed(raft.ErrStopped)
 	}
 }
 
-var errOverloaded = errors.New("etcdserver: too many requests")
+var (
+	errOverloaded = errors.New("etcdserver: too many requests")
+	errLeaderLost = errors.New("etcdserver: request timed out, possibly due to previous leader failure")
+)
 
 // failed is v2's answer where raft has none: the outcome is unknown, or the
 // write was refused.

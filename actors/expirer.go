@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"copse/actors/loop"
+	"copse/actors/raft"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -24,7 +25,7 @@ const expireLook = time.Second
 // member leads the shard, it proposes "expire what is due now" at the moment
 // when the earliest expiration is due. It sleeps otherwise.
 type Expirer struct {
-	host    *Host
+	host    *raft.Host
 	shard   uint64
 	machine *statemachine.Machine
 	propose func(stop <-chan struct{}, c *tree.Command) error
@@ -33,7 +34,7 @@ type Expirer struct {
 }
 
 // NewExpirer returns the expirer of the shard, to which propose takes a command.
-func NewExpirer(host *Host, shard uint64, m *statemachine.Machine, propose func(stop <-chan struct{}, c *tree.Command) error, log *slog.Logger) *Expirer {
+func NewExpirer(host *raft.Host, shard uint64, m *statemachine.Machine, propose func(stop <-chan struct{}, c *tree.Command) error, log *slog.Logger) *Expirer {
 	return &Expirer{host: host, shard: shard, machine: m, propose: propose, log: log, life: loop.NewLife()}
 }
 

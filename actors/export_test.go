@@ -6,25 +6,16 @@ import (
 	"copse/actors/datadir"
 )
 
-// NewMemberID computes the id of a member that is added at a moment.
-var NewMemberID = newMemberID
-
 // LogBegin is the first entry that the raft log still holds.
 func (n *Node) LogBegin() (uint64, error) {
-	return n.host.begin(orderShard)
+	return n.host.FirstEntry(orderShard)
 }
 
 // Voters are the voters of the only shard, as this member knows them.
-func (n *Node) Voters() map[uint64]bool { return n.host.voters(orderShard) }
+func (n *Node) Voters() map[uint64]bool { return n.host.Voters(orderShard) }
 
 // Leader is the member that leads the only shard; 0: none known.
 func (n *Node) Leader() uint64 { return n.host.Leader(orderShard).Member }
-
-// DescribeEngine gives the engine's lines their families.
-var DescribeEngine = describeEngine
-
-// UseLogger sends the engine's messages somewhere.
-var UseLogger = useLogger
 
 // Hold asks the only shard's actor to hold its writes while leader leads.
 func (n *Node) Hold(ctx context.Context, leader uint64) error {
@@ -48,6 +39,3 @@ func (n *Node) ShardLeaders() []uint64 {
 
 // WantedLeader is the voter that the shard of the slot belongs with.
 var WantedLeader = wantedLeader
-
-// ErrShards is the cause where members don't agree on how many shards there are.
-var ErrShards = errShards

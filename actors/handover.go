@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"copse/actors/raft"
 )
 
 // This file is how a leader that stops hands its shard over without a write
@@ -43,14 +45,14 @@ const (
 func (n *Node) HandOver() (rested bool) {
 	n.leaving.Store(true)
 	if n.several != nil {
-		n.host.HandOver(handOverLimit)
+		n.host.TransferAll(handOverLimit)
 		return true
 	}
 	rested = true
-	if n.host.Leads(orderShard) && len(n.host.voters(orderShard)) > 1 {
+	if n.host.Leads(orderShard) && len(n.host.Voters(orderShard)) > 1 {
 		rested = n.rest()
 	}
-	n.host.HandOver(handOverLimit)
+	n.host.TransferAll(handOverLimit)
 	if n.host.Leads(orderShard) { // in vain: those who write here go on
 		_ = n.parts[0].shard.Hold(context.Background(), nobody)
 	}
@@ -118,7 +120,7 @@ func (s *Shard) Hold(ctx context.Context, leader uint64) error {
 	select {
 	case s.holds <- h:
 	case <-s.life.Done():
-		return errStopped
+		return raft.ErrStopped
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -126,7 +128,7 @@ func (s *Shard) Hold(ctx context.Context, leader uint64) error {
 	case <-h.settled:
 		return nil
 	case <-s.life.Done():
-		return errStopped
+		return raft.ErrStopped
 	case <-ctx.Done():
 		return ctx.Err()
 	}

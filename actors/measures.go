@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/raft"
 	"copse/statemachine/metric"
 )
 
@@ -27,13 +28,13 @@ func outcomeOf(err error) outcome {
 	switch {
 	case err == nil:
 		return outcomeDone
-	case errors.Is(err, errTimeout), errors.Is(err, errLeaderLost):
+	case errors.Is(err, raft.ErrTimeout), errors.Is(err, errLeaderLost):
 		return outcomeTimeout
 	case errors.Is(err, errOverloaded):
 		return outcomeOverload
 	case errors.Is(err, errNoSpace):
 		return outcomeNoSpace
-	case errors.Is(err, errStopped):
+	case errors.Is(err, raft.ErrStopped):
 		return outcomeStopped
 	default:
 		return outcomeFailed

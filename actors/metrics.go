@@ -53,7 +53,6 @@ func (n *Node) WriteMetrics(w *metric.Writer) {
 	}
 	each, every := over(views), over(groups)
 	n.writeRaft(w, every)
-	n.writeLog(w)
 	n.writeWrites(w, each)
 	n.writeRounds(w, every)
 	n.writeStore(w, every)
@@ -61,21 +60,11 @@ func (n *Node) WriteMetrics(w *metric.Writer) {
 	n.writeWindow(w, each)
 	n.link.WriteMetrics(w)
 	n.writeEtcd(w, views)
-	writeEngineMetrics(w)
+	n.host.WriteMetrics(w)
 }
 
 // family writes one family, with what sample writes for each shard.
 type family func(name string, kind metric.Kind, help string, sample func(v *shardView))
-
-func (n *Node) writeLog(w *metric.Writer) {
-	w.Family("copse_raft_log_sync_duration_seconds", metric.HistogramKind, "Syncs of the raft log: a write is acknowledged when a majority of members has synced it.")
-	w.Histogram(n.host.log.Syncs)
-	w.Counter("copse_raft_log_sync_failed_total", "Such syncs that failed.", n.host.log.Failed.Load())
-	for _, name := range []string{"etcd_wal_fsync_durations_seconds", "etcd_disk_wal_fsync_duration_seconds"} {
-		w.Family(name, metric.HistogramKind, "As etcd: syncs of the raft log.")
-		w.Histogram(n.host.log.Syncs)
-	}
-}
 
 func (n *Node) writeRaft(w *metric.Writer, each family) {
 	each("copse_raft_has_leader", metric.GaugeKind, "Whether a leader of the shard is known here.", func(v *shardView) {

@@ -1,8 +1,10 @@
 package actors
 
 import (
+	"copse/actors/cluster"
 	"copse/actors/datadir"
 	"copse/actors/loop"
+	"copse/actors/raft"
 )
 
 // Names of the packages below that package main uses, so that it has one to speak
@@ -12,11 +14,19 @@ type (
 	DataDir  = datadir.Dir
 	Identity = datadir.Identity
 	Claim    = datadir.Claim
+
+	HostOptions = raft.Options
+	Fresh       = cluster.Bootstrap
+	Peers       = cluster.Peers
 )
 
 var (
 	OpenDataDir = datadir.Open
 	Founded     = datadir.Founded
+	Enlist      = cluster.Identify
+
+	ErrRemoved     = cluster.ErrRemoved
+	ErrRaftDamaged = raft.ErrDamaged
 
 	ErrDirLocked       = datadir.ErrLocked
 	ErrDirUnwritable   = datadir.ErrUnwritable

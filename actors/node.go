@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,9 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/cluster"
 	"copse/actors/datadir"
 	"copse/actors/loop"
 	"copse/actors/peerlink"
+	"copse/actors/raft"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 
@@ -20,7 +23,7 @@ import (
 
 // NodeOptions are what a Node is made with: plain values.
 type NodeOptions struct {
-	Host HostOptions // without its Link, which the Node makes
+	Host raft.Options // without its Link, which the Node makes
 	Dir  *datadir.Dir
 	Peer PeerOptions
 
@@ -44,7 +47,7 @@ type PeerOptions struct {
 	Listen []string // peer URLs
 	// Asked for at each connection; nil: plain text.
 	ServerTLS, ClientTLS func() *tls.Config
-	Peers                Peers
+	Peers                cluster.Peers
 }
 
 // Node is this member's half of the cluster below HTTP: the peer link, the raft
@@ -54,11 +57,11 @@ type Node struct {
 	id       datadir.Identity // as at the start; what changes later is the Membership's
 	link     *peerlink.Link
 	book     *peerlink.Book
-	host     *Host
-	running  atomic.Pointer[Host] // host, for the peer link, which is there first
-	stopping chan struct{}        // closed when the raft host is to stop
-	opened   atomic.Bool          // so is all below, for the same reason
-	leaving  atomic.Bool          // it hands over what it leads, and is to lead no more
+	host     *raft.Host
+	running  atomic.Pointer[raft.Host] // host, for the peer link, which is there first
+	stopping chan struct{}             // closed when the raft host is to stop
+	opened   atomic.Bool               // so is all below, for the same reason
+	leaving  atomic.Bool               // it hands over what it leads, and is to lead no more
 	cache    *pebble.Cache
 	machine  *statemachine.Machine // of the order shard: it knows the members
 	parts    []*part               // the data shards, by slot
@@ -66,8 +69,8 @@ type Node struct {
 	router   *Router
 	renewed  bool // the raft log is new, and the tree is not: see ForceNew
 
-	membership *Membership
-	compactors []*Compactor
+	membership *cluster.Membership
+	compactors []*raft.Compactor
 }
 
 // NewNode opens the stores, the peer port and the raft log, and starts this
@@ -94,14 +97,16 @@ func (n *Node) open() (err error) {
 	if err := n.openMachines(); err != nil {
 		return errors.Join(err, n.closeMachines())
 	}
-	n.renewed = n.machine.Membership().Founded() && n.machine.RaftIndex() == 0
+	n.renewed = cluster.Renewed(n.machine)
 	if err := n.openHost(); err != nil {
 		return errors.Join(err, n.closeMachines())
 	}
 	n.openParts()
-	n.membership = NewMembership(n.host, n.machine, MembershipOptions{
+	n.membership = cluster.NewMembership(raftGroups{n.host}, n.machine, cluster.MembershipOptions{
+		Self: n.self(), Shards: o.Host.Shards, Election: o.Host.Election,
 		Dir: o.Dir, Book: n.book, Peers: o.Peer.Peers,
-		Name: o.Name, ClientURLs: o.ClientURLs, LetGo: n.letGo, Known: o.Members,
+		Name: o.Name, ClientURLs: o.ClientURLs, Known: o.Members,
+		Refused: func(ctx context.Context) bool { return n.others().Refuse(ctx, n.machine.Membership().Members) },
 	}, o.Logger.With("component", "membership"))
 	n.router = &Router{
 		node:    n,
@@ -154,7 +159,7 @@ func (n *Node) closeMachines() (err error) {
 // openHost opens the peer port and the raft log. It leaves nothing open if it fails.
 func (n *Node) openHost() (err error) {
 	n.book = peerlink.NewBook()
-	n.book.Set(peerURLs(n.members()))
+	n.book.Set(cluster.PeerURLs(n.members()))
 	options := peerlink.Options{
 		Self:       n.self(),
 		Cluster:    n.id.ClusterID,
@@ -176,7 +181,7 @@ func (n *Node) openHost() (err error) {
 	}
 	o := n.o.Host
 	o.Link = n.link
-	n.host, err = NewHost(o)
+	n.host, err = raft.NewHost(o)
 	if err != nil {
 		return errors.Join(err, n.link.Close())
 	}
@@ -188,12 +193,12 @@ func (n *Node) openHost() (err error) {
 func (n *Node) startReplicas() error {
 	for i, m := range n.machines() {
 		shard := uint64(i) + orderShard
-		err := n.host.checkPair(shard, m)
+		err := n.host.CheckPair(shard, m)
 		if err == nil {
 			err = n.host.StartReplica(shard, m, n.start())
 		}
 		if err == nil {
-			err = n.host.checkLog(shard, m)
+			err = n.host.CheckLog(shard, m)
 		}
 		if err != nil {
 			return err
@@ -201,6 +206,9 @@ func (n *Node) startReplicas() error {
 	}
 	return nil
 }
+
+// others are the other members, by the peer link.
+func (n *Node) others() cluster.Others { return cluster.Others{Self: n.self(), Call: n.link.Call} }
 
 // members are the cluster's, as far as this member knows at its start.
 func (n *Node) members() []tree.Member {
@@ -211,8 +219,8 @@ func (n *Node) members() []tree.Member {
 }
 
 // start is how the replicas are started.
-func (n *Node) start() Start {
-	s := Start{Learning: n.id.Learning}
+func (n *Node) start() raft.Start {
+	s := raft.Start{Learning: n.id.Learning}
 	members := n.members()
 	if !n.id.Joined {
 		for _, m := range members {
@@ -227,23 +235,27 @@ func (n *Node) start() Start {
 // as long as a shard counts on its vote, or it couldn't be taken out.
 func (n *Node) allowed(member uint64) error {
 	host := n.running.Load()
-	if n.machine.Membership().WasRemoved(member) && (host == nil || !host.votes(member)) {
+	if n.machine.Membership().WasRemoved(member) && (host == nil || !host.Votes(member)) {
 		return peerlink.Removed
-	}
-	return nil
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
 // Router is what a front-end speaks to.
 func (n *Node) Router() *Router { return n.router }
+
+// Join waits until this member may serve reads, and founds the tree if there is none;
+// cluster.Joiner says when it gives up waiting.
+func (n *Node) Join(stop <-chan struct{}) error {
+	j := cluster.Joiner{
+		Self: n.self(), Log: raftGroups{n.host}, Machines: n.machines(), Founders: n.o.Members, Shards: n.id.Shards,
+		Renewed: n.renewed, Publish: n.membership.Publish, Timeout: n.o.Host.RequestTimeout, Logger: n.o.Logger,
+	}
+	if n.several != nil {
+		j.Closed = n.several.closed.Index
+	}
+	return j.Join(stop)
+}
 
 // Parts adds the node's actors to g, the peer link and the raft host first, so
 // that they are stopped last.

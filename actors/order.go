@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"copse/actors/loop"
+	"copse/actors/raft"
 	"copse/statemachine/tree"
 )
 
@@ -19,7 +20,7 @@ const askInflightLimit = 1
 // told); Order itself learns only what has been lost.
 type Order struct {
 	// Fixed after NewOrder.
-	host    *Host
+	host    *raft.Host
 	slots   int
 	lost    func(slot int) // an ask of the slot may have been lost
 	life    loop.Life
@@ -34,12 +35,12 @@ type Order struct {
 // asked is one raft entry under way.
 type asked struct {
 	asks     []tree.Ask
-	proposal proposal
+	proposal raft.Request
 	proposed time.Time
 }
 
 // NewOrder returns the actor for so many slots.
-func NewOrder(host *Host, slots int, lost func(slot int)) *Order {
+func NewOrder(host *raft.Host, slots int, lost func(slot int)) *Order {
 	o := &Order{host: host, slots: slots, lost: lost, life: loop.NewLife(), waiting: make([]tree.Ask, slots)}
 	o.mailbox = loop.NewMailbox[tree.Ask](4*slots, o.life.Stopping())
 	return o
@@ -57,25 +58,25 @@ func (o *Order) Run() error {
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	for {
-		var settled = proposal{}.settled()
+		var settled = raft.Request{}.Settled()
 		if len(o.inflight) > 0 {
-			settled = o.inflight[0].proposal.settled()
-			alarm.Reset(time.Until(o.inflight[0].proposed.Add(o.host.patience())))
+			settled = o.inflight[0].proposal.Settled()
+			alarm.Reset(time.Until(o.inflight[0].proposed.Add(o.host.AnswerTimeout())))
 		}
 		if !o.pause.IsZero() {
-			alarm.Reset(retryPause)
+			alarm.Reset(raft.RetryPause)
 		}
 		select {
 		case a := <-o.mailbox.Messages():
 			o.gather(a)
 		case r := <-settled:
-			_, _, err := o.inflight[0].proposal.outcome(r)
+			_, _, err := o.inflight[0].proposal.Outcome(r)
 			o.settle(err)
 		case <-o.host.LeaderChanged(orderShard):
 			o.giveUp()
 		case <-alarm.C:
 			o.pause = time.Time{}
-			if len(o.inflight) > 0 && time.Since(o.inflight[0].proposed) >= o.host.patience() {
+			if len(o.inflight) > 0 && time.Since(o.inflight[0].proposed) >= o.host.AnswerTimeout() {
 				o.giveUp()
 			}
 		case <-o.life.Stopping():
@@ -117,7 +118,7 @@ func (o *Order) propose() {
 	}
 	c := tree.AskCommand(o.slots, asks...)
 	cmd := tree.AppendCommand(tree.AppendBatch(nil, 0, 1), &c) // no replica waits for the reply
-	p, err := o.host.propose(orderShard, cmd)
+	p, err := o.host.Propose(orderShard, cmd)
 	if err != nil {
 		o.refused(asks, err)
 		return
@@ -137,7 +138,7 @@ func (o *Order) settle(err error) {
 // refused puts asks back that provably didn't enter the log, unless there are newer
 // ones; of others the askers are told.
 func (o *Order) refused(asks []tree.Ask, err error) {
-	unsent := errors.Is(err, errUnsent)
+	unsent := errors.Is(err, raft.ErrUnsent)
 	for _, a := range asks {
 		switch {
 		case !unsent:
@@ -146,7 +147,7 @@ func (o *Order) refused(asks []tree.Ask, err error) {
 			o.waiting[a.Slot] = a
 		}
 	}
-	o.pause = time.Now().Add(retryPause)
+	o.pause = time.Now().Add(raft.RetryPause)
 }
 
 // giveUp lets go of what is under way: it may have been lost with a leader, which

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"copse/actors/raft"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -38,7 +39,7 @@ type Ordered struct {
 	id      uint64
 	slot    int
 	replica uint64
-	host    *Host
+	host    *raft.Host
 	order   *Order
 	told    *told
 
@@ -71,18 +72,18 @@ type ordered struct {
 	gathered time.Time
 	sent     bool // proposed, and not refused since
 	doubt    bool // it may have been lost
-	proposal proposal
+	proposal raft.Request
 	proposed time.Time
 }
 
 type closing struct {
-	proposal proposal
+	proposal raft.Request
 	since    time.Time
 }
 
 // NewOrdered returns the actor of the data shard id in the slot. t tells it what the
 // replicas apply.
-func NewOrdered(id uint64, slot int, replica uint64, host *Host, order *Order, t *told, timeout time.Duration, disk *DiskWatch) *Ordered {
+func NewOrdered(id uint64, slot int, replica uint64, host *raft.Host, order *Order, t *told, timeout time.Duration, disk *DiskWatch) *Ordered {
 	return &Ordered{door: newDoor(timeout, disk), id: id, slot: slot, replica: replica, host: host, order: order, told: t}
 }
 
@@ -304,7 +305,7 @@ func (o *Ordered) finish() {
 			case !b.sent:
 				o.putBack(b)
 			case over:
-				o.answer(b, nil, errStopped)
+				o.answer(b, nil, raft.ErrStopped)
 			default:
 				return false
 			}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"copse/actors/raft"
 	"copse/statemachine/tree"
 )
 
@@ -78,7 +79,7 @@ func (o *Ordered) propose(b *ordered) {
 			return
 		}
 	}
-	p, err := o.host.propose(o.id, b.cmd)
+	p, err := o.host.Propose(o.id, b.cmd)
 	if err != nil {
 		b.proposed = time.Now()
 		return // tried again soon
@@ -91,25 +92,25 @@ func (o *Ordered) propose(b *ordered) {
 func (o *Ordered) resend(now time.Time) {
 	for _, b := range o.batches {
 		select {
-		case r := <-b.proposal.settled():
-			_, _, err := b.proposal.outcome(r)
-			b.proposal = proposal{}
+		case r := <-b.proposal.Settled():
+			_, _, err := b.proposal.Outcome(r)
+			b.proposal = raft.Request{}
 			switch {
-			case errors.Is(err, errUnsent):
+			case errors.Is(err, raft.ErrUnsent):
 				b.sent, b.doubt = false, false
 			case err != nil:
 				b.doubt = true
 			}
 		default:
-			if b.sent && now.Sub(b.proposed) >= o.host.patience() {
+			if b.sent && now.Sub(b.proposed) >= o.host.AnswerTimeout() {
 				b.doubt = true
 			}
 		}
-		if !b.sent && now.Sub(b.proposed) >= retryPause {
+		if !b.sent && now.Sub(b.proposed) >= raft.RetryPause {
 			o.propose(b)
 		}
 	}
-	if o.asking != nil && now.Sub(o.asking.since) >= o.host.patience() {
+	if o.asking != nil && now.Sub(o.asking.since) >= o.host.AnswerTimeout() {
 		o.askAgain()
 	}
 }
@@ -121,7 +122,7 @@ func (o *Ordered) dropLate(now time.Time) {
 		if !now.After(w.deadline) {
 			return false
 		}
-		w.reply <- o.refused(errTimeout)
+		w.reply <- o.refused(raft.ErrTimeout)
 		return true
 	}
 	for kind := range o.queues {
@@ -133,8 +134,8 @@ func (o *Ordered) dropLate(now time.Time) {
 	kept := o.batches[:0]
 	for _, b := range o.batches {
 		switch limit := b.writes[0].deadline; {
-		case b.sent && now.After(limit.Add(lateness)):
-			o.answer(b, nil, errTimeout)
+		case b.sent && now.After(limit.Add(raft.Lateness)):
+			o.answer(b, nil, raft.ErrTimeout)
 		case !b.sent && now.After(limit):
 			o.putBack(b) // those who have time left are asked for again
 		default:
@@ -150,12 +151,12 @@ func (o *Ordered) dropLate(now time.Time) {
 func (o *Ordered) close(now time.Time) {
 	if c := o.closing; c != nil {
 		select {
-		case r := <-c.proposal.settled():
-			_, _, _ = c.proposal.outcome(r)
+		case r := <-c.proposal.Settled():
+			_, _, _ = c.proposal.Outcome(r)
 			o.closing = nil
 			return // what it did is told by the replica, and looked at next
 		default:
-			if now.Sub(c.since) >= o.host.patience() {
+			if now.Sub(c.since) >= o.host.AnswerTimeout() {
 				o.closing = nil
 			}
 		}
@@ -169,7 +170,7 @@ func (o *Ordered) close(now time.Time) {
 		}
 	}
 	c := tree.CloseCommand(o.handed)
-	p, err := o.host.propose(o.id, tree.AppendCommand(tree.AppendBatch(nil, 0, 1), &c))
+	p, err := o.host.Propose(o.id, tree.AppendCommand(tree.AppendBatch(nil, 0, 1), &c))
 	if err != nil {
 		return // tried again soon
 	}

@@ -7,7 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/cluster"
 	"copse/actors/loop"
+	"copse/actors/raft"
 	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -16,7 +18,7 @@ import (
 // orderShard is the raft group that holds the list of members. Where the tree is in
 // one shard, it holds that too; else it hands out the indexes, and the data shards
 // follow it, slot by slot.
-const orderShard = 1
+const orderShard = cluster.MembersShard
 
 // Groups is how many raft groups there are with so many data shards.
 func Groups(shards int) int {
@@ -44,7 +46,7 @@ type part struct {
 }
 
 // do proposes c to one of several shards, or has its leader do so.
-func (p *part) do(host *Host, c *tree.Command, deadline time.Time) tree.Reply {
+func (p *part) do(host *raft.Host, c *tree.Command, deadline time.Time) tree.Reply {
 	if host.Leads(p.id) {
 		return p.ordered.do(c, deadline)
 	}
@@ -138,15 +140,18 @@ func (n *Node) openParts() {
 		p.expirer = NewExpirer(n.host, p.id, p.machine, p.expire(n.host), o.Logger.With("component", "expirer"))
 	}
 	for i, m := range n.machines() {
-		n.compactors = append(n.compactors, NewCompactor(n.host, uint64(i)+orderShard, m, o.LogBytes, o.Logger.With("component", "compactor")))
+		n.compactors = append(n.compactors, raft.NewCompactor(n.host, uint64(i)+orderShard, m, o.LogBytes, o.Logger.With("component", "compactor")))
 	}
 }
 
 // expire is how the part's expirer proposes: with several shards, an expiry needs
 // indexes like a write.
-func (p *part) expire(host *Host) func(stop <-chan struct{}, c *tree.Command) error {
+func (p *part) expire(host *raft.Host) func(stop <-chan struct{}, c *tree.Command) error {
 	if p.ordered == nil {
-		return func(stop <-chan struct{}, c *tree.Command) error { return host.Propose(stop, p.id, c) }
+		return func(stop <-chan struct{}, c *tree.Command) error {
+			_, err := host.Execute(stop, p.id, c)
+			return err
+		}
 	}
 	return func(stop <-chan struct{}, c *tree.Command) error {
 		due, err := p.machine.Due(c.Now, c.Limit)
@@ -165,7 +170,7 @@ func (p *part) expire(host *Host) func(stop <-chan struct{}, c *tree.Command) er
 			}
 			return nil
 		case <-stop:
-			return errStopped
+			return raft.ErrStopped
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"copse/actors/loop"
+	"copse/actors/raft"
 	"copse/statemachine/metric"
 )
 
@@ -16,7 +17,7 @@ const readMailboxLimit = 16384
 // wait at the same time share one round of raft's read-index, which takes no
 // log entry; the read itself is then done by whoever asked.
 type ReadLane struct {
-	host    *Host
+	host    *raft.Host
 	shard   uint64
 	life    loop.Life
 	mailbox loop.Mailbox[*waiter]
@@ -25,7 +26,7 @@ type ReadLane struct {
 }
 
 // NewReadLane returns the read lane of the shard.
-func NewReadLane(host *Host, shard uint64) *ReadLane {
+func NewReadLane(host *raft.Host, shard uint64) *ReadLane {
 	l := &ReadLane{host: host, shard: shard, life: loop.NewLife(), measures: readMeasures{rounds: metric.NewDurations()}}
 	l.mailbox = loop.NewMailbox[*waiter](readMailboxLimit, l.life.Stopping())
 	return l
@@ -56,14 +57,14 @@ func (l *ReadLane) Wait(limit time.Duration) error {
 		waiters.Put(w)
 		return err
 	case <-w.late.C:
-		return errTimeout
+		return raft.ErrTimeout
 	case <-l.life.Done():
 	}
 	select {
 	case err := <-w.reply:
 		return err
 	default:
-		return errStopped
+		return raft.ErrStopped
 	}
 }
 

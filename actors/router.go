@@ -3,6 +3,7 @@ package actors
 import (
 	"time"
 
+	"copse/actors/raft"
 	"copse/statemachine/tree"
 )
 
@@ -10,7 +11,7 @@ import (
 // and how the parts of a shard work together.
 type Router struct {
 	node    *Node
-	host    *Host
+	host    *raft.Host
 	parts   []*part
 	several *several // nil: there is one part
 	timeout time.Duration
@@ -47,7 +48,7 @@ func (r *Router) doSeveral(c *tree.Command) tree.Reply {
 		p = r.parts[r.several.turn.Add(1)%uint64(len(r.parts))] // any will do: its name is made to fit
 	}
 	late := time.Now().Add(r.timeout)
-	for pause := retryPause; ; pause = min(2*pause, retryLimit) {
+	for pause := raft.RetryPause; ; pause = min(2*pause, retryLimit) {
 		reply := p.do(r.host, c, late)
 		if reply.Err != notLeading.Err {
 			if c.Key == "/" {
@@ -56,7 +57,7 @@ func (r *Router) doSeveral(c *tree.Command) tree.Reply {
 			return reply
 		}
 		if time.Now().After(late) {
-			return failed(errTimeout)
+			return failed(raft.ErrTimeout)
 		}
 		time.Sleep(pause)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"copse/actors/raft"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -32,14 +33,14 @@ type entry struct {
 	deadline time.Time
 	proposed time.Time
 	term     uint64 // raft's, before e was proposed
-	proposal proposal
+	proposal raft.Request
 }
 
 // probe is a round of a linearizable read that is under way, and raft's term before
 // it began: it tells which orphans have been lost. It may be lost itself, so it is
 // given up after patience.
 type probe struct {
-	proposal proposal
+	proposal raft.Request
 	term     uint64
 	patience time.Duration
 }
@@ -52,7 +53,7 @@ type Shard struct {
 	*door
 	id      uint64
 	replica uint64
-	host    *Host
+	host    *raft.Host
 	holds   chan hold
 
 	// Owned by Run.
@@ -66,7 +67,7 @@ type Shard struct {
 }
 
 // NewShard returns the actor of the shard id on this member.
-func NewShard(id, replica uint64, host *Host, timeout time.Duration, disk *DiskWatch) *Shard {
+func NewShard(id, replica uint64, host *raft.Host, timeout time.Duration, disk *DiskWatch) *Shard {
 	return &Shard{door: newDoor(timeout, disk), id: id, replica: replica, host: host, holds: make(chan hold)}
 }
 
@@ -86,9 +87,9 @@ func (s *Shard) Run() error {
 		if !gathering && len(s.inflight) < inflightLimit && len(s.unsent) == 0 && !s.held.on() {
 			in = s.mailbox.Messages()
 		}
-		var settled = proposal{}.settled()
+		var settled = raft.Request{}.Settled()
 		if len(s.inflight) > 0 {
-			settled = s.inflight[0].proposal.settled()
+			settled = s.inflight[0].proposal.Settled()
 		}
 		s.setAlarm(alarm, gathering)
 		select {
@@ -98,7 +99,7 @@ func (s *Shard) Run() error {
 			}
 		case r := <-settled:
 			head := s.takeHead()
-			data, raftIndex, err := head.proposal.outcome(r)
+			data, raftIndex, err := head.proposal.Outcome(r)
 			s.settle(head, data, raftIndex, err)
 		case <-s.host.LeaderChanged(s.id):
 			s.orphan()
@@ -126,13 +127,13 @@ func (s *Shard) gathering() bool {
 func (s *Shard) setAlarm(alarm *time.Timer, gathering bool) {
 	switch {
 	case len(s.unsent) > 0, s.held.on():
-		alarm.Reset(retryPause)
+		alarm.Reset(raft.RetryPause)
 	case gathering:
 		alarm.Reset(gatherTime)
 	case len(s.orphans) > 0:
 		alarm.Reset(orphansLook)
 	case len(s.inflight) > 0:
-		alarm.Reset(time.Until(s.inflight[0].proposed.Add(s.host.patience())))
+		alarm.Reset(time.Until(s.inflight[0].proposed.Add(s.host.AnswerTimeout())))
 	default:
 		alarm.Stop()
 	}
@@ -147,7 +148,7 @@ func (s *Shard) gather(w *write) *entry {
 	size := 0
 	for w != nil {
 		if now.After(w.deadline) {
-			w.reply <- s.refused(errTimeout)
+			w.reply <- s.refused(raft.ErrTimeout)
 		} else {
 			e.writes = append(e.writes, w)
 			size += w.cmd.Size()
@@ -186,7 +187,7 @@ func (s *Shard) newEntry() *entry {
 func (s *Shard) propose(e *entry) {
 	var err error
 	e.term = s.host.Term(s.id)
-	e.proposal, err = s.host.propose(s.id, e.cmd)
+	e.proposal, err = s.host.Propose(s.id, e.cmd)
 	if err != nil {
 		s.settle(e, nil, 0, err)
 		return
@@ -205,7 +206,7 @@ func (s *Shard) takeHead() *entry {
 
 // settle answers the writers of e, or puts e back if it never entered the log.
 func (s *Shard) settle(e *entry, data []byte, raftIndex uint64, err error) {
-	if errors.Is(err, errUnsent) {
+	if errors.Is(err, raft.ErrUnsent) {
 		s.unsent = append(s.unsent, e)
 		return
 	}
@@ -271,15 +272,15 @@ func (s *Shard) settleOrphans(now time.Time) {
 	kept := s.orphans[:0]
 	for _, e := range s.orphans {
 		select {
-		case r := <-e.proposal.settled():
-			data, raftIndex, err := e.proposal.outcome(r)
+		case r := <-e.proposal.Settled():
+			data, raftIndex, err := e.proposal.Outcome(r)
 			s.settle(e, data, raftIndex, err)
 		default:
 			switch {
 			case e.term < lost:
 				s.settle(e, nil, 0, errLeaderLost)
-			case now.After(e.deadline.Add(lateness)):
-				s.settle(e, nil, 0, errTimeout)
+			case now.After(e.deadline.Add(raft.Lateness)):
+				s.settle(e, nil, 0, raft.ErrTimeout)
 			default:
 				kept = append(kept, e)
 			}
@@ -298,17 +299,17 @@ func (s *Shard) lostBefore() uint64 {
 		s.probe = probe{}
 		return 0
 	}
-	if s.probe.proposal.rs == nil {
-		term, patience := s.host.Term(s.id), s.host.longer(s.probe.patience)
-		p, err := s.host.confirm(s.id, patience)
+	if !s.probe.proposal.UnderWay() {
+		term, patience := s.host.Term(s.id), s.host.NextReadTimeout(s.probe.patience)
+		p, err := s.host.ReadIndex(s.id, patience)
 		if err != nil {
 			return 0 // nobody leads; asked again
 		}
 		s.probe = probe{proposal: p, term: term, patience: patience}
 	}
 	select {
-	case r := <-s.probe.proposal.settled():
-		_, _, err := s.probe.proposal.outcome(r)
+	case r := <-s.probe.proposal.Settled():
+		_, _, err := s.probe.proposal.Outcome(r)
 		if err == nil {
 			term := s.probe.term
 			s.probe = probe{}
@@ -323,17 +324,17 @@ func (s *Shard) lostBefore() uint64 {
 // expireLate gives up what is past its deadline. Of an entry that is under
 // way, the outcome stays unknown: it may still be applied.
 func (s *Shard) expireLate(now time.Time) {
-	if len(s.inflight) > 0 && now.Sub(s.inflight[0].proposed) >= s.host.patience() {
+	if len(s.inflight) > 0 && now.Sub(s.inflight[0].proposed) >= s.host.AnswerTimeout() {
 		s.orphan()
 	}
 	s.settleOrphans(now)
-	for len(s.inflight) > 0 && now.After(s.inflight[0].deadline.Add(lateness)) {
-		s.settle(s.takeHead(), nil, 0, errTimeout)
+	for len(s.inflight) > 0 && now.After(s.inflight[0].deadline.Add(raft.Lateness)) {
+		s.settle(s.takeHead(), nil, 0, raft.ErrTimeout)
 	}
 	kept := s.unsent[:0]
 	for _, e := range s.unsent {
 		if now.After(e.deadline) {
-			s.settle(e, nil, 0, errTimeout)
+			s.settle(e, nil, 0, raft.ErrTimeout)
 			continue
 		}
 		kept = append(kept, e)
@@ -346,25 +347,25 @@ func (s *Shard) expireLate(now time.Time) {
 func (s *Shard) finish() {
 	for len(s.inflight) > 0 {
 		head := s.takeHead()
-		late := time.NewTimer(time.Until(head.deadline.Add(lateness)))
+		late := time.NewTimer(time.Until(head.deadline.Add(raft.Lateness)))
 		select {
-		case r := <-head.proposal.settled():
-			data, raftIndex, err := head.proposal.outcome(r)
+		case r := <-head.proposal.Settled():
+			data, raftIndex, err := head.proposal.Outcome(r)
 			s.settle(head, data, raftIndex, err)
 		case <-late.C:
-			s.settle(head, nil, 0, errTimeout)
+			s.settle(head, nil, 0, raft.ErrTimeout)
 		}
 		late.Stop()
 	}
 	s.settleOrphans(time.Now())
 	for _, e := range slices.Concat(s.orphans, s.unsent) {
-		s.settle(e, nil, 0, errStopped)
+		s.settle(e, nil, 0, raft.ErrStopped)
 	}
 	s.orphans, s.unsent = nil, nil
 	for {
 		select {
 		case w := <-s.mailbox.Messages():
-			w.reply <- s.refused(errStopped)
+			w.reply <- s.refused(raft.ErrStopped)
 		default:
 			return
 		}

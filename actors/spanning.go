@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"copse/actors/raft"
 	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -86,7 +87,7 @@ func (s *Spanning) confirm(limit time.Duration) error {
 		return err
 	}
 	if err := s.closed.Wait(ctx, s.order.Index()); err != nil {
-		return errTimeout
+		return raft.ErrTimeout
 	}
 	return nil
 }

@@ -33,6 +33,6 @@ func (r *Router) status(id uint64, m *statemachine.Machine) tree.ShardStatus {
 		Index:   m.Index(),
 		Nodes:   m.Nodes(),
 		Bytes:   store.DiskBytes,
-		Members: slices.Sorted(maps.Keys(r.host.voters(id))),
+		Members: slices.Sorted(maps.Keys(r.host.Voters(id))),
 	}
 }
