@@ -88,11 +88,3 @@ func TestMembersComeAndGo(t *testing.T) {
 		t.Errorf("members %+v, removed %x", c.Members, c.Removed)
 	}
 }
-
-// The ids of members that a real etcd 3.4.23 added.
-func TestNewMemberIDsAreEtcds(t *testing.T) {
-	id := cluster.NewMemberID([]string{"http://127.0.0.1:23809", "http://127.0.0.1:23811"}, time.Unix(1795557642, 0))
-	if want := uint64(0x25117c8c9819ba2a); id != want {
-		t.Errorf("got %x, want %x", id, want)
-	}
-}

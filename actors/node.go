@@ -104,7 +104,7 @@ func (n *Node) open() (err error) {
 	n.openParts()
 	n.membership = cluster.NewMembership(raftGroups{n.host}, n.machine, cluster.MembershipOptions{
 		Self: n.self(), Shards: o.Host.Shards, Election: o.Host.Election,
-		Dir: o.Dir, Book: n.book, Peers: o.Peer.Peers,
+		Dir: o.Dir, SetAddresses: n.book.Set, Peers: o.Peer.Peers,
 		Name: o.Name, ClientURLs: o.ClientURLs, Known: o.Members,
 		Refused: func(ctx context.Context) bool { return n.others().Refuse(ctx, n.machine.Membership().Members) },
 	}, o.Logger.With("component", "membership"))

@@ -10,7 +10,6 @@ import (
 
 	"copse/actors/datadir"
 	"copse/actors/loop"
-	"copse/actors/peerlink"
 	"copse/statemachine/tree"
 )
 
@@ -59,11 +58,12 @@ type MembershipOptions struct {
 	Shards     int // raft groups
 	Election   time.Duration
 	Dir        *datadir.Dir
-	Book       *peerlink.Book
 	Peers      Peers
 	Name       string // this member's, published with its client URLs
 	ClientURLs []string
 	Known      []tree.Member // whose addresses were known at the start
+	// SetAddresses replaces the peer link's address book: peer URLs by member.
+	SetAddresses func(urls map[uint64][]string)
 	// Refused asks the others whether they refuse to speak to this member.
 	Refused func(ctx context.Context) bool
 }
@@ -170,7 +170,7 @@ func (a *Membership) fillBook(ms *tree.Membership) {
 			urls[id] = known
 		}
 	}
-	a.o.Book.Set(urls)
+	a.o.SetAddresses(urls)
 	a.urls, a.bookFilled = urls, true
 }
 
