@@ -15,9 +15,10 @@ import (
 // import. Arrows never turn back: docs/ARCHITECTURE.md draws them.
 var allowed = map[string][]string{
 	".":                 {"copse/actors", "copse/actors/peerlink", "copse/config", "copse/config/certs", "copse/httpfront", "copse/httpfront/ops", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree"},
-	"actors":            {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/loop", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/watch", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
+	"actors":            {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/watch", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
 	"actors/cluster":    {"copse/actors/datadir", "copse/actors/loop", "copse/actors/peerlink", "copse/statemachine", "copse/statemachine/tree"},
 	"actors/datadir":    {},
+	"actors/disk":       {"copse/actors/loop", "copse/statemachine/metric"},
 	"actors/loop":       {},
 	"actors/watch":      {"copse/actors/loop", "copse/statemachine/tree"},
 	"actors/raft":       {"copse/actors/loop", "copse/actors/peerlink", "copse/actors/raftlog", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},

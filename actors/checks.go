@@ -3,6 +3,8 @@ package actors
 import (
 	"fmt"
 	"time"
+
+	"copse/actors/disk"
 )
 
 // What probes ask a node. The words are for an operator.
@@ -11,7 +13,7 @@ import (
 // other member: a node without a quorum is alive.
 func (n *Node) CheckAlive() error {
 	for _, v := range n.groups() {
-		if busy := v.machine.Measures().Busy(); busy > stuckLimit {
+		if busy := v.machine.Measures().Busy(); busy > disk.StuckLimit {
 			return fmt.Errorf("applying to shard %s has taken %v so far", v.label, busy.Round(time.Second))
 		}
 	}

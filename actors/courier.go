@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"copse/actors/disk"
 	"copse/actors/peerlink"
 	"copse/actors/raft"
 	"copse/statemachine"
@@ -36,7 +37,7 @@ type Courier struct {
 }
 
 // NewCourier returns the courier of the data shard id.
-func NewCourier(id uint64, host *raft.Host, link *peerlink.Link, m *statemachine.Machine, timeout time.Duration, disk *DiskWatch) *Courier {
+func NewCourier(id uint64, host *raft.Host, link *peerlink.Link, m *statemachine.Machine, timeout time.Duration, disk *disk.Watch) *Courier {
 	return &Courier{door: newDoor(timeout, disk), id: id, host: host, link: link, machine: m}
 }
 

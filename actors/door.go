@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"copse/actors/disk"
 	"copse/actors/loop"
 	"copse/actors/raft"
 	"copse/statemachine/tree"
@@ -28,13 +29,13 @@ var writes = sync.Pool{New: func() any { return &write{reply: make(chan tree.Rep
 // the others into the mailbox, and waits for their outcomes.
 type door struct {
 	timeout  time.Duration
-	disk     *DiskWatch // nil: there is always room
+	disk     *disk.Watch // nil: there is always room
 	life     loop.Life
 	mailbox  loop.Mailbox[*write]
 	measures writeMeasures
 }
 
-func newDoor(timeout time.Duration, disk *DiskWatch) *door {
+func newDoor(timeout time.Duration, disk *disk.Watch) *door {
 	d := &door{timeout: timeout, disk: disk, life: loop.NewLife(), measures: newWriteMeasures()}
 	d.mailbox = loop.NewMailbox[*write](writeMailboxLimit, d.life.Stopping())
 	return d
@@ -57,7 +58,7 @@ func (d *door) do(c *tree.Command, deadline time.Time) tree.Reply {
 // why not.
 func (d *door) enter(c *tree.Command, deadline time.Time) (*write, error) {
 	if c.Op.Grows() && !d.disk.Admit(c.Size()) {
-		return nil, errNoSpace
+		return nil, disk.ErrNoSpace
 	}
 	if d.life.Halting() {
 		return nil, raft.ErrStopped

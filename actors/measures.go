@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/disk"
 	"copse/actors/raft"
 	"copse/statemachine/metric"
 )
@@ -32,7 +33,7 @@ func outcomeOf(err error) outcome {
 		return outcomeTimeout
 	case errors.Is(err, errOverloaded):
 		return outcomeOverload
-	case errors.Is(err, errNoSpace):
+	case errors.Is(err, disk.ErrNoSpace):
 		return outcomeNoSpace
 	case errors.Is(err, raft.ErrStopped):
 		return outcomeStopped

@@ -3,6 +3,7 @@ package actors
 import (
 	"copse/actors/cluster"
 	"copse/actors/datadir"
+	"copse/actors/disk"
 	"copse/actors/loop"
 	"copse/actors/raft"
 )
@@ -18,12 +19,16 @@ type (
 	HostOptions = raft.Options
 	Fresh       = cluster.Bootstrap
 	Peers       = cluster.Peers
+	DiskWatch   = disk.Watch
+	DiskOptions = disk.Options
 )
 
 var (
 	OpenDataDir = datadir.Open
 	Founded     = datadir.Founded
 	Enlist      = cluster.Identify
+
+	NewDiskWatch = disk.NewWatch
 
 	ErrRemoved     = cluster.ErrRemoved
 	ErrRaftDamaged = raft.ErrDamaged

@@ -12,6 +12,7 @@ import (
 
 	"copse/actors/cluster"
 	"copse/actors/datadir"
+	"copse/actors/disk"
 	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/actors/raft"
@@ -34,11 +35,11 @@ type NodeOptions struct {
 	ClientURLs []string
 	Started    time.Time
 
-	Window    int        // events that waitIndex can reach back to
-	CacheSize int64      // bytes of the caches: a quarter each for nodes and listings, the rest for blocks
-	OpenFiles int        // files that a shard's store may keep open; 0: Pebble's default
-	LogBytes  uint64     // bytes of raft entries between two compactions of the log
-	Disk      *DiskWatch // says whether the store may grow; nil: it always may
+	Window    int         // events that waitIndex can reach back to
+	CacheSize int64       // bytes of the caches: a quarter each for nodes and listings, the rest for blocks
+	OpenFiles int         // files that a shard's store may keep open; 0: Pebble's default
+	LogBytes  uint64      // bytes of raft entries between two compactions of the log
+	Disk      *disk.Watch // says whether the store may grow; nil: it always may
 	Logger    *slog.Logger
 }
 

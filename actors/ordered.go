@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"copse/actors/disk"
 	"copse/actors/raft"
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -83,7 +84,7 @@ type closing struct {
 
 // NewOrdered returns the actor of the data shard id in the slot. t tells it what the
 // replicas apply.
-func NewOrdered(id uint64, slot int, replica uint64, host *raft.Host, order *Order, t *told, timeout time.Duration, disk *DiskWatch) *Ordered {
+func NewOrdered(id uint64, slot int, replica uint64, host *raft.Host, order *Order, t *told, timeout time.Duration, disk *disk.Watch) *Ordered {
 	return &Ordered{door: newDoor(timeout, disk), id: id, slot: slot, replica: replica, host: host, order: order, told: t}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"copse/actors/disk"
 	"copse/actors/raft"
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -67,7 +68,7 @@ type Shard struct {
 }
 
 // NewShard returns the actor of the shard id on this member.
-func NewShard(id, replica uint64, host *raft.Host, timeout time.Duration, disk *DiskWatch) *Shard {
+func NewShard(id, replica uint64, host *raft.Host, timeout time.Duration, disk *disk.Watch) *Shard {
 	return &Shard{door: newDoor(timeout, disk), id: id, replica: replica, host: host, holds: make(chan hold)}
 }
 
