@@ -44,7 +44,7 @@ var watched = []string{"copse/", "github.com/lni/dragonboat", "github.com/cockro
 // onlyIn names the files that alone may import an engine.
 var onlyIn = map[string][]string{
 	"github.com/lni/dragonboat":     {"actors/raft/", "actors/peerlink/", "statemachine/machine.go", "statemachine/apply.go", "statemachine/snapshot.go"},
-	"github.com/cockroachdb/pebble": {"actors/node.go", "actors/raftlog/", "statemachine/"},
+	"github.com/cockroachdb/pebble": {"actors/member.go", "actors/raftlog/", "statemachine/"},
 	"go.yaml.in/yaml":               {"config/file.go"},
 }
 

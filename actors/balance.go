@@ -28,14 +28,14 @@ const (
 // members: where this member leads a shard that belongs with another, which is up
 // and has caught up, it lets that one lead. The order shard stays where it is.
 type Balancer struct {
-	node  *Node
+	node  *Member
 	life  loop.Life
 	log   *slog.Logger
 	again map[uint64]time.Time // by shard: when it may be tried again
 }
 
 // NewBalancer returns the balancer of the node, which has several data shards.
-func NewBalancer(n *Node, log *slog.Logger) *Balancer {
+func NewBalancer(n *Member, log *slog.Logger) *Balancer {
 	return &Balancer{node: n, life: loop.NewLife(), log: log, again: map[uint64]time.Time{}}
 }
 
@@ -111,7 +111,7 @@ func wantedLeader(slot int, voters map[uint64]bool) uint64 {
 var errLags = errors.New("it lags")
 
 // askReady asks another member whether it could lead the part's shard at once.
-func (n *Node) askReady(ctx context.Context, member uint64, p *part) error {
+func (n *Member) askReady(ctx context.Context, member uint64, p *part) error {
 	ctx, cancel := context.WithTimeout(ctx, balanceLimit)
 	defer cancel()
 	here := p.machine.RaftIndex()
@@ -129,7 +129,7 @@ func (n *Node) askReady(ctx context.Context, member uint64, p *part) error {
 
 // answerReady serves callReady: it tells how far this member has applied a shard,
 // unless it is about to stop, or may not serve yet.
-func (n *Node) answerReady(payload []byte) ([]byte, error) {
+func (n *Member) answerReady(payload []byte) ([]byte, error) {
 	if !n.opened.Load() || n.leaving.Load() || len(payload) != 8 {
 		return nil, errors.New("this member isn't to lead")
 	}

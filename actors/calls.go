@@ -29,7 +29,7 @@ const (
 )
 
 // answerCall serves the calls of other members, and callNote for strangers too.
-func (n *Node) answerCall(ctx context.Context, from uint64, kind uint8, payload []byte) ([]byte, error) {
+func (n *Member) answerCall(ctx context.Context, from uint64, kind uint8, payload []byte) ([]byte, error) {
 	switch kind {
 	case callNote:
 		ms := n.machine.Membership()

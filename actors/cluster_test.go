@@ -22,18 +22,18 @@ type testCluster struct {
 	paths    map[uint64]string // data directories
 	peers    map[uint64]string // peer addresses
 	nodes    map[uint64]node
-	change   []func(*actors.NodeOptions)
+	change   []func(*actors.MemberOptions)
 	shards   int
 }
 
 // found starts a cluster of n members, whose ids are 1 to n.
-func found(t *testing.T, n int, change ...func(*actors.NodeOptions)) *testCluster {
+func found(t *testing.T, n int, change ...func(*actors.MemberOptions)) *testCluster {
 	t.Helper()
 	return foundShards(t, n, 1, change...)
 }
 
 // foundShards starts a cluster whose tree is spread over so many shards.
-func foundShards(t *testing.T, n, shards int, change ...func(*actors.NodeOptions)) *testCluster {
+func foundShards(t *testing.T, n, shards int, change ...func(*actors.MemberOptions)) *testCluster {
 	t.Helper()
 	c := &testCluster{t: t, paths: map[uint64]string{}, peers: map[uint64]string{}, nodes: map[uint64]node{}, change: change, shards: shards}
 	for id := uint64(1); id <= uint64(n); id++ {

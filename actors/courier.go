@@ -157,7 +157,7 @@ func answerAll(batch []*write, r tree.Reply) {
 
 // answerWrites serves callWrite, on the member that leads the shard: it puts the
 // writes into the shard's mailbox, and answers when all of them have been.
-func (n *Node) answerWrites(payload []byte) ([]byte, error) {
+func (n *Member) answerWrites(payload []byte) ([]byte, error) {
 	shard, left, commands, err := readWrites(payload)
 	if err != nil {
 		return nil, err

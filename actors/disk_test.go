@@ -31,7 +31,7 @@ func TestBelowTheReserveWhatGrowsIsRefused(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	n := startNode(t, t.TempDir(), freeAddress(t), func(o *actors.NodeOptions) { o.Disk = w })
+	n := startNode(t, t.TempDir(), freeAddress(t), func(o *actors.MemberOptions) { o.Disk = w })
 	now := time.Now()
 	command := func(op tree.Op, key string, more func(*tree.Command)) *tree.Command {
 		c := &tree.Command{Op: op, Key: key, Value: []byte("v"), Now: now.UnixNano()}

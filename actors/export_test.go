@@ -7,18 +7,18 @@ import (
 )
 
 // LogBegin is the first entry that the raft log still holds.
-func (n *Node) LogBegin() (uint64, error) {
+func (n *Member) LogBegin() (uint64, error) {
 	return n.host.FirstEntry(orderShard)
 }
 
 // Voters are the voters of the only shard, as this member knows them.
-func (n *Node) Voters() map[uint64]bool { return n.host.Voters(orderShard) }
+func (n *Member) Voters() map[uint64]bool { return n.host.Voters(orderShard) }
 
 // Leader is the member that leads the only shard; 0: none known.
-func (n *Node) Leader() uint64 { return n.host.Leader(orderShard).Member }
+func (n *Member) Leader() uint64 { return n.host.Leader(orderShard).Member }
 
 // Hold asks the only shard's actor to hold its writes while leader leads.
-func (n *Node) Hold(ctx context.Context, leader uint64) error {
+func (n *Member) Hold(ctx context.Context, leader uint64) error {
 	return n.parts[0].shard.Hold(ctx, leader)
 }
 
@@ -29,7 +29,7 @@ func Learns(path string) bool {
 }
 
 // ShardLeaders are the members that lead the data shards, by slot; 0: none known.
-func (n *Node) ShardLeaders() []uint64 {
+func (n *Member) ShardLeaders() []uint64 {
 	var list []uint64
 	for _, p := range n.parts {
 		list = append(list, n.host.Leader(p.id).Member)

@@ -7,8 +7,8 @@ import (
 )
 
 // ForceNew makes this member the only one of its cluster, as cluster.ForceNew says. It
-// is called with the directory open and before NewNode.
-func ForceNew(o NodeOptions) error {
+// is called with the directory open and before NewMember.
+func ForceNew(o MemberOptions) error {
 	return cluster.ForceNew(cluster.Forced{
 		Dir:     o.Dir,
 		Members: o.Members,

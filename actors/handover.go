@@ -42,7 +42,7 @@ const (
 // HandOver lets other members lead what this one leads. It is to be called
 // before the front-end stops, so that no client has to wait for an election. It
 // reports whether all was at rest, so that no write can have been lost.
-func (n *Node) HandOver() (rested bool) {
+func (n *Member) HandOver() (rested bool) {
 	n.leaving.Store(true)
 	if n.several != nil {
 		n.host.TransferAll(handOverLimit)
@@ -61,7 +61,7 @@ func (n *Node) HandOver() (rested bool) {
 
 // rest brings the shard to rest, which this member leads. What takes too long, on
 // a slow disk, is left alone: it reports false then.
-func (n *Node) rest() bool {
+func (n *Member) rest() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), restLimit)
 	defer cancel()
 	_ = n.parts[0].shard.Hold(ctx, n.self())
@@ -72,7 +72,7 @@ func (n *Node) rest() bool {
 
 // askHold asks all other members at once to hold their writes. One that doesn't
 // answer has none that get through.
-func (n *Node) askHold(ctx context.Context) {
+func (n *Member) askHold(ctx context.Context) {
 	payload := binary.BigEndian.AppendUint64(nil, orderShard)
 	var all sync.WaitGroup
 	for _, m := range n.machine.Membership().Members {
@@ -84,7 +84,7 @@ func (n *Node) askHold(ctx context.Context) {
 }
 
 // answerHold serves callHold.
-func (n *Node) answerHold(ctx context.Context, from uint64, payload []byte) error {
+func (n *Member) answerHold(ctx context.Context, from uint64, payload []byte) error {
 	if !n.opened.Load() || n.several != nil || len(payload) != 8 || binary.BigEndian.Uint64(payload) != orderShard {
 		return fmt.Errorf("this member holds no such shard: %x", payload)
 	}

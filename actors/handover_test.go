@@ -15,7 +15,7 @@ import (
 // TestAHandoverLosesNoRequest lets leadership go round while clients write and
 // read through every member.
 func TestAHandoverLosesNoRequest(t *testing.T) {
-	c := found(t, 3, func(o *actors.NodeOptions) {
+	c := found(t, 3, func(o *actors.MemberOptions) {
 		o.Host.Heartbeat, o.Host.Election = 100*time.Millisecond, 3*time.Second // leaders change when told to, also on a busy machine
 	})
 	ctx, stop := context.WithCancel(t.Context())

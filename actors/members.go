@@ -9,7 +9,7 @@ import (
 // Cluster is what this member knows about the cluster.
 func (r *Router) Cluster() *tree.Cluster {
 	c := r.cluster
-	members := r.node.machine.Membership()
+	members := r.member.machine.Membership()
 	c.Members, c.Removed = members.Members, members.Removed
 	leader := r.host.Leader(orderShard)
 	c.Leader, c.LastLeader, c.LeaderSince = leader.Member, leader.Last, leader.Since
@@ -32,7 +32,7 @@ func (r *Router) UpdateMember(id uint64, peerURLs []string) *tree.Error {
 func (r *Router) RemoveMember(id uint64) *tree.Error { return r.admin().Remove(id) }
 
 func (r *Router) admin() cluster.Admin {
-	return cluster.Admin{List: r.node.machine.Membership, Index: r.node.machine.Index, Others: r.node.others(), Decide: r.decide}
+	return cluster.Admin{List: r.member.machine.Membership, Index: r.member.machine.Index, Others: r.member.others(), Decide: r.decide}
 }
 
 // decide carries out a command that changes the list of members.
@@ -40,7 +40,7 @@ func (r *Router) decide(c *tree.Command) *tree.Error {
 	if r.several == nil {
 		return r.parts[0].shard.Do(c).Err
 	}
-	reply, err := r.host.Execute(r.node.stopping, orderShard, c)
+	reply, err := r.host.Execute(r.member.stopping, orderShard, c)
 	if err != nil {
 		return raftError(err)
 	}
@@ -48,7 +48,7 @@ func (r *Router) decide(c *tree.Command) *tree.Error {
 }
 
 // PeerStats is the raft traffic with the other members.
-func (r *Router) PeerStats() tree.PeerStats { return r.node.link.Stats() }
+func (r *Router) PeerStats() tree.PeerStats { return r.member.link.Stats() }
 
 // raftGroups are the raft groups as package cluster wants them.
 type raftGroups struct{ *raft.Host }

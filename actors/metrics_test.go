@@ -119,7 +119,7 @@ func TestANodeTellsWhatItDoes(t *testing.T) {
 		}
 	}
 	for name, f := range got {
-		if strings.Contains(f.Help, "As the raft engine counts it") {
+		if strings.Contains(f.Help, "As dragonboat counts it") {
 			t.Errorf("%s has no help of its own", name)
 		}
 	}

@@ -8,36 +8,36 @@ import (
 	"copse/actors/raft"
 )
 
-// Names of the packages below that package main uses, so that it has one to speak
-// to.
+// Names of the packages below, and former ones of this package, that package main
+// still uses.
 type (
-	Group    = loop.Group
-	DataDir  = datadir.Dir
-	Identity = datadir.Identity
-	Claim    = datadir.Claim
+	Node        = Member
+	NodeOptions = MemberOptions
 
-	HostOptions = raft.Options
+	Group       = loop.Group
+	DataDir     = datadir.Dir
+	Identity    = datadir.Identity
+	Claim       = datadir.Claim
 	Fresh       = cluster.Bootstrap
 	Peers       = cluster.Peers
+	HostOptions = raft.Options
 	DiskWatch   = disk.Watch
 	DiskOptions = disk.Options
 )
 
+// Likewise.
 var (
-	OpenDataDir = datadir.Open
-	Founded     = datadir.Founded
-	Enlist      = cluster.Identify
-
+	NewNode      = NewMember
 	NewDiskWatch = disk.NewWatch
-
-	ErrRemoved     = cluster.ErrRemoved
-	ErrRaftDamaged = raft.ErrDamaged
+	OpenDataDir  = datadir.Open
+	Founded      = datadir.Founded
+	Enlist       = cluster.Identify
 
 	ErrDirLocked       = datadir.ErrLocked
-	ErrDirUnwritable   = datadir.ErrUnwritable
-	ErrDirNotDirectory = datadir.ErrNotDirectory
 	ErrDirNewer        = datadir.ErrNewer
 	ErrDirCorrupt      = datadir.ErrCorrupt
 	ErrDirForeign      = datadir.ErrForeign
 	ErrDirContradicted = datadir.ErrContradicted
+	ErrRemoved         = cluster.ErrRemoved
+	ErrRaftDamaged     = raft.ErrDamaged
 )

@@ -73,14 +73,14 @@ type several struct {
 }
 
 // machines are the replicas of all groups, the order shard's first.
-func (n *Node) machines() []*statemachine.Machine {
+func (n *Member) machines() []*statemachine.Machine {
 	if n.several == nil {
 		return []*statemachine.Machine{n.machine}
 	}
 	return append([]*statemachine.Machine{n.machine}, n.dataMachines()...)
 }
 
-func (n *Node) dataMachines() []*statemachine.Machine {
+func (n *Member) dataMachines() []*statemachine.Machine {
 	var list []*statemachine.Machine
 	for _, p := range n.parts {
 		list = append(list, p.machine)
@@ -89,7 +89,7 @@ func (n *Node) dataMachines() []*statemachine.Machine {
 }
 
 // part returns the part of one of several data shards; nil if there is no such.
-func (n *Node) part(shard uint64) *part {
+func (n *Member) part(shard uint64) *part {
 	for _, p := range n.parts {
 		if p.id == shard && p.ordered != nil {
 			return p
@@ -99,7 +99,7 @@ func (n *Node) part(shard uint64) *part {
 }
 
 // openMachines opens the stores. What it has opened stays open if it fails.
-func (n *Node) openMachines() (err error) {
+func (n *Member) openMachines() (err error) {
 	n.machine, err = statemachine.New(machineOptions(n.o, n.cache, orderShard))
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (n *Node) openMachines() (err error) {
 }
 
 // openParts makes the actors of the data shards, before the replicas start.
-func (n *Node) openParts() {
+func (n *Member) openParts() {
 	o := n.o
 	n.subscribe()
 	if s := n.several; s != nil {
@@ -178,7 +178,7 @@ func (p *part) expire(host *raft.Host) func(stop <-chan struct{}, c *tree.Comman
 // subscribe leads what the machines tell to who wants to know. An event reaches the
 // watchers before its index is shown as settled, and that before the writer hears
 // of it.
-func (n *Node) subscribe() {
+func (n *Member) subscribe() {
 	for _, p := range n.parts {
 		p.hub = watch.NewHub(watch.Options{
 			First:   p.machine.Index(),
@@ -232,7 +232,7 @@ func happened(news *statemachine.News) []tree.Notice {
 
 // floor is where the window of a data shard begins: of one of several, its events are
 // counted, not its indexes.
-func (n *Node) floor(m *statemachine.Machine) func() tree.Index {
+func (n *Member) floor(m *statemachine.Machine) func() tree.Index {
 	if n.several == nil {
 		return nil
 	}
@@ -247,7 +247,7 @@ func nonce() uint64 {
 }
 
 // addParts adds the actors of the data shards to g.
-func (n *Node) addParts(g *loop.Group) {
+func (n *Member) addParts(g *loop.Group) {
 	s := n.several
 	if s != nil {
 		g.Add("spanning watch hub", s.spanning.Run, s.spanning.Stop)

@@ -49,13 +49,13 @@ func freeAddress(t *testing.T) string {
 }
 
 // startNode starts a cluster of one on dir, whose peer address is peer.
-func startNode(t *testing.T, dir, peer string, change ...func(*actors.NodeOptions)) node {
+func startNode(t *testing.T, dir, peer string, change ...func(*actors.MemberOptions)) node {
 	t.Helper()
 	return startNodeAs(t, dir, peer, tree.Member{ID: 1, Name: "one", PeerURLs: []string{"http://" + peer}, ClientURLs: []string{"http://client:1"}}, change...)
 }
 
 // startNodeAs starts the node of the member me, who founds a cluster alone.
-func startNodeAs(t *testing.T, dir, peer string, me tree.Member, change ...func(*actors.NodeOptions)) node {
+func startNodeAs(t *testing.T, dir, peer string, me tree.Member, change ...func(*actors.MemberOptions)) node {
 	t.Helper()
 	n := launchNode(t, dir, peer, me.ClientURLs, cluster.Bootstrap{
 		Wanted:   datadir.Identity{ClusterID: 2, MemberID: me.ID, Name: me.Name, Token: "test", Shards: 1, ExecShards: 1, Host: "box", Created: time.Now()},
@@ -69,7 +69,7 @@ func startNodeAs(t *testing.T, dir, peer string, me tree.Member, change ...func(
 }
 
 // launchNode opens the directory, of a fresh one as f says, and runs a node on it.
-func launchNode(t *testing.T, path, peer string, clients []string, f cluster.Bootstrap, change ...func(*actors.NodeOptions)) node {
+func launchNode(t *testing.T, path, peer string, clients []string, f cluster.Bootstrap, change ...func(*actors.MemberOptions)) node {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	f.Logger = log
@@ -89,7 +89,7 @@ func launchNode(t *testing.T, path, peer string, clients []string, f cluster.Boo
 	for _, c := range change {
 		c(&o)
 	}
-	n, err := actors.NewNode(o)
+	n, err := actors.NewMember(o)
 	if err != nil {
 		t.Fatal(errors.Join(err, dir.Close()))
 	}
@@ -112,8 +112,8 @@ func launchNode(t *testing.T, path, peer string, clients []string, f cluster.Boo
 	return node{Router: n.Router(), node: n, dir: dir, stop: stop, done: done}
 }
 
-func nodeOptions(dir *datadir.Dir, peer string, clients []string, members []tree.Member, peers cluster.Peers, log *slog.Logger) actors.NodeOptions {
-	return actors.NodeOptions{
+func nodeOptions(dir *datadir.Dir, peer string, clients []string, members []tree.Member, peers cluster.Peers, log *slog.Logger) actors.MemberOptions {
+	return actors.MemberOptions{
 		Host: raft.Options{
 			Dir: dir.RaftDir(), Replica: dir.Identity.MemberID, DeploymentID: 1 + dir.Identity.Generation,
 			Shards: actors.Groups(dir.Identity.Shards), ExecShards: 1, Heartbeat: 20 * time.Millisecond, Election: 200 * time.Millisecond,
@@ -316,7 +316,7 @@ func TestTheLogIsLetGo(t *testing.T) {
 // has nothing to walk over.
 func TestTheLogIsLetGoAtTheStop(t *testing.T) {
 	dir, raft := t.TempDir(), freeAddress(t)
-	much := func(o *actors.NodeOptions) { o.LogBytes = 1 << 30 }
+	much := func(o *actors.MemberOptions) { o.LogBytes = 1 << 30 }
 	n := startNode(t, dir, raft, much)
 	value := strings.Repeat("v", 8<<10)
 	for i := range 300 { // fewer than make the engine do so by itself, and more than are kept

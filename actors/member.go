@@ -22,14 +22,14 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// NodeOptions are what a Node is made with: plain values.
-type NodeOptions struct {
-	Host raft.Options // without its Link, which the Node makes
+// MemberOptions are what a Member is made with.
+type MemberOptions struct {
+	Host raft.Options // without its Link, which NewMember makes
 	Dir  *datadir.Dir
 	Peer PeerOptions
 
-	// Members are those known when the data directory was made: the founders, or
-	// what a member that joined was told.
+	// Members are those known when the data directory was created: the founders, or
+	// what a joining member was told.
 	Members    []tree.Member
 	Name       string
 	ClientURLs []string
@@ -39,46 +39,45 @@ type NodeOptions struct {
 	CacheSize int64       // bytes of the caches: a quarter each for nodes and listings, the rest for blocks
 	OpenFiles int         // files that a shard's store may keep open; 0: Pebble's default
 	LogBytes  uint64      // bytes of raft entries between two compactions of the log
-	Disk      *disk.Watch // says whether the store may grow; nil: it always may
+	Disk      *disk.Watch // decides whether the store may grow; nil: always
 	Logger    *slog.Logger
 }
 
-// PeerOptions are how this member and the others reach each other.
+// PeerOptions say how this member and the others reach each other.
 type PeerOptions struct {
 	Listen []string // peer URLs
-	// Asked for at each connection; nil: plain text.
+	// Called for each connection; nil: plain text.
 	ServerTLS, ClientTLS func() *tls.Config
 	Peers                cluster.Peers
 }
 
-// Node is this member's half of the cluster below HTTP: the peer link, the raft
-// host, and for each data shard its machine and actors.
-type Node struct {
-	o        NodeOptions
-	id       datadir.Identity // as at the start; what changes later is the Membership's
+// Member is everything of this member below HTTP: the peer link, the raft host, and the
+// machine and the actors of each data shard.
+type Member struct {
+	o        MemberOptions
+	id       datadir.Identity // as it was at the start; Membership keeps what changes
 	link     *peerlink.Link
 	book     *peerlink.Book
 	host     *raft.Host
-	running  atomic.Pointer[raft.Host] // host, for the peer link, which is there first
-	stopping chan struct{}             // closed when the raft host is to stop
-	opened   atomic.Bool               // so is all below, for the same reason
-	leaving  atomic.Bool               // it hands over what it leads, and is to lead no more
+	running  atomic.Pointer[raft.Host] // host; for calls, which the peer link may take before there is one
+	stopping chan struct{}             // closed when the raft host has to stop
+	opened   atomic.Bool               // everything below is ready, likewise for calls
+	leaving  atomic.Bool               // it transfers its leaderships and must not lead again
 	cache    *pebble.Cache
-	machine  *statemachine.Machine // of the order shard: it knows the members
+	machine  *statemachine.Machine // of the order shard, which has the list of members
 	parts    []*part               // the data shards, by slot
-	several  *several              // nil: there is one data shard, which is the order shard
+	several  *several              // nil: the order shard is the only data shard
 	router   *Router
-	renewed  bool // the raft log is new, and the tree is not: see ForceNew
+	renewed  bool // the raft log is new and the tree is not; see ForceNew
 
 	membership *cluster.Membership
 	compactors []*raft.Compactor
 }
 
-// NewNode opens the stores, the peer port and the raft log, and starts this
-// member's replicas. What it started is stopped by the parts that Parts adds to a
-// group.
-func NewNode(o NodeOptions) (*Node, error) {
-	n := &Node{o: o, id: o.Dir.Identity, stopping: make(chan struct{}), cache: pebble.NewCache(o.CacheSize - nodeCache(o) - listCache(o))}
+// NewMember opens the stores, the peer port and the raft log, and starts this member's
+// replicas. The parts that Parts adds to a group stop what NewMember started.
+func NewMember(o MemberOptions) (*Member, error) {
+	n := &Member{o: o, id: o.Dir.Identity, stopping: make(chan struct{}), cache: pebble.NewCache(o.CacheSize - nodeCache(o) - listCache(o))}
 	if err := n.open(); err != nil {
 		n.cache.Unref()
 		return nil, err
@@ -86,14 +85,14 @@ func NewNode(o NodeOptions) (*Node, error) {
 	return n, nil
 }
 
-// nodeCache and listCache are the parts of the caches that keep nodes, and
-// listings as they are sent.
-func nodeCache(o NodeOptions) int64 { return o.CacheSize / 4 }
-func listCache(o NodeOptions) int64 { return o.CacheSize / 4 }
+// nodeCache and listCache are the shares of the cache for nodes and for encoded
+// listings, in bytes.
+func nodeCache(o MemberOptions) int64 { return o.CacheSize / 4 }
+func listCache(o MemberOptions) int64 { return o.CacheSize / 4 }
 
-func (n *Node) self() uint64 { return n.id.MemberID }
+func (n *Member) self() uint64 { return n.id.MemberID }
 
-func (n *Node) open() (err error) {
+func (n *Member) open() (err error) {
 	o := n.o
 	if err := n.openMachines(); err != nil {
 		return errors.Join(err, n.closeMachines())
@@ -110,7 +109,7 @@ func (n *Node) open() (err error) {
 		Refused: func(ctx context.Context) bool { return n.others().Refuse(ctx, n.machine.Membership().Members) },
 	}, o.Logger.With("component", "membership"))
 	n.router = &Router{
-		node:    n,
+		member:  n,
 		cluster: tree.Cluster{ID: n.id.ClusterID, Self: n.self(), Started: o.Started},
 		host:    n.host,
 		parts:   n.parts,
@@ -125,8 +124,8 @@ func (n *Node) open() (err error) {
 	return nil
 }
 
-// machineOptions are those of the store of one raft group.
-func machineOptions(o NodeOptions, cache *pebble.Cache, shard uint64) statemachine.Options {
+// machineOptions are the options of one raft group's store.
+func machineOptions(o MemberOptions, cache *pebble.Cache, shard uint64) statemachine.Options {
 	shards := o.Dir.Identity.Shards
 	m := statemachine.Options{
 		Dir:     o.Dir.ShardDir(shard),
@@ -147,8 +146,8 @@ func machineOptions(o NodeOptions, cache *pebble.Cache, shard uint64) statemachi
 	return m
 }
 
-// closeMachines closes those machines that are open.
-func (n *Node) closeMachines() (err error) {
+// closeMachines closes the machines that are open.
+func (n *Member) closeMachines() (err error) {
 	for _, m := range n.machines() {
 		if m != nil {
 			err = errors.Join(err, m.Close())
@@ -157,8 +156,8 @@ func (n *Node) closeMachines() (err error) {
 	return err
 }
 
-// openHost opens the peer port and the raft log. It leaves nothing open if it fails.
-func (n *Node) openHost() (err error) {
+// openHost opens the peer port and the raft log. If it fails, neither stays open.
+func (n *Member) openHost() (err error) {
 	n.book = peerlink.NewBook()
 	n.book.Set(cluster.PeerURLs(n.members()))
 	options := peerlink.Options{
@@ -191,7 +190,7 @@ func (n *Node) openHost() (err error) {
 }
 
 // startReplicas starts this member's replica of each group.
-func (n *Node) startReplicas() error {
+func (n *Member) startReplicas() error {
 	for i, m := range n.machines() {
 		shard := uint64(i) + orderShard
 		err := n.host.CheckPair(shard, m)
@@ -209,18 +208,18 @@ func (n *Node) startReplicas() error {
 }
 
 // others are the other members, by the peer link.
-func (n *Node) others() cluster.Others { return cluster.Others{Self: n.self(), Call: n.link.Call} }
+func (n *Member) others() cluster.Others { return cluster.Others{Self: n.self(), Call: n.link.Call} }
 
-// members are the cluster's, as far as this member knows at its start.
-func (n *Node) members() []tree.Member {
+// members are the cluster's members, as far as this one knows at its start.
+func (n *Member) members() []tree.Member {
 	if list := n.machine.Membership().Members; len(list) > 0 {
 		return list
 	}
 	return n.o.Members
 }
 
-// start is how the replicas are started.
-func (n *Node) start() raft.Start {
+// start says how the replicas are started.
+func (n *Member) start() raft.Start {
 	s := raft.Start{Learning: n.id.Learning}
 	members := n.members()
 	if !n.id.Joined {
@@ -232,9 +231,9 @@ func (n *Node) start() raft.Start {
 	return s
 }
 
-// allowed says whether a member may speak to this one. One that was removed may
-// as long as a shard counts on its vote, or it couldn't be taken out.
-func (n *Node) allowed(member uint64) error {
+// allowed says whether a member may connect to this one. A removed member may as long
+// as it has a vote in a shard: removing its replica can take that vote.
+func (n *Member) allowed(member uint64) error {
 	host := n.running.Load()
 	if n.machine.Membership().WasRemoved(member) && (host == nil || !host.Votes(member)) {
 		return peerlink.Removed
@@ -242,12 +241,12 @@ func (n *Node) allowed(member uint64) error {
 	return nil
 }
 
-// Router is what a front-end speaks to.
-func (n *Node) Router() *Router { return n.router }
+// Router is the front-end's way in.
+func (n *Member) Router() *Router { return n.router }
 
 // Join waits until this member may serve reads, and founds the tree if there is none;
 // cluster.Joiner says when it gives up waiting.
-func (n *Node) Join(stop <-chan struct{}) error {
+func (n *Member) Join(stop <-chan struct{}) error {
 	j := cluster.Joiner{
 		Self: n.self(), Log: raftGroups{n.host}, Machines: n.machines(), Founders: n.o.Members, Shards: n.id.Shards,
 		Renewed: n.renewed, Publish: n.membership.Publish, Timeout: n.o.Host.RequestTimeout, Logger: n.o.Logger,
@@ -258,16 +257,16 @@ func (n *Node) Join(stop <-chan struct{}) error {
 	return j.Join(stop)
 }
 
-// Parts adds the node's actors to g, the peer link and the raft host first, so
+// Parts adds the member's actors to g. The peer link and the raft host come first, so
 // that they are stopped last.
-func (n *Node) Parts(g *loop.Group) {
+func (n *Member) Parts(g *loop.Group) {
 	g.Add("raft", n.runHost, sync.OnceFunc(func() { close(n.stopping) }))
 	n.addParts(g)
 }
 
-// runHost keeps the raft host, which is open already, until it is to stop; then
-// it closes the host, the machines and the cache, and the peer link.
-func (n *Node) runHost() error {
+// runHost waits until the raft host, which is open already, has to stop. Then it closes
+// the host, the machines and the cache, and the peer link.
+func (n *Member) runHost() error {
 	<-n.stopping
 	n.host.Close()
 	err := n.closeMachines()
