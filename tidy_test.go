@@ -15,10 +15,15 @@ import (
 // import. Arrows never turn back: docs/ARCHITECTURE.md draws them.
 var allowed = map[string][]string{
 	".":                 {"copse/actors", "copse/actors/peerlink", "copse/config", "copse/config/certs", "copse/httpfront", "copse/httpfront/ops", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree"},
-	"actors":            {"copse/actors/datadir", "copse/actors/loop", "copse/actors/watch", "copse/actors/peerlink", "copse/actors/raftlog", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat", "github.com/cockroachdb/pebble"},
+	"actors":            {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
+	"actors/cluster":    {"copse/actors/datadir", "copse/actors/loop", "copse/actors/peerlink", "copse/statemachine", "copse/statemachine/tree"},
 	"actors/datadir":    {},
+	"actors/disk":       {"copse/actors/loop", "copse/statemachine/metric"},
 	"actors/loop":       {},
+	"actors/order":      {"copse/actors/loop", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/tree"},
+	"actors/shard":      {"copse/actors/loop", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree"},
 	"actors/watch":      {"copse/actors/loop", "copse/statemachine/tree"},
+	"actors/raft":       {"copse/actors/loop", "copse/actors/peerlink", "copse/actors/raftlog", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"actors/raftlog":    {"copse/statemachine/metric", "github.com/cockroachdb/pebble"},
 	"actors/peerlink":   {"copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"config":            {"go.yaml.in/yaml"},
@@ -40,8 +45,8 @@ var watched = []string{"copse/", "github.com/lni/dragonboat", "github.com/cockro
 
 // onlyIn names the files that alone may import an engine.
 var onlyIn = map[string][]string{
-	"github.com/lni/dragonboat":     {"actors/host.go", "actors/replicas.go", "actors/enginelog.go", "actors/enginemetrics.go", "actors/peerlink/", "statemachine/machine.go", "statemachine/apply.go", "statemachine/snapshot.go"},
-	"github.com/cockroachdb/pebble": {"actors/node.go", "actors/raftlog/", "statemachine/"},
+	"github.com/lni/dragonboat":     {"actors/raft/", "actors/peerlink/", "statemachine/machine.go", "statemachine/apply.go", "statemachine/snapshot.go"},
+	"github.com/cockroachdb/pebble": {"actors/member.go", "actors/raftlog/", "statemachine/"},
 	"go.yaml.in/yaml":               {"config/file.go"},
 }
 

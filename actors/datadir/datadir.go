@@ -124,7 +124,7 @@ func (d *Dir) adopt(stored Identity, name string, claim Claim) error {
 		complain("--shards is %d, but the cluster of %s was founded with %d, which can't change", claim.Shards, d.path, stored.Shards)
 	}
 	if claim.ClusterID != 0 && claim.ClusterID != stored.ClusterID {
-		complain("--initial-cluster describes the cluster %x, but %s belongs to %x: leave it out, use --initial-cluster-state=existing, or choose another --data-dir", claim.ClusterID, d.path, stored.ClusterID)
+		complain("--initial-cluster founds the cluster %x, but %s belongs to %x: leave it out, use --initial-cluster-state=existing, or choose another --data-dir", claim.ClusterID, d.path, stored.ClusterID)
 	}
 	if len(list) > 0 {
 		return dirErrorf(ErrContradicted, "%s", strings.Join(list, "\n"))

@@ -110,7 +110,7 @@ func TestDataDirRefusesAnotherClusterAndTakesAnotherName(t *testing.T) {
 	if !errors.Is(err, datadir.ErrContradicted) {
 		t.Fatalf("err = %v", err)
 	}
-	for _, part := range []string{`"tok"`, "--shards is 3", "describes the cluster abc", path} {
+	for _, part := range []string{`"tok"`, "--shards is 3", "founds the cluster abc", path} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("err = %q, want %q in it", err, part)
 		}

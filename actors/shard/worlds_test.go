@@ -172,7 +172,9 @@ func (w *world) transfer() {
 	look = func() {
 		switch {
 		case m.incarnation != incarnation || !m.up:
-		case w.term != term: // who leads no more is not paused
+		case w.term != term: // if it leads in that one, the pause may have met it there
+			m.in.Resume = true
+			w.poke(m)
 		case m.core.Rested() || w.now.After(giveUp):
 			if w.rng.IntN(4) > 0 {
 				w.electAny()

@@ -182,7 +182,7 @@ func (m *hubModel) check(t *rapid.T) {
 // asked for inside a synctest bubble.
 type inBubble struct{ *testing.T }
 
-func TestWatchHubAgainstAPlainList(t *testing.T) {
+func TestHubAgainstAPlainList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(inBubble{t}, func(t *rapid.T) {
 			m := &hubModel{f: &forest{

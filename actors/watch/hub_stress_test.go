@@ -46,7 +46,7 @@ func (s *orderSink) End() {
 
 // Everything at once: one goroutine publishes, more come, watch and leave, and
 // the hub is stopped in the middle of it, again and again.
-func TestWatchHubStartStopUnderLoad(t *testing.T) {
+func TestHubStartStopUnderLoad(t *testing.T) {
 	for round := range 30 {
 		f := &forest{window: 50, page: 7}
 		h := f.hub(watch.Options{RingLimit: 1 + round, MailboxLimit: 1 + round%3})

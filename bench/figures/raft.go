@@ -148,7 +148,7 @@ func proposeFor(d time.Duration, proposers int, propose func() error) (n int64, 
 	return n, delays, err
 }
 
-// startRaw starts dragonboat the way that copse's actors/host.go does for one
+// startRaw starts dragonboat the way that copse's package actors/raft does for one
 // member with one shard.
 func startRaw(dir string) (*dragonboat.NodeHost, error) {
 	for _, name := range []string{"dragonboat", "raft", "rsm", "transport", "logdb", "config", "grpc", "raftpb", "settings", "order", "server", "tests"} {

@@ -1,4 +1,4 @@
-package actors
+package raft
 
 import (
 	"bufio"
@@ -11,15 +11,15 @@ import (
 	"github.com/lni/dragonboat/v4"
 )
 
-// engineHelp says what the engine's metrics mean; it doesn't itself. One that
-// is not listed is shown all the same.
-var engineHelp = map[string]string{
-	"dragonboat_raftnode_campaign_launched_total":                   "Elections that this replica stood for.",
-	"dragonboat_raftnode_campaign_skipped_total":                    "Elections that this replica didn't stand for, since it had entries to apply.",
+// dragonboatHelp describes dragonboat's metrics, which come without a description. One
+// that isn't listed here is exported too.
+var dragonboatHelp = map[string]string{
+	"dragonboat_raftnode_campaign_launched_total":                   "Elections in which this replica was a candidate.",
+	"dragonboat_raftnode_campaign_skipped_total":                    "Elections in which this replica was no candidate, because it had entries to apply.",
 	"dragonboat_raftnode_snapshot_rejected_total":                   "Snapshots that were refused.",
-	"dragonboat_raftnode_replication_rejected_total":                "Entries of the leader's that didn't fit this replica's log.",
-	"dragonboat_raftnode_proposal_dropped_total":                    "Proposals that were dropped: there was no leader.",
-	"dragonboat_raftnode_read_index_dropped_total":                  "Rounds of read-index that were dropped: there was no leader.",
+	"dragonboat_raftnode_replication_rejected_total":                "Entries of the leader that didn't match this replica's log.",
+	"dragonboat_raftnode_proposal_dropped_total":                    "Proposals that were dropped because there was no leader.",
+	"dragonboat_raftnode_read_index_dropped_total":                  "Rounds of read-index that were dropped because there was no leader.",
 	"dragonboat_raftnode_has_leader":                                "Whether the replica knows a leader.",
 	"dragonboat_raftnode_term":                                      "The replica's raft term.",
 	"dragonboat_transport_message_connections":                      "Connections to other members for messages.",
@@ -35,16 +35,16 @@ var engineHelp = map[string]string{
 	"dragonboat_transport_failed_snapshot_connection_attempt_total": "Connections for snapshots that couldn't be made.",
 }
 
-// writeEngineMetrics writes what the engine counts, for the whole process, as
-// families with a help and a type.
-func writeEngineMetrics(w *metric.Writer) {
+// writeDragonboat writes what dragonboat counts for the whole process, as families
+// with a description and a type.
+func writeDragonboat(w *metric.Writer) {
 	var text bytes.Buffer
 	dragonboat.WriteHealthMetrics(&text)
-	describeEngine(w, text.Bytes())
+	describe(w, text.Bytes())
 }
 
-// describeEngine gives the lines of text, which are samples, their families.
-func describeEngine(w *metric.Writer, text []byte) {
+// describe writes the samples in text, one a line, as families.
+func describe(w *metric.Writer, text []byte) {
 	families := map[string][]string{}
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		line := lines.Text()
@@ -62,9 +62,9 @@ func describeEngine(w *metric.Writer, text []byte) {
 		if strings.HasSuffix(name, "_total") {
 			kind = metric.CounterKind
 		}
-		help := engineHelp[name]
+		help := dragonboatHelp[name]
 		if help == "" {
-			help = "As the raft engine counts it."
+			help = "As dragonboat counts it."
 		}
 		w.Family(name, kind, help)
 		slices.Sort(families[name])

@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"copse/actors"
+	"copse/actors/cluster"
 	"copse/actors/datadir"
 	"copse/actors/loop"
 	"copse/actors/peerlink"
+	"copse/actors/raft"
 	"copse/statemachine/tree"
 )
 
@@ -47,15 +49,15 @@ func freeAddress(t *testing.T) string {
 }
 
 // startNode starts a cluster of one on dir, whose peer address is peer.
-func startNode(t *testing.T, dir, peer string, change ...func(*actors.NodeOptions)) node {
+func startNode(t *testing.T, dir, peer string, change ...func(*actors.MemberOptions)) node {
 	t.Helper()
 	return startNodeAs(t, dir, peer, tree.Member{ID: 1, Name: "one", PeerURLs: []string{"http://" + peer}, ClientURLs: []string{"http://client:1"}}, change...)
 }
 
 // startNodeAs starts the node of the member me, who founds a cluster alone.
-func startNodeAs(t *testing.T, dir, peer string, me tree.Member, change ...func(*actors.NodeOptions)) node {
+func startNodeAs(t *testing.T, dir, peer string, me tree.Member, change ...func(*actors.MemberOptions)) node {
 	t.Helper()
-	n := launchNode(t, dir, peer, me.ClientURLs, actors.Fresh{
+	n := launchNode(t, dir, peer, me.ClientURLs, cluster.Bootstrap{
 		Wanted:   datadir.Identity{ClusterID: 2, MemberID: me.ID, Name: me.Name, Token: "test", Shards: 1, ExecShards: 1, Host: "box", Created: time.Now()},
 		Founders: []tree.Member{{ID: me.ID, PeerURLs: me.PeerURLs}},
 		PeerURLs: me.PeerURLs,
@@ -67,7 +69,7 @@ func startNodeAs(t *testing.T, dir, peer string, me tree.Member, change ...func(
 }
 
 // launchNode opens the directory, of a fresh one as f says, and runs a node on it.
-func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fresh, change ...func(*actors.NodeOptions)) node {
+func launchNode(t *testing.T, path, peer string, clients []string, f cluster.Bootstrap, change ...func(*actors.MemberOptions)) node {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	f.Logger = log
@@ -75,7 +77,7 @@ func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fres
 	id, members := f.Wanted, f.Founders
 	if !datadir.Founded(path) {
 		var err error
-		if id, members, err = actors.Enlist(t.Context(), f); err != nil {
+		if id, members, err = cluster.Identify(t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,7 +89,7 @@ func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fres
 	for _, c := range change {
 		c(&o)
 	}
-	n, err := actors.NewNode(o)
+	n, err := actors.NewMember(o)
 	if err != nil {
 		t.Fatal(errors.Join(err, dir.Close()))
 	}
@@ -102,7 +104,7 @@ func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fres
 	}()
 	stop := sync.OnceFunc(func() {
 		cancel()
-		if err := <-done; err != nil && !errors.Is(err, actors.ErrRemoved) {
+		if err := <-done; err != nil && !errors.Is(err, cluster.ErrRemoved) {
 			t.Errorf("stopped with %v", err)
 		}
 	})
@@ -110,9 +112,9 @@ func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fres
 	return node{Router: n.Router(), node: n, dir: dir, stop: stop, done: done}
 }
 
-func nodeOptions(dir *datadir.Dir, peer string, clients []string, members []tree.Member, peers actors.Peers, log *slog.Logger) actors.NodeOptions {
-	return actors.NodeOptions{
-		Host: actors.HostOptions{
+func nodeOptions(dir *datadir.Dir, peer string, clients []string, members []tree.Member, peers cluster.Peers, log *slog.Logger) actors.MemberOptions {
+	return actors.MemberOptions{
+		Host: raft.Options{
 			Dir: dir.RaftDir(), Replica: dir.Identity.MemberID, DeploymentID: 1 + dir.Identity.Generation,
 			Shards: actors.Groups(dir.Identity.Shards), ExecShards: 1, Heartbeat: 20 * time.Millisecond, Election: 200 * time.Millisecond,
 			SnapshotCount: 1000, RequestTimeout: 5 * time.Second, Logger: log,
@@ -314,7 +316,7 @@ func TestTheLogIsLetGo(t *testing.T) {
 // has nothing to walk over.
 func TestTheLogIsLetGoAtTheStop(t *testing.T) {
 	dir, raft := t.TempDir(), freeAddress(t)
-	much := func(o *actors.NodeOptions) { o.LogBytes = 1 << 30 }
+	much := func(o *actors.MemberOptions) { o.LogBytes = 1 << 30 }
 	n := startNode(t, dir, raft, much)
 	value := strings.Repeat("v", 8<<10)
 	for i := range 300 { // fewer than make the engine do so by itself, and more than are kept

@@ -1,4 +1,4 @@
-package actors_test
+package raft
 
 import (
 	"bytes"
@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"copse/actors"
 
 	"github.com/lni/dragonboat/v4/logger"
 )
@@ -38,17 +36,17 @@ type oldPebble struct{}
 func (oldPebble) Infof(format string, args ...any)  { log.Printf(format, args...) }
 func (oldPebble) Fatalf(format string, args ...any) { oldPebble{}.Infof(format, args...) }
 
-func TestTheEnginesMessagesComeInOurForm(t *testing.T) {
+func TestDragonboatsMessagesComeInOurForm(t *testing.T) {
 	p := &pages{}
 	level := new(slog.LevelVar)
 	level.Set(slog.LevelDebug)
-	actors.UseLogger(slog.New(slog.NewTextHandler(p, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+	useLogger(slog.New(slog.NewTextHandler(p, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
 			return slog.Attr{}
 		}
 		return a
 	}})))
-	defer actors.UseLogger(nil)
+	defer useLogger(nil)
 	raft, node := logger.GetLogger("raft"), logger.GetLogger("dragonboat")
 	p.take()
 	for _, c := range []struct {
@@ -76,7 +74,7 @@ func TestTheEnginesMessagesComeInOurForm(t *testing.T) {
 	}
 	defer func() {
 		if r := recover(); r == nil {
-			t.Error("a panic of the engine's returns")
+			t.Error("Panicf returned")
 		}
 	}()
 	raft.Panicf("broken")
