@@ -6,6 +6,7 @@
 #
 # These arguments say what the labels and `copse version` tell:
 #
+#	--build-arg VERSION=$(sed -n 's/^const Version = "\(.*\)"/\1/p' config/build/build.go)
 #	--build-arg REVISION=$(git rev-parse HEAD) --build-arg CREATED=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 #
 # docs/OPERATING.md says how to run it.
@@ -22,11 +23,11 @@ COPY . .
 ARG TARGETARCH
 ARG REVISION
 RUN CGO_ENABLED=0 GOOS=linux GOARCH=${TARGETARCH} \
-      go build -trimpath -ldflags="-s -w -X main.stamp=${REVISION}" -o /image/copse . \
+      go build -trimpath -ldflags="-s -w -X copse/config/build.stamp=${REVISION}" -o /image/copse . \
  && mkdir -p /image/data
 
 FROM scratch
-ARG VERSION=0.1.0
+ARG VERSION
 ARG REVISION
 ARG CREATED
 LABEL org.opencontainers.image.title="copse" \

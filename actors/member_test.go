@@ -23,7 +23,7 @@ import (
 // node is a Node in its own group, and how to stop it.
 type node struct {
 	*actors.Router
-	node *actors.Node
+	node *actors.Member
 	dir  *datadir.Dir
 	stop func()       // ends it and checks that it ended well
 	done <-chan error // what it ended with; the test's if it takes it

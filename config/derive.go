@@ -58,13 +58,13 @@ func (c *Config) deriveMetrics(warn func(string, ...any)) {
 // does whatever client-cert-auth says: who relied on that would be open
 // without it.
 func (c *Config) deriveSecurity(prefix string, t *TLS, warn func(string, ...any)) {
-	if t.TrustedCAFile == "" || t.ClientCertAuth {
+	if t.CA == "" || t.ClientAuth {
 		return
 	}
 	if c.Given(prefix + "client-cert-auth") {
 		warn("%sclient-cert-auth is false, but %strusted-ca-file turns it on, as in etcd 3", prefix, prefix)
 	}
-	t.ClientCertAuth = true
+	t.ClientAuth = true
 	c.origins[prefix+"client-cert-auth"] = follows + prefix + "trusted-ca-file"
 }
 

@@ -105,20 +105,3 @@ func synopsis(command *Command) string {
 	}
 	return strings.Join(words, " ")
 }
-
-type exitCode struct {
-	code    int
-	meaning string
-}
-
-// exitCodes says what main's mean.
-func exitCodes() []exitCode {
-	return []exitCode{
-		{0, "stopped as told, or all is well"},
-		{1, "something went wrong while serving, or health found the server unwell"},
-		{2, "the command line, the environment or the file can't be followed"},
-		{3, "another copse has the data directory"},
-		{4, "the data is of a newer copse"},
-		{5, "the data is damaged, or not copse's"},
-	}
-}

@@ -71,14 +71,14 @@ func clusterSettings() []setting {
 func securitySettings(prefix, certificate string, at func(*Config) *TLS) []setting {
 	return []setting{
 		{prefix + "cert-file", "path", certificate, "",
-			text(func(c *Config) *string { return &at(c).CertFile })},
+			text(func(c *Config) *string { return &at(c).Cert })},
 		{prefix + "key-file", "path", "Its key, PEM.", "",
-			text(func(c *Config) *string { return &at(c).KeyFile })},
+			text(func(c *Config) *string { return &at(c).Key })},
 		{prefix + "trusted-ca-file", "path", "The authorities whose certificates are trusted, PEM. Turns " + prefix + "client-cert-auth on, as in etcd 3.", "",
-			text(func(c *Config) *string { return &at(c).TrustedCAFile })},
+			text(func(c *Config) *string { return &at(c).CA })},
 		{prefix + "client-cert-auth", "true|false", "Serve only who shows a certificate that " + prefix + "trusted-ca-file vouches for.",
 			"true with " + prefix + "trusted-ca-file",
-			boolean(func(c *Config) *bool { return &at(c).ClientCertAuth })},
+			boolean(func(c *Config) *bool { return &at(c).ClientAuth })},
 	}
 }
 

@@ -157,16 +157,16 @@ func (c *Config) validateCluster(complain complainer) {
 func (c *Config) validateSecurity(prefix string, t TLS, listens string, urls []url.URL, complain complainer) {
 	secure := slices.IndexFunc(urls, func(u url.URL) bool { return !isPlain(u) })
 	switch {
-	case t.CertFile != "" && t.KeyFile == "":
+	case t.Cert != "" && t.Key == "":
 		complain("%scert-file is given without %skey-file", prefix, prefix)
-	case t.CertFile == "" && t.KeyFile != "":
+	case t.Cert == "" && t.Key != "":
 		complain("%skey-file is given without %scert-file", prefix, prefix)
-	case t.CertFile == "" && secure >= 0:
+	case t.Cert == "" && secure >= 0:
 		complain("%s can't be served without %scert-file and %skey-file", urls[secure].String(), prefix, prefix)
 	case t != TLS{} && secure < 0:
 		complain("%s: no URL of %s (%s) is https, and the traffic would be open", c.securityGiven(prefix), listens, printURLs(urls))
 	}
-	if t.ClientCertAuth && t.TrustedCAFile == "" {
+	if t.ClientAuth && t.CA == "" {
 		complain("%sclient-cert-auth needs %strusted-ca-file, which says whose certificates are good", prefix, prefix)
 	}
 }

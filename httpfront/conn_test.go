@@ -34,7 +34,7 @@ func socketPair(t *testing.T) (server, client net.Conn) {
 }
 
 func TestWhatIsReadInOneLifeIsLeftForTheNext(t *testing.T) {
-	p, err := newParker(parkerOptions{unwatch: func(*tree.Watch) {}})
+	p, err := newTestParker(parkerOptions{unwatch: func(*tree.Watch) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,7 +147,7 @@ func (s *Server) drain(ctx *fasthttp.RequestCtx, left int) {
 	buf := make([]byte, 32<<10)
 	for left > 0 {
 		deadline := time.Now().Add(drainPause)
-		if limit := start.Add(s.opts.ReadTimeout); s.opts.ReadTimeout > 0 && limit.Before(deadline) {
+		if limit := start.Add(s.opts.ReadTimeout); limit.Before(deadline) {
 			deadline = limit
 		}
 		if err := ctx.Conn().SetReadDeadline(deadline); err != nil {

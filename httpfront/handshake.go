@@ -17,10 +17,7 @@ func (s *Server) shakeHands(c *conn) error {
 	if session.ConnectionState().HandshakeComplete {
 		return nil
 	}
-	limit := handshakeLimit
-	if s.opts.ReadTimeout > 0 {
-		limit = min(limit, s.opts.ReadTimeout)
-	}
+	limit := min(handshakeLimit, s.opts.ReadTimeout)
 	err := c.wire.SetDeadline(time.Now().Add(limit))
 	if err == nil {
 		err = session.Handshake()

@@ -68,19 +68,19 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
 }
 
 func (s *Server) now() time.Time {
-	if s.opts.Now == nil {
+	if s.clock == nil {
 		return time.Now()
 	}
-	return s.opts.Now()
+	return s.clock()
 }
 
 // arrival is the moment when the request had been read, from which its time to
 // live counts. fasthttp has looked at the clock then already.
 func (s *Server) arrival(ctx *fasthttp.RequestCtx) time.Time {
-	if s.opts.Now == nil {
+	if s.clock == nil {
 		return ctx.Time()
 	}
-	return s.opts.Now()
+	return s.clock()
 }
 
 func (s *Server) serveRead(ctx *fasthttp.RequestCtx, q tree.Query) {

@@ -36,10 +36,6 @@ func (s *Server) serveProbe(ctx *fasthttp.RequestCtx, x *exchange, probe string,
 }
 
 func (s *Server) serveMetrics(ctx *fasthttp.RequestCtx, m method) {
-	if s.opts.Scrape == nil {
-		notFound(ctx)
-		return
-	}
 	if !allow(ctx, m, allowMachines) {
 		return
 	}
@@ -67,9 +63,8 @@ func (s *Server) serveLogLevel(ctx *fasthttp.RequestCtx, m method) {
 		writeMessage(ctx, fasthttp.StatusBadRequest, "Invalid log level "+in.Level)
 		return
 	}
-	if s.opts.SetLogLevel != nil {
-		s.opts.SetLogLevel(level)
-	}
+	s.opts.SetLogLevel(level)
+	s.opts.Log.Info("log level set", "level", level.String())
 	ctx.Response.Header.SetStatusCode(fasthttp.StatusNoContent)
 }
 

@@ -148,11 +148,11 @@ func serveLotOn(t *testing.T, ln net.Listener, o parkerOptions) *lotTest {
 	t.Helper()
 	hub := newFakeHub()
 	o.unwatch = hub.Unwatch
-	p, err := newParker(o)
+	p, err := newTestParker(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(hub, Options{})
+	s := NewTestServer(hub, Options{})
 	s.parker = p
 	lt := &lotTest{t: t, hub: hub, parker: p, addr: ln.Addr().String()}
 	done := make(chan error, 1)

@@ -39,21 +39,20 @@ type parkerOptions struct {
 	// report logs what an operator should know and nobody else can be told.
 	report func(what string, err error)
 
-	readTimeout  time.Duration // for a request; 0: no limit
-	idleTimeout  time.Duration // for the next one to begin; 0: no limit
-	writeTimeout time.Duration // without progress in writing; 0: no limit
+	readTimeout  time.Duration // for a request
+	idleTimeout  time.Duration // for the next one to begin
+	writeTimeout time.Duration // without progress in writing
 	streamWindow tree.Index    // how far a stream may fall behind
 	streamLimit  int           // bytes that a stream may leave unread
-	connections  int           // that may be open at once; 0: no limit
+	connections  int           // that may be open at once
 	slack        time.Duration // by which a deadline may come too early
-	meter        *parkMeter    // nil: nobody is interested
+	meter        *parkMeter
 }
 
 const (
-	mailboxLimit        = 16384 // one event for that many watchers makes no hub wait
-	handleLimit         = 32    // messages, most of them a write to a socket, between two looks at anything else
-	defaultStreamWindow = 1000
-	defaultStreamLimit  = 64 << 20 // as much as the window in memory, whose bytes they are
+	mailboxLimit = 16384    // one event for that many watchers makes no hub wait
+	handleLimit  = 32       // messages, most of them a write to a socket, between two looks at anything else
+	streamLimit  = 64 << 20 // bytes that a stream may leave unread; the window shares them
 )
 
 // message is what run is told about one parked request: its connection, its
@@ -71,18 +70,6 @@ type arrival struct {
 }
 
 func newParker(o parkerOptions) (*parker, error) {
-	if o.streamWindow == 0 {
-		o.streamWindow = defaultStreamWindow
-	}
-	if o.streamLimit == 0 {
-		o.streamLimit = defaultStreamLimit
-	}
-	if o.report == nil {
-		o.report = func(string, error) {}
-	}
-	if o.meter == nil {
-		o.meter = new(parkMeter)
-	}
 	poll, err := newPoller()
 	if err != nil {
 		return nil, fmt.Errorf("start parking connections: %w", err)

@@ -7,81 +7,75 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"copse/httpfront/listen"
 	"copse/httpfront/ops"
 	"copse/statemachine/metric"
 	"copse/statemachine/tree"
 )
 
-// Options are what a Server can be told. Zero fields stand for the defaults.
+// Options are what a Server is made with.
 type Options struct {
-	// MaxRequestBytes limits the form body of a PUT or POST, which holds the
-	// value; etcd's 10 MiB by default.
-	MaxRequestBytes int
-	// MaxHeaderBytes limits the request line and headers together; 32 KiB by
-	// default. Each connection in use has a buffer of this size.
-	MaxHeaderBytes int
+	Requests
 	// MaxConnections is how many clients may be connected at once; further ones
-	// wait. 0 is no limit.
+	// wait.
 	MaxConnections int
-	// ReadTimeout is for a request to arrive, WriteTimeout for the client to
-	// take an answer or one part of a long one, IdleTimeout for the next
-	// request to begin. Parked watches have no time-out. By default 5 minutes,
-	// 1 minute, 5 minutes.
-	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
-	// StreamWindow is how many changes a stream may fall behind before it is
-	// ended; as many as the window of events holds, 1000, by default.
-	StreamWindow int
-	// CORS lists the origins whose pages may use the API; "*" stands for all.
-	// There are none by default.
-	CORS []string
-	// ServerVersion and ClusterVersion are what /version claims. Clients
-	// branch on them: by default 3.4.23 and 3.4.0, the etcd that the answers
-	// are modelled on.
-	ServerVersion, ClusterVersion string
-	// Now is the clock that times to live count from; time.Now by default.
-	Now func() time.Time
 	// Live and Ready are what /livez and /readyz check.
 	Live, Ready ops.Checks
-	// Scrape writes every metric of the process, for /metrics; nil: there is
-	// none.
+	// Scrape writes every metric of the process, for /metrics.
 	Scrape func(*metric.Writer)
-	// SetLogLevel changes what is logged, for PUT /config/local/log; nil:
-	// nothing does.
+	// SetLogLevel changes what is logged, for PUT /config/local/log.
 	SetLogLevel func(slog.Level)
-	// SlowRequest is from which time on a request is logged, with what each of
-	// its stages took; 0: none is.
-	SlowRequest time.Duration
-	// Log hears of slow requests, and of trouble with listeners and
-	// certificates; nobody by default.
+	// Log receives slow requests, and trouble with listeners and certificates.
 	Log *slog.Logger
 }
 
-func (o Options) withDefaults() Options {
-	setDefault(&o.MaxRequestBytes, 10<<20)
-	setDefault(&o.MaxHeaderBytes, 32<<10)
-	setDefault(&o.ReadTimeout, 5*time.Minute)
-	setDefault(&o.WriteTimeout, time.Minute)
-	setDefault(&o.IdleTimeout, 5*time.Minute)
-	setDefault(&o.ServerVersion, EtcdVersion)
-	setDefault(&o.ClusterVersion, "3.4.0")
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	o.Log = o.Log.With("component", "http")
-	return o
+// Requests bound what one request may take. None but CORS and SlowRequest may be
+// zero.
+type Requests struct {
+	// CORS lists the origins whose pages may use the API; "*" stands for all.
+	CORS []string
+	// EventHistory is how many events a stream may fall behind before it is ended:
+	// as many as the window of events holds.
+	EventHistory int
+	// MaxRequestBytes limits the form body of a PUT or POST, which holds the value.
+	MaxRequestBytes int
+	// MaxHeaderBytes limits the request line and headers together. Each connection
+	// in use has a buffer of this size.
+	MaxHeaderBytes int
+	// ReadTimeout is for a request to arrive, WriteTimeout for the client to take an
+	// answer or one part of a long one, IdleTimeout for the next request to begin.
+	// Parked watches have no timeout.
+	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
+	// Requests that take longer than SlowRequest are logged, with the time of each
+	// stage; 0 turns that off.
+	SlowRequest time.Duration
 }
 
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
+// check returns what is missing. The defaults are package config's.
+func (o *Options) check() error {
+	var missing []string
+	for name, zero := range map[string]bool{
+		"EventHistory": o.EventHistory < 1, "MaxRequestBytes": o.MaxRequestBytes < 1, "MaxHeaderBytes": o.MaxHeaderBytes < 1,
+		"ReadTimeout": o.ReadTimeout <= 0, "WriteTimeout": o.WriteTimeout <= 0, "IdleTimeout": o.IdleTimeout <= 0,
+		"MaxConnections": o.MaxConnections < 1, "Scrape": o.Scrape == nil, "SetLogLevel": o.SetLogLevel == nil, "Log": o.Log == nil,
+	} {
+		if zero {
+			missing = append(missing, name)
+		}
 	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	return fmt.Errorf("httpfront: these options must be set: %s", strings.Join(missing, ", "))
 }
 
 // Server answers v2's HTTP API from a Backend. It listens where Serve is told
@@ -98,6 +92,7 @@ type Server struct {
 	conns      connTable
 	meter      *meter
 	slow       slowLog
+	clock      func() time.Time // of tests; nil: the system's
 
 	mu        sync.Mutex // guards what follows
 	parker    *parker    // made by the first Serve
@@ -122,9 +117,13 @@ const deadlineSlack = 64
 // garbage collector after use, rather than staying with its connection.
 const pooledBodyLimit = 64 << 10
 
-// NewServer returns a Server that listens nowhere yet.
-func NewServer(b Backend, o Options) *Server {
-	o = o.withDefaults()
+// NewServer returns a Server that doesn't listen yet. It fails if an option is
+// missing.
+func NewServer(b Backend, o Options) (*Server, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	o.Log = o.Log.With("component", "http")
 	s := &Server{
 		backend:   b,
 		opts:      o,
@@ -147,7 +146,7 @@ func NewServer(b Backend, o Options) *Server {
 		Logger:                       fasthttpLog{o.Log},
 	}
 	fasthttp.SetBodySizePoolLimit(pooledBodyLimit, pooledBodyLimit)
-	return s
+	return s, nil
 }
 
 // connState is told by fasthttp what a connection is doing.
@@ -177,6 +176,30 @@ func (l fasthttpLog) Printf(format string, args ...any) {
 // Serve takes connections from ln, which it closes in the end, until Stop; it
 // returns nil then. It may be called once for each address to listen on.
 func (s *Server) Serve(ln net.Listener) error { return s.serveOn(ln, nil) }
+
+// ServeWhen serves one address once ready has returned nil, over TLS if its URL is
+// https. Where ready fails it returns the error, or nil if ctx has ended.
+func (s *Server) ServeWhen(ctx context.Context, ready func() error, l listen.Listener, security func() *tls.Config) error {
+	if err := ready(); err != nil {
+		err = errors.Join(err, l.Close())
+		if ctx.Err() != nil {
+			return nil // the server was stopped before it was ready
+		}
+		return err
+	}
+	if l.Secure {
+		return s.ServeTLS(l, security())
+	}
+	return s.Serve(l)
+}
+
+// StopSoon is Stop with a limit for requests in flight. With three seconds for others
+// to take over leadership, and one for the operations port, it makes less than ten.
+func (s *Server) StopSoon() {
+	late, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = s.Stop(late) // requests that took longer have been cut off
+}
 
 // ServeTLS is Serve for clients that speak TLS as config says.
 func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error { return s.serveOn(ln, config) }
@@ -227,7 +250,8 @@ func (s *Server) open(ln net.Listener, security *tls.Config) (net.Listener, erro
 			readTimeout:  s.opts.ReadTimeout,
 			idleTimeout:  s.opts.IdleTimeout,
 			writeTimeout: s.opts.WriteTimeout,
-			streamWindow: tree.Index(s.opts.StreamWindow),
+			streamWindow: tree.Index(s.opts.EventHistory),
+			streamLimit:  streamLimit,
 			connections:  s.opts.MaxConnections,
 			slack:        min(s.opts.ReadTimeout, s.opts.IdleTimeout, s.opts.WriteTimeout) / deadlineSlack,
 			meter:        &s.meter.parking,

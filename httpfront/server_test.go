@@ -36,10 +36,8 @@ func serve(t *testing.T, o httpfront.Options) *site {
 		t.Fatal(err)
 	}
 	b := newTreeBackend()
-	if o.Now == nil {
-		o.Now = b.now
-	}
-	s := &site{t: t, backend: b, server: httpfront.NewServer(b, o), addr: ln.Addr().String(), served: make(chan error, 1)}
+	s := &site{t: t, backend: b, server: httpfront.NewTestServer(b, o), addr: ln.Addr().String(), served: make(chan error, 1)}
+	s.server.SetClock(b.now)
 	go func() { s.served <- s.server.Serve(ln) }()
 	t.Cleanup(func() {
 		if err := s.server.Stop(context.Background()); err != nil {
@@ -241,7 +239,7 @@ func TestOversizedBodies(t *testing.T) {
 		"a chunk without a length": {lines("PUT /v2/keys/a HTTP/1.1", "Host: h", "Transfer-Encoding: chunked") + "zz\r\n", []string{"400 Bad Request", "Connection: close", "400 Bad Request"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, httpfront.Options{MaxRequestBytes: 1000})
+			s := serve(t, httpfront.Options{Requests: httpfront.Requests{MaxRequestBytes: 1000}})
 			got := s.send(c.request)
 			rest := got
 			for _, want := range c.want {
@@ -264,7 +262,7 @@ func TestHalfSentRequestsEndSilently(t *testing.T) {
 		"half a chunk": lines("PUT /v2/keys/a HTTP/1.1", "Host: h", "Transfer-Encoding: chunked") + "64\r\nvalue=",
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, httpfront.Options{ReadTimeout: 20 * time.Millisecond})
+			s := serve(t, httpfront.Options{Requests: httpfront.Requests{ReadTimeout: 20 * time.Millisecond}})
 			c := s.dial()
 			if _, err := io.WriteString(c, request); err != nil {
 				t.Fatal(err)
@@ -357,7 +355,7 @@ func TestLongListingsAreStreamed(t *testing.T) {
 		s.wantClosedListings(1)
 	})
 	t.Run("to a client that never reads", func(t *testing.T) {
-		s := serve(t, httpfront.Options{WriteTimeout: 20 * time.Millisecond})
+		s := serve(t, httpfront.Options{Requests: httpfront.Requests{WriteTimeout: 20 * time.Millisecond}})
 		s.backend.parts = []string{"a"}
 		for range 1000 {
 			s.backend.parts = append(s.backend.parts, strings.Repeat("x", 100_000))
@@ -450,7 +448,7 @@ func TestStopBeforeServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httpfront.NewServer(newTreeBackend(), httpfront.Options{})
+	s := httpfront.NewTestServer(newTreeBackend(), httpfront.Options{})
 	if err := s.Stop(context.Background()); err != nil {
 		t.Fatal(err)
 	}

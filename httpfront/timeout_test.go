@@ -58,8 +58,8 @@ type timedClient struct {
 func timed(t *testing.T, slack time.Duration, test func(*timedClient)) {
 	new(fasthttp.ResponseHeader).Header() // starts fasthttp's clock, which never ends, outside of the bubble
 	synctest.Test(t, func(t *testing.T) {
-		s := NewServer(&slowBackend{stillBackend{answer: []byte("{}\n")}}, Options{
-			ReadTimeout: testReadTimeout, WriteTimeout: testWriteTimeout, IdleTimeout: testIdleTimeout,
+		s := NewTestServer(&slowBackend{stillBackend{answer: []byte("{}\n")}}, Options{
+			Requests: Requests{ReadTimeout: testReadTimeout, WriteTimeout: testWriteTimeout, IdleTimeout: testIdleTimeout},
 		})
 		s.parker = &parker{options: parkerOptions{
 			readTimeout: testReadTimeout, writeTimeout: testWriteTimeout, idleTimeout: testIdleTimeout, slack: slack,

@@ -126,7 +126,7 @@ func serveSecure(t *testing.T, config *tls.Config) *secureSite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &secureSite{t: t, addr: ln.Addr().String(), server: NewServer(newFakeHub(), Options{})}
+	s := &secureSite{t: t, addr: ln.Addr().String(), server: NewTestServer(newFakeHub(), Options{})}
 	done := make(chan error, 1)
 	go func() { done <- s.server.ServeTLS(ln, config) }()
 	t.Cleanup(func() {

@@ -9,8 +9,12 @@ import (
 	"copse/statemachine/tree"
 )
 
-// EtcdVersion is the etcd whose answers these are.
-const EtcdVersion = "3.4.23"
+// EtcdVersion is the version of etcd that the answers are modelled on. Clients branch
+// on what /version says, on the version of the cluster too.
+const (
+	EtcdVersion        = "3.4.23"
+	etcdClusterVersion = "3.4.0"
+)
 
 func (s *Server) serveVersion(ctx *fasthttp.RequestCtx, m method) {
 	if !allow(ctx, m, allowGet) {
@@ -18,9 +22,9 @@ func (s *Server) serveVersion(ctx *fasthttp.RequestCtx, m method) {
 	}
 	ctx.Response.Header.SetContentTypeBytes(typeJSON)
 	body := append(takeBody(ctx), `{"etcdserver":`...)
-	body = tree.AppendString(body, s.opts.ServerVersion)
+	body = tree.AppendString(body, EtcdVersion)
 	body = append(body, `,"etcdcluster":`...)
-	body = tree.AppendString(body, s.opts.ClusterVersion)
+	body = tree.AppendString(body, etcdClusterVersion)
 	ctx.Response.SwapBody(append(body, '}'))
 }
 

@@ -111,10 +111,10 @@ func (c *Certificates) look(now time.Time) {
 		return
 	}
 	if err := c.reload(stamp, err); err != nil {
-		c.log.Error("the certificates have changed and can't be used; those from before stay", "component", "tls", "side", c.side, "err", err)
+		c.log.Error("changed certificates can't be used, the previous ones stay in use", "component", "tls", "side", c.side, "err", err)
 		return
 	}
-	c.log.Info("certificates read again", "component", "tls", "side", c.side, "not_after", c.current.Load().expires.UTC())
+	c.log.Info("certificates reloaded", "component", "tls", "side", c.side, "not_after", c.current.Load().expires.UTC())
 }
 
 // reload reads what has the stamp, unless taking that has failed. c.mu is held.

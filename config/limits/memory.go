@@ -1,4 +1,4 @@
-package main
+package limits
 
 import (
 	"log/slog"
@@ -8,38 +8,35 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-
-	"copse/config"
 )
 
-// A container, or a unit with MemoryMax, has less memory than its machine. Go's
-// runtime asks nobody about that, and lets garbage lie until the kernel ends the
-// process: so it is told.
-
-// keepToMemory makes the runtime aim for 80 % of what the process may use, unless
-// GOMEMLIMIT says otherwise, and the caches take a quarter at most, unless their
-// size is set.
-func keepToMemory(c *config.Config, log *slog.Logger) {
+// Memory keeps the process to the memory that it may use, and returns the size that
+// its caches should have. Go's runtime doesn't ask the kernel for the limit, and lets
+// garbage pile up until the process is killed: so it is told to aim for 80 % of the
+// limit, unless GOMEMLIMIT sets an aim. Caches of the default size shrink to a quarter
+// of the limit.
+func Memory(caches int64, chosen bool, log *slog.Logger) int64 {
 	limit := memoryLimit(os.ReadFile)
 	if limit == math.MaxInt64 {
-		return
+		return caches
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(limit / 10 * 8)
 	}
-	if !c.Given("cache-size") {
-		c.CacheSize = min(c.CacheSize, max(limit/4, 1<<20))
+	if !chosen {
+		caches = min(caches, max(limit/4, 1<<20))
 	}
-	log.Info("memory is limited", "component", "main", "limit_b", limit, "runtime_b", debug.SetMemoryLimit(-1), "cache_b", c.CacheSize)
+	log.Info("memory is limited", "component", "main", "limit_b", limit, "runtime_b", debug.SetMemoryLimit(-1), "cache_b", caches)
+	return caches
 }
 
-// memoryLimit is what the control groups of this process leave it, math.MaxInt64 if
-// they don't limit it.
+// memoryLimit is the limit in bytes that the control groups of this process set, or
+// math.MaxInt64 if there is none.
 func memoryLimit(readFile func(string) ([]byte, error)) int64 {
 	limit := int64(math.MaxInt64)
 	groups, err := readFile("/proc/self/cgroup")
 	if err != nil {
-		return limit // not Linux, or nothing mounted: nothing is known
+		return limit // not Linux, or nothing is mounted
 	}
 	for _, line := range strings.Split(string(groups), "\n") {
 		// number:controllers:path, where version 2 has the number 0 and no controllers.
@@ -55,8 +52,8 @@ func memoryLimit(readFile func(string) ([]byte, error)) int64 {
 		default:
 			continue
 		}
-		// A group is limited by those above it too. In a container the path may be
-		// the machine's, of which only the root can be seen.
+		// The groups above set limits too. In a container the path may be the
+		// machine's, and only its root is visible.
 		for dir := path.Clean("/" + fields[2]); ; dir = path.Dir(dir) {
 			if text, err := readFile(path.Join(root, dir, file)); err == nil {
 				if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && n > 0 && n < unlimited {
@@ -71,6 +68,6 @@ func memoryLimit(readFile func(string) ([]byte, error)) int64 {
 	return limit
 }
 
-// unlimited is below what version 1 says where there is no limit, and above what a
-// machine has.
+// unlimited lies between the memory of any machine and the number that version 1 has
+// for "no limit".
 const unlimited = 1 << 60

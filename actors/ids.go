@@ -1,4 +1,4 @@
-package config
+package actors
 
 import (
 	"crypto/sha1"
@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// MemberID computes the id of a founding member as etcd does: the first 8 bytes
-// of the SHA-1 of its peer URLs, sorted and strung together, and the cluster's
+// foundingMemberID computes the id of a founding member as etcd does: the first 8
+// bytes of the SHA-1 of its peer URLs, sorted and joined, followed by the cluster's
 // token. The name plays no role.
-func MemberID(peerURLs []string, token string) uint64 {
+func foundingMemberID(peerURLs []string, token string) uint64 {
 	sorted := slices.Sorted(slices.Values(peerURLs))
 	return first8([]byte(strings.Join(sorted, "") + token))
 }
 
-// ClusterID computes the id of a cluster from those of its founding members as
+// newClusterID computes the id of a cluster from those of its founding members as
 // etcd does: the first 8 bytes of the SHA-1 of the sorted ids, 8 bytes each.
-func ClusterID(memberIDs ...uint64) uint64 {
+func newClusterID(memberIDs ...uint64) uint64 {
 	var b []byte
 	for _, id := range slices.Sorted(slices.Values(memberIDs)) {
 		b = binary.BigEndian.AppendUint64(b, id)
