@@ -56,7 +56,7 @@ type batch struct {
 	number   uint64
 	parts    []*Submission
 	cmd      []byte
-	sent     bool // proposed, and not dropped since
+	sent     bool      // proposed, and not dropped since
 	proposed time.Time // zero: it may have been applied unseen
 }
 

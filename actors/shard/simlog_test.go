@@ -26,6 +26,7 @@ const simSlots = 3
 
 // simEntry is one entry, and the state after it.
 type simEntry struct {
+	cmd      []byte
 	batch    statemachine.BatchID
 	outcomes []statemachine.Outcome // of all members' submissions
 	epoch    uint64
@@ -44,7 +45,7 @@ func (l *simLog) complain(what string) { l.violations = append(l.violations, wha
 // append applies one more entry: rules 4 and 5.
 func (l *simLog) append(cmd []byte) {
 	e := l.end()
-	e.outcomes = nil
+	e.cmd, e.outcomes = cmd, nil
 	b, err := tree.ReadBatch(cmd)
 	if err != nil {
 		l.complain(err.Error())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"time"
 
 	"copse/statemachine"
@@ -317,7 +318,8 @@ func (w *world) write(m *simMember) {
 	if !m.up {
 		return
 	}
-	c := &tree.Command{Op: tree.OpSet, Key: "/k", Now: int64(len(w.writes) + 1)}
+	id := int64(len(w.writes) + 1)
+	c := &tree.Command{Op: tree.OpSet, Key: simKey, Value: strconv.AppendInt(nil, id, 10), Now: id}
 	switch n := w.rng.IntN(400); {
 	case n < 30:
 		c.Op, c.Key = tree.OpCreateInOrder, "/"
@@ -336,6 +338,9 @@ func (w *world) write(m *simMember) {
 	m.mailbox = append(m.mailbox, write)
 	w.poke(m)
 }
+
+// simKey lives in the shard of a sharded world.
+const simKey = "/d"
 
 var large = make([]byte, 700<<10)
 
