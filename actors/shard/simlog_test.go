@@ -85,7 +85,7 @@ func (l *simLog) append(cmd []byte) {
 				running = max(running, c.PrevIndex)
 			default:
 				running = l.apply(b, &c, running)
-				out.Data = binary.LittleEndian.AppendUint64(out.Data, uint64(c.Now))
+				out.Data = appendSimReply(out.Data, uint64(c.Now))
 			}
 		}
 		e.outcomes = append(e.outcomes, out)
@@ -100,6 +100,21 @@ func (l *simLog) append(cmd []byte) {
 		}
 	}
 	l.entries = append(l.entries, e)
+}
+
+// simReply is how large a reply is; it is one without an event, whose index says which
+// command it is to.
+const simReply = 16
+
+func appendSimReply(dst []byte, number uint64) []byte {
+	dst = binary.LittleEndian.AppendUint64(append(dst, 0xff, 0, 0, 0), number)
+	return append(dst, 0, 0, 0, 0)
+}
+
+// cutSimReply returns the number of the command that the first reply is to.
+func cutSimReply(data []byte) (number uint64, rest []byte) {
+	r, rest, _ := statemachine.CutReply(data)
+	return uint64(r.State.Index), rest
 }
 
 // apply applies one command after the running index, and returns that.

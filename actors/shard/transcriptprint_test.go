@@ -137,11 +137,7 @@ func (s *script) commands(commands []byte, count int) string {
 func names(writes []*Write) string {
 	var list []string
 	for _, w := range writes {
-		if w == nil {
-			list = append(list, "-")
-		} else {
-			list = append(list, name(w.Command))
-		}
+		list = append(list, name(w.Command))
 	}
 	return short(list)
 }

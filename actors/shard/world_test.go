@@ -2,7 +2,6 @@ package shard
 
 import (
 	"container/heap"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -193,7 +192,7 @@ func (w *world) stop(m *simMember, crash bool) {
 		}
 	} else {
 		for _, write := range m.mailbox {
-			w.answer(m, write, nil, ErrStopped)
+			w.answer(m, write, 0, ErrStopped)
 		}
 		w.effects(m, m.core.Stop(ErrStopped), Lead{})
 	}
@@ -345,7 +344,7 @@ const simKey = "/d"
 var large = make([]byte, 700<<10)
 
 // answer notes that a write is answered, and checks that it may be.
-func (w *world) answer(m *simMember, write *Write, data []byte, err error) {
+func (w *world) answer(m *simMember, write *Write, reply uint64, err error) {
 	id := write.Command.Now
 	s := w.writes[id-1]
 	switch {
@@ -355,8 +354,8 @@ func (w *world) answer(m *simMember, write *Write, data []byte, err error) {
 		w.fail("write %d is answered by another member", id)
 	case err == nil && w.data.applied[id] != 1:
 		w.fail("write %d is answered and was applied %d times", id, w.data.applied[id])
-	case err == nil && int64(binary.LittleEndian.Uint64(data)) != id:
-		w.fail("write %d gets the reply of %d", id, binary.LittleEndian.Uint64(data))
+	case err == nil && reply != uint64(id):
+		w.fail("write %d gets the reply of %d", id, reply)
 	case errors.Is(err, ErrTimeout) && !w.now.After(write.Deadline):
 		w.fail("write %d is given up %v before its deadline", id, write.Deadline.Sub(w.now))
 	case errors.Is(err, ErrLeaderLost) && !m.jumped:

@@ -116,6 +116,14 @@ var mutants = []mutant{
 		"case now.After(due):\n", "case i > 0 && len(late) == i || now.After(due):\n", both,
 	},
 	{
+		"who is still waiting gets the replies of those before", "19", "actors/shard/origin.go",
+		"s.waiting(), s.waitedFor(out.Data)", "s.waiting(), out.Data", worlds,
+	},
+	{
+		"a dropped batch is forgotten after a snapshot", "8", "actors/shard/leader.go",
+		"return b.sent && len(b.parts) == 0 })\n\tfor", "return b.sent })\n\tfor", both,
+	},
+	{
 		"nobody asks a slow leader", "20", "actors/shard/origin.go",
 		"if len(waiting) == 0 ||", "if true ||", both,
 	},
