@@ -17,7 +17,7 @@ import (
 type faults struct {
 	lose, reorder, unsent, loseRefusals bool // links
 	drop, late                          bool // proposals
-	elect, flap, transfer               bool // leadership
+	elect, flap, transfer, outage       bool // leadership
 	restart, stall                      bool // members
 	lag, jump                           bool // replicas
 	loseAsks, lateAsks                  bool // the order shard
@@ -32,6 +32,7 @@ type world struct {
 	faults  faults
 	faulty  bool      // faults happen now
 	healed  time.Time // when they ended
+	outage  time.Time // nobody can be elected before
 	sharded bool
 
 	now    time.Time
@@ -381,6 +382,14 @@ func (w *world) up() []*simMember {
 
 // electAny elects one of those that are up, if that is a majority.
 func (w *world) electAny() {
+	if w.now.Before(w.outage) {
+		w.until(w.outage, func() {
+			if w.leader == nobody {
+				w.electAny()
+			}
+		})
+		return
+	}
 	if up := w.up(); 2*len(up) > len(w.members) {
 		w.elect(up[w.rng.IntN(len(up))].id)
 	}
