@@ -121,7 +121,7 @@ var mutants = []mutant{
 	},
 	{
 		"a dropped batch is forgotten after a snapshot", "8", "actors/shard/leader.go",
-		"return b.sent && len(b.parts) == 0 })\n\tfor", "return b.sent })\n\tfor", both,
+		"return b.sent && len(b.parts) == 0 })\n\tfor", "return b.sent })\n\tfor", transcripts,
 	},
 	{
 		"nobody asks a slow leader", "20", "actors/shard/origin.go",
