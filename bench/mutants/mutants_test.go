@@ -133,7 +133,7 @@ var mutants = []mutant{
 	},
 	{
 		"a leader that is about to go proposes", "transfer", "actors/shard/core.go",
-		"c.leader.paused = in.Paused", "c.leader.paused = false", transcripts,
+		"c.leader.dropLate(now)\n", "c.leader.dropLate(now)\n\tc.leader.paused = false\n", transcripts,
 	},
 }
 
