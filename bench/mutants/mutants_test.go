@@ -117,7 +117,7 @@ var mutants = []mutant{
 	},
 	{
 		"who is still waiting gets the replies of those before", "19", "actors/shard/origin.go",
-		"s.waiting(), s.waitedFor(out.Data)", "s.waiting(), out.Data", worlds,
+		"s.waiting(), s.waitedFor(out.Data)", "s.waiting(), out.Data", transcripts,
 	},
 	{
 		"a dropped batch is forgotten after a snapshot", "8", "actors/shard/leader.go",
