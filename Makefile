@@ -10,14 +10,14 @@ GOVULNCHECK := $(BIN)/govulncheck
 # What is said where no Docker engine answers.
 NO_ENGINE := echo "NOT TESTED: no Docker engine answers, so the image was not built and the compose files were not run"
 
-.PHONY: all build test check lint vuln race model model-big compat crash cluster deploy bench profile fuzz deps clean
+.PHONY: all build test check lint vuln race model model-big mutants compat crash cluster deploy bench profile fuzz deps clean
 
 all: build
 
 build:
 	$(GO) build -trimpath -o $(BIN)/copse .
 
-test: deps lint race model compat crash cluster deploy fuzz vuln
+test: deps lint race model mutants compat crash cluster deploy fuzz vuln
 	@docker info >/dev/null 2>&1 || $(NO_ENGINE)
 	@echo "make test: everything that was run passed"
 
@@ -56,6 +56,10 @@ race:
 # wanted, where there are too many.
 model:
 	cd bench && $(GO) test -timeout 30m ./model/...
+
+# The same rules broken one by one in the code, which its tests must notice.
+mutants:
+	cd bench && $(GO) test -count=1 -timeout 10m ./mutants/...
 
 MINUTES ?= 15
 model-big:

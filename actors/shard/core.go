@@ -106,7 +106,7 @@ type Applied struct {
 
 // Answer is how writes came out that went the same way.
 type Answer struct {
-	Writes   []*Write             // nil: this one was answered before, when its time was over
+	Writes   []*Write
 	Outcome  statemachine.Outcome // has a reply for each, if Err is nil
 	Err      error
 	Gathered time.Time // zero: they never left this member

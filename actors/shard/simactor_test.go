@@ -99,18 +99,17 @@ func (w *world) bounds(m *simMember) {
 // effects carries out what the core asks for.
 func (w *world) effects(m *simMember, out *Effects, lead Lead) {
 	for _, a := range out.Answers {
-		if a.Err == nil && len(a.Outcome.Data) != 8*len(a.Writes) {
+		if a.Err == nil && len(a.Outcome.Data) != simReply*len(a.Writes) {
 			w.fail("an answer to %d writes has %d bytes", len(a.Writes), len(a.Outcome.Data))
 			return
 		}
-		for i, write := range a.Writes {
-			var data []byte
+		data := a.Outcome.Data
+		for _, write := range a.Writes {
+			var reply uint64
 			if a.Err == nil {
-				data = a.Outcome.Data[8*i:]
+				reply, data = cutSimReply(data)
 			}
-			if write != nil {
-				w.answer(m, write, data, a.Err)
-			}
+			w.answer(m, write, reply, a.Err)
 		}
 	}
 	for i := range out.Submit {

@@ -34,6 +34,13 @@ func (s *script) print(out *Effects) (lines []string) {
 			say("answer %s: %v", names(a.Writes), a.Err)
 		default:
 			say("answer %s: as applied in submission %d", names(a.Writes), a.Outcome.ID.Number)
+			data := a.Outcome.Data
+			for _, w := range a.Writes {
+				var reply uint64
+				if reply, data = cutSimReply(data); reply != s.wanted[w] {
+					say("%s gets the reply to another", name(w.Command))
+				}
+			}
 		}
 	}
 	for i := range out.Submit {
@@ -137,11 +144,7 @@ func (s *script) commands(commands []byte, count int) string {
 func names(writes []*Write) string {
 	var list []string
 	for _, w := range writes {
-		if w == nil {
-			list = append(list, "-")
-		} else {
-			list = append(list, name(w.Command))
-		}
+		list = append(list, name(w.Command))
 	}
 	return short(list)
 }

@@ -85,12 +85,14 @@ type script struct {
 	now   time.Time
 	in    Input // Lead and what is handed and settled stay as they are
 	stop  bool
+
+	wanted map[*Write]uint64 // which reply is whose
 }
 
 const scriptNonce = 7
 
 func newScript(t *testing.T) *script {
-	s := &script{t: t, began: time.Unix(1_000_000, 0)}
+	s := &script{t: t, began: time.Unix(1_000_000, 0), wanted: map[*Write]uint64{}}
 	s.now = s.began
 	return s
 }
@@ -155,9 +157,8 @@ func (s *script) input(what string, args []string) {
 		pair := numbers(args[0], "/")
 		a.Batches = append(a.Batches, statemachine.BatchID{Epoch: pair[0], Number: pair[1]})
 	case "outcome":
-		a.Outcomes = append(a.Outcomes, statemachine.Outcome{
-			ID: tree.RequestID{Replica: 1, Nonce: nonce, Number: numbers(args[0], "-")[0]}, Stale: slices.Contains(args, "stale"),
-		})
+		id := tree.RequestID{Replica: 1, Nonce: nonce, Number: numbers(args[0], "-")[0]}
+		a.Outcomes = append(a.Outcomes, statemachine.Outcome{ID: id, Stale: slices.Contains(args, "stale"), Data: s.replies(id.Number)})
 	case "epoch":
 		a.Epoch = numbers(args[0], "-")[0]
 	case "settled":
@@ -184,6 +185,22 @@ func (s *script) input(what string, args []string) {
 	default:
 		panic("unknown")
 	}
+}
+
+// replies makes replies to the writes of a submission; each says which it is to.
+func (s *script) replies(number uint64) (data []byte) {
+	for _, sent := range s.core.origin.pending {
+		if sent.number != number {
+			continue
+		}
+		for i, w := range sent.writes {
+			data = appendSimReply(data, uint64(i+1))
+			if w != nil {
+				s.wanted[w] = uint64(i + 1)
+			}
+		}
+	}
+	return data
 }
 
 // option takes name=value out of the words.

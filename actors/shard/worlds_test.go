@@ -45,7 +45,7 @@ func makeWorld(seed uint64) *world {
 	var f faults
 	if rng.IntN(4) > 0 {
 		for _, on := range []*bool{
-			&f.lose, &f.reorder, &f.unsent, &f.loseRefusals, &f.drop, &f.late, &f.elect, &f.flap, &f.transfer,
+			&f.lose, &f.reorder, &f.unsent, &f.loseRefusals, &f.drop, &f.late, &f.elect, &f.flap, &f.transfer, &f.outage,
 			&f.restart, &f.stall, &f.lag, &f.jump, &f.loseAsks, &f.lateAsks, &f.hasty,
 		} {
 			*on = rng.IntN(2) == 0
@@ -141,16 +141,18 @@ func (w *world) loseLeader() {
 	if !w.faults.elect {
 		return
 	}
+	if w.faults.outage && w.outage.IsZero() {
+		w.outage = w.now.Add(w.between(0, time.Second))
+		w.elect(nobody)
+		w.electAny()
+		return
+	}
 	if w.rng.IntN(2) == 0 {
 		w.electAny()
 		return
 	}
 	w.elect(nobody)
-	longest := 300 * time.Millisecond
-	if w.rng.IntN(3) == 0 {
-		longest = time.Second
-	}
-	w.after(w.between(0, longest), func() {
+	w.after(w.between(0, 300*time.Millisecond), func() {
 		if w.leader == nobody {
 			w.electAny()
 		}
@@ -210,7 +212,7 @@ func (w *world) restart(m *simMember) {
 // heal ends all faults, and sees to it that there is a leader.
 func (w *world) heal() {
 	w.say("all faults end")
-	w.faulty, w.healed = false, w.now
+	w.faulty, w.healed, w.outage = false, w.now, time.Time{}
 	for _, m := range w.members {
 		m.stalled = time.Time{}
 		if !m.up {
@@ -250,8 +252,8 @@ func (w *world) check() {
 			w.fail("without a fault, write %d was sent %d times: %v", i+1, s.sent, s.err)
 		}
 	}
-	if w.faults == (faults{}) && (w.data.stale > 0 || w.seen.refusals > 0) {
-		w.fail("without a fault there were %d stale batches, %d refusals", w.data.stale, w.seen.refusals)
+	if w.faults == (faults{}) && (w.data.stale > 0 || w.seen.refusals > 0 || w.seen.closes > 0) {
+		w.fail("without a fault there were %d stale batches, %d refusals, %d closes", w.data.stale, w.seen.refusals, w.seen.closes)
 	}
 	for _, m := range w.members {
 		if n := m.core.Pending(); n > 0 || len(m.core.origin.pending) > 0 {
