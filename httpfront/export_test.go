@@ -12,7 +12,7 @@ import (
 // no test notices.
 func NewTestServer(b Backend, o Options) *Server {
 	for field, value := range map[*int]int{
-		&o.EventHistory: 1000, &o.MaxRequestBytes: 10 << 20, &o.MaxHeaderBytes: 32 << 10, &o.MaxConnections: 1000,
+		&o.EventHistory: 1000, &o.MaxRequestBytes: 10 << 20, &o.MaxHeaderBytes: 32 << 10, &o.MaxConnections: 1 << 20,
 	} {
 		if *field == 0 {
 			*field = value
@@ -54,7 +54,7 @@ func newTestParker(o parkerOptions) (*parker, error) {
 		o.streamLimit = streamLimit
 	}
 	if o.connections == 0 {
-		o.connections = 1000
+		o.connections = 1 << 20
 	}
 	if o.report == nil {
 		o.report = func(string, error) {}
