@@ -42,8 +42,8 @@ func NewTestServer(b Backend, o Options) *Server {
 // SetClock sets the clock that times to live count from.
 func (s *Server) SetClock(now func() time.Time) { s.clock = now }
 
-// newTestParker returns a parker; see NewTestServer.
-func newTestParker(o parkerOptions) (*parker, error) {
+// newTestPollLoop returns a poll loop; see NewTestServer.
+func newTestPollLoop(o pollLoopOptions) (*pollLoop, error) {
 	if o.unwatch == nil {
 		o.unwatch = func(*tree.Watch) {}
 	}
@@ -62,5 +62,5 @@ func newTestParker(o parkerOptions) (*parker, error) {
 	if o.meter == nil {
 		o.meter = new(parkMeter)
 	}
-	return newParker(o)
+	return newPollLoop(o)
 }

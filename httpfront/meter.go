@@ -52,7 +52,7 @@ type meter struct {
 	parking    parkMeter
 }
 
-// parkMeter counts what the parker does with watches.
+// parkMeter counts what the poll loop does with watches.
 type parkMeter struct {
 	polls, streams atomic.Int64  // parked now
 	sent           atomic.Uint64 // events
@@ -99,7 +99,7 @@ func (s *Server) observe(ctx *fasthttp.RequestCtx, x *exchange) {
 func (s *Server) WriteMetrics(w *metric.Writer) {
 	m := s.meter
 	m.writeRequests(w)
-	active, idle := s.conns.count()
+	active, idle := s.conns.active.count()
 	w.Gauge("copse_http_in_flight", "Requests that are being served; parked watches are not.", float64(active))
 	w.Family("copse_http_connections", metric.GaugeKind, "Connections of clients: with a request under way, waiting for one, or parked with a watch.")
 	w.Uint(uint64(active), "state", "active")

@@ -58,7 +58,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	s.observe(ctx, x)
 	*x = exchange{} // a pooled one must not keep the request's bytes alive
 	s.exchanges.Put(x)
-	if s.conns.closing.Load() {
+	if s.conns.active.closing.Load() {
 		ctx.SetConnectionClose()
 	}
 }
