@@ -25,6 +25,7 @@ import (
 	"copse/httpfront/ops"
 	"copse/statemachine"
 	"copse/statemachine/metric"
+	"copse/statemachine/tree"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
@@ -35,7 +36,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	work, code := command.Run(command.Line{Args: args, Environ: environ, Like: httpfront.EtcdVersion, Stdout: stdout, Stderr: stderr})
+	work, code := command.Run(command.Line{Args: args, Environ: environ, Like: httpfront.EtcdVersion, MaxShards: tree.MaxSlots, Stdout: stdout, Stderr: stderr})
 	if work == nil {
 		return code
 	}

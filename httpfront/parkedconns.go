@@ -26,7 +26,7 @@ type parkedConns struct {
 	resumable []*conn       // to be handed to fasthttp
 	unwatched []*tree.Watch // to be handed to forget
 
-	framed    framed
+	framed framed
 }
 
 func newParkedConns(p *pollLoop) *parkedConns {
