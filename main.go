@@ -17,7 +17,6 @@ import (
 	"copse/actors/cluster"
 	"copse/actors/datadir"
 	"copse/actors/loop"
-	"copse/actors/raft"
 	"copse/config"
 	"copse/config/build"
 	"copse/config/certs"
@@ -27,8 +26,8 @@ import (
 	"copse/httpfront"
 	"copse/httpfront/listen"
 	"copse/httpfront/ops"
-	"copse/statemachine"
 	"copse/statemachine/metric"
+	"copse/statemachine/tree"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
@@ -39,7 +38,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	work, code := command.Run(command.Line{Args: args, Environ: environ, Like: httpfront.EtcdVersion, Stdout: stdout, Stderr: stderr})
+	work, code := command.Run(command.Line{Args: args, Environ: environ, Like: httpfront.EtcdVersion, MaxShards: tree.MaxSlots, Stdout: stdout, Stderr: stderr})
 	if work == nil {
 		return code
 	}
@@ -69,9 +68,9 @@ func exitCode(err error) int {
 		return config.ExitUsage
 	case errors.Is(err, datadir.ErrLocked):
 		return config.ExitLocked
-	case errors.Is(err, datadir.ErrNewer), errors.Is(err, statemachine.ErrNewerFormat):
+	case actors.Newer(err):
 		return config.ExitNewer
-	case errors.Is(err, datadir.ErrCorrupt), errors.Is(err, datadir.ErrForeign), errors.Is(err, raft.ErrDamaged), errors.Is(err, statemachine.ErrDamaged):
+	case actors.Damaged(err):
 		return config.ExitCorrupt
 	default:
 		return config.ExitFailed
@@ -114,14 +113,12 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 	if err != nil {
 		return err
 	}
-	log.Info("copse starts", "component", "main", "version", build.Version, "", starter, "clients", listeners.URLs(),
-		"raft", o.Peer.Listen, "operations", port.URLs(), "settings", c.Fingerprint())
+	log.Info("copse starts", "component", "main", "version", build.Version, "", starter, "clients", listeners.URLs(), "raft", o.Peer.Listen, "operations", port.URLs(), "settings", c.Fingerprint())
 	member, err := starter.Start()
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}
-	server, err := httpfront.NewServer(member.Router(), httpfront.Options{
-		Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients,
+	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients,
 		Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, SetLogLevel: level.Set, Log: log,
 	})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/actors/raft"
+	"copse/statemachine"
 	"copse/statemachine/tree"
 )
 
@@ -274,4 +275,19 @@ func (n *Member) AddTransfer(g *loop.Group) {
 		n.TransferLeadership()
 		close(stopping)
 	}))
+}
+
+// Newer reports whether err says that a newer copse has written the data.
+func Newer(err error) bool {
+	return errors.Is(err, datadir.ErrNewer) || errors.Is(err, statemachine.ErrNewerFormat)
+}
+
+// Damaged reports whether err says that the data is damaged, incomplete or not copse's.
+func Damaged(err error) bool {
+	for _, damage := range []error{datadir.ErrCorrupt, datadir.ErrForeign, raft.ErrDamaged, statemachine.ErrDamaged} {
+		if errors.Is(err, damage) {
+			return true
+		}
+	}
+	return false
 }

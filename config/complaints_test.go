@@ -9,14 +9,14 @@ func TestComplaints(t *testing.T) {
 		environ []string
 		want    []string // a part of each complaint, in order
 	}{
-		{"unknown flag", []string{"--listen-client-url=x"}, nil, []string{"nearest one is --listen-client-urls"}},
-		{"unknown flag with a value", []string{"-data-dri", "x", "--naem=y"}, nil, []string{"-data-dri is not", "nearest one is --name"}},
-		{"unknown help", []string{"--hepl"}, nil, []string{"nearest one is --help"}},
+		{"unknown flag", []string{"--listen-client-url=x"}, nil, []string{"did you mean --listen-client-urls"}},
+		{"unknown flag with a value", []string{"-data-dri", "x", "--naem=y"}, nil, []string{"unknown flag -data-dri", "did you mean --name"}},
+		{"unknown help", []string{"--hepl"}, nil, []string{"did you mean --help"}},
 		{"stray argument", []string{"--name=a", "start"}, nil, []string{`"start" is not a flag`}},
 		{"no value", []string{"--name"}, nil, []string{"--name needs a value"}},
-		{"three dashes", []string{"---name=a"}, nil, []string{"---name=a is not a known flag"}},
+		{"three dashes", []string{"---name=a"}, nil, []string{"unknown flag ---name=a"}},
 		{"three dashes after a good one", []string{"--name=a", "---x", "--=", "--nope", "---y"}, nil,
-			[]string{"---x is not", "--= is not", "--nope is not", "---y is not"}},
+			[]string{"unknown flag ---x", "unknown flag --=", "unknown flag --nope", "unknown flag ---y"}},
 		{"numbers", []string{"--heartbeat-interval=1s"}, []string{"ETCD_SNAPSHOT_COUNT=-1"},
 			[]string{`--heartbeat-interval: "1s"`, `ETCD_SNAPSHOT_COUNT: "-1"`}},
 		{"durations", []string{"--read-timeout=5", "--idle-timeout=-1s"}, nil, []string{`--read-timeout: "5"`, `--idle-timeout: "-1s"`}},
@@ -36,9 +36,9 @@ func TestComplaints(t *testing.T) {
 			[]string{"http://127.0.0.1:1 of listen-peer-urls and http://127.0.0.1:1 of listen-client-urls can't both"}},
 		{"unix", []string{"--listen-client-urls=unix://x"}, nil, []string{"unix sockets are not served"}},
 		{"TLS by itself", []string{"--auto-tls"}, []string{"ETCD_PEER_AUTO_TLS=on"},
-			[]string{"--auto-tls: certificates are not made here: make one", "ETCD_PEER_AUTO_TLS: certificates are not made here: make one"}},
-		{"revocation lists", []string{"--client-crl-file=x"}, nil, []string{"--client-crl-file: lists of revoked certificates are not read"}},
-		{"names in certificates", nil, []string{"ETCD_PEER_CERT_ALLOWED_CN=x"}, []string{"any from the trusted authority would be taken"}},
+			[]string{"--auto-tls: copse generates no certificates: create one", "ETCD_PEER_AUTO_TLS: copse generates no certificates: create one"}},
+		{"revocation lists", []string{"--client-crl-file=x"}, nil, []string{"--client-crl-file: revocation lists are not supported"}},
+		{"names in certificates", nil, []string{"ETCD_PEER_CERT_ALLOWED_CN=x"}, []string{"any certificate of the trusted authority would be accepted"}},
 		{"TLS of tomorrow", []string{"--tls-min-version=TLS1.3"}, nil, []string{"always TLS1.2"}},
 		{"discovery", []string{"--discovery=https://x", "--discovery-srv=y"}, nil, []string{"name the members", "name the members"}},
 		{"hosts", []string{"--host-whitelist=a"}, nil, []string{"--host-whitelist:"}},
@@ -62,7 +62,7 @@ func TestComplaints(t *testing.T) {
 		{"operations on a name", []string{"--listen-metrics-urls=http://me:1"}, nil, []string{"listen-metrics-urls: \"http://me:1\" must name an IP"}},
 		{"older name against newer", []string{"--debug", "--log-level=warn"}, nil, []string{"--debug (true) and --log-level (warn) contradict"}},
 		{"older name with a mistake", []string{"--debug=perhaps"}, nil, []string{`--debug: "perhaps" is not true or false`}},
-		{"command behind the flags", []string{"--name=a", "health"}, nil, []string{`"health" is a command, and these come before the flags`}},
+		{"command behind the flags", []string{"--name=a", "health"}, nil, []string{`"health" is a command, which comes before the flags`}},
 		{"origin", []string{"--cors=a b"}, nil, []string{`--cors: "a b"`}},
 	}
 	for _, tt := range tests {

@@ -101,7 +101,6 @@ const (
 	headerFloor        = 4 << 10
 	headerLimit        = 1 << 20 // etcd's
 	cacheFloor         = 1 << 20
-	shardLimit         = 64
 )
 
 // Default returns the Config of an empty command line, before derive has filled

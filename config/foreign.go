@@ -83,10 +83,10 @@ func foreigners() []foreign {
 		list = append(list, foreign{flag: name, boolean: true})
 	}
 	const (
-		auto    = "certificates are not made here: make one, such as with openssl req -x509, and give its files"
+		auto    = "copse generates no certificates: create one, for example with openssl req -x509, and set its files"
 		dialled = "members dial with the certificate of peer-cert-file; leave this out"
-		revoked = "lists of revoked certificates are not read, and these would be taken"
-		named   = "certificates are not told apart by their names: any from the trusted authority would be taken"
+		revoked = "revocation lists are not supported, so revoked certificates would be accepted"
+		named   = "names in certificates are not checked: any certificate of the trusted authority would be accepted"
 	)
 	return append(list,
 		foreign{"auto-tls", true, auto + " as cert-file and key-file", nil},

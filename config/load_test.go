@@ -39,7 +39,7 @@ func serve(t *testing.T) config.Command {
 
 func sources(t *testing.T, disk files, args, environ []string) config.Sources {
 	t.Helper()
-	return config.Sources{Command: serve(t), Args: args, Environ: environ, Hostname: host, ReadFile: disk.read}
+	return config.Sources{Command: serve(t), Args: args, Environ: environ, Hostname: host, ReadFile: disk.read, MaxShards: 64}
 }
 
 func load(t *testing.T, args, environ []string) (config.Config, []string) {
@@ -226,8 +226,8 @@ func TestWarnings(t *testing.T) {
 		[]string{"--enable-v2", "--wal-dir", "/w", "--proxy=off", "--cert-file=", "--auto-tls=false", "--snapshot-count=10"},
 		[]string{"ETCD_MAX_WALS=5", "ETCD_VERSION=3.4", "COPSE_NAEM=x", "ETCD_DATA_DIR=/d", "ETCD_LOGGER=", "PATH=/bin"})
 	want := []string{
-		"these variables are not known, and ignored: COPSE_NAEM, ETCD_VERSION",
-		"these settings of etcd have no meaning here, and are ignored: --enable-v2, --wal-dir, ETCD_MAX_WALS",
+		"unknown environment variables are ignored: COPSE_NAEM, ETCD_VERSION",
+		"these etcd settings have no effect here and are ignored: --enable-v2, --wal-dir, ETCD_MAX_WALS",
 		"snapshot-count 10 is too small, 1000 is used",
 	}
 	if !slices.Equal(warnings, want) {

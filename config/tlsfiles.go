@@ -7,9 +7,9 @@ import (
 	"fmt"
 )
 
-// CheckFiles reads the files that secure the ports and complains about all
-// that can't serve. A server must be able to read them, but who only asks it
-// for its health, or shows its settings, need not.
+// CheckFiles reads the certificates of both ports and reports every problem. A server
+// must be able to read them; to ask for its health, or to show its settings, isn't a
+// reason to.
 func (c *Config) CheckFiles(read func(path string) ([]byte, error)) error {
 	return errors.Join(c.ClientTLS.check("", read), c.PeerTLS.check("peer-", read))
 }

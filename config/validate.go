@@ -13,7 +13,7 @@ import (
 type complainer func(format string, args ...any)
 
 // validate returns every complaint about a Config whose texts could be read.
-func (c *Config) validate() []error {
+func (c *Config) validate(maxShards int) []error {
 	var list []error
 	complain := func(format string, args ...any) { list = append(list, fmt.Errorf(format, args...)) }
 	c.validateURLs(complain)
@@ -21,7 +21,7 @@ func (c *Config) validate() []error {
 	c.validateSecurity("", c.ClientTLS, "listen-client-urls and listen-metrics-urls", slices.Concat(c.ListenClientURLs, c.ListenMetricsURLs), complain)
 	c.validateSecurity("peer-", c.PeerTLS, "listen-peer-urls", c.ListenPeerURLs, complain)
 	c.validateRaft(complain)
-	c.validateLimits(complain)
+	c.validateLimits(maxShards, complain)
 	c.validateTexts(complain)
 	return list
 }
@@ -38,12 +38,12 @@ func (c *Config) validateRaft(complain complainer) {
 	}
 }
 
-func (c *Config) validateLimits(complain complainer) {
+func (c *Config) validateLimits(maxShards int, complain complainer) {
 	if c.EventHistory < 1 || c.EventHistory > eventHistoryLimit {
 		complain("event-history (%d) must be between 1 and %d", c.EventHistory, eventHistoryLimit)
 	}
-	if c.Shards < 1 || c.Shards > shardLimit {
-		complain("shards (%d) must be between 1 and %d", c.Shards, shardLimit)
+	if c.Shards < 1 || c.Shards > maxShards {
+		complain("shards (%d) must be between 1 and %d", c.Shards, maxShards)
 	}
 	if c.ReadTimeout <= 0 || c.IdleTimeout <= 0 {
 		complain("read-timeout (%v) and idle-timeout (%v) must be more than 0", c.ReadTimeout, c.IdleTimeout)

@@ -116,7 +116,7 @@ func (c *batches) Close() error                    { return nil }
 // system calls.
 func BenchmarkPipelinedGets(b *testing.B) {
 	s := NewTestServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n")}, Options{})
-	p := &parker{options: parkerOptions{readTimeout: time.Minute, writeTimeout: time.Minute, idleTimeout: time.Minute, slack: time.Second}}
+	p := &pollLoop{options: pollLoopOptions{readTimeout: time.Minute, writeTimeout: time.Minute, idleTimeout: time.Minute, slack: time.Second}}
 	b.ReportAllocs()
 	_ = s.serveConn(newConn(p, &batches{b: b, bytes: bytes.Repeat([]byte(getLine("/a/b")), 16)}, nil, nil))
 }

@@ -23,9 +23,9 @@ import (
 // clock three times for each request, also where sixteen come and are answered in one.
 type conn struct {
 	net.Conn
-	wire   *wire // below a TLS session; nil: Conn is the socket
-	parker *parker
-	rest   []byte // to be read before what the socket holds
+	wire *wire // below a TLS session; nil: Conn is the socket
+	loop *pollLoop
+	rest []byte // to be read before what the socket holds
 
 	// Its goroutine's.
 	slow          *slowRequest // whose answer is being sent
@@ -34,7 +34,7 @@ type conn struct {
 
 	busy  atomic.Bool // a request has begun
 	state atomic.Uint32
-	// watch is registered with the backend and not handed to the parker yet. It
+	// watch is registered with the backend and not handed to the poll loop yet. It
 	// is counted as arriving.
 	watch atomic.Pointer[parked]
 }
@@ -43,14 +43,14 @@ type conn struct {
 const (
 	connOpen uint32 = iota
 	connClosed
-	connDetached // the socket belongs to the parker now
+	connDetached // the socket belongs to the poll loop now
 )
 
 // newConn returns c for fasthttp. wire is below it if it is a TLS session; rest is
 // read before what c has.
-func newConn(p *parker, c net.Conn, wire *wire, rest []byte) *conn {
+func newConn(p *pollLoop, c net.Conn, wire *wire, rest []byte) *conn {
 	return &conn{
-		Conn: c, wire: wire, parker: p, rest: rest,
+		Conn: c, wire: wire, loop: p, rest: rest,
 		reads: deadline{limit: p.options.readTimeout}, writes: deadline{limit: p.options.writeTimeout},
 	}
 }
@@ -75,8 +75,8 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 		return n, nil
 	}
-	c.writes.restart(c.parker.options.writeTimeout) // what comes now is answered later
-	if err := c.reads.arm(c.parker.options.slack, c.Conn.SetReadDeadline); err != nil {
+	c.writes.restart(c.loop.options.writeTimeout) // what comes now is answered later
+	if err := c.reads.arm(c.loop.options.slack, c.Conn.SetReadDeadline); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(b)
@@ -84,7 +84,7 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // Write implements net.Conn. An answer that takes several has one time-out.
 func (c *conn) Write(b []byte) (int, error) {
-	if err := c.writes.arm(c.parker.options.slack, c.Conn.SetWriteDeadline); err != nil {
+	if err := c.writes.arm(c.loop.options.slack, c.Conn.SetWriteDeadline); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(b)
@@ -96,7 +96,7 @@ func (c *conn) Write(b []byte) (int, error) {
 func (c *conn) begun() {
 	c.busy.Store(true)
 	if c.served {
-		c.reads.restart(c.parker.options.readTimeout)
+		c.reads.restart(c.loop.options.readTimeout)
 	}
 }
 
@@ -105,8 +105,8 @@ func (c *conn) begun() {
 func (c *conn) answered() {
 	c.busy.Store(false)
 	c.served = true
-	c.reads.restart(c.parker.options.idleTimeout)
-	c.writes.restart(c.parker.options.writeTimeout)
+	c.reads.restart(c.loop.options.idleTimeout)
+	c.writes.restart(c.loop.options.writeTimeout)
 }
 
 // deadline is one of a connection's two, for reading or for writing. It counts from
@@ -178,7 +178,7 @@ func (c *conn) Close() error {
 
 // expect says that the connection is about to be parked for w.
 func (c *conn) expect(w *parked) {
-	c.parker.arriving.Add(1)
+	c.loop.arriving.Add(1)
 	c.watch.Store(w)
 }
 
@@ -186,28 +186,28 @@ func (c *conn) expect(w *parked) {
 // when a pipelined answer before it couldn't be written.
 func (c *conn) abandon() {
 	if w := c.watch.Swap(nil); w != nil {
-		c.parker.options.unwatch(&w.watch)
-		c.parker.arriving.Done()
+		c.loop.options.unwatch(&w.watch)
+		c.loop.arriving.Done()
 	}
 }
 
-// handOver gives the connection to the parker. buffered yields what fasthttp
+// handOver gives the connection to the poll loop. buffered yields what fasthttp
 // has read beyond the request; head is the response's head, sent at once.
 func (c *conn) handOver(buffered io.Reader, head []byte) {
 	if !c.state.CompareAndSwap(connOpen, connDetached) {
 		c.abandon()
 		return
 	}
-	defer c.parker.arriving.Done()
+	defer c.loop.arriving.Done()
 	w := c.watch.Swap(nil)
 	sock, err := newSocket(c.Conn, c.wire, append(readRest(buffered), c.rest...))
 	if err != nil {
-		c.parker.options.unwatch(&w.watch)
+		c.loop.options.unwatch(&w.watch)
 		_ = c.Conn.Close() // it is closed already, or its client has left
 		return
 	}
-	n, _ := sock.write(head) // the parker's next write meets the same error
-	c.parker.take(w, &arrival{sock: sock, head: head[n:]})
+	n, _ := sock.write(head) // the poll loop's next write meets the same error
+	c.loop.take(w, &arrival{sock: sock, head: head[n:]})
 }
 
 // readRest reads r to its end, and returns no more than it needs.
@@ -273,7 +273,7 @@ func (s *socket) absorb() (err error) {
 }
 
 // conn returns the connection for another life under fasthttp.
-func (s *socket) conn(p *parker) *conn {
+func (s *socket) conn(p *pollLoop) *conn {
 	if s.session == nil {
 		return newConn(p, s.Conn, nil, s.rest)
 	}

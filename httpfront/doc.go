@@ -8,7 +8,7 @@
 //	   ▲         │                           │            │
 //	   │         └───────────────────────────┼────────────┘
 //	   │                                     ▼ wait=true
-//	   └──── comes back ◀──── parker ◀── Backend.Watch
+//	   └──── comes back ◀─── poll loop ◀─ Backend.Watch
 //
 // It owns the listeners and the connections, their time-outs (conn.go), the TLS on
 // them (wire.go, for what is parked), and the counts of what it does
@@ -21,7 +21,7 @@
 //
 // [Server.Serve] runs in its caller's and hands out connections; one more for
 // each address accepts them. Each connection that isn't parked has one, and a
-// short-lived one while it is being parked; the parker has a fixed few for all
+// short-lived one while it is being parked; the poll loop has a fixed few for all
 // that are. [Server.Stop] ends and awaits them all. One of fasthttp's, which renders the date once a
 // second for the whole process, never ends.
 //

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller watches sockets for the parker, with an epoll instance of its own:
+// poller watches sockets for the poll loop, with an epoll instance of its own:
 // the one inside the runtime wakes goroutines, and parked connections have
 // none. The instance is itself handed to the runtime as a file, so waiting for
 // it blocks a goroutine and no thread.

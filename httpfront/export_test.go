@@ -12,7 +12,7 @@ import (
 // no test notices.
 func NewTestServer(b Backend, o Options) *Server {
 	for field, value := range map[*int]int{
-		&o.EventHistory: 1000, &o.MaxRequestBytes: 10 << 20, &o.MaxHeaderBytes: 32 << 10, &o.MaxConnections: 1000,
+		&o.EventHistory: 1000, &o.MaxRequestBytes: 10 << 20, &o.MaxHeaderBytes: 32 << 10, &o.MaxConnections: 1 << 20,
 	} {
 		if *field == 0 {
 			*field = value
@@ -42,8 +42,8 @@ func NewTestServer(b Backend, o Options) *Server {
 // SetClock sets the clock that times to live count from.
 func (s *Server) SetClock(now func() time.Time) { s.clock = now }
 
-// newTestParker returns a parker; see NewTestServer.
-func newTestParker(o parkerOptions) (*parker, error) {
+// newTestPollLoop returns a poll loop; see NewTestServer.
+func newTestPollLoop(o pollLoopOptions) (*pollLoop, error) {
 	if o.unwatch == nil {
 		o.unwatch = func(*tree.Watch) {}
 	}
@@ -54,7 +54,7 @@ func newTestParker(o parkerOptions) (*parker, error) {
 		o.streamLimit = streamLimit
 	}
 	if o.connections == 0 {
-		o.connections = 1000
+		o.connections = 1 << 20
 	}
 	if o.report == nil {
 		o.report = func(string, error) {}
@@ -62,5 +62,5 @@ func newTestParker(o parkerOptions) (*parker, error) {
 	if o.meter == nil {
 		o.meter = new(parkMeter)
 	}
-	return newParker(o)
+	return newPollLoop(o)
 }

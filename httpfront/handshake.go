@@ -28,7 +28,7 @@ func (s *Server) shakeHands(c *conn) error {
 	if err == nil {
 		return nil
 	}
-	if !s.conns.closing.Load() && !errors.Is(err, io.EOF) { // who leaves without a word has just looked
+	if !s.conns.active.closing.Load() && !errors.Is(err, io.EOF) { // who leaves without a word has just looked
 		s.meter.handshakes.Add(1)
 		s.opts.Log.Debug("no agreement on TLS", "err", err)
 	}

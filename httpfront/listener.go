@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// listener yields new connections and those that the parker hands back, so
+// listener yields new connections and those that the poll loop hands back, so
 // accepting has a goroutine of its own. It waits and goes on when the process
 // is out of files, and doesn't let clients take the files that the stores need:
-// each connection has one of the parker's places. listen starts it, Close ends
+// each connection has one of the poll loop's places. listen starts it, Close ends
 // and awaits it.
 type listener struct {
 	net.Listener
-	parker   *parker
+	loop     *pollLoop
 	security *tls.Config // nil: no TLS
 	accepted chan *conn
 	closing  chan struct{}
@@ -24,13 +24,13 @@ type listener struct {
 	err      error // of closing; valid after once
 }
 
-// listen returns ln with the parker's connections mixed in. Several listeners
-// of one server may share a parker: a connection comes back on any of them.
+// listen returns ln with the poll loop's connections mixed in. Several listeners
+// of one server may share a loop: a connection comes back on any of them.
 // With security, what they carry is TLS.
-func (p *parker) listen(ln net.Listener, security *tls.Config) net.Listener {
+func (p *pollLoop) listen(ln net.Listener, security *tls.Config) net.Listener {
 	l := &listener{
 		Listener: ln,
-		parker:   p,
+		loop:     p,
 		security: security,
 		accepted: make(chan *conn),
 		closing:  make(chan struct{}),
@@ -45,7 +45,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.accepted:
 		return c, nil
-	case c := <-l.parker.resumed:
+	case c := <-l.loop.resumed:
 		return c, nil
 	case <-l.done:
 		return nil, net.ErrClosed
@@ -67,14 +67,14 @@ const acceptPauseLimit = time.Second
 func (l *listener) run() {
 	defer close(l.done)
 	pause := time.Duration(0)
-	for l.parker.places.take(l.closing) {
+	for l.loop.limit.take(l.closing) {
 		c, err := l.Listener.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			c, err := l.wrap(l.parker.places.seat(c))
+			c, err := l.wrap(l.loop.limit.hold(c))
 			if err != nil {
-				l.parker.options.report("accept on "+l.Addr().String(), err)
+				l.loop.options.report("accept on "+l.Addr().String(), err)
 				continue
 			}
 			select {
@@ -85,28 +85,28 @@ func (l *listener) run() {
 			}
 			continue
 		case errors.Is(err, net.ErrClosed):
-			l.parker.places.leave()
+			l.loop.limit.leave()
 			return
 		default:
 			if pause == 0 {
-				l.parker.options.report("accept on "+l.Addr().String()+", trying on", err)
+				l.loop.options.report("accept on "+l.Addr().String()+", trying on", err)
 			}
 			pause = min(max(2*pause, 5*time.Millisecond), acceptPauseLimit)
 			if !l.wait(pause) {
-				l.parker.places.leave()
+				l.loop.limit.leave()
 				return
 			}
 		}
-		l.parker.places.leave()
+		l.loop.limit.leave()
 	}
 }
 
 // wrap makes of a new connection what serves it, and closes it if it can't.
 func (l *listener) wrap(c net.Conn) (*conn, error) {
 	if l.security == nil {
-		return newConn(l.parker, c, nil, nil), nil
+		return newConn(l.loop, c, nil, nil), nil
 	}
-	s, err := secure(l.parker, c, l.security)
+	s, err := secure(l.loop, c, l.security)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

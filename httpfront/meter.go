@@ -11,45 +11,6 @@ import (
 	"copse/statemachine/metric"
 )
 
-// routeID is the template of a route, as metrics and logs show it: never a
-// key, a user or an address. Reads that wait for a quorum, and watches, have
-// templates of their own, for their times have nothing to do with a plain
-// read's.
-type routeID uint8
-
-const (
-	routeOther routeID = iota // no route, or not even a request
-	routeKeys
-	routeQuorum
-	routeWatch
-	routeMachines
-	routeMembers
-	routeStats
-	routeVersion
-	routeProbe
-	routeMetrics
-	routeDebug
-	routeConfig
-	routeAuth
-	routeCount
-)
-
-var routeNames = [routeCount]string{
-	routeOther:    "other",
-	routeKeys:     keysPrefix,
-	routeQuorum:   keysPrefix + "?quorum=true",
-	routeWatch:    keysPrefix + "?wait=true",
-	routeMachines: "/v2/machines",
-	routeMembers:  "/v2/members",
-	routeStats:    "/v2/stats",
-	routeVersion:  "/version",
-	routeProbe:    "/health",
-	routeMetrics:  "/metrics",
-	routeDebug:    "/debug/vars",
-	routeConfig:   "/config/local/log",
-	routeAuth:     "/v2/auth",
-}
-
 // verbNames are the methods by the place of their bit, behind what is none of
 // them.
 var verbNames = [...]string{"OTHER", "GET", "HEAD", "PUT", "POST", "DELETE"}
@@ -81,8 +42,9 @@ func codeIndex(code int) int {
 // meter counts what the server does. All of it is allocated at once, so that a
 // request costs a few atomic additions and no look-up.
 type meter struct {
-	requests  [routeCount][len(verbNames)][len(codeList)]atomic.Uint64
-	durations [routeCount][len(verbNames)]metric.Histogram
+	// By route.
+	requests  [][len(verbNames)][len(codeList)]atomic.Uint64
+	durations [][len(verbNames)]metric.Histogram
 	// outdated counts the watches that asked for what has left the window: v2's
 	// 401, after which a client has to read everything again.
 	outdated   atomic.Uint64
@@ -90,7 +52,7 @@ type meter struct {
 	parking    parkMeter
 }
 
-// parkMeter counts what the parker does with watches.
+// parkMeter counts what the poll loop does with watches.
 type parkMeter struct {
 	polls, streams atomic.Int64  // parked now
 	sent           atomic.Uint64 // events
@@ -98,7 +60,10 @@ type parkMeter struct {
 }
 
 func newMeter() *meter {
-	m := new(meter)
+	m := &meter{
+		requests:  make([][len(verbNames)][len(codeList)]atomic.Uint64, len(routeNames)),
+		durations: make([][len(verbNames)]metric.Histogram, len(routeNames)),
+	}
 	for route := range m.durations {
 		for verb := range m.durations[route] {
 			m.durations[route][verb].InitDurations()
@@ -134,7 +99,7 @@ func (s *Server) observe(ctx *fasthttp.RequestCtx, x *exchange) {
 func (s *Server) WriteMetrics(w *metric.Writer) {
 	m := s.meter
 	m.writeRequests(w)
-	active, idle := s.conns.count()
+	active, idle := s.conns.active.count()
 	w.Gauge("copse_http_in_flight", "Requests that are being served; parked watches are not.", float64(active))
 	w.Family("copse_http_connections", metric.GaugeKind, "Connections of clients: with a request under way, waiting for one, or parked with a watch.")
 	w.Uint(uint64(active), "state", "active")
@@ -216,31 +181,4 @@ func (m *meter) writeEtcd(w *metric.Writer) {
 	for _, name := range []string{"etcd_store_watch_requests_total", "etcd_debugging_store_watch_requests_total"} {
 		w.Counter(name, "As etcd: requests for a watch.", watches)
 	}
-}
-
-// routeOf finds the template of a clean path that isn't one of a key.
-func routeOf(path string) routeID {
-	switch path {
-	case "/v2/machines":
-		return routeMachines
-	case "/v2/stats/self", "/v2/stats/store", "/v2/stats/leader", "/v2/copse/shards":
-		return routeStats
-	case "/version":
-		return routeVersion
-	case "/health", "/livez", "/readyz":
-		return routeProbe
-	case "/metrics":
-		return routeMetrics
-	case "/debug/vars":
-		return routeDebug
-	case "/config/local/log":
-		return routeConfig
-	}
-	if _, ok := below(path, "/v2/members"); ok {
-		return routeMembers
-	}
-	if _, ok := below(path, "/v2/auth"); ok {
-		return routeAuth
-	}
-	return routeOther
 }

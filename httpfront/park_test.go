@@ -123,38 +123,38 @@ func (h *fakeHub) endAll() {
 	}
 }
 
-// lotTest is a Server whose parker the test has made.
-type lotTest struct {
-	t      *testing.T
-	hub    *fakeHub
-	parker *parker
-	addr   string
-	tls    *tls.Config // of clients; nil: there is no TLS
+// loopTest is a Server whose poll loop the test has made.
+type loopTest struct {
+	t    *testing.T
+	hub  *fakeHub
+	loop *pollLoop
+	addr string
+	tls  *tls.Config // of clients; nil: there is no TLS
 }
 
 // overTLS tells the tests that run once more as parts of TestOverTLS.
 func overTLS(t *testing.T) bool { return strings.HasPrefix(t.Name(), "TestOverTLS/") }
 
-func serveLot(t *testing.T, o parkerOptions) *lotTest {
+func serveLoop(t *testing.T, o pollLoopOptions) *loopTest {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serveLotOn(t, ln, o)
+	return serveLoopOn(t, ln, o)
 }
 
-func serveLotOn(t *testing.T, ln net.Listener, o parkerOptions) *lotTest {
+func serveLoopOn(t *testing.T, ln net.Listener, o pollLoopOptions) *loopTest {
 	t.Helper()
 	hub := newFakeHub()
 	o.unwatch = hub.Unwatch
-	p, err := newTestParker(o)
+	p, err := newTestPollLoop(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := NewTestServer(hub, Options{})
-	s.parker = p
-	lt := &lotTest{t: t, hub: hub, parker: p, addr: ln.Addr().String()}
+	s.conns.loop = p
+	lt := &loopTest{t: t, hub: hub, loop: p, addr: ln.Addr().String()}
 	done := make(chan error, 1)
 	if overTLS(t) {
 		a := tlstest.New(t)
@@ -176,7 +176,7 @@ func serveLotOn(t *testing.T, ln net.Listener, o parkerOptions) *lotTest {
 }
 
 // connect opens a connection, with TLS if that is what is served.
-func (lt *lotTest) connect() (net.Conn, error) {
+func (lt *loopTest) connect() (net.Conn, error) {
 	if lt.tls != nil {
 		return tls.Dial("tcp", lt.addr, lt.tls)
 	}
@@ -190,7 +190,7 @@ type client struct {
 	r *bufio.Reader
 }
 
-func (lt *lotTest) dial() *client {
+func (lt *loopTest) dial() *client {
 	lt.t.Helper()
 	c, err := lt.connect()
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 type parked struct {
 	// Fixed before the watch is registered.
 	watch     tree.Watch
-	parker    *parker
+	loop      *pollLoop
 	chunked   bool // else the body ends with the connection, as HTTP/1.0 wants
 	keepAlive bool
 
-	// Owned by the parker's run.
+	// Owned by the poll loop's run.
 	stage    stage
 	readable bool // the client has sent bytes beyond its request
 	writable bool // the poller tells when the socket takes bytes again
@@ -34,14 +34,14 @@ const (
 	answered              // by the one event; what is left is to write it
 	ending                // as answered, and the connection closes then
 	idle                  // the connection waits for the next request
-	gone                  // the parker has it no more
+	gone                  // the poll loop has it no more
 )
 
 // Deliver implements tree.Sink.
-func (p *parked) Deliver(n *tree.Notice) { p.parker.send(message{to: p, notice: n}) }
+func (p *parked) Deliver(n *tree.Notice) { p.loop.send(message{to: p, notice: n}) }
 
 // End implements tree.Sink.
-func (p *parked) End() { p.parker.send(message{to: p}) }
+func (p *parked) End() { p.loop.send(message{to: p}) }
 
 // backlog is what a client has yet to be sent. Events are shared with all
 // others that wait for them.

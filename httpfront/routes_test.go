@@ -82,7 +82,7 @@ func TestSmallEndpoints(t *testing.T) {
 		"GET /v2/auth/usersx":  notFound,
 		"GET /v2/membersx":     notFound,
 		"GET /version/":        notFound,
-		"GET /metrics":         notFound,
+		"GET /metrics":         {200, "", "text/plain; version=0.0.4; charset=utf-8", ""},
 		"GET /%76ersion":       {200, "", jsonT, `{"etcdserver":"3.4.23","etcdcluster":"3.4.0"}`},
 
 		"GET /v2/stats/store": {200, "", jsonT, `{"getsSuccess":1,"getsFail":0,"setsSuccess":0,"setsFail":0,` +

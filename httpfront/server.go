@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,67 +14,8 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"copse/httpfront/listen"
-	"copse/httpfront/ops"
-	"copse/statemachine/metric"
 	"copse/statemachine/tree"
 )
-
-// Options are what a Server is made with.
-type Options struct {
-	Requests
-	// MaxConnections is how many clients may be connected at once; further ones
-	// wait.
-	MaxConnections int
-	// Live and Ready are what /livez and /readyz check.
-	Live, Ready ops.Checks
-	// Scrape writes every metric of the process, for /metrics.
-	Scrape func(*metric.Writer)
-	// SetLogLevel changes what is logged, for PUT /config/local/log.
-	SetLogLevel func(slog.Level)
-	// Log receives slow requests, and trouble with listeners and certificates.
-	Log *slog.Logger
-}
-
-// Requests bound what one request may take. None but CORS and SlowRequest may be
-// zero.
-type Requests struct {
-	// CORS lists the origins whose pages may use the API; "*" stands for all.
-	CORS []string
-	// EventHistory is how many events a stream may fall behind before it is ended:
-	// as many as the window of events holds.
-	EventHistory int
-	// MaxRequestBytes limits the form body of a PUT or POST, which holds the value.
-	MaxRequestBytes int
-	// MaxHeaderBytes limits the request line and headers together. Each connection
-	// in use has a buffer of this size.
-	MaxHeaderBytes int
-	// ReadTimeout is for a request to arrive, WriteTimeout for the client to take an
-	// answer or one part of a long one, IdleTimeout for the next request to begin.
-	// Parked watches have no timeout.
-	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
-	// Requests that take longer than SlowRequest are logged, with the time of each
-	// stage; 0 turns that off.
-	SlowRequest time.Duration
-}
-
-// check returns what is missing. The defaults are package config's.
-func (o *Options) check() error {
-	var missing []string
-	for name, zero := range map[string]bool{
-		"EventHistory": o.EventHistory < 1, "MaxRequestBytes": o.MaxRequestBytes < 1, "MaxHeaderBytes": o.MaxHeaderBytes < 1,
-		"ReadTimeout": o.ReadTimeout <= 0, "WriteTimeout": o.WriteTimeout <= 0, "IdleTimeout": o.IdleTimeout <= 0,
-		"MaxConnections": o.MaxConnections < 1, "Scrape": o.Scrape == nil, "SetLogLevel": o.SetLogLevel == nil, "Log": o.Log == nil,
-	} {
-		if zero {
-			missing = append(missing, name)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	slices.Sort(missing)
-	return fmt.Errorf("httpfront: these options must be set: %s", strings.Join(missing, ", "))
-}
 
 // Server answers v2's HTTP API from a Backend. It listens where Serve is told
 // to, until Stop.
@@ -89,16 +28,10 @@ type Server struct {
 
 	renderedID atomic.Pointer[[]byte] // the cluster's id, once known
 	exchanges  sync.Pool              // of *exchange
-	conns      connTable
 	meter      *meter
 	slow       slowLog
 	clock      func() time.Time // of tests; nil: the system's
-
-	mu        sync.Mutex // guards what follows
-	parker    *parker    // made by the first Serve
-	listeners []net.Listener
-	stopped   bool
-	serving   sync.WaitGroup // one for each Serve; grows only while not stopped
+	conns      connections
 }
 
 // bodySlack is how far beyond the limit a body is still read whole, so that
@@ -132,6 +65,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
+	s.conns.newLoop = s.newLoop
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.handleBroken,
@@ -205,24 +139,7 @@ func (s *Server) StopSoon() {
 func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error { return s.serveOn(ln, config) }
 
 func (s *Server) serveOn(ln net.Listener, security *tls.Config) error {
-	l, err := s.open(ln, security)
-	if l == nil {
-		return errors.Join(err, ln.Close())
-	}
-	defer s.serving.Done()
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			_ = l.Close()
-			if s.conns.closing.Load() {
-				return nil
-			}
-			return fmt.Errorf("accept on %v: %w", ln.Addr(), err)
-		}
-		if !s.conns.serve(c.(*conn), s.serveConn) {
-			_ = c.Close()
-		}
-	}
+	return s.conns.accept(ln, security, s.serveConn)
 }
 
 // serveConn serves one connection until it is closed or parked.
@@ -235,60 +152,25 @@ func (s *Server) serveConn(c *conn) error {
 	return s.http.ServeConn(c)
 }
 
-// open counts a Serve and wraps its listener. It returns nil, without an
-// error, if the server has been stopped.
-func (s *Server) open(ln net.Listener, security *tls.Config) (net.Listener, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped {
-		return nil, nil
-	}
-	if s.parker == nil {
-		p, err := newParker(parkerOptions{
-			unwatch:      s.backend.Unwatch,
-			report:       func(what string, err error) { s.opts.Log.Warn(what, "err", err) },
-			readTimeout:  s.opts.ReadTimeout,
-			idleTimeout:  s.opts.IdleTimeout,
-			writeTimeout: s.opts.WriteTimeout,
-			streamWindow: tree.Index(s.opts.EventHistory),
-			streamLimit:  streamLimit,
-			connections:  s.opts.MaxConnections,
-			slack:        min(s.opts.ReadTimeout, s.opts.IdleTimeout, s.opts.WriteTimeout) / deadlineSlack,
-			meter:        &s.meter.parking,
-		})
-		if err != nil {
-			return nil, err
-		}
-		s.parker = p
-	}
-	l := s.parker.listen(ln, security)
-	s.listeners = append(s.listeners, l)
-	s.serving.Add(1)
-	return l, nil
+// newLoop makes the poll loop of this server's connections.
+func (s *Server) newLoop() (*pollLoop, error) {
+	return newPollLoop(pollLoopOptions{
+		unwatch:      s.backend.Unwatch,
+		report:       func(what string, err error) { s.opts.Log.Warn(what, "err", err) },
+		readTimeout:  s.opts.ReadTimeout,
+		idleTimeout:  s.opts.IdleTimeout,
+		writeTimeout: s.opts.WriteTimeout,
+		streamWindow: tree.Index(s.opts.EventHistory),
+		streamLimit:  streamLimit,
+		connections:  s.opts.MaxConnections,
+		slack:        min(s.opts.ReadTimeout, s.opts.IdleTimeout, s.opts.WriteTimeout) / deadlineSlack,
+		meter:        &s.meter.parking,
+	})
 }
 
-// Stop ends the server gracefully: it takes no more connections, ends parked
+// Stop ends the server gracefully: it stops accepting connections, ends parked
 // watches, lets requests in flight be answered and closes connections as they
-// fall idle. When ctx ends it closes the rest too. It returns when all
+// become idle. When ctx ends it closes the rest too. It returns when all
 // goroutines of the server have, however often it is called; a request that
 // the backend holds is waited for in any case.
-func (s *Server) Stop(ctx context.Context) error {
-	s.mu.Lock()
-	s.stopped = true
-	s.conns.closing.Store(true)
-	listeners, parker := s.listeners, s.parker
-	s.listeners = nil
-	s.mu.Unlock()
-
-	for _, l := range listeners {
-		_ = l.Close() // the addresses are free at once, whatever it says
-	}
-	s.serving.Wait()
-	if parker == nil {
-		return s.conns.stop(ctx)
-	}
-	parker.stop()
-	err := s.conns.stop(ctx)
-	parker.settle()
-	return err
-}
+func (s *Server) Stop(ctx context.Context) error { return s.conns.stop(ctx) }

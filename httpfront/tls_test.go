@@ -98,7 +98,7 @@ func crowd(t *testing.T, addr string, n int) {
 
 func parkedSessionsAreNoGoroutinesAndLittleMemory(t *testing.T) {
 	const parked, warm, bytesLimit = 1000, 50, 12 << 10
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	crowd(t, lt.addr, warm)
 	goroutines, before := runtime.NumGoroutine(), heap()
 	crowd(t, lt.addr, parked)

@@ -19,7 +19,7 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, w *watchRequest) {
 	}
 	http11 := ctx.Request.Header.IsHTTP11()
 	p := &parked{
-		parker:    s.parker,
+		loop:      s.conns.loop,
 		chunked:   http11,
 		keepAlive: http11 && !ctx.Request.Header.ConnectionClose(),
 		watch: tree.Watch{

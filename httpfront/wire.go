@@ -21,7 +21,7 @@ type wire struct {
 	raw      syscall.RawConn
 	fd       int
 
-	// Its owner's: the connection's goroutine, or the parker.
+	// Its owner's: the connection's goroutine, or the poll loop.
 	parked bool
 	unsent []byte
 
@@ -186,7 +186,7 @@ func (s *session) absorb(rest []byte) ([]byte, error) {
 
 // secure returns c with TLS on it, as config says, or an error if c can't have
 // it.
-func secure(p *parker, c net.Conn, config *tls.Config) (*conn, error) {
+func secure(p *pollLoop, c net.Conn, config *tls.Config) (*conn, error) {
 	w := newWire(c)
 	if w == nil {
 		return nil, fmt.Errorf("TLS needs a socket, and %v is none", c.RemoteAddr())

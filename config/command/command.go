@@ -17,6 +17,7 @@ import (
 type Line struct {
 	Args, Environ []string
 	Like          string // the version of etcd that copse answers like
+	MaxShards     int    // that the tree can be divided into
 	Stdout        io.Writer
 	Stderr        io.Writer
 }
@@ -41,7 +42,7 @@ func Run(l Line) (*Work, int) {
 		return nil, l.refuse(err)
 	}
 	c, warnings, err := config.Load(config.Sources{
-		Command: command, Args: rest, Environ: l.Environ, Hostname: host, ReadFile: readFile,
+		Command: command, Args: rest, Environ: l.Environ, Hostname: host, ReadFile: readFile, MaxShards: l.MaxShards,
 	})
 	switch {
 	case errors.Is(err, config.ErrHelp):

@@ -17,7 +17,7 @@ import (
 func perform(t *testing.T, environ []string, args ...string) (exit int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	work, code := Run(Line{Args: args, Environ: environ, Like: "3.4.23", Stdout: &out, Stderr: &errs})
+	work, code := Run(Line{Args: args, Environ: environ, Like: "3.4.23", MaxShards: 64, Stdout: &out, Stderr: &errs})
 	if work != nil {
 		t.Fatalf("%q leaves work for main", args)
 	}
@@ -53,11 +53,11 @@ func TestCommandLines(t *testing.T) {
 		{"help health", nil, 0, "operations port", ""},
 		{"help config show", nil, 0, "copse config show [--json] [flags]", ""},
 		{"health --help", nil, 0, "--timeout <duration>", ""},
-		{"help nothing", nil, config.ExitUsage, "", `"nothing" is not a command`},
+		{"help nothing", nil, config.ExitUsage, "", `unknown command "nothing"`},
 		{"help health now", nil, config.ExitUsage, "", `"now" is one too many`},
-		{"heatlh", nil, config.ExitUsage, "", "the nearest one is copse health"},
+		{"heatlh", nil, config.ExitUsage, "", "did you mean copse health"},
 		{"config", nil, config.ExitUsage, "", "copse config check, copse config show"},
-		{"serve --naem=x", nil, config.ExitUsage, "", "the nearest one is --name"},
+		{"serve --naem=x", nil, config.ExitUsage, "", "did you mean --name"},
 		{"serve now", nil, config.ExitUsage, "", `"now" is not a flag`},
 		{"completion bash", nil, 0, "complete -F _copse copse", ""},
 		{"completion", nil, config.ExitUsage, "", "bash, zsh or fish"},
@@ -65,7 +65,7 @@ func TestCommandLines(t *testing.T) {
 		{"config check", nil, 0, "configuration OK", ""},
 		{"config check --config-file " + file, nil, 0, "configuration OK", "max-wals"},
 		{"config check --drain-delay=5s", []string{"ETCD_ENABLE_PPROF=true"}, 0, "configuration OK", ""},
-		{"config check --config-file " + broken, nil, config.ExitUsage, "", "broken.yml:1: nmae is not a known setting; the nearest one is name"},
+		{"config check --config-file " + broken, nil, config.ExitUsage, "", "broken.yml:1: unknown setting nmae; did you mean name?"},
 		{"config check", []string{"ETCD_CONFIG_FILE=" + big}, config.ExitUsage, "", "larger than 1048576 bytes"},
 		{"config check --config-file " + dir + "/none.yml --shards=0", nil, config.ExitUsage, "", "no such file or directory\nshards (0)"},
 		{"config check --listen-client-urls=https://127.0.0.1:1 --cert-file=/none.pem --key-file=/none.key", nil, config.ExitUsage, "", "cert-file: open /none.pem"},
@@ -127,13 +127,13 @@ func TestServeAndHealthAreLeftForMain(t *testing.T) {
 		{[]string{"health", "--listen-client-urls=https://127.0.0.1:1", "--cert-file=" + dir + "/none", "--key-file=" + dir + "/none"}, true},
 	} {
 		var out, errs bytes.Buffer
-		work, code := Run(Line{Args: c.args, Stdout: &out, Stderr: &errs})
+		work, code := Run(Line{Args: c.args, MaxShards: 64, Stdout: &out, Stderr: &errs})
 		if work == nil || work.Health != c.health || work.Hostname == "" || out.Len()+errs.Len() > 0 {
 			t.Errorf("%q: %+v, exit code %d\n%s%s", c.args, work, code, &out, &errs)
 		}
 	}
 	var errs bytes.Buffer
-	work, code := Run(Line{Args: []string{"--listen-client-urls=https://127.0.0.1:1", "--cert-file=" + dir + "/none", "--key-file=" + dir + "/none"}, Stderr: &errs})
+	work, code := Run(Line{Args: []string{"--listen-client-urls=https://127.0.0.1:1", "--cert-file=" + dir + "/none", "--key-file=" + dir + "/none"}, MaxShards: 64, Stderr: &errs})
 	if work != nil || code != config.ExitUsage || !strings.Contains(errs.String(), "cert-file: open") {
 		t.Errorf("serving without the certificate: %+v, exit code %d\n%s", work, code, &errs)
 	}

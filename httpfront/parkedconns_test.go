@@ -50,7 +50,7 @@ func heap() int64 {
 
 func TestParkedConnectionsAreNoGoroutinesAndLittleMemory(t *testing.T) {
 	const parked, bytesLimit = 2000, 1024
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	clients := make([]int, 0, parked+50)
 	defer func() {
 		for _, fd := range clients {
@@ -76,7 +76,7 @@ func TestParkedConnectionsAreNoGoroutinesAndLittleMemory(t *testing.T) {
 }
 
 func TestHubMayDeliverWhileClientsLeave(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	var crowd sync.WaitGroup
 	var left atomic.Bool
 	for range 8 {
@@ -107,7 +107,7 @@ func TestHubMayDeliverWhileClientsLeave(t *testing.T) {
 }
 
 func TestHubMayWaitForTheParkerThatTellsItOfADeparture(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	c := lt.dial()
 	c.get("/a?wait=true&stream=true")
 	w := next(t, lt.hub.watched)
@@ -123,7 +123,7 @@ func TestHubMayWaitForTheParkerThatTellsItOfADeparture(t *testing.T) {
 	select {
 	case <-delivered:
 	case <-time.After(patience):
-		t.Error("the hub waits for the parker, which waits for the hub")
+		t.Error("the hub waits for the poll loop, which waits for the hub")
 	}
 	lt.hub.mu.Unlock()
 	next(t, lt.hub.returned)
@@ -132,7 +132,7 @@ func TestHubMayWaitForTheParkerThatTellsItOfADeparture(t *testing.T) {
 
 func TestStopWhileEverythingMoves(t *testing.T) {
 	for range 20 {
-		lt := serveLot(t, parkerOptions{})
+		lt := serveLoop(t, pollLoopOptions{})
 		var crowd sync.WaitGroup
 		for range 4 {
 			crowd.Go(func() {
@@ -147,7 +147,7 @@ func TestStopWhileEverythingMoves(t *testing.T) {
 					_, err = c.Read(b[:])
 					_ = c.Close()
 					select {
-					case <-lt.parker.stopped:
+					case <-lt.loop.stopped:
 						return
 					default:
 					}
@@ -159,7 +159,7 @@ func TestStopWhileEverythingMoves(t *testing.T) {
 			lt.hub.set("/a", 0)
 		}
 		next(t, lt.hub.watched)
-		lt.parker.stop()
+		lt.loop.stop()
 		crowd.Wait()
 		eventually(t, "every watch is returned", func() bool { return lt.hub.count() == 0 })
 	}
@@ -186,7 +186,7 @@ func TestServerOutlivesAcceptErrors(t *testing.T) {
 	full := &fullListener{Listener: ln}
 	full.errors.Store(3)
 	reports := make(chan error, 10)
-	lt := serveLotOn(t, full, parkerOptions{report: func(_ string, err error) { reports <- err }})
+	lt := serveLoopOn(t, full, pollLoopOptions{report: func(_ string, err error) { reports <- err }})
 	c := lt.dial()
 	c.get("/plain")
 	c.wantBody(c.head(), "plain /plain")
@@ -196,11 +196,11 @@ func TestServerOutlivesAcceptErrors(t *testing.T) {
 }
 
 func TestOtherConnectionsAreServedButNotParked(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	here, there := net.Pipe()
 	defer there.Close()
 	defer here.Close()
-	if newConn(lt.parker, here, nil, nil).parkable() {
+	if newConn(lt.loop, here, nil, nil).parkable() {
 		t.Error("a pipe is to be parked")
 	}
 }

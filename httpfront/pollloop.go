@@ -9,7 +9,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// parker is the actor that owns connections while they wait: those of parked
+// pollLoop is the actor that owns connections while they wait: those of parked
 // watches, and those that have been answered and not asked again. It has three
 // goroutines, however many connections there are: run, which owns all state;
 // the poller's, which waits for the sockets; and forget, which calls unwatch,
@@ -18,13 +18,13 @@ import (
 // Its mailbox is full when events come faster than the sockets take them. The
 // hub then waits, but never for a client: only until run has made room, writing
 // to sockets that take something or nothing at once.
-type parker struct {
-	options parkerOptions
+type pollLoop struct {
+	options pollLoopOptions
 	poller  *poller
 	mailbox chan message
 	resumed chan *conn // back to fasthttp, through the listener
 
-	places    *places
+	limit     *connLimit
 	unwatched chan []*tree.Watch
 	stopping  chan struct{}
 	stopped   chan struct{} // nothing is taken from the mailbox any more
@@ -33,7 +33,7 @@ type parker struct {
 	arriving  sync.WaitGroup // watches whose connections fasthttp still has
 }
 
-type parkerOptions struct {
+type pollLoopOptions struct {
 	// unwatch takes a watch back whose client has gone. It may block.
 	unwatch func(*tree.Watch)
 	// report logs what an operator should know and nobody else can be told.
@@ -63,18 +63,18 @@ type message struct {
 	arrival *arrival
 }
 
-// arrival is a connection on its way from fasthttp to the parker.
+// arrival is a connection on its way from fasthttp to the poll loop.
 type arrival struct {
 	sock *socket
 	head []byte // of the response, as far as it is unsent
 }
 
-func newParker(o parkerOptions) (*parker, error) {
+func newPollLoop(o pollLoopOptions) (*pollLoop, error) {
 	poll, err := newPoller()
 	if err != nil {
 		return nil, fmt.Errorf("start parking connections: %w", err)
 	}
-	p := &parker{
+	p := &pollLoop{
 		options:   o,
 		poller:    poll,
 		mailbox:   make(chan message, mailboxLimit),
@@ -82,7 +82,7 @@ func newParker(o parkerOptions) (*parker, error) {
 		unwatched: make(chan []*tree.Watch),
 		stopping:  make(chan struct{}),
 		stopped:   make(chan struct{}),
-		places: newPlaces(o.connections, func() {
+		limit: newConnLimit(o.connections, func() {
 			o.report("new clients wait until others leave", fmt.Errorf("all %d places for connections are taken", o.connections))
 		}),
 	}
@@ -94,7 +94,7 @@ func newParker(o parkerOptions) (*parker, error) {
 
 // stop ends every parked request with what v2 clients take for "ask again", an
 // empty 200, and closes all connections without waiting for any client.
-func (p *parker) stop() {
+func (p *pollLoop) stop() {
 	p.stopOnce.Do(func() { close(p.stopping) })
 	p.running.Wait()
 }
@@ -102,10 +102,10 @@ func (p *parker) stop() {
 // settle waits until fasthttp has let go of every connection that was to be
 // parked, for which it uses a goroutine of its own. It is for the time after
 // stop, when no more requests come.
-func (p *parker) settle() { p.arriving.Wait() }
+func (p *pollLoop) settle() { p.arriving.Wait() }
 
 // send hands m to run, or drops it if run has ended.
-func (p *parker) send(m message) bool {
+func (p *pollLoop) send(m message) bool {
 	select {
 	case p.mailbox <- m:
 		return true
@@ -114,9 +114,9 @@ func (p *parker) send(m message) bool {
 	}
 }
 
-// take gives the parker the connection of a watch. The hub mustn't call it:
+// take gives the poll loop the connection of a watch. The hub mustn't call it:
 // what comes too late is taken back from the hub.
-func (p *parker) take(w *parked, a *arrival) {
+func (p *pollLoop) take(w *parked, a *arrival) {
 	m := message{to: w, arrival: a}
 	if !p.send(m) {
 		m.dispose()
@@ -130,7 +130,7 @@ func (p *parker) take(w *parked, a *arrival) {
 }
 
 // drain disposes of what is in the mailbox once run no longer looks.
-func (p *parker) drain() {
+func (p *pollLoop) drain() {
 	for {
 		select {
 		case m := <-p.mailbox:
@@ -146,7 +146,7 @@ func (m message) dispose() {
 	if m.arrival == nil {
 		return
 	}
-	m.to.parker.options.unwatch(&m.to.watch)
+	m.to.loop.options.unwatch(&m.to.watch)
 	sock, head := m.arrival.sock, m.arrival.head
 	if n, err := sock.write(head); err == nil && n == len(head) && m.to.chunked {
 		_, _ = sock.write([]byte(lastChunk)) // whether it arrives changes nothing
@@ -155,8 +155,8 @@ func (m message) dispose() {
 }
 
 // run is the actor's loop.
-func (p *parker) run() {
-	l := newLot(p)
+func (p *pollLoop) run() {
+	l := newParkedConns(p)
 	tick := time.NewTicker(l.interval)
 	defer tick.Stop()
 	for {
@@ -199,7 +199,7 @@ func (p *parker) run() {
 // shut ends run. The hub may be waiting for room in the mailbox while forget
 // waits for the hub, so the mailbox is given up before forget gets its last
 // work.
-func (p *parker) shut(l *lot) {
+func (p *pollLoop) shut(l *parkedConns) {
 	for range len(p.mailbox) {
 		l.handle(<-p.mailbox)
 	}
@@ -215,7 +215,7 @@ func (p *parker) shut(l *lot) {
 
 // forget passes on that clients have gone. What waits for it is at most one
 // watch for each connection.
-func (p *parker) forget() {
+func (p *pollLoop) forget() {
 	for watches := range p.unwatched {
 		for _, w := range watches {
 			p.options.unwatch(w)

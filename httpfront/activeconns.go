@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// connTable owns the goroutines that serve connections, one each, and knows
+// activeConns owns the goroutines that serve connections, one each, and knows
 // which of them are waiting for a request. fasthttp's own way of stopping
 // leaves connections and goroutines behind.
-type connTable struct {
+type activeConns struct {
 	closing atomic.Bool // set once
 	conns   sync.Map    // *conn to nothing
 	serving sync.WaitGroup
@@ -19,7 +19,7 @@ type connTable struct {
 // serve starts a goroutine that serves c, or reports false if it is too late
 // for that. serveConn closes c, unless it was hijacked. It mustn't be called
 // any more when stop is.
-func (t *connTable) serve(c *conn, serveConn func(*conn) error) bool {
+func (t *activeConns) serve(c *conn, serveConn func(*conn) error) bool {
 	if t.closing.Load() {
 		return false
 	}
@@ -33,7 +33,7 @@ func (t *connTable) serve(c *conn, serveConn func(*conn) error) bool {
 
 // count returns how many connections have a request under way, and how many
 // wait for one.
-func (t *connTable) count() (active, idle int) {
+func (t *activeConns) count() (active, idle int) {
 	t.conns.Range(func(c, _ any) bool {
 		if c.(*conn).busy.Load() {
 			active++
@@ -47,7 +47,7 @@ func (t *connTable) count() (active, idle int) {
 
 // stop closes connections as they fall idle, all of them once ctx has ended,
 // and returns when the last goroutine has.
-func (t *connTable) stop(ctx context.Context) error {
+func (t *activeConns) stop(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() { // ends with the last connection, which this waits for
 		t.serving.Wait()
@@ -70,7 +70,7 @@ func (t *connTable) stop(ctx context.Context) error {
 	}
 }
 
-func (t *connTable) close(idleOnly bool) {
+func (t *activeConns) close(idleOnly bool) {
 	t.conns.Range(func(key, _ any) bool {
 		if c := key.(*conn); !idleOnly || !c.busy.Load() {
 			_ = c.Close()

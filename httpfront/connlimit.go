@@ -5,23 +5,23 @@ import (
 	"sync/atomic"
 )
 
-// places bounds the connections that are open at once, in use, idle or parked:
+// connLimit bounds the connections that are open at once, in use, idle or parked:
 // each takes a file, and where clients have taken all of them, the stores can't
 // open theirs. Who finds no place waits in the listener's backlog.
-type places struct {
+type connLimit struct {
 	taken chan struct{} // nil: no bound
 	full  func()        // told whenever somebody has to wait
 }
 
-func newPlaces(limit int, full func()) *places {
+func newConnLimit(limit int, full func()) *connLimit {
 	if limit <= 0 {
-		return &places{}
+		return &connLimit{}
 	}
-	return &places{taken: make(chan struct{}, limit), full: full}
+	return &connLimit{taken: make(chan struct{}, limit), full: full}
 }
 
 // take waits for a place; it reports false if closing is closed before.
-func (p *places) take(closing <-chan struct{}) bool {
+func (p *connLimit) take(closing <-chan struct{}) bool {
 	if p.taken == nil {
 		return true
 	}
@@ -39,15 +39,15 @@ func (p *places) take(closing <-chan struct{}) bool {
 	}
 }
 
-func (p *places) leave() {
+func (p *connLimit) leave() {
 	if p.taken != nil {
 		<-p.taken
 	}
 }
 
-// seat makes c give the place that was taken for it back when it is closed.
+// hold makes c give the place that was taken for it back when it is closed.
 // What isn't a socket takes no file, and needs no place.
-func (p *places) seat(c net.Conn) net.Conn {
+func (p *connLimit) hold(c net.Conn) net.Conn {
 	if p.taken == nil {
 		return c
 	}
@@ -56,21 +56,21 @@ func (p *places) seat(c net.Conn) net.Conn {
 		p.leave()
 		return c
 	}
-	return &seated{TCPConn: socket, places: p}
+	return &limitedConn{TCPConn: socket, limit: p}
 }
 
-// seated is a socket with a place. There is one for each parked connection, so
+// limitedConn is a socket with a place. There is one for each parked connection, so
 // it is kept small.
-type seated struct {
+type limitedConn struct {
 	*net.TCPConn
-	places *places
-	left   atomic.Bool
+	limit *connLimit
+	left  atomic.Bool
 }
 
-func (s *seated) Close() error {
+func (s *limitedConn) Close() error {
 	err := s.TCPConn.Close()
 	if s.left.CompareAndSwap(false, true) {
-		s.places.leave()
+		s.limit.leave()
 	}
 	return err
 }

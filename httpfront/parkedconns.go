@@ -9,32 +9,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lot is all that run owns: the parked connections and what is to be done
+// parkedConns is all that run owns: the parked connections and what is to be done
 // about them. Its methods never wait.
-type lot struct {
+type parkedConns struct {
 	// Fixed.
-	options    *parkerOptions
-	parker     *parker
+	options    *pollLoopOptions
+	loop       *pollLoop
 	interval   time.Duration // from one sweep to the next
 	idleTicks  uint32        // 0: no limit
 	writeTicks uint32        // 0: no limit
 
-	slots      []*parked
-	free       []int32 // slots that are empty
-	generation int32
-	tick       uint32
-	memory     crowdMemory
+	slots  slotTable
+	tick   uint32
+	memory crowdMemory
 
 	resumable []*conn       // to be handed to fasthttp
 	unwatched []*tree.Watch // to be handed to forget
 
-	// The last event, framed once for everyone who waits for it.
-	notice *tree.Notice
-	whole  []byte
+	framed framed
 }
 
-func newLot(p *parker) *lot {
-	l := &lot{options: &p.options, parker: p, interval: time.Second}
+func newParkedConns(p *pollLoop) *parkedConns {
+	l := &parkedConns{options: &p.options, loop: p, interval: time.Second}
 	for _, d := range []time.Duration{p.options.idleTimeout, p.options.writeTimeout} {
 		if d > 0 {
 			l.interval = max(min(l.interval, d/4), time.Millisecond)
@@ -46,9 +42,9 @@ func newLot(p *parker) *lot {
 }
 
 // ticks returns how many sweeps make up d, rounded up.
-func (l *lot) ticks(d time.Duration) uint32 { return uint32((d + l.interval - 1) / l.interval) }
+func (l *parkedConns) ticks(d time.Duration) uint32 { return uint32((d + l.interval - 1) / l.interval) }
 
-func (l *lot) handle(m message) {
+func (l *parkedConns) handle(m message) {
 	switch {
 	case m.arrival != nil:
 		l.park(m.to, m.arrival.sock, m.arrival.head)
@@ -60,22 +56,14 @@ func (l *lot) handle(m message) {
 }
 
 // park takes a connection in. Events that came before it wait in the backlog.
-func (l *lot) park(p *parked, sock *socket, head []byte) {
+func (l *parkedConns) park(p *parked, sock *socket, head []byte) {
 	p.sock = sock
 	p.since = l.tick
 	if p.stage == watching {
 		l.options.meter.watching(p.watch.Stream).Add(1)
 	}
-	l.generation++
-	if n := len(l.free); n > 0 {
-		p.token = token{slot: l.free[n-1], generation: l.generation}
-		l.free = l.free[:n-1]
-		l.slots[p.token.slot] = p
-	} else {
-		p.token = token{slot: int32(len(l.slots)), generation: l.generation}
-		l.slots = append(l.slots, p)
-	}
-	if err := l.parker.poller.add(sock.fd, p.token); err != nil {
+	l.slots.put(p)
+	if err := l.loop.poller.add(sock.fd, p.token); err != nil {
 		l.options.report("park a connection", err)
 		l.drop(p)
 		return
@@ -92,14 +80,11 @@ func (l *lot) park(p *parked, sock *socket, head []byte) {
 	l.flush(p)
 }
 
-func (l *lot) deliver(p *parked, n *tree.Notice) {
+func (l *parkedConns) deliver(p *parked, n *tree.Notice) {
 	if p.stage != watching {
 		return
 	}
-	if l.notice != n {
-		l.notice, l.whole = n, appendWhole(nil, n.JSON)
-	}
-	bytes := l.whole
+	bytes := l.framed.whole(n)
 	switch {
 	case !p.chunked:
 		bytes = n.JSON
@@ -125,7 +110,7 @@ func (l *lot) deliver(p *parked, n *tree.Notice) {
 }
 
 // advance moves p to another stage than watching.
-func (l *lot) advance(p *parked, to stage) {
+func (l *parkedConns) advance(p *parked, to stage) {
 	if p.stage == watching && p.sock != nil {
 		l.options.meter.watching(p.watch.Stream).Add(-1)
 	}
@@ -134,7 +119,7 @@ func (l *lot) advance(p *parked, to stage) {
 
 // behind reports whether a stream has too much unread for the event at index
 // to be added.
-func (l *lot) behind(p *parked, index tree.Index) bool {
+func (l *parkedConns) behind(p *parked, index tree.Index) bool {
 	b := p.backlog
 	if b == nil {
 		return false
@@ -144,7 +129,7 @@ func (l *lot) behind(p *parked, index tree.Index) bool {
 }
 
 // end finishes a response whose events have all come, and the connection.
-func (l *lot) end(p *parked) {
+func (l *parkedConns) end(p *parked) {
 	if p.stage != watching {
 		return
 	}
@@ -159,7 +144,7 @@ func (l *lot) end(p *parked) {
 }
 
 // write sends bytes, or what fits of them, and keeps the rest for later.
-func (l *lot) write(p *parked, index tree.Index, bytes []byte) {
+func (l *parkedConns) write(p *parked, index tree.Index, bytes []byte) {
 	if p.sock == nil || p.backlog != nil {
 		if p.backlog == nil {
 			p.backlog = &backlog{}
@@ -182,7 +167,7 @@ func (l *lot) write(p *parked, index tree.Index, bytes []byte) {
 }
 
 // flush goes on with the backlog.
-func (l *lot) flush(p *parked) {
+func (l *parkedConns) flush(p *parked) {
 	if p.backlog != nil {
 		n, all, err := p.backlog.writeTo(p.sock)
 		if err != nil {
@@ -202,19 +187,19 @@ func (l *lot) flush(p *parked) {
 }
 
 // await has the poller tell when p's socket takes bytes again.
-func (l *lot) await(p *parked) {
+func (l *parkedConns) await(p *parked) {
 	if p.writable {
 		return
 	}
 	p.writable = true
-	if err := l.parker.poller.addWritable(p.sock.fd, p.token); err != nil {
+	if err := l.loop.poller.addWritable(p.sock.fd, p.token); err != nil {
 		l.options.report("wait for a slow client", err)
 		l.drop(p)
 	}
 }
 
 // written is called when nothing is left to write for now.
-func (l *lot) written(p *parked) {
+func (l *parkedConns) written(p *parked) {
 	switch {
 	case p.stage == watching:
 	case p.stage == answered && p.keepAlive:
@@ -230,16 +215,16 @@ func (l *lot) written(p *parked) {
 
 // look acts on what the poller saw. A token that isn't known is of a
 // connection that has left since.
-func (l *lot) look(events []unix.EpollEvent) {
+func (l *parkedConns) look(events []unix.EpollEvent) {
 	for i := range events {
 		t := tokenOf(&events[i])
-		if p := l.slots[t.slot]; p != nil && p.token == t {
+		if p := l.slots.get(t); p != nil {
 			l.lookAt(p, events[i].Events)
 		}
 	}
 }
 
-func (l *lot) lookAt(p *parked, seen uint32) {
+func (l *parkedConns) lookAt(p *parked, seen uint32) {
 	p.readable = p.readable || seen&pollReadable != 0
 	left := seen&pollGone != 0
 	if p.stage == watching {
@@ -259,18 +244,18 @@ func (l *lot) lookAt(p *parked, seen uint32) {
 }
 
 // resume hands the connection of an answered request back to fasthttp.
-func (l *lot) resume(p *parked) {
-	if err := l.parker.poller.remove(p.sock.fd); err != nil {
+func (l *parkedConns) resume(p *parked) {
+	if err := l.loop.poller.remove(p.sock.fd); err != nil {
 		l.options.report("hand a connection back", err)
 		l.drop(p)
 		return
 	}
-	l.resumable = append(l.resumable, p.sock.conn(l.parker))
+	l.resumable = append(l.resumable, p.sock.conn(l.loop))
 	l.leave(p)
 }
 
 // drop closes the connection, whatever is left to say.
-func (l *lot) drop(p *parked) {
+func (l *parkedConns) drop(p *parked) {
 	if p.stage == watching {
 		l.unwatch(p)
 	}
@@ -278,24 +263,23 @@ func (l *lot) drop(p *parked) {
 	l.leave(p)
 }
 
-func (l *lot) leave(p *parked) {
-	l.slots[p.token.slot] = nil
-	l.free = append(l.free, p.token.slot)
+func (l *parkedConns) leave(p *parked) {
+	l.slots.remove(p)
 	l.advance(p, gone)
 	p.sock = nil
 	p.backlog = nil
 }
 
-func (l *lot) unwatch(p *parked) { l.unwatched = append(l.unwatched, &p.watch) }
+func (l *parkedConns) unwatch(p *parked) { l.unwatched = append(l.unwatched, &p.watch) }
 
 // sweep drops the connections that have done nothing for too long.
-func (l *lot) sweep() {
+func (l *parkedConns) sweep() {
 	l.tick++
-	l.notice, l.whole = nil, nil
-	if l.memory.settled(len(l.slots) - len(l.free)) {
-		l.parker.running.Go(debug.FreeOSMemory) // it takes some time
+	l.framed = framed{}
+	if l.memory.settled(l.slots.count()) {
+		l.loop.running.Go(debug.FreeOSMemory) // it takes some time
 	}
-	for _, p := range l.slots {
+	for _, p := range l.slots.list {
 		if p == nil {
 			continue
 		}
@@ -312,28 +296,9 @@ func (l *lot) sweep() {
 	}
 }
 
-// crowdMemory notices when a crowd has come or gone. What its coming took beside
-// what it keeps is several times as much, and the runtime would hold on to it for
-// what may come next: here, most often nothing for a long time.
-type crowdMemory struct{ last, released int }
-
-// crowdAtLeast is what a crowd is: its memory is worth a look at all of the heap.
-const crowdAtLeast = 4096
-
-// settled is told once in a while how many there are.
-func (m *crowdMemory) settled(count int) bool {
-	quiet := count == m.last
-	m.last = count
-	if !quiet || max(count-m.released, m.released-count) < crowdAtLeast {
-		return false
-	}
-	m.released = count
-	return true
-}
-
 // clear ends every request with what can be written at once.
-func (l *lot) clear() {
-	for _, p := range l.slots {
+func (l *parkedConns) clear() {
+	for _, p := range l.slots.list {
 		if p == nil {
 			continue
 		}
