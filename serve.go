@@ -92,7 +92,7 @@ func serve(ctx context.Context, c *config.Config, host string, log *slog.Logger,
 	// Stopped first: while others take over leadership, clients are still served.
 	stopping := make(chan struct{})
 	group.Add("leadership", func() error { <-stopping; return nil }, sync.OnceFunc(func() {
-		node.HandOver()
+		node.TransferLeadership()
 		close(stopping)
 	}))
 	operate.drain(ctx, &group)

@@ -15,7 +15,10 @@ import (
 // import. Arrows never turn back: docs/ARCHITECTURE.md draws them.
 var allowed = map[string][]string{
 	".":                 {"copse/actors", "copse/actors/peerlink", "copse/config", "copse/config/certs", "copse/httpfront", "copse/httpfront/ops", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree"},
-	"actors":            {"copse/actors/peerlink", "copse/actors/raftlog", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat", "github.com/cockroachdb/pebble"},
+	"actors":            {"copse/actors/datadir", "copse/actors/loop", "copse/actors/watch", "copse/actors/peerlink", "copse/actors/raftlog", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat", "github.com/cockroachdb/pebble"},
+	"actors/datadir":    {},
+	"actors/loop":       {},
+	"actors/watch":      {"copse/actors/loop", "copse/statemachine/tree"},
 	"actors/raftlog":    {"copse/statemachine/metric", "github.com/cockroachdb/pebble"},
 	"actors/peerlink":   {"copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"config":            {"go.yaml.in/yaml"},
@@ -28,6 +31,8 @@ var allowed = map[string][]string{
 	"statemachine/metric/metrictest": {},
 	"httpfront/ops":                  {"copse/statemachine/metric"},
 	"config/certs/tlstest":           {},
+	// A test of every actor's start and stop.
+	"actors/loop/looptest": {},
 }
 
 // watched are the imports that the table above speaks of.

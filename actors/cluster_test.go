@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"copse/actors"
+	"copse/actors/datadir"
 	"copse/statemachine/tree"
 )
 
@@ -50,7 +51,7 @@ func foundShards(t *testing.T, n, shards int, change ...func(*actors.NodeOptions
 // fresh is what a founder would be told.
 func (c *cluster) fresh(id uint64) actors.Fresh {
 	f := actors.Fresh{
-		Wanted: actors.Identity{
+		Wanted: datadir.Identity{
 			ClusterID: 7, MemberID: id, Name: fmt.Sprintf("m%d", id), Token: "test",
 			Shards: c.shards, ExecShards: 1, Host: "box", Created: time.Now(),
 		},
@@ -316,7 +317,7 @@ func TestMembersJoinAndLeaveARunningCluster(t *testing.T) {
 	c.await("two voters", func() bool { return len(c.nodes[second].node.Voters()) == 2 })
 
 	// Its directory can't come back.
-	dir, err := actors.OpenDataDir(c.paths[1], identity(), actors.Claim{})
+	dir, err := datadir.Open(c.paths[1], datadir.Identity{}, datadir.Claim{})
 	if err != nil || !dir.Identity.Removed {
 		t.Fatalf("the removed member's directory: %v", err)
 	}
@@ -349,7 +350,7 @@ func TestAMemberThatJoinedStartsAgain(t *testing.T) {
 	}
 	// It uses its vote: it leads when the first hands over.
 	c.await("the second to lead", func() bool {
-		c.nodes[1].node.HandOver()
+		c.nodes[1].node.TransferLeadership()
 		return c.nodes[second].node.Leader() == second
 	})
 }
@@ -418,7 +419,7 @@ func TestOneMemberGoesOnAloneWithAllThatWasAcknowledged(t *testing.T) {
 		c.stop(id)
 	}
 	path := c.paths[survivor]
-	dir, err := actors.OpenDataDir(path, identity(), actors.Claim{})
+	dir, err := datadir.Open(path, datadir.Identity{}, datadir.Claim{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"copse/actors/loop"
 	"copse/statemachine"
 )
 
@@ -31,28 +32,28 @@ type Compactor struct {
 	machine *statemachine.Machine
 	limit   uint64 // bytes
 	log     *slog.Logger
-	life    life
+	life    loop.Life
 }
 
 // NewCompactor returns the compactor of the shard, which acts on every limit
 // bytes of entries.
 func NewCompactor(host *Host, shard uint64, m *statemachine.Machine, limit uint64, log *slog.Logger) *Compactor {
-	return &Compactor{host: host, shard: shard, machine: m, limit: limit, log: log, life: newLife()}
+	return &Compactor{host: host, shard: shard, machine: m, limit: limit, log: log, life: loop.NewLife()}
 }
 
 // Run is the actor's loop.
 func (c *Compactor) Run() error {
-	if !c.life.begin() {
+	if !c.life.Begin() {
 		return nil
 	}
-	defer c.life.end()
+	defer c.life.End()
 	ticker := time.NewTicker(compactEvery)
 	defer ticker.Stop()
 	var bytes, index uint64 // applied when the log was compacted last
 	for {
 		select {
 		case <-ticker.C:
-		case <-c.life.stop:
+		case <-c.life.Stopping():
 			if c.machine.AppliedBytes()-bytes >= compactLast {
 				c.finish()
 			}
@@ -86,4 +87,4 @@ func (c *Compactor) finish() {
 }
 
 // Stop ends the loop and waits for it.
-func (c *Compactor) Stop() { c.life.halt() }
+func (c *Compactor) Stop() { c.life.Halt() }

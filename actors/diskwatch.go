@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"copse/actors/loop"
 	"copse/statemachine/metric"
 )
 
@@ -56,15 +57,15 @@ type DiskOptions struct {
 type DiskWatch struct {
 	// Fixed after NewDiskWatch.
 	o     DiskOptions
-	life  life
+	life  loop.Life
 	epoch time.Time // a monotonic clock's zero
 
 	// Atomic.
 	free, size atomic.Uint64
 	full       atomic.Bool
-	left       atomic.Int64  // bytes that may be given out before the next look
-	low        chan struct{} // rings when there are none; capacity 1
-	since      atomic.Int64  // of that clock: when the probe under way began; 0: none is
+	left       atomic.Int64 // bytes that may be given out before the next look
+	low        loop.Bell    // rings when there are none
+	since      atomic.Int64 // of that clock: when the probe under way began; 0: none is
 	failed     atomic.Uint64
 	syncs      *metric.Histogram
 
@@ -77,7 +78,7 @@ type DiskWatch struct {
 // NewDiskWatch returns a DiskWatch that has had its first look already, so that
 // a member that is started on a full disk doesn't fill it further.
 func NewDiskWatch(o DiskOptions) *DiskWatch {
-	d := &DiskWatch{o: o, life: newLife(), epoch: time.Now(), low: make(chan struct{}, 1), syncs: metric.NewDurations()}
+	d := &DiskWatch{o: o, life: loop.NewLife(), epoch: time.Now(), low: loop.NewBell(), syncs: metric.NewDurations()}
 	if d.o.Space == nil {
 		d.o.Space = space
 	}
@@ -95,10 +96,10 @@ func NewDiskWatch(o DiskOptions) *DiskWatch {
 // can't be called back. Stop waits for it then, as it has to wait for the log
 // and the stores in any case.
 func (d *DiskWatch) Run() error {
-	if !d.life.begin() {
+	if !d.life.Begin() {
 		return nil
 	}
-	defer d.life.end()
+	defer d.life.End()
 	defer d.closeProbe()
 	tick := time.NewTicker(d.o.Every)
 	defer tick.Stop()
@@ -112,14 +113,14 @@ func (d *DiskWatch) Run() error {
 			}
 		case <-d.low:
 			d.look()
-		case <-d.life.stop:
+		case <-d.life.Stopping():
 			return nil
 		}
 	}
 }
 
 // Stop ends the loop and waits for it.
-func (d *DiskWatch) Stop() { d.life.halt() }
+func (d *DiskWatch) Stop() { d.life.Halt() }
 
 // look notes how much is free. What was turned away is let in again only with a
 // quarter more than the reserve, so that the state doesn't flap.
@@ -209,7 +210,7 @@ func (d *DiskWatch) Admit(size int) bool {
 		return false
 	}
 	if d.left.Add(-writeCost*int64(size)) < 0 {
-		ringBell(d.low)
+		d.low.Ring()
 	}
 	return true
 }

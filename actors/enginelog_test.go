@@ -8,9 +8,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/lni/dragonboat/v4/logger"
-
 	"copse/actors"
+
+	"github.com/lni/dragonboat/v4/logger"
 )
 
 // pages keep what is logged.

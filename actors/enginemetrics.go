@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lni/dragonboat/v4"
-
 	"copse/statemachine/metric"
+
+	"github.com/lni/dragonboat/v4"
 )
 
 // engineHelp says what the engine's metrics mean; it doesn't itself. One that

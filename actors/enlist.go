@@ -9,13 +9,14 @@ import (
 	"strings"
 	"time"
 
+	"copse/actors/datadir"
 	"copse/statemachine/tree"
 )
 
 // Fresh is a member whose data directory is empty, on its way to a cluster.
 type Fresh struct {
 	// Wanted is the identity of a founder, as the settings have it.
-	Wanted Identity
+	Wanted datadir.Identity
 	// Founders are the founding members, this one among them.
 	Founders []tree.Member
 	// PeerURLs are this member's, by which the others know it.
@@ -44,7 +45,7 @@ const (
 // Enlist finds out which cluster a fresh member belongs to, and returns its
 // identity there with the members it knows of. One that joins asks on until
 // somebody answers, or ctx ends.
-func Enlist(ctx context.Context, f Fresh) (Identity, []tree.Member, error) {
+func Enlist(ctx context.Context, f Fresh) (datadir.Identity, []tree.Member, error) {
 	if f.Existing {
 		return f.join(ctx)
 	}
@@ -53,17 +54,17 @@ func Enlist(ctx context.Context, f Fresh) (Identity, []tree.Member, error) {
 
 // found makes sure that the cluster isn't running already with this member in
 // it. Who doesn't answer hasn't started either, or is no majority.
-func (f Fresh) found(ctx context.Context) (Identity, []tree.Member, error) {
+func (f Fresh) found(ctx context.Context) (datadir.Identity, []tree.Member, error) {
 	notes, _ := f.Peers.notes(ctx) // silence is what a founder expects
 	for _, note := range notes {
 		if note.ClusterID != f.Wanted.ClusterID {
-			return Identity{}, nil, fmt.Errorf("the member at --initial-cluster belongs to the cluster %x, these settings found %x: do --initial-cluster and --initial-cluster-token agree everywhere?", note.ClusterID, f.Wanted.ClusterID)
+			return datadir.Identity{}, nil, fmt.Errorf("the member at --initial-cluster belongs to the cluster %x, these settings found %x: do --initial-cluster and --initial-cluster-token agree everywhere?", note.ClusterID, f.Wanted.ClusterID)
 		}
 		if note.Shards != f.Wanted.Shards {
-			return Identity{}, nil, fmt.Errorf("%w: this member founds a cluster with --shards=%d, another one with %d: give all of them the same", errShards, f.Wanted.Shards, note.Shards)
+			return datadir.Identity{}, nil, fmt.Errorf("%w: this member founds a cluster with --shards=%d, another one with %d: give all of them the same", errShards, f.Wanted.Shards, note.Shards)
 		}
 		if err := f.refuseSecondStart(note); err != nil {
-			return Identity{}, nil, err
+			return datadir.Identity{}, nil, err
 		}
 	}
 	id := f.Wanted
@@ -80,9 +81,9 @@ func (f Fresh) refuseSecondStart(note clusterNote) error {
 }
 
 // join finds this member, by its peer URLs, among those of the running cluster.
-func (f Fresh) join(ctx context.Context) (Identity, []tree.Member, error) {
+func (f Fresh) join(ctx context.Context) (datadir.Identity, []tree.Member, error) {
 	if len(f.Peers.URLs) == 0 {
-		return Identity{}, nil, errors.New("--initial-cluster-state is existing, but --initial-cluster names no other member to ask")
+		return datadir.Identity{}, nil, errors.New("--initial-cluster-state is existing, but --initial-cluster names no other member to ask")
 	}
 	noticed := time.Now()
 	var since time.Time // the members that answer don't know this one
@@ -102,7 +103,7 @@ func (f Fresh) join(ctx context.Context) (Identity, []tree.Member, error) {
 		case since.IsZero():
 			since = time.Now()
 		case time.Since(since) > unlistedLimit:
-			return Identity{}, nil, unlisted
+			return datadir.Identity{}, nil, unlisted
 		}
 		if time.Since(noticed) > askNotice {
 			noticed = time.Now()
@@ -111,7 +112,7 @@ func (f Fresh) join(ctx context.Context) (Identity, []tree.Member, error) {
 		select {
 		case <-time.After(askPause):
 		case <-ctx.Done():
-			return Identity{}, nil, ctx.Err()
+			return datadir.Identity{}, nil, ctx.Err()
 		}
 	}
 }
@@ -122,9 +123,9 @@ var errShards = errors.New("the number of shards can't change")
 var errUnlisted = errors.New("no member has these peer URLs")
 
 // adopt takes this member's identity from what a running member tells.
-func (f Fresh) adopt(note clusterNote) (Identity, []tree.Member, error) {
+func (f Fresh) adopt(note clusterNote) (datadir.Identity, []tree.Member, error) {
 	if !note.Founded {
-		return Identity{}, nil, fmt.Errorf("the cluster has not been founded yet: %w", errUnlisted)
+		return datadir.Identity{}, nil, fmt.Errorf("the cluster has not been founded yet: %w", errUnlisted)
 	}
 	urls := strings.Join(f.PeerURLs, ",")
 	for _, m := range note.Members {
@@ -132,10 +133,10 @@ func (f Fresh) adopt(note clusterNote) (Identity, []tree.Member, error) {
 			continue
 		}
 		if m.Name != "" {
-			return Identity{}, nil, fmt.Errorf("member %x at %s: %w; remove it (DELETE /v2/members/%x), add it anew (POST /v2/members) and start it again", m.ID, urls, ErrStartedBefore, m.ID)
+			return datadir.Identity{}, nil, fmt.Errorf("member %x at %s: %w; remove it (DELETE /v2/members/%x), add it anew (POST /v2/members) and start it again", m.ID, urls, ErrStartedBefore, m.ID)
 		}
 		if f.Shards != 0 && f.Shards != note.Shards {
-			return Identity{}, nil, fmt.Errorf("%w: --shards is %d, the cluster was founded with %d: leave it out", errShards, f.Shards, note.Shards)
+			return datadir.Identity{}, nil, fmt.Errorf("%w: --shards is %d, the cluster was founded with %d: leave it out", errShards, f.Shards, note.Shards)
 		}
 		id := f.Wanted
 		id.ClusterID, id.Generation, id.MemberID = note.ClusterID, note.Generation, m.ID
@@ -143,5 +144,5 @@ func (f Fresh) adopt(note clusterNote) (Identity, []tree.Member, error) {
 		id.Joined, id.Learning = true, true
 		return id, note.Members, nil
 	}
-	return Identity{}, nil, fmt.Errorf("%w: %s; add this member first: POST /v2/members with {\"peerURLs\":[\"%s\"]} to a running one", errUnlisted, urls, strings.Join(f.PeerURLs, `","`))
+	return datadir.Identity{}, nil, fmt.Errorf("%w: %s; add this member first: POST /v2/members with {\"peerURLs\":[\"%s\"]} to a running one", errUnlisted, urls, strings.Join(f.PeerURLs, `","`))
 }

@@ -1,8 +1,6 @@
 package actors
 
-import (
-	"copse/statemachine/metric"
-)
+import "copse/statemachine/metric"
 
 // writeEtcd writes the same again under the names that dashboards and alerts
 // for etcd read: those of 2.3 and of 3.x, where the store's set moved. Each
@@ -35,13 +33,9 @@ func (n *Node) writeEtcd(w *metric.Writer, views []shardView) {
 		led = led && n.host.Leader(v.id).Member != 0
 		leading = leading && n.host.Leads(v.id)
 		changes += n.host.LeaderChanges(v.id)
-		pending += v.shard.pending()
+		pending += v.actor.Pending()
 		applied += v.machine.RaftIndex()
-		for i := range v.shard.measures.outcomes {
-			if outcome(i) != outcomeDone {
-				failed += v.shard.measures.outcomes[i].Load()
-			}
-		}
+		failed += v.actor.Measures().Failed()
 	}
 	w.Family("etcd_server_has_leader", metric.GaugeKind, "As etcd: whether a leader is known, of every shard.")
 	w.Bool(led)
@@ -60,7 +54,7 @@ func (n *Node) writeEtcd(w *metric.Writer, views []shardView) {
 	}
 	w.Family("etcd_server_proposal_durations_seconds", metric.HistogramKind, "As etcd: the time to commit and apply a proposal.")
 	for _, v := range views {
-		w.Histogram(v.shard.measures.commit, "shard", v.label)
+		w.Histogram(v.actor.Measures().Commit, "shard", v.label)
 	}
 	w.Family("etcd_disk_backend_commit_duration_seconds", metric.HistogramKind, "As etcd's backend commit: syncs of the store.")
 	for _, v := range views {

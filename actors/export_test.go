@@ -1,12 +1,9 @@
 package actors
 
-import "context"
+import "copse/actors/datadir"
 
 // NewMemberID computes the id of a member that is added at a moment.
 var NewMemberID = newMemberID
-
-// LiftSteps lets a test stop LiftHostPin after any of its steps.
-func (d *DataDir) LiftSteps(host string) []func() error { return d.liftSteps(host) }
 
 // LogBegin is the first entry that the raft log still holds.
 func (n *Node) LogBegin() (uint64, error) {
@@ -25,14 +22,9 @@ var DescribeEngine = describeEngine
 // UseLogger sends the engine's messages somewhere.
 var UseLogger = useLogger
 
-// Hold asks the only shard's actor to hold its writes while leader leads.
-func (n *Node) Hold(ctx context.Context, leader uint64) error {
-	return n.parts[0].shard.Hold(ctx, leader)
-}
-
 // Learns reports whether the data directory is that of a member without a vote.
 func Learns(path string) bool {
-	id, err := readIdentity(path)
+	id, err := datadir.Read(path)
 	return err != nil || id.Learning
 }
 
@@ -45,8 +37,8 @@ func (n *Node) ShardLeaders() []uint64 {
 	return list
 }
 
-// WantedLeader is the voter that the shard of the slot belongs with.
-var WantedLeader = wantedLeader
-
 // ErrShards is the cause where members don't agree on how many shards there are.
 var ErrShards = errShards
+
+// TransferAll is TransferLeadership of a member that stays.
+func (n *Node) TransferAll() (planned bool) { return n.transferAll() }

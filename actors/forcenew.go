@@ -3,8 +3,8 @@ package actors
 import (
 	"errors"
 	"fmt"
-	"os"
 
+	"copse/actors/datadir"
 	"copse/actors/peerlink"
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -14,25 +14,22 @@ import (
 // holds: the way out when a majority is lost for good. The others become
 // strangers, whatever state they are in, for a new generation of the cluster
 // begins. It is called with the directory open and before NewNode; a crash in the
-// middle is finished by the next start, which finds Identity.Forcing.
+// middle is finished by the next start, which finds datadir.Identity.Forcing.
 //
 // Nothing that this member has in its log is dropped, whether it knows of its
 // commit or not: what was acknowledged may be among that.
 func ForceNew(o NodeOptions) error {
 	d := o.Dir
-	if err := d.Amend(func(id *Identity) { id.Forcing = true }); err != nil {
+	if err := d.Amend(func(id *datadir.Identity) { id.Forcing = true }); err != nil {
 		return err
 	}
 	if err := forceMachines(o); err != nil {
 		return fmt.Errorf("force a new cluster: %w", err)
 	}
-	if err := os.RemoveAll(d.RaftDir()); err != nil {
-		return fmt.Errorf("force a new cluster: drop the old log: %w", err)
+	if err := d.DropRaftLog(); err != nil {
+		return fmt.Errorf("force a new cluster: %w", err)
 	}
-	if err := syncDir(d.Path()); err != nil {
-		return fmt.Errorf("force a new cluster: drop the old log: %w", err)
-	}
-	return d.Amend(func(id *Identity) {
+	return d.Amend(func(id *datadir.Identity) {
 		id.Generation++
 		id.Forcing, id.Joined, id.Learning, id.Removed = false, false, false, false
 	})

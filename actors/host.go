@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/actors/raftlog"
 	"copse/statemachine"
@@ -67,13 +68,14 @@ type leadership struct {
 	came  atomic.Uint64 // leaders that have come
 	view  atomic.Pointer[Leader]
 	ready chan struct{} // closed once a leader is known; owned by LeaderUpdated
-	bell  chan struct{} // rings when the leader has changed; capacity 1
-	left  chan struct{} // likewise, for HandOver
+	bell  loop.Bell     // rings when the leader has changed
+	left  loop.Bell     // likewise, for HandOver
 }
 
 // Leader says who leads a shard. Member is 0 while nobody is known to.
 type Leader struct {
 	Member uint64
+	Term   uint64    // raft's, in which Member leads
 	Last   uint64    // who leads or, while nobody does, did last
 	Since  time.Time // Last has been it
 }
@@ -98,8 +100,8 @@ func NewHost(o HostOptions) (_ *Host, err error) {
 	for i := range h.leaders {
 		h.leaders[i].view.Store(&Leader{})
 		h.leaders[i].ready = make(chan struct{})
-		h.leaders[i].bell = make(chan struct{}, 1)
-		h.leaders[i].left = make(chan struct{}, 1)
+		h.leaders[i].bell = loop.NewBell()
+		h.leaders[i].left = loop.NewBell()
 	}
 	h.log = raftlog.Open(o.Dir, logWriteBuffer)
 	defer func() {
@@ -176,10 +178,10 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 	raise(&l.term, info.Term)
 	raise(&h.highest, info.Term)
 	next := *l.view.Load()
-	if info.LeaderID == next.Member {
+	if info.LeaderID == next.Member && (info.LeaderID == 0 || info.Term == next.Term) {
 		return
 	}
-	next.Member = info.LeaderID
+	next.Member, next.Term = info.LeaderID, info.Term
 	if next.Member != 0 && next.Member != next.Last {
 		next.Last, next.Since = next.Member, time.Now()
 	}
@@ -187,9 +189,9 @@ func (h *Host) LeaderUpdated(info raftio.LeaderInfo) {
 	if next.Member != 0 {
 		l.came.Add(1)
 	}
-	ringBell(l.bell)
-	ringBell(l.left)
-	ringBell(h.events.bell)
+	l.bell.Ring()
+	l.left.Ring()
+	h.events.bell.Ring()
 	select {
 	case <-l.ready:
 	default:

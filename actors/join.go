@@ -85,12 +85,12 @@ func (n *Node) catchUp(stop <-chan struct{}) error {
 			return fmt.Errorf("shard %d: %w", shard, err)
 		}
 	}
-	if n.several == nil {
+	if n.sharded == nil {
 		return nil
 	}
 	look := time.NewTicker(retryPause)
 	defer look.Stop()
-	for counter := n.machine.Index(); n.several.closed.Index() < counter; {
+	for counter := n.machine.Index(); n.sharded.closed.Index() < counter; {
 		select {
 		case <-look.C:
 		case <-late.C:

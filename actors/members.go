@@ -79,14 +79,7 @@ func (r *Router) survives(without uint64) *tree.Error {
 
 func (r *Router) changeMembers(op tree.Op, m tree.Member) *tree.Error {
 	c := tree.MemberCommand(op, m)
-	if r.several == nil {
-		return r.parts[0].shard.Do(&c).Err
-	}
-	reply, err := r.host.Decide(r.node.stopping, orderShard, &c)
-	if err != nil {
-		return raftError(err)
-	}
-	return reply.Err
+	return r.node.part(orderShard).actor.Do(&c).Err
 }
 
 // PeerStats is the raft traffic with the other members.

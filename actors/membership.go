@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"copse/actors/datadir"
+	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -33,7 +35,7 @@ type Membership struct {
 	machine *statemachine.Machine // of shard 1
 	o       MembershipOptions
 	log     *slog.Logger
-	life    life
+	life    loop.Life
 
 	// Owned by Run.
 	silentSince time.Time           // no leader has been known since then; zero: one is
@@ -45,7 +47,7 @@ type Membership struct {
 
 // MembershipOptions are what a Membership is made with.
 type MembershipOptions struct {
-	Dir        *DataDir
+	Dir        *datadir.Dir
 	Book       *peerlink.Book
 	Peers      Peers
 	Name       string // this member's, to be published with its client URLs
@@ -57,7 +59,7 @@ type MembershipOptions struct {
 
 // NewMembership returns the actor, which Run brings to life.
 func NewMembership(host *Host, m *statemachine.Machine, o MembershipOptions, log *slog.Logger) *Membership {
-	return &Membership{host: host, machine: m, o: o, log: log, life: newLife(), urls: peerURLs(o.Known), learned: map[uint64]bool{}, lent: map[uint64]int{}}
+	return &Membership{host: host, machine: m, o: o, log: log, life: loop.NewLife(), urls: peerURLs(o.Known), learned: map[uint64]bool{}, lent: map[uint64]int{}}
 }
 
 // How long the actor sleeps: while there is something left to do, while nobody
@@ -70,10 +72,10 @@ const (
 // Run is the actor's loop. It ends with ErrRemoved when this member has no place
 // in the cluster any longer.
 func (a *Membership) Run() error {
-	if !a.life.begin() {
+	if !a.life.Begin() {
 		return nil
 	}
-	defer a.life.end()
+	defer a.life.End()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -81,7 +83,7 @@ func (a *Membership) Run() error {
 		case <-timer.C:
 		case <-a.machine.MembershipChanged():
 		case <-a.host.events.bell:
-		case <-a.life.stop:
+		case <-a.life.Stopping():
 			return nil
 		}
 		more, err := a.step()
@@ -103,7 +105,7 @@ func (a *Membership) Run() error {
 }
 
 // Stop ends the loop and waits for it.
-func (a *Membership) Stop() { a.life.halt() }
+func (a *Membership) Stop() { a.life.Halt() }
 
 func (a *Membership) self() uint64 { return a.host.o.Replica }
 
@@ -119,7 +121,7 @@ func (a *Membership) step() (more bool, err error) {
 		return a.silence()
 	}
 	a.silentSince = time.Time{}
-	if err := a.publish(a.life.stop, ms); err != nil {
+	if err := a.publish(a.life.Stopping(), ms); err != nil {
 		return true, err
 	}
 	for shard := uint64(1); shard <= uint64(a.host.o.Shards); shard++ {
@@ -131,7 +133,7 @@ func (a *Membership) step() (more bool, err error) {
 	}
 	if !more && a.o.Dir.Identity.Learning {
 		a.log.Info("this member has caught up and votes from now on")
-		return false, a.o.Dir.Amend(func(id *Identity) { id.Learning = false })
+		return false, a.o.Dir.Amend(func(id *datadir.Identity) { id.Learning = false })
 	}
 	return more, nil
 }
@@ -185,7 +187,7 @@ func (a *Membership) silence() (more bool, err error) {
 	if !a.o.LetGo(context.Background()) {
 		return false, nil
 	}
-	if err := a.o.Dir.Amend(func(id *Identity) { id.Removed = true }); err != nil {
+	if err := a.o.Dir.Amend(func(id *datadir.Identity) { id.Removed = true }); err != nil {
 		return true, err
 	}
 	return false, ErrRemoved
@@ -219,9 +221,9 @@ func (a *Membership) tend(shard uint64) (more bool, err error) {
 		// Somebody else leads, so this member is no longer alone. It leads again
 		// when it is back: nothing was wrong with it.
 		a.lent[shard] = lentTries
-		return true, a.host.restart(a.life.stop, shard, false, false)
+		return true, a.host.restart(a.life.Stopping(), shard, false, false)
 	case a.lent[shard] > 0 && a.host.Leader(shard).Member != 0:
-		if err := a.host.Confirm(a.life.stop, shard); err != nil {
+		if err := a.host.Confirm(a.life.Stopping(), shard); err != nil {
 			return true, err
 		}
 		a.lent[shard]-- // who leads may take no notice, without a word
@@ -233,7 +235,7 @@ func (a *Membership) tend(shard uint64) (more bool, err error) {
 
 // askForVote makes this member a voter of the shard once it has caught up.
 func (a *Membership) askForVote(shard uint64) (more bool, err error) {
-	if err := a.host.Confirm(a.life.stop, shard); err != nil {
+	if err := a.host.Confirm(a.life.Stopping(), shard); err != nil {
 		return true, err
 	}
 	r, err := a.host.roll(shard)
@@ -270,7 +272,7 @@ func (a *Membership) keepVote(shard uint64) (more bool, err error) {
 	}
 	// The vote was given before the engine was started as a learner: it would never
 	// use it.
-	return false, a.host.restart(a.life.stop, shard, false, false)
+	return false, a.host.restart(a.life.Stopping(), shard, false, false)
 }
 
 // reconcile makes the shard's replicas those of the members; this member leads.
@@ -325,7 +327,7 @@ const departLimit = 30 * time.Second
 
 // depart ends this member's part in the cluster.
 func (a *Membership) depart() error {
-	if err := a.o.Dir.Amend(func(id *Identity) { id.Removed = true }); err != nil {
+	if err := a.o.Dir.Amend(func(id *datadir.Identity) { id.Removed = true }); err != nil {
 		return err
 	}
 	a.log.Warn("this member was removed from the cluster; it stops as soon as the others have let it go")
@@ -353,7 +355,7 @@ func (a *Membership) depart() error {
 		case <-a.host.events.bell:
 		case <-late.C:
 			return ErrRemoved
-		case <-a.life.stop:
+		case <-a.life.Stopping():
 			return errStopped
 		}
 	}

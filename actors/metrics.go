@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"time"
 
+	"copse/actors/shard"
+	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/metric"
 	"copse/statemachine/tree"
@@ -13,10 +15,10 @@ import (
 type shardView struct {
 	label   string // its id
 	id      uint64
-	shard   *door
-	lane    *ReadLane
+	actor   *shard.Actor
+	lane    *shard.ReadLane
 	machine *statemachine.Machine
-	hub     *WatchHub
+	hub     *watch.Hub
 }
 
 // views are the data shards that this member has a replica of.
@@ -31,10 +33,10 @@ func (n *Node) views() (list []shardView) {
 // no data, there is no shard and no hub.
 func (n *Node) groups() []shardView {
 	views := n.views()
-	if n.several == nil {
+	if n.sharded == nil {
 		return views
 	}
-	order := shardView{label: strconv.Itoa(orderShard), id: orderShard, lane: n.several.lane, machine: n.machine}
+	order := shardView{label: strconv.Itoa(orderShard), id: orderShard, lane: n.sharded.order.lane, machine: n.machine}
 	return append([]shardView{order}, views...)
 }
 
@@ -96,27 +98,27 @@ func (n *Node) writeRaft(w *metric.Writer, each family) {
 
 func (n *Node) writeWrites(w *metric.Writer, each family) {
 	each("copse_raft_proposals_total", metric.CounterKind, "Writes proposed by this member, or refused before that, by outcome. Of those that timed out or met the stop, it is unknown whether they are applied.", func(v *shardView) {
-		for i := range v.shard.measures.outcomes {
-			w.Uint(v.shard.measures.outcomes[i].Load(), "shard", v.label, "result", outcomeNames[i])
+		for result, writes := range v.actor.Measures().Outcomes {
+			w.Uint(writes, "shard", v.label, "result", result)
 		}
 	})
 	each("copse_raft_proposals_pending", metric.GaugeKind, "Writes that wait to be proposed or applied.", func(v *shardView) {
-		w.Uint(v.shard.pending(), "shard", v.label)
+		w.Uint(v.actor.Pending(), "shard", v.label)
 	})
 	each("copse_raft_batch_writes", metric.HistogramKind, "Writes in one raft entry proposed here.", func(v *shardView) {
-		w.Histogram(v.shard.measures.batch, "shard", v.label)
+		w.Histogram(v.actor.Measures().Batch, "shard", v.label)
 	})
 	each("copse_raft_commit_duration_seconds", metric.HistogramKind, "From a batch's being proposed to its having been applied here: the raft log's sync, a quorum's, and applying it. The log's own sync can't be had from the engine.", func(v *shardView) {
-		w.Histogram(v.shard.measures.commit, "shard", v.label)
+		w.Histogram(v.actor.Measures().Commit, "shard", v.label)
 	})
 }
 
 func (n *Node) writeRounds(w *metric.Writer, each family) {
 	each("copse_read_index_duration_seconds", metric.HistogramKind, "Rounds that made sure of a quorum for linearizable reads, probes among them.", func(v *shardView) {
-		w.Histogram(v.lane.measures.rounds, "shard", v.label)
+		w.Histogram(v.lane.Rounds, "shard", v.label)
 	})
 	each("copse_read_index_failed_total", metric.CounterKind, "Such rounds that failed.", func(v *shardView) {
-		w.Uint(v.lane.measures.failed.Load(), "shard", v.label)
+		w.Uint(v.lane.Failed.Load(), "shard", v.label)
 	})
 	each("copse_apply_duration_seconds", metric.HistogramKind, "Applying what raft hands over at once, to the store's commit, which isn't synced.", func(v *shardView) {
 		w.Histogram(v.machine.Measures().Apply, "shard", v.label)
@@ -202,7 +204,7 @@ func (n *Node) writeTime(w *metric.Writer, views []shardView) {
 
 func (n *Node) writeWindow(w *metric.Writer, each family) {
 	each("copse_history_oldest_index", metric.GaugeKind, "The first index that waitIndex can reach back to.", func(v *shardView) {
-		w.Uint(uint64(v.hub.floor(v.machine.Index())), "shard", v.label)
+		w.Uint(uint64(v.hub.Floor(v.machine.Index())), "shard", v.label)
 	})
 	each("copse_history_newest_index", metric.GaugeKind, "The index of the latest change.", func(v *shardView) {
 		w.Uint(uint64(v.machine.Index()), "shard", v.label)

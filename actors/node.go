@@ -9,7 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/datadir"
+	"copse/actors/loop"
 	"copse/actors/peerlink"
+	"copse/actors/shard"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 
@@ -19,7 +22,7 @@ import (
 // NodeOptions are what a Node is made with: plain values.
 type NodeOptions struct {
 	Host HostOptions // without its Link, which the Node makes
-	Dir  *DataDir
+	Dir  *datadir.Dir
 	Peer PeerOptions
 
 	// Members are those known when the data directory was made: the founders, or
@@ -49,7 +52,7 @@ type PeerOptions struct {
 // host, and for each data shard its machine and actors.
 type Node struct {
 	o        NodeOptions
-	id       Identity // as at the start; what changes later is the Membership's
+	id       datadir.Identity // as at the start; what changes later is the Membership's
 	link     *peerlink.Link
 	book     *peerlink.Book
 	host     *Host
@@ -60,7 +63,7 @@ type Node struct {
 	cache    *pebble.Cache
 	machine  *statemachine.Machine // of the order shard: it knows the members
 	parts    []*part               // the data shards, by slot
-	several  *several              // nil: there is one data shard, which is the order shard
+	sharded  *sharding             // nil: there is one data shard, which is the order shard
 	router   *Router
 	renewed  bool // the raft log is new, and the tree is not: see ForceNew
 
@@ -106,7 +109,7 @@ func (n *Node) open() (err error) {
 		cluster: tree.Cluster{ID: n.id.ClusterID, Self: n.self(), Started: o.Started},
 		host:    n.host,
 		parts:   n.parts,
-		several: n.several,
+		sharded: n.sharded,
 		timeout: o.Host.RequestTimeout,
 	}
 	if err := n.startReplicas(); err != nil {
@@ -162,11 +165,10 @@ func (n *Node) openHost() (err error) {
 		ClientTLS:  n.o.Peer.ClientTLS,
 		Book:       n.book,
 		Handler:    n.answerCall,
+		Receive:    n.receive,
+		CallLimit:  shard.SubmissionBytesLimit,
 		Allowed:    n.allowed,
 		Logger:     n.o.Logger.With("component", "peers"),
-	}
-	if n.several != nil {
-		options.CallLimit = carriedLimit
 	}
 	n.link, err = peerlink.Listen(options)
 	if err != nil {
@@ -245,7 +247,7 @@ func (n *Node) Router() *Router { return n.router }
 
 // Parts adds the node's actors to g, the peer link and the raft host first, so
 // that they are stopped last.
-func (n *Node) Parts(g *Group) {
+func (n *Node) Parts(g *loop.Group) {
 	g.Add("raft", n.runHost, sync.OnceFunc(func() { close(n.stopping) }))
 	n.addParts(g)
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"copse/actors"
+	"copse/actors/datadir"
+	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/statemachine/tree"
 )
@@ -20,7 +22,7 @@ import (
 type node struct {
 	*actors.Router
 	node *actors.Node
-	dir  *actors.DataDir
+	dir  *datadir.Dir
 	stop func()       // ends it and checks that it ended well
 	done <-chan error // what it ended with; the test's if it takes it
 }
@@ -54,7 +56,7 @@ func startNode(t *testing.T, dir, peer string, change ...func(*actors.NodeOption
 func startNodeAs(t *testing.T, dir, peer string, me tree.Member, change ...func(*actors.NodeOptions)) node {
 	t.Helper()
 	n := launchNode(t, dir, peer, me.ClientURLs, actors.Fresh{
-		Wanted:   actors.Identity{ClusterID: 2, MemberID: me.ID, Name: me.Name, Token: "test", Shards: 1, ExecShards: 1, Host: "box", Created: time.Now()},
+		Wanted:   datadir.Identity{ClusterID: 2, MemberID: me.ID, Name: me.Name, Token: "test", Shards: 1, ExecShards: 1, Host: "box", Created: time.Now()},
 		Founders: []tree.Member{{ID: me.ID, PeerURLs: me.PeerURLs}},
 		PeerURLs: me.PeerURLs,
 	}, change...)
@@ -71,13 +73,13 @@ func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fres
 	f.Logger = log
 	f.Peers.Ask = askPeer
 	id, members := f.Wanted, f.Founders
-	if !actors.Founded(path) {
+	if !datadir.Founded(path) {
 		var err error
 		if id, members, err = actors.Enlist(t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
 	}
-	dir, err := actors.OpenDataDir(path, id, actors.Claim{})
+	dir, err := datadir.Open(path, id, datadir.Claim{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +91,7 @@ func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fres
 	if err != nil {
 		t.Fatal(errors.Join(err, dir.Close()))
 	}
-	var group actors.Group
+	var group loop.Group
 	n.Parts(&group)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -108,7 +110,7 @@ func launchNode(t *testing.T, path, peer string, clients []string, f actors.Fres
 	return node{Router: n.Router(), node: n, dir: dir, stop: stop, done: done}
 }
 
-func nodeOptions(dir *actors.DataDir, peer string, clients []string, members []tree.Member, peers actors.Peers, log *slog.Logger) actors.NodeOptions {
+func nodeOptions(dir *datadir.Dir, peer string, clients []string, members []tree.Member, peers actors.Peers, log *slog.Logger) actors.NodeOptions {
 	return actors.NodeOptions{
 		Host: actors.HostOptions{
 			Dir: dir.RaftDir(), Replica: dir.Identity.MemberID, DeploymentID: 1 + dir.Identity.Generation,

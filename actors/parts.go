@@ -7,6 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/loop"
+	"copse/actors/order"
+	"copse/actors/shard"
+	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -29,48 +33,29 @@ type part struct {
 	id      uint64
 	slot    int
 	machine *statemachine.Machine
-	hub     *WatchHub
-	lane    *ReadLane
-	expirer *Expirer
-
-	// Of the only data shard:
-	shard *Shard
-	// Of one of several:
-	told    *told
-	ordered *Ordered
-	courier *Courier
+	hub     *watch.Hub
+	lane    *shard.ReadLane
+	feed    *shard.Feed
+	actor   *shard.Actor
+	expirer *shard.Expirer
 }
 
-// do proposes c to one of several shards, or has its leader do so.
-func (p *part) do(host *Host, c *tree.Command, deadline time.Time) tree.Reply {
-	if host.Leads(p.id) {
-		return p.ordered.do(c, deadline)
-	}
-	return p.courier.do(c, deadline)
-}
+// unclosedBytesLimit bounds the events that wait until the closed index covers them.
+const unclosedBytesLimit = 64 << 20
 
-// door is where writes come in that this member proposes.
-func (p *part) door() *door {
-	if p.shard != nil {
-		return p.shard.door
-	}
-	return p.ordered.door
-}
-
-// several is what a member runs, besides its parts, where there is more than one
+// sharding is what a member runs, besides its parts, where there is more than one
 // data shard.
-type several struct {
+type sharding struct {
 	turn     atomic.Uint64 // of the shards that take creates in order in the root
-	order    *Order
-	lane     *ReadLane // of the order shard
-	closed   *Closed
-	spanning *Spanning
-	balancer *Balancer
+	order    *part         // has neither hub nor expirer
+	closed   *order.ClosedIndex
+	spanning *order.Spanning
+	balancer *order.Balancer
 }
 
 // machines are the replicas of all groups, the order shard's first.
 func (n *Node) machines() []*statemachine.Machine {
-	if n.several == nil {
+	if n.sharded == nil {
 		return []*statemachine.Machine{n.machine}
 	}
 	return append([]*statemachine.Machine{n.machine}, n.dataMachines()...)
@@ -84,10 +69,13 @@ func (n *Node) dataMachines() []*statemachine.Machine {
 	return list
 }
 
-// part returns the part of one of several data shards; nil if there is no such.
+// part returns the part of a shard; nil if there is no such.
 func (n *Node) part(shard uint64) *part {
+	if n.sharded != nil && shard == orderShard {
+		return n.sharded.order
+	}
 	for _, p := range n.parts {
-		if p.id == shard && p.ordered != nil {
+		if p.id == shard {
 			return p
 		}
 	}
@@ -105,7 +93,7 @@ func (n *Node) openMachines() (err error) {
 		n.parts = []*part{{id: orderShard, machine: n.machine}}
 		return nil
 	}
-	n.several = &several{}
+	n.sharded = &sharding{order: &part{id: orderShard, machine: n.machine}}
 	for slot := range shards {
 		id := uint64(slot) + orderShard + 1
 		m, err := statemachine.New(machineOptions(n.o, n.cache, id))
@@ -121,51 +109,52 @@ func (n *Node) openMachines() (err error) {
 func (n *Node) openParts() {
 	o := n.o
 	n.subscribe()
-	if s := n.several; s != nil {
-		s.balancer = NewBalancer(n, o.Logger.With("component", "balancer"))
-		s.order = NewOrder(n.host, len(n.parts), func(slot int) { n.parts[slot].told.lost() })
-	}
 	for _, p := range n.parts {
-		p.lane = NewReadLane(n.host, p.id)
-		if s := n.several; s == nil {
-			p.shard = NewShard(p.id, n.self(), n.host, o.Host.RequestTimeout, o.Disk)
-		} else {
-			p.ordered = NewOrdered(p.id, p.slot, n.self(), n.host, s.order, p.told, o.Host.RequestTimeout, o.Disk)
-			p.courier = NewCourier(p.id, n.host, n.link, p.machine, o.Host.RequestTimeout, o.Disk)
+		n.openActor(p, n.sharded != nil)
+		p.expirer = shard.NewExpirer(p.actor, p.machine, o.Logger.With("component", "expirer"))
+	}
+	if s := n.sharded; s != nil {
+		n.openActor(s.order, false)
+		var shards []uint64
+		for _, p := range n.parts {
+			shards = append(shards, p.id)
 		}
-		p.expirer = NewExpirer(n.host, p.id, p.machine, p.expire(n.host), o.Logger.With("component", "expirer"))
+		s.balancer = order.NewBalancer(n.self(), shards, balanced{n}, o.Logger.With("component", "balancer"))
 	}
 	for i, m := range n.machines() {
 		n.compactors = append(n.compactors, NewCompactor(n.host, uint64(i)+orderShard, m, o.LogBytes, o.Logger.With("component", "compactor")))
 	}
 }
 
-// expire is how the part's expirer proposes: with several shards, an expiry needs
-// indexes like a write.
-func (p *part) expire(host *Host) func(stop <-chan struct{}, c *tree.Command) error {
-	if p.ordered == nil {
-		return func(stop <-chan struct{}, c *tree.Command) error { return host.Propose(stop, p.id, c) }
+// openActor makes the actor and the read lane of a part. sharded says whether its
+// batches take their indexes from the order shard.
+func (n *Node) openActor(p *part, sharded bool) {
+	raft := group{n.host, p.id}
+	p.lane = shard.NewReadLane(raft.Confirm)
+	p.actor = shard.New(shard.ActorOptions{
+		Core:  shard.Options{Self: n.self(), Nonce: p.feed.Nonce(), Slot: p.slot, Sharded: sharded, Patience: n.host.patience()},
+		Shard: p.id, Timeout: n.o.Host.RequestTimeout, Admit: n.admit, Raft: raft, Link: post{n.link}, Feed: p.feed,
+		Ask: func(a tree.Ask) { n.ask(p, a) },
+	})
+}
+
+// ask asks the order shard for indexes, for the part. The answer comes with what the
+// order shard's replica applies.
+func (n *Node) ask(p *part, a tree.Ask) {
+	c := tree.AskCommand(len(n.parts), a)
+	n.sharded.order.actor.Submit(&c, func(r tree.Reply) {
+		if r.Err != nil {
+			p.feed.AskLost()
+		}
+	})
+}
+
+// admit says whether the store may grow by so many bytes.
+func (n *Node) admit(bytes int) error {
+	if n.o.Disk != nil && !n.o.Disk.Admit(bytes) {
+		return shard.ErrNoSpace
 	}
-	return func(stop <-chan struct{}, c *tree.Command) error {
-		due, err := p.machine.Due(c.Now, c.Limit)
-		if err != nil || due == 0 {
-			return err
-		}
-		c.Limit = due
-		w, err := p.ordered.enter(c, time.Now().Add(p.ordered.timeout))
-		if err != nil {
-			return err
-		}
-		select {
-		case r := <-w.reply:
-			if r.Err != nil {
-				return r.Err
-			}
-			return nil
-		case <-stop:
-			return errStopped
-		}
-	}
+	return nil
 }
 
 // subscribe leads what the machines tell to who wants to know. An event reaches the
@@ -173,48 +162,55 @@ func (p *part) expire(host *Host) func(stop <-chan struct{}, c *tree.Command) er
 // of it.
 func (n *Node) subscribe() {
 	for _, p := range n.parts {
-		p.hub = NewWatchHub(WatchHubOptions{
+		p.hub = watch.NewHub(watch.Options{
 			First:   p.machine.Index(),
 			Window:  n.o.Window,
 			Floor:   n.floor(p.machine),
 			History: p.machine.History,
 			Exists:  p.machine.Exists,
 		})
-		if n.several == nil {
-			p.machine.Subscribe(func(news *statemachine.News) { p.hub.Publish(news.Last, news.Notices) })
-		}
 	}
-	s := n.several
+	requests := tree.RequestID{Replica: n.self(), Nonce: nonce()}
+	s := n.sharded
 	if s == nil {
+		p := n.parts[0]
+		p.feed = shard.NewFeed(0, requests, 0, p.machine.Index())
+		p.machine.Subscribe(func(news *statemachine.News) {
+			p.hub.Publish(news.Last, news.Notices)
+			p.feed.Data(news)
+		})
 		return
 	}
 	handed := n.machine.Handed()
-	asker := tree.AskID{Replica: n.self(), Nonce: nonce()}
 	var settled []tree.Index
 	for _, p := range n.parts {
 		settled = append(settled, p.machine.Index())
-		p.told = newTold(p.slot, asker, handed[p.slot], p.machine.Index())
+		p.feed = shard.NewFeed(p.slot, requests, handed[p.slot], p.machine.Index())
 	}
-	s.lane = NewReadLane(n.host, orderShard)
-	s.closed = NewClosed(len(n.parts), func(last tree.Index, events []tree.Notice) { s.spanning.Publish(last, events) })
+	s.order.feed = shard.NewFeed(0, requests, 0, n.machine.Index())
+	s.closed = order.NewClosedIndex(len(n.parts), unclosedBytesLimit, func(last tree.Index, events []tree.Notice) { s.spanning.Publish(last, events) })
 	s.closed.Begin(n.machine.Index(), handed, settled)
-	s.spanning = NewSpanning(n.machine, n.dataMachines(), s.closed, n.o.Window, s.lane)
+	s.spanning = order.NewSpanning(order.SpanningOptions{
+		Order: n.machine, Machines: n.dataMachines(), Closed: s.closed, Window: n.o.Window,
+		Confirm: func(limit time.Duration) error { return s.order.lane.Wait(limit) },
+	})
 	n.machine.Subscribe(func(news *statemachine.News) {
 		s.closed.Order(news)
 		for _, p := range n.parts {
-			p.told.order(news)
+			p.feed.Order(news)
 		}
+		s.order.feed.Data(news)
 	})
 	for _, p := range n.parts {
 		p.machine.Subscribe(func(news *statemachine.News) {
 			p.hub.Publish(news.Last, happened(news))
 			s.closed.Data(p.slot, news)
-			p.told.data(news)
+			p.feed.Data(news)
 		})
 	}
 }
 
-// happened is what a hub is told of the news of one of several data shards: its index
+// happened is what a hub is told of the news of one of sharding data shards: its index
 // also moves without events, and then there is nothing to look for on disk.
 func happened(news *statemachine.News) []tree.Notice {
 	if news.Notices == nil && !news.Jumped {
@@ -223,10 +219,10 @@ func happened(news *statemachine.News) []tree.Notice {
 	return news.Notices
 }
 
-// floor is where the window of a data shard begins: of one of several, its events are
+// floor is where the window of a data shard begins: of one of sharding, its events are
 // counted, not its indexes.
 func (n *Node) floor(m *statemachine.Machine) func() tree.Index {
-	if n.several == nil {
+	if n.sharded == nil {
 		return nil
 	}
 	return m.Floor
@@ -240,8 +236,8 @@ func nonce() uint64 {
 }
 
 // addParts adds the actors of the data shards to g.
-func (n *Node) addParts(g *Group) {
-	s := n.several
+func (n *Node) addParts(g *loop.Group) {
+	s := n.sharded
 	if s != nil {
 		g.Add("spanning watch hub", s.spanning.Run, s.spanning.Stop)
 	}
@@ -253,17 +249,12 @@ func (n *Node) addParts(g *Group) {
 	}
 	g.Add("membership", n.membership.Run, n.membership.Stop)
 	if s != nil {
-		g.Add("order", s.order.Run, s.order.Stop)
-		g.Add("order's read lane", s.lane.Run, s.lane.Stop)
+		g.Add("order shard's read lane", s.order.lane.Run, s.order.lane.Stop)
+		g.Add("order shard", s.order.actor.Run, s.order.actor.Stop)
 	}
 	for _, p := range n.parts {
 		g.Add("read lane", p.lane.Run, p.lane.Stop)
-		if p.shard != nil {
-			g.Add("shard", p.shard.Run, p.shard.Stop)
-		} else {
-			g.Add("shard", p.ordered.Run, p.ordered.Stop)
-			g.Add("courier", p.courier.Run, p.courier.Stop)
-		}
+		g.Add("shard", p.actor.Run, p.actor.Stop)
 		g.Add("expirer", p.expirer.Run, p.expirer.Stop)
 	}
 	if s != nil {
@@ -273,5 +264,5 @@ func (n *Node) addParts(g *Group) {
 
 // view is what there is to tell of a part.
 func (p *part) view() shardView {
-	return shardView{label: strconv.FormatUint(p.id, 10), id: p.id, shard: p.door(), lane: p.lane, machine: p.machine, hub: p.hub}
+	return shardView{label: strconv.FormatUint(p.id, 10), id: p.id, actor: p.actor, lane: p.lane, machine: p.machine, hub: p.hub}
 }

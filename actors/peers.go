@@ -17,21 +17,14 @@ const (
 	// callCluster asks what cluster a member belongs to. Anyone who reaches the
 	// peer port may ask: a newcomer is a stranger. Answered with a clusterNote.
 	callCluster uint8 = iota + 1
-	// callHold asks a member to propose nothing to a shard, whose leader is about
-	// to hand it over: see handover.go. The payload is the shard's id; the answer
-	// is empty, and comes when the member is at rest.
-	callHold
-	// callWrite asks the member that leads a shard to carry out writes: see courier.go.
-	callWrite
 	// callReady asks how far the member has applied a shard that it could lead.
 	callReady
 )
 
-// carriedLimit bounds a call and its answer where writes are carried: an answer
-// holds the values before the writes and those after.
+// Messages between members, over the peer link: see package shard.
 const (
-	carriedLimit = 64 << 20
-	carriedSlack = 1 << 20 // for what comes after an answer that fills it
+	postSubmission uint8 = iota + 1
+	postRefusal
 )
 
 // clusterNote is what a member tells of its cluster.
@@ -56,10 +49,6 @@ func (n *Node) answerCall(ctx context.Context, from uint64, kind uint8, payload 
 			ClusterID: id.ClusterID, Generation: id.Generation, Token: id.Token, Shards: id.Shards,
 			Self: id.MemberID, Founded: n.machine.Index() > 0, Members: ms.Members, Removed: ms.Removed,
 		})
-	case callHold:
-		return nil, n.answerHold(ctx, from, payload)
-	case callWrite:
-		return n.answerWrites(payload)
 	case callReady:
 		return n.answerReady(payload)
 	default:

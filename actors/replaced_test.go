@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"copse/actors"
+	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 
@@ -56,7 +56,7 @@ func TestWatchersOutliveASnapshot(t *testing.T) {
 		}
 	}
 
-	hub := actors.NewWatchHub(actors.WatchHubOptions{Window: window, History: lagging.History, Exists: lagging.Exists})
+	hub := watch.NewHub(watch.Options{Window: window, History: lagging.History, Exists: lagging.Exists})
 	lagging.Subscribe(func(news *statemachine.News) { hub.Publish(news.Last, news.Notices) })
 	ran := make(chan error, 1)
 	go func() { ran <- hub.Run() }()

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/statemachine"
 
@@ -264,19 +265,15 @@ func (h *Host) votes(member uint64) bool {
 // another, is asked again: the engine doesn't tell of one that let its chance go by.
 const transferPause = 500 * time.Millisecond
 
-// HandOver lets other members lead what this one leads, before it stops: nobody
-// has to wait for an election then. It returns when they do, or at the limit. It is
-// to be called by one goroutine at a time.
-func (h *Host) HandOver(limit time.Duration) {
-	late := time.Now().Add(limit)
-	for shard := uint64(1); shard <= uint64(h.o.Shards); shard++ {
-		for h.Leads(shard) && time.Now().Before(late) {
-			to := h.successor(h.voters(shard))
-			if to == 0 || h.transfer(shard, to) != nil {
-				break
-			}
-			h.awaitLeft(shard)
+// transferTo lets another member, which to names, lead the shard, if this one does. It
+// returns when another does, when there is none, or when ctx is done.
+func (h *Host) transferTo(ctx context.Context, shard uint64, to func() uint64) {
+	for h.Leads(shard) && ctx.Err() == nil {
+		member := to()
+		if member == 0 || h.transfer(shard, member) != nil {
+			return
 		}
+		h.awaitLeft(shard)
 	}
 }
 
@@ -299,7 +296,7 @@ func (h *Host) awaitLeft(shard uint64) {
 type replicaEvents struct {
 	raftio.ISystemEventListener // the events that nobody here needs
 
-	bell chan struct{} // rings when something has changed; capacity 1
+	bell loop.Bell // rings when something has changed
 	log  *slog.Logger
 
 	mu      sync.Mutex
@@ -310,7 +307,7 @@ type replicaEvents struct {
 func newReplicaEvents(log *slog.Logger) *replicaEvents {
 	return &replicaEvents{
 		ISystemEventListener: quietEvents{},
-		bell:                 make(chan struct{}, 1),
+		bell:                 loop.NewBell(),
 		log:                  log,
 		deleted:              map[uint64]bool{},
 		away:                 map[string]bool{},
@@ -350,11 +347,11 @@ func (e *replicaEvents) NodeDeleted(info raftio.NodeInfo) {
 	e.mu.Lock()
 	e.deleted[info.ShardID] = true
 	e.mu.Unlock()
-	ringBell(e.bell)
+	e.bell.Ring()
 }
 
 // MembershipChanged implements raftio.ISystemEventListener.
-func (e *replicaEvents) MembershipChanged(raftio.NodeInfo) { ringBell(e.bell) }
+func (e *replicaEvents) MembershipChanged(raftio.NodeInfo) { e.bell.Ring() }
 
 // gone reports whether this member's replica of the shard has been removed.
 func (e *replicaEvents) gone(shard uint64) bool {

@@ -12,66 +12,48 @@ type Router struct {
 	node    *Node
 	host    *Host
 	parts   []*part
-	several *several // nil: there is one part
+	sharded *sharding // nil: there is one part
 	timeout time.Duration
 	cluster tree.Cluster // what never changes: the ids, and when this member started
 }
 
 // at is the part that key lives in.
 func (r *Router) at(key string) *part {
-	if r.several == nil {
+	if r.sharded == nil {
 		return r.parts[0]
 	}
 	return r.parts[tree.Slot(key, len(r.parts))]
 }
 
 // spans reports whether what is asked of key concerns several shards.
-func (r *Router) spans(key string) bool { return r.several != nil && key == "/" }
+func (r *Router) spans(key string) bool { return r.sharded != nil && key == "/" }
 
-// Do proposes c and waits until it is applied here.
+// Do has c carried out and waits until that is applied here.
 func (r *Router) Do(c *tree.Command) tree.Reply {
-	if r.several == nil {
-		return r.parts[0].shard.Do(c)
-	}
-	return r.doSeveral(c)
-}
-
-// retryLimit is how long to wait at most before a shard without a leader is tried again.
-const retryLimit = 80 * time.Millisecond
-
-// doSeveral has the leader of c's shard carry it out; while nobody leads, or another
-// than was thought, it tries again.
-func (r *Router) doSeveral(c *tree.Command) tree.Reply {
 	p := r.at(c.Key)
-	if c.Op == tree.OpCreateInOrder && c.Key == "/" {
-		p = r.parts[r.several.turn.Add(1)%uint64(len(r.parts))] // any will do: its name is made to fit
+	if r.sharded == nil {
+		return p.actor.Do(c)
 	}
-	late := time.Now().Add(r.timeout)
-	for pause := retryPause; ; pause = min(2*pause, retryLimit) {
-		reply := p.do(r.host, c, late)
-		if reply.Err != notLeading.Err {
-			if c.Key == "/" {
-				r.several.spanning.settle() // its index is shown for the root
-			}
-			return reply
-		}
-		if time.Now().After(late) {
-			return failed(errTimeout)
-		}
-		time.Sleep(pause)
+	if c.InRoot() {
+		p = r.parts[r.sharded.turn.Add(1)%uint64(len(r.parts))] // any will do: its name is made to fit
 	}
+	reply := p.actor.Do(c)
+	if c.Key == "/" {
+		r.sharded.spanning.Settle() // its index is shown for the root
+	}
+	return reply
 }
 
 // Get answers a read from this member's replica; a quorum read once that has
 // caught up with all that was acknowledged before.
 func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
 	if r.spans(q.Key) {
-		return r.several.spanning.Get(dst, q, r.timeout, r.State)
+		return r.sharded.spanning.Get(dst, q, r.timeout, r.State)
 	}
 	p := r.at(q.Key)
 	if q.Quorum {
 		if err := p.lane.Wait(r.timeout); err != nil {
-			return dst, nil, tree.State{}, raftError(err)
+			return dst, nil, tree.State{}, tree.Unavailable(err)
 		}
 	}
 	// The state is read before the nodes, so that the header never promises
@@ -79,7 +61,7 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	st := r.state(p)
 	out, rest, err, fail := p.machine.Get(dst, &q, unixNow)
 	if fail != nil {
-		return dst, nil, tree.State{}, raftError(fail)
+		return dst, nil, tree.State{}, tree.Unavailable(fail)
 	}
 	if err != nil {
 		err.Index = max(err.Index, st.Index) // a quiet shard is as far as the others
@@ -89,14 +71,10 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 
 func unixNow() int64 { return time.Now().UnixNano() }
 
-func raftError(err error) *tree.Error {
-	return &tree.Error{Code: tree.CodeRaftInternal, Cause: err.Error()}
-}
-
 // Watch registers w; its Since becomes the next index if it is 0.
 func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 	if r.spans(w.Key) {
-		return r.several.spanning.Watch(w, r.State)
+		return r.sharded.spanning.Watch(w, r.State)
 	}
 	p := r.at(w.Key)
 	st := r.state(p)
@@ -113,7 +91,7 @@ func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 // Unwatch takes w out again.
 func (r *Router) Unwatch(w *tree.Watch) {
 	if r.spans(w.Key) {
-		r.several.spanning.Unwatch(w)
+		r.sharded.spanning.Unwatch(w)
 		return
 	}
 	r.at(w.Key).hub.Unwatch(w)
@@ -121,11 +99,11 @@ func (r *Router) Unwatch(w *tree.Watch) {
 
 // State is where this member stands.
 func (r *Router) State() tree.State {
-	if r.several == nil {
+	if r.sharded == nil {
 		return r.state(r.parts[0])
 	}
 	return tree.State{
-		Index:     r.several.closed.Index(),
+		Index:     r.sharded.closed.Index(),
 		RaftIndex: r.node.machine.RaftIndex(),
 		RaftTerm:  r.host.HighestTerm(),
 	}
@@ -139,8 +117,8 @@ func (r *Router) state(p *part) tree.State {
 		RaftIndex: p.machine.RaftIndex(),
 		RaftTerm:  r.host.HighestTerm(),
 	}
-	if r.several != nil {
-		st.Index = max(st.Index, r.several.closed.Index())
+	if r.sharded != nil {
+		st.Index = max(st.Index, r.sharded.closed.Index())
 		st.RaftIndex = max(st.RaftIndex, r.node.machine.RaftIndex()) // never 0, even of a shard that is empty
 	}
 	return st
@@ -154,8 +132,8 @@ func (r *Router) Stats() tree.Stats {
 		s.Watchers = uint64(p.hub.Watchers())
 		sum.Add(&s)
 	}
-	if r.several != nil {
-		sum.Watchers += uint64(r.several.spanning.Watchers())
+	if r.sharded != nil {
+		sum.Watchers += uint64(r.sharded.spanning.Watchers())
 	}
 	return sum
 }

@@ -16,7 +16,7 @@ func (r *Router) Shards() tree.ShardsStatus {
 		s.Slot, s.Watchers = p.slot, uint64(p.hub.Watchers())
 		all.Data = append(all.Data, s)
 	}
-	if r.several != nil {
+	if r.sharded != nil {
 		order := r.status(orderShard, r.node.machine)
 		all.Order = &order
 	}

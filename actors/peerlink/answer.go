@@ -51,6 +51,13 @@ func (l *Link) serveCalls(c *conn) error {
 		if err != nil {
 			return err
 		}
+		if r.id == 0 { // nobody waits for an answer
+			if l.o.Receive == nil || c.member == 0 {
+				return fmt.Errorf("%w call: a message that is not for this member", errMalformed)
+			}
+			l.o.Receive(c.member, r.kind, r.payload)
+			continue
+		}
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():

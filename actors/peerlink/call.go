@@ -49,7 +49,7 @@ func CallAddress(ctx context.Context, url string, clientTLS *tls.Config, kind ui
 	defer c.close()
 	defer c.closeWith(ctx)()
 	c.greeted(nil, nil)
-	frame := sealFrame(appendCall(beginFrame(nil), request{patience: remaining(ctx), kind: kind, payload: payload}), frameCall)
+	frame := sealFrame(appendCall(beginFrame(nil), request{id: 1, patience: remaining(ctx), kind: kind, payload: payload}), frameCall)
 	if _, err := c.Write(frame); err != nil {
 		return nil, because(ctx, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // caller is one connection for calls, shared by any number of callers. It has
@@ -19,8 +20,9 @@ type caller struct {
 	done chan struct{} // closed when the connection is over
 
 	mu      sync.Mutex
-	retired bool  // no more calls: it is idle, or over
-	err     error // why; not to change any more once done is closed
+	retired bool      // no more calls: it is idle, or over
+	posted  time.Time // when the last message without an answer was sent
+	err     error     // why; not to change any more once done is closed
 	last    uint64
 	pending map[uint64]*call
 }
@@ -189,7 +191,7 @@ func (k *caller) read() error {
 func (k *caller) retireIdle() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.retired = len(k.pending) == 0; k.retired {
+	if k.retired = len(k.pending) == 0 && time.Since(k.posted) >= k.l.patience.pooled; k.retired {
 		k.err = errIdle
 	}
 	return k.retired

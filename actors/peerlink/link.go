@@ -46,6 +46,10 @@ type Options struct {
 	// Handler serves calls. Without one, each is answered with an error.
 	Handler Handler
 
+	// Receive takes in what members have posted, of each member one after the other. It
+	// must not wait: what it doesn't take is lost. payload is its own from here on.
+	Receive func(from uint64, kind uint8, payload []byte)
+
 	// Allowed is asked at every handshake about a sender that says it is a
 	// member; nil allows all. An error refuses: a [Refusal] is what the sender
 	// is told, anything else tells it NotAllowed. It must not wait. When a

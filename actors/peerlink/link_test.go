@@ -466,3 +466,59 @@ func hangsUp(t *testing.T, c net.Conn) {
 		t.Error("it doesn't hang up")
 	}
 }
+
+// Messages arrive in their order, also while calls are made on the same connection.
+func TestPostsArriveInOrder(t *testing.T) {
+	const n = 2000
+	got := make(chan string, n)
+	a := join(t, 1)
+	b := join(t, 2, func(o *peerlink.Options) {
+		o.Receive = func(from uint64, kind uint8, payload []byte) {
+			got <- fmt.Sprintf("%x %d %s", from, kind, payload)
+		}
+	})
+	introduce(a, b)
+	for i := range n {
+		for !a.Post(2, 9, fmt.Append(nil, i)) {
+			if _, err := a.Call(t.Context(), 2, 1, nil); err != nil { // until some have been sent
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range n {
+		if got, want := <-got, fmt.Sprintf("1 9 %d", i); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// What can't be sent is lost, or refused where too much of it waits; a later message
+// gets through all the same.
+func TestAPostWithoutAConnectionIsLost(t *testing.T) {
+	got := make(chan string, 1)
+	a := join(t, 1, inHaste)
+	b := join(t, 2, func(o *peerlink.Options) {
+		o.Receive = func(_ uint64, _ uint8, payload []byte) { got <- string(payload) }
+	})
+	if !a.Post(2, 9, []byte("lost")) {
+		t.Fatal("a message to a member that nobody knows is not taken")
+	}
+	if a.Post(2, 9, make([]byte, 2<<20)) {
+		t.Fatal("a message above the limit is taken")
+	}
+	if _, err := a.Call(t.Context(), 2, 1, nil); err == nil {
+		t.Fatal("a call to a member that nobody knows is answered")
+	}
+	introduce(a, b)
+	for {
+		a.Post(2, 9, []byte("arrives"))
+		select {
+		case text := <-got:
+			if text != "arrives" {
+				t.Fatalf("got %q", text)
+			}
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

@@ -18,7 +18,7 @@ import (
 //	│ id │ failed │ code │ payload or text │
 //	└────┴────────┴──────┴─────────────────┘
 //
-// id is the caller's, to tell the answers apart. patience is for how many
+// id is the caller's, to tell the answers apart; 0: nobody waits for one. patience is for how many
 // milliseconds the caller still waits; 0: for ever.
 const (
 	callHead   = 13

@@ -87,6 +87,7 @@ type peer struct {
 	heard atomic.Int64  // when bytes last came, since the link was opened; 0: never
 	sent  atomic.Uint64 // appends
 	calls pool
+	posts posts
 
 	mu        sync.Mutex
 	preferred string // the peer URL that worked last

@@ -3,7 +3,6 @@ package shard
 import (
 	"encoding/binary"
 	"errors"
-	"math"
 	"time"
 
 	"copse/statemachine/tree"
@@ -80,7 +79,7 @@ func ReadSubmission(b []byte, member uint64, sharded bool, now time.Time) (shard
 	switch {
 	case err != nil:
 		return 0, Submission{}, err
-	case !sharded && s.Root, sharded && roots != wanted, indexes > math.MaxInt32:
+	case !sharded && s.Root, sharded && roots != wanted, indexes > tree.AskLimit:
 		return 0, Submission{}, errMessage
 	}
 	s.Indexes = indexes

@@ -55,7 +55,7 @@ type Lead struct {
 type Submission struct {
 	ID       tree.RequestID // Number counts the member's submissions to the shard
 	Epoch    uint64         // of the leader that it is meant for
-	Base     uint64         // the Number of the first submission to that leader
+	Base     uint64         // the Number of the first submission in that epoch
 	Root     bool           // with several shards: they are creates in order in the root
 	Count    int            // commands; 0: a probe, which asks what became of those before
 	Indexes  int            // that the commands may take
@@ -72,7 +72,7 @@ type Refusal struct {
 
 // Proposal is a batch on its way into the shard's log.
 type Proposal struct {
-	Number uint64 // counts the batches of the epoch
+	Number uint64 // counts the core's batches
 	Writes int
 	Cmd    []byte
 }
@@ -86,7 +86,8 @@ type Input struct {
 	Unsent      []uint64     // Numbers of submissions that the link provably didn't send
 	Dropped     []uint64     // Numbers of batches that provably aren't in the log
 	Applied     Applied
-	Paused      bool // the leadership is about to be transferred: nothing is proposed
+	// Pause: nothing is proposed until Resume, or until this member leads no more.
+	Pause, Resume bool
 }
 
 // Applied is what this member's replicas of the shard, and of the order shard, have
@@ -105,7 +106,7 @@ type Applied struct {
 
 // Answer is how writes came out that went the same way.
 type Answer struct {
-	Writes   []*Write
+	Writes   []*Write             // nil: this one was answered before, when its time was over
 	Outcome  statemachine.Outcome // has a reply for each, if Err is nil
 	Err      error
 	Gathered time.Time // zero: they never left this member
@@ -158,7 +159,7 @@ func NewCore(o Options) *Core {
 func (c *Core) Step(now time.Time, in Input) *Effects {
 	c.out.reset()
 	c.follow(now, in.Lead)
-	c.leader.applied(&in.Applied)
+	c.leader.applied(now, &in.Applied)
 	c.origin.applied(now, &in.Applied)
 	for _, r := range in.Refusals {
 		c.origin.refused(now, r)
@@ -172,7 +173,12 @@ func (c *Core) Step(now time.Time, in Input) *Effects {
 	for i := range in.Submissions {
 		c.leader.accept(in.Submissions[i])
 	}
-	c.leader.paused = in.Paused
+	if in.Pause {
+		c.leader.paused = c.leader.epoch != 0
+	}
+	if in.Resume {
+		c.leader.paused = false
+	}
 	c.origin.take(in.Writes)
 	c.origin.dropLate(now)
 	c.leader.dropLate(now)
@@ -248,21 +254,22 @@ func (c *Core) Takes(now time.Time) bool {
 	case c.o.Self:
 		return c.leader.roomy(now)
 	default:
-		open, _ := c.origin.open(now)
+		open, _ := c.origin.open(now, c.lead.Term)
 		return open
 	}
 }
 
-// Rested reports whether nothing that this member has proposed is under way.
+// Rested reports whether a pause has come to rest: nothing that this member has proposed
+// is under way. Without a pause there is nothing to wait for.
 func (c *Core) Rested() bool {
-	return !slices.ContainsFunc(c.leader.batches, func(b *batch) bool { return b.sent })
+	return !c.leader.paused || !slices.ContainsFunc(c.leader.batches, func(b *batch) bool { return b.sent })
 }
 
 // Pending is how many of this member's writes are on their way or wait to be sent.
 func (c *Core) Pending() int {
 	n := c.origin.waiting()
 	for _, s := range c.origin.pending {
-		n += len(s.writes)
+		n += len(s.waiting())
 	}
 	return n
 }
@@ -283,7 +290,7 @@ func (c *Core) wake(now time.Time) time.Duration {
 		wake = sooner(wake, lookTime)
 	}
 	if c.lead.Member != nobody && c.lead.Member != c.o.Self {
-		if _, wait := c.origin.open(now); wait > 0 {
+		if _, wait := c.origin.open(now, c.lead.Term); wait > 0 {
 			wake = sooner(wake, wait)
 		}
 	}
@@ -315,6 +322,12 @@ func gate(now time.Time, n int, latest time.Time) (open bool, wait time.Duration
 	default:
 		return false, gatherTime - gathered
 	}
+}
+
+// full reports whether so much is too much for one submission or batch: more commands,
+// more bytes, or more indexes than an ask can be for.
+func full(commands, size, indexes int) bool {
+	return commands > batchCommandsLimit || size > batchBytesLimit || indexes > tree.AskLimit
 }
 
 func (e *Effects) reset() {

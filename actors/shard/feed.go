@@ -34,6 +34,9 @@ func NewFeed(slot int, id tree.RequestID, handed, settled tree.Index) *Feed {
 	return &Feed{slot: slot, id: id, bell: make(chan struct{}, 1), news: Applied{Handed: handed, Settled: settled}}
 }
 
+// Nonce is the nonce of the actor's requests.
+func (f *Feed) Nonce() uint64 { return f.id.Nonce }
+
 // Order takes over what the order shard's replica has applied.
 func (f *Feed) Order(n *statemachine.News) {
 	f.mu.Lock()

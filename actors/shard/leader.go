@@ -26,7 +26,7 @@ type leader struct {
 	turn       int               // of the two kinds
 	seen       map[sender]uint64 // the Number of its last submission in this epoch
 	batches    []*batch          // not applied here, in the order in which they go into the log
-	number     uint64            // of the last batch
+	number     uint64            // of the last batch, in whatever epoch: a drop that is told of late means no other
 	latest     time.Time         // when the last was proposed
 	retry      time.Time         // nothing that was dropped is proposed again before
 	asks       ranges
@@ -39,6 +39,7 @@ type sender struct{ member, nonce uint64 }
 type ranges struct {
 	number          uint64 // of the last ask
 	asking          *asking
+	retry           time.Time // nothing is asked for before
 	handed, settled tree.Index
 }
 
@@ -62,8 +63,8 @@ type batch struct {
 // begin makes this member the leader. Its first batch is empty: once a replica has
 // applied that, no batch of an earlier epoch can be applied there any more (10).
 func (l *leader) begin(epoch uint64) {
-	l.epoch, l.seen, l.number = epoch, map[sender]uint64{}, 0
-	l.latest, l.retry = time.Time{}, time.Time{}
+	l.epoch, l.seen = epoch, map[sender]uint64{}
+	l.latest, l.retry, l.asks.retry = time.Time{}, time.Time{}, time.Time{}
 	l.enqueue(nil, tree.BatchHead{})
 }
 
@@ -79,7 +80,7 @@ func (l *leader) resign() {
 			l.refuse(b.parts...)
 		}
 	}
-	l.epoch, l.inboxBytes, l.batches = 0, 0, nil
+	l.epoch, l.inboxBytes, l.batches, l.paused = 0, 0, nil, false
 }
 
 func (l *leader) refuse(parts ...*Submission) {
@@ -146,7 +147,7 @@ func (l *leader) roomy(now time.Time) bool {
 	}
 	n := l.underWay(now)
 	if l.o.Sharded {
-		return l.asks.asking == nil && n < rangesLimit
+		return l.asks.asking == nil && n < rangesLimit && !now.Before(l.asks.retry)
 	}
 	open, _ := gate(now, n, l.latest)
 	return open
@@ -179,14 +180,15 @@ func (l *leader) gather() (parts []*Submission, kind int) {
 	if len(l.inbox[kind]) == 0 {
 		kind = 1 - kind
 	}
-	n, count, size := 0, 0, 0
+	n, count, size, indexes := 0, 0, 0, 0
 	for _, s := range l.inbox[kind] {
-		if n > 0 && (count+s.Count > batchCommandsLimit || size+len(s.Commands) > batchBytesLimit) {
+		if n > 0 && full(count+s.Count, size+len(s.Commands), indexes+s.Indexes) {
 			break
 		}
 		n++
 		count += s.Count
 		size += len(s.Commands)
+		indexes += s.Indexes
 	}
 	parts = slices.Clone(l.inbox[kind][:n])
 	l.inbox[kind] = slices.Delete(l.inbox[kind], 0, n)
@@ -246,10 +248,10 @@ func (l *leader) dropped(now time.Time, number uint64) {
 }
 
 // applied forgets the batches that the replica here has applied, or refused as stale.
-func (l *leader) applied(a *Applied) {
+func (l *leader) applied(now time.Time, a *Applied) {
 	if l.o.Sharded {
 		l.asks.handed, l.asks.settled = a.Handed, a.Settled
-		l.granted(a)
+		l.granted(now, a)
 	}
 	for _, id := range a.Batches {
 		if id.Epoch == l.epoch {
@@ -302,8 +304,10 @@ func (l *leader) wake(now time.Time) (wake time.Duration) {
 	if len(l.inbox[plain])+len(l.inbox[root])+len(l.batches) > 0 || l.asks.asking != nil || l.asks.handed > l.asks.settled {
 		wake = sooner(wake, lookTime)
 	}
-	if now.Before(l.retry) {
-		wake = sooner(wake, l.retry.Sub(now))
+	for _, retry := range []time.Time{l.retry, l.asks.retry} {
+		if now.Before(retry) {
+			wake = sooner(wake, retry.Sub(now))
+		}
 	}
 	return wake
 }

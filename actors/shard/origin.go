@@ -19,11 +19,20 @@ var (
 	ErrStopped    = errors.New("etcdserver: server stopped")
 )
 
-// Write is one command of a client of this member.
+// Write is one command of a client of this member, or of the member itself.
 type Write struct {
 	Command  *tree.Command
 	Deadline time.Time // the writer is answered by then, or shortly after
 	reply    chan tree.Reply
+	notify   func(tree.Reply) // instead of reply, if it isn't nil; must not wait
+}
+
+func (w *Write) answer(r tree.Reply) {
+	if w.notify != nil {
+		w.notify(r)
+		return
+	}
+	w.reply <- r
 }
 
 // origin is the part of the core that every member has: it sends the writes of this
@@ -37,7 +46,8 @@ type origin struct {
 	turn    int             // of the two kinds
 	pending []*sent         // not settled, in the order of their numbers
 	number  uint64          // of the last submission
-	base    uint64          // of the first one to the present leader; 0: none yet
+	epoch   uint64          // of the leader to whom the last was sent
+	base    uint64          // the number of the first one in that epoch
 	latest  time.Time       // when the last was sent
 	probed  time.Time       // when the leader was last asked what became of them
 	retry   time.Time       // nothing is sent before
@@ -48,8 +58,11 @@ type origin struct {
 type sent struct {
 	number   uint64
 	epoch    uint64
-	writes   []*Write
+	kind     int
+	writes   []*Write  // nil: answered already, for its time was over
+	due      time.Time // before it, no writer's time is over
 	gathered time.Time
+	stale    bool // it was refused by the replicas
 }
 
 // take puts writes at the end of the queues.
@@ -72,34 +85,34 @@ func (o *origin) waiting() int { return len(o.queues[plain]) + len(o.queues[root
 // newLead notes that another leads, or the same in another term. What is under way to
 // the last one stays there until this member's replica shows that it is applied, or
 // that it never will be (10).
-func (o *origin) newLead() { o.base, o.retry, o.pause = 0, time.Time{}, 0 }
+func (o *origin) newLead() { o.retry, o.pause = time.Time{}, 0 }
 
-// underWay is how many submissions to the present leader are not settled.
-func (o *origin) underWay() (n int) {
-	for _, s := range o.pending {
-		if o.base != 0 && s.number >= o.base {
-			n++
-		}
+// underWay returns the submissions to the leader of the epoch that are not settled.
+func (o *origin) underWay(epoch uint64) []*sent {
+	i := slices.IndexFunc(o.pending, func(s *sent) bool { return s.epoch == epoch })
+	if i < 0 {
+		return nil
 	}
-	return n
+	return o.pending[i:] // none is of a later epoch
 }
 
-// open says whether something may be sent to a leader that is another member; see gate.
-func (o *origin) open(now time.Time) (bool, time.Duration) {
-	return gate(now, o.underWay(), o.latest)
+// open says whether something may be sent to the leader of the epoch, another member;
+// see gate.
+func (o *origin) open(now time.Time, epoch uint64) (bool, time.Duration) {
+	return gate(now, len(o.underWay(epoch)), o.latest)
 }
 
 // next returns what is to be sent to another member that leads in the epoch: writes,
 // or a probe if those before have been out for long. A probe is a submission like any
 // other, so the leader refuses what it never got before it.
 func (o *origin) next(now time.Time, epoch uint64) *Submission {
-	if open, _ := o.open(now); open {
+	if open, _ := o.open(now, epoch); open {
 		if s := o.gather(now, epoch); s != nil {
 			return s
 		}
 	}
-	i := slices.IndexFunc(o.pending, func(s *sent) bool { return o.base != 0 && s.number >= o.base })
-	if i < 0 || now.Sub(o.pending[i].gathered) < o.o.Patience || now.Sub(o.probed) < o.o.Patience {
+	waiting := o.underWay(epoch)
+	if len(waiting) == 0 || now.Sub(waiting[0].gathered) < o.o.Patience || now.Sub(o.probed) < o.o.Patience {
 		return nil
 	}
 	o.probed = now
@@ -112,13 +125,14 @@ func (o *origin) gather(now time.Time, epoch uint64) *Submission {
 	if len(o.queues[kind]) == 0 {
 		kind = 1 - kind
 	}
-	n, size := 0, 0
+	n, size, indexes := 0, 0, 0
 	for _, w := range o.queues[kind] {
-		if n == batchCommandsLimit || size >= batchBytesLimit {
+		if n > 0 && full(n+1, size+w.Command.Size(), indexes+w.Command.Indexes()) {
 			break
 		}
 		n++
 		size += w.Command.Size()
+		indexes += w.Command.Indexes()
 	}
 	if n == 0 {
 		return nil
@@ -131,14 +145,14 @@ func (o *origin) gather(now time.Time, epoch uint64) *Submission {
 	for _, w := range writes {
 		s.Commands = tree.AppendCommand(s.Commands, w.Command)
 	}
-	o.pending = append(o.pending, &sent{number: s.ID.Number, epoch: epoch, writes: writes, gathered: now})
+	o.pending = append(o.pending, &sent{number: s.ID.Number, epoch: epoch, kind: kind, writes: writes, gathered: now})
 	return s
 }
 
 func (o *origin) submission(now time.Time, epoch uint64, kind int, writes []*Write) *Submission {
 	o.number++
-	if o.base == 0 {
-		o.base = o.number
+	if o.epoch != epoch {
+		o.epoch, o.base = epoch, o.number
 	}
 	o.latest = now
 	s := &Submission{
@@ -163,39 +177,48 @@ func (o *origin) applied(now time.Time, a *Applied) {
 			continue // answered already
 		}
 		s := o.pending[at]
-		o.pending = slices.Delete(o.pending, at, at+1)
 		if out.Stale {
-			o.putBack(s)
+			s.stale = true
 			continue
 		}
 		o.pause = 0
+		o.pending = slices.Delete(o.pending, at, at+1)
 		o.out.Answers = append(o.out.Answers, Answer{Writes: s.writes, Outcome: *out, Gathered: s.gathered})
 	}
-	o.pending = slices.DeleteFunc(o.pending, func(s *sent) bool {
-		switch {
-		case a.Jumped && s.epoch <= a.Epoch:
-			o.giveUp(s, ErrLeaderLost) // nobody here can know (10)
-		case s.epoch < a.Epoch:
-			o.putBack(s) // it wasn't applied, and never will be (10)
-		default:
-			return false
-		}
-		return true
-	})
+	if a.Jumped {
+		o.pending = slices.DeleteFunc(o.pending, func(s *sent) bool {
+			unknown := s.epoch <= a.Epoch && !s.stale
+			if unknown {
+				o.giveUp(s, ErrLeaderLost) // nobody here can know (19)
+			}
+			return unknown
+		})
+	}
+	// What wasn't applied by now and was sent in an earlier epoch never will be (10).
+	o.takeBack(func(s *sent) bool { return s.stale || s.epoch < a.Epoch })
 }
 
 func (o *origin) giveUp(s *sent, err error) {
-	o.out.Answers = append(o.out.Answers, Answer{Writes: s.writes, Err: err, Gathered: s.gathered})
+	o.out.Answers = append(o.out.Answers, Answer{Writes: s.waiting(), Err: err, Gathered: s.gathered})
 }
 
-// putBack has the writes of s sent again, before those that came later: none of them is
-// or will be applied.
-func (o *origin) putBack(s *sent) {
-	if len(s.writes) == 0 {
-		return
+// waiting returns the writes of s that aren't answered.
+func (s *sent) waiting() []*Write {
+	return slices.DeleteFunc(slices.Clone(s.writes), func(w *Write) bool { return w == nil })
+}
+
+// takeBack has the writes of some submissions sent again, before those that came later
+// and in their order: none of them is or will be applied. It reports whether there are
+// any.
+func (o *origin) takeBack(which func(*sent) bool) (any bool) {
+	for i := len(o.pending) - 1; i >= 0; i-- {
+		if s := o.pending[i]; which(s) {
+			any = true
+			o.pending = slices.Delete(o.pending, i, i+1)
+			o.queues[s.kind] = append(s.waiting(), o.queues[s.kind]...)
+		}
 	}
-	kind := o.kind(s.writes[0])
-	o.queues[kind] = append(s.writes, o.queues[kind]...)
+	return any
 }
 
 // refused takes back what the leader has refused, or the link didn't send.
@@ -203,16 +226,7 @@ func (o *origin) refused(now time.Time, r Refusal) {
 	if r.Nonce != o.o.Nonce {
 		return
 	}
-	any := false
-	for i := len(o.pending) - 1; i >= 0; i-- { // the last first, to keep their order
-		s := o.pending[i]
-		if s.number >= r.First && s.number <= r.Last {
-			o.pending = slices.Delete(o.pending, i, i+1)
-			o.putBack(s)
-			any = true
-		}
-	}
-	if any {
+	if o.takeBack(func(s *sent) bool { return s.number >= r.First && s.number <= r.Last }) {
 		o.pause = min(max(2*o.pause, retryPause), retryPauseLimit)
 		o.retry = now.Add(o.pause)
 	}
@@ -230,12 +244,34 @@ func (o *origin) dropLate(now time.Time) {
 		})
 	}
 	o.pending = slices.DeleteFunc(o.pending, func(s *sent) bool {
-		late := len(s.writes) > 0 && now.After(s.writes[0].Deadline.Add(lateness))
-		if late {
-			o.giveUp(s, ErrTimeout) // it may yet be applied
+		if !now.After(s.due) {
+			return false
 		}
-		return late
+		late := s.cutLate(now)
+		if len(late) > 0 {
+			o.out.Answers = append(o.out.Answers, Answer{Writes: late, Err: ErrTimeout, Gathered: s.gathered}) // they may yet be applied
+		}
+		return s.due.IsZero()
 	})
+}
+
+// cutLate takes out of s the writes whose time is over, and notes when the next one's
+// is; zero: none is left.
+func (s *sent) cutLate(now time.Time) (late []*Write) {
+	s.due = time.Time{}
+	for i, w := range s.writes {
+		if w == nil {
+			continue
+		}
+		switch due := w.Deadline.Add(lateness); {
+		case now.After(due):
+			late = append(late, w)
+			s.writes[i] = nil
+		case s.due.IsZero() || due.Before(s.due):
+			s.due = due
+		}
+	}
+	return late
 }
 
 // stop answers all writers with err.

@@ -26,7 +26,7 @@ func (l *leader) ask(now time.Time, parts []*Submission, kind int) {
 
 // granted makes a batch of what was asked for. A range that nobody waits for any more
 // will be closed (8).
-func (l *leader) granted(a *Applied) {
+func (l *leader) granted(now time.Time, a *Applied) {
 	for _, g := range a.Grants {
 		asked := l.asks.asking
 		if asked == nil || g.ID.Nonce != l.o.Nonce || g.ID.Number != asked.number {
@@ -38,19 +38,19 @@ func (l *leader) granted(a *Applied) {
 		}
 	}
 	if a.AskLost {
-		l.askAgain()
+		l.askAgain(now)
 	}
 }
 
 // askAgain gives up the ask under way: nothing of it was proposed, so it may be asked
-// for again (9).
-func (l *leader) askAgain() {
+// for again (9), after a pause.
+func (l *leader) askAgain(now time.Time) {
 	if a := l.asks.asking; a != nil {
 		l.inbox[a.kind] = append(a.parts, l.inbox[a.kind]...)
 		for _, s := range a.parts {
 			l.inboxBytes += len(s.Commands)
 		}
-		l.asks.asking = nil
+		l.asks.asking, l.asks.retry = nil, now.Add(retryPause)
 	}
 }
 
@@ -66,7 +66,7 @@ func (l *leader) giveUpAsk() {
 // way that will settle it (11).
 func (l *leader) close(now time.Time) {
 	if a := l.asks.asking; a != nil && now.Sub(a.since) >= l.o.Patience {
-		l.askAgain()
+		l.askAgain(now)
 	}
 	if l.asks.handed <= l.asks.settled {
 		return

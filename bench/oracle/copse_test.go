@@ -4,7 +4,7 @@ import (
 	"sync"
 	"testing"
 
-	"copse/actors"
+	"copse/actors/watch"
 	"copse/statemachine/tree"
 )
 
@@ -40,7 +40,7 @@ func (w *watcher) take() []string {
 type copse struct {
 	window int
 	stats  tree.Stats
-	hub    *actors.WatchHub
+	hub    *watch.Hub
 	ran    chan error
 
 	mu     sync.Mutex // the hub reads on its own goroutine
@@ -57,7 +57,7 @@ func newCopse(window, ringLimit int) *copse {
 		// a small window that could come too late, which is told by End.
 		mailboxLimit = 1
 	}
-	c.hub = actors.NewWatchHub(actors.WatchHubOptions{
+	c.hub = watch.NewHub(watch.Options{
 		Window: window, History: c.history, Exists: c.exists,
 		RingLimit: ringLimit, MailboxLimit: mailboxLimit,
 	})

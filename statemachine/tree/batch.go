@@ -190,13 +190,13 @@ func (r *BatchReader) Skip() error {
 var ErrCommands = errors.New("the commands of a submission are cut short, damaged, or not what a member may submit")
 
 // CheckCommands makes sure that commands, as another member sent them, are count whole
-// commands that clients or expiry make, so that every replica can apply them. It
-// returns how many indexes they may take, and how many of them create in the root.
+// commands that members submit, so that every replica can apply them. It returns how
+// many indexes they may take, and how many of them create in the root.
 func CheckCommands(commands []byte, count int) (indexes, roots int, err error) {
 	d := NewDecoder(commands)
 	for range count {
 		var c Command
-		if readCommand(&d, &c); d.Failed() || c.Op > OpExpire {
+		if readCommand(&d, &c); d.Failed() || !c.submittable() {
 			return 0, 0, ErrCommands
 		}
 		indexes += c.Indexes()
@@ -213,3 +213,20 @@ func CheckCommands(commands []byte, count int) (indexes, roots int, err error) {
 // InRoot reports whether c creates a key in order in the root: its name, and so its
 // shard, follow from its index.
 func (c *Command) InRoot() bool { return c.Op == OpCreateInOrder && c.Key == "/" }
+
+// submittable reports whether a member may submit c to the shard's leader, and every
+// replica can apply it. What founds a cluster, or closes indexes, is proposed otherwise.
+func (c *Command) submittable() bool {
+	switch c.Op {
+	case OpFound, OpMemberReplaceAll, OpClose:
+		return false
+	case OpMemberAdd, OpMemberUpdate, OpMemberRemove, OpMemberPublish:
+		members, err := ReadMembers(c.Value)
+		return err == nil && len(members) == 1
+	case OpAsk:
+		_, err := ReadAsks(c)
+		return err == nil
+	default:
+		return true
+	}
+}

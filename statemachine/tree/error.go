@@ -98,3 +98,7 @@ func (e *Error) Error() string {
 	return strconv.Itoa(int(e.Code)) + ": " + e.Code.Message() + " (" + e.Cause + ") [" +
 		strconv.FormatUint(uint64(e.Index), 10) + "]"
 }
+
+// Unavailable is v2's answer where raft has none: err says why. What was asked for may
+// have been done, unless it was turned away.
+func Unavailable(err error) *Error { return &Error{Code: CodeRaftInternal, Cause: err.Error()} }

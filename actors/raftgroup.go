@@ -1,0 +1,86 @@
+package actors
+
+import (
+	"time"
+
+	"copse/actors/peerlink"
+	"copse/actors/shard"
+)
+
+// group is the raft group of one shard, as the shard's actors need it.
+type group struct {
+	host  *Host
+	shard uint64
+}
+
+// Lead implements shard.Raft.
+func (g group) Lead() shard.Lead {
+	l := g.host.Leader(g.shard)
+	return shard.Lead{Member: l.Member, Term: l.Term}
+}
+
+// LeadChanged implements shard.Raft.
+func (g group) LeadChanged() <-chan struct{} { return g.host.LeaderChanged(g.shard) }
+
+// HighestTerm implements shard.Raft.
+func (g group) HighestTerm() uint64 { return g.host.HighestTerm() }
+
+// Propose implements shard.Raft.
+func (g group) Propose(cmd []byte) (shard.Entry, error) { return g.host.propose(g.shard, cmd) }
+
+// Confirm makes reads of this member see all that was acknowledged before.
+func (g group) Confirm(stop <-chan struct{}) error { return g.host.Confirm(stop, g.shard) }
+
+// Settled implements shard.Entry.
+func (p proposal) Settled() (done, dropped bool) {
+	select {
+	case r := <-p.settled():
+		_, _, err := p.outcome(r)
+		return true, err == errUnsent
+	default:
+		return false, false
+	}
+}
+
+// post sends the shard actors' messages over the peer link.
+type post struct{ link *peerlink.Link }
+
+// PostSubmission implements shard.Link.
+func (p post) PostSubmission(member, group uint64, s *shard.Submission) bool {
+	buf := make([]byte, 0, 96+len(s.Commands))
+	return p.link.Post(member, postSubmission, shard.AppendSubmission(buf, group, s, time.Now()))
+}
+
+// PostRefusal implements shard.Link.
+func (p post) PostRefusal(group uint64, r shard.Refusal) bool {
+	return p.link.Post(r.To, postRefusal, shard.AppendRefusal(nil, group, r))
+}
+
+// receive takes in what other members have posted.
+func (n *Node) receive(from uint64, kind uint8, payload []byte) {
+	if !n.opened.Load() {
+		return // it leads nothing yet, and has submitted nothing
+	}
+	var err error
+	switch kind {
+	case postSubmission:
+		var id uint64
+		var s shard.Submission
+		if id, s, err = shard.ReadSubmission(payload, from, n.sharded != nil, time.Now()); err == nil {
+			if p := n.part(id); p != nil {
+				p.actor.Submitted(s)
+			}
+		}
+	case postRefusal:
+		var id uint64
+		var r shard.Refusal
+		if id, r, err = shard.ReadRefusal(payload); err == nil {
+			if p := n.part(id); p != nil {
+				p.actor.Refused(r)
+			}
+		}
+	}
+	if err != nil {
+		n.o.Logger.Warn("a member sent a message that makes no sense", "component", "peers", "member", from, "err", err)
+	}
+}

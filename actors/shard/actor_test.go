@@ -1,0 +1,377 @@
+package shard
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"copse/actors/loop/looptest"
+	"copse/statemachine"
+	"copse/statemachine/tree"
+)
+
+// oneRaft is a raft group of one member, whose replica applies what is proposed at once,
+// unless it is stalled.
+type oneRaft struct {
+	feed *Feed
+	bell chan struct{}
+
+	mu      sync.Mutex
+	lead    Lead
+	stalled bool
+	index   tree.Index
+	batches int
+}
+
+func (r *oneRaft) Lead() Lead {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lead
+}
+
+func (r *oneRaft) LeadChanged() <-chan struct{} { return r.bell }
+func (r *oneRaft) HighestTerm() uint64          { return r.Lead().Term }
+
+func (r *oneRaft) setLead(l Lead) {
+	r.mu.Lock()
+	r.lead = l
+	r.mu.Unlock()
+	r.bell <- struct{}{}
+}
+
+func (r *oneRaft) stall(on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stalled = on
+}
+
+func (r *oneRaft) Propose(cmd []byte) (Entry, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stalled {
+		return entryDone(false), nil
+	}
+	b, err := tree.ReadBatch(cmd)
+	if err != nil {
+		return nil, err
+	}
+	r.batches++
+	n := &statemachine.News{Epoch: b.Epoch, Batches: []statemachine.BatchID{{Epoch: b.Epoch, Number: b.Number}}}
+	for more, err := b.NextSubmission(); more && err == nil; more, err = b.NextSubmission() {
+		o := statemachine.Outcome{ID: b.Submission, RaftIndex: uint64(r.batches)}
+		for range b.Len() {
+			r.index++
+			o.Data = append(o.Data, 0xff, 0, 0, 0) // done, at the index, with no body
+			o.Data = binary.LittleEndian.AppendUint64(o.Data, uint64(r.index))
+			o.Data = append(o.Data, 0, 0, 0, 0)
+		}
+		if err := b.Skip(); err != nil {
+			return nil, err
+		}
+		n.Outcomes = append(n.Outcomes, o)
+	}
+	n.Last = r.index
+	r.feed.Data(n)
+	return entryDone(true), nil
+}
+
+type entryDone bool
+
+func (e entryDone) Settled() (done, dropped bool) { return bool(e), false }
+
+// noLink has no other members; it keeps what would be refused to them.
+type noLink struct {
+	refusals chan Refusal
+}
+
+func (l noLink) PostSubmission(uint64, uint64, *Submission) bool { return false }
+func (l noLink) PostRefusal(_ uint64, r Refusal) bool {
+	l.refusals <- r
+	return true
+}
+
+const self = 1
+
+// newActor returns an actor that leads, alone, in term 2.
+func newActor(timeout time.Duration) (*Actor, *oneRaft, noLink) {
+	id := tree.RequestID{Replica: self, Nonce: 7}
+	feed := NewFeed(0, id, 0, 0)
+	raft := &oneRaft{feed: feed, bell: make(chan struct{}, 1), lead: Lead{Member: self, Term: 2}}
+	link := noLink{refusals: make(chan Refusal, 16)}
+	return New(ActorOptions{
+		Core: Options{Self: self, Nonce: id.Nonce, Patience: time.Second}, Shard: 1, Timeout: timeout,
+		Admit: func(int) error { return nil }, Raft: raft, Link: link, Feed: feed,
+	}), raft, link
+}
+
+func run(t *testing.T, a looptest.Actor) {
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := a.Run(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		a.Stop()
+		running.Wait()
+	})
+}
+
+func set(key string) *tree.Command {
+	return &tree.Command{Op: tree.OpSet, Key: key, Value: []byte("v"), Now: 1}
+}
+
+func TestStartAndStop(t *testing.T) {
+	actor := func() *Actor { a, _, _ := newActor(time.Second); return a }
+	for name, create := range map[string]func() looptest.Actor{
+		"Actor": func() looptest.Actor { return actor() },
+		"ReadLane": func() looptest.Actor {
+			return NewReadLane(func(stop <-chan struct{}) error { return nil })
+		},
+		"Expirer": func() looptest.Actor {
+			return NewExpirer(actor(), &expirations{bell: make(chan struct{}, 1)}, slog.New(slog.DiscardHandler))
+		},
+	} {
+		t.Run(name, func(t *testing.T) { looptest.StartStop(t, create) })
+	}
+}
+
+func TestEachWriterGetsItsOwnAnswer(t *testing.T) {
+	a, raft, _ := newActor(10 * time.Second)
+	run(t, a)
+	const writers, writes = 50, 40
+	var all sync.WaitGroup
+	seen := make(chan tree.Index, writers*writes)
+	for i := range writers {
+		all.Go(func() {
+			for range writes {
+				r := a.Do(set(fmt.Sprint("/", i)))
+				if r.Err != nil {
+					t.Error(r.Err)
+				}
+				seen <- r.State.Index
+			}
+		})
+	}
+	all.Wait()
+	indexes := map[tree.Index]bool{}
+	for range writers * writes {
+		indexes[<-seen] = true
+	}
+	if len(indexes) != writers*writes {
+		t.Errorf("%d writes were answered with %d indexes", writers*writes, len(indexes))
+	}
+	if raft.batches > writers*writes/2 {
+		t.Errorf("%d writes of %d writers at once took %d entries", writers*writes, writers, raft.batches)
+	}
+	if n := a.Pending(); n != 0 {
+		t.Errorf("%d are pending in the end", n)
+	}
+}
+
+func TestAWriteThatNeverSettlesIsAnswered(t *testing.T) {
+	a, raft, _ := newActor(20 * time.Millisecond)
+	raft.stall(true)
+	run(t, a)
+	if r := a.Do(set("/k")); r.Err == nil || r.Err.Cause != ErrTimeout.Error() {
+		t.Errorf("got %v", r.Err)
+	}
+}
+
+func TestAStopAnswersEverybody(t *testing.T) {
+	a, raft, _ := newActor(time.Minute)
+	raft.stall(true)
+	run(t, a)
+	answers := make(chan tree.Reply, 2)
+	a.Submit(set("/k"), func(r tree.Reply) { answers <- r })
+	a.Stop()
+	a.Submit(set("/k"), func(r tree.Reply) { answers <- r })
+	for range 2 {
+		if r := <-answers; r.Err == nil || r.Err.Cause != ErrStopped.Error() {
+			t.Errorf("got %v", r.Err)
+		}
+	}
+}
+
+func TestWhatCannotBeTakenIsTurnedAwayAtOnce(t *testing.T) {
+	a, _, _ := newActor(time.Minute) // it doesn't run: its mailbox fills
+	for range writeMailboxLimit {
+		a.Submit(set("/k"), func(tree.Reply) {})
+	}
+	if r := a.Do(set("/k")); r.Err == nil || r.Err.Cause != ErrOverloaded.Error() {
+		t.Errorf("a full mailbox: %v", r.Err)
+	}
+	a.admit = func(int) error { return ErrNoSpace }
+	if r := a.Do(set("/k")); r.Err == nil || r.Err.Cause != ErrNoSpace.Error() {
+		t.Errorf("no space: %v", r.Err)
+	}
+	counted := map[string]uint64{}
+	for result, n := range a.Measures().Outcomes {
+		counted[result] = n
+	}
+	if counted["overload"] != 1 || counted["no_space"] != 1 || a.Measures().Failed() != 2 {
+		t.Errorf("counted %v", counted)
+	}
+	a.Stop()
+}
+
+func TestAPauseHoldsWritesUntilItEnds(t *testing.T) {
+	a, raft, _ := newActor(time.Minute)
+	run(t, a)
+	if r := a.Do(set("/k")); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if err := a.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := raft.batches
+	answers := make(chan tree.Reply, 2)
+	a.Submit(set("/k"), func(r tree.Reply) { answers <- r })
+	if err := a.Pause(t.Context()); err != nil { // it has looked since
+		t.Fatal(err)
+	}
+	if raft.batches != before || len(answers) > 0 {
+		t.Fatal("a write was proposed in a pause")
+	}
+	if err := a.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-answers; r.Err != nil {
+		t.Error(r.Err)
+	}
+	// Another term ends it too.
+	if err := a.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.Submit(set("/k"), func(r tree.Reply) { answers <- r })
+	raft.setLead(Lead{Member: self, Term: 3})
+	if r := <-answers; r.Err != nil {
+		t.Error(r.Err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Pause(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a pause that nobody waits for: %v", err)
+	}
+}
+
+func TestSubmissionsOfOthers(t *testing.T) {
+	a, raft, link := newActor(time.Minute)
+	run(t, a)
+	commands := tree.AppendCommand(nil, set("/k"))
+	s := Submission{ID: tree.RequestID{Replica: 9, Nonce: 5, Number: 1}, Epoch: 2, Base: 1, Count: 1, Commands: commands, Deadline: time.Now().Add(time.Minute)}
+	a.Submitted(s)
+	s.ID.Number, s.Epoch = 2, 1 // meant for another leader
+	a.Submitted(s)
+	if got, want := <-link.refusals, (Refusal{To: 9, Nonce: 5, First: 2, Last: 2}); got != want {
+		t.Errorf("refused %+v, want %+v", got, want)
+	}
+	if r := a.Do(set("/k")); r.Err != nil || r.State.Index != 2 {
+		t.Errorf("after another member's write: %+v", r)
+	}
+	a.Stop()
+	s.ID.Number, s.Epoch = 3, 2
+	a.messages.Offer(message{submission: s})
+	if raft.index != 2 {
+		t.Errorf("index %d", raft.index)
+	}
+}
+
+// expirations is a store with one expiration.
+type expirations struct {
+	mu   sync.Mutex
+	at   int64 // 0: none
+	bell chan struct{}
+}
+
+func (e *expirations) NextExpiry() (int64, bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.at, e.at != 0, nil
+}
+
+func (e *expirations) ExpiryWake() <-chan struct{} { return e.bell }
+
+func (e *expirations) Due(now int64, limit int) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.at == 0 || e.at > now {
+		return 0, nil
+	}
+	return 1, nil
+}
+
+func (e *expirations) set(at int64) {
+	e.mu.Lock()
+	e.at = at
+	e.mu.Unlock()
+	e.bell <- struct{}{}
+}
+
+func TestTheExpirerSubmitsWhatIsDue(t *testing.T) {
+	a, raft, _ := newActor(time.Minute)
+	run(t, a)
+	store := &expirations{bell: make(chan struct{}, 1)}
+	run(t, NewExpirer(a, store, slog.New(slog.DiscardHandler)))
+	store.set(time.Now().Add(10 * time.Millisecond).UnixNano())
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		raft.mu.Lock()
+		n := raft.index
+		raft.mu.Unlock()
+		if n > 0 {
+			store.set(0)
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was submitted")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestReadsThatWaitTogetherShareARound(t *testing.T) {
+	rounds := 0
+	begin, end := make(chan struct{}), make(chan error)
+	l := NewReadLane(func(stop <-chan struct{}) error {
+		rounds++
+		begin <- struct{}{}
+		return <-end
+	})
+	run(t, l)
+	const readers = 20
+	results := make(chan error, readers+1)
+	go func() { results <- l.Wait(time.Minute) }()
+	<-begin // alone; the others wait for the next round
+	for range readers {
+		go func() { results <- l.Wait(time.Minute) }()
+	}
+	for len(l.mailbox.Messages()) < readers {
+		time.Sleep(time.Millisecond)
+	}
+	end <- nil
+	<-begin
+	failed := errors.New("no quorum")
+	end <- failed
+	ok, bad := 0, 0
+	for range readers + 1 {
+		switch err := <-results; {
+		case err == nil:
+			ok++
+		case errors.Is(err, failed):
+			bad++
+		}
+	}
+	if ok != 1 || bad != readers || rounds != 2 || l.Failed.Load() != 1 {
+		t.Errorf("%d and %d readers in %d rounds", ok, bad, rounds)
+	}
+	go func() { <-begin }()
+	if err := l.Wait(time.Millisecond); !errors.Is(err, ErrTimeout) {
+		t.Errorf("a round that takes too long: %v", err)
+	}
+	end <- nil
+}

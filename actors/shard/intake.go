@@ -1,0 +1,99 @@
+package shard
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"copse/actors/loop"
+	"copse/statemachine/tree"
+)
+
+// writeMailboxLimit is how many writes wait to be submitted. A full mailbox refuses
+// writes at once rather than queueing without bound; docs/ARCHITECTURE.md has the
+// arithmetic.
+const writeMailboxLimit = 16384
+
+// Why a write is turned away before it is taken in. ErrNoSpace is the disk reserve's.
+var (
+	ErrOverloaded = errors.New("etcdserver: too many requests")
+	ErrNoSpace    = errors.New("etcdserver: no space")
+)
+
+var writes = sync.Pool{New: func() any { return &Write{reply: make(chan tree.Reply, 1)} }}
+
+// intake is where the writes of this member's clients come in: it turns away what can't
+// be taken, puts the others into the actor's mailbox, and waits for their outcomes.
+type intake struct {
+	timeout  time.Duration
+	admit    func(bytes int) error // whether the store may grow by as much
+	life     loop.Life
+	mailbox  loop.Mailbox[*Write]
+	measures Measures
+}
+
+func newIntake(timeout time.Duration, admit func(bytes int) error) *intake {
+	i := &intake{timeout: timeout, admit: admit, life: loop.NewLife(), measures: newMeasures()}
+	i.mailbox = loop.NewMailbox[*Write](writeMailboxLimit, i.life.Stopping())
+	return i
+}
+
+// Do submits c and waits for the outcome. It always answers, about half a second after
+// the request time-out at the latest. c may be reused afterwards.
+func (i *intake) Do(c *tree.Command) tree.Reply {
+	w := writes.Get().(*Write)
+	w.Command = c
+	if err := i.enter(w); err != nil {
+		writes.Put(w)
+		i.measures.settled(1, 0, err)
+		return failed(err)
+	}
+	return i.await(w)
+}
+
+// Submit submits c, and has notify called with the outcome: at once if c is turned away,
+// else by the actor. notify must not wait.
+func (i *intake) Submit(c *tree.Command, notify func(tree.Reply)) {
+	if err := i.enter(&Write{Command: c, notify: notify}); err != nil {
+		i.measures.settled(1, 0, err)
+		notify(failed(err))
+	}
+}
+
+// enter puts w into the mailbox, or says why not.
+func (i *intake) enter(w *Write) error {
+	if w.Command.Op.Grows() {
+		if err := i.admit(w.Command.Size()); err != nil {
+			return err
+		}
+	}
+	if i.life.Halting() {
+		return ErrStopped
+	}
+	w.Deadline = time.Now().Add(i.timeout)
+	if !i.mailbox.Offer(w) {
+		return ErrOverloaded
+	}
+	return nil
+}
+
+// await returns the outcome of w, which enter has put in.
+func (i *intake) await(w *Write) tree.Reply {
+	select {
+	case r := <-w.reply:
+		w.Command = nil
+		writes.Put(w)
+		return r
+	case <-i.life.Done():
+	}
+	// The loop has ended; it may have answered before it did.
+	select {
+	case r := <-w.reply:
+		return r
+	default:
+		return failed(ErrStopped)
+	}
+}
+
+// failed is the reply to a write that has none.
+func failed(err error) tree.Reply { return tree.Reply{Err: tree.Unavailable(err)} }

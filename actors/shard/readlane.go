@@ -1,0 +1,113 @@
+package shard
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"copse/actors/loop"
+	"copse/statemachine/metric"
+)
+
+// readMailboxLimit is how many linearizable reads may wait for a round.
+const readMailboxLimit = 16384
+
+// ReadLane is the actor that makes reads of one shard linearizable. Reads that
+// wait at the same time share one round of raft's read-index, which takes no
+// log entry; whoever asked then reads for himself.
+type ReadLane struct {
+	confirm func(stop <-chan struct{}) error
+	life    loop.Life
+	mailbox loop.Mailbox[*waiter]
+
+	Rounds *metric.Histogram // seconds that a round took
+	Failed atomic.Uint64     // rounds
+}
+
+// NewReadLane returns the read lane of a shard. confirm makes one round: it returns once
+// reads of this member see all that was acknowledged before the call, or says why not.
+func NewReadLane(confirm func(stop <-chan struct{}) error) *ReadLane {
+	l := &ReadLane{confirm: confirm, life: loop.NewLife(), Rounds: metric.NewDurations()}
+	l.mailbox = loop.NewMailbox[*waiter](readMailboxLimit, l.life.Stopping())
+	return l
+}
+
+// waiter is one read that waits for a round. It is used again only if it was
+// answered: nobody else holds it then.
+type waiter struct {
+	reply chan error // capacity 1; sent to once
+	late  *time.Timer
+}
+
+var waiters = sync.Pool{New: func() any {
+	return &waiter{reply: make(chan error, 1), late: time.NewTimer(0)}
+}}
+
+// Wait returns once reads of this member see all that was acknowledged before
+// the call, or says after limit at the latest why they may not.
+func (l *ReadLane) Wait(limit time.Duration) error {
+	w := waiters.Get().(*waiter)
+	w.late.Reset(limit)
+	if l.life.Halting() || !l.mailbox.Offer(w) {
+		return ErrOverloaded
+	}
+	select {
+	case err := <-w.reply:
+		w.late.Stop()
+		waiters.Put(w)
+		return err
+	case <-w.late.C:
+		return ErrTimeout
+	case <-l.life.Done():
+	}
+	select {
+	case err := <-w.reply:
+		return err
+	default:
+		return ErrStopped
+	}
+}
+
+// Run is the actor's loop.
+func (l *ReadLane) Run() error {
+	if !l.life.Begin() {
+		return nil
+	}
+	defer l.life.End()
+	var waiting []*waiter
+	for {
+		select {
+		case first := <-l.mailbox.Messages():
+			runtime.Gosched() // whoever is about to ask comes first, and shares the round
+			waiting = l.gather(append(waiting[:0], first))
+		case <-l.life.Stopping():
+			return nil
+		}
+		began := time.Now()
+		err := l.confirm(l.life.Stopping())
+		l.Rounds.ObserveSince(began)
+		if err != nil {
+			l.Failed.Add(1)
+		}
+		for _, w := range waiting {
+			w.reply <- err
+		}
+		clear(waiting)
+	}
+}
+
+// gather adds all that wait now.
+func (l *ReadLane) gather(waiting []*waiter) []*waiter {
+	for {
+		select {
+		case next := <-l.mailbox.Messages():
+			waiting = append(waiting, next)
+		default:
+			return waiting
+		}
+	}
+}
+
+// Stop ends the loop and waits for it.
+func (l *ReadLane) Stop() { l.life.Halt() }

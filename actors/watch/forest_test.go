@@ -1,0 +1,121 @@
+package watch_test
+
+import (
+	"slices"
+	"sync"
+
+	"copse/actors/watch"
+	"copse/statemachine/tree"
+)
+
+// forest plays the state machine for a hub: it applies commands to a tree in
+// memory and keeps a window of events as if on disk.
+type forest struct {
+	window int
+	page   int // History returns no more than that at once; 0: no limit
+
+	mu     sync.Mutex
+	store  tree.MemStore
+	last   tree.Index
+	events []tree.Notice
+	reads  int // calls of History
+}
+
+// do applies commands and returns their events; those that are refused have
+// none. existed tells for each event which of keys existed right before it.
+func (f *forest) do(commands []tree.Command, keys []string) (events []tree.Notice, existed []map[string]bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range commands {
+		before := map[string]bool{}
+		for _, key := range keys {
+			_, err := tree.Find(&f.store, key)
+			before[key] = err == nil
+		}
+		tree.Apply(&f.store, &commands[i], f.last, func(e *tree.Event) {
+			f.last = e.Index()
+			events = append(events, e.Notice(tree.AppendEvent(nil, e)))
+			existed = append(existed, before)
+		})
+	}
+	f.events = append(f.events, events...)
+	f.events = slices.DeleteFunc(f.events, func(n tree.Notice) bool { return n.Index < f.floor() })
+	return events, existed
+}
+
+// put changes one key and returns the event.
+func (f *forest) put(key string) []tree.Notice {
+	events, _ := f.do([]tree.Command{{Op: tree.OpSet, Key: key}}, nil)
+	return events
+}
+
+// publish changes one key and publishes that.
+func (f *forest) publish(h *watch.Hub, key string) {
+	events := f.put(key)
+	h.Publish(f.last, events)
+}
+
+func (f *forest) floor() tree.Index {
+	if f.last < tree.Index(f.window) {
+		return 1
+	}
+	return f.last - tree.Index(f.window) + 1
+}
+
+func (f *forest) History(from tree.Index, limit int) ([]tree.Notice, tree.Index, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reads++
+	if f.page > 0 {
+		limit = min(limit, f.page)
+	}
+	var events []tree.Notice
+	for _, n := range f.events {
+		if n.Index >= from && len(events) < limit {
+			events = append(events, n)
+		}
+	}
+	return events, f.floor(), nil
+}
+
+func (f *forest) Exists(key string) (bool, tree.Index) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, err := tree.Find(&f.store, key)
+	return err == nil, f.last
+}
+
+// hub returns a hub for the forest as it is now.
+func (f *forest) hub(o watch.Options) *watch.Hub {
+	o.Window, o.First, o.History, o.Exists = f.window, f.last, f.History, f.Exists
+	return watch.NewHub(o)
+}
+
+// sink notes what a watcher was told.
+type sink struct {
+	mu      sync.Mutex
+	indexes []tree.Index
+	ends    int
+	stall   chan struct{} // if not nil, Deliver waits until it is closed
+}
+
+func (s *sink) Deliver(n *tree.Notice) {
+	if s.stall != nil {
+		<-s.stall
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.indexes = append(s.indexes, n.Index)
+}
+
+func (s *sink) End() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ends++
+}
+
+func (s *sink) got() (indexes []tree.Index, ends int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.indexes), s.ends
+}

@@ -1,0 +1,254 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"copse/actors/loop"
+	"copse/statemachine/tree"
+)
+
+// Hub owns the watchers of one shard. The shard's state machine publishes its
+// events to the hub, which hands each event to the watchers it concerns.
+//
+// Publish never blocks: while the hub is busy, events queue up to a limit; what
+// doesn't fit is dropped and later read back from the window on disk. So a slow
+// watcher can delay other watchers, but never a write.
+//
+// A watch that begins in the past is served from wherever that past is: by the
+// hub, as far as its ring in memory reaches back, and before that from disk, on
+// the goroutine that called Watch. The hub's loop reads the disk only to close a
+// gap, one page at a time.
+type Hub struct {
+	// Fixed after NewHub.
+	window     window
+	exists     ExistsFunc
+	bytesLimit int64 // of published
+	life       loop.Life
+
+	// A full published drops the batch; a full asks makes the caller of Watch wait.
+	published  loop.Mailbox[batch]
+	asks       loop.Mailbox[ask]
+	departures departures
+	behind     loop.Bell // rings when a batch was dropped
+
+	// Atomic.
+	last     atomic.Uint64 // the last index published, dropped or not
+	dropped  atomic.Uint64 // the last index that was published and dropped
+	queued   atomic.Int64  // bytes in published
+	watching atomic.Int64
+
+	delivery delivery // owned by Run
+}
+
+// window is the history on disk.
+type window struct {
+	size   int // indexes that waitIndex may reach back
+	read   HistoryFunc
+	oldest func() tree.Index // nil: as size says
+}
+
+// HistoryFunc reads the window on disk: at most max events, in order, starting
+// with the first at or above from; an empty result means there are none. complete
+// is where the window begins: every event at or above it is still there. All that
+// has been published is in the window. HistoryFunc may be called from many
+// goroutines.
+type HistoryFunc func(from tree.Index, max int) (events []tree.Notice, complete tree.Index, err error)
+
+// ExistsFunc reports whether key exists, and the index of the tree for which that
+// is true: both must come from the same snapshot. It may be called from many
+// goroutines.
+type ExistsFunc func(key string) (exists bool, at tree.Index)
+
+// Options configure a Hub.
+type Options struct {
+	First  tree.Index // the tree's last index now: earlier events are only on disk
+	Window int        // how many indexes waitIndex reaches back; 0: 1000
+	// Floor is the first index that waitIndex may name, if that doesn't follow from
+	// Window; nil: it does. It may be called from many goroutines.
+	Floor   func() tree.Index
+	History HistoryFunc
+	Exists  ExistsFunc // nil: every key may exist
+
+	RingLimit      int // events kept in memory; 0: Window, at most 4096
+	RingBytesLimit int // their size, and that of queued events; 0: 64 MiB
+	MailboxLimit   int // batches, and watches, that wait for the hub; 0: 1024
+}
+
+// batch is what the state machine published at once, in index order.
+type batch struct {
+	events []tree.Notice
+	last   tree.Index // the tree's index after them
+	bytes  int64
+}
+
+// ask is a request to register one watch.
+type ask struct {
+	watch  *tree.Watch
+	from   tree.Index // earlier events were delivered already, or are not wanted
+	exists bool       // the watched key existed
+	asOf   tree.Index // at this index of the tree
+	reply  chan answer
+}
+
+type answer struct {
+	// onDisk, if not 0: the watch is not registered, since the events from ask.from
+	// up to the one before onDisk are only in the window on disk.
+	onDisk tree.Index
+	closed *tree.Error // the window doesn't reach back to ask.from
+}
+
+// NewHub returns a hub; Run starts it.
+func NewHub(o Options) *Hub {
+	size := orElse(o.Window, 1000)
+	bytesLimit := orElse(o.RingBytesLimit, 64<<20)
+	mailboxLimit := orElse(o.MailboxLimit, 1024)
+	h := &Hub{
+		window:     window{size: size, read: o.History, oldest: o.Floor},
+		exists:     o.Exists,
+		bytesLimit: int64(bytesLimit),
+		life:       loop.NewLife(),
+		departures: newDepartures(),
+		behind:     loop.NewBell(),
+		delivery:   newDelivery(o.First, orElse(o.RingLimit, min(size, 4096)), bytesLimit),
+	}
+	h.last.Store(uint64(o.First))
+	h.published = loop.NewMailbox[batch](mailboxLimit, h.life.Stopping())
+	h.asks = loop.NewMailbox[ask](mailboxLimit, h.life.Stopping())
+	return h
+}
+
+func orElse(n, standard int) int {
+	if n > 0 {
+		return n
+	}
+	return standard
+}
+
+// Publish takes over what was just committed: events, in index order, after which
+// the tree's last index is last. An empty slice says that nothing has happened. A
+// nil slice, as after a snapshot has replaced the tree, makes the hub look on disk
+// for what it missed. Publish is called by one goroutine at a time and never
+// blocks.
+func (h *Hub) Publish(last tree.Index, events []tree.Notice) {
+	if last <= tree.Index(h.last.Load()) {
+		return
+	}
+	h.last.Store(uint64(last))
+	if events == nil {
+		h.drop(last)
+		return
+	}
+	b := batch{events: events, last: last}
+	for i := range events {
+		b.bytes += int64(Weight(&events[i]))
+	}
+	// A batch larger than the limit still fits into an empty mailbox.
+	if queued := h.queued.Add(b.bytes); queued <= max(h.bytesLimit, b.bytes) && h.published.Offer(b) {
+		return
+	}
+	h.queued.Add(-b.bytes)
+	h.drop(last)
+}
+
+// drop leaves what happened up to last to the window on disk.
+func (h *Hub) drop(last tree.Index) {
+	h.dropped.Store(uint64(last))
+	h.behind.Ring()
+}
+
+// Watchers is the number of parked watchers.
+func (h *Hub) Watchers() int { return int(h.watching.Load()) }
+
+// Floor is the first index that waitIndex may name when last is the newest.
+func (h *Hub) Floor(last tree.Index) tree.Index { return h.window.floor(last) }
+
+func (w *window) floor(last tree.Index) tree.Index {
+	switch {
+	case w.oldest != nil:
+		return w.oldest()
+	case last < tree.Index(w.size):
+		return 1
+	}
+	return last - tree.Index(w.size) + 1
+}
+
+// closed is v2's answer to a watch that reaches back too far.
+func (h *Hub) closed(since tree.Index) *tree.Error {
+	last := tree.Index(h.last.Load())
+	return &tree.Error{
+		Code:  tree.CodeEventIndexClosed,
+		Cause: fmt.Sprintf("the requested history has been cleared [%d/%d]", h.Floor(last), since),
+		Index: last,
+	}
+}
+
+// Watch delivers the events from w.Since on, which is above 0, to w.Sink: past
+// ones before it returns, the others as they come. A watch that doesn't stream
+// ends with its first event. Once the hub has stopped, a watch ends at once.
+//
+// A *tree.Watch is used for one call only. Its Sink is called by one goroutine at
+// a time: first by the caller's, for what is read from disk, then by the hub's.
+func (h *Hub) Watch(w *tree.Watch) *tree.Error {
+	h.departures.enter(w)
+	defer h.departures.entered(w)
+	a := ask{watch: w, from: w.Since, reply: make(chan answer, 1)}
+	past := pastReader{hub: h, watch: w}
+	for {
+		if h.exists != nil && w.Key != "/" {
+			a.exists, a.asOf = h.exists(w.Key)
+		}
+		ans, ok := h.ask(a)
+		switch {
+		case !ok:
+			w.Sink.End()
+			return nil
+		case ans.closed != nil:
+			return past.fail(ans.closed)
+		case ans.onDisk == 0:
+			return nil
+		}
+		if more, err := past.read(a.from, ans.onDisk); err != nil || !more {
+			return err
+		}
+		a.from = ans.onDisk
+	}
+}
+
+// ask sends a to the loop and waits for the answer; it reports false if the hub
+// has stopped instead.
+func (h *Hub) ask(a ask) (answer, bool) {
+	if h.asks.Send(context.Background(), a) != nil {
+		<-h.life.Done()
+	}
+	select {
+	case ans := <-a.reply:
+		return ans, true
+	case <-h.life.Done():
+	}
+	// The loop has returned: it has answered by now, or never will.
+	select {
+	case ans := <-a.reply:
+		return ans, true
+	default:
+		return answer{}, false
+	}
+}
+
+// Unwatch takes w out again. It never blocks; type departures says why and how. A
+// delivery under way may still arrive.
+func (h *Hub) Unwatch(w *tree.Watch) { h.departures.leave(w) }
+
+// Run serves until Stop. It fails if the window on disk can't be read.
+func (h *Hub) Run() error {
+	if !h.life.Begin() {
+		return nil
+	}
+	defer h.life.End()
+	defer h.endAll()
+	return h.run()
+}
+
+// Stop ends every watcher and returns when Run has.
+func (h *Hub) Stop() { h.life.Halt() }

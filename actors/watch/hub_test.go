@@ -1,0 +1,671 @@
+package watch_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"copse/actors/watch"
+	"copse/statemachine/tree"
+)
+
+// bubble runs f with a hub that lives inside a synctest bubble, where
+// synctest.Wait returns once the hub has dealt with all that it was given.
+func bubble(t *testing.T, fo *forest, o watch.Options, f func(t *testing.T, h *watch.Hub)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := fo.hub(o)
+		ran := make(chan error, 1)
+		go func() { ran <- h.Run() }()
+		defer func() {
+			h.Stop()
+			if err := <-ran; err != nil {
+				t.Errorf("Run: got %v, want no error", err)
+			}
+		}()
+		f(t, h)
+	})
+}
+
+func set(key string) tree.Command   { return tree.Command{Op: tree.OpSet, Key: key} }
+func mkdir(key string) tree.Command { return tree.Command{Op: tree.OpCreate, Key: key, Dir: true} }
+func remove(key string) tree.Command {
+	return tree.Command{Op: tree.OpDelete, Key: key, Recursive: true}
+}
+func refresh(key string) tree.Command {
+	return tree.Command{Op: tree.OpUpdate, Key: key, Refresh: true, Expires: 1e18}
+}
+
+func TestWatchHubMatching(t *testing.T) {
+	type watching struct {
+		key       string
+		recursive bool
+	}
+	tests := map[string]struct {
+		before []tree.Command // done before the watch starts
+		watch  watching
+		after  []tree.Command
+		want   []tree.Index // of a stream
+	}{
+		"the key itself":            {nil, watching{"/a", false}, []tree.Command{set("/a"), set("/b"), set("/a")}, []tree.Index{1, 3}},
+		"a child is not the key":    {nil, watching{"/a", false}, []tree.Command{set("/a/b")}, nil},
+		"a child, recursively":      {nil, watching{"/a", true}, []tree.Command{set("/a/b"), set("/ab")}, []tree.Index{1}},
+		"the root, recursively":     {nil, watching{"/", true}, []tree.Command{set("/a"), set("/b/c/d")}, []tree.Index{1, 2}},
+		"hidden below":              {nil, watching{"/a", true}, []tree.Command{set("/a/_h/x"), set("/a/_g"), set("/a/x_")}, []tree.Index{3}},
+		"inside the hidden":         {nil, watching{"/a/_h", true}, []tree.Command{set("/a/_h/x"), set("/a/_h/_y")}, []tree.Index{1}},
+		"the hidden key itself":     {nil, watching{"/a/_h", false}, []tree.Command{set("/a/_h")}, []tree.Index{1}},
+		"a refresh wakes nobody":    {[]tree.Command{set("/a")}, watching{"/a", true}, []tree.Command{refresh("/a"), set("/a")}, []tree.Index{3}},
+		"a directory above removed": {[]tree.Command{set("/d/x/y")}, watching{"/d/x/y", false}, []tree.Command{remove("/d"), remove("/d")}, []tree.Index{2}},
+		"removed with a hidden one": {[]tree.Command{set("/d/_x/y")}, watching{"/d/_x", true}, []tree.Command{remove("/d")}, []tree.Index{2}},
+		"removed, never existed":    {[]tree.Command{mkdir("/d")}, watching{"/d/x", false}, []tree.Command{remove("/d")}, nil},
+		"removed twice, there once": {
+			[]tree.Command{set("/d/x")}, watching{"/d/x", false},
+			[]tree.Command{remove("/d"), mkdir("/d"), remove("/d")}, []tree.Index{2},
+		},
+		"came after the watch": {nil, watching{"/d/x", false}, []tree.Command{set("/d/x/y"), remove("/d")}, []tree.Index{2}},
+		"told once of its own removal": {
+			[]tree.Command{set("/d/x")}, watching{"/d", true}, []tree.Command{remove("/d")}, []tree.Index{2},
+		},
+		"a hidden directory's removal": {[]tree.Command{set("/_d/x")}, watching{"/", true}, []tree.Command{remove("/_d")}, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := &forest{window: 100}
+			f.do(tt.before, nil)
+			bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
+				var s sink
+				w := &tree.Watch{Key: tt.watch.key, Recursive: tt.watch.recursive, Stream: true, Since: f.last + 1, Sink: &s}
+				if err := h.Watch(w); err != nil {
+					t.Fatal(err)
+				}
+				events, _ := f.do(tt.after, nil)
+				h.Publish(f.last, events)
+				synctest.Wait()
+				if got, ends := s.got(); !slices.Equal(got, tt.want) || ends != 0 {
+					t.Errorf("got %v and %d ends, want %v", got, ends, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestWatchHubPast(t *testing.T) {
+	// The window of 10 holds 11 to 20; the hub opens at 14, so that 15 to 20 are
+	// in memory, or the last 4 of them. Even events are /even's.
+	tests := map[string]struct {
+		since  tree.Index
+		stream bool
+		want   []tree.Index
+		cause  string
+	}{
+		"in memory":            {17, false, []tree.Index{18}, ""},
+		"oldest in memory":     {15, false, []tree.Index{16}, ""},
+		"on disk":              {11, false, []tree.Index{12}, ""},
+		"on disk, then live":   {11, true, []tree.Index{12, 14, 16, 18, 20, 22}, ""},
+		"in memory, then on":   {18, true, []tree.Index{18, 20, 22}, ""},
+		"next":                 {21, false, []tree.Index{22}, ""},
+		"future":               {22, false, []tree.Index{22}, ""},
+		"far future":           {23, true, nil, ""},
+		"gone":                 {10, false, nil, "the requested history has been cleared [11/10]"},
+		"gone, for a stream":   {1, true, nil, "the requested history has been cleared [11/1]"},
+		"nothing left in past": {20, false, []tree.Index{20}, ""},
+	}
+	for name, tt := range tests {
+		for _, ringLimit := range []int{0, 4} {
+			t.Run(name, func(t *testing.T) {
+				f := &forest{window: 10, page: 3}
+				next := func() string { return []string{"/even", "/odd"}[(f.last+1)%2] }
+				for f.last < 14 {
+					f.put(next())
+				}
+				bubble(t, f, watch.Options{RingLimit: ringLimit}, func(t *testing.T, h *watch.Hub) {
+					for f.last < 20 {
+						f.publish(h, next())
+					}
+					synctest.Wait()
+					var s sink
+					err := h.Watch(&tree.Watch{Key: "/even", Stream: tt.stream, Since: tt.since, Sink: &s})
+					for f.last < 22 {
+						f.publish(h, next())
+					}
+					synctest.Wait()
+					if got, ends := s.got(); !slices.Equal(got, tt.want) || ends != 0 {
+						t.Errorf("got %v and %d ends, want %v", got, ends, tt.want)
+					}
+					var want *tree.Error
+					if tt.cause != "" {
+						want = &tree.Error{Code: tree.CodeEventIndexClosed, Cause: tt.cause, Index: 20}
+					}
+					if (err == nil) != (want == nil) || err != nil && *err != *want {
+						t.Errorf("error: got %v, want %v", err, want)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestWatchHubCountsParkedWatchersOnly(t *testing.T) {
+	f := &forest{window: 10}
+	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
+		count := func(moment string, want int) {
+			t.Helper()
+			synctest.Wait()
+			if got := h.Watchers(); got != want {
+				t.Errorf("%s: got %d watchers, want %d", moment, got, want)
+			}
+		}
+		f.publish(h, "/a")
+		count("at first", 0)
+		watch := func(key string, since tree.Index, stream bool) *tree.Watch {
+			w := &tree.Watch{Key: key, Since: since, Stream: stream, Sink: &sink{}}
+			if err := h.Watch(w); err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		watch("/a", 1, false)
+		count("after a hit in the past", 0)
+		watch("/a", 2, false)
+		stream := watch("/a", 1, true)
+		other := watch("/b/c", 2, false)
+		count("parked", 3)
+		f.publish(h, "/a")
+		count("after an event", 2)
+		h.Unwatch(other)
+		h.Unwatch(other)
+		h.Unwatch(stream)
+		count("after all have left", 0)
+	})
+}
+
+// A front-end's loop calls Unwatch while the hub waits for that loop.
+func TestUnwatchDoesNotWaitForABusyHub(t *testing.T) {
+	f := &forest{window: 10}
+	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
+		busy := &sink{stall: make(chan struct{})}
+		for _, s := range []*sink{busy, {}} {
+			if err := h.Watch(&tree.Watch{Key: "/a", Since: 1, Stream: true, Sink: s}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		gone := &tree.Watch{Key: "/b", Since: 1, Sink: &sink{}}
+		if err := h.Watch(gone); err != nil {
+			t.Fatal(err)
+		}
+		f.publish(h, "/a")
+		synctest.Wait()
+		h.Unwatch(gone) // a deadlock fails the test here
+		close(busy.stall)
+		synctest.Wait()
+		if got := h.Watchers(); got != 2 {
+			t.Errorf("got %d watchers, want 2", got)
+		}
+	})
+}
+
+// The client of a watch that still waits at the hub's door leaves.
+func TestUnwatchBeforeTheHubHasSeenTheWatch(t *testing.T) {
+	f := &forest{window: 10}
+	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
+		busy := &sink{stall: make(chan struct{})}
+		if err := h.Watch(&tree.Watch{Key: "/a", Since: 1, Sink: busy}); err != nil {
+			t.Fatal(err)
+		}
+		f.publish(h, "/a")
+		w := &tree.Watch{Key: "/b", Since: 2, Sink: &sink{}}
+		watched := make(chan *tree.Error, 1)
+		go func() { watched <- h.Watch(w) }()
+		synctest.Wait()
+		h.Unwatch(w)
+		close(busy.stall)
+		if err := <-watched; err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := h.Watchers(); got != 0 {
+			t.Errorf("got %d watchers, want none", got)
+		}
+	})
+}
+
+func TestWatchHubStopEndsEveryWatcherOnce(t *testing.T) {
+	f := &forest{window: 10}
+	sinks := make([]*sink, 20)
+	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
+		for i := range sinks {
+			sinks[i] = &sink{}
+			key := []string{"/", "/a", "/a/b/c"}[i%3]
+			if err := h.Watch(&tree.Watch{Key: key, Recursive: i%2 == 0, Since: 1, Sink: sinks[i]}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.Stop()
+		h.Stop()
+		late := &sink{}
+		if err := h.Watch(&tree.Watch{Key: "/a", Since: 1, Sink: late}); err != nil {
+			t.Errorf("Watch after Stop: got %v, want an end", err)
+		}
+		f.publish(h, "/a")
+		for i, s := range append(sinks, late) {
+			if got, ends := s.got(); len(got) != 0 || ends != 1 {
+				t.Errorf("watcher %d: got %v and %d ends, want one end", i, got, ends)
+			}
+		}
+		if got := h.Watchers(); got != 0 {
+			t.Errorf("got %d watchers, want none", got)
+		}
+	})
+}
+
+func TestWatchHubStopBeforeRun(t *testing.T) {
+	h := (&forest{window: 10}).hub(watch.Options{})
+	h.Stop()
+	if err := h.Run(); err != nil {
+		t.Errorf("Run after Stop: got %v, want no error", err)
+	}
+}
+
+// stalled makes the hub wait inside a Deliver while f's next events are
+// published, so that all but one batch are dropped.
+func stalled(t *testing.T, h *watch.Hub, f *forest, publish func()) {
+	t.Helper()
+	busy := &sink{stall: make(chan struct{})}
+	if err := h.Watch(&tree.Watch{Key: "/busy", Since: f.last + 1, Sink: busy}); err != nil {
+		t.Fatal(err)
+	}
+	f.publish(h, "/busy")
+	synctest.Wait()
+	publish()
+	close(busy.stall)
+	synctest.Wait()
+}
+
+func TestWatchHubReadsDroppedEventsFromDisk(t *testing.T) {
+	f := &forest{window: 100, page: 3}
+	bubble(t, f, watch.Options{MailboxLimit: 1}, func(t *testing.T, h *watch.Hub) {
+		var s sink
+		if err := h.Watch(&tree.Watch{Key: "/", Recursive: true, Stream: true, Since: 1, Sink: &s}); err != nil {
+			t.Fatal(err)
+		}
+		var want []tree.Index
+		stalled(t, h, f, func() {
+			for range 20 {
+				f.publish(h, "/a")
+			}
+		})
+		for i := range f.last {
+			want = append(want, i+1)
+		}
+		if got, ends := s.got(); !slices.Equal(got, want) || ends != 0 {
+			t.Errorf("got %v and %d ends, want %v", got, ends, want)
+		}
+		if f.reads == 0 {
+			t.Error("nothing was read from disk")
+		}
+	})
+}
+
+func TestWatchHubDropsWhatIsTooLargeToKeep(t *testing.T) {
+	f := &forest{window: 100}
+	bubble(t, f, watch.Options{RingBytesLimit: 1}, func(t *testing.T, h *watch.Hub) {
+		var s sink
+		if err := h.Watch(&tree.Watch{Key: "/a", Stream: true, Since: 1, Sink: &s}); err != nil {
+			t.Fatal(err)
+		}
+		stalled(t, h, f, func() {
+			for range 5 {
+				f.publish(h, "/a")
+			}
+		})
+		if got, _ := s.got(); !slices.Equal(got, []tree.Index{2, 3, 4, 5, 6}) {
+			t.Errorf("live: got %v, want 2 to 6", got)
+		}
+		var past sink
+		reads := f.reads
+		if err := h.Watch(&tree.Watch{Key: "/a", Since: 4, Sink: &past}); err != nil {
+			t.Fatal(err)
+		}
+		if f.reads == reads {
+			t.Error("the past was still in memory")
+		}
+		if got, _ := past.got(); !slices.Equal(got, []tree.Index{4}) {
+			t.Errorf("past: got %v, want 4", got)
+		}
+	})
+}
+
+func TestWatchHubEndsWatchersThatFellBehindTheWindow(t *testing.T) {
+	f := &forest{window: 4}
+	bubble(t, f, watch.Options{MailboxLimit: 1}, func(t *testing.T, h *watch.Hub) {
+		var stream, once sink
+		for _, w := range []*tree.Watch{
+			{Key: "/a", Stream: true, Since: 1, Sink: &stream},
+			{Key: "/b", Since: 1, Sink: &once},
+		} {
+			if err := h.Watch(w); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stalled(t, h, f, func() {
+			for range 10 {
+				f.publish(h, "/a")
+			}
+		})
+		for name, s := range map[string]*sink{"stream": &stream, "once": &once} {
+			if got, ends := s.got(); len(got) != 0 || ends != 1 {
+				t.Errorf("%s: got %v and %d ends, want nothing but one end", name, got, ends)
+			}
+		}
+		// The hub goes on from there.
+		var s sink
+		if err := h.Watch(&tree.Watch{Key: "/a", Stream: true, Since: f.floor(), Sink: &s}); err != nil {
+			t.Fatal(err)
+		}
+		f.publish(h, "/a")
+		synctest.Wait()
+		if got, _ := s.got(); !slices.Equal(got, []tree.Index{8, 9, 10, 11, 12}) {
+			t.Errorf("afterwards: got %v, want 8 to 12", got)
+		}
+	})
+}
+
+// A snapshot replaces the tree: its events were never published.
+func TestWatchHubFollowsASnapshot(t *testing.T) {
+	f := &forest{window: 10}
+	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
+		var s sink
+		if err := h.Watch(&tree.Watch{Key: "/a", Stream: true, Since: 1, Sink: &s}); err != nil {
+			t.Fatal(err)
+		}
+		f.put("/a")
+		f.put("/a")
+		h.Publish(f.last, nil)
+		synctest.Wait()
+		f.publish(h, "/a")
+		synctest.Wait()
+		if got, _ := s.got(); !slices.Equal(got, []tree.Index{1, 2, 3}) {
+			t.Errorf("got %v, want 1 to 3", got)
+		}
+	})
+}
+
+func TestWatchHubFailsWhenTheWindowIsUnreadable(t *testing.T) {
+	cause := errors.New("bad block")
+	h := watch.NewHub(watch.Options{
+		History: func(tree.Index, int) ([]tree.Notice, tree.Index, error) { return nil, 0, cause },
+	})
+	ran := make(chan error, 1)
+	go func() { ran <- h.Run() }()
+	var s sink
+	if err := h.Watch(&tree.Watch{Key: "/a", Since: 5, Sink: &s}); err != nil {
+		t.Fatal(err)
+	}
+	h.Publish(7, nil)
+	if err := <-ran; !errors.Is(err, cause) {
+		t.Errorf("Run: got %v, want %v", err, cause)
+	}
+	if _, ends := s.got(); ends != 1 {
+		t.Errorf("got %d ends, want one", ends)
+	}
+	h.Stop()
+}
+
+// Events are published while the hub reads the disk for those before them.
+func TestWatchHubTakesEventsInWhileItClosesAGap(t *testing.T) {
+	f := &forest{window: 100, page: 2}
+	var h *watch.Hub
+	synctest.Test(t, func(t *testing.T) {
+		interrupted := false
+		h = watch.NewHub(watch.Options{
+			Window: f.window,
+			History: func(from tree.Index, limit int) ([]tree.Notice, tree.Index, error) {
+				events, complete, err := f.History(from, limit)
+				if !interrupted {
+					interrupted = true
+					for range 4 {
+						f.publish(h, "/a")
+					}
+				}
+				return events, complete, err
+			},
+		})
+		go h.Run()
+		defer h.Stop()
+		var s sink
+		if err := h.Watch(&tree.Watch{Key: "/a", Stream: true, Since: 1, Sink: &s}); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			f.put("/a")
+		}
+		h.Publish(f.last, nil)
+		synctest.Wait()
+		f.publish(h, "/a")
+		synctest.Wait()
+		if got, _ := s.got(); !slices.Equal(got, []tree.Index{1, 2, 3, 4, 5, 6, 7, 8}) {
+			t.Errorf("got %v, want 1 to 8", got)
+		}
+	})
+}
+
+// What the asker knows of the watched key may be older or newer than what the
+// hub knows; a watcher must hear of its directory's removal all the same.
+func TestWatchHubRemovalAboveAKeyOfUncertainExistence(t *testing.T) {
+	// The events: 1 makes /d/x, 2 removes /d, 3 makes /d/y.
+	commands := []tree.Command{set("/d/x"), remove("/d"), set("/d/y")}
+	tests := map[string]struct {
+		key    string
+		exists bool
+		asOf   tree.Index // what Exists answers
+		told   int        // events published before the watch
+		then   tree.Command
+		wakes  bool
+	}{
+		"created since":          {"/d/x", false, 0, 1, remove("/d"), true},
+		"a directory since":      {"/d", false, 0, 1, remove("/d"), true},
+		"removed since":          {"/d/x", true, 1, 2, remove("/d"), false},
+		"removed and another":    {"/d/x", true, 1, 3, remove("/d"), false},
+		"removed in the future":  {"/d/x", false, 2, 1, remove("/d"), true},
+		"as the hub knows":       {"/d/y", true, 3, 3, remove("/d"), true},
+		"never":                  {"/d/z", false, 3, 3, remove("/d"), false},
+		"from before the memory": {"/d/z", false, 0, 3, remove("/d"), true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &forest{window: 100}
+				ringLimit := 10
+				if name == "from before the memory" {
+					ringLimit = 1
+				}
+				h := watch.NewHub(watch.Options{
+					Window: 100, RingLimit: ringLimit, History: f.History,
+					Exists: func(string) (bool, tree.Index) { return tt.exists, tt.asOf },
+				})
+				go h.Run()
+				defer h.Stop()
+				events, _ := f.do(commands[:tt.told], nil)
+				h.Publish(f.last, events)
+				synctest.Wait()
+				var s sink
+				if err := h.Watch(&tree.Watch{Key: tt.key, Since: f.last + 1, Sink: &s}); err != nil {
+					t.Fatal(err)
+				}
+				events, _ = f.do([]tree.Command{tt.then}, nil)
+				if len(events) == 0 {
+					events, _ = f.do([]tree.Command{mkdir("/d"), tt.then}, nil)
+				}
+				h.Publish(f.last, events)
+				synctest.Wait()
+				if got, _ := s.got(); (len(got) == 1) != tt.wakes {
+					t.Errorf("got %v, want woken: %v", got, tt.wakes)
+				}
+			})
+		})
+	}
+}
+
+// What the hub knows of a key is worth more than a guess about it.
+func TestWatchHubKeepsWhatItKnowsOfAKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &forest{window: 100}
+		f.do([]tree.Command{mkdir("/d")}, nil)
+		asOf := f.last + 2
+		h := watch.NewHub(watch.Options{
+			First: f.last, Window: f.window, History: f.History,
+			Exists: func(string) (bool, tree.Index) { return false, asOf },
+		})
+		go h.Run()
+		defer h.Stop()
+		h.Publish(asOf, f.put("/other")) // the index may lie above the last event's
+		f.last = asOf
+		synctest.Wait()
+		var first, second sink
+		for _, s := range []*sink{&first, &second} {
+			if err := h.Watch(&tree.Watch{Key: "/d/x", Since: asOf + 1, Sink: s}); err != nil {
+				t.Fatal(err)
+			}
+			asOf += 100 // ahead of the hub
+		}
+		events, _ := f.do([]tree.Command{remove("/d")}, nil)
+		h.Publish(f.last, events)
+		synctest.Wait()
+		for _, s := range []*sink{&first, &second} {
+			if got, _ := s.got(); len(got) != 0 {
+				t.Errorf("got %v, want nothing of a key that was never there", got)
+			}
+		}
+	})
+}
+
+func TestWatchHubManyKeysInOneDirectory(t *testing.T) {
+	const keys = 100
+	f := &forest{window: 1000}
+	for i := range keys {
+		f.put(fmt.Sprintf("/d/%d", i))
+	}
+	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
+		sinks := make([]sink, keys)
+		watches := make([]*tree.Watch, keys)
+		for i := range keys {
+			watches[i] = &tree.Watch{Key: fmt.Sprintf("/d/%d", i), Since: f.last + 1, Sink: &sinks[i]}
+			if err := h.Watch(watches[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range keys {
+			if i%3 == 0 {
+				f.publish(h, watches[i].Key)
+			}
+		}
+		for i := range keys {
+			if i%3 == 1 {
+				h.Unwatch(watches[i])
+			}
+		}
+		synctest.Wait()
+		if got := h.Watchers(); got != keys/3 {
+			t.Errorf("got %d watchers, want %d", got, keys/3)
+		}
+		events, _ := f.do([]tree.Command{remove("/d")}, nil)
+		h.Publish(f.last, events)
+		synctest.Wait()
+		for i := range keys {
+			want := []int{1, 0, 1}[i%3]
+			if got, _ := sinks[i].got(); len(got) != want {
+				t.Errorf("watcher %d: got %v, want %d events", i, got, want)
+			}
+		}
+		if got := h.Watchers(); got != 0 {
+			t.Errorf("got %d watchers, want none", got)
+		}
+	})
+}
+
+func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
+	cause := errors.New("bad block")
+	tests := map[string]struct {
+		stream  bool
+		page    func(f *forest, call int) ([]tree.Notice, tree.Index, error)
+		stop    bool // before the second page
+		want    []tree.Index
+		ends    int
+		refused tree.Code
+	}{
+		"unreadable at once": {
+			page:    func(*forest, int) ([]tree.Notice, tree.Index, error) { return nil, 1, cause },
+			refused: tree.CodeRaftInternal,
+		},
+		"unreadable later": {
+			stream: true,
+			page: func(f *forest, call int) ([]tree.Notice, tree.Index, error) {
+				if call > 1 {
+					return nil, 1, cause
+				}
+				return f.events[:2], 1, nil
+			},
+			want: []tree.Index{1, 2}, ends: 1,
+		},
+		"the window moves on": {
+			stream: true,
+			page: func(f *forest, call int) ([]tree.Notice, tree.Index, error) {
+				if call > 1 {
+					return f.events[6:7], 7, nil
+				}
+				return f.events[:2], 1, nil
+			},
+			want: []tree.Index{1, 2}, ends: 1,
+		},
+		"the window has moved on": {
+			page: func(f *forest, call int) ([]tree.Notice, tree.Index, error) {
+				return f.events[6:7], 7, nil
+			},
+			refused: tree.CodeEventIndexClosed,
+		},
+		"the hub stops": {
+			stream: true,
+			page: func(f *forest, call int) ([]tree.Notice, tree.Index, error) {
+				return f.events[:2], 1, nil
+			},
+			stop: true,
+			want: []tree.Index{1, 2}, ends: 1,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := &forest{window: 100}
+			for range 8 {
+				f.put("/a")
+			}
+			var h *watch.Hub
+			calls := 0
+			h = watch.NewHub(watch.Options{
+				Window: 100, First: 8,
+				History: func(from tree.Index, limit int) ([]tree.Notice, tree.Index, error) {
+					calls++
+					if tt.stop {
+						h.Stop()
+					}
+					return tt.page(f, calls)
+				},
+			})
+			ran := make(chan error, 1)
+			go func() { ran <- h.Run() }()
+			var s sink
+			err := h.Watch(&tree.Watch{Key: "/a", Stream: tt.stream, Since: 1, Sink: &s})
+			if err != nil && err.Code != tt.refused || err == nil && tt.refused != 0 {
+				t.Errorf("got error %v, want code %d", err, tt.refused)
+			}
+			if got, ends := s.got(); !slices.Equal(got, tt.want) || ends != tt.ends {
+				t.Errorf("got %v and %d ends, want %v and %d", got, ends, tt.want, tt.ends)
+			}
+			h.Stop()
+			if err := <-ran; err != nil {
+				t.Errorf("Run: got %v, want no error", err)
+			}
+		})
+	}
+}

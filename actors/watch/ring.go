@@ -1,0 +1,73 @@
+package watch
+
+import (
+	"sort"
+
+	"copse/statemachine/tree"
+)
+
+// noticeOverhead is a notice's memory besides its key and JSON, in bytes.
+const noticeOverhead = 96
+
+// ring keeps the newest part of the event window in memory: all events from floor
+// on, in index order, up to a number of events and of bytes.
+type ring struct {
+	limit      int
+	bytesLimit int
+
+	slots []*tree.Notice // circular; grows to limit
+	head  int            // position of the oldest
+	size  int
+	bytes int
+	floor tree.Index // no event at or above it is missing
+}
+
+// reset empties the ring; it is complete from floor on.
+func (r *ring) reset(floor tree.Index) {
+	clear(r.slots)
+	r.head, r.size, r.bytes, r.floor = 0, 0, 0, floor
+}
+
+func (r *ring) at(i int) *tree.Notice { return r.slots[(r.head+i)%len(r.slots)] }
+
+// push adds the newest event, and drops the oldest as the limits demand.
+func (r *ring) push(n *tree.Notice) {
+	if r.size == len(r.slots) {
+		r.makeRoom()
+	}
+	r.slots[(r.head+r.size)%len(r.slots)] = n
+	r.size++
+	r.bytes += Weight(n)
+	for r.size > 0 && r.bytes > r.bytesLimit {
+		r.dropOldest()
+	}
+}
+
+func (r *ring) makeRoom() {
+	if len(r.slots) >= r.limit {
+		r.dropOldest()
+		return
+	}
+	bigger := make([]*tree.Notice, min(max(16, 2*len(r.slots)), r.limit))
+	for i := range r.size {
+		bigger[i] = r.at(i)
+	}
+	r.slots, r.head = bigger, 0
+}
+
+func (r *ring) dropOldest() {
+	n := r.slots[r.head]
+	r.slots[r.head] = nil
+	r.head = (r.head + 1) % len(r.slots)
+	r.size--
+	r.bytes -= Weight(n)
+	r.floor = n.Index + 1
+}
+
+// search returns the position of the first event at from or above.
+func (r *ring) search(from tree.Index) int {
+	return sort.Search(r.size, func(i int) bool { return r.at(i).Index >= from })
+}
+
+// Weight is about how many bytes of memory a notice takes.
+func Weight(n *tree.Notice) int { return len(n.JSON) + len(n.Key) + noticeOverhead }

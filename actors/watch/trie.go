@@ -1,0 +1,278 @@
+package watch
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+
+	"copse/statemachine/tree"
+)
+
+// watchTrie holds the watchers of one shard in a trie of path components, so that
+// an event finds those it concerns by walking its key once. Watched keys need not
+// exist in the tree, and most nodes of the tree have no branch here.
+type watchTrie struct {
+	root  branch
+	count int // watchers in all
+}
+
+// branch is a key that is watched, or that lies above one that is. It is small,
+// since there may be one for each parked watcher.
+type branch struct {
+	exact     []*tree.Watch // see changes of the key itself
+	recursive []*tree.Watch // and of what is below
+	children  *children     // nil: none
+	// exists: the key exists in the tree, as of the hub's position. It may wrongly
+	// be true, but never wrongly false. It matters only while the branch has watchers.
+	exists bool
+}
+
+func (s *branch) empty() bool {
+	return len(s.exact) == 0 && len(s.recursive) == 0 && s.children == nil
+}
+
+// component returns the name that follows position at in key, and the position
+// after it.
+func component(key string, at int) (name string, next int) {
+	end := strings.IndexByte(key[at+1:], '/')
+	if end < 0 {
+		return key[at+1:], len(key)
+	}
+	return key[at+1 : at+1+end], at + 1 + end
+}
+
+// trim turns the root's key into the empty string, so that it is a prefix of every
+// other key and ends where their first slash begins.
+func trim(key string) string {
+	if key == "/" {
+		return ""
+	}
+	return key
+}
+
+// add registers w. exists says whether its key exists; known is false if that is a
+// guess.
+func (t *watchTrie) add(w *tree.Watch, exists, known bool) {
+	key := trim(w.Key)
+	s := &t.root
+	for at := 0; at < len(key); {
+		var name string
+		name, at = component(key, at)
+		s = s.grow(name, at == len(key))
+	}
+	// What the branch knows already is better than a guess.
+	if known || len(s.exact)+len(s.recursive) == 0 {
+		s.exists = exists
+	}
+	if w.Recursive {
+		s.recursive = append(s.recursive, w)
+	} else {
+		s.exact = append(s.exact, w)
+	}
+	t.count++
+}
+
+// grow returns the child called name, and creates it if there is none.
+func (s *branch) grow(name string, last bool) *branch {
+	if c := s.children.get(name); c != nil {
+		return c
+	}
+	if !last {
+		// This name may outlive the watch, for watches of other keys. Don't let it
+		// keep the long key alive that it was cut from.
+		name = strings.Clone(name)
+	}
+	if s.children == nil {
+		s.children = &children{}
+	}
+	c := &branch{}
+	s.children.put(name, c)
+	return c
+}
+
+// remove takes out the watches of gone that are here.
+func (t *watchTrie) remove(gone []*tree.Watch) {
+	if len(gone) == 1 {
+		w := gone[0]
+		t.root.remove(trim(w.Key), 0, func(other *tree.Watch) bool { return other == w }, &t.count)
+		return
+	}
+	// When a crowd leaves one key, its branch is searched once for all of them.
+	left := make(map[*tree.Watch]struct{}, len(gone))
+	for _, w := range gone {
+		left[w] = struct{}{}
+	}
+	leaves := func(w *tree.Watch) bool {
+		_, leaving := left[w]
+		delete(left, w)
+		return leaving
+	}
+	for _, w := range gone {
+		if _, still := left[w]; still {
+			t.root.remove(trim(w.Key), 0, leaves, &t.count)
+			delete(left, w)
+		}
+	}
+}
+
+// remove takes the watchers that leave out of key's branch. The first at bytes of
+// key lead to s.
+func (s *branch) remove(key string, at int, leaves func(*tree.Watch) bool, count *int) {
+	if at == len(key) {
+		before := len(s.exact) + len(s.recursive)
+		s.exact = without(s.exact, leaves)
+		s.recursive = without(s.recursive, leaves)
+		*count -= before - len(s.exact) - len(s.recursive)
+		return
+	}
+	name, next := component(key, at)
+	if c := s.children.get(name); c != nil {
+		c.remove(key, next, leaves, count)
+		s.prune(name, c)
+	}
+}
+
+// prune drops the child c called name if nothing is left of it.
+func (s *branch) prune(name string, c *branch) {
+	if c.empty() && s.children.drop(name) {
+		s.children = nil
+	}
+}
+
+// notify hands n to every watcher it concerns, takes out those that wait for no
+// more, and updates the exists marks.
+func (t *watchTrie) notify(n *tree.Notice) {
+	if !n.Refresh {
+		t.root.notify(n, trim(n.Key), 0, strings.LastIndex(n.Key, "/_"), &t.count)
+	}
+}
+
+// notify does so for s, to which the first at bytes of key lead. hidden is where
+// the last hidden name in key begins: recursive watchers at or below that name see
+// the event, those above don't.
+func (s *branch) notify(n *tree.Notice, key string, at, hidden int, count *int) {
+	if at == len(key) {
+		s.exact = serve(s.exact, n, count)
+		s.recursive = serve(s.recursive, n, count)
+		s.exists = !n.Action.Removes()
+		if n.Action.Removes() && n.Dir {
+			s.notifyBelow(n, count)
+		}
+		return
+	}
+	if hidden < at {
+		s.recursive = serve(s.recursive, n, count)
+	}
+	if !n.Action.Removes() {
+		s.exists = true
+	}
+	name, next := component(key, at)
+	if c := s.children.get(name); c != nil {
+		c.notify(n, key, next, hidden, count)
+		s.prune(name, c)
+	}
+}
+
+// notifyBelow tells the watchers of everything that was removed with the directory
+// s. v2 wakes only those whose own key existed.
+func (s *branch) notifyBelow(n *tree.Notice, count *int) {
+	s.children.each(func(name string, c *branch) {
+		if c.exists {
+			c.exact = serve(c.exact, n, count)
+			c.recursive = serve(c.recursive, n, count)
+			c.exists = false
+		}
+		c.notifyBelow(n, count)
+		s.prune(name, c)
+	})
+}
+
+// end ends every watcher and leaves the trie empty.
+func (t *watchTrie) end() {
+	t.root.end()
+	*t = watchTrie{}
+}
+
+func (s *branch) end() {
+	for _, w := range s.exact {
+		w.Sink.End()
+	}
+	for _, w := range s.recursive {
+		w.Sink.End()
+	}
+	s.children.each(func(_ string, c *branch) { c.end() })
+}
+
+// crowd is how many watchers of one key it takes for others to get a turn: between
+// any crowdPart of them, and before the first (see headStart).
+const (
+	crowd     = 1000
+	crowdPart = 250
+)
+
+// crowded reports whether n wakes a crowd.
+func (t *watchTrie) crowded(n *tree.Notice) bool {
+	if n.Refresh || t.count < crowd {
+		return false
+	}
+	key, hidden := trim(n.Key), strings.LastIndex(n.Key, "/_")
+	s, at := &t.root, 0
+	for s != nil && at < len(key) {
+		if hidden < at && wakes(s.recursive, n) {
+			return true
+		}
+		var name string
+		name, at = component(key, at)
+		s = s.children.get(name)
+	}
+	return s != nil && s.crowded(n)
+}
+
+// crowded reports whether n, a change of the key of s, wakes a crowd there or below.
+func (s *branch) crowded(n *tree.Notice) bool {
+	if wakes(s.exact, n) || wakes(s.recursive, n) {
+		return true
+	}
+	below := false
+	if n.Action.Removes() && n.Dir {
+		s.children.each(func(_ string, c *branch) { below = below || c.crowded(n) })
+	}
+	return below
+}
+
+func wakes(watchers []*tree.Watch, n *tree.Notice) bool {
+	return len(watchers) >= crowd && slices.ContainsFunc(watchers, func(w *tree.Watch) bool { return n.Index >= w.Since })
+}
+
+// serve delivers n to those watchers that wait for its index, and returns those
+// that stay: streams, and the ones that wait for a later index.
+func serve(watchers []*tree.Watch, n *tree.Notice, count *int) []*tree.Watch {
+	before := len(watchers)
+	served := 0
+	watchers = without(watchers, func(w *tree.Watch) bool {
+		if n.Index < w.Since {
+			return false
+		}
+		w.Sink.Deliver(n)
+		if served++; served%crowdPart == 0 {
+			runtime.Gosched()
+		}
+		return !w.Stream
+	})
+	*count -= before - len(watchers)
+	return watchers
+}
+
+// without calls leaves once for each watcher, takes out those for which it returns
+// true, and frees memory when most have gone.
+func without(watchers []*tree.Watch, leaves func(*tree.Watch) bool) []*tree.Watch {
+	watchers = slices.DeleteFunc(watchers, leaves)
+	switch {
+	case len(watchers) == 0:
+		return nil
+	case cap(watchers) >= 64 && len(watchers) < cap(watchers)/4:
+		return slices.Clone(watchers)
+	default:
+		return watchers
+	}
+}
