@@ -35,17 +35,7 @@ const (
 // run builds the checker for s and lets it search.
 func run(t *testing.T, s search) verdict {
 	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"state.pml", "rules.pml", "index.pml"} {
-		// Read here, so that the go command knows what a result depends on.
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := copied(t)
 	generate := append([]string{"-a"}, strings.Fields(s.defines)...)
 	compile := []string{"-w", "-DSAFETY", "-DNOREDUCE", "-DNOFAIR", "-DPRINTF", fmt.Sprintf("-DMEMLIM=%d", memoryLimit)}
 	check := []string{fmt.Sprintf("-m%d", depthLimit)}
@@ -63,6 +53,23 @@ func run(t *testing.T, s search) verdict {
 	command(t, dir, "spin", append(generate, "index.pml")...)
 	command(t, dir, "gcc", append(compile, "-o", "pan", "pan.c")...)
 	return read(t, command(t, dir, "./pan", check...))
+}
+
+// copied returns a new folder with the model in it.
+func copied(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"state.pml", "rules.pml", "index.pml"} {
+		// Read here, so that the go command knows what a result depends on.
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // command runs a program in dir and returns what it says. A missing one is an
