@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"copse/bench/peer"
 )
 
 const plainAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\nhello"
@@ -60,11 +62,11 @@ func TestClientCountsAnswers(t *testing.T) {
 	}
 	defer c.close()
 	c.delay = newDelays()
-	if err := c.runUntil(25); err != nil || c.answered != 100 || c.delay.TotalCount() != 100 {
+	if _, err := c.runUntil(25); err != nil || c.answered != 100 || c.delay.TotalCount() != 100 {
 		t.Errorf("%d answers, %d latencies, %v", c.answered, c.delay.TotalCount(), err)
 	}
 	c.source = gets(address, "") // the stub knows no plain GET
-	if err := c.runUntil(50); err == nil || !strings.Contains(err.Error(), "404") {
+	if _, err := c.runUntil(50); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("wrong answers passed: %v", err)
 	}
 }
@@ -74,7 +76,7 @@ func TestTableShowsMediansRatiosAndTargets(t *testing.T) {
 		"copse":  {{rate: 300, cpu: 5, p50: 1e-3}, {rate: 100, cpu: 10, p50: 1e-3}, {rate: 200, cpu: 5, p50: 1e-3}},
 		"etcd35": {{rate: 100, cpu: 10, p50: 2e-3}, {rate: 100, cpu: 10, p50: 2e-3}, {rate: 100, cpu: 8, p50: 2e-3}},
 	}}
-	got := requestTable([]*bout{b})
+	got := requestTable(newLineup(peer.Copse, peer.Etcd35), []*bout{b})
 	for _, want := range []string{
 		"| **work** | copse | 200 |", "| etcd35 | 100 |", "| 2.00 (1.00…3.00) |",
 		"requests/s ≥ 2.00: 2.00, met", "CPU ≤ 0.50: 0.62, **missed**",

@@ -128,10 +128,13 @@ func (c *client) run(d time.Duration) (took time.Duration, err error) {
 	return now() - begin, c.complain()
 }
 
-// runUntil does all the requests there are: n for each connection.
-func (c *client) runUntil(n int64) error {
+// runUntil goes on until each connection has had n answers since it was opened,
+// and counts those of this call.
+func (c *client) runUntil(n int64) (took time.Duration, err error) {
 	c.answered, c.wrong = 0, 0
-	return c.more(n)
+	begin := now()
+	err = c.more(n)
+	return now() - begin, err
 }
 
 // more goes on until n requests of each connection are done in all.

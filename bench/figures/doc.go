@@ -13,8 +13,17 @@
 //	go run ./figures against -address 127.0.0.1:2379 -pid 4711 -only 'put-64'
 //	go run ./figures profile              # where the time goes, into ../default.pgo
 //
-// The last but one runs part of the table once on a server that runs already. Each
+// against runs part of the table once on a server that runs already. Each command
 // has -help.
+//
+// requests, members, growth and the figures of one server can compare several builds
+// of copse in one run: -copse NAME=PATH, once for each, oldest first, puts them in the
+// place of this tree's copse. The table then has the ratios of each to etcd and to the
+// first. Writes before and after a change, in ten minutes:
+//
+//	go run ./figures requests -copse old=/path/old -copse new=/path/new -limits=false \
+//	    -rounds 3 -only '^(put-(1|64|256|4k|64k|1m)|swap-64|written-64k)$'
+//	go run ./figures members -copse old=/path/old -copse new=/path/new -rounds 3
 //
 // Each server is started fresh on an empty directory, with the same durability:
 // both sync before they acknowledge. For requests and growth both are there at the

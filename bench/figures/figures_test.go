@@ -132,13 +132,13 @@ func TestSpreadDoesEachOnceAndEndsAtTheFirstError(t *testing.T) {
 }
 
 func TestMarkdownShowsMediansAndRatio(t *testing.T) {
-	r := newResults([]peer.Kind{peer.Copse, peer.Etcd35})
-	r.turn(peer.Copse)
+	r := newResults(newLineup(peer.Copse, peer.Etcd35).all())
+	r.turn("copse")
 	r.add("memory", byteCount, 9, 1, 2)
-	r.turn(peer.Etcd35)
+	r.turn("etcd35")
 	r.add("memory", byteCount, 4, 12)
 	r.note("a note")
-	want := "| median | copse | etcd35 | ratio |\n| --- | ---: | ---: | ---: |\n| memory | 2 B | 8 B | 0.25 |\n\na note\n"
+	want := "| median | copse | etcd35 | copse : etcd35 |\n| --- | ---: | ---: | ---: |\n| memory | 2 B | 8 B | 0.25 |\n\na note\n"
 	if got := r.markdown(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

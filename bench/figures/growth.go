@@ -54,10 +54,10 @@ func growth(args []string) error {
 	for _, c := range chosen {
 		bouts = append(bouts, c.bouts()...)
 	}
-	fmt.Printf("`go run ./figures growth %s` (%s; commit %s; %s)\n", strings.Join(args, " "), machine(), commit(), noise(bouts))
+	fmt.Printf("`go run ./figures growth %s` (%s; commit %s; %s)\n", strings.Join(args, " "), machine(), commit(), noise(o.servers, bouts))
 	for _, c := range chosen {
-		fmt.Printf("\n%s", c.markdown())
-		if err := c.draw(o.picture); err != nil {
+		fmt.Printf("\n%s", c.markdown(o.servers))
+		if err := c.draw(o.picture, o.servers); err != nil {
 			return err
 		}
 	}
@@ -88,8 +88,8 @@ func thatFit(connections []int) ([]int, error) {
 func (c *growthCurve) round(o requestOptions, round int) (err error) {
 	var field []*target
 	defer func() { err = errors.Join(err, closeAll(field)) }()
-	for _, kind := range o.servers {
-		t, err := launch(kind)
+	for _, s := range o.servers.all() {
+		t, err := launch(s)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"copse/bench/peer"
 )
 
 func TestNumberedRequestsAreThoseOfTheirKey(t *testing.T) {
@@ -21,8 +23,8 @@ func TestNumberedRequestsAreThoseOfTheirKey(t *testing.T) {
 		if want := "before " + string(getRequest(address, keyOf(i))); got != want {
 			t.Errorf("GET %d: got %q, want %q", i, got, want)
 		}
-		got = string(numberedPuts(address, "/p", "v", pick).appendRequest(nil, 3, 4))
-		if want := string(formRequest("PUT", address, "/p"+keyOf(i), "value=v")); got != want {
+		got = string(numberedPuts(address, "/p", pick, "v", "w").appendRequest(nil, 3, 5))
+		if want := string(formRequest("PUT", address, "/p"+keyOf(i), "value=w")); got != want {
 			t.Errorf("PUT %d: got %q, want %q", i, got, want)
 		}
 	}
@@ -121,7 +123,7 @@ func TestCurvesAreJudged(t *testing.T) {
 			"connections": "- GET, requests/s at 20, to the best before: 0.40, **cliff**\n",
 			"values":      "- GET, MiB/s at 4 KiB, to the best before: 102.4, no cliff\n",
 		}[c.name]
-		if got := c.markdown(); !strings.Contains(got, want) {
+		if got := c.markdown(newLineup(peer.Copse)); !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}

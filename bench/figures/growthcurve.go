@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-
-	"copse/bench/peer"
 )
 
 // load is what the servers are measured under.
@@ -26,7 +24,7 @@ func (l load) workload(method string) workload {
 			if method == "GET" {
 				return numberedGets(address, anyOf(l.keys))
 			}
-			return numberedPuts(address, "", babble(l.value), anyOf(l.keys))
+			return numberedPuts(address, "", anyOf(l.keys), babble(l.value))
 		},
 	}
 }
@@ -46,7 +44,7 @@ type growthCurve struct {
 	label  func(at int) string
 	points []*point
 	yield  quantity // what must not fall
-	judge  func(c *growthCurve, method int) string
+	judge  func(c *growthCurve, copse string, method int) string
 }
 
 // quantity is something that is measured at a point.
@@ -108,30 +106,31 @@ func (c *growthCurve) medians(server string, method int, q quantity) (all []floa
 	return all
 }
 
-func (c *growthCurve) markdown() string {
+func (c *growthCurve) markdown(l lineup) string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "### %s\n\n%s\n", c.title, requestTable(c.bouts()))
+	fmt.Fprintf(&t, "### %s\n\n%s\n", c.title, requestTable(l, c.bouts()))
+	copse := l.judged()
 	for i, method := range methods {
-		if len(c.points) > 1 && len(c.points[0].bouts[i].readings[string(peer.Copse)]) > 0 {
-			fmt.Fprintf(&t, "- %s, %s\n", method, c.judge(c, i))
+		if len(c.points) > 1 && len(c.points[0].bouts[i].readings[copse]) > 0 {
+			fmt.Fprintf(&t, "- %s, %s\n", method, c.judge(c, copse, i))
 		}
 	}
 	return t.String()
 }
 
 // ends compares the end of copse's curve with its begin.
-func (c *growthCurve) ends(method int) string {
+func (c *growthCurve) ends(copse string, method int) string {
 	first, last := c.points[0], c.points[len(c.points)-1]
 	over := func(of func(reading) float64) ratios {
-		return divide(last.bouts[method].readings[string(peer.Copse)], first.bouts[method].readings[string(peer.Copse)], of)
+		return divide(last.bouts[method].readings[copse], first.bouts[method].readings[copse], of)
 	}
 	return fmt.Sprintf("%s : %s: %s; %s", c.label(last.at), c.label(first.at),
 		verdict("CPU", over(cpuOf), growthAtMost, false), verdict("requests/s", over(rateOf), 1/growthAtMost, true))
 }
 
 // cliff says whether copse's curve falls off anywhere.
-func (c *growthCurve) cliff(method int) string {
-	at, share := steepest(c.medians(string(peer.Copse), method, c.yield))
+func (c *growthCurve) cliff(copse string, method int) string {
+	at, share := steepest(c.medians(copse, method, c.yield))
 	word := "no cliff"
 	if share < cliffShare {
 		word = "**cliff**"

@@ -15,13 +15,13 @@ import (
 
 // draw puts the curve's picture into dir, if there is one: the CPU of a request
 // beside what must not fall.
-func (c *growthCurve) draw(dir string) error {
+func (c *growthCurve) draw(dir string, l lineup) error {
 	if dir == "" || len(c.points) < 2 {
 		return nil
 	}
 	var panels []*plot.Plot
 	for _, q := range []quantity{cpuTaken, c.yield} {
-		p, err := c.panel(q)
+		p, err := c.panel(q, l)
 		if err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func (c *growthCurve) draw(dir string) error {
 var dashes = [][]vg.Length{nil, {vg.Points(5), vg.Points(3)}}
 
 // panel draws one quantity: a line for each server and method.
-func (c *growthCurve) panel(q quantity) (*plot.Plot, error) {
+func (c *growthCurve) panel(q quantity, l lineup) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = q.name
 	p.X.Label.Text = strings.ToLower(c.title)
@@ -57,7 +57,7 @@ func (c *growthCurve) panel(q quantity) (*plot.Plot, error) {
 	p.X.Tick.Marker = plot.ConstantTicks(ticks)
 	p.Y.Tick.Marker = plot.TickerFunc(decades)
 	p.Add(plotter.NewGrid())
-	for _, server := range contestants {
+	for _, server := range l.names() {
 		for i, method := range methods {
 			xys := c.xys(server, i, q)
 			if len(xys) == 0 {
@@ -67,8 +67,8 @@ func (c *growthCurve) panel(q quantity) (*plot.Plot, error) {
 			if err != nil {
 				return nil, err
 			}
-			line.Color, line.Width, line.Dashes = colors[server], vg.Points(2), dashes[i]
-			dots.Color, dots.Shape = colors[server], draw.CircleGlyph{}
+			line.Color, line.Width, line.Dashes = l.color(server), vg.Points(2), dashes[i]
+			dots.Color, dots.Shape = l.color(server), draw.CircleGlyph{}
 			p.Add(line, dots)
 			p.Legend.Add(server+" "+method, line)
 		}

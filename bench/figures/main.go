@@ -15,7 +15,7 @@ import (
 
 // options of a run; each figure takes those that it has a use for.
 type options struct {
-	servers  []peer.Kind
+	servers  lineup
 	turns    int
 	n        int           // watchers, or keys
 	rounds   int           // PUTs to take the median of
@@ -69,7 +69,7 @@ func run(args []string) error {
 	name, figure := args[0], figures[args[0]]
 	var o options
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	servers := flags.String("servers", bothKinds, "what to measure, in this order; the last is what the others are compared with")
+	o.servers.flags(flags)
 	flags.IntVar(&o.turns, "turns", 1, "how often to measure each server")
 	flags.IntVar(&o.n, "n", figure.n, "watchers or keys")
 	flags.IntVar(&o.rounds, "rounds", 20, "PUTs to take the median of")
@@ -80,13 +80,12 @@ func run(args []string) error {
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	o.servers = kinds(*servers)
-	r := newResults(o.servers)
-	for turn := range o.turns {
-		for _, kind := range o.servers {
-			fmt.Fprintf(os.Stderr, "%s, turn %d: %s\n", name, turn+1, kind)
-			if err := measure(o, kind, figure, r); err != nil {
-				return fmt.Errorf("%s: %w", kind, err)
+	r := newResults(o.servers.all())
+	for i := range o.turns {
+		for _, c := range o.servers.all() {
+			turn("%s, turn %d: %s", name, i+1, c.name)
+			if err := measure(o, c, figure, r); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
 			}
 		}
 	}
@@ -95,8 +94,8 @@ func run(args []string) error {
 }
 
 // measure starts a server, measures, and ends the server whatever happens.
-func measure(o options, kind peer.Kind, figure figure, r *results) (err error) {
-	s, err := peer.Launch(kind, peer.Options{})
+func measure(o options, c contender, figure figure, r *results) (err error) {
+	s, err := peer.Launch(c.kind, peer.Options{})
 	if err != nil {
 		return err
 	}
@@ -109,7 +108,7 @@ func measure(o options, kind peer.Kind, figure figure, r *results) (err error) {
 	pid := s.PID()
 	watchdog := time.AfterFunc(o.limit, func() { endProcess(pid) })
 	defer watchdog.Stop()
-	r.turn(kind)
+	r.turn(c.name)
 	return figure.measure(o, s, r)
 }
 
@@ -127,8 +126,8 @@ func requests(args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("`go run ./figures requests %s` (%s; commit %s; %s)\n\n%s", strings.Join(args, " "), machine(), commit(), noise(bouts), requestTable(bouts))
-	return drawAll(o.picture, bouts)
+	fmt.Printf("`go run ./figures requests %s` (%s; commit %s; %s)\n\n%s", strings.Join(args, " "), machine(), commit(), noise(o.servers, bouts), requestTable(o.servers, bouts))
+	return drawAll(o.picture, o.servers, bouts)
 }
 
 func raftChild(args []string) error {

@@ -9,31 +9,39 @@ import (
 // numbered is a source of requests that differ only in the number of their key:
 // there may be too many keys, or too large values, to make them all beforehand.
 type numbered struct {
-	before, after []byte // the key
-	pick          func(c int, n int64) int
-	codes         []int
+	before []byte   // the key
+	after  [][]byte // the key; one for each value, in turn
+	pick   func(c int, n int64) int
+	codes  []int
 }
 
 // keyMark stands for the key in the request that the others are made after.
 const keyMark = "{key}"
 
-func newNumbered(pick func(int, int64) int, request []byte, codes ...int) *numbered {
+func (s *numbered) add(request []byte) {
 	before, after, _ := bytes.Cut(request, []byte(keyMark))
-	return &numbered{before, after, pick, codes}
+	s.before, s.after = before, append(s.after, after)
 }
 
 func numberedGets(address string, pick func(int, int64) int) *numbered {
-	return newNumbered(pick, getRequest(address, keyMark), 200)
+	s := &numbered{pick: pick, codes: []int{200}}
+	s.add(getRequest(address, keyMark))
+	return s
 }
 
-func numberedPuts(address, prefix, value string, pick func(int, int64) int) *numbered {
-	return newNumbered(pick, formRequest("PUT", address, prefix+keyMark, "value="+value), 200, 201)
+// numberedPuts writes the values in turn; all must have the same length.
+func numberedPuts(address, prefix string, pick func(int, int64) int, values ...string) *numbered {
+	s := &numbered{pick: pick, codes: []int{200, 201}}
+	for _, v := range values {
+		s.add(formRequest("PUT", address, prefix+keyMark, "value="+v))
+	}
+	return s
 }
 
 func (s *numbered) appendRequest(dst []byte, c int, n int64) []byte {
 	dst = append(dst, s.before...)
 	dst = appendKey(dst, s.pick(c, n))
-	return append(dst, s.after...)
+	return append(dst, s.after[n%int64(len(s.after))]...)
 }
 
 func (s *numbered) wants(code int) bool { return slices.Contains(s.codes, code) }
@@ -44,12 +52,13 @@ func fill(address, prefix, value string, from, to, connections int) error {
 		return nil
 	}
 	connections = min(connections, to-from)
-	c, err := connect(address, connections, 1, numberedPuts(address, prefix, value, inOrder(from, to, connections)))
+	c, err := connect(address, connections, 1, numberedPuts(address, prefix, inOrder(from, to, connections), value))
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	return c.runUntil(int64((to - from + connections - 1) / connections))
+	_, err = c.runUntil(int64((to - from + connections - 1) / connections))
+	return err
 }
 
 // inOrder goes over all numbers, spread over the connections. Those that have
@@ -58,13 +67,19 @@ func inOrder(from, to, connections int) func(int, int64) int {
 	return func(c int, n int64) int { return min(from+int(n)*connections+c, to-1) }
 }
 
-// babble is a value in which a store finds nothing to compress, always the same.
-func babble(size int) string {
+// babble is a value in which a store finds nothing to compress, the same in each run.
+func babble(size int) string { return babbles(size, 1)[0] }
+
+// babbles are so many different ones.
+func babbles(size, count int) (all []string) {
 	const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_-abcdefghijklmnopqrstuvwxyz"
 	random := rand.New(rand.NewPCG(5, 6))
-	b := make([]byte, size)
-	for i := range b {
-		b[i] = letters[random.IntN(len(letters))]
+	for range count {
+		b := make([]byte, size)
+		for i := range b {
+			b[i] = letters[random.IntN(len(letters))]
+		}
+		all = append(all, string(b))
 	}
-	return string(b)
+	return all
 }

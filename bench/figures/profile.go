@@ -40,7 +40,7 @@ func profile(args []string) error {
 		return err
 	}
 	operations := free[0]
-	t, err := launchWith(peer.Copse, peer.Options{Args: []string{"--enable-pprof", "--listen-metrics-urls", "http://" + operations}})
+	t, err := launchWith(string(peer.Copse), peer.Copse, peer.Options{Args: []string{"--enable-pprof", "--listen-metrics-urls", "http://" + operations}})
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"time"
 
@@ -23,6 +22,7 @@ type reading struct {
 	memory   float64 // resident, after the run
 	p50, p99 float64 // seconds
 	p999     float64
+	written  float64 // bytes that the server wrote to disk, for each answer
 	delays   *hdrhistogram.Histogram
 }
 
@@ -57,15 +57,15 @@ func runRound(o requestOptions, round int, bouts []*bout) (err error) {
 	var field []*target
 	defer func() { err = errors.Join(err, closeAll(field)) }()
 	many := slices.ContainsFunc(bouts, func(b *bout) bool { return b.workload.needsMany() })
-	for _, kind := range o.servers {
-		fmt.Fprintf(os.Stderr, "round %d: start and fill %s\n", round+1, kind)
-		t, err := launch(kind)
+	for _, s := range o.servers.all() {
+		turn("round %d: start and fill %s", round+1, s.name)
+		t, err := launch(s)
 		if err != nil {
 			return err
 		}
 		field = append(field, t)
 		if err := fillBench(t.address, many); err != nil {
-			return fmt.Errorf("%s: %w", kind, err)
+			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		if err := t.pause(); err != nil {
 			return err
@@ -113,7 +113,7 @@ func (b *bout) inTurn(o requestOptions, round int, field []*target) error {
 
 func (b *bout) note(server string, r reading) {
 	b.readings[server] = append(b.readings[server], r)
-	fmt.Fprintf(os.Stderr, "  %-56s %-15s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores\n",
+	turn("  %-56s %-15s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores",
 		b.workload.name, server, r.rate, micros(r.p50), micros(r.p99), r.cpu, r.client, r.others)
 }
 
@@ -140,7 +140,8 @@ func runOne(o requestOptions, w workload, t *target) (r reading, err error) {
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 	}
-	if _, err := c.run(o.warm); err != nil {
+	warm, measured := w.spans(c, o)
+	if _, err := warm(); err != nil {
 		return r, err
 	}
 	c.delay = newDelays()
@@ -148,7 +149,7 @@ func runOne(o requestOptions, w workload, t *target) (r reading, err error) {
 	if err != nil {
 		return r, err
 	}
-	took, err := c.run(o.duration)
+	took, err := measured()
 	if err != nil {
 		return r, err
 	}
@@ -164,6 +165,17 @@ func runOne(o requestOptions, w workload, t *target) (r reading, err error) {
 	return r, c.drain()
 }
 
+// spans are the two parts of a run, the one that isn't measured and the one that
+// is: so much time, or so many requests.
+func (w workload) spans(c *client, o requestOptions) (warm, measured func() (time.Duration, error)) {
+	if w.each == 0 {
+		return func() (time.Duration, error) { return c.run(o.warm) },
+			func() (time.Duration, error) { return c.run(o.duration) }
+	}
+	return func() (time.Duration, error) { return c.runUntil(w.each) },
+		func() (time.Duration, error) { return c.runUntil(2 * w.each) }
+}
+
 func newReading(answered int64, took time.Duration, used usage, delays *hdrhistogram.Histogram) reading {
 	n := float64(max(answered, 1))
 	at := func(percent float64) float64 { return float64(delays.ValueAtQuantile(percent)) / 1e9 }
@@ -175,7 +187,9 @@ func newReading(answered int64, took time.Duration, used usage, delays *hdrhisto
 		p50:    at(50),
 		p99:    at(99),
 		p999:   at(99.9),
-		delays: delays,
+
+		written: float64(used.written) / n,
+		delays:  delays,
 	}
 }
 

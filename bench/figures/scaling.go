@@ -177,6 +177,7 @@ func lookAll(servers []*peer.Server) (all usage, err error) {
 			return all, err
 		}
 		all.server += u.server
+		all.written += u.written
 		if i == 0 {
 			all.client, all.others = u.client, u.others
 		} else {

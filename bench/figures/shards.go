@@ -72,11 +72,10 @@ func shardsRound(o shardOptions, round int, b *bout) (err error) {
 	var field []*target
 	defer func() { err = errors.Join(err, closeAll(field)) }()
 	for _, n := range o.counts {
-		t, err := launchWith(peer.Copse, peer.Options{Args: peer.Sharded(peer.Copse, n)})
+		t, err := launchWith(shardsName(n), peer.Copse, peer.Options{Args: peer.Sharded(peer.Copse, n)})
 		if err != nil {
 			return err
 		}
-		t.name = shardsName(n)
 		field = append(field, t)
 		if err := t.pause(); err != nil {
 			return err

@@ -33,7 +33,11 @@ func TestEvenNamesGiveEachShardAsMuch(t *testing.T) {
 
 // It does something with a real cluster; what comes out says nothing.
 func TestMembersRuns(t *testing.T) {
-	if err := members([]string{"-servers", "copse", "-rounds", "1", "-warm", "50ms", "-d", "200ms"}); err != nil {
+	binary, err := peer.Binary(peer.Copse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := members([]string{"-servers", "copse", "-copse", "new=" + binary, "-rounds", "1", "-warm", "50ms", "-d", "200ms"}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -60,6 +60,13 @@ func puts(address string, value int) *prepared {
 	return p
 }
 
+// largePuts overwrites one of a few keys with one of a few values that can't be
+// compressed.
+func largePuts(address string, size int) source {
+	const keys, variants = 64, 8
+	return numberedPuts(address, fmt.Sprintf("/large%d", size), anyOf(keys), babbles(size, variants)...)
+}
+
 // mixed reads nine times for each write.
 func mixed(address string, value int) *prepared {
 	p := gets(address, "")

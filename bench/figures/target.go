@@ -23,15 +23,15 @@ type target struct {
 	attended bool
 }
 
-// launch starts a server of the kind on an empty directory.
-func launch(kind peer.Kind) (*target, error) { return launchWith(kind, peer.Options{}) }
+// launch starts a server on an empty directory.
+func launch(c contender) (*target, error) { return launchWith(c.name, c.kind, peer.Options{}) }
 
-func launchWith(kind peer.Kind, opts peer.Options) (*target, error) {
+func launchWith(name string, kind peer.Kind, opts peer.Options) (*target, error) {
 	s, err := peer.Launch(kind, opts)
 	if err != nil {
 		return nil, err
 	}
-	return &target{name: string(kind), address: s.Address, pid: s.PID(), close: s.Close}, nil
+	return &target{name: name, address: s.Address, pid: s.PID(), close: s.Close}, nil
 }
 
 // launchBare starts this program as the bare handler, which answers every
