@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"copse/bench/cluster/check"
-	"copse/bench/load"
 	"copse/bench/v2api"
+	"copse/bench/writemix"
 )
 
 // rootOf is the directory that the load has for itself. Several shards get the
@@ -57,7 +57,7 @@ func (c caller) Call(r v2api.Request) (v2api.Outcome, *v2api.Event) {
 // write is a writer's life.
 func (c *client) write(ctx context.Context, id int) {
 	defer c.close()
-	mix := load.New(c.run.root, id, c.name, c.rng, caller{c, ctx})
+	mix := writemix.New(c.run.root, id, c.name, c.rng, caller{c, ctx})
 	for ctx.Err() == nil {
 		mix.Next()
 	}

@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"copse/bench/load"
 	"copse/bench/v2api"
 	"copse/bench/verdict"
+	"copse/bench/writemix"
 )
 
 // Server is what gets killed. peer.Server is one.
@@ -162,7 +162,7 @@ func (r *runner) load(epoch int) {
 			noted:  r.noted,
 		}
 		rng := rand.New(rand.NewPCG(r.opts.Seed, uint64(epoch+1)<<16|uint64(id)))
-		w.mix = load.New(r.root, id, fmt.Sprintf("e%d-w%d", epoch, id), rng, w)
+		w.mix = writemix.New(r.root, id, fmt.Sprintf("e%d-w%d", epoch, id), rng, w)
 		writers[id] = w
 		writing.Go(w.run)
 	}

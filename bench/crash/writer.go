@@ -3,8 +3,8 @@ package crash
 import (
 	"sync/atomic"
 
-	"copse/bench/load"
 	"copse/bench/v2api"
+	"copse/bench/writemix"
 )
 
 // rootOf is the directory that the load has for itself. Several shards get the
@@ -20,7 +20,7 @@ func rootOf(shards int) string {
 // It lives from one start of the server to the next kill.
 type writer struct {
 	client *client
-	mix    *load.Mix
+	mix    *writemix.Mix
 	epoch  int
 	pace   func()             // waits while the watchers are too far behind
 	noted  func(index uint64) // hears of what watchers have to see

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"copse/bench/cluster/history"
+	"copse/bench/etcdstore"
 	"copse/bench/v2api"
-	"copse/bench/v2oracle"
 	"copse/bench/verdict"
 )
 
@@ -38,7 +38,7 @@ func Check(h *history.History) ([]verdict.Violation, Stats) {
 		taken: map[*history.Op]uint64{},
 	}
 	for range max(1, h.Rules.Shards) {
-		c.shards = append(c.shards, v2oracle.New(1000, h.Begin))
+		c.shards = append(c.shards, etcdstore.New(1000, h.Begin))
 	}
 	c.times()
 	c.acks()

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"copse/bench/cluster/history"
-	"copse/bench/v2oracle"
+	"copse/bench/etcdstore"
 	"copse/bench/verdict"
 )
 
@@ -105,7 +105,7 @@ func (c *checker) latest() func(time.Duration) uint64 {
 
 // at holds against the state of one index whatever tells of it. changed is the
 // shard that the index belongs to, nil if it's nobody's.
-func (r *reads) at(index uint64, changed *v2oracle.Store) {
+func (r *reads) at(index uint64, changed *etcdstore.Store) {
 	for len(r.waiting) > 0 && r.waiting[0].reads[0].from <= index {
 		r.active = append(r.active, r.waiting[0])
 		r.waiting = r.waiting[1:]

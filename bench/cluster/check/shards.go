@@ -1,14 +1,14 @@
 package check
 
 import (
+	"copse/bench/etcdstore"
 	"copse/bench/placement"
 	"copse/bench/v2api"
-	"copse/bench/v2oracle"
 )
 
 // shards are the oracles: one for each shard of the tree, for each has a past of
 // its own. Their indexes are set from outside, so that gaps need no rule.
-type shards []*v2oracle.Store
+type shards []*etcdstore.Store
 
 // everything is the scope of the root where there are several shards.
 const everything = -1
@@ -16,7 +16,7 @@ const everything = -1
 func (s shards) several() bool { return len(s) > 1 }
 
 // of is the oracle that knows a key.
-func (s shards) of(key string) *v2oracle.Store { return s[placement.Slot(key, len(s))] }
+func (s shards) of(key string) *etcdstore.Store { return s[placement.Slot(key, len(s))] }
 
 // scope is what a header of an answer about a key promises something for: a
 // shard, or everything.
@@ -56,7 +56,7 @@ func (s shards) part(n v2api.Node, slot int) v2api.Node {
 }
 
 // shardOf is the oracle that a change belongs to; nil if nobody knows of one.
-func (c *checker) shardOf(at uint64) *v2oracle.Store {
+func (c *checker) shardOf(at uint64) *etcdstore.Store {
 	switch op, s := c.acked[at], c.seen[at]; {
 	case op != nil:
 		return c.shards.of(op.Event.Node.Key)

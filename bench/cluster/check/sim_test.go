@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"copse/bench/cluster/history"
-	"copse/bench/load"
 	"copse/bench/placement"
 	"copse/bench/v2api"
+	"copse/bench/writemix"
 )
 
 // rootOf is the load's directory: several shards have work only where there are
@@ -80,9 +80,9 @@ func simulate(seed uint64, requests int, exact bool, shards int) *history.Histor
 			},
 		},
 	}
-	var mixes []*load.Mix
+	var mixes []*writemix.Mix
 	for id := range writers {
-		mixes = append(mixes, load.New(root, id, fmt.Sprintf("s%d", id), s.rng, simCaller{s, id}))
+		mixes = append(mixes, writemix.New(root, id, fmt.Sprintf("s%d", id), s.rng, simCaller{s, id}))
 	}
 	for slot := range shards {
 		s.note(slot)

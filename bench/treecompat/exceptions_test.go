@@ -1,10 +1,10 @@
-package oracle
+package treecompat
 
 import (
 	"errors"
 	"strings"
 
-	"copse/bench/v2oracle"
+	"copse/bench/etcdstore"
 	"copse/statemachine/tree"
 
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v2error"
@@ -14,7 +14,7 @@ import (
 // This file is the list of exceptions: where the oracle is wrong, or copse is
 // better on purpose. What is not here has to be equal, byte for byte.
 //
-// How 3.5 updates a directory is put right in v2oracle.UpdateNode.
+// How 3.5 updates a directory is put right in etcdstore.UpdateNode.
 //
 // Two things are kept out by the choice of input instead. Nodes never fall due
 // in the same nanosecond: v2 would remove them in the order of an unstable heap,
@@ -52,7 +52,7 @@ func (e *etcd) noteFault(op tree.Op, err error) {
 // above them, and a directory's removal to all keys that begin with the same
 // letters ("/dx" for "/d"). In copse the past obeys the rules of the present.
 func replayObeysLiveRules(w *tree.Watch, hit *v2store.Event) bool {
-	key := strings.TrimPrefix(hit.Node.Key, v2oracle.Prefix)
+	key := strings.TrimPrefix(hit.Node.Key, etcdstore.Prefix)
 	if tree.Within(w.Key, key) && tree.HiddenBelow(w.Key, key) {
 		return false
 	}

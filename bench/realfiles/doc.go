@@ -1,8 +1,8 @@
-// Loadtree does the main job of a configuration server with real input: it
+// Realfiles does the main job of a configuration server with real input: it
 // makes a tree from files on this machine, loads it over HTTP, changes some of
 // it, reads it back and compares, while two watchers look on.
 //
-//	go run ./loadtree --endpoint http://127.0.0.1:2379 --from /usr/share,/etc --to /files --limit 20000
+//	go run ./realfiles --endpoint http://127.0.0.1:2379 --from /usr/share,/etc --to /files --limit 20000
 //
 // With --to / the files have the whole tree, and the watchers are on the root: of
 // several shards each then has its part of them.

@@ -60,7 +60,7 @@ func run(o options, out io.Writer) (differences int, err error) {
 	if err != nil {
 		return differences, err
 	}
-	fmt.Fprintf(out, "loadtree: %d keys (%d hidden, %d not UTF-8), %.1f MB loaded in %.1f s (%.0f keys/s); "+
+	fmt.Fprintf(out, "realfiles: %d keys (%d hidden, %d not UTF-8), %.1f MB loaded in %.1f s (%.0f keys/s); "+
 		"%d changes watched by a stream (resumed %d times) and a long-poll; "+
 		"%d listed and %d single reads compared in %.1f s; %d differences\n",
 		len(w.files), w.hidden, w.binary, float64(w.bytes)/1e6, w.took.Seconds(), float64(len(w.files))/w.took.Seconds(),
@@ -96,12 +96,12 @@ type work struct {
 
 // load writes all files and disturbs some, while the watchers look on.
 func load(c *client, o options, files []file, differ func(string, ...any)) (work, error) {
-	first, err := c.do(http.MethodPut, "/loadtree-was-here", "", []byte(o.to), http.StatusOK, http.StatusCreated)
+	first, err := c.do(http.MethodPut, "/realfiles-was-here", "", []byte(o.to), http.StatusOK, http.StatusCreated)
 	if err != nil {
 		return work{}, err
 	}
 	if o.to == "" { // it is in the way
-		if first, err = c.do(http.MethodDelete, "/loadtree-was-here", "", nil, http.StatusOK); err != nil {
+		if first, err = c.do(http.MethodDelete, "/realfiles-was-here", "", nil, http.StatusOK); err != nil {
 			return work{}, err
 		}
 	}
@@ -178,7 +178,7 @@ func (l *loader) load(o options, files []file) (work, error) {
 // last makes two changes more, which leave nothing, and waits until both
 // watchers have seen them.
 func (l *loader) last(to string) error {
-	f := file{key: to + "/loadtree-ends"}
+	f := file{key: to + "/realfiles-ends"}
 	if _, err := l.write(f, "create", "prevExist=false", nil, http.StatusCreated); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package v2oracle
+package etcdstore
 
 import (
 	"reflect"

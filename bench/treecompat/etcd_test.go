@@ -1,4 +1,4 @@
-package oracle
+package treecompat
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"copse/bench/v2oracle"
+	"copse/bench/etcdstore"
 	"copse/statemachine/tree"
 
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v2error"
@@ -16,20 +16,20 @@ import (
 
 // etcd is the v2store of etcd 3.5 behind what its HTTP handlers do.
 type etcd struct {
-	store *v2oracle.Store
+	store *etcdstore.Store
 	// faults are what the store's statistics count wrongly, see exceptions.
 	faults map[string]int
 }
 
 func newEtcd(window int, now int64) *etcd {
-	return &etcd{store: v2oracle.New(window, time.Unix(0, now)), faults: map[string]int{}}
+	return &etcd{store: etcdstore.New(window, time.Unix(0, now)), faults: map[string]int{}}
 }
 
 // do carries out c and returns what a client is told.
 func (e *etcd) do(c tree.Command) (answer string) {
 	var ev *v2store.Event
 	var err error
-	key, value := v2oracle.Path(c.Key), string(c.Value)
+	key, value := etcdstore.Path(c.Key), string(c.Value)
 	ttl := v2store.TTLOptionSet{Refresh: c.Refresh}
 	if c.Expires != 0 {
 		ttl.ExpireTime = time.Unix(0, c.Expires)
@@ -53,7 +53,7 @@ func (e *etcd) do(c tree.Command) (answer string) {
 }
 
 func (e *etcd) get(key string, recursive bool) string {
-	ev, err := e.store.Get(v2oracle.Path(key), recursive, true)
+	ev, err := e.store.Get(etcdstore.Path(key), recursive, true)
 	return print(ev, err)
 }
 
@@ -63,12 +63,12 @@ func print(ev *v2store.Event, err error) string {
 	switch {
 	case errors.As(err, &refused):
 		trimmed := *refused
-		trimmed.Cause = strings.TrimPrefix(trimmed.Cause, v2oracle.Prefix)
+		trimmed.Cause = strings.TrimPrefix(trimmed.Cause, etcdstore.Prefix)
 		return encode(trimmed)
 	case err != nil:
 		return "no v2 error: " + err.Error()
 	}
-	return encode(v2oracle.Trim(ev))
+	return encode(etcdstore.Trim(ev))
 }
 
 func encode(v any) string {
@@ -91,7 +91,7 @@ func (e *etcd) watch(w *tree.Watch) (*etcdWatch, error) {
 	ew := &etcdWatch{watch: w}
 	since := uint64(w.Since)
 	for {
-		watcher, err := e.store.Watch(v2oracle.Path(w.Key), w.Recursive, w.Stream, since)
+		watcher, err := e.store.Watch(etcdstore.Path(w.Key), w.Recursive, w.Stream, since)
 		if err != nil {
 			return nil, err
 		}

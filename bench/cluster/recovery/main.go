@@ -1,8 +1,8 @@
-// figures measures what a cluster does when its leader dies and when a member
+// Recovery measures what a cluster does when its leader dies and when a member
 // is new:
 //
-//	go run ./cluster/figures failover -kills 20 -server etcd35
-//	go run ./cluster/figures join -keys 100000 -rate 1000 -server etcd35
+//	go run ./cluster/recovery failover -kills 20 -server etcd35
+//	go run ./cluster/recovery join -keys 100000 -rate 1000 -server etcd35
 //
 // failover kills the leader under load, as often as asked, and measures how
 // long until writes are acknowledged again; after each kill it reads all keys
@@ -36,7 +36,7 @@ type options struct {
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "figures:", err)
+		fmt.Fprintln(os.Stderr, "recovery:", err)
 		os.Exit(1)
 	}
 }
@@ -44,7 +44,7 @@ func main() {
 func run(args []string) error {
 	measures := map[string]func(*fleet.Fleet, options) error{"failover": failover, "join": join}
 	if len(args) == 0 || measures[args[0]] == nil {
-		return fmt.Errorf("usage: figures failover|join [flags]")
+		return fmt.Errorf("usage: recovery failover|join [flags]")
 	}
 	var o options
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)

@@ -1,4 +1,4 @@
-package v2oracle_test
+package etcdstore_test
 
 import (
 	"encoding/json"
@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"copse/bench/v2api"
-	"copse/bench/v2oracle"
+	"copse/bench/etcdstore"
 )
 
 // What etcd answers to these is known from its own documentation.
 func TestStoreAnswersAsEtcd(t *testing.T) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	end := start.Add(5 * time.Second)
-	s := v2oracle.New(1000, start)
+	s := etcdstore.New(1000, start)
 	s.SetIndex(3)
 	for _, test := range []struct {
 		name    string

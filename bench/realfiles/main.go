@@ -34,7 +34,7 @@ func main() {
 	o.from = strings.Split(from, ",")
 	differences, err := run(o, os.Stdout)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "loadtree:", err)
+		fmt.Fprintln(os.Stderr, "realfiles:", err)
 	}
 	if err != nil || differences > 0 {
 		os.Exit(1)
