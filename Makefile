@@ -10,7 +10,7 @@ GOVULNCHECK := $(BIN)/govulncheck
 # What is said where no Docker engine answers.
 NO_ENGINE := echo "NOT TESTED: no Docker engine answers, so the image was not built and the compose files were not run"
 
-.PHONY: all build test check lint vuln race model model-big compat crash cluster deploy bench profile fuzz deps clean
+.PHONY: all build test check lint vuln race model model-big model-traces compat crash cluster deploy bench profile fuzz deps clean
 
 all: build
 
@@ -60,6 +60,10 @@ model:
 MINUTES ?= 15
 model-big:
 	cd bench && $(GO) test -v -timeout 0 -run TestThePromisesAreKept ./model/... -minutes $(MINUTES)
+
+# What the model does in each scenario, a line for each event: bench/model/testdata.
+model-traces:
+	cd bench && $(GO) test -count=1 -run TestTraces ./model -args -traces testdata -seeds 60
 
 # -count=1, here and for crash: the go command can't know that copse itself,
 # which these tests build and start, has changed.

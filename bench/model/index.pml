@@ -48,7 +48,9 @@ inline gather(m, s, ws) {
 	x = (slot[X(m, s, 0)] == FREE -> X(m, s, 0) : X(m, s, 1));
 	slot[x] = ASK;
 	batch[x] = ws;
-	queue[MS(m, s)] = queue[MS(m, s)] & ~batch[x]
+	queue[MS(m, s)] = queue[MS(m, s)] & ~batch[x];
+	SAY("@gather member=%d shard=%d id=%d writes=%d\n", m, s, x, batch[x]);
+	SAY("@ask member=%d shard=%d id=%d count=%d\n", m, s, x, COUNT(batch[x]))
 }
 
 /* m's actor for shard s. */
@@ -60,11 +62,13 @@ end:
 	:: d_step { MAYACT(m, s) && ROOMY(m, s) && (queue[MS(m, s)] & ROOT) != 0 -> gather(m, s, queue[MS(m, s)] & ROOT) }
 	/* Close what is open, unless a batch of its own is on its way and will. */
 	:: d_step { MAYACT(m, s) && OPEN(m, s) && IDLE(m, s) && closing[MS(m, s)] == 0 ->
-		act(m, s); closing[MS(m, s)] = handed[MS(m, s)] }
+		act(m, s); closing[MS(m, s)] = handed[MS(m, s)];
+		SAY("@close member=%d shard=%d last=%d\n", m, s, closing[MS(m, s)]) }
 	:: d_step { closing[MS(m, s)] != 0 && length[s] < LAG -> logClose(m, s) }
 	/* Learn of another leader, and leave the rest to it. */
 	:: d_step { leads[MS(m, s)] && leader[s] != m ->
 		leads[MS(m, s)] = false;
+		SAY("@follow member=%d shard=%d writes=%d\n", m, s, queue[MS(m, s)]);
 		queue[MS(1 - m, s)] = queue[MS(1 - m, s)] | queue[MS(m, s)];
 		queue[MS(m, s)] = 0;
 		giveUp(m, s, X(m, s, 0)); giveUp(m, s, X(m, s, 1)) }
@@ -81,9 +85,13 @@ end:
 	:: d_step { (slot[y] == DOUBT || slot[y] == STRAYBATCH ||
 		slot[y] == PROPOSED && !(slot[y ^ 1] == PROPOSED && range[y ^ 1] < range[y])) &&
 		length[SHARD(y)] < LAG -> logBatch(y, SHARD(y)) }
-	:: d_step { slot[y] == DOUBT -> slot[y] = DOUBTLOST; resolve(m, s, y) }
+	:: d_step { slot[y] == DOUBT -> slot[y] = DOUBTLOST;
+		SAY("@drop member=%d shard=%d id=%d first=%d\n", m, s, y, range[y]);
+		resolve(m, s, y) }
 	:: d_step { timeouts > 0 && (ASKING(y) || slot[y] == PROPOSED || slot[y] == LOGGED) ->
-		timeouts--; faulted = true; giveUp(m, s, y) }
+		timeouts--; faulted = true;
+		SAY("@lose member=%d shard=%d id=%d\n", m, s, y);
+		giveUp(m, s, y) }
 #ifdef M_LATE_JOIN
 	:: d_step { slot[y] == PROPOSED && queue[MS(m, s)] != 0 && COUNT(queue[MS(m, s)]) == COUNT(batch[y]) ->
 		b = batch[y]; batch[y] = queue[MS(m, s)]; queue[MS(m, s)] = b }
@@ -107,7 +115,8 @@ end:
 inline begin(w, m, s) {
 	begun = begun | BIT(w);
 	queue[MS(m, s)] = queue[MS(m, s)] | BIT(w);
-	floor[w] = (shown[0] > shown[1] -> shown[0] : shown[1])
+	floor[w] = (shown[0] > shown[1] -> shown[0] : shown[1]);
+	SAY("@write member=%d shard=%d writes=%d home=%d above=%d\n", m, s, BIT(w), HOME(w), floor[w])
 }
 
 #define MAYGO(y, m, s) ((ROOT & BIT(y) || IN(y) == s) && leads[MS(m, s)] && !down[HOME(y)])
@@ -142,6 +151,7 @@ inline change(s) {
 	changes--; faulted = true;
 	leader[s] = 1 - leader[s];
 	leads[MS(leader[s], s)] = true;
+	SAY("@lead member=%d shard=%d\n", leader[s], s);
 #ifdef M_NO_LATE_CLOSE
 	since[s] = counter;
 #endif
@@ -153,9 +163,11 @@ end:
 	do
 	:: d_step { changes > 0 -> change(0) }
 	:: d_step { changes > 0 && CHANGING > 1 -> change(1) }
-	/* From now on all goes well. */
+#ifndef TRACE
+	/* From now on all goes well. A trace is to show the faults. */
 	:: d_step { changes + oldacts + timeouts + jumps + orderjumps + restarts > 0 ->
 		changes = 0; oldacts = 0; timeouts = 0; jumps = 0; orderjumps = 0; restarts = 0 }
+#endif
 	od
 }
 

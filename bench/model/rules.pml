@@ -51,6 +51,7 @@ inline closed(m) {
 inline learn(m) {
 	closed(m);
 	MUST(v >= c[m], "broken: c never falls\n");
+	if :: v > c[m] -> SAY("@index member=%d last=%d\n", m, v) :: else fi;
 	c[m] = v;
 	display(m)
 }
@@ -127,6 +128,7 @@ inline logAsk(x) {
 	room(i, batch[x], o);
 	MUST(n <= INDEXES, "broken: asking comes to an end\n");
 	ends[i] = n;
+	SAY("@grant shard=%d id=%d first=%d last=%d\n", o, (slot[x] == ASK -> x : -1), i, n);
 	if
 	:: slot[x] == ASK -> slot[x] = ASKED; range[x] = i; asker[i] = 1 + x
 	:: else -> release(x)
@@ -174,6 +176,7 @@ inline logBatch(x, s) {
 	:: b == 0 && slot[x] == STRAYBATCH  /* nothing comes of it, and nobody waits for it */
 	:: else -> log(s, range[x], tail[s], b)
 	fi;
+	SAY("@log shard=%d id=%d first=%d last=%d writes=%d\n", s, x, range[x], (b == 0 -> 0 : tail[s]), b);
 	if
 	:: slot[x] == PROPOSED -> slot[x] = LOGGED
 	:: slot[x] == DOUBT -> slot[x] = DOUBTLOGGED
@@ -183,6 +186,7 @@ inline logBatch(x, s) {
 
 /* The log of s takes m's Close. */
 inline logClose(m, s) {
+	SAY("@log shard=%d id=-1 first=0 last=%d writes=0\n", s, closing[MS(m, s)]);
 	if
 #ifdef M_CLOSE_LOWERS
 	:: true -> tail[s] = closing[MS(m, s)]; log(s, 0, tail[s], 0)
@@ -201,6 +205,7 @@ inline logClose(m, s) {
 inline again(m, s, x) {
 	MUST(faulted, "broken: without a fault nothing is asked for twice\n");
 	to = (leads[MS(m, s)] -> m : leader[s]);
+	SAY("@again member=%d shard=%d id=%d writes=%d to=%d\n", m, s, x, batch[x], to);
 	queue[MS(to, s)] = queue[MS(to, s)] | batch[x]
 }
 
@@ -234,6 +239,7 @@ inline pass(m, s, x) {
 		again(m, s, x);
 #else
 		done = done | batch[x];
+		SAY("@unknown member=%d shard=%d id=%d writes=%d\n", m, s, x, batch[x]);
 #endif
 		if
 		:: slot[x] == PROPOSED || slot[x] == DOUBT || slot[x] == STRAYBATCH -> slot[x] = STRAYBATCH
@@ -241,6 +247,11 @@ inline pass(m, s, x) {
 		fi
 	:: else
 	fi
+}
+
+inline doubt(m, s, x) {
+	SAY("@doubt member=%d shard=%d id=%d first=%d\n", m, s, x, range[x]);
+	resolve(m, s, x)
 }
 
 /* m waits no longer for x. Before the batch is proposed, that is safe. */
@@ -251,9 +262,9 @@ inline giveUp(m, s, x) {
 #ifdef M_RETRY_UNKNOWN
 	:: slot[x] == PROPOSED -> again(m, s, x); slot[x] = STRAYBATCH
 #else
-	:: slot[x] == PROPOSED -> slot[x] = DOUBT; resolve(m, s, x)
+	:: slot[x] == PROPOSED -> slot[x] = DOUBT; doubt(m, s, x)
 #endif
-	:: slot[x] == LOGGED -> slot[x] = DOUBTLOGGED; resolve(m, s, x)
+	:: slot[x] == LOGGED -> slot[x] = DOUBTLOGGED; doubt(m, s, x)
 	:: else
 	fi
 }
@@ -267,8 +278,11 @@ inline applyOrder(m) {
 	i = known[m] + 1;
 	known[m] = ends[i];
 	handed[MS(m, own[i] - 1)] = ends[i];
+	SAY("@order member=%d shard=%d first=%d last=%d\n", m, own[i] - 1, i, ends[i]);
 	if
-	:: asker[i] != 0 && MEMBER(asker[i] - 1) == m -> slot[asker[i] - 1] = PROPOSED; asker[i] = 0
+	:: asker[i] != 0 && MEMBER(asker[i] - 1) == m ->
+		SAY("@propose member=%d shard=%d id=%d first=%d last=%d\n", m, own[i] - 1, asker[i] - 1, i, ends[i]);
+		slot[asker[i] - 1] = PROPOSED; asker[i] = 0
 #ifdef M_ANSWER_BY_SHARD
 	:: TAKES(m, 0) -> slot[X(m, 0, 0)] = PROPOSED; range[X(m, 0, 0)] = i
 	:: TAKES(m, 1) -> slot[X(m, 0, 1)] = PROPOSED; range[X(m, 0, 1)] = i
@@ -283,6 +297,11 @@ inline next(m, s) {
 	pos[MS(m, s)]++;
 	settled[MS(m, s)] = after[e];
 	f = first[e]; b = wrote[e];
+	if
+	:: f == 0 -> SAY("@settle member=%d shard=%d last=%d\n", m, s, after[e])
+	:: f != 0 && b == 0 -> SAY("@refuse member=%d shard=%d first=%d last=%d\n", m, s, f, after[e])
+	:: else -> SAY("@apply member=%d shard=%d first=%d last=%d writes=%d\n", m, s, f, after[e], b)
+	fi;
 	w = 0;
 	do
 	:: w == WRITES -> break
@@ -300,6 +319,7 @@ inline apply(m, s) {
 
 /* A snapshot takes m's replica of s to the end of the log. */
 inline jump(m, s) {
+	SAY("@snapshot member=%d shard=%d entries=%d\n", m, s, length[s] - pos[MS(m, s)]);
 	do :: pos[MS(m, s)] < length[s] -> next(m, s) :: else -> break od;
 	x = FIRSTX(m);
 	do :: x <= LASTX(m) -> pass(m, s, x); x++ :: else -> break od;
@@ -330,6 +350,7 @@ inline jumpOrder(m, new) {
 	i = v + 1;
 	do :: i <= new -> handed[MS(m, own[i] - 1)] = i; i++ :: else -> break od;
 	known[m] = new;
+	SAY("@catchup member=%d last=%d\n", m, new);
 #ifndef M_SNAPSHOT_FORGETS
 	merge(m, 0); merge(m, 1);
 #endif
@@ -371,6 +392,9 @@ inline reopen(m, s) {
  * clients don't learn what became of their writes, and it waits at the gate. */
 inline restart(m) {
 	reopen(m, 0); reopen(m, 1);
+	SAY("@restart member=%d last=%d\n", m, known[m]);
+	SAY("@reopen member=%d shard=0 last=%d\n", m, settled[MS(m, 0)]);
+	SAY("@reopen member=%d shard=1 last=%d\n", m, settled[MS(m, 1)]);
 	exact[m] = known[m];
 	w = 0;
 	do :: w < WRITES -> done = (HOME(w) == m -> done | (begun & BIT(w)) : done); w++ :: else -> break od;

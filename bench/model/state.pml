@@ -63,6 +63,13 @@ byte shardOf[8];
 /* With -DPRINTF the checker says which promise was broken. */
 #define MUST(cond, text) if :: (cond) :: else -> printf(text); assert(false) fi
 
+/* With -DTRACE a simulation prints a line for each event: see doc.go. */
+#ifdef TRACE
+#define SAY(...) printf(__VA_ARGS__)
+#else
+#define SAY(...) skip
+#endif
+
 mtype = {
 	FREE,
 	ASK,            /* the ask is on its way to the order shard */
