@@ -11,15 +11,6 @@ import (
 	"copse/bench/writemix"
 )
 
-// rootOf is the directory that the load has for itself. Several shards get the
-// whole tree, for each top-level name is in one of them.
-func rootOf(shards int) string {
-	if shards > 1 {
-		return ""
-	}
-	return "/cluster"
-}
-
 // How many clients there are of each kind, and how often each sends. Together
 // they stay below 500 requests a second.
 const (

@@ -13,6 +13,7 @@ import (
 	"copse/bench/cluster/history"
 	"copse/bench/peer"
 	"copse/bench/v2api"
+	"copse/bench/writemix"
 )
 
 // Options of a run.
@@ -76,7 +77,7 @@ func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) 
 	if opts.Patience == 0 {
 		opts.Patience = time.Minute
 	}
-	r := &runner{opts: opts, traits: traitsOf(opts.Kind), root: rootOf(opts.Shards)}
+	r := &runner{opts: opts, traits: traitsOf(opts.Kind), root: writemix.Root("/cluster", opts.Shards)}
 	r.traits.rules.Shards = opts.Shards
 	args := append(peer.Sharded(opts.Kind, opts.Shards), opts.Args...)
 	if opts.Kind.IsCopse() {

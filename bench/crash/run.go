@@ -79,7 +79,7 @@ type runner struct {
 func Run(server Server, opts Options) (Report, error) {
 	r := &runner{
 		opts:    opts,
-		root:    rootOf(opts.Shards),
+		root:    writemix.Root("/crash", opts.Shards),
 		server:  server,
 		client:  newClient(opts.Endpoint, opts.Shards),
 		board:   newBoard(),

@@ -7,15 +7,6 @@ import (
 	"copse/bench/writemix"
 )
 
-// rootOf is the directory that the load has for itself. Several shards get the
-// whole tree, for each top-level name is in one of them.
-func rootOf(shards int) string {
-	if shards > 1 {
-		return ""
-	}
-	return "/crash"
-}
-
 // writer sends one kind of write after another and notes what became of each.
 // It lives from one start of the server to the next kill.
 type writer struct {

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"copse/bench/v2api"
 	"copse/bench/etcdstore"
+	"copse/bench/v2api"
 )
 
 // What etcd answers to these is known from its own documentation.

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -90,19 +88,12 @@ func measureCluster(o requestOptions, c contender, loads []clusterLoad, bouts []
 
 // leader is the member that leads.
 func leader(members []*peer.Server) ([]*peer.Server, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: answerLimit}
 	for _, m := range members {
-		resp, err := client.Get(m.URL + "/v2/stats/self")
-		if err != nil {
-			return nil, err
-		}
 		var self struct {
 			State string `json:"state"`
 		}
-		err = json.NewDecoder(resp.Body).Decode(&self)
-		resp.Body.Close()
-		if err != nil {
-			return nil, fmt.Errorf("/v2/stats/self: status %d: %w", resp.StatusCode, err)
+		if err := getJSON(m.URL+"/v2/stats/self", &self); err != nil {
+			return nil, err
 		}
 		if self.State == "StateLeader" {
 			return []*peer.Server{m}, nil

@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"strings"
 	"time"
 
 	"copse/bench/peer"
+	"copse/bench/v2api"
 )
 
 // The limits for a cluster to serve, and for its leaders to spread.
@@ -107,22 +106,20 @@ func awaitSpread(m *peer.Server, members int) (map[string][]int, error) {
 	}
 }
 
+func getJSON(url string, into any) error {
+	return v2api.GetJSON(context.Background(), v2api.NewClient(nil, answerLimit), url, into)
+}
+
 // leaders are the slots that each member leads, by its id.
 func leaders(url string) (map[string][]int, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: answerLimit}
-	resp, err := client.Get(url + "/v2/copse/shards")
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
 	var known struct {
 		Shards []struct {
 			Slot   int    `json:"slot"`
 			Leader string `json:"leader"`
 		} `json:"shards"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&known); err != nil {
-		return nil, fmt.Errorf("/v2/copse/shards: status %d: %w", resp.StatusCode, err)
+	if err := getJSON(url+"/v2/copse/shards", &known); err != nil {
+		return nil, err
 	}
 	led := map[string][]int{}
 	for _, s := range known.Shards {

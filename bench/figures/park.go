@@ -32,10 +32,6 @@ var (
 	bodyEnd = []byte("\r\n0\r\n\r\n")
 )
 
-// perSource is how many connections leave from one address of 127.0.0.0/8, so
-// that ports don't run out.
-const perSource = 5000
-
 // openLot makes room for n connections, which are made when they are first
 // parked. The sockets are ours alone: a net.Conn each would take more memory
 // here than a good server takes there.
@@ -58,23 +54,11 @@ func openLot(address, key string, n int) (*lot, error) {
 }
 
 func (l *lot) connect() (fd int, err error) {
-	fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	fd, err = dialSocket(l.address, len(l.parked))
 	if err != nil {
 		return 0, err
 	}
-	source := len(l.parked) / perSource
 	l.parked[fd] = &parked{}
-	from := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 1 + byte(source>>8), byte(source)}}
-	if err := syscall.Bind(fd, from); err != nil {
-		return 0, err
-	}
-	to := &syscall.SockaddrInet4{Addr: l.address.Addr().As4(), Port: int(l.address.Port())}
-	if err := syscall.Connect(fd, to); err != nil {
-		return 0, err
-	}
-	if err := syscall.SetNonblock(fd, true); err != nil {
-		return 0, err
-	}
 	return fd, syscall.EpollCtl(l.epoll, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)})
 }
 

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -35,11 +34,10 @@ func profile(args []string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	free, err := peer.FreePorts(rand.New(rand.NewPCG(rand.Uint64(), 0)), 1)
+	operations, err := peer.FreePort()
 	if err != nil {
 		return err
 	}
-	operations := free[0]
 	t, err := launchWith(string(peer.Copse), peer.Copse, peer.Options{Args: []string{"--enable-pprof", "--listen-metrics-urls", "http://" + operations}})
 	if err != nil {
 		return err

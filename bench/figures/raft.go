@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +20,7 @@ import (
 	sm "github.com/lni/dragonboat/v4/statemachine"
 
 	"copse/actors/raftlog"
+	"copse/bench/peer"
 )
 
 // raftName is how raw proposals are called in tables.
@@ -154,7 +154,7 @@ func startRaw(dir string) (*dragonboat.NodeHost, error) {
 	for _, name := range []string{"dragonboat", "raft", "rsm", "transport", "logdb", "config", "grpc", "raftpb", "settings", "order", "server", "tests"} {
 		logger.GetLogger(name).SetLevel(logger.ERROR)
 	}
-	l, err := freeAddress()
+	l, err := peer.FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -208,12 +208,3 @@ func (*idleMachine) RecoverFromSnapshot(io.Reader, <-chan struct{}) error {
 	return errors.ErrUnsupported
 }
 func (*idleMachine) Close() error { return nil }
-
-// freeAddress is a port of this machine that nobody listens on now.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}

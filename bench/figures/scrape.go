@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"copse/bench/v2api"
 )
 
 // counts are a server's metrics by name, each summed over its labels, but for a
@@ -15,7 +17,7 @@ type counts map[string]float64
 // scrape reads the metrics of some servers and adds them up.
 func scrape(addresses ...string) (counts, error) {
 	all := counts{}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: answerLimit}
+	client := v2api.NewClient(nil, answerLimit)
 	for _, address := range addresses {
 		resp, err := client.Get("http://" + address + "/metrics")
 		if err != nil {

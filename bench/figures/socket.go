@@ -12,6 +12,10 @@ import (
 // less; bind can't, and with tens of thousands of these takes long to find another.
 const bindAddressNoPort = 24
 
+// perSource is how many connections leave from one address of 127.0.0.0/8, so
+// that ports don't run out.
+const perSource = 5000
+
 // dialSocket connects a plain socket. Of many, each few thousand leave from an
 // address of their own, so that ports don't run out.
 func dialSocket(to netip.AddrPort, i int) (fd int, err error) {

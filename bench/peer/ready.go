@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"copse/bench/v2api"
 )
 
 const pollInterval = 10 * time.Millisecond
@@ -20,8 +22,7 @@ const pollInterval = 10 * time.Millisecond
 // expect. It leaves one updateFail in the statistics.
 func (s *Server) WaitReady(ctx context.Context) error {
 	begin := time.Now()
-	// A client of its own: a kept connection would outlive a killed server.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: s.opts.Dial}}
+	client := v2api.NewClient(s.opts.Dial, 0)
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	for {

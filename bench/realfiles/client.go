@@ -9,23 +9,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"copse/bench/v2api"
 )
-
-// node and event are what v2 prints of them, as far as it matters here.
-type node struct {
-	Key      string `json:"key"`
-	Value    string `json:"value"`
-	Dir      bool   `json:"dir"`
-	Nodes    []node `json:"nodes"`
-	Modified uint64 `json:"modifiedIndex"`
-	Created  uint64 `json:"createdIndex"`
-}
-
-type event struct {
-	Action string `json:"action"`
-	Node   node   `json:"node"`
-	Prev   *node  `json:"prevNode"`
-}
 
 // client speaks to one server, over connections that it keeps.
 type client struct {
@@ -66,27 +52,27 @@ func (c *client) open(ctx context.Context, method, key, query string, value []by
 
 // do sends one request and returns the event that answers it. An answer other
 // than one of the wanted statuses is an error.
-func (c *client) do(method, key, query string, value []byte, want ...int) (event, error) {
+func (c *client) do(method, key, query string, value []byte, want ...int) (v2api.Event, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
 	defer cancel()
 	resp, err := c.open(ctx, method, key, query, value)
 	if err != nil {
-		return event{}, err
+		return v2api.Event{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return event{}, fmt.Errorf("%s %q: %w", method, key, err)
+		return v2api.Event{}, fmt.Errorf("%s %q: %w", method, key, err)
 	}
 	for _, status := range want {
 		if resp.StatusCode != status {
 			continue
 		}
-		var ev event
+		var ev v2api.Event
 		if err := json.Unmarshal(body, &ev); err != nil {
-			return event{}, fmt.Errorf("%s %q: %w", method, key, err)
+			return v2api.Event{}, fmt.Errorf("%s %q: %w", method, key, err)
 		}
 		return ev, nil
 	}
-	return event{}, fmt.Errorf("%s %q?%s: status %d: %.200s", method, key, query, resp.StatusCode, body)
+	return v2api.Event{}, fmt.Errorf("%s %q?%s: status %d: %.200s", method, key, query, resp.StatusCode, body)
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"copse/bench/v2api"
 )
 
 // change is one acknowledged write, as every watcher has to see it.
@@ -178,9 +180,9 @@ func (l *loader) disturb(f *loaded, remove bool) error {
 	return nil
 }
 
-func (l *loader) write(f file, action, query string, value []byte, want int) (event, error) {
+func (l *loader) write(f file, action, query string, value []byte, want int) (v2api.Event, error) {
 	if err := l.ledger.pace(); err != nil {
-		return event{}, err
+		return v2api.Event{}, err
 	}
 	method := http.MethodPut
 	if action == "delete" {
@@ -188,11 +190,11 @@ func (l *loader) write(f file, action, query string, value []byte, want int) (ev
 	}
 	ev, err := l.client.do(method, f.key, query, value, want)
 	if err != nil {
-		return event{}, err
+		return v2api.Event{}, err
 	}
 	c := change{index: ev.Node.Modified, action: action, key: string(printed([]byte(f.key))), value: sumOf(printed(value))}
 	if ev.Action != c.action || ev.Node.Key != c.key || sumOf([]byte(ev.Node.Value)) != c.value {
-		return event{}, fmt.Errorf("%s of %q is answered with %s of %q, and a value of %d bytes", action, f.key, ev.Action, ev.Node.Key, len(ev.Node.Value))
+		return v2api.Event{}, fmt.Errorf("%s of %q is answered with %s of %q, and a value of %d bytes", action, f.key, ev.Action, ev.Node.Key, len(ev.Node.Value))
 	}
 	if !f.hidden {
 		l.ledger.acked(c)

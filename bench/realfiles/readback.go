@@ -7,6 +7,8 @@ import (
 	"path"
 	"sort"
 	"strings"
+
+	"copse/bench/v2api"
 )
 
 // reader reads the tree back and compares.
@@ -31,7 +33,7 @@ func (r *reader) single(f *loaded) error {
 	return nil
 }
 
-func (r *reader) compare(how string, n *node, f *loaded) {
+func (r *reader) compare(how string, n *v2api.Node, f *loaded) {
 	switch {
 	case n.Dir:
 		r.differ("%s: %q is a directory", how, f.key)
@@ -69,7 +71,7 @@ func (r *reader) tree(top string) error {
 }
 
 // visit ticks off every file that is listed in n.
-func (r *reader) visit(n *node) {
+func (r *reader) visit(n *v2api.Node) {
 	if hidden(n.Key) {
 		r.differ("%q is listed, and is hidden", n.Key)
 		return
@@ -94,7 +96,7 @@ func (r *reader) visit(n *node) {
 	r.differ("%q is listed once too often", n.Key)
 }
 
-func (r *reader) sorted(n *node) {
+func (r *reader) sorted(n *v2api.Node) {
 	if !sort.SliceIsSorted(n.Nodes, func(i, j int) bool { return n.Nodes[i].Key < n.Nodes[j].Key }) {
 		r.differ("the listing of %q is not sorted", n.Key)
 	}

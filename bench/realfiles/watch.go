@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sort"
 	"strings"
+
+	"copse/bench/v2api"
 )
 
 // watcher follows the whole tree, from one index on.
@@ -29,7 +31,7 @@ func (w *watcher) query() string {
 	return fmt.Sprintf("wait=true&recursive=true&waitIndex=%d", w.last+1)
 }
 
-func (w *watcher) note(ev *event) {
+func (w *watcher) note(ev *v2api.Event) {
 	w.last = ev.Node.Modified
 	rel := strings.TrimPrefix(ev.Node.Key, w.scope)
 	if !w.lenient || !hidden(rel) {
@@ -76,7 +78,7 @@ func (w *watcher) follow(ctx context.Context, opened chan<- struct{}) error {
 		close(opened)
 	}
 	for dec := json.NewDecoder(resp.Body); ; {
-		var ev event
+		var ev v2api.Event
 		if err := dec.Decode(&ev); err == io.EOF {
 			return nil
 		} else if err != nil {
@@ -101,7 +103,7 @@ func (w *watcher) poll(ctx context.Context) {
 	}
 }
 
-func (w *watcher) once(ctx context.Context) (*event, error) {
+func (w *watcher) once(ctx context.Context) (*v2api.Event, error) {
 	resp, err := w.client.open(ctx, http.MethodGet, w.scope, w.query(), nil)
 	if err != nil {
 		return nil, err
@@ -114,7 +116,7 @@ func (w *watcher) once(ctx context.Context) (*event, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("status %d: %.200s", resp.StatusCode, body)
 	}
-	ev := new(event)
+	ev := new(v2api.Event)
 	return ev, json.Unmarshal(body, ev)
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Outcome says what a client knows about its request.
@@ -42,6 +43,26 @@ type Reply struct {
 
 // ErrNotSent marks an attempt that never reached a server.
 var ErrNotSent = errors.New("not sent")
+
+// NewClient returns a client that keeps no connections: one that is kept would
+// outlive a killed server. dial is nil for the plain way; limit is for one request, 0
+// for none.
+func NewClient(dial func(ctx context.Context, network, address string) (net.Conn, error), limit time.Duration) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: limit}
+}
+
+// GetJSON decodes a server's answer, which has to be 200.
+func GetJSON(ctx context.Context, client *http.Client, url string, into any) error {
+	resp, err := Open(ctx, client, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil || resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: status %d: %w", url, resp.StatusCode, err)
+	}
+	return nil
+}
 
 // Open sends a request and returns once the answer's head is there.
 func Open(ctx context.Context, client *http.Client, method, target string, form url.Values) (*http.Response, error) {

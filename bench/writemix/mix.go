@@ -39,6 +39,15 @@ func New(root string, id int, stamp string, rng *rand.Rand, caller Caller) *Mix 
 	return &Mix{root: root, id: id, stamp: stamp, rng: rng, caller: caller, view: map[string]v2api.Node{}}
 }
 
+// Root is the directory that a run with so many shards writes below: dir, or the
+// whole tree if there are several, since each top-level name is in one shard only.
+func Root(dir string, shards int) string {
+	if shards > 1 {
+		return ""
+	}
+	return dir
+}
+
 // Next picks a kind of write by weight and carries it out; some need a read
 // before, or are two writes in a row.
 func (m *Mix) Next() {

@@ -11,6 +11,7 @@ import (
 	"copse/bench/cluster/history"
 	"copse/bench/v2api"
 	"copse/bench/verdict"
+	"copse/bench/writemix"
 )
 
 func TestCheckAcceptsHonestHistories(t *testing.T) {
@@ -422,7 +423,7 @@ func catch(t *testing.T, mutants []mutant, shards int) {
 // by itself.
 func TestRegistersCatchMutants(t *testing.T) {
 	onRegister := func(o *history.Op) bool {
-		return o.Outcome == v2api.Acked && v2api.Within(o.Key, rootOf(1)+check.RegisterDir)
+		return o.Outcome == v2api.Acked && v2api.Within(o.Key, writemix.Root("/sim", 1)+check.RegisterDir)
 	}
 	for _, m := range []struct {
 		name  string

@@ -14,15 +14,6 @@ import (
 	"copse/bench/writemix"
 )
 
-// rootOf is the load's directory: several shards have work only where there are
-// several top-level names.
-func rootOf(shards int) string {
-	if shards > 1 {
-		return ""
-	}
-	return "/sim"
-}
-
 // sim makes the history of an honest cluster: one oracle for each shard, clients that
 // overlap, answers that get lost, members that are behind.
 type sim struct {
@@ -58,7 +49,7 @@ const (
 // simulate returns a history of about the given number of requests to one shard,
 // or more, which then have the whole tree.
 func simulate(seed uint64, requests int, exact bool, shards int) *history.History {
-	root := rootOf(shards)
+	root := writemix.Root("/sim", shards)
 	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := &sim{
 		rng:   rand.New(rand.NewPCG(seed, 0)),

@@ -2,15 +2,13 @@ package fleet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"time"
 
 	"copse/bench/cluster/faultproxy"
+	"copse/bench/v2api"
 )
 
 // Kill ends a member as a crash would.
@@ -191,18 +189,5 @@ func (m *Member) leader() (string, error) {
 func (m *Member) ask(path string, into any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.URL+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil || resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: status %d: %w", path, resp.StatusCode, err)
-	}
-	return nil
+	return v2api.GetJSON(ctx, v2api.NewClient(m.Dial, 0), m.URL+path, into)
 }

@@ -44,8 +44,7 @@ func put(t *testing.T, m *fleet.Member, patience time.Duration) v2api.Outcome {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true}}
-	reply, err := v2api.Do(ctx, client, m.URL, &v2api.Request{Method: http.MethodPut, Key: "/a", Value: "1"})
+	reply, err := v2api.Do(ctx, v2api.NewClient(m.Dial, 0), m.URL, &v2api.Request{Method: http.MethodPut, Key: "/a", Value: "1"})
 	outcome, _, _ := reply.Parse(err)
 	return outcome
 }

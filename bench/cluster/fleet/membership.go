@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"copse/bench/v2api"
 )
 
 // changeLimit is how long one change of the membership may take, while members
@@ -173,8 +175,7 @@ func (m *Member) call(method, path, body string) (int, []byte, error) {
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	client := &http.Client{Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true}}
-	resp, err := client.Do(req)
+	resp, err := v2api.NewClient(m.Dial, 0).Do(req)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -141,9 +141,8 @@ func lost(f *fleet.Fleet, member int, writers []*writer) (int, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	r := v2api.Request{Method: http.MethodGet, Key: dir, Recursive: true, Quorum: true}
-	reply, err := v2api.Do(ctx, client, f.Members[member].URL, &r)
+	reply, err := v2api.Do(ctx, v2api.NewClient(nil, 0), f.Members[member].URL, &r)
 	outcome, ev, _ := reply.Parse(err)
 	if outcome != v2api.Acked {
 		return 0, fmt.Errorf("read everything: %v, status %d: %v", outcome, reply.Status, err)
@@ -166,8 +165,7 @@ func lost(f *fleet.Fleet, member int, writers []*writer) (int, error) {
 func index(f *fleet.Fleet, member int) uint64 {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	reply, err := v2api.Do(ctx, client, f.Members[member].URL, &v2api.Request{Method: http.MethodGet, Key: dir + "/w0/k0"})
+	reply, err := v2api.Do(ctx, v2api.NewClient(nil, 0), f.Members[member].URL, &v2api.Request{Method: http.MethodGet, Key: dir + "/w0/k0"})
 	if err != nil {
 		return 0
 	}
