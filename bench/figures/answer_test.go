@@ -52,7 +52,7 @@ func TestAnswersThatAreNoneAreNoticed(t *testing.T) {
 	}
 }
 
-// The client counts what a server does, and complains of what it shouldn't do.
+// The client counts answers, and reports those with a wrong status.
 func TestClientCountsAnswers(t *testing.T) {
 	_, address := startStub(t, false)
 	p := puts(address, 10)

@@ -11,7 +11,7 @@ import (
 	"copse/bench/peer"
 )
 
-// clusterLoad is a way for clients to write to a cluster.
+// clusterLoad says which members of a cluster the clients write to.
 type clusterLoad struct {
 	short string // on the command line
 	how   string
@@ -23,8 +23,8 @@ var clusterLoads = []clusterLoad{
 	{"spread", "as many on each", func(members []*peer.Server) ([]*peer.Server, error) { return members, nil }},
 }
 
-// members compares writes to a cluster of three, all on this machine. Each kind has
-// it for itself while it is measured.
+// members compares writes to clusters of three, all on this machine, one cluster at a
+// time.
 func members(args []string) error {
 	var o requestOptions
 	flags := flag.NewFlagSet("members", flag.ContinueOnError)
@@ -60,8 +60,8 @@ func members(args []string) error {
 	return nil
 }
 
-// measureCluster starts a cluster, measures each load, and ends it. CPU and memory are
-// those of all members together.
+// measureCluster starts a cluster, measures each load, and stops it. CPU time, memory
+// and bytes written are those of all members together.
 func measureCluster(o requestOptions, c contender, loads []clusterLoad, bouts []*bout) (err error) {
 	cluster, err := startMembers(c.kind, 3, nil)
 	defer func() {
@@ -86,7 +86,7 @@ func measureCluster(o requestOptions, c contender, loads []clusterLoad, bouts []
 	return nil
 }
 
-// leader is the member that leads.
+// leader returns the leader.
 func leader(members []*peer.Server) ([]*peer.Server, error) {
 	for _, m := range members {
 		var self struct {

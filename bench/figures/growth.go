@@ -16,8 +16,8 @@ type growthOptions struct {
 	keys, connections, values []int
 }
 
-// growth measures copse and etcd, turn by turn, while one thing grows: the number
-// of keys, that of connections, or the size of values.
+// growth measures copse and etcd alternately while one quantity grows: the number
+// of keys, the number of connections, or the size of values.
 func growth(args []string) error {
 	var o growthOptions
 	flags := flag.NewFlagSet("growth", flag.ContinueOnError)
@@ -64,7 +64,7 @@ func growth(args []string) error {
 	return nil
 }
 
-// otherFiles is what a server may have open beside its connections.
+// otherFiles is how many files a server may have open besides its connections.
 const otherFiles = 2000
 
 // thatFit leaves out the numbers of connections for which a process may not open
@@ -83,8 +83,8 @@ func thatFit(connections []int) ([]int, error) {
 	}), nil
 }
 
-// round has fresh servers, which are held while it isn't their turn, and grow
-// from point to point.
+// round starts fresh servers. They are stopped while it isn't their turn, and their
+// load grows from point to point.
 func (c *growthCurve) round(o requestOptions, round int) (err error) {
 	var field []*target
 	defer func() { err = errors.Join(err, closeAll(field)) }()
@@ -123,8 +123,8 @@ func (p *point) prepare(t *target) error {
 	return errors.Join(err, t.pause())
 }
 
-// settle waits until the server has done what the work before has left it to do,
-// such as merging tables and closing connections.
+// settle waits until the server has finished the background work that the load
+// before has left, such as merging tables and closing connections.
 func settle(t *target) error {
 	const step, longest = 250 * time.Millisecond, 30 * time.Second
 	for begin := now(); now()-begin < longest; {

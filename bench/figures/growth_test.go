@@ -136,7 +136,7 @@ func TestConnectionsThatDontFitAreLeftOut(t *testing.T) {
 	}
 }
 
-// It does something with a real server; what comes out says nothing.
+// The command works with a real server; its figures mean nothing.
 func TestGrowthRuns(t *testing.T) {
 	dir := t.TempDir()
 	err := growth([]string{"-servers", "copse", "-rounds", "1", "-warm", "50ms", "-d", "200ms", "-pictures", dir,

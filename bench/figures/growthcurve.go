@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// load is what the servers are measured under.
+// load is the load under which the servers are measured.
 type load struct {
 	keys, value, connections int
 }
 
-// methods are what a load is measured with, each in a bout of its own.
+// methods are measured under each load, each in a bout of its own.
 var methods = []string{"GET", "PUT"}
 
 func (l load) workload(method string) workload {
@@ -37,13 +37,13 @@ type point struct {
 	bouts []*bout
 }
 
-// growthCurve is what becomes of the servers as one part of the load grows.
+// growthCurve shows how the servers do as one part of the load grows.
 type growthCurve struct {
 	name   string // on the command line, and of the picture
 	title  string // above the table, and of the picture
 	label  func(at int) string
 	points []*point
-	yield  quantity // what must not fall
+	yield  quantity // the quantity that must not fall
 	judge  func(c *growthCurve, copse string, method int) string
 }
 
@@ -59,9 +59,9 @@ var (
 	volume   = quantity{"MiB/s", func(at int, r reading) float64 { return r.rate * float64(at) / (1 << 20) }}
 )
 
-// What the curves are judged by, beside the cliffs.
+// The criteria for the curves.
 const (
-	growthAtMost = 1.3 // CPU at the end of the curve of keys, to that at its begin; and the rate's fall
+	growthAtMost = 1.3 // CPU at the end of the curve of keys to that at its start, and the fall of the rate
 	cliffShare   = 0.5 // of the best before
 )
 
@@ -118,7 +118,7 @@ func (c *growthCurve) markdown(l lineup) string {
 	return t.String()
 }
 
-// ends compares the end of copse's curve with its begin.
+// ends compares the end of copse's curve with its start.
 func (c *growthCurve) ends(copse string, method int) string {
 	first, last := c.points[0], c.points[len(c.points)-1]
 	over := func(of func(reading) float64) ratios {
@@ -138,8 +138,8 @@ func (c *growthCurve) cliff(copse string, method int) string {
 	return fmt.Sprintf("%s at %s, to the best before: %s, %s", c.yield.name, c.label(c.points[at].at), short(share), word)
 }
 
-// steepest is where a curve first falls below the share of the best before that
-// makes a cliff; without a cliff, where it comes nearest to one.
+// steepest is the point where a curve first falls below cliffShare of its best value
+// so far; if there is none, the point that comes nearest to it.
 func steepest(curve []float64) (at int, share float64) {
 	best := curve[0]
 	share = math.Inf(1)

@@ -13,8 +13,8 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// draw puts the curve's picture into dir, if there is one: the CPU of a request
-// beside what must not fall.
+// draw writes the curve's picture to dir, unless dir is empty: CPU time per request
+// next to the quantity that must not fall.
 func (c *growthCurve) draw(dir string, l lineup) error {
 	if dir == "" || len(c.points) < 2 {
 		return nil
@@ -41,7 +41,7 @@ func (c *growthCurve) draw(dir string, l lineup) error {
 	return err
 }
 
-// dashes tell the methods apart.
+// dashes distinguish the methods.
 var dashes = [][]vg.Length{nil, {vg.Points(5), vg.Points(3)}}
 
 // panel draws one quantity: a line for each server and method.
@@ -74,7 +74,7 @@ func (c *growthCurve) panel(q quantity, l lineup) (*plot.Plot, error) {
 		}
 	}
 	p.Legend.Top = true
-	// Whole decades, so that a curve that is nearly level looks so, and room for
+	// Whole decades, so that a nearly level curve looks level, and room for
 	// the legend.
 	p.Y.Min = math.Pow(10, math.Floor(math.Log10(p.Y.Min)))
 	p.Y.Max = math.Pow(10, math.Ceil(math.Log10(p.Y.Max)))
@@ -82,7 +82,7 @@ func (c *growthCurve) panel(q quantity, l lineup) (*plot.Plot, error) {
 	return p, nil
 }
 
-// xys are a server's points; a logarithm has no place for what is 0.
+// xys are a server's points, without zeros, which have no logarithm.
 func (c *growthCurve) xys(server string, method int, q quantity) (xys plotter.XYs) {
 	for i, v := range c.medians(server, method, q) {
 		if v > 0 {

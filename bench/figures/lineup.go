@@ -11,7 +11,7 @@ import (
 	"copse/bench/peer"
 )
 
-// contender is a server that is measured: its name in tables, and what to start.
+// contender is a server under measurement: its name in tables, and what to start.
 type contender struct {
 	name string
 	kind peer.Kind
@@ -50,7 +50,7 @@ func (l *lineup) addBuilt(text string) error {
 	if slices.ContainsFunc(l.all(), func(c contender) bool { return c.name == name && c.kind != peer.Copse }) {
 		return fmt.Errorf("two servers can't both be called %q", name)
 	}
-	path, err := filepath.Abs(path) // servers run in directories of their own
+	path, err := filepath.Abs(path) // each server runs in its own directory
 	if err == nil {
 		_, err = exec.LookPath(path)
 	}
@@ -61,8 +61,8 @@ func (l *lineup) addBuilt(text string) error {
 	return nil
 }
 
-// all are the contenders in their order; programs that were given stand where
-// this tree's copse would.
+// all returns the contenders in order, with the given programs in place of this
+// tree's copse.
 func (l lineup) all() (all []contender) {
 	for _, kind := range l.kinds {
 		if kind == peer.Copse && len(l.built) > 0 {
@@ -74,7 +74,7 @@ func (l lineup) all() (all []contender) {
 	return all
 }
 
-// copses are the names of those that are copse; targets are for the last of them.
+// copses are the names of the contenders that are copse.
 func (l lineup) copses() (names []string) {
 	for _, c := range l.all() {
 		if c.kind.IsCopse() {
@@ -84,7 +84,7 @@ func (l lineup) copses() (names []string) {
 	return names
 }
 
-// judged is the copse that targets are for, "" if there is none.
+// judged is the copse that the targets apply to, "" if there is none.
 func (l lineup) judged() string {
 	if names := l.copses(); len(names) > 0 {
 		return names[len(names)-1]
@@ -100,7 +100,7 @@ func (l lineup) names() (names []string) {
 	return append(names, bareName, raftName)
 }
 
-// pairs are what a table has ratios of.
+// pairs are the servers whose ratios a table shows.
 func (l lineup) pairs() (all []pairing) {
 	copses, etcd := l.copses(), string(peer.Etcd35)
 	for _, name := range copses {

@@ -87,7 +87,7 @@ func TestTableComparesSeveralCopses(t *testing.T) {
 	}
 }
 
-// It does something with real servers; what comes out says nothing.
+// The command works with real servers; its figures mean nothing.
 func TestRequestsComparesPrograms(t *testing.T) {
 	binary, err := peer.Binary(peer.Copse)
 	if err != nil {
@@ -105,7 +105,7 @@ func TestRequestsComparesPrograms(t *testing.T) {
 	}
 }
 
-// A run that is measured by requests counts those of its second half alone.
+// A run that is measured by requests counts only those of its second half.
 func TestRunByRequests(t *testing.T) {
 	_, address := startStub(t, false)
 	c, err := connect(address, 3, 1, puts(address, 10))

@@ -13,7 +13,7 @@ import (
 	"copse/bench/peer"
 )
 
-// options of a run; each figure takes those that it has a use for.
+// options of a run; each figure uses some of them.
 type options struct {
 	servers  lineup
 	turns    int
@@ -25,7 +25,7 @@ type options struct {
 	limit    time.Duration // for one server in one turn
 }
 
-// commands that are no figures.
+// commands with flags of their own.
 var commands = map[string]func(args []string) error{
 	"requests": requests,
 	"shards":   shards,
@@ -38,7 +38,7 @@ var commands = map[string]func(args []string) error{
 	"raft":     raftChild,
 }
 
-// figure is something to measure: on one server, in one turn.
+// figure measures something on one server, in one turn.
 type figure struct {
 	n       int // the default of -n
 	measure func(o options, s *peer.Server, r *results) error
@@ -93,7 +93,7 @@ func run(args []string) error {
 	return nil
 }
 
-// measure starts a server, measures, and ends the server whatever happens.
+// measure starts a server, measures it, and stops it whatever happens.
 func measure(o options, c contender, figure figure, r *results) (err error) {
 	s, err := peer.Launch(c.kind, peer.Options{})
 	if err != nil {
@@ -104,7 +104,7 @@ func measure(o options, c contender, figure figure, r *results) (err error) {
 			err = e
 		}
 	}()
-	// A server that hangs is ended, which fails whatever waits for it.
+	// A server that hangs is killed, which ends everything that waits for it.
 	pid := s.PID()
 	watchdog := time.AfterFunc(o.limit, func() { endProcess(pid) })
 	defer watchdog.Stop()
@@ -149,8 +149,8 @@ func raftChild(args []string) error {
 	return proposeRaw(proposers, warm, d)
 }
 
-// against runs the table once on a server that runs already: for profiles, and
-// for trying things out.
+// against runs the table once on a server that is running already: for profiles, and
+// for experiments.
 func against(args []string) error {
 	var o requestOptions
 	flags := flag.NewFlagSet("against", flag.ContinueOnError)

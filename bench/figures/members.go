@@ -12,14 +12,14 @@ import (
 	"copse/bench/v2api"
 )
 
-// The limits for a cluster to serve, and for its leaders to spread.
+// Time limits for a cluster to serve, and for its leaders to spread.
 const (
 	serveLimit  = time.Minute
 	spreadLimit = time.Minute
 )
 
-// threeMembers starts a cluster and measures it twice, with as many busy shards:
-// first those that one member leads, then as many that have a leader each.
+// threeMembers starts a cluster and measures it twice, with the same number of busy
+// shards: first shards with one common leader, then shards with a leader each.
 func threeMembers(o shardOptions, shards int, together, spread *scaled) (err error) {
 	members, err := startMembers(peer.Copse, 3, peer.Sharded(peer.Copse, shards))
 	defer func() {
@@ -56,8 +56,8 @@ func threeMembers(o shardOptions, shards int, together, spread *scaled) (err err
 	return nil
 }
 
-// startMembers starts a cluster on the loopback and waits until it serves. What it
-// returns has to be closed, also with an error.
+// startMembers starts a cluster on the loopback and waits until it serves. The
+// caller closes the members, also after an error.
 func startMembers(kind peer.Kind, n int, args []string) (members []*peer.Server, err error) {
 	ports, err := peer.FreePorts(rand.New(rand.NewPCG(rand.Uint64(), 0)), 2*n)
 	if err != nil {

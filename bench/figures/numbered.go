@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// numbered is a source of requests that differ only in the number of their key:
-// there may be too many keys, or too large values, to make them all beforehand.
+// numbered is a source of requests that differ only in the number of their key. It is
+// used when the keys are too many, or the values too large, to prepare all requests.
 type numbered struct {
 	before []byte   // the key
 	after  [][]byte // the key; one for each value, in turn
@@ -15,7 +15,7 @@ type numbered struct {
 	codes  []int
 }
 
-// keyMark stands for the key in the request that the others are made after.
+// keyMark stands for the key in the request that serves as a template.
 const keyMark = "{key}"
 
 func (s *numbered) add(request []byte) {
@@ -46,7 +46,7 @@ func (s *numbered) appendRequest(dst []byte, c int, n int64) []byte {
 
 func (s *numbered) wants(code int) bool { return slices.Contains(s.codes, code) }
 
-// fill writes the keys below prefix whose numbers are from one up to the other.
+// fill writes the keys below prefix with the numbers from from to to-1.
 func fill(address, prefix, value string, from, to, connections int) error {
 	if from >= to {
 		return nil
@@ -61,16 +61,16 @@ func fill(address, prefix, value string, from, to, connections int) error {
 	return err
 }
 
-// inOrder goes over all numbers, spread over the connections. Those that have
-// one less to write end with the last once more.
+// inOrder covers all numbers, spread over the connections. Connections with one
+// number less write the last one again.
 func inOrder(from, to, connections int) func(int, int64) int {
 	return func(c int, n int64) int { return min(from+int(n)*connections+c, to-1) }
 }
 
-// babble is a value in which a store finds nothing to compress, the same in each run.
+// babble is a value that can't be compressed, the same in each run.
 func babble(size int) string { return babbles(size, 1)[0] }
 
-// babbles are so many different ones.
+// babbles returns count different ones.
 func babbles(size, count int) (all []string) {
 	const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_-abcdefghijklmnopqrstuvwxyz"
 	random := rand.New(rand.NewPCG(5, 6))

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// requestOptions say what is run of the figures about requests, and how long.
+// requestOptions select the workloads, and how long they run.
 type requestOptions struct {
 	rounds   int
 	warm     time.Duration // before each run
@@ -18,14 +18,14 @@ type requestOptions struct {
 	picture  string
 }
 
-// timing are the flags that say how often and how long to measure.
+// timing adds the flags for how often and how long to measure.
 func (o *requestOptions) timing(flags *flag.FlagSet, rounds int, warm, d time.Duration) {
 	flags.IntVar(&o.rounds, "rounds", rounds, "how often to measure each")
 	flags.DurationVar(&o.warm, "warm", warm, "how long to run before each measurement")
 	flags.DurationVar(&o.duration, "d", d, "how long to measure")
 }
 
-// choice are the flags that say what to measure, and where the pictures go.
+// choice adds the flags for what to measure, and where the pictures go.
 func (o *requestOptions) choice(flags *flag.FlagSet, what string) {
 	o.servers.flags(flags)
 	o.pattern(flags, what)

@@ -22,7 +22,7 @@ type lot struct {
 	buffer  [64 << 10]byte
 }
 
-// parked is one connection; its answer grows until its end is there.
+// parked is one connection; answer grows until it is complete.
 type parked struct {
 	answer []byte
 }
@@ -69,13 +69,13 @@ func (l *lot) close() {
 	syscall.Close(l.epoll)
 }
 
-// batch is how many requests are sent before their heads are waited for: a
-// listener's queue and a socket's buffer have their limits.
+// batch is how many requests are sent before their heads are awaited, because
+// a listener's queue and a socket's buffer are limited.
 const batch = 100
 
-// park sends a long-poll on each connection, and returns when all have their
-// heads: the servers send it when the watch is in place. A new connection sends
-// at once, as a client that came to watch does.
+// park sends a long-poll on each connection, and returns when all have received
+// the response head, which the servers send when the watch is in place. A new
+// connection sends at once, like a client that connects in order to watch.
 func (l *lot) park() error {
 	for fds := range slices.Chunk(slices.Collect(maps.Keys(l.parked)), batch) {
 		if err := l.parkSome(fds); err != nil {
@@ -112,7 +112,7 @@ func (l *lot) parkSome(fds []int) error {
 // woken returns when each connection has the whole body of its event.
 func (l *lot) woken() error { return l.await(bodyEnd, len(l.parked)) }
 
-// await reads until so many answers have got as far as the mark.
+// await reads until count answers contain the mark.
 func (l *lot) await(mark []byte, count int) error {
 	events := make([]syscall.EpollEvent, 512)
 	for count > 0 {

@@ -17,7 +17,7 @@ type sample struct {
 	writes int64
 }
 
-// plateau overwrites the same keys without end, and looks at the disk.
+// plateau overwrites the same keys all the time, and samples the disk usage.
 func plateau(o options, s *peer.Server, r *results) error {
 	value := strings.Repeat("v", o.value)
 	var writes atomic.Int64

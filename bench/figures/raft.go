@@ -23,17 +23,17 @@ import (
 	"copse/bench/peer"
 )
 
-// raftName is how raw proposals are called in tables.
+// raftName is the name of raw proposals in tables.
 const raftName = "raw dragonboat"
 
-// raftReading is what the child of runRaft prints.
+// raftReading is printed by the child of runRaft.
 type raftReading struct {
 	Rate, CPU, P50, P99, P999, Memory float64
 	Delays                            *hdrhistogram.Snapshot
 }
 
-// runRaft measures raw proposals in a process of their own: the limit for
-// writes. What copse does beside them is HTTP, batches and the store.
+// runRaft measures raw proposals in a separate process: the upper limit for
+// writes. copse adds HTTP, batches and the store.
 func runRaft(proposers int, warm, d time.Duration) (reading, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -70,8 +70,8 @@ func runRaft(proposers int, warm, d time.Duration) (reading, error) {
 // raftShard is the one group.
 const raftShard, raftReplica = 1, 1
 
-// proposeRaw is the child: so many goroutines, each with one proposal of
-// valueSize bytes under way.
+// proposeRaw is the child: a number of goroutines, each with one proposal of
+// valueSize bytes in flight.
 func proposeRaw(proposers int, warm, d time.Duration) error {
 	dir, err := os.MkdirTemp("", "raft-")
 	if err != nil {

@@ -8,10 +8,10 @@ import (
 	"copse/bench/peer"
 )
 
-// ratios are one server's value over another's, round by round.
+// ratios are one server's values divided by another's, round by round.
 type ratios []float64
 
-// pair divides what each round gave for a by what it gave for b.
+// pair divides the values of over by those of under, round by round.
 func (b *bout) pair(over, under string, of func(reading) float64) ratios {
 	return divide(b.readings[over], b.readings[under], of)
 }
@@ -26,7 +26,7 @@ func divide(as, bs []reading, of func(reading) float64) ratios {
 	return r
 }
 
-// String is the median with the least and the most.
+// String is the median with the minimum and the maximum.
 func (r ratios) String() string {
 	if len(r) == 0 {
 		return "–"
@@ -110,7 +110,7 @@ func (b *bout) compare(t *strings.Builder, over, under string) {
 		b.pair(over, under, p50Of), b.pair(over, under, p99Of), b.pair(over, under, p999Of), b.pair(over, under, cpuOf), written, memory)
 }
 
-// written is how many bytes a server wrote to disk for each byte of value.
+// written formats how many bytes a server wrote to disk for each byte of value.
 func (b *bout) written(server string) string {
 	if w := b.writtenOf(server); w > 0 {
 		return short(w)
@@ -125,7 +125,7 @@ func (b *bout) writtenOf(server string) float64 {
 	return b.medianOf(server, writtenOf) / float64(b.workload.value)
 }
 
-// verdicts say of each target whether the median reaches it. quiet is the
+// verdicts report for each target whether the median meets it. quiet is the
 // workload before this one.
 func (b *bout) verdicts(copse string, quiet *bout) []string {
 	var list []string
@@ -149,7 +149,7 @@ func (b *bout) verdicts(copse string, quiet *bout) []string {
 	return list
 }
 
-// verdict says whether the median reaches the limit.
+// verdict reports whether the median meets the limit.
 func verdict(what string, r ratios, limit float64, atLeast bool) string {
 	got, sign := median(r), "≤"
 	met := got <= limit
@@ -175,7 +175,7 @@ func grouped(v float64) string {
 	return digits
 }
 
-// noise says how much of the machine others used meanwhile.
+// noise reports how much of the machine other processes used meanwhile.
 func noise(l lineup, bouts []*bout) string {
 	var all []float64
 	for _, b := range bouts {

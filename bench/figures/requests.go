@@ -13,12 +13,12 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// reading is what one run of a workload on one server came to.
+// reading is the result of one run of a workload on one server.
 type reading struct {
 	rate     float64 // answers each second
 	cpu      float64 // of the server, microseconds for each answer
 	client   float64 // of the client, the same
-	others   float64 // cores that everything else on the machine used
+	others   float64 // cores used by everything else on the machine
 	memory   float64 // resident, after the run
 	p50, p99 float64 // seconds
 	p999     float64
@@ -33,8 +33,8 @@ type bout struct {
 }
 
 // runRequests runs the table: round by round, in a round workload by workload,
-// in a workload server by server, so that whatever else the machine does
-// meets all of them alike. Each round has fresh servers.
+// in a workload server by server, so that other work on the machine
+// affects all of them alike. Each round has fresh servers.
 func runRequests(o requestOptions) ([]*bout, error) {
 	var bouts []*bout
 	for _, w := range workloads() {
@@ -97,8 +97,8 @@ func runRound(o requestOptions, round int, bouts []*bout) (err error) {
 	return nil
 }
 
-// inTurn runs the workload on one server after the other. Who comes first
-// changes from round to round.
+// inTurn runs the workload on one server after the other, starting with another one
+// in each round.
 func (b *bout) inTurn(o requestOptions, round int, field []*target) error {
 	for i := range field {
 		t := field[(i+round)%len(field)]
@@ -117,7 +117,7 @@ func (b *bout) note(server string, r reading) {
 		b.workload.name, server, r.rate, micros(r.p50), micros(r.p99), r.cpu, r.client, r.others)
 }
 
-// runOne runs a workload on one server, which is held before and afterwards.
+// runOne runs a workload on one server, which is stopped before and afterwards.
 func runOne(o requestOptions, w workload, t *target) (r reading, err error) {
 	if err := t.proceed(); err != nil {
 		return r, err
@@ -165,8 +165,8 @@ func runOne(o requestOptions, w workload, t *target) (r reading, err error) {
 	return r, c.drain()
 }
 
-// spans are the two parts of a run, the one that isn't measured and the one that
-// is: so much time, or so many requests.
+// spans returns the two parts of a run, the warm-up and the measurement. Each lasts
+// for a time or, with w.each, for a number of requests.
 func (w workload) spans(c *client, o requestOptions) (warm, measured func() (time.Duration, error)) {
 	if w.each == 0 {
 		return func() (time.Duration, error) { return c.run(o.warm) },
@@ -193,11 +193,11 @@ func newReading(answered int64, took time.Duration, used usage, delays *hdrhisto
 	}
 }
 
-// asidePause is from the begin of one GET aside to the begin of the next: the
-// servers are to have the same to do, however fast they are with it.
+// asidePause is the time from the start of one GET aside to the start of the next, so
+// that all servers have the same work, however fast they are.
 const asidePause = 250 * time.Millisecond
 
-// startAside asks for one target again and again until stop.
+// startAside requests one target repeatedly until stop is called.
 func startAside(address, path string) (stop func() error, err error) {
 	c, err := connect(address, 1, 1, &prepared{
 		requests: [][]byte{getRequest(address, path)},
@@ -233,7 +233,7 @@ func startAside(address, path string) (stop func() error, err error) {
 	}, nil
 }
 
-// launchBareLike starts the bare handler with an answer of the server's own.
+// launchBareLike starts the bare handler with one of the server's own answers.
 func launchBareLike(t *target) (*target, error) {
 	if err := t.proceed(); err != nil {
 		return nil, err
@@ -245,7 +245,7 @@ func launchBareLike(t *target) (*target, error) {
 	return launchBare(sample)
 }
 
-// rawAnswer is the answer to a GET of the key as it comes over the wire.
+// rawAnswer is the answer to a GET of the key as sent over the wire.
 func rawAnswer(address, key string) (string, error) {
 	conn, err := net.DialTimeout("tcp", address, answerLimit)
 	if err != nil {
@@ -270,7 +270,7 @@ func rawAnswer(address, key string) (string, error) {
 	return string(text), nil
 }
 
-// recorder keeps what it is given.
+// recorder keeps everything written to it.
 type recorder []byte
 
 func (r *recorder) Write(b []byte) (int, error) {

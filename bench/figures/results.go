@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// results collects what was measured, row by row.
+// results collects the measurements, row by row.
 type results struct {
 	servers []string
 	now     string // whose turn it is
@@ -31,7 +31,7 @@ func newResults(field []contender) *results {
 
 func (r *results) turn(server string) { r.now = server }
 
-// add notes a value of the server whose turn it is.
+// add records a value of the server whose turn it is.
 func (r *results) add(name string, format func(float64) string, values ...float64) {
 	i := slices.IndexFunc(r.rows, func(row *row) bool { return row.name == name })
 	if i < 0 {

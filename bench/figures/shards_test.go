@@ -31,7 +31,7 @@ func TestEvenNamesGiveEachShardAsMuch(t *testing.T) {
 	}
 }
 
-// It does something with a real cluster; what comes out says nothing.
+// The command works with a real cluster; its figures mean nothing.
 func TestMembersRuns(t *testing.T) {
 	binary, err := peer.Binary(peer.Copse)
 	if err != nil {
@@ -74,10 +74,10 @@ func TestShardsTableShowsRatios(t *testing.T) {
 	}
 }
 
-// clusterShards are those of the cluster that the test measures; 0: none.
+// clusterShards is the number of shards of the cluster that the test measures.
 const clusterShards = 9
 
-// Both commands do something with real servers; what comes out says nothing.
+// Both commands work with real servers; their figures mean nothing.
 func TestShardFiguresRun(t *testing.T) {
 	counts := strings.Trim(strings.ReplaceAll(fmt.Sprint(peer.ShardCounts()), " ", ","), "[]")
 	short := []string{"-shards", counts, "-connections", "24", "-rounds", "1", "-warm", "50ms", "-d", "200ms"}

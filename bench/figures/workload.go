@@ -5,45 +5,45 @@ import (
 	"strings"
 )
 
-// The sizes that the table of workloads speaks of.
+// The sizes in the table of workloads.
 const (
 	valueSize = 64
 	manyFiles = 100_000
 	manyDir   = "/bench/many" // holds them
 )
 
-// workload is one row of the table: what is asked, over how many connections,
-// and what copse has to reach.
+// workload is one row of the table: the requests, the number of connections,
+// and the targets for copse.
 type workload struct {
 	name        string // in tables
 	short       string // on the command line and in pictures
 	connections int
-	depth       int   // requests that each connection has under way
+	depth       int   // requests that each connection has in flight
 	value       int   // bytes that each request writes; 0 if it is not all writes
 	each        int64 // requests of each connection, warming up and measured; 0: by time
 	source      func(address string) source
 	before      func(t *target) error // each run
-	aside       string                // the target of a GET that goes on meanwhile
-	limit       limit                 // what else is run beside the servers
+	aside       string                // the target of a GET that is repeated meanwhile
+	limit       limit                 // the limit that is measured too
 	targets     targets
 }
 
-// limit is a program that does only what can't be done without.
+// limit is a program that does only the indispensable part of the work.
 type limit uint8
 
 const (
 	noLimit   limit = iota
-	bareLimit       // fasthttp and a fixed answer
-	raftLimit       // dragonboat and a machine that does nothing
+	bareLimit       // fasthttp with a fixed answer
+	raftLimit       // dragonboat with a state machine that does nothing
 )
 
-// targets are ratios of copse to etcd, and for ofBare to the bare handler; 0
-// where nothing is asked for.
+// targets are ratios of copse to etcd, and for ofBare to the bare handler; 0 is no
+// target.
 type targets struct {
 	rateAtLeast, cpuAtMost, p50AtMost, p99AtMost, ofBareAtLeast float64
 	writtenAtMost                                               float64 // bytes to disk for each byte of value
-	// quietAtMost is the ratio of the p99 to the one without what goes on aside,
-	// in the row before.
+	// quietAtMost is the ratio of the p99 to that of the row before, which has no GETs
+	// aside.
 	quietAtMost float64
 }
 
@@ -116,7 +116,7 @@ func startSwaps(address string, connections int) error {
 	return err
 }
 
-// fillBench writes the keys that the workloads ask for.
+// fillBench writes the keys that the workloads use.
 func fillBench(address string, many bool) error {
 	p := puts(address, valueSize)
 	p.pick = func(_ int, n int64) int { return int(n) }

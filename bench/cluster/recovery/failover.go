@@ -54,7 +54,7 @@ func failover(f *fleet.Fleet, o options) error {
 	return nil
 }
 
-// recovery is how long it took after a kill.
+// recovery is the time that it took after a kill.
 type recovery struct{ first, all time.Duration }
 
 // flowing waits until every writer has had a write acknowledged that it began
@@ -83,7 +83,7 @@ func flowing(writers []*writer, killed time.Time) (recovery, error) {
 	return recovery{}, fmt.Errorf("no writes %v after the kill", recoverLimit)
 }
 
-// caughtUp waits until a member shows what another one showed at the begin.
+// caughtUp waits until a member shows the index that another one showed at the start.
 func caughtUp(f *fleet.Fleet, member, than int) error {
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()

@@ -16,9 +16,9 @@ import (
 
 const (
 	dir = "/figures"
-	// patience is when a client asks another member.
+	// patience is how long a client waits before it tries another member.
 	patience = time.Second
-	// ownKeys is how many keys a writer writes to in turn.
+	// ownKeys is the number of keys of each writer.
 	ownKeys = 20
 )
 
@@ -71,7 +71,7 @@ func (w *writer) put(n int) {
 	end := time.Now()
 	if outcome, _, _ := reply.Parse(err); outcome != v2api.Acked {
 		w.member = (w.member + 1) % len(w.fleet.Members)
-		if end.Sub(begin) < 10*time.Millisecond { // refused connections come back at once
+		if end.Sub(begin) < 10*time.Millisecond { // a refused connection fails at once
 			time.Sleep(10 * time.Millisecond)
 		}
 		return
@@ -83,7 +83,7 @@ func (w *writer) put(n int) {
 	w.times = append(w.times, ack{begin, end})
 }
 
-// after is when the first write that began after a moment was acknowledged.
+// after returns when the first write that began after a moment was acknowledged.
 func (w *writer) after(moment time.Time) (time.Time, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -101,7 +101,7 @@ func (w *writer) forget() {
 	w.times = nil
 }
 
-// snapshot is what has been acknowledged so far.
+// snapshot returns the numbers acknowledged so far.
 func (w *writer) snapshot() [ownKeys]int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -161,7 +161,7 @@ func lost(f *fleet.Fleet, member int, writers []*writer) (int, error) {
 	return gone, nil
 }
 
-// index is what a member shows in its header.
+// index is the index in a member's header.
 func index(f *fleet.Fleet, member int) uint64 {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
