@@ -24,7 +24,7 @@ const (
 )
 
 // lagLimit is how far the fastest witness may be behind before the writers wait
-// for it: v2 keeps 1,000 events, and a watcher that resumes must find its own.
+// for it: v2 keeps 1,000 events, and a watcher that resumes must still find its next one.
 const lagLimit = 500
 
 // caller sends a writer's mix.
@@ -35,8 +35,8 @@ type caller struct {
 
 func (c caller) Seen() uint64 { return c.run.rec.Seen() }
 
-// Call waits for the writer's turn, and for the witnesses. A writer that is
-// told to stop in the middle of a mix sends no more.
+// Call waits for the writer's turn, and for the witnesses. A writer that has to
+// stop in the middle of a mix sends nothing more.
 func (c caller) Call(r v2api.Request) (v2api.Outcome, *v2api.Event) {
 	if !c.await(c.ctx) || !c.run.pace(c.ctx) {
 		return v2api.NotSent, nil
@@ -90,7 +90,7 @@ func (c *client) read(ctx context.Context, quorum bool) {
 	}
 }
 
-// generation is how long a register is in use: porcupine judges each by itself,
+// generation is how long a register is used: porcupine judges each separately,
 // and can't judge very long ones.
 const generation = 8 * time.Second
 

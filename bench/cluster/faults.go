@@ -16,8 +16,8 @@ const (
 	namespaces = "namespaces" // where packets can be lost
 )
 
-// faultKind is one kind of fault. begin does it to the cluster and says what it
-// did; end mends it. Whatever end leaves down, the nemesis starts again.
+// faultKind is one kind of fault. begin injects it and describes what it did; end
+// heals it. Members that are still down after end are restarted by the nemesis.
 type faultKind struct {
 	shortest, longest time.Duration
 	where             string
@@ -30,8 +30,8 @@ func heal(n *nemesis, _ Fault) error { return n.fleet.Heal() }
 
 func nothing(*nemesis, Fault) error { return nil }
 
-// faultKinds are all of them. What a schedule names stays what it was, so that
-// old schedules can be replayed: new ones get new names.
+// faultKinds are all of them. The meaning of a name never changes, so that old
+// schedules can be replayed: new kinds get new names.
 var faultKinds = map[string]faultKind{
 	"kill-leader": {300 * time.Millisecond, 3 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		return n.kill(n.leader(f))
@@ -144,7 +144,7 @@ var faultKinds = map[string]faultKind{
 		_, err := n.fleet.Remove(n.fleet.Spare)
 		return err
 	}},
-	// No server can survive this one, and none is given it: it is there to show
+	// No server can survive this one, and no schedule has it: a test uses it to show
 	// that a run can fail.
 	"secede": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		i := n.follower(f)
@@ -294,7 +294,7 @@ func (n *nemesis) revive(when string) error {
 		if !n.fleet.Died(i) {
 			continue
 		}
-		// It may take a while to end of a full disk.
+		// With a full disk it may take a while to end.
 		excused := m == n.full && strings.Contains(m.LastPanic(), "no space left on device")
 		if m == n.full {
 			n.full = nil

@@ -22,7 +22,7 @@ type sim struct {
 	h     *history.History
 	now   time.Duration
 	back  []time.Duration // when each client has its last answer
-	later []func()        // writes of unknown outcome that are still on their way
+	later []func()        // writes of unknown outcome that have not arrived yet
 	pasts [][]past        // of each shard, index by index
 	at    []int           // where in them the member is that is behind
 	shown uint64          // by its header
@@ -127,7 +127,7 @@ func (s *sim) register(id int) {
 
 func (s *sim) wait(most time.Duration) time.Duration { return time.Duration(s.rng.Int64N(int64(most))) }
 
-// tick lets time pass, with what falls due in it.
+// tick lets time pass, with the expirations that are due.
 func (s *sim) tick() {
 	s.now += time.Millisecond + s.wait(4*time.Millisecond)
 	for _, slot := range s.rng.Perm(len(s.order.shards)) {
@@ -163,7 +163,7 @@ func (s *sim) call(id int, r v2api.Request) *history.Op {
 	switch n := s.rng.IntN(100); {
 	case n < 2:
 		op.Outcome = v2api.NotSent
-	case n < 4: // lost before it came to the log
+	case n < 4: // lost before it reached the log
 		op.Outcome = v2api.Unknown
 	case n < 7 && r.Write(): // the answer is lost, the write happens
 		s.later = append(s.later, func() { s.do(op) })
@@ -177,7 +177,7 @@ func (s *sim) call(id int, r v2api.Request) *history.Op {
 	return op
 }
 
-// do carries a request out, tells the watchers, and returns what the answer holds.
+// do carries out a request, notifies the watchers, and returns the answer.
 func (s *sim) do(op *history.Op) (*v2api.Event, *v2api.Fault, uint64) {
 	var expires *time.Time
 	if op.TTL != 0 {

@@ -6,13 +6,13 @@ import (
 	"copse/bench/verdict"
 )
 
-// watchCheck is one watch and what it had to be told.
+// watchCheck is one watch and the events that it must have received.
 type watchCheck struct {
 	*history.Watch
 	required []uint64
 	optional map[uint64]bool
 	saw      map[uint64]bool
-	excused  []history.Entry // where it was told that the window has moved on
+	excused  []history.Entry // where it learned that the window has moved on
 }
 
 func (c *checker) prepareWatches() {
@@ -27,7 +27,7 @@ func (c *checker) prepareWatches() {
 	}
 }
 
-// existing tells which of the watched keys are there before a change that may
+// existing reports which of the watched keys exist before a change that may
 // remove a directory above them.
 func (c *checker) existing(at uint64) map[*watchCheck]bool {
 	switch op, s := c.acked[at], c.seen[at]; {
@@ -43,9 +43,9 @@ func (c *checker) existing(at uint64) map[*watchCheck]bool {
 	return there
 }
 
-// require notes for each watch whether it has to see a change. The removal of
-// a directory is told to watches below it, if what they watch was there; a
-// server that looks it up in its history can't know that any more.
+// require records for each watch whether it must see a change. Watches below a
+// directory see its removal if the watched key existed; a
+// server that reads the event from its history can't know that any more.
 func (c *checker) require(at uint64, ev *v2api.Event, there map[*watchCheck]bool) {
 	for _, w := range c.watches {
 		if at < w.From {
@@ -64,7 +64,7 @@ func (c *checker) require(at uint64, ev *v2api.Event, there map[*watchCheck]bool
 	}
 }
 
-// watch holds a watch's log against what it had to be told.
+// watch compares a watch's log with the events that it must have received.
 func (c *checker) watch(w *watchCheck) {
 	required := map[uint64]bool{}
 	for _, at := range w.required {
@@ -100,7 +100,7 @@ func (c *checker) watch(w *watchCheck) {
 	}
 }
 
-// excuses says whether a watch was told that it missed an index.
+// excuses reports whether a watch was told that it missed an index.
 func (w *watchCheck) excuses(at uint64) bool {
 	for _, e := range w.excused {
 		if e.Asked <= at && at < e.Resumed {
@@ -110,8 +110,8 @@ func (w *watchCheck) excuses(at uint64) bool {
 	return false
 }
 
-// cleared: v2 promises its last 1,000 events to whoever asks for them. With
-// several shards the head may lag; what was read right afterwards doesn't.
+// cleared: v2 promises the last 1,000 events to everyone who asks for them. With
+// several shards the header may lag; the tree that was read right afterwards doesn't.
 func (c *checker) cleared(w *watchCheck, e history.Entry) {
 	at := e.Window
 	if c.shards.several() {
@@ -122,8 +122,8 @@ func (c *checker) cleared(w *watchCheck, e history.Entry) {
 	}
 }
 
-// lost: what was acknowledged and no witness saw, although it came so far, is
-// lost. And without a witness nothing is proved.
+// lost: an acknowledged write that no witness saw, although the witness got that far, is
+// lost. Without a witness nothing is proved.
 func (c *checker) lost() {
 	var witnesses []*watchCheck
 	for _, w := range c.watches {

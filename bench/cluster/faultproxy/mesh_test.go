@@ -50,7 +50,7 @@ func connect(t *testing.T) pair {
 	}
 	t.Cleanup(func() { b.Close() })
 	p := pair{mesh, a, b}
-	// The mesh knows a connection once something has come through.
+	// The mesh knows a connection once data has passed through it.
 	send(t, a, "hello")
 	expect(t, b, "hello")
 	return p

@@ -39,7 +39,7 @@ func start(t *testing.T, opts fleet.Options) *fleet.Fleet {
 	return f
 }
 
-// put sends one write to a member, with little patience.
+// put sends one write to a member, with a short timeout.
 func put(t *testing.T, m *fleet.Member, patience time.Duration) v2api.Outcome {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -137,7 +137,7 @@ func TestPauseKillRevive(t *testing.T) {
 	if err := f.WaitReady(); err != nil {
 		t.Fatal(err)
 	}
-	// One that nobody killed.
+	// A member that nobody killed.
 	if err := syscall.Kill(f.Members[2].PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
