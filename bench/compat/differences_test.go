@@ -9,7 +9,7 @@ import (
 
 // differences are the answers in which copse differs from etcd on purpose.
 // docs/differences.md says the same to users, one heading for each. In a
-// transcript, "---- copse NAME" puts copse's answer beside etcd's.
+// transcript, "---- copse NAME" puts copse's answer after etcd's.
 //
 // Those marked in code are not visible in a transcript: there the comparison
 // itself allows for them.

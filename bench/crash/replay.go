@@ -57,8 +57,8 @@ func (c *checker) compare(m *model, s *Snapshot, later []uint64) {
 	}
 }
 
-// leaving finds the keys that expired while the snapshot was read: the header
-// promises no more than the body holds, so the body may be without them.
+// leaving finds the keys that expired while the snapshot was read: the body is never
+// older than the header promises, so it may lack them.
 func (c *checker) leaving(m *model, s *Snapshot, later []uint64) map[string]bool {
 	keys := map[string]bool{}
 	for _, at := range later {
@@ -76,7 +76,7 @@ func (c *checker) leaving(m *model, s *Snapshot, later []uint64) map[string]bool
 	return keys
 }
 
-// blame tells the loss of an acknowledged write from other differences.
+// blame distinguishes the loss of an acknowledged write from other differences.
 func (c *checker) blame(want v2api.Node) verdict.Kind {
 	if c.acked[want.Modified] != nil {
 		return verdict.LostWrite

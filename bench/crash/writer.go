@@ -7,7 +7,7 @@ import (
 	"copse/bench/writemix"
 )
 
-// writer sends one kind of write after another and notes what became of each.
+// writer sends one kind of write after another and records the outcomes.
 // It lives from one start of the server to the next kill.
 type writer struct {
 	client *client
@@ -20,8 +20,8 @@ type writer struct {
 	ops []Op
 }
 
-// run writes until told that it's over. Writes that fail for want of a server
-// don't end it: it has to be there when the kill comes.
+// run writes until it is stopped. Writes that fail because there is no server
+// don't end it: it must be busy when the server is killed.
 func (w *writer) run() {
 	for !w.over.Load() {
 		w.pace()

@@ -14,8 +14,8 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v2store"
 )
 
-// Do carries a request out as etcd's applier does. expires is the absolute
-// end that the member which took the request in gave it, when it has a ttl.
+// Do carries out a request as etcd's applier does. expires is the absolute
+// expiration that the member which received the request computed from its ttl.
 func (s *Store) Do(r *v2api.Request, expires *time.Time) (*v2api.Event, *v2api.Fault) {
 	key := Path(r.Key)
 	ttl := v2store.TTLOptionSet{Refresh: r.Refresh}
@@ -48,7 +48,7 @@ func (s *Store) Do(r *v2api.Request, expires *time.Time) (*v2api.Event, *v2api.F
 	return event(ev), nil
 }
 
-// Has says whether there is a node at key.
+// Has reports whether there is a node at key.
 func (s *Store) Has(key string) bool {
 	_, err := s.Get(Path(key), false, false)
 	return err == nil

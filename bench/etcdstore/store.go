@@ -11,7 +11,7 @@ import (
 )
 
 // Prefix is where etcd keeps the keys of clients inside its store; its HTTP
-// handlers put it before each key, and cut it off what the store answers.
+// handlers put it before each key, and remove it from the store's answers.
 const Prefix = "/1"
 
 // Store is the v2store of etcd 3.5 with a clock that is set by hand.
@@ -44,7 +44,7 @@ func (s *Store) SetIndex(index uint64) { s.Field("CurrentIndex").SetUint(index) 
 // Path is the store's name for a client's key.
 func Path(key string) string { return Prefix + strings.TrimSuffix(key, "/") }
 
-// Trim cuts the prefix off a copy of what the store answers.
+// Trim removes the prefix from a copy of the store's answer.
 func Trim(ev *v2store.Event) *v2store.Event {
 	ev = ev.Clone()
 	trim(ev.Node)
@@ -66,9 +66,9 @@ func trim(n *v2store.NodeExtern) {
 //
 // 3.5 added a check of an error that 3.4 overlooked, and answers each update of
 // a directory's time to live with 500, in process too. So the directory is made
-// to look like an empty file for the time of the call, which undoes the check
-// and nothing else, and the events are told that it is a directory. As in 3.4,
-// the stored modifiedIndex stays what it was.
+// to look like an empty file during the call, which disables the check
+// and nothing else, and the events are corrected afterwards. As in 3.4,
+// the stored modifiedIndex stays the same.
 func (s *Store) UpdateNode(key, value string, ttl v2store.TTLOptionSet) (*v2store.Event, error) {
 	node := s.node(key)
 	if !node.IsValid() || node.FieldByName("Children").IsNil() || value != "" || key == Prefix {

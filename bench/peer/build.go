@@ -20,7 +20,7 @@ const (
 	Etcd35 Kind = "etcd35" // the last release with v2, the reference for speed
 )
 
-// Built is a copse whose program exists already, such as that of another commit.
+// Built is a copse whose program already exists, such as that of another commit.
 func Built(path string) Kind { return Kind(builtPrefix + path) }
 
 const builtPrefix = string(Copse) + "="
@@ -31,7 +31,7 @@ func (k Kind) IsCopse() bool {
 	return k == Copse || strings.HasPrefix(string(k), string(Copse)+"+") || strings.HasPrefix(string(k), builtPrefix)
 }
 
-// variant is how a kind of copse other than the plain one is built.
+// variant returns the build flags of a kind of copse other than the plain one.
 func (k Kind) variant() []string {
 	how := strings.TrimPrefix(string(k), string(Copse)+"+")
 	if how == "race" {

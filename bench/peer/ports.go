@@ -37,7 +37,7 @@ func FreePorts(rng *rand.Rand, n int) ([]string, error) {
 	return free, nil
 }
 
-// FreePort is one that is free now, at random.
+// FreePort picks one address at random.
 func FreePort() (string, error) {
 	free, err := FreePorts(rand.New(rand.NewPCG(rand.Uint64(), 0)), 1)
 	if err != nil {

@@ -68,7 +68,7 @@ func run(o options, out io.Writer) (differences int, err error) {
 	return differences, nil
 }
 
-// refuseExisting keeps a load from mixing with what is there already.
+// refuseExisting prevents a load from mixing with existing keys.
 func refuseExisting(c *client, to string) error {
 	if to == "" {
 		root, err := c.do(http.MethodGet, "", "", nil, http.StatusOK)
@@ -83,7 +83,7 @@ func refuseExisting(c *client, to string) error {
 	return nil
 }
 
-// work is what load has done.
+// work is the result of load.
 type work struct {
 	files   []loaded
 	hidden  int
@@ -171,7 +171,7 @@ func (l *loader) load(o options, files []file) (work, error) {
 	if err != nil {
 		return w, err
 	}
-	// An event that comes late or twice comes before that of a later change.
+	// An event that is late or repeated arrives before that of a later change.
 	return w, l.last(o.to)
 }
 

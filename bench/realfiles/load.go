@@ -17,11 +17,11 @@ type change struct {
 	index  uint64
 	action string
 	key    string // as printed
-	value  sum    // of what is printed; of nothing for a delete
+	value  sum    // of the printed value; empty for a delete
 }
 
-// ledger takes down what was acknowledged. Watchers' positions live here as
-// well, so that writers can wait for them.
+// ledger records acknowledged changes. It also has the watchers' positions,
+// so that writers can wait for them.
 type ledger struct {
 	mu      sync.Mutex
 	cond    *sync.Cond
@@ -66,7 +66,7 @@ const lagLimit = 500
 // pace waits for the slowest watcher.
 func (l *ledger) pace() error { return l.wait(lagLimit) }
 
-// wait returns once every watcher is at most so many indexes behind.
+// wait returns once every watcher is at most the given number of indexes behind.
 func (l *ledger) wait(behind uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,7 +107,7 @@ type loaded struct {
 	index   uint64
 }
 
-// each calls do for 0..n-1 from so many goroutines and awaits them; the first
+// each calls do for 0..n-1 from the given number of goroutines and awaits them; the first
 // error ends it.
 func each(n, writers int, do func(i int) error) error {
 	var next atomic.Int64
@@ -133,7 +133,7 @@ func each(n, writers int, do func(i int) error) error {
 	return nil
 }
 
-// create loads one file under a key that nobody has yet.
+// create loads one file under a key that doesn't exist yet.
 func (l *loader) create(f file) (loaded, error) {
 	value, err := os.ReadFile(f.path)
 	if err != nil {

@@ -44,8 +44,8 @@ func (r *reader) compare(how string, n *v2api.Node, f *loaded) {
 	}
 }
 
-// tree reads what is below top: its listing first, then each directory in it
-// whole, so that no answer needs to hold everything.
+// tree reads everything below top: its listing first, then each directory in it
+// completely, so that no answer needs to contain everything.
 func (r *reader) tree(top string) error {
 	ev, err := r.client.do(http.MethodGet, top, "sorted=true", nil, http.StatusOK)
 	if err != nil {
@@ -86,7 +86,7 @@ func (r *reader) visit(n *v2api.Node) {
 	}
 	same := r.listed[n.Key]
 	for i := range same {
-		// Names that are not valid UTF-8 may print alike; the index tells.
+		// Names that are not valid UTF-8 may print alike; the index distinguishes them.
 		if same[i].index == n.Modified || len(same) == 1 {
 			r.compare("recursive GET", n, &same[i])
 			r.listed[n.Key] = append(same[:i:i], same[i+1:]...)

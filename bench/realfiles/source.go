@@ -21,7 +21,7 @@ type file struct {
 	hidden bool   // some name below the root of the load begins with _
 }
 
-// sum stands for a value; the values together may not fit into memory.
+// sum represents a value; all values together may not fit into memory.
 type sum [sha256.Size]byte
 
 func sumOf(value []byte) sum { return sha256.Sum256(value) }
@@ -61,7 +61,7 @@ func scanRoot(root, to string, sizeLimit int64) ([]file, error) {
 		}
 		info, err := entry.Info()
 		if err != nil || info.Size() > sizeLimit || !readable(name) {
-			return nil // it's gone, too large or not ours: no part of the tree
+			return nil // it is gone, too large or not readable: not part of the tree
 		}
 		key := path.Join(to, filepath.ToSlash(name))
 		files = append(files, file{path: name, key: key, hidden: hidden(strings.TrimPrefix(key, to))})
@@ -79,10 +79,11 @@ func readable(name string) bool {
 	return true
 }
 
-// hidden says whether a name in the path makes what is at its end hidden.
+// hidden reports whether a name in the path makes the key hidden.
 func hidden(rel string) bool { return strings.Contains(rel, "/_") }
 
-// printed is how v2 prints bytes in JSON, once that is decoded again.
+// printed returns bytes as they are after v2 has printed them as JSON and the JSON
+// was decoded.
 func printed(raw []byte) []byte {
 	if utf8.Valid(raw) {
 		return raw
@@ -90,7 +91,7 @@ func printed(raw []byte) []byte {
 	var out bytes.Buffer
 	for len(raw) > 0 {
 		r, size := utf8.DecodeRune(raw)
-		out.WriteRune(r) // RuneError, for each single byte that is none
+		out.WriteRune(r) // RuneError for each invalid byte
 		raw = raw[size:]
 	}
 	return out.Bytes()

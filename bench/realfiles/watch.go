@@ -22,7 +22,7 @@ type watcher struct {
 	last    uint64
 	seen    []change
 	resumed int // how often the server ended the stream
-	// lenient takes no offence at hidden keys in replayed history: etcd shows
+	// lenient accepts hidden keys in replayed history: etcd shows
 	// them there, and only there.
 	lenient bool
 }
@@ -40,7 +40,7 @@ func (w *watcher) note(ev *v2api.Event) {
 	w.ledger.saw(w.id, w.last)
 }
 
-// fruitless is how many streams may end, one after another, without an event.
+// fruitless is how many streams in a row may end without an event.
 const fruitless = 10
 
 // stream follows by one request. copse ends a stream whose client reads too
@@ -120,7 +120,7 @@ func (w *watcher) once(ctx context.Context) (*v2api.Event, error) {
 	return ev, json.Unmarshal(body, ev)
 }
 
-// check holds what the watcher saw against what was acknowledged.
+// check compares what the watcher saw with what was acknowledged.
 func (w *watcher) check(acked []change, differ func(format string, args ...any)) {
 	want := append([]change(nil), acked...)
 	sort.Slice(want, func(i, j int) bool { return want[i].index < want[j].index })

@@ -8,7 +8,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// watcher is what one side has told one watcher so far, event by event as JSON.
+// watcher collects the events of one watcher on one side, as JSON.
 type watcher struct {
 	mu   sync.Mutex
 	got  []string
@@ -53,8 +53,8 @@ func newCopse(window, ringLimit int) *copse {
 	c := &copse{window: window, ran: make(chan error, 1)}
 	mailboxLimit := 0
 	if window >= 1000 {
-		// The hub now and then misses what is published and reads it again. With
-		// a small window that could come too late, which is told by End.
+		// The hub sometimes misses a published batch and reads it again. With a
+		// small window that could be too late, and the watch would end.
 		mailboxLimit = 1
 	}
 	c.hub = actors.NewWatchHub(actors.WatchHubOptions{
@@ -95,7 +95,7 @@ func (c *copse) exists(key string) (bool, tree.Index) {
 	return err == nil, c.last
 }
 
-// do carries out cmd, publishes its events, and returns what a client is told.
+// do carries out cmd, publishes its events, and returns the client's answer.
 func (c *copse) do(cmd tree.Command) (answer string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -118,7 +118,7 @@ func (c *copse) do(cmd tree.Command) (answer string) {
 	return answer
 }
 
-// expire removes what is due at now, a few nodes by a command.
+// expire removes the nodes that are due at now, a few with each command.
 func (c *copse) expire(now int64, limit int) {
 	for {
 		if _, due := c.store.NextExpiry(now); !due {

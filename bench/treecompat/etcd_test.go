@@ -14,10 +14,10 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v2store"
 )
 
-// etcd is the v2store of etcd 3.5 behind what its HTTP handlers do.
+// etcd is the v2store of etcd 3.5, called as its HTTP handlers do.
 type etcd struct {
 	store *etcdstore.Store
-	// faults are what the store's statistics count wrongly, see exceptions.
+	// faults are the store's miscounts in its statistics, see exceptions_test.go.
 	faults map[string]int
 }
 
@@ -25,7 +25,7 @@ func newEtcd(window int, now int64) *etcd {
 	return &etcd{store: etcdstore.New(window, time.Unix(0, now)), faults: map[string]int{}}
 }
 
-// do carries out c and returns what a client is told.
+// do carries out c and returns the client's answer.
 func (e *etcd) do(c tree.Command) (answer string) {
 	var ev *v2store.Event
 	var err error
@@ -79,7 +79,7 @@ func encode(v any) string {
 	return out.String()
 }
 
-// etcdWatch is one watcher of the store; what it got lies in its channel.
+// etcdWatch is one watcher of the store; its events are in its channel.
 type etcdWatch struct {
 	watch   *tree.Watch
 	watcher v2store.Watcher
@@ -131,8 +131,8 @@ func (ew *etcdWatch) take() []string {
 	}
 }
 
-// statistics are the store's counters, by v2's names, with what is known to be
-// miscounted put right.
+// statistics are the store's counters, by v2's names, with the known miscounts
+// corrected.
 func (e *etcd) statistics() map[string]int {
 	counters := map[string]int{}
 	if err := json.Unmarshal(e.store.JsonStats(), &counters); err != nil {

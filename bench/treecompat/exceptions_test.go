@@ -11,19 +11,19 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v2store"
 )
 
-// This file is the list of exceptions: where the oracle is wrong, or copse is
-// better on purpose. What is not here has to be equal, byte for byte.
+// This file lists the exceptions: where etcd is wrong, or copse differs on
+// purpose. Everything else must be equal, byte for byte.
 //
-// How 3.5 updates a directory is put right in etcdstore.UpdateNode.
+// etcdstore.UpdateNode corrects how 3.5 updates a directory.
 //
-// Two things are kept out by the choice of input instead. Nodes never fall due
-// in the same nanosecond: v2 would remove them in the order of an unstable heap,
-// copse does by key. And no text holds \b or \f, which newer releases of Go than
-// etcd 3.4 was built with write as such instead of as \u0008 and \u000c.
+// Two things are avoided by the choice of input. Nodes never expire in the same
+// nanosecond: v2 would remove them in the order of an unstable heap, copse by
+// key. And no text contains \b or \f, which releases of Go newer than that of
+// etcd 3.4 write in that form instead of as \u0008 and \u000c.
 
-// noteFault keeps account of what the store's statistics count wrongly: v2
-// takes some failures for successes, and counts one of them twice. In copse a
-// failure is a failure of the operation that was asked for.
+// noteFault records the store's miscounts: v2 counts some failures as successes,
+// and one of them twice. In copse a failure is a failure of the requested
+// operation.
 func (e *etcd) noteFault(op tree.Op, err error) {
 	var refused *v2error.Error
 	if !errors.As(err, &refused) {
@@ -50,7 +50,7 @@ func (e *etcd) noteFault(op tree.Op, err error) {
 
 // replayObeysLiveRules: v2's replay shows hidden nodes to recursive watchers
 // above them, and a directory's removal to all keys that begin with the same
-// letters ("/dx" for "/d"). In copse the past obeys the rules of the present.
+// letters ("/dx" for "/d"). In copse the rules for past events are those for live ones.
 func replayObeysLiveRules(w *tree.Watch, hit *v2store.Event) bool {
 	key := strings.TrimPrefix(hit.Node.Key, etcdstore.Prefix)
 	if tree.Within(w.Key, key) && tree.HiddenBelow(w.Key, key) {
@@ -59,8 +59,8 @@ func replayObeysLiveRules(w *tree.Watch, hit *v2store.Event) bool {
 	return key == w.Key || tree.Within(w.Key, key) || tree.Within(key, w.Key)
 }
 
-// pastStreamGoesOn: a v2 stream that starts with an event of the past gets that
-// one and then nothing ever. In copse it gets all of the past and goes on live.
+// pastStreamGoesOn: a v2 stream that starts with a past event gets that
+// one and then nothing ever. In copse it gets all past events and continues live.
 func pastStreamGoesOn(w *tree.Watch) bool { return w.Stream }
 
 // removalToldTwice: a v2 stream on exactly the key that is removed gets the

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// pair is both sides at the same point of the same history.
+// pair has both sides at the same point of the same history.
 type pair struct {
 	etcd    *etcd
 	copse   *copse
@@ -47,7 +47,7 @@ var (
 	keys  = rapid.Custom(func(t *rapid.T) string {
 		key := ""
 		for range rapid.SampledFrom([]int{0, 1, 1, 1, 2, 2, 2, 3, 3, 4}).Draw(t, "depth") {
-			// Few names, of which some are rare, so that keys meet again.
+			// Few names, some of them rare, so that keys recur.
 			i := rapid.SampledFrom([]int{0, 0, 0, 0, 1, 1, 1, 2, 3, 3, 4, 5}).Draw(t, "name")
 			key += "/" + names[i]
 		}
@@ -82,7 +82,7 @@ func oneIn(t *rapid.T, n int, label string) bool {
 	return rapid.IntRange(1, n).Draw(t, label) == n
 }
 
-// write changes both sides and compares what they say about it.
+// write changes both sides and compares their answers.
 func (p *pair) write(t *rapid.T) {
 	c := tree.Command{
 		Op:        writes.Draw(t, "op"),
@@ -104,7 +104,7 @@ func (p *pair) write(t *rapid.T) {
 	p.compare(t, fmt.Sprintf("%+v", c), p.copse.do(c), p.etcd.do(c))
 }
 
-// condition makes one that holds now and then.
+// condition makes one that is sometimes true.
 func (p *pair) condition(t *rapid.T, c *tree.Command) {
 	n, _ := p.copse.store.Get(c.Key)
 	if !oneIn(t, 3, "no prevIndex") {
@@ -123,7 +123,7 @@ func (p *pair) get(t *rapid.T) {
 	p.compare(t, "get "+key, p.copse.get(key, recursive, p.now), p.etcd.get(key, recursive))
 }
 
-// pass lets time pass, and takes out what has fallen due.
+// pass lets time pass, and removes the nodes that are due.
 func (p *pair) pass(t *rapid.T) {
 	step := rapid.Int64Range(0, 3e9).Draw(t, "time")
 	p.now += step
@@ -180,7 +180,7 @@ func (p *pair) compare(t *rapid.T, what, got, want string) {
 	}
 }
 
-// check compares what can be seen at any time.
+// check compares everything that can be observed at any time.
 func (p *pair) check(t *rapid.T) {
 	synctest.Wait()
 	if got, want := uint64(p.copse.last), p.etcd.store.Index(); got != want {
@@ -215,11 +215,11 @@ func counters(s tree.Stats) map[string]int {
 	}
 }
 
-// inBubble hides from rapid that it has a *testing.T, whose deadline must not be
-// asked for inside a synctest bubble.
+// inBubble hides the *testing.T from rapid, because its deadline must not be read
+// inside a synctest bubble.
 type inBubble struct{ *testing.T }
 
-// The bubble lets check know when the hub has dealt with all that it was given.
+// The bubble lets check know when the hub has processed everything.
 func TestTreeAndWatchesEqualEtcd(t *testing.T) {
 	done := 0
 	for done < *ops {

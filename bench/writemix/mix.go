@@ -10,12 +10,12 @@ import (
 	"copse/bench/v2api"
 )
 
-// ownKeys is how many plain keys each writer has for itself.
+// ownKeys is the number of plain keys that belong to each writer.
 const ownKeys = 12
 
-// Caller carries requests out and notes them down.
+// Caller sends requests and records them.
 type Caller interface {
-	// Call sends a request and says what became of it; the event is there when
+	// Call sends a request and returns its outcome, with the event if
 	// it was acknowledged.
 	Call(r v2api.Request) (v2api.Outcome, *v2api.Event)
 	// Seen is the highest index that anyone has seen so far.
@@ -26,15 +26,15 @@ type Caller interface {
 type Mix struct {
 	root   string // the directory that all writers share; "" is the whole tree
 	id     int    // of the writer: its own keys are below root/wID
-	stamp  string // begins each value, and makes it unlike any other writer's
+	stamp  string // prefix of each value, which makes it different from other writers' values
 	rng    *rand.Rand
 	caller Caller
 
 	sent int
-	view map[string]v2api.Node // own keys, as last acknowledged; nothing when in doubt
+	view map[string]v2api.Node // own keys, as last acknowledged; none if unknown
 }
 
-// New returns the mix of writer id. stamp has to be its own in the whole run.
+// New returns the mix of writer id. stamp must be unique in the whole run.
 func New(root string, id int, stamp string, rng *rand.Rand, caller Caller) *Mix {
 	return &Mix{root: root, id: id, stamp: stamp, rng: rng, caller: caller, view: map[string]v2api.Node{}}
 }
@@ -48,7 +48,7 @@ func Root(dir string, shards int) string {
 	return dir
 }
 
-// Next picks a kind of write by weight and carries it out; some need a read
+// Next picks a kind of write by weight and sends it; some kinds need a read
 // before, or are two writes in a row.
 func (m *Mix) Next() {
 	key := m.own()
@@ -88,8 +88,8 @@ func (m *Mix) mortal() string { return m.dir(fmt.Sprintf("ttl%d", m.rng.IntN(6))
 
 func (m *Mix) ttl() int { return 1 + m.rng.IntN(3) }
 
-// value is unlike any other that this run sends; now and then it's long, so
-// that a record spans what a disk writes at once.
+// value is unique in this run. Some values are long, so that a record spans more than
+// a disk writes at once.
 func (m *Mix) value() string {
 	m.sent++
 	size := m.rng.IntN(80)
@@ -99,7 +99,7 @@ func (m *Mix) value() string {
 	return fmt.Sprintf("%s-%d <&é\n%s", m.stamp, m.sent, strings.Repeat("x", size))
 }
 
-// send carries out a write and keeps the view of its key.
+// send sends a write and updates the view of its key.
 func (m *Mix) send(r v2api.Request) {
 	outcome, ev := m.caller.Call(r)
 	switch {
@@ -110,7 +110,7 @@ func (m *Mix) send(r v2api.Request) {
 	}
 }
 
-// put sends a value of its own with r.
+// put sends r with a new value.
 func (m *Mix) put(r v2api.Request) {
 	r.Method, r.Value = http.MethodPut, m.value()
 	m.send(r)
@@ -121,7 +121,7 @@ func (m *Mix) remove(r v2api.Request) {
 	m.send(r)
 }
 
-// swap compares with what the last answer showed; one in four on purpose wrong.
+// swap compares with what the last answer showed; one in four is wrong on purpose.
 func (m *Mix) swap(key string) {
 	have := m.view[key]
 	r := v2api.Request{Key: key, PrevIndex: have.Modified, PrevExist: "true"}
@@ -142,7 +142,7 @@ func (m *Mix) removeCompared(key string) {
 	}
 }
 
-// count is a swap on the key that all writers fight for.
+// count is a swap on a key that all writers share.
 func (m *Mix) count() {
 	key := m.root + "/counter"
 	outcome, ev := m.caller.Call(v2api.Request{Method: http.MethodGet, Key: key})
@@ -154,9 +154,9 @@ func (m *Mix) count() {
 	}
 }
 
-// queue adds an item in order, or takes the oldest away; that more often, for
-// two may want the same one, and the listing has to stay short. Who has the whole
-// tree has a queue in the root too.
+// queue adds an item in order, or removes the oldest. It removes more often, because
+// two writers may choose the same item, and the listing must stay short. With the whole
+// tree there is a queue in the root too.
 func (m *Mix) queue() {
 	dir := m.root + "/queue"
 	if m.root == "" && m.rng.IntN(2) == 0 {
@@ -181,12 +181,12 @@ func (m *Mix) queue() {
 // inOrder is the name of a key in order.
 var inOrder = regexp.MustCompile(`/\d{20}$`)
 
-// refresh moves a key's end without waking a watcher.
+// refresh extends a key's ttl without waking a watcher.
 func (m *Mix) refresh() {
 	m.send(v2api.Request{Method: http.MethodPut, Key: m.mortal(), Refresh: true, PrevExist: "true", TTL: m.ttl()})
 }
 
-// directory makes one that takes its children with it when it expires.
+// directory creates one whose children expire with it.
 func (m *Mix) directory() {
 	dir := m.dir("tree")
 	m.send(v2api.Request{Method: http.MethodPut, Key: dir, Dir: true, PrevExist: "false", TTL: 1 + m.rng.IntN(2)})
