@@ -1,5 +1,5 @@
 # make test is the gate: it installs what it needs and runs everything.
-# make check is the quick half, for between two commits.
+# make check is the quick part, for use between two commits.
 
 GO        ?= go
 FUZZTIME  ?= 30s
@@ -7,10 +7,10 @@ BIN       := bin
 STATICCHECK := $(BIN)/staticcheck
 GOVULNCHECK := $(BIN)/govulncheck
 
-# What is said where no Docker engine answers.
+# The message if no Docker engine answers.
 NO_ENGINE := echo "NOT TESTED: no Docker engine answers, so the image was not built and the compose files were not run"
 
-.PHONY: all build test check lint vuln race model model-big model-traces compat crash cluster deploy bench profile fuzz deps clean
+.PHONY: all build test check lint vuln race model model-big compat crash cluster deploy bench profile fuzz deps clean
 
 all: build
 
@@ -21,15 +21,15 @@ test: deps lint race model compat crash cluster deploy fuzz vuln
 	@docker info >/dev/null 2>&1 || $(NO_ENGINE)
 	@echo "make test: everything that was run passed"
 
-# The gate's quick half: two to three minutes.
+# The quick part of the gate: two to three minutes.
 check: lint
 	$(GO) test -pgo=off ./...
 	cd bench && $(GO) vet ./...
 
-# etcd and etcdctl 3.4 are what the answers are held against; ip, tc and nft
-# make and part the networks of the cluster tests; spin and gcc check the model of
-# the index protocol; openssl makes certificates; docker-compose is for where there
-# is an engine without a compose of its own.
+# Answers are compared with etcd and etcdctl 3.4; ip, tc and nft create and cut
+# the networks of the cluster tests; spin and gcc check the model of
+# the index protocol; openssl makes certificates; docker-compose is for engines
+# without a compose command of their own.
 deps:
 	@for program in etcd etcdctl ip tc nft spin gcc openssl; do command -v $$program >/dev/null || missing=1; done; \
 	test -z "$$missing" || { \
@@ -48,12 +48,12 @@ lint: $(STATICCHECK)
 $(STATICCHECK):
 	GOBIN=$(CURDIR)/$(BIN) $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# Without the compiler's profile, which would have everything built anew for package main.
+# Without the compiler's profile, which would rebuild all packages for package main.
 race:
 	$(GO) test -pgo=off -race -p 1 -timeout 20m ./...
 
-# The index protocol, in every order of events; then at random, for as long as
-# wanted, where there are too many.
+# The index protocol, in every order of events; model-big explores larger cases at
+# random, for as long as you like.
 model:
 	cd bench && $(GO) test -timeout 30m ./model/...
 
@@ -61,15 +61,12 @@ MINUTES ?= 15
 model-big:
 	cd bench && $(GO) test -v -timeout 0 -run TestThePromisesAreKept ./model/... -minutes $(MINUTES)
 
-# What the model does in each scenario, a line for each event: bench/model/testdata.
-model-traces:
-	cd bench && $(GO) test -count=1 -run TestTraces ./model -args -traces testdata -seeds 60
-
-# -count=1, here and for crash: the go command can't know that copse itself,
+# -count=1, here and for crash, because the go command can't know that copse itself,
 # which these tests build and start, has changed.
 #
 # Against the real etcd: in process, over HTTP, and with real clients. ./compat goes
-# without the race detector: it would see the driver alone, which compares a great deal.
+# without the race detector, which would see only the driver, and slow down its many
+# comparisons.
 compat:
 	cd bench && $(GO) test -count=1 -timeout 30m ./compat/...
 	cd bench && $(GO) test -race -count=1 -timeout 30m ./treecompat/... ./peer/... ./realfiles/... ./figures/... ./etcdstore/... ./v2api/... ./writemix/... ./placement/... ./verdict/...
@@ -83,10 +80,10 @@ cluster:
 	cd bench && $(GO) test -race -count=1 -timeout 30m ./cluster/...
 
 # As people deploy it: a rolling restart under load, a backup, the manifests, the
-# unit, and the commands of docs/OPERATING.md; and with containers, which takes three
-# minutes or more: the image built, and the compose files run. Those need a Docker engine;
-# where none answers they are not run, or fail if COPSE_REQUIRE_DOCKER is set. The race
-# detector would see their driver only.
+# unit, and the commands of docs/OPERATING.md; then with containers, for three
+# minutes or more: the image and the compose files. Those need a Docker engine;
+# without one they are not run, or fail if COPSE_REQUIRE_DOCKER is set. The race
+# detector would see only their driver.
 deploy:
 	@command -v systemd-analyze >/dev/null || echo "there is no systemd-analyze: the unit is read by our own test alone"
 	cd bench && $(GO) test -race -count=1 -timeout 20m -skip 'Image|Compose' ./deploy/...
@@ -94,8 +91,8 @@ deploy:
 		echo "with containers:"; cd bench && $(GO) test -count=1 -timeout 60m -run 'Image|Compose' ./deploy/...; \
 	else $(NO_ENGINE); fi
 
-# copse beside the real etcd 3.5, turn by turn, for an hour or so. What it
-# prints is for bench/RESULTS.md.
+# copse and the real etcd 3.5, alternating, for about an hour. The output
+# goes into bench/RESULTS.md.
 bench:
 	cd bench && $(GO) run ./figures requests -pictures pictures
 	cd bench && $(GO) run ./figures watchers -n 15000 -turns 3
@@ -106,7 +103,12 @@ bench:
 	cd bench && $(GO) run ./figures scaling
 	cd bench && $(GO) run ./figures growth -pictures pictures
 
-# Where copse's time goes, for the compiler (default.pgo): after large changes.
+# Writes bench/model/testdata again: what the model does in each scenario, a line for each event.
+.PHONY: model-traces
+model-traces:
+	cd bench && $(GO) test -count=1 -run TestTraces ./model -args -traces testdata -seeds 60
+
+# A CPU profile for the compiler (default.pgo); run it after large changes.
 profile:
 	cd bench && $(GO) run ./figures profile
 
