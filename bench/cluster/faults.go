@@ -88,18 +88,18 @@ var faultKinds = map[string]faultKind{
 	}, heal},
 	"leader-unheard": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		i := n.leader(f)
-		return fmt.Sprintf("nothing comes from m%d", i), n.cut([]int{i}, n.others(i))
+		return fmt.Sprintf("nothing arrives from m%d", i), n.cut([]int{i}, n.others(i))
 	}, heal},
 	"leader-deaf": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		i := n.leader(f)
-		return fmt.Sprintf("nothing comes to m%d", i), n.cut(n.others(i), []int{i})
+		return fmt.Sprintf("nothing arrives at m%d", i), n.cut(n.others(i), []int{i})
 	}, heal},
 	"one-way-link": {time.Second, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		from, to := n.leader(f), n.follower(f)
 		if f.Pick%2 == 0 {
 			from, to = to, from
 		}
-		return fmt.Sprintf("nothing comes from m%d to m%d", from, to), n.fleet.Cut(from, to)
+		return fmt.Sprintf("nothing arrives from m%d at m%d", from, to), n.fleet.Cut(from, to)
 	}, heal},
 	"slow-leader": {time.Second, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		i := n.leader(f)
@@ -124,7 +124,7 @@ var faultKinds = map[string]faultKind{
 	"corrupt": {time.Second, 3 * time.Second, loopback, "etcd's frames have no checksum", func(n *nemesis, f Fault) (string, error) {
 		i := f.Pick % len(n.fleet.Members)
 		n.fleet.Corrupt(i)
-		return fmt.Sprintf("bits change in what m%d sends", i), nil
+		return fmt.Sprintf("bits flip in what m%d sends", i), nil
 	}, heal},
 	"disk-full": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		return fmt.Sprintf("m%d has a full disk", len(n.fleet.Members)-1), n.fleet.FillDisk()

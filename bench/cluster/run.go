@@ -25,9 +25,9 @@ type Options struct {
 	Schedule   Schedule
 	Shards     int      // over which copse spreads the keys; 0 is one
 	Args       []string // further flags of the servers
-	// Patience limits each step at the end; 0 is a minute.
-	Patience time.Duration
-	Logf     func(format string, args ...any)
+	// SettleLimit limits each step at the end; 0 is a minute.
+	SettleLimit time.Duration
+	Logf        func(format string, args ...any)
 }
 
 // traits are where the servers differ on purpose.
@@ -73,8 +73,8 @@ type runner struct {
 // the recorded history. If anything goes wrong, keep, unless nil, is called with the
 // fleet before it is stopped.
 func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) {
-	if opts.Patience == 0 {
-		opts.Patience = time.Minute
+	if opts.SettleLimit == 0 {
+		opts.SettleLimit = time.Minute
 	}
 	r := &runner{opts: opts, traits: traitsOf(opts.Kind), root: writemix.Root("/cluster", opts.Shards)}
 	r.traits.rules.Shards = opts.Shards
@@ -172,7 +172,7 @@ func (r *runner) trouble(nem *nemesis) error {
 		return err
 	}
 	if err := r.fleet.WaitReady(); err != nil {
-		return fmt.Errorf("after all faults were mended: %w", err)
+		return fmt.Errorf("after all faults were healed: %w", err)
 	}
 	nem.wait(restLongest) // let the load continue without faults for a moment
 	return nil

@@ -18,7 +18,7 @@ func (r *runner) settle() (uint64, error) {
 	c := r.newClient("settle", 1, 20*time.Millisecond)
 	c.roams = true
 	defer c.close()
-	ctx, cancel := context.WithTimeout(context.Background(), r.opts.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), r.opts.SettleLimit)
 	defer cancel()
 	if err := c.drain(ctx); err != nil {
 		return 0, err
@@ -59,7 +59,7 @@ func (c *client) drain(ctx context.Context) error {
 			}
 		}
 		if !c.await(ctx) {
-			return fmt.Errorf("after %v something still has a ttl, or can't be read: %v", c.run.opts.Patience, op)
+			return fmt.Errorf("after %v something still has a ttl, or can't be read: %v", c.run.opts.SettleLimit, op)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func (c *client) fence(ctx context.Context, w *history.Watch) (uint64, error) {
 			return op.Event.Index(), nil
 		}
 		if !c.await(ctx) {
-			return 0, fmt.Errorf("no fence within %v: %v", c.run.opts.Patience, op)
+			return 0, fmt.Errorf("no fence within %v: %v", c.run.opts.SettleLimit, op)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func (r *runner) catchUp(ctx context.Context, goals map[*watcher]uint64, last ui
 		return behind == "" || ctx.Err() != nil
 	})
 	if behind != "" {
-		r.opts.Logf("after %v %s", r.opts.Patience, behind)
+		r.opts.Logf("after %v %s", r.opts.SettleLimit, behind)
 	}
 	return nil // the checker reports what is missing, with its reasons
 }
@@ -140,7 +140,7 @@ func (r *runner) window(member int, end uint64) {
 		w.log.From = max(w.log.From, end-auditLength)
 		w.log.Last = w.log.From - 1
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), r.opts.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), r.opts.SettleLimit)
 	defer cancel()
 	for r.rec.Last(w.log) < end && ctx.Err() == nil {
 		if w.poll(ctx, idleLimit, true) == nil {

@@ -73,7 +73,7 @@ func TestDifferences(t *testing.T) {
 				}
 				used[reason] = true
 				if who == "copse" && same(st.answer("").lines, a.lines) {
-					t.Errorf("%s:%d: %s is no difference any more", path, st.line, a.who)
+					t.Errorf("%s:%d: %s is not a difference any more", path, st.line, a.who)
 				}
 			}
 		}

@@ -139,7 +139,7 @@ func (f *fleet) deliveries(tg *target, w *wire, p *parked, last uint64) (events 
 		}
 	}
 	if end, err := w.readChunk(); err != nil || end != "" {
-		f.t.Fatalf("%s: %s goes on after its event: %q, %v%s", tg.server.Kind, p.target, end, err, f.history())
+		f.t.Fatalf("%s: %s continues after its event: %q, %v%s", tg.server.Kind, p.target, end, err, f.history())
 	}
 	return events
 }

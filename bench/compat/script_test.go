@@ -160,7 +160,7 @@ func (st *step) answer(kinds ...string) *answer {
 func parseRequest(call string, lines []string) (r request, err error) {
 	var found bool
 	if r.method, r.target, found = strings.Cut(call, " "); !found {
-		return r, fmt.Errorf("%q is no request", call)
+		return r, fmt.Errorf("%q is not a request", call)
 	}
 	body := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, strings.TrimSpace(bodyMark)) })
 	if body < 0 {

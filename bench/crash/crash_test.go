@@ -43,7 +43,7 @@ func kill(t *testing.T, shards int) {
 			report.Restarts[n/2].Round(time.Millisecond), report.Restarts[n-1].Round(time.Millisecond))
 	}
 	if report.Kills < *kills || report.Acked == 0 || report.Unknown == 0 {
-		t.Errorf("%d kills of %d, %d acknowledged, %d unknown: the load was not under way when the kills came",
+		t.Errorf("%d kills of %d, %d acknowledged, %d unknown: there was no load during the kills",
 			report.Kills, *kills, report.Acked, report.Unknown)
 	}
 }

@@ -36,7 +36,7 @@ func (c *checker) replay() {
 func (c *checker) compare(m *model, s *Snapshot, later []uint64) {
 	for at, op := range c.acked {
 		if op.Epoch < s.Epoch && at > s.Index {
-			c.complain(verdict.LostWrite, fmt.Sprintf("%s: the tree is of %d, and has to have %v", s.Name, s.Index, op))
+			c.complain(verdict.LostWrite, fmt.Sprintf("%s: the tree has index %d, but must have %v", s.Name, s.Index, op))
 		}
 	}
 	leaving := c.leaving(m, s, later)

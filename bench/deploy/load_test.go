@@ -273,7 +273,7 @@ func (l *load) check(t *testing.T, members []string) {
 		t.Error("no client has noticed anything")
 	}
 	if least := 100 * len(members); l.requests < least || len(l.acked) == 0 {
-		t.Errorf("%d requests are no load, at least %d are", l.requests, least)
+		t.Errorf("%d requests are too few, want at least %d", l.requests, least)
 	}
 	for _, address := range members {
 		c := &client{endpoints: [2]string{address, address}}

@@ -84,7 +84,7 @@ func (m *manifests) add(t *testing.T, file string, document []byte) {
 	case "policy/v1 PodDisruptionBudget":
 		err = yaml.UnmarshalStrict(document, &m.disruption)
 	default:
-		err = fmt.Errorf("nobody expects a %s of %s", what.Kind, what.APIVersion)
+		err = fmt.Errorf("unexpected %s of %s", what.Kind, what.APIVersion)
 	}
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)

@@ -111,7 +111,7 @@ func (a *answers) begin(head []byte) error {
 	_, after, ok := bytes.Cut(head, contentLength)
 	if !ok {
 		if !bytes.Contains(head, []byte("\r\nTransfer-Encoding: chunked")) {
-			return fmt.Errorf("an answer whose end can't be told: %.300q", head)
+			return fmt.Errorf("an answer of unknown length: %.300q", head)
 		}
 		a.state = inChunkLine
 		return nil

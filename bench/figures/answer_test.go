@@ -72,11 +72,11 @@ func TestClientCountsAnswers(t *testing.T) {
 }
 
 func TestTableShowsMediansRatiosAndTargets(t *testing.T) {
-	b := &bout{workload: workload{name: "work", targets: targets{rateAtLeast: 2, cpuAtMost: 0.5}}, readings: map[string][]reading{
+	b := &comparison{workload: workload{name: "work", targets: targets{rateAtLeast: 2, cpuAtMost: 0.5}}, readings: map[string][]reading{
 		"copse":  {{rate: 300, cpu: 5, p50: 1e-3}, {rate: 100, cpu: 10, p50: 1e-3}, {rate: 200, cpu: 5, p50: 1e-3}},
 		"etcd35": {{rate: 100, cpu: 10, p50: 2e-3}, {rate: 100, cpu: 10, p50: 2e-3}, {rate: 100, cpu: 8, p50: 2e-3}},
 	}}
-	got := requestTable(newLineup(peer.Copse, peer.Etcd35), []*bout{b})
+	got := requestTable(newLineup(peer.Copse, peer.Etcd35), []*comparison{b})
 	for _, want := range []string{
 		"| **work** | copse | 200 |", "| etcd35 | 100 |", "| 2.00 (1.00…3.00) |",
 		"requests/s ≥ 2.00: 2.00, met", "CPU ≤ 0.50: 0.62, **missed**",

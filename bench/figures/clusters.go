@@ -35,13 +35,13 @@ func members(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	var bouts []*bout
+	var comparisons []*comparison
 	loads := slices.DeleteFunc(slices.Clone(clusterLoads), func(l clusterLoad) bool { return !o.only.MatchString(l.short) })
 	if len(loads) == 0 {
 		return fmt.Errorf("no load is called %v", o.only)
 	}
 	for _, l := range loads {
-		bouts = append(bouts, &bout{readings: map[string][]reading{}, workload: workload{
+		comparisons = append(comparisons, &comparison{readings: map[string][]reading{}, workload: workload{
 			name:        fmt.Sprintf("PUT %d bytes, three members, %d connections, %s", valueSize, *connections, l.how),
 			connections: *connections, value: valueSize, source: putsBelow(evenNames(1), valueSize), targets: targets{rateAtLeast: 1.5},
 		}})
@@ -50,19 +50,19 @@ func members(args []string) error {
 	for round := range o.rounds {
 		for i := range field {
 			c := field[(i+round)%len(field)]
-			turn("round %d: three of %s", round+1, c.name)
-			if err := measureCluster(o, c, loads, bouts); err != nil {
+			progress("round %d: three of %s", round+1, c.name)
+			if err := measureCluster(o, c, loads, comparisons); err != nil {
 				return fmt.Errorf("round %d: %s: %w", round+1, c.name, err)
 			}
 		}
 	}
-	fmt.Printf("`go run ./figures members %s` (%s; commit %s; %s)\n\n%s", strings.Join(args, " "), machine(), commit(), noise(o.servers, bouts), requestTable(o.servers, bouts))
+	fmt.Printf("`go run ./figures members %s` (%s; commit %s; %s)\n\n%s", strings.Join(args, " "), machine(), commit(), noise(o.servers, comparisons), requestTable(o.servers, comparisons))
 	return nil
 }
 
 // measureCluster starts a cluster, measures each load, and stops it. CPU time, memory
 // and bytes written are those of all members together.
-func measureCluster(o requestOptions, c contender, loads []clusterLoad, bouts []*bout) (err error) {
+func measureCluster(o requestOptions, c contender, loads []clusterLoad, comparisons []*comparison) (err error) {
 	cluster, err := startMembers(c.kind, 3, nil)
 	defer func() {
 		for _, m := range cluster {
@@ -77,11 +77,11 @@ func measureCluster(o requestOptions, c contender, loads []clusterLoad, bouts []
 		if err != nil {
 			return err
 		}
-		r, _, err := drive(o, bouts[i].workload, asked, cluster, func() error { return nil })
+		r, _, err := drive(o, comparisons[i].workload, asked, cluster, func() error { return nil })
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.how, err)
 		}
-		bouts[i].note(c.name, r)
+		comparisons[i].note(c.name, r)
 	}
 	return nil
 }
@@ -99,5 +99,5 @@ func leader(members []*peer.Server) ([]*peer.Server, error) {
 			return []*peer.Server{m}, nil
 		}
 	}
-	return nil, errors.New("no member says that it leads")
+	return nil, errors.New("no member is the leader")
 }

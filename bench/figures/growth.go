@@ -50,11 +50,11 @@ func growth(args []string) error {
 			}
 		}
 	}
-	var bouts []*bout
+	var comparisons []*comparison
 	for _, c := range chosen {
-		bouts = append(bouts, c.bouts()...)
+		comparisons = append(comparisons, c.comparisons()...)
 	}
-	fmt.Printf("`go run ./figures growth %s` (%s; commit %s; %s)\n", strings.Join(args, " "), machine(), commit(), noise(o.servers, bouts))
+	fmt.Printf("`go run ./figures growth %s` (%s; commit %s; %s)\n", strings.Join(args, " "), machine(), commit(), noise(o.servers, comparisons))
 	for _, c := range chosen {
 		fmt.Printf("\n%s", c.markdown(o.servers))
 		if err := c.draw(o.picture, o.servers); err != nil {
@@ -77,7 +77,7 @@ func thatFit(connections []int) ([]int, error) {
 	return slices.DeleteFunc(connections, func(n int) bool {
 		over := uint64(n)+otherFiles > limit.Cur
 		if over {
-			turn("%s connections are left out: a process may open %d files", count(n), limit.Cur)
+			progress("%s connections are left out: a process may open %d files", count(n), limit.Cur)
 		}
 		return over
 	}), nil
@@ -100,12 +100,12 @@ func (c *growthCurve) round(o requestOptions, round int) (err error) {
 	}
 	for _, p := range c.points {
 		for _, t := range field {
-			turn("%s, round %d: %s gets ready for %s", c.name, round+1, t.name, c.label(p.at))
+			progress("%s, round %d: prepare %s for %s", c.name, round+1, t.name, c.label(p.at))
 			if err := p.prepare(t); err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
 		}
-		for _, b := range p.bouts {
+		for _, b := range p.comparisons {
 			if err := b.inTurn(o, round, field); err != nil {
 				return err
 			}
@@ -119,7 +119,7 @@ func (p *point) prepare(t *target) error {
 	if err := t.proceed(); err != nil {
 		return err
 	}
-	err := fill(t.address, "", babble(p.load.value), p.there, p.load.keys, p.load.connections)
+	err := fill(t.address, "", incompressible(p.load.value), p.there, p.load.keys, p.load.connections)
 	return errors.Join(err, t.pause())
 }
 
@@ -141,6 +141,6 @@ func settle(t *target) error {
 			return nil
 		}
 	}
-	turn("  %s has more to do after %v", t.name, longest)
+	progress("  %s is still busy after %v", t.name, longest)
 	return nil
 }

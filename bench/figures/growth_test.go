@@ -45,9 +45,9 @@ func TestInOrderLeavesNoNumberOut(t *testing.T) {
 	}
 }
 
-func TestBabbleGoesAsItIs(t *testing.T) {
+func TestIncompressibleValues(t *testing.T) {
 	const n = 64 << 10
-	text := babble(n)
+	text := incompressible(n)
 	if len(text) != n || url.QueryEscape(text) != text {
 		t.Errorf("%d bytes, or a form writes them otherwise", len(text))
 	}
@@ -114,7 +114,7 @@ func TestCurvesAreJudged(t *testing.T) {
 	}
 	for _, c := range curves(tried) {
 		for i, p := range c.points {
-			for _, b := range p.bouts {
+			for _, b := range p.comparisons {
 				b.readings["copse"] = []reading{measured[c.name][i]}
 			}
 		}

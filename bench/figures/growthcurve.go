@@ -11,7 +11,7 @@ type load struct {
 	keys, value, connections int
 }
 
-// methods are measured under each load, each in a bout of its own.
+// methods are measured under each load, each in a comparison of its own.
 var methods = []string{"GET", "PUT"}
 
 func (l load) workload(method string) workload {
@@ -24,17 +24,17 @@ func (l load) workload(method string) workload {
 			if method == "GET" {
 				return numberedGets(address, anyOf(l.keys))
 			}
-			return numberedPuts(address, "", anyOf(l.keys), babble(l.value))
+			return numberedPuts(address, "", anyOf(l.keys), incompressible(l.value))
 		},
 	}
 }
 
-// point is one place on a curve: a load, and a bout for each of the methods.
+// point is one place on a curve: a load, and a comparison for each of the methods.
 type point struct {
-	at    int
-	load  load
-	there int // keys that the points before have left, of this load's value
-	bouts []*bout
+	at          int
+	load        load
+	there       int // keys that the points before have left, of this load's value
+	comparisons []*comparison
 }
 
 // growthCurve shows how the servers do as one part of the load grows.
@@ -84,16 +84,16 @@ func newCurve(c growthCurve, at []int, of func(int) load) *growthCurve {
 			p.there = last.keys
 		}
 		for _, method := range methods {
-			p.bouts = append(p.bouts, &bout{workload: p.load.workload(method), readings: make(map[string][]reading)})
+			p.comparisons = append(p.comparisons, &comparison{workload: p.load.workload(method), readings: make(map[string][]reading)})
 		}
 		c.points, last = append(c.points, p), p.load
 	}
 	return &c
 }
 
-func (c *growthCurve) bouts() (all []*bout) {
+func (c *growthCurve) comparisons() (all []*comparison) {
 	for _, p := range c.points {
-		all = append(all, p.bouts...)
+		all = append(all, p.comparisons...)
 	}
 	return all
 }
@@ -101,17 +101,17 @@ func (c *growthCurve) bouts() (all []*bout) {
 // medians are one server's, point by point.
 func (c *growthCurve) medians(server string, method int, q quantity) (all []float64) {
 	for _, p := range c.points {
-		all = append(all, p.bouts[method].medianOf(server, func(r reading) float64 { return q.of(p.at, r) }))
+		all = append(all, p.comparisons[method].medianOf(server, func(r reading) float64 { return q.of(p.at, r) }))
 	}
 	return all
 }
 
 func (c *growthCurve) markdown(l lineup) string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "### %s\n\n%s\n", c.title, requestTable(l, c.bouts()))
+	fmt.Fprintf(&t, "### %s\n\n%s\n", c.title, requestTable(l, c.comparisons()))
 	copse := l.judged()
 	for i, method := range methods {
-		if len(c.points) > 1 && len(c.points[0].bouts[i].readings[copse]) > 0 {
+		if len(c.points) > 1 && len(c.points[0].comparisons[i].readings[copse]) > 0 {
 			fmt.Fprintf(&t, "- %s, %s\n", method, c.judge(c, copse, i))
 		}
 	}
@@ -122,7 +122,7 @@ func (c *growthCurve) markdown(l lineup) string {
 func (c *growthCurve) ends(copse string, method int) string {
 	first, last := c.points[0], c.points[len(c.points)-1]
 	over := func(of func(reading) float64) ratios {
-		return divide(last.bouts[method].readings[copse], first.bouts[method].readings[copse], of)
+		return divide(last.comparisons[method].readings[copse], first.comparisons[method].readings[copse], of)
 	}
 	return fmt.Sprintf("%s : %s: %s; %s", c.label(last.at), c.label(first.at),
 		verdict("CPU", over(cpuOf), growthAtMost, false), verdict("requests/s", over(rateOf), 1/growthAtMost, true))

@@ -68,7 +68,7 @@ func TestLineupHasEveryServerInItsPlace(t *testing.T) {
 
 func TestTableComparesSeveralCopses(t *testing.T) {
 	l := lineup{kinds: []peer.Kind{peer.Copse, peer.Etcd35}, built: []contender{{"old", "copse=a"}, {"new", "copse=b"}}}
-	b := &bout{
+	b := &comparison{
 		workload: workload{name: "work", value: 10, targets: targets{rateAtLeast: 1.5, writtenAtMost: 2.5}},
 		readings: map[string][]reading{
 			"old":    {{rate: 100, written: 40}},
@@ -76,7 +76,7 @@ func TestTableComparesSeveralCopses(t *testing.T) {
 			"etcd35": {{rate: 50, written: 10}},
 		},
 	}
-	got := requestTable(l, []*bout{b})
+	got := requestTable(l, []*comparison{b})
 	for _, want := range []string{
 		"| **work** | old | 100 |", "| | old : etcd35 | 2.00 |", "| | new : etcd35 | 4.00 |", "| | new : old | 2.00 |",
 		"| 4.00 | 0.0 MiB |", "requests/s ≥ 1.50: 4.00, met", "written/byte ≤ 2.50: 2.00, met",

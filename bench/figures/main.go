@@ -83,7 +83,7 @@ func run(args []string) error {
 	r := newResults(o.servers.all())
 	for i := range o.turns {
 		for _, c := range o.servers.all() {
-			turn("%s, turn %d: %s", name, i+1, c.name)
+			progress("%s, turn %d: %s", name, i+1, c.name)
 			if err := measure(o, c, figure, r); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
@@ -122,12 +122,12 @@ func requests(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	bouts, err := runRequests(o)
+	comparisons, err := runRequests(o)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("`go run ./figures requests %s` (%s; commit %s; %s)\n\n%s", strings.Join(args, " "), machine(), commit(), noise(o.servers, bouts), requestTable(o.servers, bouts))
-	return drawAll(o.picture, o.servers, bouts)
+	fmt.Printf("`go run ./figures requests %s` (%s; commit %s; %s)\n\n%s", strings.Join(args, " "), machine(), commit(), noise(o.servers, comparisons), requestTable(o.servers, comparisons))
+	return drawAll(o.picture, o.servers, comparisons)
 }
 
 func raftChild(args []string) error {
@@ -177,7 +177,7 @@ func against(args []string) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", w.name, err)
 			}
-			(&bout{workload: w, readings: make(map[string][]reading)}).note(t.name, r)
+			(&comparison{workload: w, readings: make(map[string][]reading)}).note(t.name, r)
 		}
 	}
 	return nil

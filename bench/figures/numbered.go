@@ -67,11 +67,11 @@ func inOrder(from, to, connections int) func(int, int64) int {
 	return func(c int, n int64) int { return min(from+int(n)*connections+c, to-1) }
 }
 
-// babble is a value that can't be compressed, the same in each run.
-func babble(size int) string { return babbles(size, 1)[0] }
+// incompressible is a value that can't be compressed, the same in each run.
+func incompressible(size int) string { return incompressibles(size, 1)[0] }
 
-// babbles returns count different ones.
-func babbles(size, count int) (all []string) {
+// incompressibles returns count different ones.
+func incompressibles(size, count int) (all []string) {
 	const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_-abcdefghijklmnopqrstuvwxyz"
 	random := rand.New(rand.NewPCG(5, 6))
 	for range count {

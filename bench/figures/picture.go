@@ -40,17 +40,17 @@ func (l lineup) color(name string) color.Color {
 }
 
 // drawAll puts the pictures of a run into dir, if there is one.
-func drawAll(dir string, l lineup, bouts []*bout) error {
+func drawAll(dir string, l lineup, comparisons []*comparison) error {
 	if dir == "" {
 		return nil
 	}
-	if err := drawBars(filepath.Join(dir, "requests.svg"), "requests each second, copse to etcd 3.5 = 1", l, bouts, rateOf); err != nil {
+	if err := drawBars(filepath.Join(dir, "requests.svg"), "requests each second, copse to etcd 3.5 = 1", l, comparisons, rateOf); err != nil {
 		return err
 	}
-	if err := drawBars(filepath.Join(dir, "cpu.svg"), "server CPU for each request, copse to etcd 3.5 = 1", l, bouts, cpuOf); err != nil {
+	if err := drawBars(filepath.Join(dir, "cpu.svg"), "server CPU for each request, copse to etcd 3.5 = 1", l, comparisons, cpuOf); err != nil {
 		return err
 	}
-	for _, b := range bouts {
+	for _, b := range comparisons {
 		if err := drawDelays(filepath.Join(dir, "latency-"+b.workload.short+".svg"), l, b); err != nil {
 			return err
 		}
@@ -60,15 +60,15 @@ func drawAll(dir string, l lineup, bouts []*bout) error {
 
 // drawBars draws the ratio of copse to etcd for each workload, with the least
 // and the most of the rounds as a whisker.
-func drawBars(path, title string, l lineup, bouts []*bout, of func(reading) float64) error {
+func drawBars(path, title string, l lineup, comparisons []*comparison, of func(reading) float64) error {
 	p := plot.New()
 	p.Title.Text = title
 	p.X.Label.Text = "ratio (logarithmic), median with least and most of the rounds"
 	var values plotter.Values
 	var names []string
 	var spread ratioSpread
-	for i := len(bouts) - 1; i >= 0; i-- {
-		r := bouts[i].pair(l.judged(), string(peer.Etcd35), of)
+	for i := len(comparisons) - 1; i >= 0; i-- {
+		r := comparisons[i].pair(l.judged(), string(peer.Etcd35), of)
 		if len(r) == 0 {
 			continue
 		}
@@ -80,7 +80,7 @@ func drawBars(path, title string, l lineup, bouts []*bout, of func(reading) floa
 		values = append(values, math.Log2(median(r)))
 		spread.XYs = append(spread.XYs, plotter.XY{X: math.Log2(median(r)), Y: at})
 		spread.XErrors = append(spread.XErrors, struct{ Low, High float64 }{math.Log2(median(r) / least), math.Log2(most / median(r))})
-		names = append(names, bouts[i].workload.short)
+		names = append(names, comparisons[i].workload.short)
 	}
 	if len(values) == 0 {
 		return nil
@@ -117,7 +117,7 @@ type ratioSpread struct {
 
 // drawDelays draws the latency over the share of requests, a nine for each step
 // to the right, all rounds together.
-func drawDelays(path string, l lineup, b *bout) error {
+func drawDelays(path string, l lineup, b *comparison) error {
 	p := plot.New()
 	p.Title.Text = b.workload.name
 	p.X.Label.Text = "share of the requests, %"

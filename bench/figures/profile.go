@@ -80,7 +80,7 @@ func profileParts(t *target, operations, dir string, d time.Duration) (parts []s
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", w.name, err)
 		}
-		(&bout{workload: w, readings: make(map[string][]reading)}).note(t.name, r)
+		(&comparison{workload: w, readings: make(map[string][]reading)}).note(t.name, r)
 	}
 	return parts, nil
 }

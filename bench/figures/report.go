@@ -12,7 +12,7 @@ import (
 type ratios []float64
 
 // pair divides the values of over by those of under, round by round.
-func (b *bout) pair(over, under string, of func(reading) float64) ratios {
+func (b *comparison) pair(over, under string, of func(reading) float64) ratios {
 	return divide(b.readings[over], b.readings[under], of)
 }
 
@@ -57,7 +57,7 @@ func memoryOf(r reading) float64 { return r.memory }
 func writtenOf(r reading) float64 { return r.written }
 
 // medianOf is the median of one server's rounds.
-func (b *bout) medianOf(server string, of func(reading) float64) float64 {
+func (b *comparison) medianOf(server string, of func(reading) float64) float64 {
 	var values []float64
 	for _, r := range b.readings[server] {
 		values = append(values, of(r))
@@ -67,12 +67,12 @@ func (b *bout) medianOf(server string, of func(reading) float64) float64 {
 
 // requestTable has for each workload the servers and limits, below them the ratios
 // of each copse to etcd and to the first copse, and the targets for the last one.
-func requestTable(l lineup, bouts []*bout) string {
+func requestTable(l lineup, comparisons []*comparison) string {
 	var t strings.Builder
 	t.WriteString("| work | server | requests/s | p50 | p99 | p99.9 | server CPU/request | written/byte | memory |\n")
 	t.WriteString("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
-	var quiet *bout
-	for _, b := range bouts {
+	var quiet *comparison
+	for _, b := range comparisons {
 		name := "**" + b.workload.name + "**"
 		for _, server := range l.names() {
 			if len(b.readings[server]) == 0 {
@@ -95,7 +95,7 @@ func requestTable(l lineup, bouts []*bout) string {
 }
 
 // compare writes a line of ratios, if both were measured.
-func (b *bout) compare(t *strings.Builder, over, under string) {
+func (b *comparison) compare(t *strings.Builder, over, under string) {
 	if len(b.pair(over, under, rateOf)) == 0 {
 		return
 	}
@@ -111,14 +111,14 @@ func (b *bout) compare(t *strings.Builder, over, under string) {
 }
 
 // written formats how many bytes a server wrote to disk for each byte of value.
-func (b *bout) written(server string) string {
+func (b *comparison) written(server string) string {
 	if w := b.writtenOf(server); w > 0 {
 		return short(w)
 	}
 	return "–"
 }
 
-func (b *bout) writtenOf(server string) float64 {
+func (b *comparison) writtenOf(server string) float64 {
 	if b.workload.value == 0 {
 		return 0
 	}
@@ -127,7 +127,7 @@ func (b *bout) writtenOf(server string) float64 {
 
 // verdicts report for each target whether the median meets it. quiet is the
 // workload before this one.
-func (b *bout) verdicts(copse string, quiet *bout) []string {
+func (b *comparison) verdicts(copse string, quiet *comparison) []string {
 	var list []string
 	etcd, w := string(peer.Etcd35), b.workload.targets
 	judge := func(what string, r ratios, limit float64, atLeast bool) {
@@ -176,9 +176,9 @@ func grouped(v float64) string {
 }
 
 // noise reports how much of the machine other processes used meanwhile.
-func noise(l lineup, bouts []*bout) string {
+func noise(l lineup, comparisons []*comparison) string {
 	var all []float64
-	for _, b := range bouts {
+	for _, b := range comparisons {
 		for _, server := range l.names() {
 			for _, r := range b.readings[server] {
 				all = append(all, r.others)

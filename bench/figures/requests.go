@@ -26,8 +26,8 @@ type reading struct {
 	delays   *hdrhistogram.Histogram
 }
 
-// bout is one workload's readings, by server, one for each round.
-type bout struct {
+// comparison is one workload's readings, by server, one for each round.
+type comparison struct {
 	workload workload
 	readings map[string][]reading
 }
@@ -35,30 +35,30 @@ type bout struct {
 // runRequests runs the table: round by round, in a round workload by workload,
 // in a workload server by server, so that other work on the machine
 // affects all of them alike. Each round has fresh servers.
-func runRequests(o requestOptions) ([]*bout, error) {
-	var bouts []*bout
+func runRequests(o requestOptions) ([]*comparison, error) {
+	var comparisons []*comparison
 	for _, w := range workloads() {
 		if o.only.MatchString(w.short) {
-			bouts = append(bouts, &bout{workload: w, readings: make(map[string][]reading)})
+			comparisons = append(comparisons, &comparison{workload: w, readings: make(map[string][]reading)})
 		}
 	}
-	if len(bouts) == 0 {
+	if len(comparisons) == 0 {
 		return nil, fmt.Errorf("no workload is called %v", o.only)
 	}
 	for round := range o.rounds {
-		if err := runRound(o, round, bouts); err != nil {
+		if err := runRound(o, round, comparisons); err != nil {
 			return nil, fmt.Errorf("round %d: %w", round+1, err)
 		}
 	}
-	return bouts, nil
+	return comparisons, nil
 }
 
-func runRound(o requestOptions, round int, bouts []*bout) (err error) {
+func runRound(o requestOptions, round int, comparisons []*comparison) (err error) {
 	var field []*target
 	defer func() { err = errors.Join(err, closeAll(field)) }()
-	many := slices.ContainsFunc(bouts, func(b *bout) bool { return b.workload.needsMany() })
+	many := slices.ContainsFunc(comparisons, func(b *comparison) bool { return b.workload.needsMany() })
 	for _, s := range o.servers.all() {
-		turn("round %d: start and fill %s", round+1, s.name)
+		progress("round %d: start and fill %s", round+1, s.name)
 		t, err := launch(s)
 		if err != nil {
 			return err
@@ -78,7 +78,7 @@ func runRound(o requestOptions, round int, bouts []*bout) (err error) {
 		}
 		field = append(field, bare)
 	}
-	for _, b := range bouts {
+	for _, b := range comparisons {
 		these := field
 		if o.limits && b.workload.limit != bareLimit {
 			these = field[:len(field)-1]
@@ -99,7 +99,7 @@ func runRound(o requestOptions, round int, bouts []*bout) (err error) {
 
 // inTurn runs the workload on one server after the other, starting with another one
 // in each round.
-func (b *bout) inTurn(o requestOptions, round int, field []*target) error {
+func (b *comparison) inTurn(o requestOptions, round int, field []*target) error {
 	for i := range field {
 		t := field[(i+round)%len(field)]
 		r, err := runOne(o, b.workload, t)
@@ -111,9 +111,9 @@ func (b *bout) inTurn(o requestOptions, round int, field []*target) error {
 	return nil
 }
 
-func (b *bout) note(server string, r reading) {
+func (b *comparison) note(server string, r reading) {
 	b.readings[server] = append(b.readings[server], r)
-	turn("  %-56s %-15s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores",
+	progress("  %-56s %-15s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores",
 		b.workload.name, server, r.rate, micros(r.p50), micros(r.p99), r.cpu, r.client, r.others)
 }
 

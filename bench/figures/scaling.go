@@ -47,7 +47,7 @@ func scaling(args []string) error {
 	together := &scaled{name: fmt.Sprintf("three members, %s, busy leaders together", shardsName(*clusterShards))}
 	spread := &scaled{name: fmt.Sprintf("three members, %s, busy leaders spread", shardsName(*clusterShards))}
 	for round := range o.rounds {
-		turn("round %d", round+1)
+		progress("round %d", round+1)
 		i := 0
 		for _, p := range limits {
 			for _, n := range o.counts {
@@ -98,7 +98,7 @@ func (s *scaled) measure(o shardOptions, load func(string) source, servers ...*p
 	}
 	s.readings, s.inside = append(s.readings, r), append(s.inside, seen[1].since(seen[0]))
 	s.answered, s.took = append(s.answered, r.rate*took.Seconds()), took
-	turn("  %-56s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores", s.name, r.rate, micros(r.p50), micros(r.p99), r.cpu, r.client, r.others)
+	progress("  %-56s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores", s.name, r.rate, micros(r.p50), micros(r.p99), r.cpu, r.client, r.others)
 	return nil
 }
 
@@ -194,7 +194,7 @@ func scalingTable(lines []*scaled) string {
 	t.WriteString("| | requests/s | p50 | p99 | server CPU/request | cores | writes/raft entry | commit | entries/apply | apply, by write |\n")
 	t.WriteString("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, s := range lines {
-		b := &bout{readings: map[string][]reading{s.name: s.readings}}
+		b := &comparison{readings: map[string][]reading{s.name: s.readings}}
 		inside := func(of func(c counts, answered float64) float64) float64 {
 			var all []float64
 			for i, c := range s.inside {

@@ -54,7 +54,7 @@ func shards(args []string) error {
 	if err := o.parse(flag.NewFlagSet("shards", flag.ContinueOnError), "1,4", args); err != nil {
 		return err
 	}
-	b := &bout{readings: map[string][]reading{}, workload: workload{
+	b := &comparison{readings: map[string][]reading{}, workload: workload{
 		name:        fmt.Sprintf("PUT %d bytes, %d connections, %d top-level names", valueSize, o.connections, o.names),
 		connections: o.connections, depth: 1, source: putsBelow(evenNames(o.names), valueSize),
 	}}
@@ -68,7 +68,7 @@ func shards(args []string) error {
 }
 
 // shardsRound starts fresh servers, which are stopped while it isn't their turn.
-func shardsRound(o shardOptions, round int, b *bout) (err error) {
+func shardsRound(o shardOptions, round int, b *comparison) (err error) {
 	var field []*target
 	defer func() { err = errors.Join(err, closeAll(field)) }()
 	for _, n := range o.counts {
@@ -84,7 +84,7 @@ func shardsRound(o shardOptions, round int, b *bout) (err error) {
 	return b.inTurn(o.requestOptions, round, field)
 }
 
-func shardsTable(o shardOptions, b *bout) string {
+func shardsTable(o shardOptions, b *comparison) string {
 	var t strings.Builder
 	base := shardsName(o.counts[0])
 	fmt.Fprintf(&t, "%s:\n\n| shards | requests/s | p50 | p99 | server CPU/request | memory | requests/s : %s | CPU : %s |\n", b.workload.name, base, base)
@@ -98,5 +98,5 @@ func shardsTable(o shardOptions, b *bout) string {
 	return t.String()
 }
 
-// turn reports progress on standard error.
-func turn(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+// progress reports progress on standard error.
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

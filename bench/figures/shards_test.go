@@ -59,12 +59,12 @@ func TestCountsAddUpShards(t *testing.T) {
 		t.Errorf("mean of nothing: got %v", got)
 	}
 	if err := c.read(bufio.NewScanner(strings.NewReader("x five\n"))); err == nil {
-		t.Error("no number, and no error")
+		t.Error("no number, but no error")
 	}
 }
 
 func TestShardsTableShowsRatios(t *testing.T) {
-	b := &bout{workload: workload{name: "work"}, readings: map[string][]reading{
+	b := &comparison{workload: workload{name: "work"}, readings: map[string][]reading{
 		"N = 1": {{rate: 200, cpu: 10}, {rate: 100, cpu: 10}},
 		"N = 4": {{rate: 100, cpu: 20}, {rate: 100, cpu: 20}},
 	}}

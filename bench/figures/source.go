@@ -64,7 +64,7 @@ func puts(address string, value int) *prepared {
 // compressed.
 func largePuts(address string, size int) source {
 	const keys, variants = 64, 8
-	return numberedPuts(address, fmt.Sprintf("/large%d", size), anyOf(keys), babbles(size, variants)...)
+	return numberedPuts(address, fmt.Sprintf("/large%d", size), anyOf(keys), incompressibles(size, variants)...)
 }
 
 // mixed reads nine times for each write.

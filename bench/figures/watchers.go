@@ -26,7 +26,7 @@ func watchers(o options, s *peer.Server, r *results) error {
 		return err
 	}
 	begin := time.Now()
-	l, err := openLot(s.Address, "/watched", o.n)
+	l, err := openLongPolls(s.Address, "/watched", o.n)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func watchPut(o options, s *peer.Server, r *results) error {
 		return err
 	}
 	defer w.close()
-	l, err := openLot(s.Address, "/watched", o.n)
+	l, err := openLongPolls(s.Address, "/watched", o.n)
 	if err != nil {
 		return err
 	}

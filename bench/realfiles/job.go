@@ -73,7 +73,7 @@ func refuseExisting(c *client, to string) error {
 	if to == "" {
 		root, err := c.do(http.MethodGet, "", "", nil, http.StatusOK)
 		if err == nil && len(root.Node.Nodes) > 0 {
-			err = errors.New("the server must be empty if the load is to have its whole tree")
+			err = errors.New("the server must be empty to load the whole tree")
 		}
 		return err
 	}
@@ -149,7 +149,7 @@ func look(ctx context.Context, watching *sync.WaitGroup, c *client, ledger *ledg
 	case <-opened:
 		return watchers, nil
 	case <-time.After(answerLimit):
-		return nil, fmt.Errorf("the stream's head did not come within %v", answerLimit)
+		return nil, fmt.Errorf("the stream's head did not arrive within %v", answerLimit)
 	}
 }
 

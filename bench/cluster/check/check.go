@@ -124,7 +124,7 @@ func (c *checker) ttl(op *history.Op) {
 	earliest := c.h.Begin.Add(op.Invoke + life - clockSlack)
 	latest := c.h.Begin.Add(op.Return + life + clockSlack)
 	if end.Before(earliest) || end.After(latest) {
-		c.Complain(verdict.TTLDiffers, "%v ends at %v, and should between %v and %v", op, end, earliest, latest)
+		c.Complain(verdict.TTLDiffers, "%v expires at %v, but should between %v and %v", op, end, earliest, latest)
 	}
 }
 

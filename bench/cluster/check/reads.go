@@ -160,7 +160,7 @@ func (c *checker) try(op *history.Op, slot int) string {
 	switch {
 	case fault == nil && op.Write():
 		c.wrong = wrongLimit // the oracle has carried it out
-		return fmt.Sprintf("it was refused with %d, and has to be done", op.Fault.Code)
+		return fmt.Sprintf("it was refused with %d, but must succeed", op.Fault.Code)
 	case fault == nil && op.Event == nil:
 		return fmt.Sprintf("it was refused with %d (%s), and %s is there", op.Fault.Code, op.Fault.Cause, op.Key)
 	case fault == nil:

@@ -108,7 +108,7 @@ func (c *checker) lateTTL(op *history.Op, at uint64, s *sighting) {
 	first, _ := c.clock.since(at)
 	life := time.Duration(op.TTL) * time.Second
 	if op.TTL != 0 && end != nil && (end.Before(c.h.Begin.Add(op.Invoke+life-clockSlack)) || end.After(c.h.Begin.Add(first+life+clockSlack))) {
-		c.Complain(verdict.TTLDiffers, "%v, done at %d and seen at %v, ends at %v", op, at, c.h.Begin.Add(first), end)
+		c.Complain(verdict.TTLDiffers, "%v, done at %d and seen at %v, expires at %v", op, at, c.h.Begin.Add(first), end)
 	}
 }
 

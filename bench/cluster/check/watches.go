@@ -80,14 +80,14 @@ func (c *checker) watch(w *watchCheck) {
 		at := e.Event.Index()
 		switch {
 		case w.saw[at]:
-			c.Complain(verdict.EventTwice, "%s was told of %d twice, the second time by member %d at %v", w.Name, at, e.Member, e.At)
+			c.Complain(verdict.EventTwice, "%s received %d twice, the second time from member %d at %v", w.Name, at, e.Member, e.At)
 		case at <= last:
-			c.Complain(verdict.EventOrder, "%s was told of %d by member %d at %v, after %d", w.Name, at, e.Member, e.At, last)
+			c.Complain(verdict.EventOrder, "%s received %d from member %d at %v, after %d", w.Name, at, e.Member, e.At, last)
 		case at <= c.h.End && c.wrong == 0 && !required[at] && !w.optional[at]:
-			c.Complain(verdict.EventAlien, "%s was told of %s of %s at %d", w.Name, e.Event.Action, e.Event.Node.Key, at)
+			c.Complain(verdict.EventAlien, "%s received %s of %s at %d", w.Name, e.Event.Action, e.Event.Node.Key, at)
 		case c.canon[at] != nil:
 			if diff := differ(c.canon[at], e.Event); diff != "" {
-				c.Complain(verdict.EventDiffers, "%s was told by member %d of %s of %s at %d: %s", w.Name, e.Member, e.Event.Action, e.Event.Node.Key, at, diff)
+				c.Complain(verdict.EventDiffers, "%s received from member %d %s of %s at %d: %s", w.Name, e.Member, e.Event.Action, e.Event.Node.Key, at, diff)
 			}
 		}
 		w.saw[at] = true
@@ -95,7 +95,7 @@ func (c *checker) watch(w *watchCheck) {
 	}
 	for _, at := range w.required {
 		if !w.saw[at] && !w.excuses(at) {
-			c.Complain(verdict.EventMissing, "%s was not told of %s of %s at %d", w.Name, c.canon[at].Action, c.canon[at].Node.Key, at)
+			c.Complain(verdict.EventMissing, "%s did not receive %s of %s at %d", w.Name, c.canon[at].Action, c.canon[at].Node.Key, at)
 		}
 	}
 }
@@ -118,7 +118,7 @@ func (c *checker) cleared(w *watchCheck, e history.Entry) {
 		at = max(at, e.Resumed-1)
 	}
 	if e.Asked+c.h.Rules.Window > at {
-		c.Complain(verdict.FalseCleared, "%s asked member %d for %d, and was told that it's gone at %d", w.Name, e.Member, e.Asked, at)
+		c.Complain(verdict.FalseCleared, "%s asked member %d for %d, and was told that it is gone at %d", w.Name, e.Member, e.Asked, at)
 	}
 }
 

@@ -107,7 +107,7 @@ func TestMeshPassesBothWays(t *testing.T) {
 	writer.Go(func() { _, _ = p.a.Write(large) })
 	got := make([]byte, len(large))
 	if _, err := io.ReadFull(p.b, got); err != nil || !bytes.Equal(got, large) {
-		t.Fatalf("a megabyte came out different (%v)", err)
+		t.Fatalf("a megabyte arrived changed (%v)", err)
 	}
 	writer.Wait()
 	send(t, p.b, "back")

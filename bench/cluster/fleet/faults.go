@@ -113,7 +113,7 @@ func (f *Fleet) Slow(i int) error {
 // Lose drops packets on their way to a member; in namespaces only.
 func (f *Fleet) Lose(i int) error {
 	if f.net == nil {
-		return errors.New("no packets can be lost between proxies")
+		return errors.New("proxies can't lose packets")
 	}
 	return f.net.Lose(i, lossRate)
 }

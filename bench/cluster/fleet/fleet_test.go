@@ -40,9 +40,9 @@ func start(t *testing.T, opts fleet.Options) *fleet.Fleet {
 }
 
 // put sends one write to a member, with a short timeout.
-func put(t *testing.T, m *fleet.Member, patience time.Duration) v2api.Outcome {
+func put(t *testing.T, m *fleet.Member, timeout time.Duration) v2api.Outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	reply, err := v2api.Do(ctx, v2api.NewClient(m.Dial, 0), m.URL, &v2api.Request{Method: http.MethodPut, Key: "/a", Value: "1"})
 	outcome, _, _ := reply.Parse(err)
@@ -143,7 +143,7 @@ func TestPauseKillRevive(t *testing.T) {
 	}
 	<-f.Members[2].Done()
 	if !f.Died(2) {
-		t.Error("it ended, and nobody killed it")
+		t.Error("it ended although nobody killed it")
 	}
 }
 

@@ -84,7 +84,7 @@ func TestSwitchSlowsAndLoses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !reach(t, s, 0, 1) {
-		t.Error("healed, and it doesn't answer")
+		t.Error("healed, but it doesn't answer")
 	}
 }
 

@@ -49,7 +49,7 @@ func failover(f *fleet.Fleet, o options) error {
 	}
 	fmt.Printf("%s, %d kills of the leader, %d writers, %d writes acknowledged:\n\n", o.kind, o.kills, o.writers, total.Load())
 	fmt.Printf("| until the first write after the kill is acknowledged | %s |\n", spread(first))
-	fmt.Printf("| until every writer has had one | %s |\n", spread(all))
+	fmt.Printf("| until every writer has one acknowledged | %s |\n", spread(all))
 	fmt.Printf("| acknowledged writes lost | %d |\n", gone)
 	return nil
 }

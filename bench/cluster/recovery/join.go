@@ -64,7 +64,7 @@ func join(f *fleet.Fleet, o options) error {
 	}
 	fmt.Printf("%s, a new member of three, %d keys of %d bytes, %.0f writes/s meanwhile:\n\n", o.kind, o.keys, o.value, rate)
 	fmt.Printf("| from asking to add it until it serves writes | %v |\n", serves.Round(time.Millisecond))
-	fmt.Printf("| until it has what the others had then | %v, and %v more to vote |\n", caught.Round(time.Millisecond), voteGrace)
+	fmt.Printf("| until it has what the others had at the start | %v, and %v more until it votes |\n", caught.Round(time.Millisecond), voteGrace)
 	fmt.Printf("| writes with its vote, after the leader was killed | %v |\n", times.first.Round(time.Millisecond))
 	fmt.Printf("| acknowledged writes lost | %d |\n", gone)
 	return nil

@@ -16,8 +16,8 @@ import (
 
 const (
 	dir = "/figures"
-	// patience is how long a client waits before it tries another member.
-	patience = time.Second
+	// attemptLimit is how long a client waits before it tries another member.
+	attemptLimit = time.Second
 	// ownKeys is the number of keys of each writer.
 	ownKeys = 20
 )
@@ -63,7 +63,7 @@ func (w *writer) run(ctx context.Context) {
 }
 
 func (w *writer) put(n int) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), attemptLimit)
 	defer cancel()
 	r := v2api.Request{Method: http.MethodPut, Key: fmt.Sprintf("%s/w%d/k%d", dir, w.id, n%ownKeys), Value: fmt.Sprintf("%d %s", n, w.pad)}
 	begin := time.Now()
@@ -163,7 +163,7 @@ func lost(f *fleet.Fleet, member int, writers []*writer) (int, error) {
 
 // index is the index in a member's header.
 func index(f *fleet.Fleet, member int) uint64 {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), attemptLimit)
 	defer cancel()
 	reply, err := v2api.Do(ctx, v2api.NewClient(nil, 0), f.Members[member].URL, &v2api.Request{Method: http.MethodGet, Key: dir + "/w0/k0"})
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// lot is a lot of parked long-polls, all on one epoll. It belongs to one
+// longPolls is a number of parked long-polls, all on one epoll. It belongs to one
 // goroutine.
-type lot struct {
+type longPolls struct {
 	epoll   int
 	address netip.AddrPort
 	room    int // connections to make, the first time that they park
@@ -32,10 +32,10 @@ var (
 	bodyEnd = []byte("\r\n0\r\n\r\n")
 )
 
-// openLot makes room for n connections, which are made when they are first
+// openLongPolls makes room for n connections, which are made when they are first
 // parked. The sockets are ours alone: a net.Conn each would take more memory
 // here than a good server takes there.
-func openLot(address, key string, n int) (*lot, error) {
+func openLongPolls(address, key string, n int) (*longPolls, error) {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func openLot(address, key string, n int) (*lot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lot{
+	return &longPolls{
 		epoll:   epoll,
 		address: to,
 		room:    n,
@@ -53,7 +53,7 @@ func openLot(address, key string, n int) (*lot, error) {
 	}, nil
 }
 
-func (l *lot) connect() (fd int, err error) {
+func (l *longPolls) connect() (fd int, err error) {
 	fd, err = dialSocket(l.address, len(l.parked))
 	if err != nil {
 		return 0, err
@@ -62,7 +62,7 @@ func (l *lot) connect() (fd int, err error) {
 	return fd, syscall.EpollCtl(l.epoll, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)})
 }
 
-func (l *lot) close() {
+func (l *longPolls) close() {
 	for fd := range l.parked {
 		syscall.Close(fd)
 	}
@@ -76,7 +76,7 @@ const batch = 100
 // park sends a long-poll on each connection, and returns when all have received
 // the response head, which the servers send when the watch is in place. A new
 // connection sends at once, like a client that connects in order to watch.
-func (l *lot) park() error {
+func (l *longPolls) park() error {
 	for fds := range slices.Chunk(slices.Collect(maps.Keys(l.parked)), batch) {
 		if err := l.parkSome(fds); err != nil {
 			return err
@@ -98,7 +98,7 @@ func (l *lot) park() error {
 	return nil
 }
 
-func (l *lot) parkSome(fds []int) error {
+func (l *longPolls) parkSome(fds []int) error {
 	for _, fd := range fds {
 		p := l.parked[fd]
 		p.answer = p.answer[:0]
@@ -110,10 +110,10 @@ func (l *lot) parkSome(fds []int) error {
 }
 
 // woken returns when each connection has the whole body of its event.
-func (l *lot) woken() error { return l.await(bodyEnd, len(l.parked)) }
+func (l *longPolls) woken() error { return l.await(bodyEnd, len(l.parked)) }
 
 // await reads until count answers contain the mark.
-func (l *lot) await(mark []byte, count int) error {
+func (l *longPolls) await(mark []byte, count int) error {
 	events := make([]syscall.EpollEvent, 512)
 	for count > 0 {
 		n, err := syscall.EpollWait(l.epoll, events, int(answerLimit/time.Millisecond))
@@ -140,7 +140,7 @@ func (l *lot) await(mark []byte, count int) error {
 	return nil
 }
 
-func (l *lot) read(fd int, p *parked) error {
+func (l *longPolls) read(fd int, p *parked) error {
 	n, err := syscall.Read(fd, l.buffer[:])
 	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR) {
 		return nil
