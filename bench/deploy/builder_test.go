@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// The Dockerfile is built as it is. What it begins with comes from a registry
-// elsewhere; where this machine has no copy, an image that has the same is made of
+// The Dockerfile is built unchanged. Its base image comes from a registry; if this
+// machine has no copy, an equivalent image is made of
 // its Go, modules and shell.
 
 const (
@@ -36,8 +36,8 @@ var (
 	imageName    = "copse-test:" + runName
 )
 
-// keepVariable names the run and lets its images stay, for the next run of that
-// name to find.
+// keepVariable names the run and keeps its images for the next run of that
+// name.
 const keepVariable = "COPSE_KEEP_IMAGES"
 
 // built is the image, built once for all tests of a run.
@@ -67,7 +67,7 @@ var built = sync.OnceValue(func() error {
 // ours are the images to be removed in the end. Written by built, read behind it.
 var ours []string
 
-// removeImages removes what built has made, unless it is to be kept.
+// removeImages removes the images that built has made, unless they should be kept.
 func removeImages() error {
 	if os.Getenv(keepVariable) != "" {
 		return nil
@@ -80,7 +80,7 @@ func removeImages() error {
 	return errors.Join(errs...)
 }
 
-// makeBuilder imports an image with what the Dockerfile's first stage needs.
+// makeBuilder imports an image with everything that the Dockerfile's first stage needs.
 func makeBuilder(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, dockerLimit)
 	defer cancel()
@@ -188,7 +188,7 @@ func (a *archive) program(name string) error {
 	return nil
 }
 
-// tree adds what is in a directory; tests of Go itself are of no use.
+// tree adds the contents of a directory, without the tests of Go itself.
 func (a *archive) tree(dir, at string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -207,7 +207,7 @@ func (a *archive) tree(dir, at string) error {
 	})
 }
 
-// file adds one file, once; a link counts as what it leads to.
+// file adds one file, once; a link is followed.
 func (a *archive) file(path, at string) error {
 	if a.have[at] {
 		return nil

@@ -24,7 +24,7 @@ const (
 	compressedBytesLimit = 14e6
 )
 
-// needImage makes sure that the image is there.
+// needImage makes sure that the image exists.
 func needImage(t *testing.T) {
 	t.Helper()
 	needDocker(t)
@@ -82,7 +82,7 @@ func TestImageIsSmallAndSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// compressedSize is what a registry would keep and a client download.
+// compressedSize is the size that a registry stores and a client downloads.
 func compressedSize(t *testing.T) float64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), dockerLimit)
@@ -109,7 +109,7 @@ func compressedSize(t *testing.T) float64 {
 	return float64(n)
 }
 
-// counter counts what is written to it.
+// counter counts the bytes written to it.
 type counter int64
 
 func (c *counter) Write(b []byte) (int, error) { *c += counter(len(b)); return len(b), nil }
@@ -126,7 +126,7 @@ func TestImageServes(t *testing.T) {
 	first := runContainer(t, volume, "--memory", "512m")
 	first.awaitHealth("healthy")
 	if log := logsOf(first.id); !strings.Contains(log, `"limit_b":536870912,"runtime_b":429496`) {
-		t.Errorf("the log doesn't say what the container's limit is taken for:\n%s", log)
+		t.Errorf("the log doesn't mention the container's memory limit:\n%s", log)
 	}
 	first.put("/v2/keys/greeting", "hello")
 	if code := first.stop(); code != 0 {
@@ -152,7 +152,7 @@ func TestImageServes(t *testing.T) {
 }
 
 // TestCrossBuild builds the binary for the other architecture, as the Dockerfile
-// does, and looks at what came out of it.
+// does, and inspects it.
 func TestCrossBuild(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "copse")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, ".")
@@ -200,7 +200,7 @@ func runContainer(t *testing.T, volume string, more ...string) *container {
 	return c
 }
 
-// logsOf is the end of what a container has logged.
+// logsOf is the end of a container's log.
 func logsOf(id string) string {
 	out, err := exec.Command("docker", "logs", "--tail", "30", id).CombinedOutput()
 	if err != nil {
@@ -231,7 +231,7 @@ func (c *container) stop() int {
 	return code
 }
 
-// address is where the host finds the container's client port.
+// address is the host's address of the container's client port.
 func (c *container) address() string {
 	c.t.Helper()
 	return strings.Fields(docker(c.t, "port", c.id, "2379/tcp"))[0]
