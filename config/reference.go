@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Reference is docs/CONFIG.md, so that the page can't drift from the table: a
-// test compares the two, and rewrites the page with -update.
+// Reference is the text of docs/CONFIG.md. A test compares it with the page, and rewrites
+// the page with -update.
 func Reference() string {
 	var b strings.Builder
 	b.WriteString(`# Settings
@@ -52,7 +52,7 @@ func Reference() string {
 	return b.String()
 }
 
-// cell keeps a text from ending the cell of its table, or beginning a tag.
+// cell escapes a text for a cell of a table.
 func cell(text string) string {
 	return strings.NewReplacer("|", `\|`, "<", "&lt;", ">", "&gt;").Replace(text)
 }
