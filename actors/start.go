@@ -99,6 +99,9 @@ type Starter struct {
 // is told before what Open waits for. It is told again once the directory is known
 // to be this process's. If waiting fails, so does Open.
 func Open(ctx context.Context, o StartOptions, waiting func(what string) error) (*Starter, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	f := o.fresh()
 	id, members := f.Wanted, f.Founders
 	// A directory in use is found out before the ports: it is the better message.
@@ -189,6 +192,16 @@ func (s *Starter) memberOptions() MemberOptions {
 		LogBytes:   logBytes,
 		Logger:     o.Log,
 	}
+}
+
+// check returns an error if an option is missing. The defaults are package config's.
+func (o *StartOptions) check() error {
+	r, s := &o.Raft, &o.Store
+	if r.Heartbeat <= 0 || r.ElectionTimeout <= 0 || r.RequestTimeout <= 0 || r.SnapshotCount == 0 ||
+		s.Window < 1 || s.CacheSize < 1 || s.OpenFiles < 1 || o.Cluster.Shards < 1 || len(o.Peer.Listen) == 0 || o.Log == nil {
+		return fmt.Errorf("actors: an option of the start is missing: %+v %+v %+v", o.Cluster, *r, *s)
+	}
+	return nil
 }
 
 // fresh describes the member to a cluster, in case its data directory is empty.

@@ -45,7 +45,7 @@ func TestComplaints(t *testing.T) {
 		{"proxy", []string{"--proxy=on"}, nil, []string{"--proxy: copse is no proxy"}},
 		{"file", nil, []string{"ETCD_CONFIG_FILE=/etc/etcd.yml"}, []string{"ETCD_CONFIG_FILE: open /etc/etcd.yml: file does not exist"}},
 		{"file, by its old name", []string{"--config=/x"}, nil, []string{"--config: give the file as config-file"}},
-		{"name not in the cluster", []string{"--name=b", "--initial-cluster=a=http://h:1"}, nil, []string{`this one's name, "b"`}},
+		{"name not in the cluster", []string{"--name=b", "--initial-cluster=a=http://h:1"}, nil, []string{`no member named "b"`}},
 		{"broken cluster", []string{"--initial-cluster=http://h:1,b=h:2,=http://h:3"}, nil,
 			[]string{`"http://h:1" is not of the form name=url`, `"h:2" must begin with`, `"=http://h:3" is not of the form`}},
 		{"cluster and advertised URLs differ", []string{"--initial-cluster=default=http://h:1", "--initial-advertise-peer-urls=http://i:1"}, nil,

@@ -109,8 +109,7 @@ func (f *fileReader) value(name, flag string, line int, node *yaml.Node) {
 	})
 }
 
-// plainText is a scalar as it stands in the file, or a list of them as a flag
-// would have it.
+// plainText is a scalar as written in the file, or a list of them in the form of a flag.
 func plainText(node *yaml.Node) (string, bool) {
 	if node.Kind != yaml.SequenceNode {
 		node = target(node)
@@ -127,7 +126,7 @@ func plainText(node *yaml.Node) (string, bool) {
 	return printList(items), true
 }
 
-// target is what an alias stands for.
+// target resolves a YAML alias.
 func target(node *yaml.Node) *yaml.Node {
 	if node.Kind == yaml.AliasNode && node.Alias != nil {
 		return node.Alias
@@ -140,7 +139,7 @@ func isNull(node *yaml.Node) bool {
 	return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null"
 }
 
-// etcd's files have the settings of TLS in two sections, under shorter names.
+// etcd's files have the TLS settings in two sections, under shorter names.
 const (
 	clientSection = "client-transport-security"
 	peerSection   = "peer-transport-security"
@@ -148,7 +147,7 @@ const (
 
 func isSection(name string) bool { return name == clientSection || name == peerSection }
 
-// sectionKeys are the names that a section has for flags.
+// sectionKeys are a section's names of flags.
 func sectionKeys(section string) []string {
 	all := []string{"cert-file", "key-file", "trusted-ca-file", "client-cert-auth", "auto-tls", "ca-file", "client-cert-file", "client-key-file"}
 	known := knownFlags()

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// foreign is a flag of etcd that copse knows and doesn't serve.
+// foreign is a flag of etcd that copse doesn't support.
 type foreign struct {
 	flag    string
 	boolean bool
-	// refused says what a value would ask for that must not be dropped silently.
-	// Empty: the flag has no meaning here, and is only mentioned.
+	// refused is why the flag can't be ignored. Empty: it has no effect here, and is only
+	// mentioned.
 	refused string
-	// harmless values of a refused flag ask for nothing.
+	// harmless values of a refused flag are accepted.
 	harmless []string
 }
 
-// objects reports whether the flag must not be given this value.
+// objects reports whether the value must be rejected.
 func (f *foreign) objects(value string) bool {
 	if f.refused == "" || value == "" || slices.Contains(f.harmless, value) {
 		return false
@@ -26,8 +26,8 @@ func (f *foreign) objects(value string) bool {
 	return !f.boolean || on || err != nil
 }
 
-// sortForeign names the flags of etcd that were given and mean nothing, and
-// complains about those that must not be dropped.
+// sortForeign returns the flags of etcd that are ignored, and errors for those that can't
+// be.
 func sortForeign(collected texts) (meaningless []string, complaints []error) {
 	for _, f := range foreigners() {
 		g, ok := collected[f.flag]

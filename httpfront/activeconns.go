@@ -7,32 +7,29 @@ import (
 	"time"
 )
 
-// activeConns owns the goroutines that serve connections, one each, and knows
-// which of them are waiting for a request. fasthttp's own way of stopping
-// leaves connections and goroutines behind.
+// activeConns owns the goroutines that serve connections, one each, and knows which
+// connections are idle. fasthttp's own Shutdown leaves connections and goroutines behind.
 type activeConns struct {
 	closing atomic.Bool // set once
 	conns   sync.Map    // *conn to nothing
 	serving sync.WaitGroup
 }
 
-// serve starts a goroutine that serves c, or reports false if it is too late
-// for that. serveConn closes c, unless it was hijacked. It mustn't be called
-// any more when stop is.
+// serve starts a goroutine that serves c, or returns false if the server is closing.
+// serveConn closes c unless it was hijacked. serve must not be called once stop has been.
 func (t *activeConns) serve(c *conn, serveConn func(*conn) error) bool {
 	if t.closing.Load() {
 		return false
 	}
 	t.conns.Store(c, nil)
 	t.serving.Go(func() {
-		_ = serveConn(c) // how a connection ended concerns nobody
+		_ = serveConn(c) // nothing to do about a connection that failed
 		t.conns.Delete(c)
 	})
 	return true
 }
 
-// count returns how many connections have a request under way, and how many
-// wait for one.
+// count returns the numbers of connections with a request in progress and without.
 func (t *activeConns) count() (active, idle int) {
 	t.conns.Range(func(c, _ any) bool {
 		if c.(*conn).busy.Load() {
@@ -45,11 +42,11 @@ func (t *activeConns) count() (active, idle int) {
 	return active, idle
 }
 
-// stop closes connections as they fall idle, all of them once ctx has ended,
-// and returns when the last goroutine has.
+// stop closes connections as they become idle, and the rest when ctx ends. It returns after
+// the last goroutine has.
 func (t *activeConns) stop(ctx context.Context) error {
 	done := make(chan struct{})
-	go func() { // ends with the last connection, which this waits for
+	go func() { // ends with the last connection, which stop waits for
 		t.serving.Wait()
 		close(done)
 	}()

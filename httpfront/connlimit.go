@@ -5,12 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// connLimit bounds the connections that are open at once, in use, idle or parked:
-// each takes a file, and where clients have taken all of them, the stores can't
-// open theirs. Who finds no place waits in the listener's backlog.
+// connLimit bounds the open connections, active, idle or parked: each takes a file, and the
+// stores need files too. Connections beyond the limit wait in the listener's backlog.
 type connLimit struct {
 	taken chan struct{} // nil: no bound
-	full  func()        // told whenever somebody has to wait
+	full  func()        // called whenever a connection has to wait
 }
 
 func newConnLimit(limit int, full func()) *connLimit {
@@ -20,7 +19,7 @@ func newConnLimit(limit int, full func()) *connLimit {
 	return &connLimit{taken: make(chan struct{}, limit), full: full}
 }
 
-// take waits for a place; it reports false if closing is closed before.
+// take waits for a free place. It returns false if closing is closed first.
 func (p *connLimit) take(closing <-chan struct{}) bool {
 	if p.taken == nil {
 		return true
@@ -45,8 +44,8 @@ func (p *connLimit) leave() {
 	}
 }
 
-// hold makes c give the place that was taken for it back when it is closed.
-// What isn't a socket takes no file, and needs no place.
+// hold returns c such that closing it gives its place back. A connection that isn't a
+// socket takes no file and needs no place.
 func (p *connLimit) hold(c net.Conn) net.Conn {
 	if p.taken == nil {
 		return c
@@ -59,8 +58,7 @@ func (p *connLimit) hold(c net.Conn) net.Conn {
 	return &limitedConn{TCPConn: socket, limit: p}
 }
 
-// limitedConn is a socket with a place. There is one for each parked connection, so
-// it is kept small.
+// limitedConn is a socket that has a place. Each parked connection has one, so it is small.
 type limitedConn struct {
 	*net.TCPConn
 	limit *connLimit

@@ -8,11 +8,9 @@ import (
 	"time"
 )
 
-// listener yields new connections and those that the poll loop hands back, so
-// accepting has a goroutine of its own. It waits and goes on when the process
-// is out of files, and doesn't let clients take the files that the stores need:
-// each connection has one of the poll loop's places. listen starts it, Close ends
-// and awaits it.
+// listener yields new connections and those that the poll loop hands back, so accepting has
+// a goroutine of its own, which listen starts and Close ends and awaits. It waits while the
+// process is out of files, and while all places of the connLimit are taken.
 type listener struct {
 	net.Listener
 	loop     *pollLoop
@@ -24,9 +22,9 @@ type listener struct {
 	err      error // of closing; valid after once
 }
 
-// listen returns ln with the poll loop's connections mixed in. Several listeners
-// of one server may share a loop: a connection comes back on any of them.
-// With security, what they carry is TLS.
+// listen returns a listener that yields the connections of ln, over TLS if security is set,
+// and those that the poll loop hands back. Several listeners may share a loop: a connection
+// may come back on any of them.
 func (p *pollLoop) listen(ln net.Listener, security *tls.Config) net.Listener {
 	l := &listener{
 		Listener: ln,
@@ -40,7 +38,7 @@ func (p *pollLoop) listen(ln net.Listener, security *tls.Config) net.Listener {
 	return l
 }
 
-// Accept implements net.Listener. What it yields is a *conn.
+// Accept implements net.Listener. It returns a *conn.
 func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.accepted:
@@ -89,7 +87,7 @@ func (l *listener) run() {
 			return
 		default:
 			if pause == 0 {
-				l.loop.options.report("accept on "+l.Addr().String()+", trying on", err)
+				l.loop.options.report("accept on "+l.Addr().String()+", will retry", err)
 			}
 			pause = min(max(2*pause, 5*time.Millisecond), acceptPauseLimit)
 			if !l.wait(pause) {
@@ -101,7 +99,7 @@ func (l *listener) run() {
 	}
 }
 
-// wrap makes of a new connection what serves it, and closes it if it can't.
+// wrap prepares a new connection for serving, or closes it if that fails.
 func (l *listener) wrap(c net.Conn) (*conn, error) {
 	if l.security == nil {
 		return newConn(l.loop, c, nil, nil), nil
@@ -113,7 +111,7 @@ func (l *listener) wrap(c net.Conn) (*conn, error) {
 	return s, nil
 }
 
-// wait reports false if the listener was closed meanwhile.
+// wait returns false if the listener was closed meanwhile.
 func (l *listener) wait(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// parkedConns is all that run owns: the parked connections and what is to be done
-// about them. Its methods never wait.
+// parkedConns is the state of the poll loop: the parked connections, and the work that they
+// have left behind. Its methods never block.
 type parkedConns struct {
 	// Fixed.
 	options    *pollLoopOptions
@@ -23,8 +23,8 @@ type parkedConns struct {
 	tick   uint32
 	memory crowdMemory
 
-	resumable []*conn       // to be handed to fasthttp
-	unwatched []*tree.Watch // to be handed to forget
+	resumable []*conn       // to hand to fasthttp
+	unwatched []*tree.Watch // to hand to forget
 
 	framed framed
 }
@@ -55,7 +55,7 @@ func (l *parkedConns) handle(m message) {
 	}
 }
 
-// park takes a connection in. Events that came before it wait in the backlog.
+// park adds a connection. Events that arrived before it are in the backlog.
 func (l *parkedConns) park(p *parked, sock *socket, head []byte) {
 	p.sock = sock
 	p.since = l.tick
@@ -98,8 +98,8 @@ func (l *parkedConns) deliver(p *parked, n *tree.Notice) {
 		return
 	}
 	if l.behind(p, n.Index) {
-		// Everything before the event is still sent, so that a client that
-		// comes back has got further.
+		// Everything before the event is still sent, so that a client that returns has made
+		// progress.
 		l.options.meter.slow.Add(1)
 		l.unwatch(p)
 		l.end(p)
@@ -117,8 +117,7 @@ func (l *parkedConns) advance(p *parked, to stage) {
 	p.stage = to
 }
 
-// behind reports whether a stream has too much unread for the event at index
-// to be added.
+// behind reports whether a stream has too much unsent to add the event at index.
 func (l *parkedConns) behind(p *parked, index tree.Index) bool {
 	b := p.backlog
 	if b == nil {
@@ -128,7 +127,7 @@ func (l *parkedConns) behind(p *parked, index tree.Index) bool {
 	return b.size > l.options.streamLimit || oldest != 0 && p.sock != nil && index > oldest+l.options.streamWindow
 }
 
-// end finishes a response whose events have all come, and the connection.
+// end finishes a response that gets no more events, and the connection.
 func (l *parkedConns) end(p *parked) {
 	if p.stage != watching {
 		return
@@ -143,7 +142,7 @@ func (l *parkedConns) end(p *parked) {
 	}
 }
 
-// write sends bytes, or what fits of them, and keeps the rest for later.
+// write sends as much of bytes as the socket takes, and keeps the rest.
 func (l *parkedConns) write(p *parked, index tree.Index, bytes []byte) {
 	if p.sock == nil || p.backlog != nil {
 		if p.backlog == nil {
@@ -166,7 +165,7 @@ func (l *parkedConns) write(p *parked, index tree.Index, bytes []byte) {
 	}
 }
 
-// flush goes on with the backlog.
+// flush sends from the backlog.
 func (l *parkedConns) flush(p *parked) {
 	if p.backlog != nil {
 		n, all, err := p.backlog.writeTo(p.sock)
@@ -186,7 +185,7 @@ func (l *parkedConns) flush(p *parked) {
 	l.written(p)
 }
 
-// await has the poller tell when p's socket takes bytes again.
+// await makes the poller report when p's socket takes bytes again.
 func (l *parkedConns) await(p *parked) {
 	if p.writable {
 		return
@@ -213,8 +212,8 @@ func (l *parkedConns) written(p *parked) {
 	}
 }
 
-// look acts on what the poller saw. A token that isn't known is of a
-// connection that has left since.
+// look handles the poller's events. An unknown token belongs to a connection that has left
+// since.
 func (l *parkedConns) look(events []unix.EpollEvent) {
 	for i := range events {
 		t := tokenOf(&events[i])
@@ -228,7 +227,7 @@ func (l *parkedConns) lookAt(p *parked, seen uint32) {
 	p.readable = p.readable || seen&pollReadable != 0
 	left := seen&pollGone != 0
 	if p.stage == watching {
-		// As etcd does: who can't ask again isn't waiting any more.
+		// As in etcd: a client that has closed its side can't ask again, and isn't waiting.
 		left = left || seen&pollHalfGone != 0 || seen&pollReadable != 0 && p.sock.absorb() != nil
 	}
 	switch {
@@ -254,7 +253,7 @@ func (l *parkedConns) resume(p *parked) {
 	l.leave(p)
 }
 
-// drop closes the connection, whatever is left to say.
+// drop closes the connection, even with bytes left to send.
 func (l *parkedConns) drop(p *parked) {
 	if p.stage == watching {
 		l.unwatch(p)
@@ -272,12 +271,12 @@ func (l *parkedConns) leave(p *parked) {
 
 func (l *parkedConns) unwatch(p *parked) { l.unwatched = append(l.unwatched, &p.watch) }
 
-// sweep drops the connections that have done nothing for too long.
+// sweep drops connections without progress for too long.
 func (l *parkedConns) sweep() {
 	l.tick++
 	l.framed = framed{}
 	if l.memory.settled(l.slots.count()) {
-		l.loop.running.Go(debug.FreeOSMemory) // it takes some time
+		l.loop.running.Go(debug.FreeOSMemory) // which takes some time
 	}
 	for _, p := range l.slots.list {
 		if p == nil {
@@ -296,7 +295,7 @@ func (l *parkedConns) sweep() {
 	}
 }
 
-// clear ends every request with what can be written at once.
+// clear ends every request, writing what can be written without blocking.
 func (l *parkedConns) clear() {
 	for _, p := range l.slots.list {
 		if p == nil {
@@ -314,7 +313,7 @@ func (l *parkedConns) clear() {
 		}
 	}
 	for _, c := range l.resumable {
-		_ = c.Close() // the client may ask again elsewhere
+		_ = c.Close() // the client may retry elsewhere
 	}
 	l.resumable = nil
 }

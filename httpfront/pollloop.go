@@ -9,15 +9,13 @@ import (
 	"copse/statemachine/tree"
 )
 
-// pollLoop is the actor that owns connections while they wait: those of parked
-// watches, and those that have been answered and not asked again. It has three
-// goroutines, however many connections there are: run, which owns all state;
-// the poller's, which waits for the sockets; and forget, which calls unwatch,
-// since the hub that unwatch asks may at that moment be waiting for run.
+// pollLoop is the actor that owns waiting connections: those of parked watches, and those
+// that a watch has left idle. It has three goroutines for any number of connections: run,
+// which owns all state; the poller's, which waits for sockets; and forget, which calls
+// unwatch, because the hub behind unwatch may itself be waiting for run.
 //
-// Its mailbox is full when events come faster than the sockets take them. The
-// hub then waits, but never for a client: only until run has made room, writing
-// to sockets that take something or nothing at once.
+// Its mailbox is full when events come faster than run writes them. The hub then waits, but
+// never for a client, as run never blocks on a socket.
 type pollLoop struct {
 	options pollLoopOptions
 	poller  *poller
@@ -27,16 +25,16 @@ type pollLoop struct {
 	limit     *connLimit
 	unwatched chan []*tree.Watch
 	stopping  chan struct{}
-	stopped   chan struct{} // nothing is taken from the mailbox any more
+	stopped   chan struct{} // closed when run no longer reads the mailbox
 	stopOnce  sync.Once
 	running   sync.WaitGroup
-	arriving  sync.WaitGroup // watches whose connections fasthttp still has
+	arriving  sync.WaitGroup // watches whose connections are still with fasthttp
 }
 
 type pollLoopOptions struct {
-	// unwatch takes a watch back whose client has gone. It may block.
+	// unwatch removes the watch of a client that has left. It may block.
 	unwatch func(*tree.Watch)
-	// report logs what an operator should know and nobody else can be told.
+	// report logs an error for operators that no client gets.
 	report func(what string, err error)
 
 	readTimeout  time.Duration // for a request
@@ -45,18 +43,18 @@ type pollLoopOptions struct {
 	streamWindow tree.Index    // how far a stream may fall behind
 	streamLimit  int           // bytes that a stream may leave unread
 	connections  int           // that may be open at once
-	slack        time.Duration // by which a deadline may come too early
+	slack        time.Duration // by which a deadline may be early
 	meter        *parkMeter
 }
 
 const (
-	mailboxLimit = 16384    // one event for that many watchers makes no hub wait
-	handleLimit  = 32       // messages, most of them a write to a socket, between two looks at anything else
+	mailboxLimit = 16384    // one event for that many watchers doesn't make the hub wait
+	handleLimit  = 32       // messages, most of them a write to a socket, that are handled in a row
 	streamLimit  = 64 << 20 // bytes that a stream may leave unread; the window shares them
 )
 
-// message is what run is told about one parked request: its connection, its
-// next event, or neither, which is the end. They may come in any order.
+// message is about one parked request: its connection has arrived, or an event, or with
+// neither, its end. They may come in any order.
 type message struct {
 	to      *parked
 	notice  *tree.Notice
@@ -92,16 +90,15 @@ func newPollLoop(o pollLoopOptions) (*pollLoop, error) {
 	return p, nil
 }
 
-// stop ends every parked request with what v2 clients take for "ask again", an
-// empty 200, and closes all connections without waiting for any client.
+// stop ends every parked request with an empty 200, upon which v2 clients retry, and closes
+// all connections without waiting for any client.
 func (p *pollLoop) stop() {
 	p.stopOnce.Do(func() { close(p.stopping) })
 	p.running.Wait()
 }
 
-// settle waits until fasthttp has let go of every connection that was to be
-// parked, for which it uses a goroutine of its own. It is for the time after
-// stop, when no more requests come.
+// settle waits until fasthttp has handed over every connection that was to be parked, which
+// it does on goroutines of its own. It is called after stop, when no more requests come.
 func (p *pollLoop) settle() { p.arriving.Wait() }
 
 // send hands m to run, or drops it if run has ended.
@@ -114,8 +111,8 @@ func (p *pollLoop) send(m message) bool {
 	}
 }
 
-// take gives the poll loop the connection of a watch. The hub mustn't call it:
-// what comes too late is taken back from the hub.
+// take adds the connection of a watch. The hub mustn't call it, as a watch that is too late
+// is removed from the hub.
 func (p *pollLoop) take(w *parked, a *arrival) {
 	m := message{to: w, arrival: a}
 	if !p.send(m) {
@@ -124,12 +121,12 @@ func (p *pollLoop) take(w *parked, a *arrival) {
 	}
 	select {
 	case <-p.stopped:
-		p.drain() // m may have come after run had drained the mailbox
+		p.drain() // m may have arrived after run had drained the mailbox
 	default:
 	}
 }
 
-// drain disposes of what is in the mailbox once run no longer looks.
+// drain empties the mailbox once run no longer reads it.
 func (p *pollLoop) drain() {
 	for {
 		select {
@@ -141,7 +138,7 @@ func (p *pollLoop) drain() {
 	}
 }
 
-// dispose treats a connection that comes too late as stop treats the others.
+// dispose ends a connection that is too late, as stop does the others.
 func (m message) dispose() {
 	if m.arrival == nil {
 		return
@@ -149,7 +146,7 @@ func (m message) dispose() {
 	m.to.loop.options.unwatch(&m.to.watch)
 	sock, head := m.arrival.sock, m.arrival.head
 	if n, err := sock.write(head); err == nil && n == len(head) && m.to.chunked {
-		_, _ = sock.write([]byte(lastChunk)) // whether it arrives changes nothing
+		_, _ = sock.write([]byte(lastChunk)) // the connection closes in any case
 	}
 	_ = sock.Close()
 }
@@ -160,7 +157,7 @@ func (p *pollLoop) run() {
 	tick := time.NewTicker(l.interval)
 	defer tick.Stop()
 	for {
-		// A nil channel is never chosen: there may be nothing to hand out.
+		// A nil channel is never chosen: there may be nothing to send.
 		var resumed chan *conn
 		var next *conn
 		if len(l.resumable) > 0 {
@@ -174,10 +171,10 @@ func (p *pollLoop) run() {
 		case m := <-p.mailbox:
 			l.handle(m)
 			for range min(len(p.mailbox), handleLimit) {
-				l.handle(<-p.mailbox) // run is the only one who receives
+				l.handle(<-p.mailbox) // never blocks: run is the only receiver
 			}
-			// Telling a crowd is long work that can wait; the answer to the
-			// write that woke it can't.
+			// Sending to a crowd takes long and can wait; the answer to the write that woke it
+			// can't.
 			runtime.Gosched()
 		case events := <-p.poller.events:
 			l.look(events)
@@ -196,9 +193,8 @@ func (p *pollLoop) run() {
 	}
 }
 
-// shut ends run. The hub may be waiting for room in the mailbox while forget
-// waits for the hub, so the mailbox is given up before forget gets its last
-// work.
+// shut ends run. The hub may be waiting for room in the mailbox while forget waits for the
+// hub, so the mailbox is closed before forget gets its last work.
 func (p *pollLoop) shut(l *parkedConns) {
 	for range len(p.mailbox) {
 		l.handle(<-p.mailbox)
@@ -213,8 +209,8 @@ func (p *pollLoop) shut(l *parkedConns) {
 	close(p.unwatched)
 }
 
-// forget passes on that clients have gone. What waits for it is at most one
-// watch for each connection.
+// forget removes the watches of clients that have left. At most one watch for each
+// connection waits for it.
 func (p *pollLoop) forget() {
 	for watches := range p.unwatched {
 		for _, w := range watches {

@@ -34,8 +34,8 @@ func methodOf(name []byte) method {
 	return 0
 }
 
-// methods is what a route takes; header is the Allow line of its 405, in the
-// order that etcd writes.
+// methods are the methods of a route; header is the Allow header of its 405, in etcd's
+// order.
 type methods struct {
 	set    method
 	header string
@@ -56,7 +56,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	x := s.exchanges.Get().(*exchange)
 	s.serve(ctx, x)
 	s.observe(ctx, x)
-	*x = exchange{} // a pooled one must not keep the request's bytes alive
+	*x = exchange{} // the pool must not keep the request's bytes alive
 	s.exchanges.Put(x)
 	if s.conns.active.closing.Load() {
 		ctx.SetConnectionClose()
@@ -76,7 +76,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx, x *exchange) {
 	}
 	m := methodOf(ctx.Method())
 	switch {
-	case ctx.IsOptions(): // answered on any path, before it is looked at
+	case ctx.IsOptions(): // answered for any path, even an invalid one
 	case !isClean(decoded):
 		redirectToClean(ctx, m, decoded, query)
 	default:
@@ -85,8 +85,8 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx, x *exchange) {
 	}
 }
 
-// route passes a request for a clean path on. path is good until the request
-// has been answered.
+// route passes a request on by its clean path, which is valid until the request is
+// answered.
 func (s *Server) route(ctx *fasthttp.RequestCtx, x *exchange, path string) {
 	if key, ok := strings.CutPrefix(path, keysPrefix); ok && (key == "" || key[0] == '/') {
 		x.route = routeKeys

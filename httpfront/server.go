@@ -17,8 +17,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Server answers v2's HTTP API from a Backend. It listens where Serve is told
-// to, until Stop.
+// Server serves v2's HTTP API from a Backend, on the listeners given to Serve, until Stop.
 type Server struct {
 	// Fixed after NewServer.
 	backend Backend
@@ -30,24 +29,24 @@ type Server struct {
 	exchanges  sync.Pool              // of *exchange
 	meter      *meter
 	slow       slowLog
-	clock      func() time.Time // of tests; nil: the system's
+	clock      func() time.Time // of tests; nil: the system clock
 	conns      connections
 }
 
-// bodySlack is how far beyond the limit a body is still read whole, so that
-// its refusal leaves the connection usable. Go's HTTP server has the same.
+// bodySlack is how far above the limit a body is still read completely, so that the
+// connection stays usable. Go's HTTP server has the same.
 const bodySlack = 256 << 10
 
-// writeBuffer is how many bytes of answers to pipelined requests go out together: two
-// dozen small nodes.
+// writeBuffer is how many bytes of answers to pipelined requests are sent together, about
+// two dozen small nodes.
 const writeBuffer = 8 << 10
 
-// deadlineSlack is the part of the shortest time-out by which one may be over too
-// early: 1/64 spares setting them anew for each request.
+// deadlineSlack: a timeout may end early by this fraction of the shortest one. 1/64 saves
+// setting deadlines for each request.
 const deadlineSlack = 64
 
-// pooledBodyLimit is the size from which a body's buffer is given to the
-// garbage collector after use, rather than staying with its connection.
+// pooledBodyLimit is the size above which a body's buffer is freed after use, rather than
+// kept with its connection.
 const pooledBodyLimit = 64 << 10
 
 // NewServer returns a Server that doesn't listen yet. It fails if an option is
@@ -76,14 +75,14 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
-		SecureErrorLogMessage:        true, // its text would hold values
+		SecureErrorLogMessage:        true, // the text would contain values
 		Logger:                       fasthttpLog{o.Log},
 	}
 	fasthttp.SetBodySizePoolLimit(pooledBodyLimit, pooledBodyLimit)
 	return s, nil
 }
 
-// connState is told by fasthttp what a connection is doing.
+// connState is fasthttp's callback for the state of a connection.
 func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 	c := nc.(*conn)
 	switch state {
@@ -97,7 +96,7 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 	}
 }
 
-// fasthttpLog passes on what fasthttp has to say about single connections.
+// fasthttpLog logs fasthttp's messages about single connections, at debug.
 type fasthttpLog struct{ log *slog.Logger }
 
 func (l fasthttpLog) Printf(format string, args ...any) {
@@ -107,8 +106,8 @@ func (l fasthttpLog) Printf(format string, args ...any) {
 	l.log.Debug(fmt.Sprintf(format, args...))
 }
 
-// Serve takes connections from ln, which it closes in the end, until Stop; it
-// returns nil then. It may be called once for each address to listen on.
+// Serve accepts connections from ln until Stop, and closes ln in the end. It returns nil
+// after Stop. It may be called once for each address.
 func (s *Server) Serve(ln net.Listener) error { return s.serveOn(ln, nil) }
 
 // ServeWhen serves one address once ready has returned nil, over TLS if its URL is

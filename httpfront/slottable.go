@@ -2,8 +2,8 @@ package httpfront
 
 import "copse/statemachine/tree"
 
-// slotTable gives each parked connection a slot, whose number the poller knows it by.
-// Slots are used again; the generation in a token tells their owners apart.
+// slotTable gives each parked connection a slot, by which the poller identifies it. Slots
+// are reused; the generation in a token distinguishes their owners.
 type slotTable struct {
 	list       []*parked
 	free       []int32 // slots that are empty
@@ -51,15 +51,15 @@ func (f *framed) whole(n *tree.Notice) []byte {
 	return f.bytes
 }
 
-// crowdMemory notices when a crowd has come or gone. What its coming took beside
-// what it keeps is several times as much, and the runtime would hold on to it for
-// what may come next: here, most often nothing for a long time.
+// crowdMemory notices when a crowd has come or left. Its arrival takes several times the
+// memory that it keeps, and the runtime would hold on to the rest, often for a long time.
 type crowdMemory struct{ last, released int }
 
-// crowdAtLeast is what a crowd is: its memory is worth a look at all of the heap.
+// crowdAtLeast is the size of a crowd whose memory is worth a scan of the heap.
 const crowdAtLeast = 4096
 
-// settled is told once in a while how many there are.
+// settled is called regularly with the number of connections. It reports whether a crowd
+// has come or left, and no more are coming.
 func (m *crowdMemory) settled(count int) bool {
 	quiet := count == m.last
 	m.last = count

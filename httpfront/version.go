@@ -28,8 +28,8 @@ func (s *Server) serveVersion(ctx *fasthttp.RequestCtx, m method) {
 	ctx.Response.SwapBody(append(body, '}'))
 }
 
-// serveHealth answers what load balancers ask. The type is text although the
-// body is JSON, as in etcd.
+// serveHealth is for load balancers. The type is text although the body is JSON, as in
+// etcd.
 func (s *Server) serveHealth(ctx *fasthttp.RequestCtx, m method) {
 	if !allow(ctx, m, allowGet) {
 		return
@@ -42,8 +42,8 @@ func (s *Server) serveHealth(ctx *fasthttp.RequestCtx, m method) {
 	ctx.Response.SetBodyString(`{"health":"true"}`)
 }
 
-// serveMachines lists the client URLs of all members that have started: how
-// clients of v1's age find the others.
+// serveMachines lists the client URLs of all members that have started, for clients from
+// the time of v1.
 func (s *Server) serveMachines(ctx *fasthttp.RequestCtx, m method) {
 	if !allow(ctx, m, allowMachines) {
 		return
