@@ -52,13 +52,17 @@ type Watch struct {
 	full       atomic.Bool
 	left       atomic.Int64 // bytes that may be written before the next look
 	low        loop.Bell    // rings when left is used up
-	since      atomic.Int64 // when the present probe began, since epoch; 0: there is none
-	failed     atomic.Uint64
-	syncs      *metric.Histogram
+	probes     probes
 
-	// Owned by Run, and by NewWatch before.
-	unknown  bool // the last look failed
-	unprobed bool // the last probe failed
+	unknown bool // the last look failed; owned by Run, and by NewWatch before
+}
+
+// probes are the measurements of the probes.
+type probes struct {
+	since  atomic.Int64 // when the present one began, since the Watch's epoch; 0: there is none
+	failed atomic.Uint64
+	syncs  *metric.Histogram
+	again  bool // the last one failed; owned by Run
 }
 
 // NewWatch returns a Watch of the disk that holds o.Dir. It has had its first look
@@ -67,7 +71,8 @@ func NewWatch(o Options) *Watch { return NewWatchOf(&directory{path: o.Dir}, o) 
 
 // NewWatchOf is NewWatch for any device.
 func NewWatchOf(device Device, o Options) *Watch {
-	w := &Watch{o: o, device: device, life: loop.NewLife(), epoch: time.Now(), low: loop.NewBell(), syncs: metric.NewDurations()}
+	w := &Watch{o: o, device: device, life: loop.NewLife(), epoch: time.Now(), low: loop.NewBell()}
+	w.probes.syncs = metric.NewDurations()
 	w.look()
 	return w
 }
@@ -130,19 +135,19 @@ func (w *Watch) look() {
 // probe times one sync.
 func (w *Watch) probe() {
 	began := max(1, int64(time.Since(w.epoch)))
-	w.since.Store(began)
+	w.probes.since.Store(began)
 	err := w.device.Probe()
-	w.since.Store(0)
+	w.probes.since.Store(0)
 	if err == nil {
-		w.syncs.Observe(int64(time.Since(w.epoch)) - began)
-		w.unprobed = false
+		w.probes.syncs.Observe(int64(time.Since(w.epoch)) - began)
+		w.probes.again = false
 		return
 	}
-	w.failed.Add(1)
-	if !w.unprobed {
+	w.probes.failed.Add(1)
+	if !w.probes.again {
 		w.o.Logger.Warn("the test write to the disk failed", "component", "disk", "err", err)
 	}
-	w.unprobed = true
+	w.probes.again = true
 }
 
 // ErrNoSpace is why a write is refused that would make the store grow.
@@ -174,7 +179,7 @@ func (w *Watch) CheckReserve() error {
 
 // CheckAlive returns an error while a sync has been running for too long.
 func (w *Watch) CheckAlive() error {
-	since := w.since.Load()
+	since := w.probes.since.Load()
 	if since == 0 {
 		return nil
 	}
@@ -192,6 +197,6 @@ func (w *Watch) WriteMetrics(to *metric.Writer) {
 	to.Family("copse_disk_reserve_breached", metric.GaugeKind, "Whether less is free than the reserve, so that writes are refused.")
 	to.Bool(w.full.Load())
 	to.Family("copse_fsync_duration_seconds", metric.HistogramKind, "Syncs of one block in the data directory, made every few seconds whether anything is written or not.")
-	to.Histogram(w.syncs)
-	to.Counter("copse_fsync_failed_total", "Syncs of that block that failed.", w.failed.Load())
+	to.Histogram(w.probes.syncs)
+	to.Counter("copse_fsync_failed_total", "Syncs of that block that failed.", w.probes.failed.Load())
 }
