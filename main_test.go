@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -301,6 +302,14 @@ func TestDataThatCantBeServedIsRefusedInOneLine(t *testing.T) {
 		}
 	}
 	garbage := func([]byte) []byte { return []byte("garbage") }
+	logFile := func(t *testing.T, dir string) string {
+		t.Helper()
+		names, err := fs.Glob(os.DirFS(dir), "raft/*/*/log/*.log")
+		if err != nil || len(names) != 1 {
+			t.Fatal(names, err)
+		}
+		return names[0]
+	}
 	cases := []struct {
 		name   string
 		break_ func(t *testing.T, dir string)
@@ -318,22 +327,25 @@ func TestDataThatCantBeServedIsRefusedInOneLine(t *testing.T) {
 		}), exitNewer, "newer"},
 		{"a corrupt identity", edit("copse.json", garbage), exitCorrupt, "copse.json"},
 		{"a corrupt pointer", edit("shard-0001/CURRENT", garbage), exitCorrupt, "CURRENT"},
-		{"a raft log that ends too early", func(t *testing.T, dir string) {
-			names, err := filepath.Glob(filepath.Join(dir, "raft/*/*/logdb-0/*.log"))
-			if err != nil || len(names) == 0 {
-				t.Fatal(names, err)
+		{"a byte of the raft log", func(t *testing.T, dir string) {
+			name := filepath.Join(dir, logFile(t, dir))
+			b, err := os.ReadFile(name)
+			if err == nil {
+				b[len(bytes.TrimRight(b, "\x00"))/2] ^= 0x10
+				err = os.WriteFile(name, b, 0o600)
 			}
-			for _, name := range names {
-				b, err := os.ReadFile(name)
-				if err == nil && len(b) > 1000 {
-					copy(b[len(bytes.TrimRight(b, "\x00"))/2:], "garbage")
-					err = os.WriteFile(name, b, 0o600)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
+			if err != nil {
+				t.Fatal(err)
 			}
-		}, exitCorrupt, "ends at entry"},
+		}, exitCorrupt, "the raft log is damaged"},
+		{"a lost file of the raft log", func(t *testing.T, dir string) {
+			if err := os.Remove(filepath.Join(dir, logFile(t, dir))); err != nil {
+				t.Fatal(err)
+			}
+		}, exitCorrupt, "the file is missing"},
+		{"a data directory of before the first release", edit("copse.json", func(b []byte) []byte {
+			return bytes.Replace(b, []byte(`"format": 2`), []byte(`"format": 1`), 1)
+		}), exitCorrupt, "before the first release"},
 		{"a lost raft log", func(t *testing.T, dir string) {
 			if err := os.RemoveAll(filepath.Join(dir, "raft")); err != nil {
 				t.Fatal(err)

@@ -124,6 +124,7 @@ func nodeOptions(c *config.Config, dir *actors.DataDir, members []tree.Member, p
 			Election:       c.ElectionTimeout,
 			SnapshotCount:  c.SnapshotCount,
 			RequestTimeout: c.RequestTimeout,
+			Fatal:          endWith(log),
 			Logger:         log,
 		},
 		Dir:        dir,

@@ -16,7 +16,7 @@ import (
 var allowed = map[string][]string{
 	".":                 {"copse/actors", "copse/actors/peerlink", "copse/config", "copse/config/certs", "copse/httpfront", "copse/httpfront/ops", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree"},
 	"actors":            {"copse/actors/peerlink", "copse/actors/raftlog", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat", "github.com/cockroachdb/pebble"},
-	"actors/raftlog":    {"copse/statemachine/metric", "github.com/cockroachdb/pebble"},
+	"actors/raftlog":    {"copse/statemachine/metric", "github.com/lni/dragonboat"},
 	"actors/peerlink":   {"copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"config":            {"go.yaml.in/yaml"},
 	"config/certs":      {"copse/statemachine/metric"},
@@ -35,8 +35,8 @@ var watched = []string{"copse/", "github.com/lni/dragonboat", "github.com/cockro
 
 // onlyIn names the files that alone may import an engine.
 var onlyIn = map[string][]string{
-	"github.com/lni/dragonboat":     {"actors/host.go", "actors/replicas.go", "actors/enginelog.go", "actors/enginemetrics.go", "actors/peerlink/", "statemachine/machine.go", "statemachine/apply.go", "statemachine/snapshot.go"},
-	"github.com/cockroachdb/pebble": {"actors/node.go", "actors/raftlog/", "statemachine/"},
+	"github.com/lni/dragonboat":     {"actors/host.go", "actors/replicas.go", "actors/enginelog.go", "actors/enginemetrics.go", "actors/peerlink/", "actors/raftlog/", "statemachine/machine.go", "statemachine/apply.go", "statemachine/snapshot.go"},
+	"github.com/cockroachdb/pebble": {"actors/node.go", "statemachine/"},
 	"go.yaml.in/yaml":               {"config/file.go"},
 }
 

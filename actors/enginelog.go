@@ -2,10 +2,11 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,10 +15,8 @@ import (
 	"github.com/lni/dragonboat/v4/logger"
 )
 
-// The engine takes one logger factory for the whole process, before its first
-// use, and the old Pebble below its log writes to the standard library's logger.
-// So this is the one place with state of the process: where their messages go
-// now.
+// The engine takes one logger factory for the whole process, before its first use. So
+// this is the one place with state of the process: where its messages go now.
 var (
 	engineLog     atomic.Pointer[slog.Logger]
 	engineLogOnce sync.Once
@@ -31,8 +30,6 @@ func useLogger(to *slog.Logger) {
 	engineLog.Store(to)
 	engineLogOnce.Do(func() {
 		logger.SetLoggerFactory(func(component string) logger.ILogger { return engineLogger{component} })
-		log.SetFlags(0)
-		log.SetOutput(standardLog{})
 	})
 }
 
@@ -76,9 +73,36 @@ func (l engineLogger) Warningf(format string, args ...any) {
 	l.tell(level, format, args)
 }
 
-// Panicf must not return: the engine would go on with corrupt state.
+// engineEnd is what ends the process when the engine can't go on; nil: a panic does.
+var engineEnd atomic.Pointer[func(error)]
+
+// endWith makes the engine's own panics, from now on, end the process through end.
+func endWith(end func(error)) { engineEnd.Store(&end) }
+
+// Panicf must not return: the engine would go on with corrupt state. While the engine is
+// being started the caller hears of it; see damage. Later it is on some goroutine of its
+// own, and the reason is more use than the stack.
 func (l engineLogger) Panicf(format string, args ...any) {
-	panic("raft: " + l.component + ": " + fmt.Sprintf(format, args...))
+	reason, _, _ := strings.Cut(fmt.Sprintf(format, args...), "\n") // a stack may follow
+	err := errors.New("raft: " + l.component + ": " + reason)
+	if end := engineEnd.Load(); end != nil && !calledFrom("copse/actors.NewHost", "copse/actors.(*Host).startReplica") {
+		(*end)(err)
+		select {}
+	}
+	panic(err.Error())
+}
+
+// calledFrom reports whether one of the functions is on this goroutine's stack.
+func calledFrom(functions ...string) bool {
+	var callers [64]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	for more := true; more; {
+		var frame runtime.Frame
+		if frame, more = frames.Next(); slices.Contains(functions, frame.Function) {
+			return true
+		}
+	}
+	return false
 }
 
 // replicaIn finds the shard and the replica that a message of the engine's is
@@ -105,24 +129,4 @@ func replicaIn(message string) []slog.Attr {
 		}
 		return []slog.Attr{slog.Uint64("shard", s), slog.String("node", strconv.FormatUint(r, 16))}
 	}
-}
-
-// standardLog is where the standard library's logger writes to. All that uses
-// it is the Pebble below the engine's log, whose news are for its developers,
-// but for the last words before it gives up: those come through a Fatalf.
-type standardLog struct{}
-
-func (standardLog) Write(line []byte) (int, error) {
-	level := slog.LevelDebug
-	var callers [16]uintptr
-	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
-	for more := true; more; {
-		var frame runtime.Frame
-		frame, more = frames.Next()
-		if strings.HasSuffix(frame.Function, ".Fatalf") {
-			level = slog.LevelError
-		}
-	}
-	tellEngine(level, "logdb", "%s", []any{strings.TrimRight(string(line), "\n")})
-	return len(line), nil
 }

@@ -2,7 +2,6 @@ package actors_test
 
 import (
 	"bytes"
-	"log"
 	"log/slog"
 	"strings"
 	"sync"
@@ -32,12 +31,6 @@ func (p *pages) take() string {
 	return p.text.String()
 }
 
-// oldPebble is how a library that uses the standard logger looks from there.
-type oldPebble struct{}
-
-func (oldPebble) Infof(format string, args ...any)  { log.Printf(format, args...) }
-func (oldPebble) Fatalf(format string, args ...any) { oldPebble{}.Infof(format, args...) }
-
 func TestTheEnginesMessagesComeInOurForm(t *testing.T) {
 	p := &pages{}
 	level := new(slog.LevelVar)
@@ -61,8 +54,6 @@ func TestTheEnginesMessagesComeInOurForm(t *testing.T) {
 			`level=DEBUG msg="[f:1,l:5,t:2,c:5,a:5] [00001:00255] t2 became leader" component=raft shard=1 node=ff`},
 		{"other warnings are warnings", func() { node.Warningf("slow [1:2] [a:b] [") }, `level=WARN msg="slow [1:2] [a:b] [" component=dragonboat`},
 		{"errors are errors", func() { raft.Errorf("lost") }, `level=ERROR msg=lost component=raft`},
-		{"the old Pebble's news", func() { oldPebble{}.Infof("[JOB %d] flushed", 3) }, `level=DEBUG msg="[JOB 3] flushed" component=logdb`},
-		{"the old Pebble's last words", func() { oldPebble{}.Fatalf("disk is gone") }, `level=ERROR msg="disk is gone" component=logdb`},
 	} {
 		c.say()
 		if got := strings.TrimSpace(p.take()); got != c.want {

@@ -34,7 +34,7 @@ func ForceNew(o NodeOptions) error {
 	}
 	return d.Amend(func(id *Identity) {
 		id.Generation++
-		id.Forcing, id.Joined, id.Learning, id.Removed = false, false, false, false
+		id.Forcing, id.Joined, id.Learning, id.Removed, id.Logged = false, false, false, false, false
 	})
 }
 
@@ -96,7 +96,7 @@ func applyWholeLogs(o NodeOptions, machines []*statemachine.Machine) error {
 		return err
 	}
 	h := o.Host
-	h.Link = link
+	h.Link, h.LogExpected = link, o.Dir.Identity.Logged
 	host, err := NewHost(h)
 	if err != nil {
 		return errors.Join(err, link.Close())
@@ -132,13 +132,10 @@ func wholeLog(host *Host, shard uint64, m *statemachine.Machine, learning bool) 
 	if m.RaftIndex() == 0 && !host.nh.HasNodeInfo(shard, host.o.Replica) {
 		return nil, nil // it never had one
 	}
-	if err := host.checkPair(shard, m); err != nil {
+	if err := host.checkLog(shard, m); err != nil {
 		return nil, err
 	}
 	if err := host.StartReplica(shard, m, Start{Learning: learning}); err != nil {
-		return nil, err
-	}
-	if err := host.checkLog(shard, m); err != nil {
 		return nil, err
 	}
 	return host.tail(shard, m.RaftIndex())

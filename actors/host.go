@@ -30,14 +30,19 @@ type HostOptions struct {
 	Election       time.Duration
 	SnapshotCount  uint64        // raft entries between two compactions of the log
 	RequestTimeout time.Duration // of a proposal or a linearizable read
-	Logger         *slog.Logger
+	LogExpected    bool          // Dir had a raft log before: without one, it is damaged
+	// Fatal is told why raft can't go on: its disk fails, or its log turns out to be
+	// damaged. It ends the process, with exitCode(err); nothing that raft was asked for
+	// is answered afterwards. Nil: such an error panics.
+	Fatal  func(error)
+	Logger *slog.Logger
 }
 
 // Host is the one place that speaks to dragonboat: it starts replicas, proposes
 // raft entries, confirms reads, and knows who leads.
 type Host struct {
 	nh      *dragonboat.NodeHost
-	log     *raftlog.Log
+	log     *raftlog.Factory
 	o       HostOptions
 	tick    time.Duration
 	leaders []leadership  // by shard id; shards count from 1
@@ -90,6 +95,23 @@ func damage(err *error) {
 	}
 }
 
+// explain says what to do about a damaged raft log.
+func explain(err error) error {
+	var damaged *raftlog.Damage
+	if !errors.As(err, &damaged) {
+		return err
+	}
+	return dirErrorf(ErrRaftDamaged, "%v. Replace this member by a fresh one; if the cluster has no other, see `copse raftlog inspect`", damaged)
+}
+
+// fatal ends the process for a reason that raft can't go on after.
+func (h *Host) fatal(err error) {
+	if err = explain(err); h.o.Fatal == nil {
+		panic(err)
+	}
+	h.o.Fatal(err)
+}
+
 // NewHost opens dragonboat's directory and its port.
 func NewHost(o HostOptions) (_ *Host, err error) {
 	defer damage(&err)
@@ -101,17 +123,13 @@ func NewHost(o HostOptions) (_ *Host, err error) {
 		h.leaders[i].bell = make(chan struct{}, 1)
 		h.leaders[i].left = make(chan struct{}, 1)
 	}
-	h.log = raftlog.Open(o.Dir, logWriteBuffer)
-	defer func() {
-		if h.nh == nil {
-			h.log.Close()
-		}
-	}()
+	h.log = raftlog.New(raftlog.Options{Expected: o.LogExpected, Fatal: h.fatal, Logger: o.Logger})
 	nh, err := dragonboat.NewNodeHost(h.engineConfig())
 	if err != nil {
-		return nil, fmt.Errorf("start raft in %s: %w", o.Dir, err)
+		return nil, fmt.Errorf("start raft in %s: %w", o.Dir, explain(err))
 	}
 	h.nh = nh
+	endWith(h.fatal)
 	for shard := range h.leaders {
 		h.sessions = append(h.sessions, nh.GetNoOPSession(uint64(shard)))
 	}
@@ -128,18 +146,10 @@ func tick(o HostOptions) time.Duration {
 // where members are, has no use for.
 const engineAddress = "copse.invalid:2380"
 
-// logWriteBuffer is how much of the raft log the engine's store keeps in memory before
-// it writes a table, which is about as long as a file of its log gets. What isn't in a table
-// yet is read at the start.
-const logWriteBuffer = 16 << 20
-
 func (h *Host) engineConfig() raft.NodeHostConfig {
 	o := h.o
-	logdb := raft.GetDefaultLogDBConfig()
+	logdb := raft.GetTinyMemLogDBConfig() // its store isn't used, but the directory is pinned to Shards
 	logdb.Shards = o.ExecShards
-	logdb.KVWriteBufferSize = logWriteBuffer
-	logdb.KVMaxWriteBufferNumber = 8
-	logdb.KVMaxBytesForLevelBase = 256 << 20
 	return raft.NodeHostConfig{
 		DeploymentID:        o.DeploymentID,
 		NodeHostDir:         o.Dir,
@@ -160,6 +170,7 @@ func (h *Host) engineConfig() raft.NodeHostConfig {
 				CloseShards:    uint64(o.Shards) + 1,
 			},
 			LogDB:               logdb,
+			LogDBFactory:        h.log,
 			TransportFactory:    o.Link.TransportFactory(),
 			NodeRegistryFactory: o.Link.RegistryFactory(),
 		},
@@ -224,36 +235,25 @@ func (h *Host) HighestTerm() uint64 { return h.highest.Load() }
 // Leads reports whether this member leads the shard.
 func (h *Host) Leads(shard uint64) bool { return h.Leader(shard).Member == h.o.Replica }
 
-// checkPair refuses a raft log and a store that don't belong together: one of
-// them has been lost. The engine would end the process where it notices, or
-// answer from what is left. It is to be called before StartReplica.
-func (h *Host) checkPair(shard uint64, m *statemachine.Machine) error {
-	logged := h.nh.HasNodeInfo(shard, h.o.Replica)
-	switch {
-	case logged && m.Created():
-		return fmt.Errorf("%w: the store of shard %d is gone", ErrRaftDamaged, shard)
-	case !logged && m.RaftIndex() > 0:
-		return fmt.Errorf("%w: the raft log of shard %d is gone", ErrRaftDamaged, shard)
-	}
-	return nil
-}
-
-// checkLog refuses a raft log that ends before what the store holds already:
-// its end is damaged, acknowledged writes are missing, and new entries would
-// take the place of applied ones. It takes the term from the log as well: a member
-// that finds no leader shows the one that it has seen. It is to be called after
-// StartReplica.
+// checkLog refuses a raft log and a store that don't belong together: one of them was
+// lost, or replaced by an older copy. The engine would end the process where it notices,
+// or answer from what is left. It takes the term from the log as well: a member that finds
+// no leader shows the one that it has seen. It is to be called before StartReplica.
 func (h *Host) checkLog(shard uint64, m *statemachine.Machine) error {
-	log, err := h.nh.GetLogReader(shard)
-	if err != nil {
-		return fmt.Errorf("read the raft log of shard %d: %w", shard, err)
+	log, there := h.log.Replica(shard, h.o.Replica)
+	applied, ss := m.RaftIndex(), log.Snapshot
+	switch {
+	case there && m.Created():
+		return fmt.Errorf("%w: the store of shard %d is gone", ErrRaftDamaged, shard)
+	case !there && applied > 0:
+		return fmt.Errorf("%w: the raft log of shard %d is gone", ErrRaftDamaged, shard)
+	case there && log.Last < applied:
+		return fmt.Errorf("%w: the log of shard %d ends at entry %d, its store holds entry %d already", ErrRaftDamaged, shard, log.Last, applied)
+	case there && ss.Dummy && ss.OnDiskIndex > applied:
+		return fmt.Errorf("%w: the store of shard %d ends at entry %d, and the log says that it held entry %d", ErrRaftDamaged, shard, applied, ss.OnDiskIndex)
 	}
-	if _, last := log.GetRange(); last < m.RaftIndex() {
-		return fmt.Errorf("%w: the log of shard %d ends at entry %d, its store holds entry %d already", ErrRaftDamaged, shard, last, m.RaftIndex())
-	}
-	state, _ := log.NodeState()
-	raise(&h.leaders[shard].term, state.Term)
-	raise(&h.highest, state.Term)
+	raise(&h.leaders[shard].term, log.Term)
+	raise(&h.highest, log.Term)
 	return nil
 }
 
@@ -277,10 +277,7 @@ func (h *Host) compact(shard uint64, overhead uint64) (proposal, error) {
 func (h *Host) Ready(shard uint64) <-chan struct{} { return h.leaders[shard].ready }
 
 // Close stops all replicas, closes their machines and waits for that. Once.
-func (h *Host) Close() {
-	h.nh.Close()
-	h.log.Close()
-}
+func (h *Host) Close() { h.nh.Close() }
 
 // lateness is how long after the engine's own time-out an answer is given up:
 // the engine's clock stands still while its disk does.

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"copse/actors"
+	"copse/actors/raftlog"
 
 	"github.com/lni/dragonboat/v4"
 	raft "github.com/lni/dragonboat/v4/config"
@@ -277,6 +279,8 @@ func startEngine(d *actors.DataDir, address string) (*dragonboat.NodeHost, error
 		Expert: raft.ExpertConfig{
 			Engine: raft.EngineConfig{ExecShards: 1, CommitShards: 1, ApplyShards: 1, SnapshotShards: 1, CloseShards: 1},
 			LogDB:  logdb,
+
+			LogDBFactory: raftlog.New(raftlog.Options{Logger: slog.New(slog.DiscardHandler), Fatal: func(err error) { panic(err) }}),
 		},
 	})
 }

@@ -35,7 +35,7 @@ func FuzzIdentity(f *testing.F) {
 		write(t, filepath.Join(path, "copse.json"), string(content))
 		d, err := actors.OpenDataDir(path, identity(), actors.Claim{})
 		if err != nil {
-			if !errors.Is(err, actors.ErrDirNewer) && !errors.Is(err, actors.ErrDirCorrupt) {
+			if !errors.Is(err, actors.ErrDirNewer) && !errors.Is(err, actors.ErrDirCorrupt) && !errors.Is(err, actors.ErrDirForeign) {
 				t.Errorf("err = %v", err)
 			}
 			return

@@ -173,9 +173,13 @@ func (n *Node) openHost() (err error) {
 		return fmt.Errorf("listen for other members: %w; is another server running there? --listen-peer-urls sets the address", err)
 	}
 	o := n.o.Host
-	o.Link = n.link
+	o.Link, o.LogExpected = n.link, n.id.Logged
 	n.host, err = NewHost(o)
 	if err != nil {
+		return errors.Join(err, n.link.Close())
+	}
+	if err := n.o.Dir.Amend(func(id *Identity) { id.Logged = true }); err != nil {
+		n.host.Close()
 		return errors.Join(err, n.link.Close())
 	}
 	n.running.Store(n.host)
@@ -186,12 +190,9 @@ func (n *Node) openHost() (err error) {
 func (n *Node) startReplicas() error {
 	for i, m := range n.machines() {
 		shard := uint64(i) + orderShard
-		err := n.host.checkPair(shard, m)
+		err := n.host.checkLog(shard, m)
 		if err == nil {
 			err = n.host.StartReplica(shard, m, n.start())
-		}
-		if err == nil {
-			err = n.host.checkLog(shard, m)
 		}
 		if err != nil {
 			return err
