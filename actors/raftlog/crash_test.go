@@ -33,7 +33,7 @@ func run(db *raftLog, m model, steps int, draw source, trace *[]string) (acknowl
 	go func() {
 		defer close(done)
 		for range steps {
-			s := acknowledged.next(draw)
+			s := acknowledged.next(draw, true)
 			*trace = append(*trace, s.what)
 			perhaps = s.after
 			if err := s.call(db); err != nil {

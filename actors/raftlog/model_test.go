@@ -59,8 +59,8 @@ type step struct {
 // source draws numbers below n.
 type source func(n int) int
 
-// next draws a step as the engine could make it.
-func (m model) next(draw source) step {
+// next draws a step as the engine could make it; removals says whether replicas may go.
+func (m model) next(draw source, removals bool) step {
 	after := m.clone()
 	n := node(uint64(draw(3))+1, uint64(draw(2))*0xffff_0000_0000+7)
 	h := after.of(n)
@@ -97,11 +97,11 @@ func (m model) next(draw source) step {
 		return step{"bootstrap", func(db raftio.ILogDB) error {
 			return db.SaveBootstrapInfo(n.ShardID, n.ReplicaID, pb.Bootstrap{Join: true})
 		}, after}
-	case what < 18 && draw(4) == 0:
+	case what < 18 && removals && draw(4) == 0:
 		delete(after, n)
 		after.settle()
 		return step{"remove", func(db raftio.ILogDB) error { return db.RemoveNodeData(n.ShardID, n.ReplicaID) }, after}
-	case what < 19 && draw(4) == 0:
+	case what < 19 && removals && draw(4) == 0:
 		index := uint64(draw(50) + 1)
 		*h = held{boot: true, state: pb.State{Term: 3, Commit: index}, covered: index, first: index + 1}
 		after.settle()
@@ -173,12 +173,13 @@ func (m model) snapshot(n raftio.NodeInfo, update pb.Update, draw source) step {
 		h.covered = index
 		m.settle()
 	}
-	if drop := int(min(to, h.last())) - int(h.first) + 1; drop > 0 {
+	drop := int(min(to, h.last())) - int(h.first) + 1
+	if drop > 0 {
 		h.first, h.entries = h.first+uint64(drop), h.entries[drop:]
 	}
 	update.Snapshot = pb.Snapshot{Index: index, Term: 1, ShardID: n.ShardID, Dummy: true}
 	return step{"snapshot", func(db raftio.ILogDB) error {
-		if err := db.SaveSnapshots([]pb.Update{update}); err != nil {
+		if err := db.SaveSnapshots([]pb.Update{update}); err != nil || drop <= 0 {
 			return err
 		}
 		if err := db.RemoveEntriesTo(n.ShardID, n.ReplicaID, to); err != nil {
@@ -238,13 +239,9 @@ func (h *held) differs(db raftio.ILogDB, n raftio.NodeInfo, crashed bool) error 
 	if rs.State.Term != h.state.Term || rs.State.Vote != h.state.Vote || rs.State.Commit > max(h.state.Commit, h.covered) || rs.State.Commit < least {
 		return fmt.Errorf("state %+v, want %+v with a commit of %d at least", rs.State, h.state, least)
 	}
-	count := uint64(0)
 	first := max(h.first, h.covered+1)
-	if h.last() >= first {
-		count = h.last() - first + 1
-	}
-	if rs.EntryCount != count || count > 0 && rs.FirstIndex != first {
-		return fmt.Errorf("%d entries from %d, want %d from %d", rs.EntryCount, rs.FirstIndex, count, first)
+	if err := covers(rs, first, h.last()); err != nil {
+		return err
 	}
 	low := h.first
 	if crashed {
