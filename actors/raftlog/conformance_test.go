@@ -28,7 +28,9 @@ type store struct {
 // engine relies on.
 var stores = []store{
 	{"ours", func(t *testing.T, dir string) (raftio.ILogDB, func()) {
-		db, err := New(small()).Create(config.NodeHostConfig{}, nil, []string{dir}, nil)
+		o := small()
+		o.Fatal = func(err error) { panic(err) }
+		db, err := New(o).Create(config.NodeHostConfig{}, nil, []string{dir}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,6 @@ import (
 
 	"copse/statemachine/metric"
 
-	"github.com/lni/dragonboat/v4/raftio"
 	"pgregory.net/rapid"
 )
 
@@ -150,6 +149,16 @@ func TestLogKeepsToItsModel(t *testing.T) {
 	}
 }
 
+// TestAMissingFrameNeedsTheChain: TestEveryFrameCounts fails where frames aren't chained.
+func TestAMissingFrameNeedsTheChain(t *testing.T) {
+	mutant.noChain = true
+	defer func() { mutant.noChain = false }()
+	d, m := oneSegment(t)
+	if framesServed(t, d, m) == 0 {
+		t.Error("no test notices that frames are not chained")
+	}
+}
+
 // TestMutants breaks the log in each of the ways that the tests should notice.
 func TestMutants(t *testing.T) {
 	defer func() { mutant = struct{ noSync, noChain, noSalt, bareHead, freeEarly bool }{} }()
@@ -176,5 +185,3 @@ func TestMutants(t *testing.T) {
 		}
 	}
 }
-
-var _ raftio.ILogDB = (*raftLog)(nil)

@@ -116,7 +116,10 @@ func (x *index) applyRecord(rec record, f frame) error {
 		if err != nil || !f.head {
 			return errRecord
 		}
-		if n[1]+1 < n[0] || f.follows && (n[1] != r.last() || n[0] < r.first) {
+		if f.follows {
+			n[0] = max(n[0], r.first) // entries may have been let go since the head was put together
+		}
+		if n[1]+1 < n[0] || f.follows && n[1] != r.last() {
 			return fmt.Errorf("the head says that the entries are %d to %d, and before it they were %d to %d", n[0], n[1], r.first, r.last())
 		}
 		x.setRange(r, n[0], n[1])
@@ -169,7 +172,8 @@ func (x *index) move(r *replica, rec record, f frame) error {
 	}
 	outside := false
 	err = rec.eachEntry(func(at, length int) {
-		if outside = outside || next < r.first || next > r.last(); outside {
+		if outside = outside || next > r.last(); outside || next < r.first {
+			next++
 			return
 		}
 		p := &r.places[next-r.first]

@@ -146,7 +146,7 @@ func (d *disk) listed(number uint64) (list []listed, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.file.Close()) }()
-	content, whole, err := s.readFrame(&sectorReader{segment: s, buf: make([]byte, readAhead), from: -1}, nil)
+	content, whole, err := s.readFrame(newSectorReader(s), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ type torn struct{ from, to int64 }
 // scan reads the segment from its first frame to its end, and calls visit with each whole
 // frame. at is where the content is in the segment's payload.
 func (s *segment) scan(visit func(content []byte, at uint32) error) (torn, error) {
-	r := &sectorReader{segment: s, buf: make([]byte, readAhead), from: -1}
+	r := newSectorReader(s)
 	var content []byte
 	for s.next < s.sectors {
 		var err error
@@ -191,6 +191,10 @@ type sectorReader struct {
 	buf     []byte
 	from    int64 // the sector that buf begins with; -1: it holds nothing
 	count   int64 // sectors in buf
+}
+
+func newSectorReader(s *segment) *sectorReader {
+	return &sectorReader{segment: s, buf: make([]byte, min(readAhead, s.sectors*sectorSize)), from: -1}
 }
 
 func (r *sectorReader) sector(n int64) ([]byte, error) {
