@@ -50,6 +50,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return checkConfig(&c, warnings, stdout, stderr)
 	case "config show":
 		return showConfig(&c, stdout)
+	case "raftlog inspect", "raftlog cut":
+		return runRaftlog(command.Name, &c, stdout, stderr)
 	case "version":
 		return showVersion(stdout)
 	case "completion":

@@ -132,6 +132,9 @@ func wholeLog(host *Host, shard uint64, m *statemachine.Machine, learning bool) 
 	if m.RaftIndex() == 0 && !host.nh.HasNodeInfo(shard, host.o.Replica) {
 		return nil, nil // it never had one
 	}
+	if log, there := host.log.Replica(shard, host.o.Replica); there && !m.Created() && log.Last <= m.RaftIndex() {
+		return nil, nil // the store has it all, and more if the log was cut
+	}
 	if err := host.checkLog(shard, m); err != nil {
 		return nil, err
 	}

@@ -126,7 +126,10 @@ func NewHost(o HostOptions) (_ *Host, err error) {
 	h.log = raftlog.New(raftlog.Options{Expected: o.LogExpected, Fatal: h.fatal, Logger: o.Logger})
 	nh, err := dragonboat.NewNodeHost(h.engineConfig())
 	if err != nil {
-		return nil, fmt.Errorf("start raft in %s: %w", o.Dir, explain(err))
+		if err = explain(err); !errors.Is(err, ErrRaftDamaged) {
+			err = fmt.Errorf("start raft in %s: %w", o.Dir, err)
+		}
+		return nil, err
 	}
 	h.nh = nh
 	endWith(h.fatal)

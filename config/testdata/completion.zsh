@@ -47,6 +47,7 @@ _copse() {
       'serve:Serve; what copse does when no command is given.'
       'health:Exit with 0 if the server on this machine is well, with 1 if not.'
       'config:Look at the settings.'
+      'raftlog:Look at the settings.'
       'version:Print the versions of copse, of Go, and of the etcd that it answers like.'
       'completion:Print a completion script for a shell.'
       'help:Print the help, or that of one command.'
@@ -68,11 +69,24 @@ _copse() {
     check) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' $settings ;;
     show) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' '--json=-[Print JSON: an array of settings, with strings for values]::value:(true false)' $settings ;;
     esac ;;
+  raftlog)
+    if (( CURRENT == 3 )); then
+      words_here=(
+        'inspect:Print what the raft log of a stopped server holds.'
+        'cut:Drop what lies behind the damage of a raft log, for good.'
+      )
+      _describe command words_here
+      return
+    fi
+    case $words[3] in
+    inspect) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' $settings ;;
+    cut) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' $settings ;;
+    esac ;;
   serve) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' $settings ;;
   health) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--quiet=-[Print nothing; the exit code says it all]::value:(true false)' '--endpoint=[Ask this address instead: /health, unless the URL has a path]:url:' '--timeout=[How long the answer may take]:duration:' $settings ;;
   version) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   completion) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(bash zsh fish)' ;;
-  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health config version completion help)' ;;
+  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health config raftlog version completion help)' ;;
   *) _arguments '--version[Print the version]' '--help[Print the help]' $settings ;;
   esac
 }
