@@ -11,7 +11,7 @@
 // stops them in reverse order, and waits for each. [Node] puts them together;
 // [Router] is what a front-end speaks to.
 //
-// Below the engine, package raftlog looks after the files of its log.
+// Below the engine, package raftlog keeps its log.
 //
 // The package doesn't know HTTP, nor what a command does to the tree: that is
 // package tree's, applied by package statemachine. It owns the data directory
