@@ -167,7 +167,7 @@ func (l *raftLog) create(number uint64, head []byte, before uint32, need int64) 
 		return nil, err
 	}
 	s := &segment{
-		number: number, name: segmentName(number), path: l.dir.Path(segmentName(number)), file: f,
+		number: number, path: l.dir.Path(segmentName(number)), file: f,
 		sectors: size / sectorSize, salt: newSalt(), before: before,
 	}
 	if s.sectors < least || s.sectors > maxSectors {
@@ -183,7 +183,7 @@ func (l *raftLog) create(number uint64, head []byte, before uint32, need int64) 
 		err = l.sync(f)
 	}
 	if err == nil {
-		err = l.dir.Rename(name, s.name)
+		err = l.dir.Rename(name, segmentName(s.number))
 	}
 	if err == nil {
 		err = l.dir.Sync()
@@ -256,11 +256,11 @@ func (l *raftLog) free(keep map[uint32]bool) error {
 			return err
 		}
 		if spare := numbered(s.number, spareSuffix); len(l.spare) < spareFiles && s.sectors*sectorSize == l.o.SegmentSize {
-			if err := l.dir.Rename(s.name, spare); err != nil {
+			if err := l.dir.Rename(segmentName(s.number), spare); err != nil {
 				return err
 			}
 			l.spare = append(l.spare, spare)
-		} else if err := l.dir.Remove(s.name); err != nil {
+		} else if err := l.dir.Remove(segmentName(s.number)); err != nil {
 			return err
 		}
 	}

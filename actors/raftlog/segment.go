@@ -12,7 +12,6 @@ import (
 // is the last one, under Log.writing.
 type segment struct {
 	number  uint64
-	name    string
 	path    string
 	file    file
 	sectors int64
@@ -40,9 +39,8 @@ func (s *segment) damage(sector int64, format string, args ...any) error {
 
 // openSegment opens the file and reads its header.
 func openSegment(dir files, number uint64) (*segment, error) {
-	name := segmentName(number)
-	s := &segment{number: number, name: name, path: dir.Path(name)}
-	f, err := dir.Open(name)
+	s := &segment{number: number, path: dir.Path(segmentName(number))}
+	f, err := dir.Open(segmentName(number))
 	if err != nil {
 		return nil, err
 	}
