@@ -3,6 +3,7 @@ package actors_test
 import (
 	"bytes"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -71,4 +72,21 @@ func TestTheEnginesMessagesComeInOurForm(t *testing.T) {
 		}
 	}()
 	raft.Panicf("broken")
+}
+
+func TestAPanicOfTheEnginesEndsTheProcessInOneLine(t *testing.T) {
+	var reason error
+	actors.UseLogger(nil)
+	actors.EndWith(func(err error) { reason = err; runtime.Goexit() })
+	defer actors.EndWith(nil)
+	returned := false
+	var work sync.WaitGroup
+	work.Go(func() {
+		logger.GetLogger("rsm").Panicf("%s\nwith a stack\nof two lines", "the disk is gone")
+		returned = true
+	})
+	work.Wait()
+	if returned || reason == nil || reason.Error() != "raft: rsm: the disk is gone" {
+		t.Errorf("returned %v, reason %v", returned, reason)
+	}
 }

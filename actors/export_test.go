@@ -50,3 +50,12 @@ var WantedLeader = wantedLeader
 
 // ErrShards is the cause where members don't agree on how many shards there are.
 var ErrShards = errShards
+
+// EndWith is endWith; nil takes it back.
+func EndWith(end func(error)) {
+	if end == nil {
+		engineEnd.Store(nil)
+		return
+	}
+	endWith(end)
+}
