@@ -20,7 +20,7 @@ type replica struct {
 	snapshot  []byte
 	covered   uint64   // index of the snapshot
 	state     pb.State // as the engine gave it last
-	written   pb.State // as on disk: only its commit may be behind
+	written   pb.State // as on disk: only its commit may lag behind
 	first     uint64   // index of places[0]; there may be none
 	places    []place
 	recent    []pb.Entry // the newest entries, as far as they are kept in memory
@@ -145,7 +145,8 @@ func (r *replica) advance(next pb.State) error {
 	return nil
 }
 
-// place takes in where new entries are, in place of those from the first one on.
+// place takes in where new entries are. They replace those from their first index on: a new
+// leader has overwritten what was never committed.
 func (x *index) place(r *replica, rec record, f frame) error {
 	first, err := rec.firstIndex()
 	if err != nil || f.head {
@@ -164,7 +165,8 @@ func (x *index) place(r *replica, rec record, f frame) error {
 	return err
 }
 
-// move takes in where entries are now that were elsewhere.
+// move takes in where entries are now whose old segment is given back. Those that were let
+// go since the head was put together are skipped.
 func (x *index) move(r *replica, rec record, f frame) error {
 	next, err := rec.firstIndex()
 	if err != nil || !f.head {
@@ -270,7 +272,7 @@ func (x *index) complete() error {
 			}
 		}
 		switch {
-		case r.first > r.covered+1 && len(r.places) > 0:
+		case r.first > r.covered+1:
 			return fmt.Errorf("the entries of shard %d begin with %d, and its snapshot ends with %d", node.ShardID, r.first, r.covered)
 		case r.state.Commit > r.last() || r.covered > r.last():
 			return fmt.Errorf("the entries of shard %d end with %d, and %d is committed", node.ShardID, r.last(), max(r.state.Commit, r.covered))
