@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -15,7 +16,6 @@ import (
 
 	"copse/actors"
 	"copse/actors/cluster"
-	"copse/actors/datadir"
 	"copse/actors/loop"
 	"copse/config"
 	"copse/config/build"
@@ -42,9 +42,14 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	if work == nil {
 		return code
 	}
-	if c := &work.Config; work.Health {
+	switch c := &work.Config; work.Command {
+	case "health":
 		q := ops.Question{URL: c.HealthURL(), Cert: c.ClientTLS.Cert, Key: c.ClientTLS.Key, CA: c.ClientTLS.CA, Timeout: c.Options.Timeout, Quiet: c.Options.Quiet}
 		return ops.Health(ctx, q, stdout, stderr)
+	case "raftlog inspect":
+		return report(actors.InspectLog(c.DataDir, stdout), stderr)
+	case "raftlog cut":
+		return report(actors.CutLog(c.DataDir, c.Options.Operands[0], stdout), stderr)
 	}
 	log, level := logging.New(work.Config.LogFormat, work.Config.LogLevel, stderr)
 	for _, w := range work.Warnings {
@@ -62,19 +67,17 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func exitCode(err error) int {
-	switch {
-	case errors.Is(err, datadir.ErrContradicted):
-		return config.ExitUsage
-	case errors.Is(err, datadir.ErrLocked):
-		return config.ExitLocked
-	case actors.Newer(err):
-		return config.ExitNewer
-	case actors.Damaged(err):
-		return config.ExitCorrupt
-	default:
-		return config.ExitFailed
+// report prints the error of a command, in one line, and returns the exit code.
+func report(err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
 	}
+	fmt.Fprintln(stderr, err)
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	return [...]int{config.ExitFailed, config.ExitUsage, config.ExitLocked, config.ExitNewer, config.ExitCorrupt}[actors.ReasonOf(err)]
 }
 
 // serve joins the parts and runs them until ctx is done or one fails.
@@ -93,14 +96,11 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 	port := ops.NewPort(status, ops.PortOptions{URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
 	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Started: began, Log: log, Raft: actors.RaftOptions(c.Raft)}
-	o.Cluster = actors.ClusterOptions{
-		Name: c.Name, Existing: c.InitialClusterState == "existing", Founders: map[string][]string{}, Token: c.InitialClusterToken, Shards: c.Shards,
-		PeerURLs: config.Strings(c.InitialAdvertisePeerURLs), ClientURLs: config.Strings(c.AdvertiseClientURLs),
-		FoundersGiven: c.Given("initial-cluster"), TokenGiven: c.Given("initial-cluster-token"), ShardsGiven: c.Given("shards"),
+	o.Fatal = func(err error) {
+		log.Error("copse can't continue", "component", "main", "err", err)
+		os.Exit(exitCode(err))
 	}
-	for _, m := range c.InitialCluster {
-		o.Cluster.Founders[m.Name] = config.Strings(m.PeerURLs)
-	}
+	o.Cluster = actors.ClusterOptions(c.Cluster())
 	o.Peer.Listen = config.Strings(c.ListenPeerURLs)
 	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
 	o.Store = actors.StoreOptions{Window: c.EventHistory, CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve)}

@@ -221,9 +221,9 @@ func serverOf(ts *testscript.TestScript, name string) *server {
 	return s
 }
 
-// signal NAME TERM|HUP
+// signal NAME TERM|HUP|KILL
 func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
-	ts.Check(serverOf(ts, args[0]).cmd.Process.Signal(map[string]os.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[1]]))
+	ts.Check(serverOf(ts, args[0]).cmd.Process.Signal(map[string]os.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}[args[1]]))
 }
 
 // ends NAME CODE waits for the server's end; the code -1 is that of a signal. What it

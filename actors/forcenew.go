@@ -23,7 +23,9 @@ func ForceNew(o MemberOptions) error {
 			return machines, nil
 		},
 		Replay: func(machines []*statemachine.Machine, learning bool) error {
-			return raft.ReplayLogs(o.Host, machines, learning)
+			host := o.Host
+			host.LogExpected = o.Dir.Identity.Logged
+			return raft.ReplayLogs(host, machines, learning)
 		},
 	})
 }

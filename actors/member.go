@@ -180,9 +180,13 @@ func (n *Member) openHost() (err error) {
 		return fmt.Errorf("listen for other members: %w; is another server running there? --listen-peer-urls sets the address", err)
 	}
 	o := n.o.Host
-	o.Link = n.link
+	o.Link, o.LogExpected = n.link, n.id.Logged
 	n.host, err = raft.NewHost(o)
 	if err != nil {
+		return errors.Join(err, n.link.Close())
+	}
+	if err := n.o.Dir.Amend(func(id *datadir.Identity) { id.Logged = true }); err != nil {
+		n.host.Close()
 		return errors.Join(err, n.link.Close())
 	}
 	n.running.Store(n.host)
@@ -193,12 +197,9 @@ func (n *Member) openHost() (err error) {
 func (n *Member) startReplicas() error {
 	for i, m := range n.machines() {
 		shard := uint64(i) + orderShard
-		err := n.host.CheckPair(shard, m)
+		err := n.host.CheckLog(shard, m)
 		if err == nil {
 			err = n.host.StartReplica(shard, m, n.start())
-		}
-		if err == nil {
-			err = n.host.CheckLog(shard, m)
 		}
 		if err != nil {
 			return err

@@ -34,7 +34,9 @@ type StartOptions struct {
 	Raft     RaftOptions
 	Store    StoreOptions
 	Started  time.Time
-	Log      *slog.Logger
+	// Fatal ends the process, for a reason that the member can't go on after.
+	Fatal func(error)
+	Log   *slog.Logger
 }
 
 // ClusterOptions say which cluster a fresh data directory becomes a part of. The
@@ -178,6 +180,7 @@ func (s *Starter) memberOptions() MemberOptions {
 			Election:       o.Raft.ElectionTimeout,
 			SnapshotCount:  o.Raft.SnapshotCount,
 			RequestTimeout: o.Raft.RequestTimeout,
+			Fatal:          o.Fatal,
 			Logger:         o.Log,
 		},
 		Dir:        s.dir,
@@ -290,17 +293,32 @@ func (n *Member) AddTransfer(g *loop.Group) {
 	}))
 }
 
-// Newer reports whether err says that a newer copse has written the data.
-func Newer(err error) bool {
-	return errors.Is(err, datadir.ErrNewer) || errors.Is(err, statemachine.ErrNewerFormat)
-}
+// Reason is what kind of error keeps a member from running.
+type Reason int
 
-// Damaged reports whether err says that the data is damaged, incomplete or not copse's.
-func Damaged(err error) bool {
-	for _, damage := range []error{datadir.ErrCorrupt, datadir.ErrForeign, raft.ErrDamaged, statemachine.ErrDamaged} {
-		if errors.Is(err, damage) {
-			return true
+// The reasons.
+const (
+	Failed       Reason = iota
+	Contradicted        // the settings contradict the data directory
+	Locked              // another process has the data directory
+	Newer               // a newer copse has written the data
+	Damaged             // the data is damaged, incomplete or not copse's
+)
+
+// ReasonOf returns the reason of err.
+func ReasonOf(err error) Reason {
+	for _, kind := range []struct {
+		err    error
+		reason Reason
+	}{
+		{datadir.ErrContradicted, Contradicted},
+		{datadir.ErrLocked, Locked},
+		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer},
+		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
+	} {
+		if errors.Is(err, kind.err) {
+			return kind.reason
 		}
 	}
-	return false
+	return Failed
 }

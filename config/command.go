@@ -53,6 +53,16 @@ gets that of cert-file.`},
 			Details: "Prints all problems, one a line; the exit code is 2 if there are any."},
 		{Name: "config show", Settings: true, options: showOptions(),
 			Summary: "Print each setting, its value and where it came from."},
+		{Name: "raftlog inspect", Settings: true,
+			Summary: "Print what the raft log of a stopped server holds.",
+			Details: `Reads data-dir, and changes nothing. Exits with 5 if the log is damaged, and says
+where. A damaged member of a cluster is best replaced by a fresh one.`},
+		{Name: "raftlog cut", Operands: "place", Settings: true,
+			Summary: "Drop what lies behind the damage of a raft log, for good.",
+			Details: `For a cluster of one member, when there is no backup. Writes that were
+acknowledged are lost. The place is the one that copse raftlog inspect names. If
+the store turns out to hold more than the log does now, start the server once with
+force-new-cluster.`},
 		{Name: "version",
 			Summary: "Print the versions of copse, of Go, and of the etcd whose API it serves."},
 		{Name: "completion", Operands: strings.Join(shells(), "|"), choices: shells(),
@@ -70,7 +80,7 @@ func shells() []string { return []string{"bash", "zsh", "fish"} }
 // firstWords are the words that a command line can begin with. Commands needs them,
 // and so can't be where they come from.
 func firstWords() []string {
-	return []string{"serve", "health", "config", "version", "completion", "help"}
+	return []string{"serve", "health", "config", "raftlog", "version", "completion", "help"}
 }
 
 func healthOptions() []setting {

@@ -194,7 +194,7 @@ func TestDataDirRefusals(t *testing.T) {
 		{"identity lost", func(t *testing.T, path string) { write(t, filepath.Join(path, "raft", "x"), "") },
 			datadir.ErrCorrupt, "lost its copse.json"},
 		{"newer", func(t *testing.T, path string) {
-			write(t, filepath.Join(path, "copse.json"), `{"format":2,"shards":"three"}`)
+			write(t, filepath.Join(path, "copse.json"), `{"format":3,"shards":"three"}`)
 		}, datadir.ErrNewer, "newer copse"},
 		{"empty identity", func(t *testing.T, path string) { write(t, filepath.Join(path, "copse.json"), "") },
 			datadir.ErrCorrupt, "corrupt"},

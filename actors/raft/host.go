@@ -28,7 +28,12 @@ type Options struct {
 	Election       time.Duration
 	SnapshotCount  uint64        // raft entries between two compactions of the log
 	RequestTimeout time.Duration // of a proposal or a linearizable read
-	Logger         *slog.Logger
+	LogExpected    bool          // Dir had a raft log before: without one, it is damaged
+	// Fatal is called with the reason why raft can't go on: its disk fails, or its log
+	// turns out to be damaged. It ends the process; nothing that raft was asked for is
+	// answered afterwards. Nil: such an error panics.
+	Fatal  func(error)
+	Logger *slog.Logger
 }
 
 // Host is this member's dragonboat, with all of its replicas.
@@ -38,7 +43,7 @@ type Host struct {
 	*Replicas
 
 	nh   *dragonboat.NodeHost
-	log  *raftlog.Log
+	log  *raftlog.Factory
 	o    Options
 	tick time.Duration
 }
@@ -54,6 +59,32 @@ func recoverDamage(err *error) {
 	}
 }
 
+// damagedError is one line about damage that a start finds.
+type damagedError struct{ line string }
+
+func (e damagedError) Error() string { return e.line }
+func (e damagedError) Unwrap() error { return ErrDamaged }
+
+// Damaged returns an error that is ErrDamaged and says what the format says.
+func Damaged(format string, args ...any) error { return damagedError{fmt.Sprintf(format, args...)} }
+
+// explain says what to do about a damaged raft log.
+func explain(err error) error {
+	var damaged *raftlog.Damage
+	if !errors.As(err, &damaged) {
+		return err
+	}
+	return Damaged("%v. Replace this member by a new one; if the cluster has no other, see `copse raftlog inspect`", damaged)
+}
+
+// fatal ends the process, since raft can't go on.
+func (h *Host) fatal(err error) {
+	if err = explain(err); h.o.Fatal == nil {
+		panic(err)
+	}
+	h.o.Fatal(err)
+}
+
 // NewHost opens the raft log. Replicas.Start starts the replicas.
 func NewHost(o Options) (_ *Host, err error) {
 	defer recoverDamage(&err)
@@ -61,26 +92,22 @@ func NewHost(o Options) (_ *Host, err error) {
 	changed := loop.NewBell()
 	h := &Host{o: o, tick: tick(o), Leaders: newLeaders(o.Replica, o.Shards, changed)}
 	h.Replicas = newReplicas(o, h.tick, changed)
-	h.log = raftlog.Open(o.Dir, logWriteBuffer)
-	defer func() {
-		if h.nh == nil {
-			h.log.Close()
-		}
-	}()
+	h.log = raftlog.New(raftlog.Options{Expected: o.LogExpected, Fatal: h.fatal, Logger: o.Logger})
 	nh, err := dragonboat.NewNodeHost(h.config())
 	if err != nil {
-		return nil, fmt.Errorf("start raft in %s: %w", o.Dir, err)
+		if err = explain(err); !errors.Is(err, ErrDamaged) {
+			err = fmt.Errorf("start raft in %s: %w", o.Dir, err)
+		}
+		return nil, err
 	}
+	endWith(h.fatal)
 	h.nh, h.Replicas.nh = nh, nh
 	h.Proposer = newProposer(nh, o, h.Leaders)
 	return h, nil
 }
 
 // Close stops all replicas and waits for that. It must be called once.
-func (h *Host) Close() {
-	h.nh.Close()
-	h.log.Close()
-}
+func (h *Host) Close() { h.nh.Close() }
 
 // tick is the unit of dragonboat's clock. A single member elects itself after ten
 // ticks, so that its start is quick; a cluster keeps to etcd's heartbeat.
@@ -92,18 +119,10 @@ func tick(o Options) time.Duration {
 // Link knows where members are.
 const unusedAddress = "copse.invalid:2380"
 
-// logWriteBuffer is how much of the raft log, in bytes, dragonboat's store keeps in
-// memory before it writes a table. A file of its log gets about as long, and what is
-// not in a table yet is read at the start.
-const logWriteBuffer = 16 << 20
-
 func (h *Host) config() raft.NodeHostConfig {
 	o := h.o
-	logdb := raft.GetDefaultLogDBConfig()
+	logdb := raft.GetTinyMemLogDBConfig() // its store isn't used, but the directory is pinned to Shards
 	logdb.Shards = o.ExecShards
-	logdb.KVWriteBufferSize = logWriteBuffer
-	logdb.KVMaxWriteBufferNumber = 8
-	logdb.KVMaxBytesForLevelBase = 256 << 20
 	return raft.NodeHostConfig{
 		DeploymentID:        o.DeploymentID,
 		NodeHostDir:         o.Dir,
@@ -124,40 +143,32 @@ func (h *Host) config() raft.NodeHostConfig {
 				CloseShards:    uint64(o.Shards) + 1,
 			},
 			LogDB:               logdb,
+			LogDBFactory:        h.log,
 			TransportFactory:    o.Link.TransportFactory(),
 			NodeRegistryFactory: o.Link.RegistryFactory(),
 		},
 	}
 }
 
-// CheckPair refuses a raft log and a store that don't belong together, because one of
-// them was lost: dragonboat would end the process when it notices, or answer from what
-// is left. It must be called before the replica is started.
-func (h *Host) CheckPair(shard uint64, m *statemachine.Machine) error {
-	logged := h.nh.HasNodeInfo(shard, h.o.Replica)
-	switch {
-	case logged && m.Created():
-		return fmt.Errorf("%w: the store of shard %d is gone", ErrDamaged, shard)
-	case !logged && m.RaftIndex() > 0:
-		return fmt.Errorf("%w: the raft log of shard %d is gone", ErrDamaged, shard)
-	}
-	return nil
-}
-
-// CheckLog refuses a raft log that ends before what the store holds: its end is
-// damaged, acknowledged writes are missing, and new entries would replace applied
-// ones. It also takes the term from the log, so that a member that finds no leader
-// shows the term it has seen. It must be called after the replica was started.
+// CheckLog refuses a raft log and a store that don't belong together, because one of
+// them was lost or replaced by an older copy: dragonboat would end the process when it
+// notices, or answer from what is left. It also takes the term from the log, so that a
+// member that finds no leader shows the term it has seen. It must be called before the
+// replica is started.
 func (h *Host) CheckLog(shard uint64, m *statemachine.Machine) error {
-	log, err := h.logReader(shard)
-	if err != nil {
-		return err
+	log, there := h.log.Replica(shard, h.o.Replica)
+	applied, snapshot := m.RaftIndex(), log.Snapshot
+	switch {
+	case there && m.Created():
+		return fmt.Errorf("%w: the store of shard %d is gone", ErrDamaged, shard)
+	case !there && applied > 0:
+		return fmt.Errorf("%w: the raft log of shard %d is gone", ErrDamaged, shard)
+	case there && log.Last < applied:
+		return fmt.Errorf("%w: the log of shard %d ends at entry %d, but its store already holds entry %d", ErrDamaged, shard, log.Last, applied)
+	case there && snapshot.Dummy && snapshot.OnDiskIndex > applied:
+		return fmt.Errorf("%w: the store of shard %d ends at entry %d, but the log says that it held entry %d", ErrDamaged, shard, applied, snapshot.OnDiskIndex)
 	}
-	if _, last := log.GetRange(); last < m.RaftIndex() {
-		return fmt.Errorf("%w: the log of shard %d ends at entry %d, but its store already holds entry %d", ErrDamaged, shard, last, m.RaftIndex())
-	}
-	state, _ := log.NodeState()
-	h.sawTerm(shard, state.Term)
+	h.sawTerm(shard, log.Term)
 	return nil
 }
 

@@ -2,10 +2,11 @@ package raft
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,9 +15,8 @@ import (
 	"github.com/lni/dragonboat/v4/logger"
 )
 
-// dragonboat takes one logger factory for the whole process, before its first use,
-// and the old Pebble below its log writes to the standard library's logger. So this
-// is the one place with process-wide state: where their messages go.
+// dragonboat takes one logger factory for the whole process, before its first use. So
+// this is the one place with process-wide state: where its messages go.
 var (
 	logTarget     atomic.Pointer[slog.Logger]
 	installLogger sync.Once
@@ -30,8 +30,6 @@ func useLogger(to *slog.Logger) {
 	logTarget.Store(to)
 	installLogger.Do(func() {
 		logger.SetLoggerFactory(func(component string) logger.ILogger { return dragonboatLogger{component} })
-		log.SetFlags(0)
-		log.SetOutput(standardLog{})
 	})
 }
 
@@ -75,9 +73,36 @@ func (l dragonboatLogger) Warningf(format string, args ...any) {
 	l.tell(level, format, args)
 }
 
-// Panicf must not return: dragonboat would go on with corrupt state.
+// fatal is what ends the process when dragonboat can't go on; nil: a panic does.
+var fatal atomic.Pointer[func(error)]
+
+// endWith makes dragonboat's own panics, from now on, end the process through end.
+func endWith(end func(error)) { fatal.Store(&end) }
+
+// Panicf must not return: dragonboat would go on with corrupt state. While dragonboat is
+// being started, its caller learns of the panic; see recoverDamage. Later it happens on
+// some goroutine of dragonboat's, where the reason is more use than the stack.
 func (l dragonboatLogger) Panicf(format string, args ...any) {
-	panic("raft: " + l.component + ": " + fmt.Sprintf(format, args...))
+	reason, _, _ := strings.Cut(fmt.Sprintf(format, args...), "\n") // a stack may follow
+	err := errors.New("raft: " + l.component + ": " + reason)
+	if end := fatal.Load(); end != nil && !calledFrom("copse/actors/raft.NewHost", "copse/actors/raft.(*Replicas).start") {
+		(*end)(err)
+		select {}
+	}
+	panic(err.Error())
+}
+
+// calledFrom reports whether one of the functions is on this goroutine's stack.
+func calledFrom(functions ...string) bool {
+	var callers [64]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	for more := true; more; {
+		var frame runtime.Frame
+		if frame, more = frames.Next(); slices.Contains(functions, frame.Function) {
+			return true
+		}
+	}
+	return false
 }
 
 // replicaIn finds the shard and the replica that a message is about: dragonboat writes
@@ -104,24 +129,4 @@ func replicaIn(message string) []slog.Attr {
 		}
 		return []slog.Attr{slog.Uint64("shard", s), slog.String("node", strconv.FormatUint(r, 16))}
 	}
-}
-
-// standardLog is what the standard library's logger writes to. It is used only by the
-// Pebble below dragonboat's log, whose messages interest its developers, except for
-// the last one before it gives up: that comes through a function called Fatalf.
-type standardLog struct{}
-
-func (standardLog) Write(line []byte) (int, error) {
-	level := slog.LevelDebug
-	var callers [16]uintptr
-	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
-	for more := true; more; {
-		var frame runtime.Frame
-		frame, more = frames.Next()
-		if strings.HasSuffix(frame.Function, ".Fatalf") {
-			level = slog.LevelError
-		}
-	}
-	forward(level, "logdb", "%s", []any{strings.TrimRight(string(line), "\n")})
-	return len(line), nil
 }

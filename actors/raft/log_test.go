@@ -2,8 +2,8 @@ package raft
 
 import (
 	"bytes"
-	"log"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -30,12 +30,6 @@ func (p *pages) take() string {
 	return p.text.String()
 }
 
-// oldPebble is how a library that uses the standard logger looks from there.
-type oldPebble struct{}
-
-func (oldPebble) Infof(format string, args ...any)  { log.Printf(format, args...) }
-func (oldPebble) Fatalf(format string, args ...any) { oldPebble{}.Infof(format, args...) }
-
 func TestDragonboatsMessagesComeInOurForm(t *testing.T) {
 	p := &pages{}
 	level := new(slog.LevelVar)
@@ -59,8 +53,6 @@ func TestDragonboatsMessagesComeInOurForm(t *testing.T) {
 			`level=DEBUG msg="[f:1,l:5,t:2,c:5,a:5] [00001:00255] t2 became leader" component=raft shard=1 node=ff`},
 		{"other warnings are warnings", func() { node.Warningf("slow [1:2] [a:b] [") }, `level=WARN msg="slow [1:2] [a:b] [" component=dragonboat`},
 		{"errors are errors", func() { raft.Errorf("lost") }, `level=ERROR msg=lost component=raft`},
-		{"the old Pebble's news", func() { oldPebble{}.Infof("[JOB %d] flushed", 3) }, `level=DEBUG msg="[JOB 3] flushed" component=logdb`},
-		{"the old Pebble's last words", func() { oldPebble{}.Fatalf("disk is gone") }, `level=ERROR msg="disk is gone" component=logdb`},
 	} {
 		c.say()
 		if got := strings.TrimSpace(p.take()); got != c.want {
@@ -78,4 +70,21 @@ func TestDragonboatsMessagesComeInOurForm(t *testing.T) {
 		}
 	}()
 	raft.Panicf("broken")
+}
+
+func TestDragonboatsPanicEndsTheProcessInOneLine(t *testing.T) {
+	var reason error
+	useLogger(nil)
+	endWith(func(err error) { reason = err; runtime.Goexit() })
+	defer fatal.Store(nil)
+	returned := false
+	var work sync.WaitGroup
+	work.Go(func() {
+		logger.GetLogger("rsm").Panicf("%s\nwith a stack\nof two lines", "the disk is gone")
+		returned = true
+	})
+	work.Wait()
+	if returned || reason == nil || reason.Error() != "raft: rsm: the disk is gone" {
+		t.Errorf("returned %v, reason %v", returned, reason)
+	}
 }

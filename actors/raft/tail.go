@@ -86,14 +86,13 @@ func (h *Host) wholeTail(shard uint64, m *statemachine.Machine, learning bool) (
 	if m.RaftIndex() == 0 && !h.nh.HasNodeInfo(shard, h.o.Replica) {
 		return nil, nil // it never had a log
 	}
-	err := h.CheckPair(shard, m)
-	if err == nil {
-		err = h.StartReplica(shard, m, Start{Learning: learning})
+	if log, there := h.log.Replica(shard, h.o.Replica); there && !m.Created() && log.Last <= m.RaftIndex() {
+		return nil, nil // the store has all of it, and more if the log was cut
 	}
-	if err == nil {
-		err = h.CheckLog(shard, m)
+	if err := h.CheckLog(shard, m); err != nil {
+		return nil, err
 	}
-	if err != nil {
+	if err := h.StartReplica(shard, m, Start{Learning: learning}); err != nil {
 		return nil, err
 	}
 	return h.tail(shard, m.RaftIndex())

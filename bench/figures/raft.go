@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -158,13 +159,10 @@ func startRaw(dir string) (*dragonboat.NodeHost, error) {
 	if err != nil {
 		return nil, err
 	}
-	logdb := raft.GetDefaultLogDBConfig()
+	logdb := raft.GetTinyMemLogDBConfig()
 	logdb.Shards = 1
-	logdb.KVWriteBufferSize = 16 << 20
-	logdb.KVMaxWriteBufferNumber = 8
-	logdb.KVMaxBytesForLevelBase = 256 << 20
 	raftDir := filepath.Join(dir, "raft")
-	raftlog.Open(raftDir, int64(logdb.KVWriteBufferSize)) // as long as this process lives
+	log := raftlog.New(raftlog.Options{Fatal: func(err error) { panic(err) }, Logger: slog.New(slog.DiscardHandler)})
 	nh, err := dragonboat.NewNodeHost(raft.NodeHostConfig{
 		NodeHostDir:    raftDir,
 		RTTMillisecond: 5,
@@ -172,6 +170,8 @@ func startRaw(dir string) (*dragonboat.NodeHost, error) {
 		Expert: raft.ExpertConfig{
 			Engine: raft.EngineConfig{ExecShards: 1, CommitShards: 1, ApplyShards: 2, SnapshotShards: 4, CloseShards: 2},
 			LogDB:  logdb,
+
+			LogDBFactory: log,
 		},
 	})
 	if err != nil {

@@ -102,7 +102,7 @@ func read(t *testing.T, output string) verdict {
 	case broken != nil:
 		v.broken = broken[1]
 	case count[1] != "0":
-		t.Fatalf("the checker stopped at something other than a promise:\n%s", output)
+		t.Fatalf("the checker stopped at something that is no promise:\n%s", output)
 	}
 	return v
 }

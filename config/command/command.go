@@ -24,7 +24,7 @@ type Line struct {
 
 // Work is what is left for main.
 type Work struct {
-	Health   bool // ask a server for its health rather than serve
+	Command  string // serve, health, raftlog inspect or raftlog cut
 	Config   config.Config
 	Hostname string
 	Warnings []string // one line each
@@ -55,8 +55,13 @@ func Run(l Line) (*Work, int) {
 		return nil, l.refuse(err)
 	}
 	switch command.Name {
-	case "health":
-		return &Work{Health: true, Config: c, Hostname: host}, 0
+	case "health", "raftlog inspect":
+		return &Work{Command: command.Name, Config: c}, 0
+	case "raftlog cut":
+		if len(c.Options.Operands) != 1 {
+			return nil, l.refuse(errors.New("copse raftlog cut needs one place, as copse raftlog inspect names it"))
+		}
+		return &Work{Command: command.Name, Config: c}, 0
 	case "config check":
 		return nil, l.checkConfig(&c, warnings)
 	case "config show":
@@ -71,7 +76,7 @@ func Run(l Line) (*Work, int) {
 	if err := c.CheckFiles(readFile); err != nil {
 		return nil, l.refuse(err)
 	}
-	return &Work{Config: c, Hostname: host, Warnings: warnings}, 0
+	return &Work{Command: "serve", Config: c, Hostname: host, Warnings: warnings}, 0
 }
 
 func (l *Line) refuse(err error) int {

@@ -39,17 +39,21 @@ _copse() {
         'health'*) words="--quiet --endpoint --timeout --help $settings" ;;
         'config check'*) words="--help $settings" ;;
         'config show'*) words="--json --help $settings" ;;
+        'raftlog inspect'*) words="--help $settings" ;;
+        'raftlog cut'*) words="--help $settings" ;;
         'version'*) words="--help" ;;
         'completion'*) words="--help" ;;
         'help'*) words="--help" ;;
         esac
     elif [[ $command || $COMP_CWORD == 1 ]]; then
         case $command in
-        '') words='serve health config version completion help' ;;
+        '') words='serve health config raftlog version completion help' ;;
         'config') words='check show' ;;
         'help config') words='check show' ;;
+        'raftlog') words='inspect cut' ;;
+        'help raftlog') words='inspect cut' ;;
         'completion') words='bash zsh fish' ;;
-        'help') words='serve health config version completion help' ;;
+        'help') words='serve health config raftlog version completion help' ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -47,6 +47,7 @@ _copse() {
       'serve:Start the server. The default command.'
       'health:Check the server on this machine: exit code 0 if it is healthy, 1 if not.'
       'config:Look at the settings.'
+      'raftlog:Look at the settings.'
       'version:Print the versions of copse, of Go, and of the etcd whose API it serves.'
       'completion:Print a completion script for a shell.'
       'help:Print this help, or the help of one command.'
@@ -68,11 +69,24 @@ _copse() {
     check) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' $settings ;;
     show) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' '--json=-[Print a JSON array of settings, with all values as strings]::value:(true false)' $settings ;;
     esac ;;
+  raftlog)
+    if (( CURRENT == 3 )); then
+      words_here=(
+        'inspect:Print what the raft log of a stopped server holds.'
+        'cut:Drop what lies behind the damage of a raft log, for good.'
+      )
+      _describe command words_here
+      return
+    fi
+    case $words[3] in
+    inspect) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' $settings ;;
+    cut) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' $settings ;;
+    esac ;;
   serve) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' $settings ;;
   health) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--quiet=-[Print nothing, only set the exit code]::value:(true false)' '--endpoint=[URL to request instead; /health if it has no path]:url:' '--timeout=[Timeout of the request]:duration:' $settings ;;
   version) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   completion) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(bash zsh fish)' ;;
-  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health config version completion help)' ;;
+  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health config raftlog version completion help)' ;;
   *) _arguments '--version[Print the version]' '--help[Print the help]' $settings ;;
   esac
 }
