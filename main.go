@@ -25,7 +25,7 @@ const (
 	exitFailed  = 1 // something went wrong while serving
 	exitUsage   = 2 // the command line or environment can't be followed
 	exitLocked  = 3 // another copse has the data directory
-	exitNewer   = 4 // the data is of a newer copse
+	exitNewer   = 4 // the data is of another copse's format
 	exitCorrupt = 5 // the data is damaged
 )
 
@@ -66,7 +66,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, actors.ErrDirLocked):
 		return exitLocked
-	case errors.Is(err, actors.ErrDirNewer), errors.Is(err, statemachine.ErrNewerFormat):
+	case errors.Is(err, actors.ErrDirNewer), errors.Is(err, statemachine.ErrNewerFormat), errors.Is(err, statemachine.ErrOlderFormat):
 		return exitNewer
 	case errors.Is(err, actors.ErrDirCorrupt), errors.Is(err, actors.ErrDirForeign), errors.Is(err, actors.ErrRaftDamaged), errors.Is(err, statemachine.ErrDamaged):
 		return exitCorrupt

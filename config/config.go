@@ -40,13 +40,15 @@ type Config struct {
 	SnapshotCount   uint64
 
 	// Requests.
-	CORS            []string // allowed origins; nil is off, "*" alone is all
-	EventHistory    int
-	MaxRequestBytes int
-	MaxHeaderBytes  int
-	RequestTimeout  time.Duration
-	ReadTimeout     time.Duration
-	IdleTimeout     time.Duration
+	CORS         []string // allowed origins; nil is off, "*" alone is all
+	EventHistory int
+	// EventHistoryBytes bounds the same events by their size as JSON; of each shard.
+	EventHistoryBytes int64
+	MaxRequestBytes   int
+	MaxHeaderBytes    int
+	RequestTimeout    time.Duration
+	ReadTimeout       time.Duration
+	IdleTimeout       time.Duration
 
 	// Resources.
 	CacheSize   int64 // bytes
@@ -88,6 +90,7 @@ const (
 	snapshotCountFloor = 1000
 	electionLimit      = 50 * time.Second
 	eventHistoryLimit  = 10_000_000
+	eventHistoryFloor  = 1 << 20  // bytes
 	maxRequestLimit    = 32 << 20 // a request is one raft entry; the log is held in memory by 64 MiB
 	headerFloor        = 4 << 10
 	headerLimit        = 1 << 20 // etcd's
@@ -109,6 +112,7 @@ func Default() Config {
 		ElectionTimeout:     time.Second,
 		SnapshotCount:       100_000,
 		EventHistory:        1000,
+		EventHistoryBytes:   128 << 20, // 1,000 changes of values of 64 KiB
 		MaxRequestBytes:     10 << 20,
 		MaxHeaderBytes:      32 << 10,
 		ReadTimeout:         time.Minute,

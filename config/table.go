@@ -100,6 +100,8 @@ func requestSettings() []setting {
 			bind(func(c *Config) *[]string { return &c.CORS }, parseOrigins, printList)},
 		{"event-history", "n", "Events that waitIndex can reach back to.", "",
 			count(func(c *Config) *int { return &c.EventHistory })},
+		{"event-history-bytes", "size", "Size of those events as JSON, in each shard: fewer are kept where they are larger.", "",
+			size(func(c *Config) *int64 { return &c.EventHistoryBytes })},
 		{"max-request-bytes", "size", "Largest body of a request.", "",
 			size(func(c *Config) *int { return &c.MaxRequestBytes })},
 		{"max-header-bytes", "size", "Largest request line with headers; each connection in use has a buffer of this size.", "",

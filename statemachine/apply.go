@@ -59,6 +59,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, size int, news
 			out, json = appendEventReply(out, ev)
 			replied = true
 		}
+		v.record(ev, len(json))
 		news.Notices = append(news.Notices, ev.Notice(json))
 	}
 	for {

@@ -41,6 +41,7 @@ complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l snapshot-count -x -d 'Raft entries between two compactions of the log; at least 1000'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l cors -x -d 'Origins that browsers may call from: a list, or *'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l event-history -x -d 'Events that waitIndex can reach back to'
+complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l event-history-bytes -x -d 'Size of those events as JSON, in each shard: fewer are kept where they are larger'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l max-request-bytes -x -d 'Largest body of a request'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l max-header-bytes -x -d 'Largest request line with headers; each connection in use has a buffer of this size'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l request-timeout -x -d 'How long a write or a quorum read may take; 0 is the default'

@@ -28,6 +28,7 @@ _copse() {
     '--snapshot-count=[Raft entries between two compactions of the log; at least 1000]:n:'
     '--cors=[Origins that browsers may call from: a list, or *]:origins:'
     '--event-history=[Events that waitIndex can reach back to]:n:'
+    '--event-history-bytes=[Size of those events as JSON, in each shard: fewer are kept where they are larger]:size:'
     '--max-request-bytes=[Largest body of a request]:size:'
     '--max-header-bytes=[Largest request line with headers; each connection in use has a buffer of this size]:size:'
     '--request-timeout=[How long a write or a quorum read may take; 0 is the default]:duration:'
