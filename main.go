@@ -103,7 +103,7 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 	o.Cluster = actors.ClusterOptions(c.Cluster())
 	o.Peer.Listen = config.Strings(c.ListenPeerURLs)
 	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
-	o.Store = actors.StoreOptions{Window: c.EventHistory, CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve)}
+	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve)}
 	starter, err := actors.Open(ctx, o, func(what string) error { status.WaitFor(what); return port.Open() })
 	if err != nil {
 		return err

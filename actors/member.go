@@ -36,12 +36,13 @@ type MemberOptions struct {
 	ClientURLs []string
 	Started    time.Time
 
-	Window    int         // events that waitIndex can reach back to
-	CacheSize int64       // bytes of the caches: a quarter each for nodes and listings, the rest for blocks
-	OpenFiles int         // files that a shard's store may keep open; 0: Pebble's default
-	LogBytes  uint64      // bytes of raft entries between two compactions of the log
-	Disk      *disk.Watch // decides whether the store may grow; nil: always
-	Logger    *slog.Logger
+	Window      int         // events that waitIndex can reach back to
+	WindowBytes int64       // their size as JSON, in each shard
+	CacheSize   int64       // bytes of the caches: a quarter each for nodes and listings, the rest for blocks
+	OpenFiles   int         // files that a shard's store may keep open; 0: Pebble's default
+	LogBytes    uint64      // bytes of raft entries between two compactions of the log
+	Disk        *disk.Watch // decides whether the store may grow; nil: always
+	Logger      *slog.Logger
 }
 
 // PeerOptions say how this member and the others reach each other.
@@ -129,14 +130,15 @@ func (n *Member) open() (err error) {
 func machineOptions(o MemberOptions, cache *pebble.Cache, shard uint64) statemachine.Options {
 	shards := o.Dir.Identity.Shards
 	m := statemachine.Options{
-		Dir:     o.Dir.ShardDir(shard),
-		Replica: o.Dir.Identity.MemberID,
-		Window:  o.Window,
-		Cache:   cache,
-		Nodes:   int(nodeCache(o)) / shards,
-		Lists:   int(listCache(o)) / shards,
-		Files:   o.OpenFiles / Groups(shards),
-		Logger:  o.Logger.With("component", "store", "shard", shard),
+		Dir:         o.Dir.ShardDir(shard),
+		Replica:     o.Dir.Identity.MemberID,
+		Window:      o.Window,
+		WindowBytes: o.WindowBytes,
+		Cache:       cache,
+		Nodes:       int(nodeCache(o)) / shards,
+		Lists:       int(listCache(o)) / shards,
+		Files:       o.OpenFiles / Groups(shards),
+		Logger:      o.Logger.With("component", "store", "shard", shard),
 	}
 	if shards > 1 {
 		m.Slots, m.Order = shards, shard == orderShard

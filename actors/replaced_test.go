@@ -18,7 +18,7 @@ import (
 func TestWatchersOutliveASnapshot(t *testing.T) {
 	const window = 200
 	open := func() *statemachine.Machine {
-		m, err := statemachine.New(statemachine.Options{Dir: t.TempDir(), Replica: 1, Window: window})
+		m, err := statemachine.New(statemachine.Options{Dir: t.TempDir(), Replica: 1, Window: window, WindowBytes: 1 << 30})
 		if err != nil {
 			t.Fatal(err)
 		}

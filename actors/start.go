@@ -71,6 +71,7 @@ type RaftOptions struct {
 // StoreOptions bound what the store takes.
 type StoreOptions struct {
 	Window      int    // events that waitIndex can reach back to
+	WindowBytes int64  // their size as JSON, in each shard
 	CacheSize   int64  // bytes
 	OpenFiles   int    // tables that one shard keeps open
 	DiskReserve uint64 // bytes that must stay free for the store to grow; 0 is off
@@ -183,17 +184,18 @@ func (s *Starter) memberOptions() MemberOptions {
 			Fatal:          o.Fatal,
 			Logger:         o.Log,
 		},
-		Dir:        s.dir,
-		Peer:       PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers()},
-		Members:    s.members,
-		Name:       o.Cluster.Name,
-		ClientURLs: o.Cluster.ClientURLs,
-		Started:    o.Started,
-		Window:     o.Store.Window,
-		CacheSize:  o.Store.CacheSize,
-		OpenFiles:  o.Store.OpenFiles,
-		LogBytes:   logBytes,
-		Logger:     o.Log,
+		Dir:         s.dir,
+		Peer:        PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers()},
+		Members:     s.members,
+		Name:        o.Cluster.Name,
+		ClientURLs:  o.Cluster.ClientURLs,
+		Started:     o.Started,
+		Window:      o.Store.Window,
+		WindowBytes: o.Store.WindowBytes,
+		CacheSize:   o.Store.CacheSize,
+		OpenFiles:   o.Store.OpenFiles,
+		LogBytes:    logBytes,
+		Logger:      o.Log,
 	}
 }
 
@@ -301,7 +303,7 @@ const (
 	Failed       Reason = iota
 	Contradicted        // the settings contradict the data directory
 	Locked              // another process has the data directory
-	Newer               // a newer copse has written the data
+	Newer               // another copse has written the data, in its own format
 	Damaged             // the data is damaged, incomplete or not copse's
 )
 
@@ -313,7 +315,7 @@ func ReasonOf(err error) Reason {
 	}{
 		{datadir.ErrContradicted, Contradicted},
 		{datadir.ErrLocked, Locked},
-		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer},
+		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
 		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
 	} {
 		if errors.Is(err, kind.err) {

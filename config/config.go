@@ -41,8 +41,9 @@ type Config struct {
 	Requests
 
 	// Resources.
-	CacheSize   int64 // bytes
-	DiskReserve int64 // bytes that must stay free for the store to grow; 0 is off
+	CacheSize         int64 // bytes
+	EventHistoryBytes int64 // size, as JSON, of the events that waitIndex can reach back to, in each shard
+	DiskReserve       int64 // bytes that must stay free for the store to grow; 0 is off
 
 	// Operations.
 	ListenMetricsURLs []url.URL     // the operations port: health, metrics; nil is off
@@ -97,6 +98,7 @@ const (
 	snapshotCountFloor = 1000
 	electionLimit      = 50 * time.Second
 	eventHistoryLimit  = 10_000_000
+	eventHistoryFloor  = 1 << 20  // bytes
 	maxRequestLimit    = 32 << 20 // a request is one raft entry; the log is held in memory by 64 MiB
 	headerFloor        = 4 << 10
 	headerLimit        = 1 << 20 // etcd's
@@ -123,7 +125,8 @@ func Default() Config {
 			IdleTimeout:     5 * time.Minute,
 			SlowRequest:     200 * time.Millisecond,
 		},
-		CacheSize: 128 << 20,
+		CacheSize:         128 << 20,
+		EventHistoryBytes: 128 << 20, // 1,000 changes of values of 64 KiB
 		// Twice what main keeps of the raft log between two compactions: log and
 		// store can then finish what they began.
 		DiskReserve:       256 << 20,

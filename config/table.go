@@ -100,6 +100,8 @@ func requestSettings() []setting {
 			bind(func(c *Config) *[]string { return &c.CORS }, parseOrigins, printList)},
 		{"event-history", "n", "Number of past events that waitIndex can reach.", "",
 			count(func(c *Config) *int { return &c.EventHistory })},
+		{"event-history-bytes", "size", "Size of those events as JSON, in each shard: if they are larger, fewer are kept.", "",
+			size(func(c *Config) *int64 { return &c.EventHistoryBytes })},
 		{"max-request-bytes", "size", "Maximum size of a request body.", "",
 			size(func(c *Config) *int { return &c.MaxRequestBytes })},
 		{"max-header-bytes", "size", "Maximum size of request line and headers. Each active connection has a buffer of this size.", "",

@@ -42,6 +42,9 @@ func (c *Config) validateLimits(maxShards int, complain complainer) {
 	if c.EventHistory < 1 || c.EventHistory > eventHistoryLimit {
 		complain("event-history (%d) must be between 1 and %d", c.EventHistory, eventHistoryLimit)
 	}
+	if c.EventHistoryBytes < eventHistoryFloor {
+		complain("event-history-bytes (%s) must be at least %s", printSize(c.EventHistoryBytes), printSize(eventHistoryFloor))
+	}
 	if c.Shards < 1 || c.Shards > maxShards {
 		complain("shards (%d) must be between 1 and %d", c.Shards, maxShards)
 	}

@@ -111,6 +111,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, ne
 			out, json = appendEventReply(out, ev)
 			replied = true
 		}
+		v.record(ev, len(json))
 		news.Notices = append(news.Notices, ev.Notice(json))
 	}
 	for {

@@ -27,7 +27,7 @@ func ledBatch(epoch, raftIndex uint64, key string) sm.Entry {
 // Rule 4 of docs/SHARDS.md, where indexes are dense: a batch of a lower epoch than the
 // highest applied is stale, whatever came between them.
 func TestBatchesOfEarlierEpochsAreStale(t *testing.T) {
-	m := mustOpen(t, statemachine.Options{Replica: replica, Window: window}, "/shard", vfs.NewMem())
+	m := mustOpen(t, statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30}, "/shard", vfs.NewMem())
 	defer mustClose(t, m)
 	var news statemachine.News
 	m.Subscribe(func(n *statemachine.News) { news = *n })
@@ -72,7 +72,7 @@ func TestBatchesOfEarlierEpochsAreStale(t *testing.T) {
 // The epoch is part of the state: it survives a restart and goes with a snapshot, and
 // only a raft group that is made anew forgets it, whose terms begin anew too.
 func TestTheEpochIsKept(t *testing.T) {
-	o, fs := statemachine.Options{Replica: replica, Window: window}, vfs.NewMem()
+	o, fs := statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30}, vfs.NewMem()
 	m := mustOpen(t, o, "/shard", fs)
 	stale := func(m *statemachine.Machine, raftIndex, epoch uint64) bool {
 		t.Helper()

@@ -19,13 +19,15 @@ import (
 
 // Options are what a Machine is made with.
 type Options struct {
-	Dir     string        // the shard's own directory
-	Replica uint64        // this replica's id: it builds replies for what it proposed
-	Window  int           // events that waitIndex can reach back to
-	Cache   *pebble.Cache // shared by the shards; nil: a small one
-	Nodes   int           // bytes of the cache of nodes that are read often
-	Lists   int           // bytes of the cache of listings that are
-	Files   int           // files that Pebble may keep open; 0: its default
+	Dir     string // the shard's own directory
+	Replica uint64 // this replica's id: it builds replies for what it proposed
+	Window  int    // events that waitIndex can reach back to; above 0
+	// WindowBytes bounds the same events by the size of their JSON; above 0.
+	WindowBytes int64
+	Cache       *pebble.Cache // shared by the shards; nil: a small one
+	Nodes       int           // bytes of the cache of nodes that are read often
+	Lists       int           // bytes of the cache of listings that are
+	Files       int           // files that Pebble may keep open; 0: its default
 	// Slots is how many data shards there are, Slot which of them this one is; with
 	// 0 or 1 its indexes are dense. Order: it is none of the several, but the order shard.
 	Slot, Slots int
@@ -40,7 +42,7 @@ type Machine struct {
 	// Fixed after New.
 	dir     string
 	replica uint64
-	window  int
+	window  window
 	place   place
 	publish func(*News) // set by Subscribe
 	pebble  func() *pebble.Options
@@ -85,12 +87,15 @@ var _ sm.IOnDiskStateMachine = (*Machine)(nil)
 // New opens or creates the store in o.Dir. Its errors wrap ErrNewerFormat and
 // ErrDamaged where those are the cause.
 func New(o Options) (*Machine, error) {
+	if o.Window <= 0 || o.WindowBytes <= 0 {
+		return nil, fmt.Errorf("event window of %d events and %d bytes: both must be above 0", o.Window, o.WindowBytes)
+	}
 	fs := o.FS
 	if fs == nil {
 		fs = vfs.Default
 	}
 	m := &Machine{
-		dir: o.Dir, replica: o.Replica, window: o.Window, fs: fs, place: placeOf(o),
+		dir: o.Dir, replica: o.Replica, window: window{o.Window, uint64(o.WindowBytes)}, fs: fs, place: placeOf(o),
 		pebble:   func() *pebble.Options { return storeOptions(fs, o) },
 		nodes:    newNodeCache(o.Nodes),
 		lists:    newListCache(o.Lists),
@@ -158,16 +163,10 @@ type state struct {
 	recent  recent
 }
 
-// load reads the state of the machine from its store, and brings that up to the
-// present format.
+// load reads the state of the machine from its store.
 func (m *Machine) load(from *pebble.DB) (st state, err error) {
 	if st.meta, err = loadMeta(from); err != nil {
 		return st, err
-	}
-	if st.meta.uncounted {
-		if err = recount(from, &st.meta); err != nil {
-			return st, err
-		}
 	}
 	if st.members, err = loadMembership(from); err != nil {
 		return st, err
@@ -176,7 +175,7 @@ func (m *Machine) load(from *pebble.DB) (st state, err error) {
 	case m.place.order:
 		st.handed, err = loadHanded(from, m.place.slots)
 	case m.place.data():
-		st.recent, err = loadRecent(from, m.window)
+		st.recent, err = loadRecent(from, m.window.events)
 	}
 	return st, err
 }
@@ -253,7 +252,7 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 		if e.Result, err = m.applyEntry(v, e, news); err != nil {
 			return nil, fmt.Errorf("raft entry %d: %w", e.Index, err)
 		}
-		v.record(news.Notices[before:])
+		v.endRecord()
 		if m.place.data() {
 			for i := range news.Notices[before:] {
 				m.recent.push(news.Notices[before+i].Index)

@@ -272,7 +272,7 @@ func TestPowerCutsLoseNothingThatWasSynced(t *testing.T) {
 		entries := raftLog(rt, list)
 		fs := vfs.NewCrashableMem()
 		open := func(fs vfs.FS) *statemachine.Machine {
-			m, err := statemachine.New(statemachine.Options{Dir: "/shard", Replica: replica, Window: window, FS: fs})
+			m, err := statemachine.New(statemachine.Options{Dir: "/shard", Replica: replica, Window: window, WindowBytes: 1 << 30, FS: fs})
 			if err != nil {
 				rt.Fatalf("New: %v", err)
 			}
@@ -378,7 +378,7 @@ func TestAWiderWindowDoesntPromiseWhatIsGone(t *testing.T) {
 		update(t, m, i+1, tree.Command{Op: tree.OpSet, Key: "/k"})
 	}
 	mustClose(t, m)
-	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: 5000})
+	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: 5000, WindowBytes: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func TestAMachineThatAppliesIsBusy(t *testing.T) {
-	m, err := statemachine.New(statemachine.Options{Dir: t.TempDir(), Replica: 1, Window: 10})
+	m, err := statemachine.New(statemachine.Options{Dir: t.TempDir(), Replica: 1, Window: 10, WindowBytes: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"copse/statemachine"
@@ -17,6 +18,9 @@ const (
 	replica = 7
 	window  = 200
 )
+
+// large is the smallest value that lies apart from its node.
+var large = strings.Repeat("l", 1<<10)
 
 // model is the tree in memory with the bookkeeping that a Machine does.
 type model struct {
@@ -153,13 +157,13 @@ func commands() *rapid.Generator[[]tree.Command] {
 				Limit:     rapid.IntRange(0, 3).Draw(t, "limit"),
 			}
 			if rapid.Bool().Draw(t, "hasValue") {
-				c.Value = []byte(rapid.SampledFrom([]string{"", "x", "y", "<é\x00\xff>"}).Draw(t, "value"))
+				c.Value = []byte(rapid.SampledFrom([]string{"", "x", "y", "<é\x00\xff>", large, large + "\n", large[1:]}).Draw(t, "value"))
 			}
 			if rapid.IntRange(0, 3).Draw(t, "hasTTL") == 0 {
 				c.Expires = now + int64(rapid.IntRange(0, 5).Draw(t, "ttl"))*1e8
 			}
 			if rapid.IntRange(0, 2).Draw(t, "hasPrev") > 0 {
-				c.PrevValue = rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "prevValue")
+				c.PrevValue = rapid.SampledFrom([]string{"", "x", "y", large}).Draw(t, "prevValue")
 				c.PrevIndex = tree.Index(rapid.IntRange(0, 40).Draw(t, "prevIndex"))
 			}
 			list[i] = c
@@ -242,7 +246,7 @@ func answers(data []byte) []string {
 
 func mustNew(t rapid.TB, dir string) *statemachine.Machine {
 	t.Helper()
-	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, Nodes: 16 << 10, Lists: 64 << 10})
+	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, Nodes: 16 << 10, Lists: 64 << 10})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}

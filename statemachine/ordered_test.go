@@ -21,11 +21,15 @@ import (
 const slots = 3
 
 func dataOptions(slot int) statemachine.Options {
-	return statemachine.Options{Replica: replica, Window: window, Nodes: 16 << 10, Lists: 64 << 10, Slot: slot, Slots: slots}
+	return statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30, Nodes: 16 << 10, Lists: 64 << 10, Slot: slot, Slots: slots}
+}
+
+func plainOptions() statemachine.Options {
+	return statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30}
 }
 
 func orderOptions() statemachine.Options {
-	return statemachine.Options{Replica: replica, Window: window, Slots: slots, Order: true}
+	return statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30, Slots: slots, Order: true}
 }
 
 func mustOpen(t rapid.TB, o statemachine.Options, dir string, fs vfs.FS) *statemachine.Machine {
@@ -472,13 +476,13 @@ func TestWhatIsAnotherShards(t *testing.T) {
 		"a write without an index":        {dataOptions(1), set, false},
 		"a write to the order shard":      {orderOptions(), set, false},
 		"an ask of a data shard":          {dataOptions(1), ask, false},
-		"an ask of the only shard":        {statemachine.Options{Replica: replica}, ask, false},
+		"an ask of the only shard":        {plainOptions(), ask, false},
 		"an ask of the order shard":       {orderOptions(), ask, true},
 		"closing the order shard":         {orderOptions(), closing, false},
-		"closing the only shard":          {statemachine.Options{Replica: replica}, closing, false},
+		"closing the only shard":          {plainOptions(), closing, false},
 		"closing a data shard":            {dataOptions(1), closing, true},
-		"a write to the only shard":       {statemachine.Options{Replica: replica}, set, true},
-		"a write to the only shard of 1":  {statemachine.Options{Replica: replica, Slots: 1}, set, true},
+		"a write to the only shard":       {plainOptions(), set, true},
+		"a write to the only shard of 1":  {statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30, Slots: 1}, set, true},
 		"an ask for another many shards":  {orderOptions(), tree.AskCommand(slots+1, tree.Ask{Slot: 1, Count: 3}), false},
 		"an ask that nobody would put":    {orderOptions(), tree.AskCommand(slots, tree.Ask{Slot: slots, Count: 3}), true},
 		"a membership of the order shard": {orderOptions(), founding(7, 1), true},
@@ -492,7 +496,7 @@ func TestWhatIsAnotherShards(t *testing.T) {
 	}
 	// A log that only a shard of several has stops the others.
 	b := orderedBatch{r: tree.Range{First: 1, Last: 1}, list: []tree.Command{set}}
-	for name, o := range map[string]statemachine.Options{"order": orderOptions(), "only": {Replica: replica}} {
+	for name, o := range map[string]statemachine.Options{"order": orderOptions(), "only": {Replica: replica, Window: window, WindowBytes: 1 << 30}} {
 		m := mustOpen(t, o, t.TempDir(), nil)
 		if _, err := m.Update([]sm.Entry{b.entry(1)}); err == nil || m.Index() != 0 {
 			t.Errorf("the %s shard has applied an ordered batch", name)

@@ -156,7 +156,7 @@ func FuzzSubmission(f *testing.F) {
 		if err != nil || s.Count == 0 {
 			return
 		}
-		o := statemachine.Options{Dir: "/shard", Replica: 4, Window: 9, FS: vfs.NewMem()}
+		o := statemachine.Options{Dir: "/shard", Replica: 4, Window: 9, WindowBytes: 1 << 30, FS: vfs.NewMem()}
 		head := tree.BatchHead{Epoch: 1, Submissions: 1}
 		if sharded {
 			o.Slots = simSlots

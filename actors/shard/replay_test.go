@@ -39,7 +39,7 @@ func TestTheStateMachineSeesWhatTheWorldsDo(t *testing.T) {
 
 // replay applies the world's log as the replica of member 1 does.
 func (w *world) replay() error {
-	o := statemachine.Options{Dir: "/shard", Replica: 1, Window: 9, FS: vfs.NewMem()}
+	o := statemachine.Options{Dir: "/shard", Replica: 1, Window: 9, WindowBytes: 1 << 30, FS: vfs.NewMem()}
 	if w.sharded {
 		o.Slot, o.Slots = w.data.slot, simSlots
 	}

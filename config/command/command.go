@@ -56,12 +56,12 @@ func Run(l Line) (*Work, int) {
 	}
 	switch command.Name {
 	case "health", "raftlog inspect":
-		return &Work{Command: command.Name, Config: c}, 0
+		return &Work{Command: command.Name, Config: c, Hostname: host}, 0
 	case "raftlog cut":
 		if len(c.Options.Operands) != 1 {
 			return nil, l.refuse(errors.New("copse raftlog cut needs one place, as copse raftlog inspect names it"))
 		}
-		return &Work{Command: command.Name, Config: c}, 0
+		return &Work{Command: command.Name, Config: c, Hostname: host}, 0
 	case "config check":
 		return nil, l.checkConfig(&c, warnings)
 	case "config show":

@@ -44,6 +44,7 @@ complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l snapshot-count -x -d 'Raft entries between compactions of the log; at least 1000'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l cors -x -d 'Allowed CORS origins: a list, or * for all'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l event-history -x -d 'Number of past events that waitIndex can reach'
+complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l event-history-bytes -x -d 'Size of those events as JSON, in each shard: if they are larger, fewer are kept'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l max-request-bytes -x -d 'Maximum size of a request body'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l max-header-bytes -x -d 'Maximum size of request line and headers'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l request-timeout -x -d 'Timeout of a write or a quorum read; 0 is the default'

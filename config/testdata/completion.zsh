@@ -28,6 +28,7 @@ _copse() {
     '--snapshot-count=[Raft entries between compactions of the log; at least 1000]:n:'
     '--cors=[Allowed CORS origins: a list, or * for all]:origins:'
     '--event-history=[Number of past events that waitIndex can reach]:n:'
+    '--event-history-bytes=[Size of those events as JSON, in each shard: if they are larger, fewer are kept]:size:'
     '--max-request-bytes=[Maximum size of a request body]:size:'
     '--max-header-bytes=[Maximum size of request line and headers]:size:'
     '--request-timeout=[Timeout of a write or a quorum read; 0 is the default]:duration:'
