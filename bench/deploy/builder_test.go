@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"copse/config/build"
 )
 
 // The Dockerfile is built unchanged. Its base image comes from a registry; if this
@@ -55,7 +57,7 @@ var built = sync.OnceValue(func() error {
 	}
 	// The stage gets a name as well, so that it can be removed.
 	for _, target := range [][]string{{"--target", "build", "-t", stageImage}, {"-t", imageName}} {
-		args := append([]string{"build", "--build-arg", "BUILDER=" + from, "--build-arg", "REVISION=" + revisionSaid, "--build-arg", "CREATED=" + createdSaid}, target...)
+		args := append([]string{"build", "--build-arg", "BUILDER=" + from, "--build-arg", "VERSION=" + build.Version, "--build-arg", "REVISION=" + revisionSaid, "--build-arg", "CREATED=" + createdSaid}, target...)
 		if _, err := try(ctx, "docker", append(args, "../..")...); err != nil {
 			return err
 		}

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"copse/config/build"
 )
 
 // How large the image may be.
@@ -70,12 +72,12 @@ func TestImageIsSmallAndSaysWhatItIs(t *testing.T) {
 		t.Errorf("volumes %v, health check %q", c.Volumes, c.Healthcheck.Test)
 	}
 	said := docker(t, "run", "--rm", "--network", "none", imageName, "version")
-	for label, want := range map[string]string{"revision": revisionSaid, "created": createdSaid, "licenses": "Apache-2.0", "title": "copse"} {
+	for label, want := range map[string]string{"version": build.Version, "revision": revisionSaid, "created": createdSaid, "licenses": "Apache-2.0", "title": "copse"} {
 		if got := c.Labels["org.opencontainers.image."+label]; got != want {
 			t.Errorf("label %s is %q, want %q", label, got, want)
 		}
 	}
-	for _, word := range []string{revisionSaid, c.Labels["org.opencontainers.image.version"]} {
+	for _, word := range []string{revisionSaid, build.Version} {
 		if !slices.Contains(strings.Fields(said), word) {
 			t.Errorf("copse version doesn't say %q:\n%s", word, said)
 		}

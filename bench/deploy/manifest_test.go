@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"copse/bench/peer"
+	"copse/config/build"
 
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
@@ -136,7 +137,7 @@ func TestManifestsFitTogether(t *testing.T) {
 	if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
 		t.Errorf("resources: %+v", c.Resources)
 	}
-	if !slices.ContainsFunc(m.kustomization.Images, func(i struct{ Name, NewTag string }) bool { return i.Name == c.Image }) {
+	if !slices.ContainsFunc(m.kustomization.Images, func(i struct{ Name, NewTag string }) bool { return i.Name == c.Image && i.NewTag == build.Version }) {
 		t.Errorf("the kustomization doesn't know the image %s", c.Image)
 	}
 	image := imageDefaults(t)

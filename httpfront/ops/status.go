@@ -49,8 +49,12 @@ func (s *Status) WaitFor(what string) { s.waits.Store(&what) }
 // Serving records that clients are served from now on.
 func (s *Status) Serving() { s.waits.Store(nil) }
 
-// Watch makes probes and scrapes ask the parts from now on.
-func (s *Status) Watch(p *Parts) { s.parts.Store(p) }
+// Watch makes probes and scrapes ask the parts from now on. The start then waits for
+// the member to catch up.
+func (s *Status) Watch(p *Parts) {
+	s.parts.Store(p)
+	s.WaitFor("the member hasn't caught up with its cluster yet")
+}
 
 // Live are the checks of /livez. A part that doesn't exist yet is no reason to kill
 // the server.
