@@ -197,6 +197,7 @@ func (d *disk) read(l listed, last bool) error {
 // repair makes what load has read the state on disk, before anything builds on it.
 func (d *disk) repair() error {
 	s := d.active
+	s.fresh = s.next
 	if d.torn.to > 0 {
 		zeros := make([]byte, (d.torn.to-d.torn.from)*sectorSize)
 		if _, err := s.file.WriteAt(zeros, d.torn.from*sectorSize); err != nil {
