@@ -109,3 +109,44 @@ func TestWhoLooksAtALogIsToldWhatIsWrong(t *testing.T) {
 		t.Errorf("of a server that runs: %d %s", code, complaint)
 	}
 }
+
+// TestADamagedMemberNeverSpoilsTheOthers: it is one of the two that acknowledged what the
+// third hasn't seen.
+func TestADamagedMemberNeverSpoilsTheOthers(t *testing.T) {
+	c := newTrio(t, "http")
+	var members [3]*process
+	for i := range members {
+		members[i] = launchProcess(t, c.clients[i], c.args[i])
+	}
+	for _, p := range members {
+		p.await("ready to serve")
+	}
+	members[2].stop()
+	a := &program{t: t, client: c.clients[0]}
+	for i := range 30 {
+		if status, body := a.put(fmt.Sprintf("/v2/keys/k%d", i), fmt.Sprintf("<value %02d>", i)); status != 201 {
+			t.Fatal(status, body)
+		}
+	}
+	for _, p := range members[:2] {
+		if err := p.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		<-p.ended
+	}
+	breakValue(t, strings.TrimPrefix(c.args[0][1], "--data-dir="), "<value 15>")
+	launch(t, c.clients[0], c.args[0]).refused(exitCorrupt, "the raft log is damaged")
+
+	b, third := launch(t, c.clients[1], c.args[1]), launch(t, c.clients[2], c.args[2])
+	for _, p := range []*program{b, third} {
+		p.awaitLog("ready to serve")
+	}
+	for i := range 30 {
+		if status, body := third.do(client(t), "GET", fmt.Sprintf("/v2/keys/k%d?quorum=true", i), nil); status != 200 {
+			t.Errorf("k%d: %d %s", i, status, body)
+		}
+	}
+	launch(t, c.clients[0], c.args[0]).refused(exitCorrupt, "the raft log is damaged")
+	third.stop()
+	b.stop()
+}
