@@ -248,7 +248,8 @@ func (l *raftLog) room(name string, least int64) (f file, size int64, used bool,
 	}
 }
 
-// free gives back the segments that are not to be kept. mu is held.
+// free gives back the segments that are not to be kept. Names needn't be durable for that:
+// the new head doesn't list them, so a start removes those that come back. mu is held.
 func (l *raftLog) free(keep map[uint32]bool) error {
 	for key, s := range l.segments {
 		if s == l.active || keep[key] {
