@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -149,9 +148,6 @@ func (w *Watch) probe() {
 	}
 	w.probes.again = true
 }
-
-// ErrNoSpace is why a write is refused that would make the store grow.
-var ErrNoSpace = errors.New("etcdserver: no space: less is free on the disk than --disk-reserve keeps for the server; what removes keys still works")
 
 // Admit reports whether the store may grow by a command of size bytes. It never
 // blocks: if a write may use the last of the space, it makes the loop look, for the

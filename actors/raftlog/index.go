@@ -112,17 +112,7 @@ func (x *index) applyRecord(rec record, f frame) error {
 			x.setRange(r, ss.Index+1, ss.Index)
 		}
 	case rangeRecord:
-		n, err := rec.numbers(2)
-		if err != nil || !f.head {
-			return errRecord
-		}
-		if f.follows {
-			n[0] = max(n[0], r.first) // entries may have been let go since the head was put together
-		}
-		if n[1]+1 < n[0] || f.follows && n[1] != r.last() {
-			return fmt.Errorf("the head says that the entries are %d to %d, and before it they were %d to %d", n[0], n[1], r.first, r.last())
-		}
-		x.setRange(r, n[0], n[1])
+		return x.span(r, rec, f)
 	case entriesRecord:
 		return x.place(r, rec, f)
 	case keptRecord:
@@ -131,7 +121,25 @@ func (x *index) applyRecord(rec record, f frame) error {
 	return nil
 }
 
-// advance takes a hard state in, which never falls.
+// span takes in what a head says the range of the entries is. Segments that are gone may
+// have changed it; otherwise nothing has.
+func (x *index) span(r *replica, rec record, f frame) error {
+	n, err := rec.numbers(2)
+	if err != nil || !f.head {
+		return errRecord
+	}
+	first, last := n[0], n[1]
+	if f.follows {
+		first = max(first, r.first) // entries may have been let go since the head was put together
+	}
+	if last+1 < first || f.follows && last != r.last() {
+		return fmt.Errorf("the head says that the entries are %d to %d, and before it they were %d to %d", first, last, r.first, r.last())
+	}
+	x.setRange(r, first, last)
+	return nil
+}
+
+// advance takes a hard state in, which never falls. What the engine gave since stays.
 func (r *replica) advance(next pb.State) error {
 	old := r.written
 	if next.Term < old.Term || next.Commit < old.Commit || next.Term == old.Term && old.Vote != 0 && next.Vote != old.Vote {

@@ -194,9 +194,14 @@ func (d *disk) read(l listed, last bool) error {
 	return nil
 }
 
-// repair makes what load has read the state on disk, before anything builds on it.
+// repair makes what load has read the state on disk, before anything builds on it: what is
+// left of a torn frame is wiped, or a later write that is torn as well could be mixed with
+// it; and the last whole frame is written again, since a process that died before its sync
+// may have left it in the page cache alone, and a sync that failed may have left it there
+// marked as written.
 func (d *disk) repair() error {
 	s := d.active
+	s.fresh = s.next
 	if d.torn.to > 0 {
 		zeros := make([]byte, (d.torn.to-d.torn.from)*sectorSize)
 		if _, err := s.file.WriteAt(zeros, d.torn.from*sectorSize); err != nil {

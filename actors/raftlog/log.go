@@ -121,7 +121,9 @@ func open(dir files, o Options, c *counts) (*raftLog, error) {
 	return l, nil
 }
 
-// fail ends the process, and in any case this goroutine's progress.
+// fail ends the process, and in any case this goroutine's progress: the engine would panic
+// at an error, and after a failed sync nobody knows what is on disk, so nothing may be
+// acknowledged. Locks stay held, which stops the others too.
 func (l *raftLog) fail(err error) {
 	l.o.Fatal(err)
 	select {}
@@ -202,6 +204,8 @@ func (l *raftLog) write(content []byte) (at uint32, err error) {
 // put writes one frame to the segment, and syncs it.
 func (l *raftLog) put(s *segment, content []byte) error {
 	frame, chain := appendFrame(l.sectors[:0], content, s.salt, s.chain, s.next)
+	end := s.next + int64(len(frame))/sectorSize
+	frame = s.withZeros(frame, end)
 	if l.sectors = frame; cap(frame) > contentLimit {
 		l.sectors = nil
 	}
@@ -211,8 +215,25 @@ func (l *raftLog) put(s *segment, content []byte) error {
 	if err := l.sync(s.file); err != nil {
 		return err
 	}
-	s.previous, s.next, s.chain = s.next, s.next+int64(len(frame))/sectorSize, chain
+	s.previous, s.next, s.chain = s.next, end, chain
 	return nil
+}
+
+// A block of a new file that is written for the first time makes the sync slower, since the
+// file system has to note that it isn't empty any more. So a small frame takes some of the
+// blocks behind it along, as zeros, which are the same as nothing.
+const (
+	zerosAhead = 64 << 10
+	smallFrame = 8 << 10
+)
+
+// withZeros appends them to a frame that ends before a sector, if they weren't written yet.
+func (s *segment) withZeros(frame []byte, end int64) []byte {
+	if end <= s.fresh || len(frame) > smallFrame {
+		return frame
+	}
+	s.fresh = min(end+zerosAhead/sectorSize, s.sectors)
+	return append(frame, make([]byte, (s.fresh-end)*sectorSize)...)
 }
 
 func (l *raftLog) sync(f file) error {

@@ -28,10 +28,9 @@ type disc struct {
 }
 
 type memFile struct {
-	d      *disc
-	data   []byte
-	sure   []byte // as of the last Sync
-	length int64
+	d    *disc
+	data []byte
+	sure []byte // as of the last Sync
 }
 
 func newDisc() *disc {

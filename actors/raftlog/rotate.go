@@ -162,7 +162,7 @@ func (l *raftLog) nextSize() int64 {
 func (l *raftLog) create(number uint64, head []byte, before uint32, need int64) (*segment, error) {
 	least := 1 + sectorsOf(len(head)) + need + 1
 	name := numbered(number, newSuffix)
-	f, size, err := l.room(name, least*sectorSize)
+	f, size, used, err := l.room(name, least*sectorSize)
 	if err != nil {
 		return nil, err
 	}
@@ -178,6 +178,9 @@ func (l *raftLog) create(number uint64, head []byte, before uint32, need int64) 
 	s.rewind(first)
 	all, chain := appendFrame(first, head, s.salt, s.chain, 1)
 	s.previous, s.next, s.chain = 1, int64(len(all))/sectorSize, chain
+	if s.fresh = s.next; used {
+		s.fresh = s.sectors
+	}
 	_, err = f.WriteAt(all, 0)
 	if err == nil {
 		err = l.sync(f)
@@ -208,43 +211,45 @@ func newSalt() uint32 {
 
 // room returns a file with at least so many bytes: one that has served before, or a new one
 // of the size that the next segment should get. On a disk that is nearly full it is smaller.
-func (l *raftLog) room(name string, least int64) (file, int64, error) {
+// used says that the file has served before.
+func (l *raftLog) room(name string, least int64) (f file, size int64, used bool, err error) {
 	for len(l.spare) > 0 {
 		old := l.spare[0]
 		l.spare = l.spare[1:]
 		if err := l.dir.Rename(old, name); err != nil {
-			return nil, 0, err
+			return nil, 0, false, err
 		}
 		f, err := l.dir.Open(name)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, false, err
 		}
 		size, err := f.Size()
 		if err != nil {
-			return nil, 0, errors.Join(err, f.Close())
+			return nil, 0, false, errors.Join(err, f.Close())
 		}
 		if size >= max(least, l.nextSize()) && size <= max(least, l.o.SegmentSize) {
-			return f, size / sectorSize * sectorSize, nil
+			return f, size / sectorSize * sectorSize, true, nil
 		}
 		if err := errors.Join(f.Close(), l.dir.Remove(name)); err != nil {
-			return nil, 0, err
+			return nil, 0, false, err
 		}
 	}
 	for size := max(least, l.nextSize()/sectorSize*sectorSize); ; size = max(least, size/2/sectorSize*sectorSize) {
 		f, err := l.dir.Create(name)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, false, err
 		}
 		if err = f.Allocate(size); err == nil {
-			return f, size, nil
+			return f, size, false, nil
 		}
 		if err = errors.Join(err, f.Close()); size == least || !errors.Is(err, syscall.ENOSPC) {
-			return nil, 0, err
+			return nil, 0, false, err
 		}
 	}
 }
 
-// free gives back the segments that are not to be kept. mu is held.
+// free gives back the segments that are not to be kept. Names needn't be durable for that:
+// the new head doesn't list them, so a start removes those that come back. mu is held.
 func (l *raftLog) free(keep map[uint32]bool) error {
 	for key, s := range l.segments {
 		if s == l.active || keep[key] {

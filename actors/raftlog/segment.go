@@ -18,6 +18,7 @@ type segment struct {
 	salt    uint32
 	before  uint32 // the chain at the end of the segment before it
 
+	fresh    int64  // the first sector whose blocks may never have been written
 	next     int64  // the sector where the next frame begins
 	previous int64  // and where the last one did
 	chain    uint32 // of all frames so far
