@@ -452,7 +452,7 @@ func TestWhatIsAnotherShards(t *testing.T) {
 	}
 	// A log that only a shard of several has stops the others.
 	b := orderedBatch{r: tree.Range{First: 1, Last: 1}, list: []tree.Command{set}}
-	for name, o := range map[string]statemachine.Options{"order": orderOptions(), "only": {Replica: replica}} {
+	for name, o := range map[string]statemachine.Options{"order": orderOptions(), "only": plainOptions()} {
 		m := mustOpen(t, o, t.TempDir(), nil)
 		if _, err := m.Update([]sm.Entry{b.entry(1)}); err == nil || m.Index() != 0 {
 			t.Errorf("the %s shard has applied an ordered batch", name)
