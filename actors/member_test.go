@@ -182,16 +182,16 @@ func TestConcurrentWritesGetDenseIndexesAndQuorumReadsSeeThem(t *testing.T) {
 
 // ears collects what a watch delivers.
 type ears struct {
-	notices chan *tree.Notice
+	notices chan *tree.EncodedEvent
 	ended   chan struct{}
 }
 
 func newEars() *ears {
-	return &ears{notices: make(chan *tree.Notice, 1000), ended: make(chan struct{})}
+	return &ears{notices: make(chan *tree.EncodedEvent, 1000), ended: make(chan struct{})}
 }
 
-func (s *ears) Deliver(n *tree.Notice) { s.notices <- n }
-func (s *ears) End()                   { close(s.ended) }
+func (s *ears) Deliver(n *tree.EncodedEvent) { s.notices <- n }
+func (s *ears) End()                         { close(s.ended) }
 
 func TestKeysExpireInOrderAndNeverEarly(t *testing.T) {
 	dir, raft := t.TempDir(), freeAddress(t)

@@ -166,7 +166,7 @@ func (n *Member) subscribe() {
 		p.hub = watch.NewHub(watch.Options{
 			First:   p.machine.Index(),
 			Window:  n.o.Window,
-			Floor:   n.floor(p.machine),
+			Floor:   p.machine.Floor,
 			History: p.machine.History,
 			Exists:  p.machine.Exists,
 		})
@@ -176,9 +176,9 @@ func (n *Member) subscribe() {
 	if s == nil {
 		p := n.parts[0]
 		p.feed = shard.NewFeed(0, requests, 0, p.machine.Index())
-		p.machine.Subscribe(func(news *statemachine.News) {
-			p.hub.Publish(news.Last, news.Notices)
-			p.feed.Data(news)
+		p.machine.Subscribe(func(res *statemachine.ApplyResult) {
+			p.hub.Publish(res.Last, res.Events)
+			p.feed.Data(res)
 		})
 		return
 	}
@@ -189,44 +189,35 @@ func (n *Member) subscribe() {
 		p.feed = shard.NewFeed(p.slot, requests, handed[p.slot], p.machine.Index())
 	}
 	s.order.feed = shard.NewFeed(0, requests, 0, n.machine.Index())
-	s.closed = order.NewClosedIndex(len(n.parts), unclosedBytesLimit, func(last tree.Index, events []tree.Notice) { s.spanning.Publish(last, events) })
+	s.closed = order.NewClosedIndex(len(n.parts), unclosedBytesLimit, func(last tree.Index, events []tree.EncodedEvent) { s.spanning.Publish(last, events) })
 	s.closed.Begin(n.machine.Index(), handed, settled)
 	s.spanning = order.NewSpanning(order.SpanningOptions{
 		Order: n.machine, Machines: n.dataMachines(), Closed: s.closed, Window: n.o.Window,
 		Confirm: func(limit time.Duration) error { return s.order.lane.Wait(limit) },
 	})
-	n.machine.Subscribe(func(news *statemachine.News) {
-		s.closed.Order(news)
+	n.machine.Subscribe(func(res *statemachine.ApplyResult) {
+		s.closed.Order(res)
 		for _, p := range n.parts {
-			p.feed.Order(news)
+			p.feed.Order(res)
 		}
-		s.order.feed.Data(news)
+		s.order.feed.Data(res)
 	})
 	for _, p := range n.parts {
-		p.machine.Subscribe(func(news *statemachine.News) {
-			p.hub.Publish(news.Last, happened(news))
-			s.closed.Data(p.slot, news)
-			p.feed.Data(news)
+		p.machine.Subscribe(func(res *statemachine.ApplyResult) {
+			p.hub.Publish(res.Last, happened(res))
+			s.closed.Data(p.slot, res)
+			p.feed.Data(res)
 		})
 	}
 }
 
-// happened is what a hub is told of the news of one of several data shards: its index
-// also moves without events, and then there is nothing to look for on disk.
-func happened(news *statemachine.News) []tree.Notice {
-	if news.Notices == nil && !news.Jumped {
-		return []tree.Notice{}
+// happened returns what one of several data shards publishes to its hub. The shard's
+// index also moves without events; then there is nothing to look for on disk.
+func happened(res *statemachine.ApplyResult) []tree.EncodedEvent {
+	if res.Events == nil && !res.Jumped {
+		return []tree.EncodedEvent{}
 	}
-	return news.Notices
-}
-
-// floor is where the window of a data shard begins: of one of several, its events are
-// counted, not its indexes.
-func (n *Member) floor(m *statemachine.Machine) func() tree.Index {
-	if n.sharded == nil {
-		return nil
-	}
-	return m.Floor
+	return res.Events
 }
 
 // nonce is a number that no actor has drawn before.

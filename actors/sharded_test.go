@@ -18,7 +18,7 @@ type seenSink struct {
 	seen []string
 }
 
-func (s *seenSink) Deliver(n *tree.Notice) {
+func (s *seenSink) Deliver(n *tree.EncodedEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = append(s.seen, fmt.Sprintf("%d %s", n.Index, n.Key))

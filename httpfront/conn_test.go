@@ -53,7 +53,7 @@ func TestWhatIsReadInOneLifeIsLeftForTheNext(t *testing.T) {
 	first.expect(w)
 	first.handOver(strings.NewReader("ab"), nil) // fasthttp hasn't looked at it
 	_ = first.Close()
-	w.Deliver(&tree.Notice{Index: 4})
+	w.Deliver(&tree.EncodedEvent{Index: 4})
 
 	select {
 	case second := <-p.resumed:

@@ -30,7 +30,7 @@ type fakeHub struct {
 	mu       sync.Mutex
 	index    tree.Index
 	watches  map[*tree.Watch]bool
-	history  []*tree.Notice
+	history  []*tree.EncodedEvent
 	watched  chan *tree.Watch
 	returned chan *tree.Watch // what Unwatch was called with
 	refusal  *tree.Error
@@ -64,7 +64,7 @@ func (h *fakeHub) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 	return st, nil
 }
 
-func (h *fakeHub) deliver(w *tree.Watch, n *tree.Notice) {
+func (h *fakeHub) deliver(w *tree.Watch, n *tree.EncodedEvent) {
 	if !h.watches[w] || !n.Concerns(w.Key, w.Recursive) {
 		return
 	}
@@ -99,7 +99,7 @@ func (h *fakeHub) set(key string, size int) string {
 	json := fmt.Appendf(nil, `{"index":%d,"pad":"`, h.index)
 	json = append(json, bytes.Repeat([]byte("x"), max(0, size-len(json)-3))...)
 	json = append(json, "\"}\n"...)
-	n := &tree.Notice{Index: h.index, Action: tree.ActionSet, Key: key, JSON: json}
+	n := &tree.EncodedEvent{Index: h.index, Action: tree.ActionSet, Key: key, JSON: json}
 	h.history = append(h.history, n)
 	for w := range h.watches {
 		h.deliver(w, n)

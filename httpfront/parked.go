@@ -37,7 +37,7 @@ const (
 )
 
 // Deliver implements tree.Sink.
-func (p *parked) Deliver(n *tree.Notice) { p.loop.send(message{to: p, notice: n}) }
+func (p *parked) Deliver(n *tree.EncodedEvent) { p.loop.send(message{to: p, notice: n}) }
 
 // End implements tree.Sink.
 func (p *parked) End() { p.loop.send(message{to: p}) }

@@ -80,7 +80,7 @@ func (l *parkedConns) park(p *parked, sock *socket, head []byte) {
 	l.flush(p)
 }
 
-func (l *parkedConns) deliver(p *parked, n *tree.Notice) {
+func (l *parkedConns) deliver(p *parked, n *tree.EncodedEvent) {
 	if p.stage != watching {
 		return
 	}

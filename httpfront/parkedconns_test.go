@@ -117,7 +117,7 @@ func TestHubMayWaitForTheParkerThatTellsItOfADeparture(t *testing.T) {
 	go func() {
 		defer close(delivered)
 		for i := range 4 * mailboxLimit {
-			w.Sink.Deliver(&tree.Notice{Index: tree.Index(i + 1), JSON: []byte("{}\n")})
+			w.Sink.Deliver(&tree.EncodedEvent{Index: tree.Index(i + 1), JSON: []byte("{}\n")})
 		}
 	}()
 	select {

@@ -57,7 +57,7 @@ const (
 // neither, its end. They may come in any order.
 type message struct {
 	to      *parked
-	notice  *tree.Notice
+	notice  *tree.EncodedEvent
 	arrival *arrival
 }
 

@@ -40,11 +40,11 @@ func (t *slotTable) count() int { return len(t.list) - len(t.free) }
 
 // framed keeps the last event as it is sent, for all that wait for it.
 type framed struct {
-	notice *tree.Notice
+	notice *tree.EncodedEvent
 	bytes  []byte
 }
 
-func (f *framed) whole(n *tree.Notice) []byte {
+func (f *framed) whole(n *tree.EncodedEvent) []byte {
 	if f.notice != n {
 		f.notice, f.bytes = n, appendWhole(nil, n.JSON)
 	}

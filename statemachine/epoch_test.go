@@ -29,8 +29,8 @@ func ledBatch(epoch, raftIndex uint64, key string) sm.Entry {
 func TestBatchesOfEarlierEpochsAreStale(t *testing.T) {
 	m := mustOpen(t, statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30}, "/shard", vfs.NewMem())
 	defer mustClose(t, m)
-	var news statemachine.News
-	m.Subscribe(func(n *statemachine.News) { news = *n })
+	var res statemachine.ApplyResult
+	m.Subscribe(func(n *statemachine.ApplyResult) { res = *n })
 	for i, c := range []struct {
 		epoch uint64
 		key   string
@@ -51,16 +51,16 @@ func TestBatchesOfEarlierEpochsAreStale(t *testing.T) {
 		if _, err := m.Update([]sm.Entry{e}); err != nil {
 			t.Fatal(err)
 		}
-		if news.Epoch != c.want || m.Index() != c.index || !slices.Equal(news.Batches, []statemachine.BatchID{{Epoch: c.epoch, Number: at}}) {
-			t.Errorf("batch %d: news %+v, index %d; want %+v", at, news, m.Index(), c)
+		if res.Epoch != c.want || m.Index() != c.index || !slices.Equal(res.Batches, []statemachine.BatchID{{Epoch: c.epoch, Number: at}}) {
+			t.Errorf("batch %d: res %+v, index %d; want %+v", at, res, m.Index(), c)
 		}
-		if told := len(news.Outcomes) > 0; told != (c.key != "") {
-			t.Errorf("batch %d: outcomes %+v", at, news.Outcomes)
-		} else if told && (news.Outcomes[0].Stale != c.stale || (len(news.Outcomes[0].Data) == 0) != c.stale) {
-			t.Errorf("batch %d is stale: %+v, want %v", at, news.Outcomes[0], c.stale)
+		if told := len(res.Outcomes) > 0; told != (c.key != "") {
+			t.Errorf("batch %d: outcomes %+v", at, res.Outcomes)
+		} else if told && (res.Outcomes[0].Stale != c.stale || (len(res.Outcomes[0].Data) == 0) != c.stale) {
+			t.Errorf("batch %d is stale: %+v, want %v", at, res.Outcomes[0], c.stale)
 		}
-		if c.stale && (m.Stats() != before || len(news.Notices) > 0) {
-			t.Errorf("batch %d is stale and has left something: %+v", at, news)
+		if c.stale && (m.Stats() != before || len(res.Events) > 0) {
+			t.Errorf("batch %d is stale and has left something: %+v", at, res)
 		}
 	}
 	// What no leader has to propose has no epoch, and is never stale.
@@ -77,7 +77,7 @@ func TestTheEpochIsKept(t *testing.T) {
 	stale := func(m *statemachine.Machine, raftIndex, epoch uint64) bool {
 		t.Helper()
 		var got []statemachine.Outcome
-		m.Subscribe(func(n *statemachine.News) { got = n.Outcomes })
+		m.Subscribe(func(n *statemachine.ApplyResult) { got = n.Outcomes })
 		if _, err := m.Update([]sm.Entry{ledBatch(epoch, raftIndex, "/a")}); err != nil || len(got) != 1 {
 			t.Fatal(got, err)
 		}
@@ -94,13 +94,13 @@ func TestTheEpochIsKept(t *testing.T) {
 		t.Error("after a restart the epoch isn't 7")
 	}
 	other := mustOpen(t, o, "/other", fs)
-	var news statemachine.News
-	other.Subscribe(func(n *statemachine.News) { news = *n })
+	var res statemachine.ApplyResult
+	other.Subscribe(func(n *statemachine.ApplyResult) { res = *n })
 	if err := other.RecoverFromSnapshot(bytes.NewReader(image), nil); err != nil {
 		t.Fatal(err)
 	}
-	if !news.Jumped || news.Epoch != 7 {
-		t.Errorf("the news of a snapshot: %+v", news)
+	if !res.Jumped || res.Epoch != 7 {
+		t.Errorf("the res of a snapshot: %+v", res)
 	}
 	if !stale(other, 2, 6) || stale(other, 3, 7) {
 		t.Error("after a snapshot the epoch isn't 7")

@@ -110,18 +110,18 @@ func (e *storedEvent) index() (tree.Index, error) {
 }
 
 // notice encodes the event; its values are read from the store.
-func (e *storedEvent) notice(from pebble.Reader) (tree.Notice, error) {
+func (e *storedEvent) notice(from pebble.Reader) (tree.EncodedEvent, error) {
 	key := string(e.key)
 	var err error
 	if e.event.Node, err = readStoredNode(from, key, e.node); err != nil {
-		return tree.Notice{}, err
+		return tree.EncodedEvent{}, err
 	}
 	if e.event.HasPrev {
 		if e.event.Prev, err = readStoredNode(from, key, e.prev); err != nil {
-			return tree.Notice{}, err
+			return tree.EncodedEvent{}, err
 		}
 	}
-	return e.event.Notice(tree.AppendEvent(nil, &e.event)), nil
+	return e.event.Encoded(tree.AppendEvent(nil, &e.event)), nil
 }
 
 // readStoredNode reads the record of the node at key as it is in the store.
@@ -215,7 +215,7 @@ const historyBytes = 4 << 20
 
 // History reads up to limit notices of the window with an index of from or
 // above, fewer if they are large; none means that there are none. oldest is where the window begins: all from there on are still there.
-func (m *Machine) History(from tree.Index, limit int) (notices []tree.Notice, oldest tree.Index, err error) {
+func (m *Machine) History(from tree.Index, limit int) (notices []tree.EncodedEvent, oldest tree.Index, err error) {
 	p, err := m.pin()
 	if err != nil {
 		return nil, 0, err
@@ -236,7 +236,7 @@ func (m *Machine) History(from tree.Index, limit int) (notices []tree.Notice, ol
 	return notices, max(windowFloor(meta.last, m.window.events), meta.trimmed), nil
 }
 
-func readWindow(snap *pebble.Snapshot, from tree.Index, limit int) (notices []tree.Notice, err error) {
+func readWindow(snap *pebble.Snapshot, from tree.Index, limit int) (notices []tree.EncodedEvent, err error) {
 	it, err := snap.NewIter(&pebble.IterOptions{LowerBound: []byte{eventPrefix}, UpperBound: []byte{eventPrefix + 1}})
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ type Machine struct {
 	replica uint64
 	window  window
 	place   place
-	publish func(*News) // set by Subscribe
+	publish func(*ApplyResult) // set by Subscribe
 	pebble  func() *pebble.Options
 	fs      vfs.FS
 
@@ -116,10 +116,10 @@ func New(o Options) (*Machine, error) {
 	return m, nil
 }
 
-// Subscribe makes publish get the news of each Update after it is committed, in
+// Subscribe makes publish get the result of each Update after it is committed, in
 // the order of the log, and of each snapshot that has replaced the tree. It mustn't
 // wait. To be called before the replica is started.
-func (m *Machine) Subscribe(publish func(*News)) { m.publish = publish }
+func (m *Machine) Subscribe(publish func(*ApplyResult)) { m.publish = publish }
 
 // ErrDamaged is the cause where the store can't be read: its files are broken.
 var ErrDamaged = errDamaged
@@ -150,7 +150,7 @@ func (m *Machine) open(name string) error {
 	}
 	m.meta, m.recent = st.meta, st.recent
 	m.expiryLow = math.MinInt64
-	m.announce(st.members, st.handed, &News{Jumped: true})
+	m.announce(st.members, st.handed, &ApplyResult{Jumped: true})
 	m.expiry.added(math.MinInt64)
 	return nil
 }
@@ -193,8 +193,8 @@ func loadMeta(from pebble.Reader) (meta, error) {
 }
 
 // announce makes the state after an update known: first to readers, then, as
-// news, to whoever has subscribed, then to who waits for it.
-func (m *Machine) announce(members *tree.Membership, handed []tree.Index, news *News) {
+// in an ApplyResult, to whoever has subscribed, then to who waits for it.
+func (m *Machine) announce(members *tree.Membership, handed []tree.Index, res *ApplyResult) {
 	stats := m.meta.stats
 	m.stats.Store(&stats)
 	m.counts.set(m.meta.counts)
@@ -206,8 +206,8 @@ func (m *Machine) announce(members *tree.Membership, handed []tree.Index, news *
 	}
 	m.members.set(members)
 	if m.publish != nil {
-		news.Last, news.Epoch, news.Handed = m.meta.last, m.meta.epoch, slices.Clone(handed)
-		m.publish(news)
+		res.Last, res.Epoch, res.Handed = m.meta.last, m.meta.epoch, slices.Clone(handed)
+		m.publish(res)
 	}
 	m.waiters.applied(m.meta.raftIndex)
 }
@@ -242,20 +242,20 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	v := &m.view
 	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
 	v.handed = m.Handed()
-	news := &News{}
+	res := &ApplyResult{}
 	for i := range entries {
 		e := &entries[i]
 		v.meta.raftIndex = e.Index
 		v.stale = 0
 		m.applied.Add(uint64(len(e.Cmd)))
-		before := len(news.Notices)
-		if e.Result, err = m.applyEntry(v, e, news); err != nil {
+		before := len(res.Events)
+		if e.Result, err = m.applyEntry(v, e, res); err != nil {
 			return nil, fmt.Errorf("raft entry %d: %w", e.Index, err)
 		}
 		v.endRecord()
 		if m.place.data() {
-			for i := range news.Notices[before:] {
-				m.recent.push(news.Notices[before+i].Index)
+			for i := range res.Events[before:] {
+				m.recent.push(res.Events[before+i].Index)
 			}
 		}
 		v.trim(m.windowFloor(v.meta.last), m.window)
@@ -268,7 +268,7 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	if at, _, err := readExpiryKey(v.expiryFrom); err == nil {
 		m.expiryLow = at
 	}
-	m.announce(v.members, v.handed, news)
+	m.announce(v.members, v.handed, res)
 	m.expiry.added(v.soonest)
 	return entries, nil
 }

@@ -16,7 +16,7 @@ func TestAMachineThatAppliesIsBusy(t *testing.T) {
 		t.Fatal(err)
 	}
 	var busy time.Duration
-	m.Subscribe(func(*statemachine.News) { busy = m.Measures().Busy() })
+	m.Subscribe(func(*statemachine.ApplyResult) { busy = m.Measures().Busy() })
 	due := time.Now().Add(-time.Minute)
 	c := tree.Command{Op: tree.OpSet, Key: "/a", Now: due.UnixNano(), Expires: due.UnixNano()}
 	cmd := tree.AppendCommand(tree.AppendBatch(nil, 1, 1), &c)

@@ -28,7 +28,7 @@ type model struct {
 	last    tree.Index
 	epoch   uint64 // see applyBatch
 	stats   tree.Stats
-	notices []tree.Notice
+	notices []tree.EncodedEvent
 	members *tree.Membership // nil: nobody yet
 }
 
@@ -61,7 +61,7 @@ func (m *model) apply(c *tree.Command) string {
 	err := tree.Apply(&m.store, c, m.last, func(e *tree.Event) {
 		m.last = e.Index()
 		json := tree.AppendEvent(nil, e)
-		m.notices = append(m.notices, e.Notice(json))
+		m.notices = append(m.notices, e.Encoded(json))
 		out = append(out, json...)
 		if e.Action == tree.ActionExpire {
 			m.stats.ExpireCount++
@@ -88,12 +88,12 @@ func (m *model) get(q *tree.Query, now int64) string {
 }
 
 // history is what the window must hold from an index on.
-func (m *model) history(from tree.Index) []tree.Notice {
+func (m *model) history(from tree.Index) []tree.EncodedEvent {
 	floor := tree.Index(1)
 	if m.last >= window {
 		floor = m.last - window + 1
 	}
-	var kept []tree.Notice
+	var kept []tree.EncodedEvent
 	for _, n := range m.notices {
 		if n.Index >= max(from, floor) {
 			kept = append(kept, n)
@@ -303,7 +303,7 @@ func sameAsModel(t rapid.TB, m *statemachine.Machine, want *model) {
 	}
 }
 
-func sameNotices(a, b []tree.Notice) bool {
+func sameNotices(a, b []tree.EncodedEvent) bool {
 	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
 }
 

@@ -220,17 +220,17 @@ func TestADataShardDoesWhatTheRulesSay(t *testing.T) {
 		}
 		fs := vfs.NewCrashableMem()
 		m := mustOpen(rt, dataOptions(slot), "/shard", fs)
-		var published []tree.Notice
+		var published []tree.EncodedEvent
 		var told []statemachine.Outcome
 		var led []statemachine.BatchID
 		last, epoch := tree.Index(0), uint64(0)
-		m.Subscribe(func(n *statemachine.News) {
+		m.Subscribe(func(n *statemachine.ApplyResult) {
 			if n.Last < last || n.Last != m.Index() || n.Epoch < epoch || n.Jumped || n.Grants != nil || n.Handed != nil {
-				rt.Fatalf("after %d in %d, with the index at %d: news %+v", last, epoch, m.Index(), n)
+				rt.Fatalf("after %d in %d, with the index at %d: res %+v", last, epoch, m.Index(), n)
 			}
 			last, epoch = n.Last, n.Epoch
 			led = append(led, n.Batches...)
-			published = append(published, n.Notices...)
+			published = append(published, n.Events...)
 			told = append(told, n.Outcomes...)
 		})
 		applySplit(rt, m, entries)
@@ -271,10 +271,10 @@ func checkReplay(rt *rapid.T, fs *vfs.MemFS, m *statemachine.Machine, o statemac
 	applySplit(rt, again, rest)
 	other := mustOpen(rt, o, "/shard", vfs.NewMem())
 	jumps := 0
-	other.Subscribe(func(n *statemachine.News) {
+	other.Subscribe(func(n *statemachine.ApplyResult) {
 		jumps++
-		if !n.Jumped || n.Last != m.Index() || n.Notices != nil || n.Outcomes != nil || n.Grants != nil || !slices.Equal(n.Handed, m.Handed()) {
-			rt.Fatalf("news of a snapshot: %+v", n)
+		if !n.Jumped || n.Last != m.Index() || n.Events != nil || n.Outcomes != nil || n.Grants != nil || !slices.Equal(n.Handed, m.Handed()) {
+			rt.Fatalf("res of a snapshot: %+v", n)
 		}
 	})
 	if err := other.RecoverFromSnapshot(bytes.NewReader(want), nil); err != nil {
@@ -345,11 +345,11 @@ func TestTheOrderShardHandsOut(t *testing.T) {
 		m := mustOpen(rt, orderOptions(), "/shard", fs)
 		var told []tree.Grant
 		var after []tree.Index
-		m.Subscribe(func(n *statemachine.News) {
+		m.Subscribe(func(n *statemachine.ApplyResult) {
 			told = append(told, n.Grants...)
 			after = n.Handed
-			if n.Notices != nil || n.Outcomes != nil || n.Last != m.Index() {
-				rt.Fatalf("news %+v", n)
+			if n.Events != nil || n.Outcomes != nil || n.Last != m.Index() {
+				rt.Fatalf("res %+v", n)
 			}
 		})
 		applySplit(rt, m, entries)
@@ -368,7 +368,7 @@ func doOrdered(t *testing.T, m *statemachine.Machine, raftIndex uint64, b ordere
 	t.Helper()
 	b.origin = replica
 	var got []statemachine.Outcome
-	m.Subscribe(func(n *statemachine.News) { got = append(got, n.Outcomes...) })
+	m.Subscribe(func(n *statemachine.ApplyResult) { got = append(got, n.Outcomes...) })
 	if _, err := m.Update([]sm.Entry{b.entry(raftIndex)}); err != nil {
 		t.Fatal(err)
 	}
@@ -577,12 +577,12 @@ func TestForceNewOfSeveral(t *testing.T) {
 func TestWhatWasHandedOutIsntChangedUnderItsReaders(t *testing.T) {
 	m := mustOpen(t, orderOptions(), t.TempDir(), nil)
 	defer mustClose(t, m)
-	var news [][]tree.Index
-	m.Subscribe(func(n *statemachine.News) { news = append(news, n.Handed) })
+	var res [][]tree.Index
+	m.Subscribe(func(n *statemachine.ApplyResult) { res = append(res, n.Handed) })
 	held := [][]tree.Index{m.Handed()}
 	for i := range 3 {
 		do(t, m, uint64(i+1), tree.AskCommand(slots, tree.Ask{Slot: 1, Count: 1}))
-		news[i][0] = 99 // it is the subscriber's
+		res[i][0] = 99 // it is the subscriber's
 		held = append(held, m.Handed())
 	}
 	for i, h := range held {

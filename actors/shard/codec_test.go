@@ -173,7 +173,7 @@ func FuzzSubmission(f *testing.F) {
 		}
 		defer func() { _ = m.Close() }()
 		var outcomes []statemachine.Outcome
-		m.Subscribe(func(n *statemachine.News) { outcomes = n.Outcomes })
+		m.Subscribe(func(n *statemachine.ApplyResult) { outcomes = n.Outcomes })
 		cmd := append(tree.AppendSubmission(tree.AppendBatchHead(nil, head), s.ID, s.Count), s.Commands...)
 		if _, err := m.Update([]sm.Entry{{Index: 1, Cmd: cmd}}); err != nil || len(outcomes) != 1 {
 			t.Fatalf("%+v can't be applied: %v", s, err)

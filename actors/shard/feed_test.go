@@ -36,23 +36,23 @@ func TestTheFeedRings(t *testing.T) {
 		tell             func(*Feed)
 		follower, leader bool
 	}{
-		"another member's batch": {func(f *Feed) { f.Data(&statemachine.News{Last: 21, Epoch: 3, Batches: batch}) }, false, true},
+		"another member's batch": {func(f *Feed) { f.Data(&statemachine.ApplyResult{Last: 21, Epoch: 3, Batches: batch}) }, false, true},
 		"an outcome": {func(f *Feed) {
-			f.Data(&statemachine.News{Last: 21, Epoch: 3, Batches: batch, Outcomes: outcomesOf(feedNonce, 1, 4)})
+			f.Data(&statemachine.ApplyResult{Last: 21, Epoch: 3, Batches: batch, Outcomes: outcomesOf(feedNonce, 1, 4)})
 		}, true, true},
 		"an outcome of an actor before": {func(f *Feed) {
-			f.Data(&statemachine.News{Last: 21, Epoch: 3, Batches: batch, Outcomes: outcomesOf(feedNonce+1, 1, 4)})
+			f.Data(&statemachine.ApplyResult{Last: 21, Epoch: 3, Batches: batch, Outcomes: outcomesOf(feedNonce+1, 1, 4)})
 		}, false, true},
-		"another epoch":       {func(f *Feed) { f.Data(&statemachine.News{Last: 20, Epoch: 4}) }, true, true},
-		"a jump":              {func(f *Feed) { f.Data(&statemachine.News{Last: 20, Epoch: 3, Jumped: true}) }, true, true},
-		"indexes":             {func(f *Feed) { f.Order(&statemachine.News{Handed: []tree.Index{0, 31}}) }, false, true},
-		"another's indexes":   {func(f *Feed) { f.Order(&statemachine.News{Handed: []tree.Index{99, 30}}) }, false, false},
-		"fewer shards":        {func(f *Feed) { f.Order(&statemachine.News{Handed: []tree.Index{99}}) }, false, false},
+		"another epoch":       {func(f *Feed) { f.Data(&statemachine.ApplyResult{Last: 20, Epoch: 4}) }, true, true},
+		"a jump":              {func(f *Feed) { f.Data(&statemachine.ApplyResult{Last: 20, Epoch: 3, Jumped: true}) }, true, true},
+		"indexes":             {func(f *Feed) { f.Order(&statemachine.ApplyResult{Handed: []tree.Index{0, 31}}) }, false, true},
+		"another's indexes":   {func(f *Feed) { f.Order(&statemachine.ApplyResult{Handed: []tree.Index{99, 30}}) }, false, false},
+		"fewer shards":        {func(f *Feed) { f.Order(&statemachine.ApplyResult{Handed: []tree.Index{99}}) }, false, false},
 		"an ask that is lost": {func(f *Feed) { f.AskLost() }, true, true},
 	} {
 		for epoch, want := range map[uint64]bool{0: c.follower, 3: c.leader} {
 			f := testFeed()
-			f.Data(&statemachine.News{Last: 20, Epoch: 3})
+			f.Data(&statemachine.ApplyResult{Last: 20, Epoch: 3})
 			f.take(epoch)
 			rings(f)
 			c.tell(f)
@@ -72,9 +72,9 @@ func TestTheFeedIsTakenWhole(t *testing.T) {
 	mine := tree.Grant{ID: tree.RequestID{Replica: 1, Nonce: feedNonce, Number: 8}, Slot: 1, Range: tree.Range{First: 31, Last: 33}}
 	before, elsewhere := mine, mine
 	before.ID.Nonce, elsewhere.Slot = feedNonce+1, 0
-	f.Data(&statemachine.News{Last: 25, Epoch: 3, Batches: []statemachine.BatchID{{Epoch: 3, Number: 1}}, Outcomes: outcomesOf(feedNonce, 1, 6)})
-	f.Order(&statemachine.News{Handed: []tree.Index{40, 33, 0}, Grants: []tree.Grant{before, mine, elsewhere}})
-	f.Data(&statemachine.News{Last: 33, Epoch: 4, Batches: []statemachine.BatchID{{Epoch: 4, Number: 2}}, Outcomes: outcomesOf(feedNonce, 1, 5)})
+	f.Data(&statemachine.ApplyResult{Last: 25, Epoch: 3, Batches: []statemachine.BatchID{{Epoch: 3, Number: 1}}, Outcomes: outcomesOf(feedNonce, 1, 6)})
+	f.Order(&statemachine.ApplyResult{Handed: []tree.Index{40, 33, 0}, Grants: []tree.Grant{before, mine, elsewhere}})
+	f.Data(&statemachine.ApplyResult{Last: 33, Epoch: 4, Batches: []statemachine.BatchID{{Epoch: 4, Number: 2}}, Outcomes: outcomesOf(feedNonce, 1, 5)})
 	f.AskLost()
 	want := Applied{
 		Epoch: 4, Batches: []statemachine.BatchID{{Epoch: 3, Number: 1}, {Epoch: 4, Number: 2}}, Outcomes: outcomesOf(feedNonce, 1, 6, 5),
@@ -83,7 +83,7 @@ func TestTheFeedIsTakenWhole(t *testing.T) {
 	if got := f.take(0); !reflect.DeepEqual(got, want) {
 		t.Errorf("taken %+v\nwant  %+v", got, want)
 	}
-	f.Data(&statemachine.News{Last: 34, Epoch: 4, Batches: []statemachine.BatchID{{Epoch: 4, Number: 3}}})
+	f.Data(&statemachine.ApplyResult{Last: 34, Epoch: 4, Batches: []statemachine.BatchID{{Epoch: 4, Number: 3}}})
 	if got, want := f.take(0), (Applied{Epoch: 4, Handed: 33, Settled: 34}); !reflect.DeepEqual(got, want) {
 		t.Errorf("who doesn't lead takes %+v\nwant %+v", got, want)
 	}
@@ -94,28 +94,28 @@ func TestTheFeedIsTakenWhole(t *testing.T) {
 func TestTheFeedIsBounded(t *testing.T) {
 	many := make([]uint64, outcomesLimit)
 	for name, overflow := range map[string]func(*Feed){
-		"jumped": func(f *Feed) { f.Data(&statemachine.News{Last: 50, Epoch: 7, Jumped: true}) },
+		"jumped": func(f *Feed) { f.Data(&statemachine.ApplyResult{Last: 50, Epoch: 7, Jumped: true}) },
 		"outcomes": func(f *Feed) {
-			f.Data(&statemachine.News{Last: 50, Epoch: 7, Outcomes: outcomesOf(feedNonce, 0, many...)})
+			f.Data(&statemachine.ApplyResult{Last: 50, Epoch: 7, Outcomes: outcomesOf(feedNonce, 0, many...)})
 		},
 		"batches": func(f *Feed) {
-			f.Data(&statemachine.News{Last: 50, Epoch: 7, Batches: make([]statemachine.BatchID, outcomesLimit)})
+			f.Data(&statemachine.ApplyResult{Last: 50, Epoch: 7, Batches: make([]statemachine.BatchID, outcomesLimit)})
 		},
 		"bytes": func(f *Feed) {
-			f.Data(&statemachine.News{Last: 50, Epoch: 7, Outcomes: outcomesOf(feedNonce, outcomesBytesLimit, 2)})
+			f.Data(&statemachine.ApplyResult{Last: 50, Epoch: 7, Outcomes: outcomesOf(feedNonce, outcomesBytesLimit, 2)})
 		},
 	} {
 		f := testFeed()
 		f.take(7)
-		f.Data(&statemachine.News{Last: 40, Epoch: 7, Batches: []statemachine.BatchID{{Epoch: 7, Number: 1}}, Outcomes: outcomesOf(feedNonce, 1, 1)})
+		f.Data(&statemachine.ApplyResult{Last: 40, Epoch: 7, Batches: []statemachine.BatchID{{Epoch: 7, Number: 1}}, Outcomes: outcomesOf(feedNonce, 1, 1)})
 		overflow(f)
-		f.Data(&statemachine.News{Last: 51, Epoch: 7, Outcomes: outcomesOf(feedNonce, 1, 3)})
+		f.Data(&statemachine.ApplyResult{Last: 51, Epoch: 7, Outcomes: outcomesOf(feedNonce, 1, 3)})
 		want := Applied{Epoch: 7, Jumped: true, Outcomes: outcomesOf(feedNonce, 1, 3), Handed: 30, Settled: 51}
 		if got := f.take(7); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %d outcomes, %d batches, jumped %v; want one, none, and a jump", name, len(got.Outcomes), len(got.Batches), got.Jumped)
 		}
 		// As much as may be is kept, once it has been taken up to there.
-		f.Data(&statemachine.News{Last: 52, Epoch: 7, Outcomes: outcomesOf(feedNonce, outcomesBytesLimit/outcomesLimit, many...)})
+		f.Data(&statemachine.ApplyResult{Last: 52, Epoch: 7, Outcomes: outcomesOf(feedNonce, outcomesBytesLimit/outcomesLimit, many...)})
 		if got := f.take(7); got.Jumped || len(got.Outcomes) != outcomesLimit {
 			t.Errorf("%s: then %d outcomes, jumped %v", name, len(got.Outcomes), got.Jumped)
 		}

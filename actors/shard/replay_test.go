@@ -48,8 +48,8 @@ func (w *world) replay() error {
 		return err
 	}
 	defer func() { _ = m.Close() }()
-	var news *statemachine.News
-	m.Subscribe(func(n *statemachine.News) { news = n })
+	var news *statemachine.ApplyResult
+	m.Subscribe(func(n *statemachine.ApplyResult) { news = n })
 	for i, e := range w.data.entries {
 		if _, err := m.Update([]sm.Entry{{Index: uint64(i + 1), Cmd: e.cmd}}); err != nil {
 			return err

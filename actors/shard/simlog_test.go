@@ -137,8 +137,8 @@ func (l *simLog) apply(b *tree.BatchReader, c *tree.Command, running tree.Index)
 }
 
 // news is what a member's replica tells of the entries from one place to another.
-func (l *simLog) news(member uint64, from, to int) *statemachine.News {
-	n := &statemachine.News{Last: l.entries[to-1].settled, Epoch: l.entries[to-1].epoch}
+func (l *simLog) news(member uint64, from, to int) *statemachine.ApplyResult {
+	n := &statemachine.ApplyResult{Last: l.entries[to-1].settled, Epoch: l.entries[to-1].epoch}
 	for _, e := range l.entries[from:to] {
 		if e.batch.Epoch != 0 {
 			n.Batches = append(n.Batches, e.batch)
@@ -190,8 +190,8 @@ func (o *simOrder) append(a tree.Ask) {
 	o.entries = append(o.entries, e)
 }
 
-func (o *simOrder) news(from, to int) *statemachine.News {
-	n := &statemachine.News{Last: o.at(to).counter, Handed: o.at(to).handed}
+func (o *simOrder) news(from, to int) *statemachine.ApplyResult {
+	n := &statemachine.ApplyResult{Last: o.at(to).counter, Handed: o.at(to).handed}
 	for _, e := range o.entries[from:to] {
 		n.Grants = append(n.Grants, e.grant)
 	}

@@ -289,7 +289,7 @@ func (w *world) apply(m *simMember) {
 			w.say("member %d jumps from entry %d to %d", m.id, m.dataAt, to)
 			m.jumped = true
 			w.seen.jumps++
-			m.feed.Data(&statemachine.News{Last: w.data.at(to).settled, Epoch: w.data.at(to).epoch, Jumped: true})
+			m.feed.Data(&statemachine.ApplyResult{Last: w.data.at(to).settled, Epoch: w.data.at(to).epoch, Jumped: true})
 		} else {
 			m.feed.Data(w.data.news(m.id, m.dataAt, to))
 		}

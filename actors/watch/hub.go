@@ -54,7 +54,7 @@ type store struct {
 // is where the window begins: every event at or above it is still there. All that
 // has been published is in the window. HistoryFunc may be called from many
 // goroutines.
-type HistoryFunc func(from tree.Index, max int) (events []tree.Notice, complete tree.Index, err error)
+type HistoryFunc func(from tree.Index, max int) (events []tree.EncodedEvent, complete tree.Index, err error)
 
 // ExistsFunc reports whether key exists, and the index of the tree for which that
 // is true: both must come from the same snapshot. It may be called from many
@@ -78,7 +78,7 @@ type Options struct {
 
 // batch is what the state machine published at once, in index order.
 type batch struct {
-	events []tree.Notice
+	events []tree.EncodedEvent
 	last   tree.Index // the tree's index after them
 	bytes  int64
 }
@@ -130,7 +130,7 @@ func orElse(n, standard int) int {
 // nil slice, as after a snapshot has replaced the tree, makes the hub look on disk
 // for what it missed. Publish is called by one goroutine at a time and never
 // blocks.
-func (h *Hub) Publish(last tree.Index, events []tree.Notice) {
+func (h *Hub) Publish(last tree.Index, events []tree.EncodedEvent) {
 	if last <= tree.Index(h.last.Load()) {
 		return
 	}

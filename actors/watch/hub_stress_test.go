@@ -20,7 +20,7 @@ type orderSink struct {
 	ends  int
 }
 
-func (s *orderSink) Deliver(n *tree.Notice) {
+func (s *orderSink) Deliver(n *tree.EncodedEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

@@ -395,7 +395,7 @@ func TestHubFollowsASnapshot(t *testing.T) {
 func TestHubFailsWhenTheWindowIsUnreadable(t *testing.T) {
 	cause := errors.New("bad block")
 	h := watch.NewHub(watch.Options{
-		History: func(tree.Index, int) ([]tree.Notice, tree.Index, error) { return nil, 0, cause },
+		History: func(tree.Index, int) ([]tree.EncodedEvent, tree.Index, error) { return nil, 0, cause },
 	})
 	ran := make(chan error, 1)
 	go func() { ran <- h.Run() }()
@@ -421,7 +421,7 @@ func TestHubTakesEventsInWhileItClosesAGap(t *testing.T) {
 		interrupted := false
 		h = watch.NewHub(watch.Options{
 			Window: f.window,
-			History: func(from tree.Index, limit int) ([]tree.Notice, tree.Index, error) {
+			History: func(from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
 				events, complete, err := f.History(from, limit)
 				if !interrupted {
 					interrupted = true
@@ -589,19 +589,19 @@ func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
 	cause := errors.New("bad block")
 	tests := map[string]struct {
 		stream  bool
-		page    func(f *forest, call int) ([]tree.Notice, tree.Index, error)
+		page    func(f *forest, call int) ([]tree.EncodedEvent, tree.Index, error)
 		stop    bool // before the second page
 		want    []tree.Index
 		ends    int
 		refused tree.Code
 	}{
 		"unreadable at once": {
-			page:    func(*forest, int) ([]tree.Notice, tree.Index, error) { return nil, 1, cause },
+			page:    func(*forest, int) ([]tree.EncodedEvent, tree.Index, error) { return nil, 1, cause },
 			refused: tree.CodeRaftInternal,
 		},
 		"unreadable later": {
 			stream: true,
-			page: func(f *forest, call int) ([]tree.Notice, tree.Index, error) {
+			page: func(f *forest, call int) ([]tree.EncodedEvent, tree.Index, error) {
 				if call > 1 {
 					return nil, 1, cause
 				}
@@ -611,7 +611,7 @@ func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
 		},
 		"the window moves on": {
 			stream: true,
-			page: func(f *forest, call int) ([]tree.Notice, tree.Index, error) {
+			page: func(f *forest, call int) ([]tree.EncodedEvent, tree.Index, error) {
 				if call > 1 {
 					return f.events[6:7], 7, nil
 				}
@@ -620,14 +620,14 @@ func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
 			want: []tree.Index{1, 2}, ends: 1,
 		},
 		"the window has moved on": {
-			page: func(f *forest, call int) ([]tree.Notice, tree.Index, error) {
+			page: func(f *forest, call int) ([]tree.EncodedEvent, tree.Index, error) {
 				return f.events[6:7], 7, nil
 			},
 			refused: tree.CodeEventIndexClosed,
 		},
 		"the hub stops": {
 			stream: true,
-			page: func(f *forest, call int) ([]tree.Notice, tree.Index, error) {
+			page: func(f *forest, call int) ([]tree.EncodedEvent, tree.Index, error) {
 				return f.events[:2], 1, nil
 			},
 			stop: true,
@@ -644,7 +644,7 @@ func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
 			calls := 0
 			h = watch.NewHub(watch.Options{
 				Window: 100, First: 8,
-				History: func(from tree.Index, limit int) ([]tree.Notice, tree.Index, error) {
+				History: func(from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
 					calls++
 					if tt.stop {
 						h.Stop()

@@ -102,7 +102,7 @@ func (h *Hub) take(b batch) {
 
 // tell hands events to the watchers and keeps them in the ring. It skips events
 // that were delivered already.
-func (d *delivery) tell(events []tree.Notice) {
+func (d *delivery) tell(events []tree.EncodedEvent) {
 	for i := range events {
 		n := &events[i]
 		if n.Index <= d.seen {

@@ -15,7 +15,7 @@ type watcher struct {
 	ends int
 }
 
-func (w *watcher) Deliver(n *tree.Notice) {
+func (w *watcher) Deliver(n *tree.EncodedEvent) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.got = append(w.got, string(n.JSON))
@@ -46,7 +46,7 @@ type copse struct {
 	mu     sync.Mutex // the hub reads on its own goroutine
 	store  tree.MemStore
 	last   tree.Index
-	events []tree.Notice
+	events []tree.EncodedEvent
 }
 
 func newCopse(window, ringLimit int) *copse {
@@ -76,10 +76,10 @@ func (c *copse) floor() tree.Index {
 	return max(c.last, tree.Index(c.window)) - tree.Index(c.window) + 1
 }
 
-func (c *copse) history(from tree.Index, limit int) ([]tree.Notice, tree.Index, error) {
+func (c *copse) history(from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var events []tree.Notice
+	var events []tree.EncodedEvent
 	for _, n := range c.events {
 		if n.Index >= max(from, c.floor()) && len(events) < limit {
 			events = append(events, n)
@@ -99,10 +99,10 @@ func (c *copse) exists(key string) (bool, tree.Index) {
 func (c *copse) do(cmd tree.Command) (answer string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var notices []tree.Notice
+	var notices []tree.EncodedEvent
 	err := tree.Apply(&c.store, &cmd, c.last, func(e *tree.Event) {
 		c.last = e.Index()
-		notices = append(notices, e.Notice(tree.AppendEvent(nil, e)))
+		notices = append(notices, e.Encoded(tree.AppendEvent(nil, e)))
 		answer += string(notices[len(notices)-1].JSON)
 	})
 	if err != nil {

@@ -2,12 +2,12 @@ package statemachine
 
 import "copse/statemachine/tree"
 
-// News is what one Update tells whoever has subscribed, after the store's commit
-// and before any reply shows what it did; reads may already. What it points to is
-// the subscriber's.
-type News struct {
-	Last    tree.Index    // the tree's index; of a data shard of several, what is settled; of the order shard, the counter
-	Notices []tree.Notice // in index order
+// ApplyResult is what one Update did, for the subscriber: published after the store's
+// commit and before any reply shows it, though reads may show it already. What it points
+// to belongs to the subscriber.
+type ApplyResult struct {
+	Last   tree.Index          // the tree's index; of a data shard of several, what is settled; of the order shard, the counter
+	Events []tree.EncodedEvent // in index order
 
 	// Jumped: a snapshot has replaced the tree, so nobody here knows what the
 	// entries in between did. There is nothing else then but Last and Handed.
