@@ -19,13 +19,13 @@ const (
 // it at once, so that it never sees an index without the range or the outcome that
 // belongs to it (10, 11).
 type Feed struct {
-	slot  int
-	id    tree.RequestID // of the actor's requests, whose numbers differ
-	bell  chan struct{}  // capacity 1
-	mu    sync.Mutex
-	unread  Applied
-	size  int    // bytes of the outcomes
-	epoch uint64 // in which the actor leads, so that all batches concern it; 0: it doesn't
+	slot   int
+	id     tree.RequestID // of the actor's requests, whose numbers differ
+	bell   chan struct{}  // capacity 1
+	mu     sync.Mutex
+	unread Applied
+	size   int    // bytes of the outcomes
+	epoch  uint64 // in which the actor leads, so that all batches concern it; 0: it doesn't
 }
 
 // NewFeed returns the feed of the actor whose requests begin with id. The replicas stand
