@@ -10,6 +10,9 @@
 // load, adds a new one, and measures the time until it has caught up; then it kills
 // another member, so that writes need the new one's vote.
 //
+// It owns the load, one goroutine for each client, and starts and kills the members
+// through package peer.
+//
 // Everything runs on the loopback with the servers' default timings. Compare servers
 // only in runs made together.
 package main
