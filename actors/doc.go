@@ -1,51 +1,47 @@
 // Package actors puts a member together: what lies between HTTP and the stores.
 //
 // An actor is a struct with a bounded mailbox and one goroutine, its loop, which alone
-// touches the actor's state (package loop). [Member] opens a member's parts, joins
-// them, and adds their loops to a loop.Group; [Router] is what a front-end calls. The
-// parts are in packages of their own:
+// touches the actor's state (package loop). [Open] takes a data directory and finds its
+// cluster; the [Starter] it returns starts a [Member], which opens the stores, the peer
+// port and the raft log, joins the actors of all shards (parts.go), and adds their loops
+// to a loop.Group. [Router] is what a front-end calls.
+//
+// The actors, and what they need, are in packages of their own:
 //
 //	loop      what every actor is built from
+//	shard     the path of a write, linearizable reads, expiry
+//	order     one index over several shards: what is closed, the root, who leads where
 //	watch     watchers, and the events of the recent past
-//	raft      dragonboat: leaders, proposals, linearizable reads, replicas
-//	raftlog   the files below dragonboat's log
+//	raft      dragonboat: leaders, proposals, read-index, replicas, compaction
+//	raftlog   the files of the raft log
 //	peerlink  the port between members
-//	cluster   who is a member, and what follows from it
+//	cluster   who is a member, and how the raft groups follow
 //	datadir   the data directory: lock, identity
-//	disk      free space and how the disk does
+//	disk      free space, and how fast the disk is
 //
-// Still in this package is the write path: an actor for each data shard that proposes
-// writes, one that makes reads linearizable, one that expires keys; and where there
-// are several data shards, what orders them. The package knows neither HTTP nor what
-// a command does to the tree, which is package tree's business.
+// What is decided here is only what concerns several of them: which shard a key belongs
+// to (router.go), in which order the parts learn of what is applied (parts.go), how
+// leadership is transferred before a stop (transfer.go), what members ask each other
+// (calls.go, raftgroup.go), and what is measured (metrics.go). The package knows neither
+// HTTP nor what a command does to the tree, which is package tree's business.
 //
-//	                ┌──▶ Shard ────propose───▶ raft.Host ──▶ dragonboat ──▶ Machine.Update
-//	Router ─────────┼──▶ ReadLane ─confirm───▶  ▲  ▲                            │
-//	                ├──▶ Machine.Get            │  │                            │ Publish
-//	                └──▶ watch.Hub ◀────────────┼──┼────────────────────────────┘
-//	                     Expirer ───propose─────┘  │
-//	                     raft.Compactor ───────────┤
-//	                     cluster.Membership ───────┘
+//	       ┌──▶ shard.Actor ───propose──▶ raft.Host ──▶ dragonboat ──▶ Machine.Update
+//	       │      ▲   └─submissions, refusals─▶ peerlink ──▶ other members   │
+//	       │      └──────────── shard.Feed ◀──outcomes────────────┐          │
+//	Router ┼──▶ shard.ReadLane ─confirm─▶ raft.Host               ├── News ◀─┘
+//	       ├──▶ Machine.Get                                       │
+//	       ├──▶ watch.Hub ◀────────events─────────────────────────┤
+//	       └──▶ order.Spanning ◀── order.ClosedIndex ◀────────────┘
+//	            (several shards: GET / and watches on /)
 //
-// Where there are several data shards (parts.go), an Ordered takes each Shard's place
-// on the member that leads it, and a Courier takes the writes there from the other
-// members. Order asks the order shard for indexes; Closed knows up to which index
-// all shards are applied here, and puts their events in order for Spanning, which
-// serves what concerns the root; Balancer spreads the leaders. docs/SHARDS.md has the
-// rules that they follow.
-//
-//	       ┌──▶ Ordered ──ask──▶ Order ──propose──▶ order shard's Machine ──▶ told, Closed
-//	       │       │  ▲                                                          │    │
-//	Router ┤       │  └───────────────── ranges, outcomes ◀──────────────────────┘    │
-//	       │       └──propose──▶ data shard's Machine ──▶ watch.Hub, Closed, told     ▼
-//	       ├──▶ Courier ─call─▶ the leader's Ordered                              Spanning
-//	       └──▶ Spanning: GET / and watches on /
+// With one data shard, the first raft group has the list of members and the tree. With
+// several it has the list and the counter of indexes, as the order shard, and each data
+// shard is a group of its own. docs/SHARDS.md has the rules.
 //
 // # Goroutines
 //
-// One for each of Shard, ReadLane, watch.Hub, Expirer, raft.Compactor,
-// cluster.Membership and disk.Watch, and one that holds the raft.Host open; with
-// several shards also for each Ordered, Order, Spanning and Balancer (two), and five for
-// each Courier. dragonboat, Pebble and the peer link run their own, which end with
-// their Close.
+// The package has none that last but one, which keeps the raft.Host open until the
+// group stops it. It adds to the group those of the hubs, compactors, Membership, read
+// lanes, shard actors, expirers and, with several shards, the Balancer. dragonboat,
+// Pebble and the peer link run their own, which end with their Close.
 package actors

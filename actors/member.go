@@ -30,7 +30,7 @@ type MemberOptions struct {
 	Peer PeerOptions
 
 	// Members are those known when the data directory was created: the founders, or
-	// what a joining member was told.
+	// those that a joining member learned.
 	Members    []tree.Member
 	Name       string
 	ClientURLs []string

@@ -320,7 +320,7 @@ func TestTheLogIsLetGoAtTheStop(t *testing.T) {
 	much := func(o *actors.MemberOptions) { o.LogBytes = 1 << 30 }
 	n := startNode(t, dir, raft, much)
 	value := strings.Repeat("v", 8<<10)
-	for i := range 300 { // fewer than make the engine do so by itself, and more than are kept
+	for i := range 300 { // fewer than make dragonboat do so by itself, and more than are kept
 		if r := n.Do(setTo(fmt.Sprintf("/k%d", i%10), value)); r.Err != nil {
 			t.Fatal(r.Err)
 		}

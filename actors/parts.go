@@ -158,9 +158,8 @@ func (n *Member) admit(bytes int) error {
 	return nil
 }
 
-// subscribe leads what the machines tell to who wants to know. An event reaches the
-// watchers before its index is shown as settled, and that before the writer hears
-// of it.
+// subscribe passes on what the machines apply. An event reaches the watchers before its
+// index is shown as settled, and both before the writer is answered.
 func (n *Member) subscribe() {
 	for _, p := range n.parts {
 		p.hub = watch.NewHub(watch.Options{
@@ -211,8 +210,9 @@ func (n *Member) subscribe() {
 	}
 }
 
-// happened returns what one of several data shards publishes to its hub. The shard's
-// index also moves without events; then there is nothing to look for on disk.
+// happened returns the events for the hub of one of several data shards. Its index also
+// moves without events; then the hub gets an empty slice, since nil would make it look
+// for them on disk.
 func happened(res *statemachine.ApplyResult) []tree.EncodedEvent {
 	if res.Events == nil && !res.Jumped {
 		return []tree.EncodedEvent{}
@@ -220,7 +220,7 @@ func happened(res *statemachine.ApplyResult) []tree.EncodedEvent {
 	return res.Events
 }
 
-// nonce is a number that no actor has drawn before.
+// nonce draws a number that no actor has drawn before.
 func nonce() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -254,7 +254,7 @@ func (n *Member) addParts(g *loop.Group) {
 	}
 }
 
-// view is what there is to tell of a part.
+// view is what metrics and checks need of a part.
 func (p *part) view() shardView {
 	return shardView{label: strconv.FormatUint(p.id, 10), id: p.id, actor: p.actor, lane: p.lane, machine: p.machine, hub: p.hub}
 }

@@ -17,13 +17,14 @@ const (
 
 // TransferLeadership lets other members lead what this one leads. It is to be called
 // before the front-end stops, so that no client has to wait for an election. It reports
-// whether all went by the plan: no write fails then.
+// whether all went as planned, so that no write has failed.
 //
 // The plan, for each shard: propose nothing more, wait until what was proposed is
-// applied, here and by the successor, and tell dragonboat to transfer. For dragonboat
-// drops what is proposed meanwhile, and a successor that has yet to apply something lets
-// its chance go by, without a word. What members submit waits here; as soon as this
-// member leads no more it is refused, and goes to the successor.
+// applied, here and by the successor, and then have dragonboat transfer. Otherwise
+// dragonboat would silently drop what is proposed during the transfer, and a successor
+// that has yet to apply something would silently not take over. What members submit
+// waits here; it is refused as soon as this member no longer leads, and goes to the
+// successor.
 func (n *Member) TransferLeadership() (planned bool) {
 	n.leaving.Store(true)
 	return n.transferAll()
@@ -42,8 +43,8 @@ func (n *Member) transferAll() (planned bool) {
 }
 
 // transfer lets another member lead the part's shard: the one that to names, which may
-// be another each time; nobody, if there is none. It reports whether that one does now,
-// and all went by the plan.
+// be another each time, or nobody. It reports whether another member leads now, and all
+// went as planned.
 func (n *Member) transfer(ctx context.Context, p *part, to func() uint64) (planned bool) {
 	planned = n.rest(ctx, p, to)
 	n.host.TransferTo(ctx, p.id, to)

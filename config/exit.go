@@ -5,7 +5,7 @@ const (
 	ExitFailed  = 1 // serving failed, or the server asked is unhealthy
 	ExitUsage   = 2 // the settings are invalid
 	ExitLocked  = 3 // another copse uses the data directory
-	ExitNewer   = 4 // a newer copse wrote the data
+	ExitNewer   = 4 // another copse wrote the data, in its own format
 	ExitCorrupt = 5 // the data is damaged
 )
 
@@ -21,7 +21,7 @@ func exitCodes() []exitCode {
 		{ExitFailed, "serving failed, or the server is unhealthy"},
 		{ExitUsage, "invalid flags, environment or configuration file"},
 		{ExitLocked, "another copse is using the data directory"},
-		{ExitNewer, "the data was written by a newer copse"},
+		{ExitNewer, "the data was written by a copse with another format"},
 		{ExitCorrupt, "the data is damaged, or isn't copse's"},
 	}
 }

@@ -10,10 +10,10 @@ type ApplyResult struct {
 	Events []tree.EncodedEvent // in index order
 
 	// Jumped: a snapshot has replaced the tree, so nobody here knows what the
-	// entries in between did. There is nothing else then but Last and Handed.
+	// entries in between did. Then only Last and Handed are set.
 	Jumped bool
 
-	Epoch uint64 // the highest of any batch applied: none of a lower one is applied any more
+	Epoch uint64 // the highest of any batch applied: no batch of a lower one will be
 	// Batches are those that leaders have proposed, stale ones too, and Outcomes what
 	// became of this member's submissions in them, both in the order of the log.
 	Batches  []BatchID
@@ -30,7 +30,7 @@ type BatchID struct{ Epoch, Number uint64 }
 // Outcome is what became of one submission.
 type Outcome struct {
 	ID        tree.RequestID
-	Stale     bool   // it was refused, and has done nothing
+	Stale     bool   // it was refused, and changed nothing
 	Data      []byte // its commands' replies; see CutReply
 	RaftIndex uint64
 }

@@ -195,7 +195,7 @@ func TestForceNew(t *testing.T) {
 			return m
 		}
 		m := open(fs)
-		// The engine has applied some, the tail of its log is fed by hand.
+		// dragonboat has applied some, the tail of its log is fed by hand.
 		cut := rapid.IntRange(0, len(entries)).Draw(rt, "applied")
 		applySplit(rt, m, entries[:cut])
 		mustClose(rt, m)

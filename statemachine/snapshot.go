@@ -129,7 +129,7 @@ func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
 		err = db.Flush()
 	}
 	if err = firstError(err, db.Close()); err != nil {
-		// err itself: the engine looks for its own.
+		// err itself: dragonboat looks for its own.
 		return firstError(err, m.fs.RemoveAll(path))
 	}
 	if err := setCurrent(m.fs, m.dir, name); err != nil {

@@ -258,7 +258,7 @@ func TestLiftLetsDragonboatIn(t *testing.T) {
 	}
 }
 
-// pretend rewrites the engine's pin and renames its log.
+// pretend rewrites dragonboat's pin and renames its log.
 func pretend(t *testing.T, d *datadir.Dir, here, elsewhere string) {
 	t.Helper()
 	pin := filepath.Join(d.RaftDir(), "dragonboat.ds")

@@ -21,9 +21,9 @@ const openLimit = 1024
 // at or below it. It also merges the events of all shards: those up to the closed index
 // are published, each once, in the order of their indexes.
 //
-// It is not an actor: the replicas' apply workers call it, and wait for nothing but its
-// lock. Calls for one shard must come in the order of its log; those for different
-// shards may interleave in any way. docs/SHARDS.md has the rules (13 to 15, 18).
+// It is not an actor: the replicas' apply workers call it, and wait only for its lock.
+// Calls for one shard must come in the order of its log; those for different shards may
+// interleave in any way. docs/SHARDS.md has the rules (13 to 15, 18).
 type ClosedIndex struct {
 	publish func(last tree.Index, events []tree.EncodedEvent) // under the lock; never waits
 	limit   int                                               // bytes of events that wait; further ones are left to the windows on disk
@@ -37,7 +37,7 @@ type ClosedIndex struct {
 	moved   chan struct{}
 }
 
-// unclosed is what a shard holds the closed index up with, and its events above it.
+// unclosed is how one shard holds the closed index back, and its events above that.
 type unclosed struct {
 	settled tree.Index
 	open    []tree.Range // handed out and not settled here, by index
@@ -89,7 +89,7 @@ func (c *ClosedIndex) Wait(ctx context.Context, at tree.Index) error {
 	return nil
 }
 
-// Order takes over what the order shard's replica tells.
+// Order takes what the order shard's replica has applied.
 func (c *ClosedIndex) Order(n *statemachine.ApplyResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,7 +129,7 @@ func (s *unclosed) jump(handed, counter tree.Index) {
 	}
 }
 
-// Data takes over what the slot's replica tells.
+// Data takes what the slot's replica has applied.
 func (c *ClosedIndex) Data(slot int, n *statemachine.ApplyResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -160,7 +160,7 @@ func (c *ClosedIndex) drop() {
 	c.weight = 0
 }
 
-// compute returns the closed index by what is known now.
+// compute returns the closed index from what is known now.
 func (c *ClosedIndex) compute() tree.Index {
 	at := c.counter
 	for slot := range c.shards {
@@ -177,7 +177,7 @@ func (c *ClosedIndex) compute() tree.Index {
 	return at
 }
 
-// advance publishes what has become closed.
+// advance publishes the events that are closed now.
 func (c *ClosedIndex) advance() {
 	before := c.Index()
 	at := c.compute()
@@ -185,7 +185,7 @@ func (c *ClosedIndex) advance() {
 		return
 	}
 	events := c.take(at)      // not nil: that says to look into the windows
-	c.index.Store(uint64(at)) // whoever is told looks into the windows up to here
+	c.index.Store(uint64(at)) // first, as the subscriber may read the windows up to here
 	if c.lossy > before {
 		events = nil
 	}
@@ -194,7 +194,7 @@ func (c *ClosedIndex) advance() {
 	c.moved = make(chan struct{})
 }
 
-// take takes out the events up to at, in their order.
+// take removes and returns the events up to at, in their order.
 func (c *ClosedIndex) take(at tree.Index) []tree.EncodedEvent {
 	events, from := []tree.EncodedEvent{}, 0
 	for slot := range c.shards {

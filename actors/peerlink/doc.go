@@ -1,19 +1,21 @@
 // Package peerlink carries everything that members send each other, over one port:
-// raft's messages and snapshots, and calls. For dragonboat it is the transport and the
-// node registry. It has the members' addresses ([Book]), decides who may connect
-// ([Options].Allowed, TLS), and measures the raft traffic for /v2/stats.
+// raft's messages and snapshots, calls, and messages without an answer. For dragonboat
+// it is the transport and the node registry. It has the members' addresses ([Book]),
+// decides who may connect ([Options].Allowed, TLS), and measures the raft traffic for
+// /v2/stats.
 //
-// It doesn't know what calls are about or what is in raft's entries, and it decides
-// nothing about membership: its owner tells it.
+// It doesn't know what calls and messages are about or what is in raft's entries, and
+// it decides nothing about membership: its owner does.
 //
 //	            Book ◀──Set── owner        dragonboat
 //	             │                           │    ▲
 //	   addresses │    SendMessageBatch, chunk│    │MessageHandler, ChunkHandler
 //	             ▼                           ▼    │
 //	Call ──▶ caller ──▶ dial ──────────────▶ transport ◀──┐
-//	                     │                                │ raft, snapshot
+//	Post ────▶ ▲         │                                │ raft, snapshot
 //	                     ▼                                │
-//	              a member's port ─── accept ─── serve ───┴─ calls ──▶ Handler
+//	              a member's port ─── accept ─── serve ───┼─ calls ─────▶ Handler
+//	                                                      └─ messages ──▶ Receive
 //
 // # Who may connect
 //
@@ -39,6 +41,6 @@
 // One for each port. For each accepted connection one that reads; if it is for calls,
 // another one that writes the answers, and one for each call being handled (at most
 // 256, and 16 for strangers). For each member that has been called, two while that
-// connection lasts. A connection on which dragonboat sends has none: dragonboat's own
+// connection lasts, and one while messages wait to be sent to it (post.go). A connection on which dragonboat sends has none: dragonboat's own
 // goroutines write. [Link.Close] waits for all of them.
 package peerlink

@@ -59,7 +59,7 @@ func (l *Link) sendPosts(member uint64, p *peer) {
 		}
 		c, err := p.calls.get(l.ctx, func() (*caller, error) { return l.newCaller(l.ctx, member) }, l.timeouts.again)
 		if err != nil {
-			continue // the engine's own connection says in the log that the member is away
+			continue // dragonboat's own connection says in the log that the member is away
 		}
 		for _, frame := range frames {
 			c.post(frame)

@@ -59,7 +59,7 @@ func (e *engine) stop() {
 	e.Close()
 }
 
-// to returns the connection that carries the engine's messages of the shard.
+// to returns the connection that carries dragonboat's messages of the shard.
 func (e *engine) to(t *testing.T, member, shard uint64) raftio.IConnection {
 	t.Helper()
 	c, err := e.GetConnection(e.ctx, e.target(t, member, shard))
@@ -287,7 +287,7 @@ func TestASlowReader(t *testing.T) {
 	}
 }
 
-// The engine's end ends what it waits for.
+// dragonboat's end ends what it waits for.
 func TestTheEnginesEndFreesASend(t *testing.T) {
 	pa, pb1 := join(t, 0xa), join(t, 0xb)
 	introduce(pa, pb1)
@@ -326,7 +326,7 @@ func TestRaftNoticesARestart(t *testing.T) {
 	}
 	after := join(t, 0xb, func(o *peerlink.Options) { o.Listen = []string{before.url} })
 	b = start(t, after)
-	c = a.to(t, 0xb, 1) // the engine asks for another one after an error
+	c = a.to(t, 0xb, 1) // dragonboat asks for another one after an error
 	if err := c.SendMessageBatch(beat); err != nil {
 		t.Fatal(err)
 	}
@@ -385,7 +385,7 @@ func TestRaftFollowsTheBook(t *testing.T) {
 	}
 }
 
-// An idle connection is the engine's to close; but the engine may be gone.
+// An idle connection is dragonboat's to close; but dragonboat may be gone.
 func TestIdleRaftConnectionsEnd(t *testing.T) {
 	p := join(t, 0xb, inHaste)
 	start(t, p)

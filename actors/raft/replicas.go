@@ -82,7 +82,7 @@ func (r *Replicas) StartReplica(shard uint64, m *statemachine.Machine, s Start) 
 	return r.start(shard)
 }
 
-// electionTenths is how many tenths of the election time-out dragonboat is told. It
+// electionTenths is how many tenths of the election time-out dragonboat is given. It
 // draws its own time-outs from one to two times the value it is given, and a member
 // that has heard from the leader within that value refuses an election, so that
 // occasionally a second one is needed. With seven tenths, two elections are over within

@@ -24,7 +24,7 @@ type store struct {
 	open func(t *testing.T, dir string) (db raftio.ILogDB, done func())
 }
 
-// stores are ours, and the engine's own, which shows that the suite asks for what the
+// stores are ours, and dragonboat's own, which shows that the suite asks for what the
 // engine relies on.
 var stores = []store{
 	{"ours", func(t *testing.T, dir string) (raftio.ILogDB, func()) {
@@ -127,7 +127,7 @@ func (w wants) check(db raftio.ILogDB) error {
 	return nil
 }
 
-// covers checks a range as the engine takes it: entries before the first don't matter.
+// covers checks a range as dragonboat takes it: entries before the first don't matter.
 func covers(rs raftio.RaftState, first, last uint64) error {
 	end := rs.FirstIndex + rs.EntryCount
 	if last < first {
@@ -158,7 +158,7 @@ func snapshot(shard, index uint64) func(raftio.ILogDB) error {
 	}
 }
 
-// TestConformance is what the engine relies on in a log store. Each case is checked at once,
+// TestConformance is what dragonboat relies on in a log store. Each case is checked at once,
 // and again after a restart.
 func TestConformance(t *testing.T) {
 	state := func(term, vote, commit uint64) pb.State { return pb.State{Term: term, Vote: vote, Commit: commit} }
@@ -289,7 +289,7 @@ func TestIterateEntriesKeepsToItsLimits(t *testing.T) {
 	}
 }
 
-// TestModelFitsTheStores holds random calls to the model. The engine's store remembers
+// TestModelFitsTheStores holds random calls to the model. dragonboat's store remembers
 // states of replicas that are gone, so none are removed.
 func TestModelFitsTheStores(t *testing.T) {
 	for _, s := range stores {

@@ -1,7 +1,7 @@
 // Package raftlog keeps the raft log: for each replica its entries, its hard state, and
-// what is known of its snapshot. The engine has it behind its public interface, in place of
-// its own stores, both of which take a damaged record for the end of the log and start
-// without what follows.
+// what is known of its snapshot. dragonboat reaches it through its public interface, in
+// place of its own stores, both of which take a damaged record for the end of the log and
+// start without what follows.
 //
 // What is saved is on disk when the call returns, and comes back at the next start. What a
 // crash has left of a write that was not acknowledged is dropped. Everything else that
@@ -14,8 +14,8 @@
 // segments from the front to the back (load.go).
 //
 // The package knows nothing of what entries contain nor what shards are for, and nobody
-// else knows the format. It has no goroutine: the engine's step workers write, its snapshot
-// workers write that there are snapshots, and any of them reads.
+// else knows the format. It has no goroutine: dragonboat's step workers write, its
+// snapshot workers write that there are snapshots, and any of them reads.
 //
 // Bounds: a segment has 32 MiB unless one frame needs more; one is given back when at most
 // an eighth of it is still wanted, so the log takes about eight times what is wanted at the

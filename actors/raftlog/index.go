@@ -19,7 +19,7 @@ type replica struct {
 	bootstrap []byte // as on disk; nil: none
 	snapshot  []byte
 	covered   uint64   // index of the snapshot
-	state     pb.State // as the engine gave it last
+	state     pb.State // as dragonboat gave it last
 	written   pb.State // as on disk: only its commit may lag behind
 	first     uint64   // index of places[0]; there may be none
 	places    []place
@@ -139,7 +139,7 @@ func (x *index) span(r *replica, rec record, f frame) error {
 	return nil
 }
 
-// advance takes a hard state in, which never falls. What the engine gave since stays.
+// advance takes a hard state in, which never falls. What dragonboat gave since stays.
 func (r *replica) advance(next pb.State) error {
 	old := r.written
 	if next.Term < old.Term || next.Commit < old.Commit || next.Term == old.Term && old.Vote != 0 && next.Vote != old.Vote {

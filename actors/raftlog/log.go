@@ -121,7 +121,7 @@ func open(dir files, o Options, c *counts) (*raftLog, error) {
 	return l, nil
 }
 
-// fail ends the process, and in any case this goroutine's progress: the engine would panic
+// fail ends the process, and in any case this goroutine's progress: dragonboat would panic
 // at an error, and after a failed sync nobody knows what is on disk, so nothing may be
 // acknowledged. Locks stay held, which stops the others too.
 func (l *raftLog) fail(err error) {

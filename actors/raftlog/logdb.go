@@ -11,7 +11,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 )
 
-// name is what the engine writes down of its log store, and asks for at the next start.
+// name is what dragonboat writes down of its log store, and asks for at the next start.
 const name = "copse-raftlog"
 
 // Factory makes the log for an engine. It is a config.LogDBFactory.
@@ -29,7 +29,7 @@ func New(o Options) *Factory {
 // Name implements config.LogDBFactory.
 func (f *Factory) Name() string { return name }
 
-// Subdirectory is where the log is in the directory that the engine gives it.
+// Subdirectory is where the log is in the directory that dragonboat gives it.
 const Subdirectory = "log"
 
 // Create implements config.LogDBFactory: it opens the log below the first directory. An
@@ -76,7 +76,7 @@ func node(shard, replica uint64) raftio.NodeInfo { return raftio.GetNodeInfo(sha
 // see Options.Fatal.
 func (l *raftLog) Name() string { return name }
 
-// BinaryFormat is the version of the format, for the engine's own notes.
+// BinaryFormat is the version of the format, for dragonboat's own notes.
 func (l *raftLog) BinaryFormat() uint32 { return raftio.PlainLogDBBinVersion }
 
 // Close writes the commits that have not been written yet, and closes the files.
@@ -162,7 +162,7 @@ func (l *raftLog) due(u *pb.Update) bool {
 	return false
 }
 
-// add appends an update's records. What a start would take for damage, the engine may not
+// add appends an update's records. What a start would take for damage, dragonboat may not
 // write.
 func (l *raftLog) add(b *batch, u *pb.Update) {
 	l.mu.RLock()
@@ -179,7 +179,7 @@ func (l *raftLog) add(b *batch, u *pb.Update) {
 	}
 	if e := u.EntriesToSave; len(e) > 0 {
 		if e[0].Index > last+1 || e[0].Index < first {
-			l.fail(fmt.Errorf("raft log: the engine wrote entry %d of shard %d where the log has entries %d to %d", e[0].Index, u.ShardID, first, last))
+			l.fail(fmt.Errorf("raft log: dragonboat wrote entry %d of shard %d where the log has entries %d to %d", e[0].Index, u.ShardID, first, last))
 		}
 		b.content = appendEntries(b.content, node, e)
 		b.added = append(b.added, added{node, e})
@@ -187,7 +187,7 @@ func (l *raftLog) add(b *batch, u *pb.Update) {
 	if !pb.IsEmptyState(u.State) && u.State != r.written {
 		check := replica{written: r.written}
 		if err := check.advance(u.State); err != nil {
-			l.fail(fmt.Errorf("raft log: the engine wrote of shard %d that %w", u.ShardID, err))
+			l.fail(fmt.Errorf("raft log: dragonboat wrote of shard %d that %w", u.ShardID, err))
 		}
 		b.content = appendState(b.content, node, u.State)
 	}
@@ -297,7 +297,7 @@ func (l *raftLog) guardSnapshot(u *pb.Update) {
 		last = r.last()
 	}
 	if u.Snapshot.Index > last {
-		l.fail(fmt.Errorf("raft log: the engine wrote a snapshot of shard %d up to entry %d, and the log ends with %d", u.ShardID, u.Snapshot.Index, last))
+		l.fail(fmt.Errorf("raft log: dragonboat wrote a snapshot of shard %d up to entry %d, and the log ends with %d", u.ShardID, u.Snapshot.Index, last))
 	}
 }
 

@@ -59,7 +59,7 @@ type step struct {
 // source draws numbers below n.
 type source func(n int) int
 
-// next draws a step as the engine could make it; removals says whether replicas may go.
+// next draws a step as dragonboat could make it; removals says whether replicas may go.
 func (m model) next(draw source, removals bool) step {
 	after := m.clone()
 	n := node(uint64(draw(3))+1, uint64(draw(2))*0xffff_0000_0000+7)

@@ -15,11 +15,11 @@ import (
 //	 1      8          8          4          length
 //
 //	kind       body
-//	bootstrap  the engine's Bootstrap, as the engine writes it
+//	bootstrap  dragonboat's Bootstrap, as dragonboat writes it
 //	state      term (8), vote (8), commit (8)
-//	snapshot   the engine's Snapshot: what it covers was applied here
-//	installed  the engine's Snapshot: it came from elsewhere, in place of all entries
-//	entries    first index (8), and for each entry its length (4) and the engine's Entry.
+//	snapshot   dragonboat's Snapshot: what it covers was applied here
+//	installed  dragonboat's Snapshot: it came from elsewhere, in place of all entries
+//	entries    first index (8), and for each entry its length (4) and dragonboat's Entry.
 //	           They take the place of those that had the same index or a higher one.
 //	removed    nothing: no more is known of the replica
 //
@@ -100,7 +100,7 @@ func appendEntries(dst []byte, node raftio.NodeInfo, entries []pb.Entry) []byte 
 		at := len(dst)
 		dst = append(dst, make([]byte, size)...)
 		if n, err := entries[i].MarshalTo(dst[at:]); err != nil || n != size {
-			panic("raft log: an entry has another size than it says") // the engine's own code
+			panic("raft log: an entry has another size than it says") // dragonboat's own code
 		}
 	}
 	return endRecord(dst, begin)

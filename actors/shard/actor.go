@@ -15,8 +15,8 @@ type Raft interface {
 	Lead() Lead
 	// LeadChanged rings when Lead has changed.
 	LeadChanged() <-chan struct{}
-	// Propose puts cmd, which is copied, on its way into the log. It fails where cmd
-	// provably will not be in it.
+	// Propose starts to put cmd, which it copies, into the log. If it fails, cmd provably
+	// won't be in it.
 	Propose(cmd []byte) (Entry, error)
 	// HighestTerm is the highest raft term of any group, for answers.
 	HighestTerm() uint64
@@ -24,27 +24,26 @@ type Raft interface {
 
 // Entry is a raft entry under way.
 type Entry interface {
-	// Settled reports whether raft has done with the entry, and whether it has provably
-	// dropped it. Once it has reported so it must not be called again.
+	// Settled reports whether raft is done with the entry, and whether it has provably
+	// dropped it. It must not be called again once done is true.
 	Settled() (done, dropped bool)
 }
 
-// Link takes messages to other members; it never waits. What it reports not to have
-// taken is provably not sent; else a message may still be lost.
+// Link sends messages to other members; it never waits. If it reports false, the message
+// is provably not sent; otherwise it may still be lost.
 type Link interface {
 	PostSubmission(member, shard uint64, s *Submission) bool
 	PostRefusal(shard uint64, r Refusal) bool
 }
 
-// message is what comes from other members: a submission, if it has a number, or a
-// refusal.
+// message is from another member: a submission, if that has a number, else a refusal.
 type message struct {
 	submission Submission
 	refusal    Refusal
 }
 
-// messageMailboxLimit is how many messages of other members wait. Each has a bounded
-// number of submissions under way, so that this is never reached by far.
+// messageMailboxLimit is how many messages of other members may wait. Each member has a
+// bounded number of submissions under way, so this is far from being reached.
 const messageMailboxLimit = 1024
 
 // ActorOptions are what an Actor is made with.
@@ -60,8 +59,8 @@ type ActorOptions struct {
 }
 
 // Actor runs the write path of one data shard on this member: it takes writes out of
-// its mailbox, submissions of other members out of another, what the replicas have
-// applied from its feed, and does what its core decides.
+// its mailbox, submissions of other members out of another, and from its feed what the
+// replicas have applied, and does what its core decides.
 type Actor struct {
 	// Fixed after New.
 	*intake
@@ -72,7 +71,7 @@ type Actor struct {
 	// Owned by Run.
 	core    *Core
 	in      Input
-	entries []entry // proposed, and raft hasn't done with them
+	entries []entry // proposed, and raft isn't done with them
 	resting []rest
 }
 
@@ -82,8 +81,8 @@ type entry struct {
 	raft   Entry
 }
 
-// rest asks the actor to propose nothing, or to go on; rested is closed once nothing is
-// under way, or nothing keeps it from being so.
+// rest asks the actor to pause, or to go on. rested is closed once nothing that it
+// proposed is under way, or at once if it doesn't pause.
 type rest struct {
 	paused bool
 	rested chan struct{}
@@ -113,11 +112,11 @@ func (a *Actor) Submitted(s Submission) {
 }
 
 // Refused takes in another member's refusal of this member's submissions. It never
-// waits; one that is lost costs its writers the time until their deadline.
+// waits; if a refusal is lost, its writers wait until their deadline.
 func (a *Actor) Refused(r Refusal) { a.messages.Offer(message{refusal: r}) }
 
 // Pause makes the actor propose nothing until Resume, and returns once nothing of what
-// it proposed is under way. Writes wait meanwhile, those of other members too.
+// it proposed is under way. Writes wait meanwhile, including those of other members.
 func (a *Actor) Pause(ctx context.Context) error { return a.rest(ctx, true) }
 
 // Resume ends a Pause.
@@ -173,7 +172,7 @@ func (a *Actor) Stop() {
 	}
 }
 
-// wait returns when there may be something to do.
+// wait blocks until there may be something to do.
 func (a *Actor) wait(alarm *time.Timer) {
 	var writes <-chan *Write
 	if a.core.Takes(time.Now()) {
@@ -182,7 +181,7 @@ func (a *Actor) wait(alarm *time.Timer) {
 	select {
 	case w := <-writes:
 		a.in.Writes = append(a.in.Writes, w)
-		runtime.Gosched() // whoever is about to write comes first, and is in the batch
+		runtime.Gosched() // goroutines that are about to write get into the same batch
 	case m := <-a.messages.Messages():
 		a.add(m)
 		runtime.Gosched()
@@ -196,7 +195,8 @@ func (a *Actor) wait(alarm *time.Timer) {
 	}
 }
 
-// gather adds all that has come to the next step's input, up to what a batch may hold.
+// gather adds what waits in the mailboxes to the next step's input, up to what a batch
+// may hold.
 func (a *Actor) gather() {
 	for more := true; more && len(a.in.Submissions) < batchCommandsLimit; {
 		select {
@@ -224,7 +224,7 @@ func (a *Actor) add(m message) {
 	}
 }
 
-// step hands the core what has happened, and does what it decides.
+// step tells the core what has happened, and does what it decides.
 func (a *Actor) step(alarm *time.Timer) {
 	lead := a.o.Raft.Lead()
 	epoch := uint64(0)
@@ -260,8 +260,8 @@ func reuse[T any](s []T) []T {
 	return s[:0]
 }
 
-// settleEntries looks for entries that raft has done with. What became of those in the
-// log is told by the feed.
+// settleEntries looks for entries that raft is done with. The feed says what became of
+// those in the log.
 func (a *Actor) settleEntries() {
 	kept := a.entries[:0]
 	for _, e := range a.entries {
@@ -277,8 +277,8 @@ func (a *Actor) settleEntries() {
 	a.entries = kept
 }
 
-// carryOut does what the core has decided. Proposals come first: whoever waits for an
-// answer has it a moment later, and the log is busy meanwhile.
+// carryOut does what the core has decided. Proposals come first, so that the log is busy
+// while the answers are given.
 func (a *Actor) carryOut(now time.Time, leader uint64, out *Effects) {
 	for _, p := range out.Propose {
 		e, err := a.o.Raft.Propose(p.Cmd)
@@ -308,7 +308,7 @@ func (a *Actor) carryOut(now time.Time, leader uint64, out *Effects) {
 	}
 }
 
-// answer answers writes that went the same way.
+// answer answers writes that were submitted together.
 func (a *Actor) answer(now time.Time, answer *Answer) {
 	took := time.Duration(0)
 	if !answer.Gathered.IsZero() {
@@ -336,7 +336,7 @@ func (a *Actor) answer(now time.Time, answer *Answer) {
 // finishLimit is how long an actor that stops waits for what may be in the log.
 const finishLimit = 2 * time.Second
 
-// finish answers everybody: what may be in the log is waited for, what isn't is refused.
+// finish answers everybody: it waits for what may be in the log, and refuses the rest.
 func (a *Actor) finish(alarm *time.Timer) {
 	for late := time.Now().Add(finishLimit); a.core.Pending() > 0 && time.Now().Before(late); {
 		select {

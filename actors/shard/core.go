@@ -10,24 +10,24 @@ import (
 
 // Limits of the write path.
 const (
-	batchCommandsLimit = 256     // commands in one raft entry: each may tell of a large value that goes
+	batchCommandsLimit = 256     // commands in one raft entry: each may replace a large value, which its event shows
 	batchBytesLimit    = 1 << 20 // bytes at which a batch or a submission is full
 	inflightLimit      = 8       // submissions, or batches of dense indexes, under way
 	rangesLimit        = 4       // batches with a range of indexes under way
-	inboxLimit         = 1024    // submissions that wait at the leader
+	inboxLimit         = 1024    // submissions of a kind that wait at the leader
 	inboxBytesLimit    = 256 << 20
 )
 
-// gatherTime is how long what comes gathers at most while something is under way. An
-// entry costs as much as ten writes in it, so the next one waits until the last is
-// applied, which takes less where the quorum is near and its disks are quick.
+// gatherTime is how long writes gather at most while something is under way. An entry
+// costs as much as ten writes in it, so the next one waits until the last is applied;
+// where the quorum is near and its disks are fast, that takes less than gatherTime.
 const gatherTime = 2 * time.Millisecond
 
-// lookTime is how often the core looks for what is late, while anything waits.
+// lookTime is how often the core looks for late writes and batches, while anything waits.
 const lookTime = 20 * time.Millisecond
 
-// lateness is how long after its deadline a write that may be in the log is still
-// waited for: raft's clock stands still while its disk does.
+// lateness is how much longer than its deadline a write that may be in the log is waited
+// for: raft's clock stands still while its disk does.
 const lateness = 500 * time.Millisecond
 
 // A refused submission or batch is tried again after a pause that doubles.
@@ -50,8 +50,7 @@ type Lead struct {
 	Term   uint64 // raft's term in which it leads: the epoch of its batches
 }
 
-// Submission is what one member brings to a shard's leader in one message: writes of its
-// clients.
+// Submission is one message of a member to a shard's leader: writes of its clients.
 type Submission struct {
 	ID       tree.RequestID // Number counts the member's submissions to the shard
 	Epoch    uint64         // of the leader that it is meant for
@@ -63,7 +62,7 @@ type Submission struct {
 	Commands []byte         // encoded
 }
 
-// Refusal is a leader's answer to submissions that it promises never to propose.
+// Refusal is a leader's promise never to propose some submissions.
 type Refusal struct {
 	To          uint64 // member
 	Nonce       uint64
@@ -77,7 +76,7 @@ type Proposal struct {
 	Cmd    []byte
 }
 
-// Input is what a step starts from: what has happened since the last one.
+// Input is what has happened since the last step.
 type Input struct {
 	Lead        Lead
 	Writes      []*Write     // of this member's clients
@@ -90,11 +89,11 @@ type Input struct {
 	Pause, Resume bool
 }
 
-// Applied is what this member's replicas of the shard, and of the order shard, have
+// Applied says what this member's replicas of the shard and of the order shard have
 // applied since the last step.
 type Applied struct {
-	Epoch    uint64 // no batch of a lower one is applied any more
-	Jumped   bool   // by a snapshot: outcomes have been missed
+	Epoch    uint64 // the highest applied: no batch of a lower one will be
+	Jumped   bool   // a snapshot was installed: outcomes have been missed
 	Batches  []statemachine.BatchID
 	Outcomes []statemachine.Outcome // of this member's submissions
 
@@ -104,7 +103,7 @@ type Applied struct {
 	AskLost         bool // the ask under way may have been lost
 }
 
-// Answer is how writes came out that went the same way.
+// Answer is the outcome of writes that were submitted together.
 type Answer struct {
 	Writes   []*Write
 	Outcome  statemachine.Outcome // has a reply for each, if Err is nil
@@ -135,8 +134,8 @@ type Options struct {
 
 // Core decides what becomes of a shard's writes on one member: of its clients' writes,
 // from the mailbox to the answer (origin.go), and, while it leads, of all members'
-// (leader.go). It is pure: time and all that happens come in with [Core.Step], and what
-// is to be done comes out of it.
+// (leader.go). It is pure: [Core.Step] takes the time and what has happened, and returns
+// what to do.
 //
 // docs/SHARDS.md has the rules; the numbers in comments are theirs.
 type Core struct {
@@ -147,7 +146,7 @@ type Core struct {
 	out    Effects
 }
 
-// NewCore returns a core that has seen nothing yet.
+// NewCore returns a core that knows no leader yet.
 func NewCore(o Options) *Core {
 	c := &Core{o: o}
 	c.origin = origin{o: &c.o, out: &c.out}
@@ -155,7 +154,7 @@ func NewCore(o Options) *Core {
 	return c
 }
 
-// Step takes in what has happened and returns what is to be done about it.
+// Step takes what has happened and returns what to do about it.
 func (c *Core) Step(now time.Time, in Input) *Effects {
 	c.out.reset()
 	c.follow(now, in.Lead)
@@ -182,7 +181,7 @@ func (c *Core) Step(now time.Time, in Input) *Effects {
 	c.origin.take(in.Writes)
 	c.origin.dropLate(now)
 	c.leader.dropLate(now)
-	c.leader.propose(now) // what has its indexes now makes room for the next ask
+	c.leader.propose(now) // first, as a batch that has its indexes now makes room for the next ask
 	c.submit(now)
 	c.leader.advance(now)
 	c.turnBack(now)
@@ -190,8 +189,8 @@ func (c *Core) Step(now time.Time, in Input) *Effects {
 	return &c.out
 }
 
-// follow follows the leadership. Who leads no more forgets its batches: their origins
-// learn from their own replicas what became of them (12).
+// follow takes note of who leads. A member that no longer leads forgets its batches: the
+// members they came from learn from their own replicas what became of them (12).
 func (c *Core) follow(now time.Time, lead Lead) {
 	if lead == c.lead {
 		return
@@ -204,8 +203,7 @@ func (c *Core) follow(now time.Time, lead Lead) {
 	}
 }
 
-// submit brings this member's writes on their way to the leader, if there is one and it
-// is time.
+// submit sends this member's writes to the leader, if there is one and it is time.
 func (c *Core) submit(now time.Time) {
 	for {
 		switch {
@@ -230,7 +228,7 @@ func (c *Core) submit(now time.Time) {
 	}
 }
 
-// turnBack takes back what this member's own leader has refused.
+// turnBack hands refusals of this member's own submissions straight to its origin.
 func (c *Core) turnBack(now time.Time) {
 	others := c.out.Refuse[:0]
 	for _, r := range c.out.Refuse {
@@ -243,8 +241,8 @@ func (c *Core) turnBack(now time.Time) {
 	c.out.Refuse = others
 }
 
-// Takes reports whether writes may be taken out of the mailbox: what can't be sent yet
-// waits there, where its number is bounded.
+// Takes reports whether writes may be taken out of the mailbox. Those that can't be sent
+// yet wait there, where their number is bounded.
 func (c *Core) Takes(now time.Time) bool {
 	if c.origin.waiting() >= batchCommandsLimit || now.Before(c.origin.retry) {
 		return false
@@ -260,13 +258,13 @@ func (c *Core) Takes(now time.Time) bool {
 	}
 }
 
-// Rested reports whether a pause has come to rest: nothing that this member has proposed
-// is under way. Without a pause there is nothing to wait for.
+// Rested reports whether nothing is under way that this member has proposed, while it
+// pauses. Without a pause it is true.
 func (c *Core) Rested() bool {
 	return !c.leader.paused || !slices.ContainsFunc(c.leader.batches, func(b *batch) bool { return b.sent && !b.proposed.IsZero() })
 }
 
-// Pending is how many of this member's writes are on their way or wait to be sent.
+// Pending counts this member's writes that are under way or wait to be sent.
 func (c *Core) Pending() int {
 	n := c.origin.waiting()
 	for _, s := range c.origin.pending {
@@ -275,8 +273,8 @@ func (c *Core) Pending() int {
 	return n
 }
 
-// Stop answers all of this member's writes with err, and refuses all that others have
-// submitted and that isn't proposed: nobody steps any more.
+// Stop answers all of this member's writes with err, and refuses what others have
+// submitted and isn't proposed. Step must not be called after it.
 func (c *Core) Stop(err error) *Effects {
 	c.out.reset()
 	c.leader.resign()
@@ -301,7 +299,7 @@ func (c *Core) wake(now time.Time) time.Duration {
 	return wake
 }
 
-// sooner returns the shorter of two times to wait, of which wake may be 0: for ever.
+// sooner returns the shorter of two times to wait; wake may be 0, which means for ever.
 func sooner(wake, next time.Duration) time.Duration {
 	if wake == 0 {
 		return next
@@ -309,9 +307,9 @@ func sooner(wake, next time.Duration) time.Duration {
 	return min(wake, next)
 }
 
-// gate says whether something may go on its way while n of its kind are under way, the
-// latest since then; and if not, in what time it may, 0 being when one of them has
-// arrived.
+// gate says whether a submission or batch may be sent while n others are under way, the
+// latest of which was sent at latest. If not, wait is how long to wait; 0 means until
+// one of them is settled.
 func gate(now time.Time, n int, latest time.Time) (open bool, wait time.Duration) {
 	switch gathered := now.Sub(latest); {
 	case n == 0:
@@ -325,8 +323,8 @@ func gate(now time.Time, n int, latest time.Time) (open bool, wait time.Duration
 	}
 }
 
-// full reports whether so much is too much for one submission or batch: more commands,
-// more bytes, or more indexes than an ask can be for.
+// full reports whether this is too much for one submission or batch: too many commands
+// or bytes, or more indexes than one ask may be for.
 func full(commands, size, indexes int) bool {
 	return commands > batchCommandsLimit || size > batchBytesLimit || indexes > tree.AskLimit
 }

@@ -7,17 +7,18 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Bounds of the outcomes that the actor hasn't taken yet. A running actor has no more
-// under way; a replica that replays its log tells of old ones too.
+// Bounds of the outcomes that the actor hasn't taken yet. A running actor never has as
+// many under way; a replica that replays its log reports old ones too. Beyond them, all
+// are dropped as if a snapshot had skipped them.
 const (
 	outcomesLimit      = 1024
 	outcomesBytesLimit = 64 << 20
 )
 
 // Feed is where the replicas of a data shard and of the order shard put what they have
-// applied, for the shard's actor. Their apply workers never wait; the actor takes all of
-// it at once, so that it never sees an index without the range or the outcome that
-// belongs to it (10, 11).
+// applied, for the shard's actor. Their apply workers never wait. The actor takes all of
+// it at once, so it never sees an index without the range or the outcome that belongs
+// to it (10, 11).
 type Feed struct {
 	slot   int
 	id     tree.RequestID // of the actor's requests, whose numbers differ
@@ -37,7 +38,7 @@ func NewFeed(slot int, id tree.RequestID, handed, settled tree.Index) *Feed {
 // Nonce is the nonce of the actor's requests.
 func (f *Feed) Nonce() uint64 { return f.id.Nonce }
 
-// Order takes over what the order shard's replica has applied.
+// Order takes what the order shard's replica has applied.
 func (f *Feed) Order(n *statemachine.ApplyResult) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -55,7 +56,7 @@ func (f *Feed) Order(n *statemachine.ApplyResult) {
 	}
 }
 
-// Data takes over what the data shard's replica has applied.
+// Data takes what the data shard's replica has applied.
 func (f *Feed) Data(n *statemachine.ApplyResult) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

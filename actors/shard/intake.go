@@ -14,7 +14,7 @@ import (
 // arithmetic.
 const writeMailboxLimit = 16384
 
-// Why a write is turned away before it is taken in. ErrNoSpace is Admit's.
+// Why a write is turned away at once. ErrNoSpace comes from Admit.
 var (
 	ErrOverloaded = errors.New("etcdserver: too many requests")
 	ErrNoSpace    = errors.New("etcdserver: no space: less is free on the disk than --disk-reserve keeps for the server; what removes keys still works")
@@ -22,8 +22,8 @@ var (
 
 var writes = sync.Pool{New: func() any { return &Write{reply: make(chan tree.Reply, 1)} }}
 
-// intake is where the writes of this member's clients come in: it turns away what can't
-// be taken, puts the others into the actor's mailbox, and waits for their outcomes.
+// intake is where the writes of this member's clients arrive: it turns some away, puts
+// the others into the actor's mailbox, and waits for their outcomes.
 type intake struct {
 	timeout  time.Duration
 	admit    func(bytes int) error // whether the store may grow by as much
@@ -38,8 +38,8 @@ func newIntake(timeout time.Duration, admit func(bytes int) error) *intake {
 	return i
 }
 
-// Do submits c and waits for the outcome. It always answers, about half a second after
-// the request time-out at the latest. c may be reused afterwards.
+// Do submits c and waits for the outcome, until about half a second after the request
+// time-out at the latest. c may be reused afterwards.
 func (i *intake) Do(c *tree.Command) tree.Reply {
 	w := writes.Get().(*Write)
 	w.Command = c

@@ -8,13 +8,13 @@ import (
 )
 
 // leader is the part of the core that works while this member leads the shard: it
-// merges what all members submit into batches, and proposes each as one raft entry. It
-// answers nobody: each member learns from its own replica what was applied. What it
-// will never propose it refuses.
+// merges the submissions of all members into batches, and proposes each as one raft
+// entry. It sends no answers, since each member learns from its own replica what was
+// applied; but it refuses what it will never propose.
 //
-// With one shard, a batch is proposed as soon as it is gathered. With several, it takes
-// its indexes from a range that the order shard hands out, which is asked for first:
-// that is all that differs, see advance.
+// With one shard, a batch is proposed as soon as it is gathered. With several, the
+// order shard is first asked for a range of indexes for it. Nothing else differs; see
+// advance.
 type leader struct {
 	o   *Options
 	out *Effects
@@ -26,9 +26,9 @@ type leader struct {
 	turn       int               // of the two kinds
 	seen       map[sender]uint64 // the Number of its last submission in this epoch
 	batches    []*batch          // not applied here, in the order in which they go into the log
-	number     uint64            // of the last batch, in whatever epoch: a drop that is told of late means no other
+	number     uint64            // of the last batch, never reset: a drop that is reported late can't mean a batch of a later epoch
 	latest     time.Time         // when the last was proposed
-	retry      time.Time         // nothing that was dropped is proposed again before
+	retry      time.Time         // no dropped batch is proposed again before
 	asks       ranges
 }
 
@@ -60,15 +60,15 @@ type batch struct {
 	proposed time.Time // zero: it may have been applied unseen
 }
 
-// begin makes this member the leader. Its first batch is empty: once a replica has
-// applied that, no batch of an earlier epoch can be applied there any more (10).
+// begin makes this member the leader. Its first batch is empty: a replica that has
+// applied it will not apply any batch of an earlier epoch (10).
 func (l *leader) begin(epoch uint64) {
 	l.epoch, l.seen = epoch, map[sender]uint64{}
 	l.latest, l.retry, l.asks.retry = time.Time{}, time.Time{}, time.Time{}
 	l.enqueue(nil, tree.BatchHead{})
 }
 
-// resign ends the leadership: what isn't proposed goes back (12).
+// resign ends the leadership and refuses whatever isn't proposed (12).
 func (l *leader) resign() {
 	l.giveUpAsk()
 	for kind := range l.inbox {
@@ -89,9 +89,9 @@ func (l *leader) refuse(parts ...*Submission) {
 	}
 }
 
-// accept takes a submission in, or refuses it. Numbers that are missing before it were
-// lost on their way: they are refused too, and if they come after all, passed over, so
-// that their member may submit the writes again (9).
+// accept takes a submission in, or refuses it. If numbers before it are missing, those
+// submissions were lost on their way: they are refused too, and ignored if they arrive
+// after all, so that their member may submit the writes again (9).
 func (l *leader) accept(s Submission) {
 	if l.epoch == 0 || s.Epoch != l.epoch {
 		l.refuse(&s)
@@ -123,8 +123,8 @@ func (l *leader) accept(s Submission) {
 	}
 }
 
-// underWay is how many batches with writes are proposed, without those that take so
-// long that they may have been lost.
+// underWay counts the batches with writes that are proposed, except those that take so
+// long that they may be lost.
 func (l *leader) underWay(now time.Time) (n int) {
 	for _, b := range l.batches {
 		if len(b.parts) > 0 && !l.overdue(now, b) {
@@ -134,8 +134,8 @@ func (l *leader) underWay(now time.Time) (n int) {
 	return n
 }
 
-// overdue reports whether b may have been lost, as far as anyone can tell: it is not
-// waited for any more, neither by what comes after it nor by closing.
+// overdue reports whether b has taken so long that it may be lost. Neither later batches
+// nor closing wait for it any longer.
 func (l *leader) overdue(now time.Time, b *batch) bool {
 	return b.sent && now.Sub(b.proposed) >= l.o.Patience
 }
@@ -153,7 +153,8 @@ func (l *leader) roomy(now time.Time) bool {
 	return open
 }
 
-// advance makes a batch of what has come, and proposes what may go into the log.
+// advance gathers the next batch, if there is room for one, and proposes what may go
+// into the log.
 func (l *leader) advance(now time.Time) {
 	if l.epoch == 0 || l.paused {
 		return
@@ -173,8 +174,8 @@ func (l *leader) advance(now time.Time) {
 	l.propose(now)
 }
 
-// gather takes the submissions of one batch out of the inbox. What comes later doesn't
-// join (7).
+// gather takes the submissions of one batch out of the inbox. Later ones don't join
+// it (7).
 func (l *leader) gather() (parts []*Submission, kind int) {
 	kind = l.turn
 	if len(l.inbox[kind]) == 0 {
@@ -214,8 +215,8 @@ func (l *leader) enqueue(parts []*Submission, head tree.BatchHead) *batch {
 	return b
 }
 
-// propose proposes what isn't yet, in order: each batch once, unless raft has provably
-// dropped it, and later ones wait for it (8).
+// propose proposes the batches that aren't proposed yet, in order. Each is proposed once,
+// unless raft has provably dropped it; then later ones wait for it (8).
 func (l *leader) propose(now time.Time) {
 	if l.paused || now.Before(l.retry) {
 		return
@@ -236,8 +237,8 @@ func (l *leader) propose(now time.Time) {
 	}
 }
 
-// dropped notes that the batch, and so those after it which were proposed with it, is
-// provably not in the log.
+// dropped notes that a batch is provably not in the log. Raft reports each dropped batch
+// by itself.
 func (l *leader) dropped(now time.Time, number uint64) {
 	for _, b := range l.batches {
 		if b.number == number {
@@ -263,8 +264,8 @@ func (l *leader) applied(now time.Time, a *Applied) {
 	}
 }
 
-// jumped notes that the replica here may have come past any batch by a snapshot. None is
-// waited for; but it is kept, for raft may yet say that it was dropped.
+// jumped notes that a snapshot may have taken the replica here past any batch. None is
+// waited for any longer, but all are kept, as raft may still report that one was dropped.
 func (l *leader) jumped() {
 	l.batches = slices.DeleteFunc(l.batches, func(b *batch) bool { return b.sent && len(b.parts) == 0 })
 	for _, b := range l.batches {
@@ -272,8 +273,8 @@ func (l *leader) jumped() {
 	}
 }
 
-// dropLate refuses what waits and whose writers have all been answered. A batch may be
-// smaller than its range (7).
+// dropLate refuses waiting submissions whose writers have all been answered. A batch may
+// be smaller than its range (7).
 func (l *leader) dropLate(now time.Time) {
 	late := func(s *Submission) bool {
 		if !now.After(s.Deadline) {

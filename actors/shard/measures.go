@@ -8,7 +8,7 @@ import (
 	"copse/statemachine/metric"
 )
 
-// outcome is how a write that this member was asked for came out.
+// outcome is what became of a write that a client requested of this member.
 type outcome uint8
 
 const (
@@ -40,7 +40,7 @@ func outcomeOf(err error) outcome {
 // Measures are what a shard's actor measures of its writes.
 type Measures struct {
 	Batch    *metric.Histogram // writes in one raft entry proposed here
-	Commit   *metric.Histogram // from a submission's being gathered to its answer
+	Commit   *metric.Histogram // from gathering a submission to answering its writes
 	pending  atomic.Int64      // writes taken in and not answered
 	outcomes [outcomeCount]atomic.Uint64
 }
@@ -59,7 +59,7 @@ func (m *Measures) settled(writes int, took time.Duration, err error) {
 	m.outcomes[outcomeOf(err)].Add(uint64(writes))
 }
 
-// Outcomes yields how many writes came out in which way, by its name.
+// Outcomes yields the number of writes with each outcome, by its name.
 func (m *Measures) Outcomes(yield func(result string, writes uint64) bool) {
 	for i := range m.outcomes {
 		if !yield(outcomeNames[i], m.outcomes[i].Load()) {
@@ -68,7 +68,7 @@ func (m *Measures) Outcomes(yield func(result string, writes uint64) bool) {
 	}
 }
 
-// Failed is how many writes were turned away or given up.
+// Failed is the number of writes that were turned away or given up.
 func (m *Measures) Failed() (n uint64) {
 	for i := range m.outcomes {
 		if outcome(i) != outcomeDone {

@@ -12,8 +12,8 @@ import (
 // nobody leads.
 const nobody = 0
 
-// Why a write has no reply, in the words of v2's causes. Its outcome is unknown, unless
-// it never left this member.
+// Why a write has no reply, worded like etcd's causes. Unless the write never left this
+// member, its outcome is unknown.
 var (
 	ErrTimeout    = errors.New("etcdserver: request timed out")
 	ErrLeaderLost = errors.New("etcdserver: request timed out, possibly due to previous leader failure")
@@ -37,8 +37,8 @@ func (w *Write) answer(r tree.Reply) {
 }
 
 // origin is the part of the core that every member has: it sends the writes of this
-// member's clients to the leader, numbered, and settles them by what this member's own
-// replica applies.
+// member's clients to the leader, in numbered submissions, and settles them by what
+// this member's own replica applies.
 type origin struct {
 	o   *Options
 	out *Effects
@@ -60,10 +60,10 @@ type sent struct {
 	number   uint64
 	epoch    uint64
 	kind     int
-	writes   []*Write  // nil: answered already, for its time was over
-	due      time.Time // before it, no writer's time is over
+	writes   []*Write  // nil: answered already, when its time was over
+	due      time.Time // no writer's time is over before
 	gathered time.Time
-	stale    bool // it was refused by the replicas
+	stale    bool // the replicas refused it
 }
 
 // take puts writes at the end of the queues.
@@ -83,9 +83,9 @@ func (o *origin) kind(w *Write) int {
 
 func (o *origin) waiting() int { return len(o.queues[plain]) + len(o.queues[root]) }
 
-// newLead notes that another leads, or the same in another term. What is under way to
-// the last one stays there until this member's replica shows that it is applied, or
-// that it never will be (10).
+// newLead notes that another member leads, or the same one in another term. What is under
+// way to the last leader stays pending until this member's replica shows that it is
+// applied, or that it never will be (10).
 func (o *origin) newLead() { o.retry, o.pause = time.Time{}, 0 }
 
 // underWay returns the submissions to the leader of the epoch that are not settled.
@@ -104,8 +104,8 @@ func (o *origin) open(now time.Time, epoch uint64) (bool, time.Duration) {
 }
 
 // next returns what is to be sent to another member that leads in the epoch: writes,
-// or a probe if those before have been out for long. A probe is a submission like any
-// other, so the leader refuses what it never got before it.
+// or a probe if earlier ones have been under way for long. A probe is an empty submission;
+// on receiving it, the leader refuses earlier numbers that it never got (20).
 func (o *origin) next(now time.Time, epoch uint64) *Submission {
 	if open, _ := o.open(now, epoch); open {
 		if s := o.gather(now, epoch); s != nil {
@@ -120,7 +120,7 @@ func (o *origin) next(now time.Time, epoch uint64) *Submission {
 	return o.submission(now, epoch, plain, nil)
 }
 
-// gather makes a submission of what waits; nil if nothing does.
+// gather makes a submission of the writes that wait; nil if none do.
 func (o *origin) gather(now time.Time, epoch uint64) *Submission {
 	kind := o.turn
 	if len(o.queues[kind]) == 0 {
@@ -169,7 +169,9 @@ func (o *origin) submission(now time.Time, epoch uint64, kind int, writes []*Wri
 	return s
 }
 
-// applied settles what this member's replica has told of.
+// applied settles the writes whose outcome this member's replica reports, and decides
+// about those under way to an earlier leader: what becomes of a write whose leader was
+// lost is decided here.
 func (o *origin) applied(now time.Time, a *Applied) {
 	for i := range a.Outcomes {
 		out := &a.Outcomes[i]
@@ -194,12 +196,12 @@ func (o *origin) applied(now time.Time, a *Applied) {
 		o.pending = slices.DeleteFunc(o.pending, func(s *sent) bool {
 			unknown := s.epoch <= a.Epoch && !s.stale
 			if unknown {
-				o.giveUp(s, ErrLeaderLost) // nobody here can know (19)
+				o.giveUp(s, ErrLeaderLost) // nobody here can know their outcome (19)
 			}
 			return unknown
 		})
 	}
-	// What wasn't applied by now and was sent in an earlier epoch never will be (10).
+	// What was sent in an earlier epoch and isn't applied by now never will be (10).
 	o.takeBack(func(s *sent) bool { return s.stale || s.epoch < a.Epoch })
 }
 
@@ -212,8 +214,7 @@ func (s *sent) waiting() []*Write {
 	return slices.DeleteFunc(slices.Clone(s.writes), func(w *Write) bool { return w == nil })
 }
 
-// waitedFor returns, of the replies to the writes of s, those to the ones that aren't
-// answered.
+// waitedFor returns those of the replies to s whose writers aren't answered yet.
 func (s *sent) waitedFor(replies []byte) (waited []byte) {
 	for _, w := range s.writes {
 		_, rest, _ := statemachine.CutReply(replies)
@@ -225,9 +226,8 @@ func (s *sent) waitedFor(replies []byte) (waited []byte) {
 	return waited
 }
 
-// takeBack has the writes of some submissions sent again, before those that came later
-// and in their order: none of them is or will be applied. It reports whether there are
-// any.
+// takeBack queues the writes of some submissions again, in their order and ahead of later
+// ones. None of them is or will be applied. It reports whether there are any.
 func (o *origin) takeBack(which func(*sent) bool) (any bool) {
 	for i := len(o.pending) - 1; i >= 0; i-- {
 		if s := o.pending[i]; which(s) {
@@ -239,7 +239,7 @@ func (o *origin) takeBack(which func(*sent) bool) (any bool) {
 	return any
 }
 
-// refused takes back what the leader has refused, or the link didn't send.
+// refused takes back what the leader has refused, or the link couldn't send.
 func (o *origin) refused(now time.Time, r Refusal) {
 	if r.Nonce != o.o.Nonce {
 		return
@@ -250,7 +250,7 @@ func (o *origin) refused(now time.Time, r Refusal) {
 	}
 }
 
-// dropLate answers those whose time is over.
+// dropLate answers the writers whose time is over.
 func (o *origin) dropLate(now time.Time) {
 	for kind := range o.queues {
 		o.queues[kind] = slices.DeleteFunc(o.queues[kind], func(w *Write) bool {
@@ -273,8 +273,8 @@ func (o *origin) dropLate(now time.Time) {
 	})
 }
 
-// cutLate takes out of s the writes whose time is over, and notes when the next one's
-// is; zero: none is left.
+// cutLate takes the writes whose time is over out of s, and notes in s.due when the next
+// one's is; zero if none is left.
 func (s *sent) cutLate(now time.Time) (late []*Write) {
 	s.due = time.Time{}
 	for i, w := range s.writes {

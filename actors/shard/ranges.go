@@ -6,9 +6,9 @@ import (
 	"copse/statemachine/tree"
 )
 
-// This file is what a leader does only where there are several shards: it asks the
-// order shard for the indexes of each batch, and closes what was handed out and will
-// never be used.
+// This file has what a leader does only where there are several shards: it asks the
+// order shard for the indexes of each batch, and closes those that were handed out and
+// will never be used.
 
 // ask asks for the indexes of a batch of parts. One ask is under way at a time (7).
 func (l *leader) ask(now time.Time, parts []*Submission, kind int) {
@@ -24,8 +24,8 @@ func (l *leader) ask(now time.Time, parts []*Submission, kind int) {
 	}
 }
 
-// granted makes a batch of what was asked for. A range that nobody waits for any more
-// will be closed (8).
+// granted makes a batch of the submissions for which indexes were asked. A range that
+// nobody waits for any longer will be closed (8).
 func (l *leader) granted(now time.Time, a *Applied) {
 	for _, g := range a.Grants {
 		asked := l.asks.asking
@@ -42,8 +42,8 @@ func (l *leader) granted(now time.Time, a *Applied) {
 	}
 }
 
-// askAgain gives up the ask under way: nothing of it was proposed, so it may be asked
-// for again (9), after a pause.
+// askAgain gives up the ask under way. Nothing of it was proposed, so its submissions
+// return to the inbox and may be asked for again, after a pause (9).
 func (l *leader) askAgain(now time.Time) {
 	if a := l.asks.asking; a != nil {
 		l.inbox[a.kind] = append(a.parts, l.inbox[a.kind]...)
@@ -54,7 +54,7 @@ func (l *leader) askAgain(now time.Time) {
 	}
 }
 
-// giveUpAsk refuses what is being asked for (12).
+// giveUpAsk refuses the submissions for which indexes are being asked (12).
 func (l *leader) giveUpAsk() {
 	if a := l.asks.asking; a != nil {
 		l.refuse(a.parts...)
@@ -62,8 +62,8 @@ func (l *leader) giveUpAsk() {
 	}
 }
 
-// close settles what was handed out and will never be used, unless a batch is on its
-// way that will settle it (11).
+// close settles indexes that were handed out and will never be used, unless a batch is
+// on its way that will settle them (11).
 func (l *leader) close(now time.Time) {
 	if a := l.asks.asking; a != nil && now.Sub(a.since) >= l.o.Patience {
 		l.askAgain(now)

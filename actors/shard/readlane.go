@@ -15,7 +15,7 @@ const readMailboxLimit = 16384
 
 // ReadLane is the actor that makes reads of one shard linearizable. Reads that
 // wait at the same time share one round of raft's read-index, which takes no
-// log entry; whoever asked then reads for himself.
+// log entry; after it, each caller reads by itself.
 type ReadLane struct {
 	confirm func(stop <-chan struct{}) error
 	life    loop.Life
@@ -79,7 +79,7 @@ func (l *ReadLane) Run() error {
 	for {
 		select {
 		case first := <-l.mailbox.Messages():
-			runtime.Gosched() // whoever is about to ask comes first, and shares the round
+			runtime.Gosched() // goroutines that are about to ask share the round
 			waiting = l.gather(append(waiting[:0], first))
 		case <-l.life.Stopping():
 			return nil

@@ -2,5 +2,5 @@
 // applier call it. Tests use it to know what etcd would have answered. It has no
 // rules of its own. The clock and the index, which can't be set from outside, are set
 // through reflection, so a new release of etcd that moves a field breaks the tests at
-// once.
+// once. It runs no goroutine.
 package etcdstore

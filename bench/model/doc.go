@@ -1,8 +1,8 @@
-// Package model holds the index protocol of docs/SHARDS.md as a specification
-// that the model checker spin goes through state by state: two data shards on
-// two members, a few writes, and leaders that change, messages and proposals that
-// get lost or come late, replicas that lag, snapshots and restarts between any two
-// steps. With -DDENSE it has one data shard, and no order shard.
+// Package model holds the rules of docs/SHARDS.md, for the path of a write and for
+// indexes, as a specification that the model checker spin goes through state by state:
+// two data shards on two members, a few writes, and leaders that change, messages and
+// proposals that get lost or come late, replicas that lag, snapshots and restarts
+// between any two steps. With -DDENSE it has one data shard, and no order shard.
 //
 //	state.pml   bounds, and what there is
 //	rules.pml   the rules, and the promises that they keep

@@ -5,4 +5,5 @@
 // Everything is in the test; -ops sets how many operations it tries. Where
 // copse deliberately differs, or 3.5 differs from 3.4, exceptions_test.go has one
 // function each; nothing else is tolerated.
+// The hub under test has the only goroutine.
 package treecompat

@@ -1,4 +1,3 @@
-// Package verdict names the promises that a checker can find broken.
 package verdict
 
 import "fmt"

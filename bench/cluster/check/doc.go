@@ -19,11 +19,11 @@
 //  3. Reads. Each read, and each refusal, is repeated on the oracle at its
 //     index. Reads on one connection match states that never go back.
 //  4. Watches. Each saw all changes in its scope, once and in order, unless it
-//     was truthfully told that the window has moved on. An acknowledged write
+//     was correctly answered that the window has moved on. An acknowledged write
 //     that no witness saw is lost.
 //  5. The end. All members have the same tree at the same index, and it equals
 //     the oracle's.
 //
 // Registers judges some keys a second time, with porcupine, which knows nothing
-// about indexes.
+// about indexes. The package runs no goroutine.
 package check

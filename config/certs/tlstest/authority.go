@@ -1,5 +1,3 @@
-// Package tlstest signs certificates for tests. It must not be used outside
-// them.
 package tlstest
 
 import (

@@ -1,5 +1,3 @@
-// Package metrictest reads scrapes in tests, and is as strict as a scrape that
-// is to be read by everybody has to be. It must not be used outside tests.
 package metrictest
 
 import (

@@ -1,0 +1,9 @@
+// Package logging makes the log of the process.
+//
+// Every line has time, level and msg. Its other fields go by these names:
+// component (main, http, tls, raft and the other parts of dragonboat, store, disk),
+// shard, node (a replica's id), index, term, err; durations in seconds end in
+// _s, sizes in bytes in _b. Values are never logged, keys at debug only.
+//
+// The package runs no goroutine.
+package logging
