@@ -598,13 +598,13 @@ inline jumpOrder(m, new) {
 	i = v + 1;
 	do :: i <= new -> handed[MS(m, own[i] - 1)] = i; i++ :: else -> break od;
 	known[m] = new;
-	SAY("%d 0 > handed 0 %d 0\n", m, handed[MS(m, 0)]);
-	SAY("%d 1 > handed 0 %d 0\n", m, handed[MS(m, 1)]);
 #ifndef M_SNAPSHOT_FORGETS
 	merge(m, 0); merge(m, 1);
 #endif
 	exact[m] = new;
 	pass(m, 0); pass(m, 1);
+	SAY("%d 0 > handed 0 %d 0\n", m, handed[MS(m, 0)]);
+	SAY("%d 1 > handed 0 %d 0\n", m, handed[MS(m, 1)]);
 	learn(m)
 }
 
