@@ -1,5 +1,5 @@
 # make test is the gate: it installs what it needs and runs everything.
-# make check is the quick half, for between two commits.
+# make check is its quick part, for use between commits.
 
 GO        ?= go
 FUZZTIME  ?= 30s
@@ -7,29 +7,28 @@ BIN       := bin
 STATICCHECK := $(BIN)/staticcheck
 GOVULNCHECK := $(BIN)/govulncheck
 
-# What is said where no Docker engine answers.
+# Printed if there is no Docker engine.
 NO_ENGINE := echo "NOT TESTED: no Docker engine answers, so the image was not built and the compose files were not run"
 
-.PHONY: all build test check lint vuln race model model-big compat crash cluster deploy bench profile fuzz deps clean
+.PHONY: all build test check lint vuln race model model-big mutants compat crash cluster deploy bench profile fuzz deps clean
 
 all: build
 
 build:
 	$(GO) build -trimpath -o $(BIN)/copse .
 
-test: deps lint race model compat crash cluster deploy fuzz vuln
+test: deps lint race model mutants compat crash cluster deploy fuzz vuln
 	@docker info >/dev/null 2>&1 || $(NO_ENGINE)
-	@echo "make test: everything that was run passed"
+	@echo "make test: all that ran has passed"
 
-# The gate's quick half: two to three minutes.
+# The quick part of the gate, two to three minutes.
 check: lint
 	$(GO) test -pgo=off ./...
 	cd bench && $(GO) vet ./...
 
-# etcd and etcdctl 3.4 are what the answers are held against; ip, tc and nft
-# make and part the networks of the cluster tests; spin and gcc check the model of
-# the index protocol; openssl makes certificates; docker-compose is for where there
-# is an engine without a compose of its own.
+# Answers are compared with those of etcd and etcdctl 3.4. ip, tc and nft build and cut
+# the networks of the cluster tests, spin and gcc check the model of the index protocol,
+# openssl makes certificates, and docker-compose serves an engine without the plugin.
 deps:
 	@for program in etcd etcdctl ip tc nft spin gcc openssl; do command -v $$program >/dev/null || missing=1; done; \
 	test -z "$$missing" || { \
@@ -48,41 +47,46 @@ lint: $(STATICCHECK)
 $(STATICCHECK):
 	GOBIN=$(CURDIR)/$(BIN) $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# Without the compiler's profile, which would have everything built anew for package main.
+# Without the compiler's profile, with which every dependency of package main would be
+# built again.
 race:
 	$(GO) test -pgo=off -race -p 1 -timeout 20m ./...
 
-# The index protocol, in every order of events; then at random, for as long as
-# wanted, where there are too many.
+# The index protocol, in every order of events; model-big explores larger systems at
+# random, for MINUTES.
 model:
 	cd bench && $(GO) test -timeout 30m ./model/...
+
+# The same rules broken one by one in the code, which its tests must notice.
+mutants:
+	cd bench && $(GO) test -count=1 -timeout 10m ./mutants/...
 
 MINUTES ?= 15
 model-big:
 	cd bench && $(GO) test -v -timeout 0 -run TestThePromisesAreKept ./model/... -minutes $(MINUTES)
 
-# -count=1, here and for crash: the go command can't know that copse itself,
-# which these tests build and start, has changed.
+# Against the real etcd: in process, over HTTP, and with real clients.
 #
-# Against the real etcd: in process, over HTTP, and with real clients. ./compat goes
-# without the race detector: it would see the driver alone, which compares a great deal.
+# -count=1, here and for crash, because these tests build and start copse, and the go
+# command doesn't know that it has changed. ./compat runs without the race detector, which
+# would see the driver only, and slow it down.
 compat:
 	cd bench && $(GO) test -count=1 -timeout 30m ./compat/...
-	cd bench && $(GO) test -race -count=1 -timeout 30m ./oracle/... ./peer/... ./loadtree/... ./figures/... ./v2oracle/... ./v2api/... ./load/... ./placement/... ./verdict/...
+	cd bench && $(GO) test -race -count=1 -timeout 30m ./treecompat/... ./peer/... ./realfiles/... ./figures/... ./etcdstore/... ./v2api/... ./writemix/... ./placement/... ./verdict/...
 
 crash:
 	cd bench && $(GO) test -race -count=1 -timeout 20m ./crash/...
 
-# Three members as real processes under faults, judged by a checker, with one shard and
-# with four; eight to ten minutes. It needs root for network namespaces and for a small disk.
+# Three members as real processes under faults, with one shard and with four; a checker
+# verifies what clients saw. Eight to ten minutes. Needs root, for network namespaces and
+# a small disk.
 cluster:
 	cd bench && $(GO) test -race -count=1 -timeout 30m ./cluster/...
 
-# As people deploy it: a rolling restart under load, a backup, the manifests, the
-# unit, and the commands of docs/OPERATING.md; and with containers, which takes three
-# minutes or more: the image built, and the compose files run. Those need a Docker engine;
-# where none answers they are not run, or fail if COPSE_REQUIRE_DOCKER is set. The race
-# detector would see their driver only.
+# Deployment: a rolling restart under load, a backup, the manifests, the unit, the
+# dashboard and alerts, and the commands of docs/OPERATING.md. With a Docker engine also
+# the image and the compose files, three minutes or more; without one these don't run, or
+# fail if COPSE_REQUIRE_DOCKER is set. The race detector would see their driver only.
 deploy:
 	@command -v systemd-analyze >/dev/null || echo "there is no systemd-analyze: the unit is read by our own test alone"
 	cd bench && $(GO) test -race -count=1 -timeout 20m -skip 'Image|Compose' ./deploy/...
@@ -90,8 +94,8 @@ deploy:
 		echo "with containers:"; cd bench && $(GO) test -count=1 -timeout 60m -run 'Image|Compose' ./deploy/...; \
 	else $(NO_ENGINE); fi
 
-# copse beside the real etcd 3.5, turn by turn, for an hour or so. What it
-# prints is for bench/RESULTS.md.
+# copse beside the real etcd 3.5, in turns, for about an hour. The output goes into
+# bench/RESULTS.md.
 bench:
 	cd bench && $(GO) run ./figures requests -pictures pictures
 	cd bench && $(GO) run ./figures watchers -n 15000 -turns 3
@@ -102,11 +106,11 @@ bench:
 	cd bench && $(GO) run ./figures scaling
 	cd bench && $(GO) run ./figures growth -pictures pictures
 
-# Where copse's time goes, for the compiler (default.pgo): after large changes.
+# Renews default.pgo, the profile that the compiler optimizes by, after large changes.
 profile:
 	cd bench && $(GO) run ./figures profile
 
-# Each target for FUZZTIME, starting from the committed corpus.
+# Each fuzz target for FUZZTIME, starting from the committed corpus.
 fuzz:
 	./.ci/fuzz $(FUZZTIME)
 

@@ -5,72 +5,145 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
 	"copse/actors"
+	"copse/actors/cluster"
+	"copse/actors/loop"
 	"copse/config"
-	"copse/statemachine"
+	"copse/config/build"
+	"copse/config/certs"
+	"copse/config/command"
+	"copse/config/limits"
+	"copse/config/logging"
+	"copse/httpfront"
+	"copse/httpfront/listen"
+	"copse/httpfront/ops"
+	"copse/statemachine/metric"
+	"copse/statemachine/tree"
 )
 
-// version is copse's own; clients see the etcd version that it answers like.
-const version = "0.1.0"
+func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
 
-// Exit codes.
-const (
-	exitFailed  = 1 // something went wrong while serving
-	exitUsage   = 2 // the command line or environment can't be followed
-	exitLocked  = 3 // another copse has the data directory
-	exitNewer   = 4 // the data is of a newer copse
-	exitCorrupt = 5 // the data is damaged
-)
-
-func main() {
+// run is the whole program. It returns the exit code.
+func run(args, environ []string, stdout, stderr io.Writer) int {
+	began := time.Now()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
-}
-
-// runServer serves until ctx is done; it returns the exit code.
-func runServer(ctx context.Context, c *config.Config, warnings []string, host string, stderr io.Writer, began time.Time) int {
-	level := new(slog.LevelVar)
-	level.Set(c.LogLevel)
-	log := newLog(c.LogFormat, level, stderr)
-	for _, w := range warnings {
+	work, code := command.Run(command.Line{Args: args, Environ: environ, Like: httpfront.EtcdVersion, MaxShards: tree.MaxSlots, Stdout: stdout, Stderr: stderr})
+	if work == nil {
+		return code
+	}
+	switch c := &work.Config; work.Command {
+	case "health":
+		q := ops.Question{URL: c.HealthURL(), Cert: c.ClientTLS.Cert, Key: c.ClientTLS.Key, CA: c.ClientTLS.CA, Timeout: c.Options.Timeout, Quiet: c.Options.Quiet}
+		return ops.Health(ctx, q, stdout, stderr)
+	case "raftlog inspect":
+		return report(actors.InspectLog(c.DataDir, stdout), stderr)
+	case "raftlog cut":
+		return report(actors.CutLog(c.DataDir, c.Options.Operands[0], stdout), stderr)
+	}
+	log, level := logging.New(work.Config.LogFormat, work.Config.LogLevel, stderr)
+	for _, w := range work.Warnings {
 		log.Warn(w, "component", "main")
 	}
-	keepToMemory(c, log)
-	err := serve(ctx, c, host, log, level, began)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = nil // told to stop before it was let into a cluster
-	}
-	switch {
-	case err == nil:
-		log.Info("copse has stopped", "component", "main", since(began))
-	case errors.Is(err, actors.ErrRemoved): // now, or before it was started again
+	switch err := serve(ctx, work, log, level, began); {
+	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled): // stopped, perhaps before it was let into a cluster
+		log.Info("copse has stopped", "component", "main", logging.Since(began))
+	case errors.Is(err, cluster.ErrRemoved): // now, or before an earlier start
 		log.Warn("copse has stopped for good", "component", "main", "why", err)
 	default:
-		log.Error("copse can't go on", "component", "main", "err", err)
+		log.Error("copse can't continue", "component", "main", "err", err)
 		return exitCode(err)
 	}
 	return 0
 }
 
-func exitCode(err error) int {
-	switch {
-	case errors.Is(err, actors.ErrDirContradicted):
-		return exitUsage
-	case errors.Is(err, actors.ErrDirLocked):
-		return exitLocked
-	case errors.Is(err, actors.ErrDirNewer), errors.Is(err, statemachine.ErrNewerFormat):
-		return exitNewer
-	case errors.Is(err, actors.ErrDirCorrupt), errors.Is(err, actors.ErrDirForeign), errors.Is(err, actors.ErrRaftDamaged), errors.Is(err, statemachine.ErrDamaged):
-		return exitCorrupt
-	default:
-		return exitFailed
+// report prints the error of a command, in one line, and returns the exit code.
+func report(err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
 	}
+	fmt.Fprintln(stderr, err)
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	return [...]int{config.ExitFailed, config.ExitUsage, config.ExitLocked, config.ExitNewer, config.ExitCorrupt}[actors.ReasonOf(err)]
+}
+
+// serve joins the parts and runs them until ctx is done or one fails.
+func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slog.LevelVar, began time.Time) error {
+	c, files := &work.Config, limits.Files()
+	c.CacheSize = limits.Memory(c.CacheSize, c.Given("cache-size"), log)
+	security, err := certs.LoadSet(certs.Files(c.ClientTLS), certs.Files(c.PeerTLS), log)
+	if err != nil {
+		return err
+	}
+	defer security.ReloadOnHangup(log)()
+	status := ops.NewStatus(func(w *metric.Writer) {
+		build.WriteMetrics(w, httpfront.EtcdVersion)
+		security.WriteMetrics(w)
+	})
+	port := ops.NewPort(status, ops.PortOptions{URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
+	defer port.Close()
+	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Started: began, Log: log, Raft: actors.RaftOptions(c.Raft)}
+	o.Fatal = func(err error) {
+		log.Error("copse can't continue", "component", "main", "err", err)
+		os.Exit(exitCode(err))
+	}
+	o.Cluster = actors.ClusterOptions(c.Cluster())
+	o.Peer.Listen = config.Strings(c.ListenPeerURLs)
+	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
+	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve)}
+	starter, err := actors.Open(ctx, o, func(what string) error { status.WaitFor(what); return port.Open() })
+	if err != nil {
+		return err
+	}
+	defer starter.Close()
+	listeners, err := listen.Open("clients", "listen-client-urls", c.ListenClientURLs)
+	if err != nil {
+		return err
+	}
+	log.Info("copse starts", "component", "main", "version", build.Version, "", starter, "clients", listeners.URLs(), "raft", o.Peer.Listen, "operations", port.URLs(), "settings", c.Fingerprint())
+	member, err := starter.Start()
+	if err != nil {
+		return errors.Join(err, listeners.Close())
+	}
+	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients,
+		Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, SetLogLevel: level.Set, Log: log,
+	})
+	if err != nil {
+		return errors.Join(err, listeners.Close())
+	}
+	status.Watch(&ops.Parts{
+		Member: member, Disk: starter.Disk, Healthy: member.Router().Healthy,
+		Metrics: []func(*metric.Writer){server.WriteMetrics, member.WriteMetrics, starter.Disk.WriteMetrics},
+	})
+	join := sync.OnceValue(func() error {
+		if err := member.Join(ctx.Done()); err != nil {
+			return err
+		}
+		status.Serving()
+		log.Info("ready to serve", "component", "main", "clients", listeners.URLs(), logging.Since(began))
+		return nil
+	})
+	var group loop.Group // stopped in the reverse order
+	port.Add(group.Add)
+	group.Add("disk watch", starter.Disk.Run, starter.Disk.Stop)
+	member.Parts(&group)
+	for _, l := range listeners {
+		group.Add("http "+l.Addr().String(), func() error { return server.ServeWhen(ctx, join, l, security.Clients) }, server.StopSoon)
+	}
+	member.AddTransfer(&group)
+	status.AddDrain(ctx, c.DrainDelay, group.Add)
+	return group.Run(context.Background())
 }

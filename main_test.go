@@ -1,428 +1,556 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"slices"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"copse/config/certs/tlstest"
+	"copse/statemachine/metric/metrictest"
 )
 
+// The scripts in testdata run the whole program as processes. Beside testscript's own
+// commands they have those of scriptCommands. A server is called m1, m2 or m3; $C1 is
+// its client URL, $P1 its peer URL, $O1 that of its operations port, and $SC1, $SP1,
+// $SO1 are the same with https. Its data is in m1, its log in m1.log.
+
 func TestMain(m *testing.M) {
-	if os.Getenv(serveVariable) != "" {
-		main() // a process of its own, for tests that send it signals
+	if filepath.Base(os.Args[0]) != "copse" && os.Getuid() != 0 {
+		os.Exit(rerunAsRoot()) // disk.txtar mounts a small file system
 	}
-	// fasthttp keeps one clock for its Date headers as long as the process lives.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
+	testscript.Main(m, map[string]func(){"copse": func() {
+		code := run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+		// fasthttp keeps one clock for its Date headers as long as the process lives.
+		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 99
+		}
+		os.Exit(code)
+	}})
 }
 
-// program is one run of the whole server in this process.
-type program struct {
-	t      *testing.T
-	client string // base URL
-	args   []string
-	log    *logBuffer
-	cancel context.CancelFunc
-	code   chan int
+// rerunAsRoot runs the tests once more, as root of a namespace of their own.
+func rerunAsRoot() int {
+	again := exec.Command(os.Args[0], os.Args[1:]...)
+	again.Stdout, again.Stderr = os.Stdout, os.Stderr
+	again.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	if err := again.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "the tests need root, or a kernel that lets users have namespaces:", err)
+		return 1
+	}
+	return 0
 }
 
-// logBuffer is a log that can be waited on.
-type logBuffer struct {
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: setUp, Cmds: map[string]func(*testscript.TestScript, bool, []string){
+		"launch":     launch,
+		"start":      start,
+		"signal":     sendSignal,
+		"ends":       ends,
+		"shutdown":   shutdown,
+		"log":        awaitLog,
+		"http":       request,
+		"eventually": eventually,
+		"watch":      watch,
+		"watched":    watched,
+		"metrics":    metrics,
+		"certify":    certify,
+		"load":       load,
+		"loaded":     loaded,
+		"neverread":  neverRead,
+		"remove":     remove,
+		"spoil":      spoil,
+		"smalldisk":  smallDisk,
+		"fill":       fill,
+		"occupy":     occupy,
+	}})
+}
+
+// world is what a script has made; it goes when the script ends.
+type world struct {
+	servers map[string]*server
+	watches map[string]*http.Response
+	loads   map[string]chan written
+
+	authorities map[string]*tlstest.Authority
+}
+
+// server is one process of copse.
+type server struct {
+	cmd   *exec.Cmd
+	log   *log
+	ended chan struct{}
+}
+
+// log is a log that can be waited on.
+type log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 	grew chan struct{}
 }
 
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.text.Write(p)
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Write(p)
 	select {
-	case b.grew <- struct{}{}:
+	case l.grew <- struct{}{}:
 	default:
 	}
 	return len(p), nil
 }
 
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// limit is for what never takes so long, even on a busy machine.
+const limit = time.Minute
+
+func worldOf(ts *testscript.TestScript) *world { return ts.Value("world").(*world) }
+
+func setUp(e *testscript.Env) error {
+	w := &world{servers: map[string]*server{}, watches: map[string]*http.Response{}, loads: map[string]chan written{}, authorities: map[string]*tlstest.Authority{}}
+	e.Values["world"], e.Values["t"] = w, e.T().(testing.TB)
+	e.Defer(func() {
+		for _, s := range w.servers {
+			_ = s.cmd.Process.Kill()
+			<-s.ended
+		}
+	})
+	for i := range 3 {
+		for _, kind := range []string{"C", "P", "O"} {
+			address, err := freeAddress()
+			if err != nil {
+				return err
+			}
+			e.Setenv(fmt.Sprint(kind, i+1), "http://"+address)
+			e.Setenv(fmt.Sprint("S", kind, i+1), "https://"+address)
+		}
+	}
+	e.Setenv("CLUSTER", "m1="+e.Getenv("P1")+",m2="+e.Getenv("P2")+",m3="+e.Getenv("P3"))
+	e.Setenv("SCLUSTER", strings.ReplaceAll(e.Getenv("CLUSTER"), "http:", "https:"))
+	return nil
 }
 
 // given are the addresses that freeAddress has handed out: the system may give a
 // free port again at once.
 var given sync.Map
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
+func freeAddress() (string, error) {
 	for {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			t.Fatal(err)
+			return "", err
 		}
 		address := l.Addr().String()
 		l.Close()
 		if _, taken := given.LoadOrStore(address, true); !taken {
-			return address
+			return address, nil
 		}
 	}
 }
 
-// arguments are those of a node of its own; dir may be shared by two.
-func arguments(t *testing.T, dir string, more ...string) (client string, args []string) {
-	client = "http://" + freeAddress(t)
-	peer := "http://" + freeAddress(t)
-	return client, append([]string{
-		"--listen-metrics-urls", "off", "--data-dir", dir, "-listen-client-urls", client, "--advertise-client-urls=" + client,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer,
-	}, more...)
+// launch NAME [FLAG...] starts a server and doesn't wait. It founds a cluster of its
+// own, unless the flags say otherwise.
+func launch(ts *testscript.TestScript, _ bool, args []string) {
+	name, n := args[0], strings.TrimPrefix(args[0], "m")
+	client, peer := ts.Getenv("C"+n), ts.Getenv("P"+n)
+	s := &server{log: &log{grew: make(chan struct{}, 1)}, ended: make(chan struct{})}
+	flags := []string{
+		"--name=" + name, "--data-dir=" + name, "--listen-client-urls=" + client, "--advertise-client-urls=" + client,
+		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=" + name + "=" + peer,
+	}
+	switch {
+	case len(args) > 1 && strings.HasPrefix(args[1], "--config-file="):
+		flags = nil // the file has everything
+	case ts.Getenv("OPERATIONS") != "default":
+		flags = append(flags, "--listen-metrics-urls=off")
+	}
+	s.cmd = exec.Command(os.Args[0], append(flags, args[1:]...)...)
+	s.cmd.Args[0], s.cmd.Dir = "copse", ts.MkAbs(".")
+	file, err := os.Create(ts.MkAbs(name + ".log"))
+	ts.Check(err)
+	s.cmd.Stderr = io.MultiWriter(s.log, file)
+	ts.Check(s.cmd.Start())
+	worldOf(ts).servers[name] = s
+	go func() {
+		_ = s.cmd.Wait() // ends looks at the state
+		_ = file.Close()
+		close(s.ended)
+	}()
 }
 
-func launch(t *testing.T, client string, args []string) *program {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	p := &program{t: t, client: client, args: args, cancel: cancel, code: make(chan int, 1), log: &logBuffer{grew: make(chan struct{}, 1)}}
-	go func() { p.code <- run(ctx, args, nil, io.Discard, p.log) }()
-	t.Cleanup(cancel)
-	return p
+// start NAME [FLAG...] launches a server and waits until it is ready.
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	launch(ts, neg, args)
+	awaitLog(ts, false, []string{args[0], "ready to serve"})
 }
 
-// start launches a server and waits until it says that it is ready.
-func start(t *testing.T, dir string, more ...string) *program {
-	t.Helper()
-	client, args := arguments(t, dir, more...)
-	return restart(t, client, args)
+func serverOf(ts *testscript.TestScript, name string) *server {
+	s := worldOf(ts).servers[name]
+	if s == nil {
+		ts.Fatalf("%s has not been launched", name)
+	}
+	return s
 }
 
-func restart(t *testing.T, client string, args []string) *program {
-	t.Helper()
-	p := launch(t, client, args)
-	for !strings.Contains(p.log.String(), "ready to serve") {
+// signal NAME TERM|HUP|KILL
+func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(serverOf(ts, args[0]).cmd.Process.Signal(map[string]os.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}[args[1]]))
+}
+
+// ends NAME CODE waits for the server's end; the code -1 is that of a signal. What it
+// logged as JSON must have the fields of every line.
+func ends(ts *testscript.TestScript, _ bool, args []string) {
+	s := serverOf(ts, args[0])
+	select {
+	case <-s.ended:
+	case <-time.After(limit):
+		ts.Fatalf("%s never ends:\n%s", args[0], s.log)
+	}
+	if code := s.cmd.ProcessState.ExitCode(); strconv.Itoa(code) != args[1] {
+		ts.Fatalf("exit code %d, want %s:\n%s", code, args[1], s.log)
+	}
+	for line := range strings.Lines(s.log.String()) {
+		var fields map[string]any
+		if strings.HasPrefix(line, "{") && (json.Unmarshal([]byte(line), &fields) != nil || fields["time"] == nil || fields["level"] == nil || fields["msg"] == nil || fields["component"] == nil) {
+			ts.Fatalf("a line of the log lacks a field: %s", line)
+		}
+	}
+}
+
+// shutdown NAME... stops servers as an operator does.
+func shutdown(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		sendSignal(ts, neg, []string{name, "TERM"})
+		ends(ts, neg, []string{name, "0"})
+	}
+}
+
+// log NAME TEXT waits until the log holds the text.
+func awaitLog(ts *testscript.TestScript, _ bool, args []string) {
+	s, late := serverOf(ts, args[0]), time.After(limit)
+	for !strings.Contains(s.log.String(), args[1]) {
 		select {
-		case <-p.log.grew:
-		case code := <-p.code:
-			t.Fatalf("ended with %d instead of starting:\n%s", code, p.log)
-		case <-time.After(time.Minute):
-			t.Fatalf("never ready:\n%s", p.log)
+		case <-s.log.grew:
+		case <-s.ended:
+			if !strings.Contains(s.log.String(), args[1]) {
+				ts.Fatalf("%s ended before it logged %q:\n%s", args[0], args[1], s.log)
+			}
+		case <-late:
+			ts.Fatalf("%s never logged %q:\n%s", args[0], args[1], s.log)
 		}
 	}
-	return p
 }
 
-// stop ends the server as SIGTERM does.
-func (p *program) stop() {
-	p.t.Helper()
-	p.cancel()
-	if code := <-p.code; code != 0 {
-		p.t.Fatalf("exit code %d:\n%s", code, p.log)
+// client trusts ca.crt of $CA, and shows server.crt of $CERT, if these are set.
+func client(ts *testscript.TestScript) *http.Client {
+	config := &tls.Config{RootCAs: x509.NewCertPool()}
+	if dir := ts.Getenv("CA"); dir != "" {
+		config.RootCAs.AppendCertsFromPEM([]byte(ts.ReadFile(dir + "/ca.crt")))
 	}
-}
-
-// refused waits for a server that won't start.
-func (p *program) refused(code int, line string) {
-	p.t.Helper()
-	if got := <-p.code; got != code || !strings.Contains(p.log.String(), line) {
-		p.t.Fatalf("exit code %d, want %d; log, which should say %q:\n%s", got, code, line, p.log)
+	if dir := ts.Getenv("CERT"); dir != "" {
+		pair, err := tls.LoadX509KeyPair(ts.MkAbs(dir+"/server.crt"), ts.MkAbs(dir+"/server.key"))
+		ts.Check(err)
+		config.Certificates = []tls.Certificate{pair}
 	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}, Timeout: limit}
 }
 
-// client has no idle connections left over when its test ends.
-func client(t *testing.T) *http.Client {
-	c := &http.Client{Transport: &http.Transport{}}
-	t.Cleanup(c.CloseIdleConnections)
-	return c
+// call makes a request: METHOD URL [NAME=VALUE... | NAME=@FILE... | JSON].
+func call(ts *testscript.TestScript, args []string) (*http.Response, error) {
+	form, kind := url.Values{}, "application/x-www-form-urlencoded"
+	body := ""
+	for _, arg := range args[2:] {
+		if strings.HasPrefix(arg, "{") {
+			body, kind = arg, "application/json"
+			continue
+		}
+		name, value, _ := strings.Cut(arg, "=")
+		if file, ok := strings.CutPrefix(value, "@"); ok {
+			value = ts.ReadFile(file)
+		}
+		form.Add(name, value)
+	}
+	req, err := http.NewRequest(args[0], args[1], strings.NewReader(body+form.Encode()))
+	ts.Check(err)
+	req.Header.Set("Content-Type", kind)
+	return client(ts).Do(req)
 }
 
-func (p *program) do(c *http.Client, method, path string, form url.Values) (status int, body string) {
-	p.t.Helper()
-	req, err := http.NewRequest(method, p.client+path, strings.NewReader(form.Encode()))
+// answer is the status, the body, and whose certificate was shown.
+func answer(resp *http.Response, err error) (string, error) {
 	if err != nil {
-		p.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := c.Do(req)
-	if err != nil {
-		p.t.Fatal(err)
+		return "", err
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		p.t.Fatal(err)
+	body, err := io.ReadAll(resp.Body)
+	text := fmt.Sprintf("%d %s", resp.StatusCode, body)
+	if resp.TLS != nil {
+		text += "\nshown by " + resp.TLS.PeerCertificates[0].Subject.CommonName
 	}
-	return resp.StatusCode, string(b)
+	return text, err
 }
 
-func TestANodeKeepsWhatItWasTold(t *testing.T) {
-	p := start(t, t.TempDir())
-	c := client(t)
-	status, body := p.do(c, "PUT", "/v2/keys/message", url.Values{"value": {"Hello world"}})
-	if want := `{"action":"set","node":{"key":"/message","value":"Hello world","modifiedIndex":4,"createdIndex":4}}` + "\n"; status != 201 || body != want {
-		t.Fatalf("the first write: %d %s", status, body)
+// http METHOD URL [NAME=VALUE... | JSON] prints the status and the body. "! http"
+// wants no answer.
+func request(ts *testscript.TestScript, neg bool, args []string) {
+	text, err := answer(call(ts, args))
+	if neg != (err != nil) {
+		ts.Fatalf("answered %q, %v", text, err)
 	}
-	p.do(c, "PUT", "/v2/keys/soon", url.Values{"value": {"x"}, "ttl": {"1"}})
-	p.do(c, "PUT", "/v2/keys/message", url.Values{"value": {"Hello etcd"}})
-	p.stop()
+	fmt.Fprint(ts.Stdout(), text)
+}
 
-	p = restart(t, p.client, p.args)
-	defer p.stop()
-	for _, want := range []struct{ path, body string }{
-		{"/v2/keys/message?quorum=true", `{"action":"get","node":{"key":"/message","value":"Hello etcd","modifiedIndex":6,"createdIndex":6}}`},
-		{"/v2/keys/message?wait=true&waitIndex=1", `{"action":"set","node":{"key":"/message","value":"Hello world","modifiedIndex":4,"createdIndex":4}}`},
-		{"/v2/keys/soon?wait=true&waitIndex=7", `{"action":"expire","node":{"key":"/soon","modifiedIndex":7,"createdIndex":5}`},
-	} {
-		if _, body := p.do(c, "GET", want.path, nil); !strings.HasPrefix(body, want.body) {
-			t.Errorf("after a restart, %s: %s", want.path, body)
+// eventually REGEXP METHOD URL [...] repeats a request until the answer matches.
+func eventually(ts *testscript.TestScript, _ bool, args []string) {
+	want, late, tick := regexp.MustCompile(args[0]), time.After(limit), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for {
+		text, err := answer(call(ts, args[1:]))
+		if err == nil && want.MatchString(text) {
+			fmt.Fprint(ts.Stdout(), text)
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			ts.Fatalf("last answered %q, %v", text, err)
 		}
 	}
 }
 
-func TestAMemberSaysAtEachStartWhoItIs(t *testing.T) {
-	c := client(t)
-	address, args := arguments(t, t.TempDir())
-	peer := strings.TrimPrefix(args[len(args)-1], "default=")
-	for _, as := range []struct{ name, clients, shown string }{
-		{"one", "http://b:1,http://a:1", `["http://a:1","http://b:1"]`},
-		{"one", "http://b:1,http://a:1", `["http://a:1","http://b:1"]`},
-		{"uno", "http://c:1", `["http://c:1"]`},
-	} {
-		p := restart(t, address, append(slices.Clone(args), "--name", as.name, "--initial-cluster", as.name+"="+peer, "--advertise-client-urls", as.clients))
-		_, body := p.do(c, "GET", "/v2/members", nil)
-		if want := `"name":"` + as.name + `","peerURLs":["` + peer + `"],"clientURLs":` + as.shown + "}]}\n"; !strings.HasSuffix(body, want) {
-			t.Errorf("members: %s, want …%s", body, want)
-		}
-		if status, body := p.do(c, "GET", "/v2/keys/none", nil); status != 404 || !strings.Contains(body, `"index":3}`) {
-			t.Errorf("%d %s: it takes no index", status, body)
-		}
-		p.stop()
-	}
+// watch NAME URL begins a request; watched NAME prints its answer once it has ended.
+func watch(ts *testscript.TestScript, _ bool, args []string) {
+	resp, err := call(ts, []string{"GET", args[1]})
+	ts.Check(err)
+	worldOf(ts).watches[args[0]] = resp
 }
 
-func TestParkedPollsEndEmptyWhenTheServerStops(t *testing.T) {
-	p := start(t, t.TempDir())
-	c := client(t)
-	for _, query := range []string{"?wait=true", "?wait=true&stream=true", "?wait=true&recursive=true"} {
-		resp, err := c.Get(p.client + "/v2/keys/k" + query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			body, err := io.ReadAll(resp.Body)
-			if resp.Body.Close(); resp.StatusCode != 200 || len(body) > 0 || err != nil {
-				t.Errorf("%s ended with %d %q, %v", query, resp.StatusCode, body, err)
-			}
-		}()
-	}
-	p.stop()
+func watched(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := answer(worldOf(ts).watches[args[0]], nil)
+	ts.Check(err)
+	fmt.Fprint(ts.Stdout(), text)
 }
 
-func TestWritesInFlightAreAnsweredWhenTheServerStops(t *testing.T) {
-	dir := t.TempDir()
-	p := start(t, dir)
-	type answer struct {
-		key    string
-		status int
+// metrics URL prints a scrape, which must be one.
+func metrics(ts *testscript.TestScript, _ bool, args []string) {
+	resp, err := call(ts, []string{"GET", args[0] + "/metrics"})
+	ts.Check(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	_, err = metrictest.Parse(text)
+	ts.Check(err)
+	_, err = ts.Stdout().Write(text)
+	ts.Check(err)
+}
+
+// certify AUTHORITY DIR NAME writes server.crt, server.key and the authority's ca.crt
+// into DIR.
+func certify(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	if w.authorities[args[0]] == nil {
+		w.authorities[args[0]] = tlstest.New(ts.Value("t").(testing.TB))
 	}
-	answers := make(chan answer, 1<<16)
+	dir := ts.MkAbs(args[1])
+	ts.Check(os.MkdirAll(dir, 0o700))
+	w.authorities[args[0]].WriteFiles(dir, args[2])
+	w.authorities[args[0]].WriteCA(dir)
+}
+
+// written is a write that was answered.
+type written struct {
+	path   string
+	status int
+}
+
+// load NAME URL writes keys from eight clients until the server is gone; it returns
+// once all are at it. loaded NAME URL reads all that was acknowledged.
+func load(ts *testscript.TestScript, _ bool, args []string) {
+	answers, busy := make(chan written, 1<<16), make(chan struct{}, 8)
 	var writers sync.WaitGroup
-	busy := make(chan struct{}, 8)
 	for w := range 8 {
 		writers.Go(func() {
 			c := &http.Client{Transport: &http.Transport{}}
 			defer c.CloseIdleConnections()
 			for i := 0; ; i++ {
-				key := fmt.Sprintf("/w%d/%d", w, i)
-				req, _ := http.NewRequest("PUT", p.client+"/v2/keys"+key+"?value=x", nil)
+				path := fmt.Sprintf("/v2/keys/w%d/%d", w, i)
+				req, _ := http.NewRequest("PUT", args[1]+path+"?value=x", nil)
 				resp, err := c.Do(req)
 				if err != nil {
-					return // refused: the listener is gone
+					return // the listener is gone
 				}
 				_, _ = io.Copy(io.Discard, resp.Body)
 				resp.Body.Close()
-				answers <- answer{key, resp.StatusCode}
+				answers <- written{path, resp.StatusCode}
 				if i == 50 {
 					busy <- struct{}{}
 				}
 			}
 		})
 	}
+	go func() { writers.Wait(); close(answers) }()
 	for range 8 {
 		<-busy
 	}
-	p.stop()
-	writers.Wait()
-	close(answers)
+	worldOf(ts).loads[args[0]] = answers
+}
 
-	p = restart(t, p.client, p.args)
-	defer p.stop()
-	c := client(t)
-	for a := range answers {
+func loaded(ts *testscript.TestScript, _ bool, args []string) {
+	for a := range worldOf(ts).loads[args[0]] {
 		if a.status == http.StatusInternalServerError {
 			continue // refused, with v2's 300
 		}
-		if status, _ := p.do(c, "GET", "/v2/keys"+a.key, nil); a.status != 201 || status != 200 {
-			t.Fatalf("%s was answered %d and reads %d after the restart", a.key, a.status, status)
+		if text, err := answer(call(ts, []string{"GET", args[1] + a.path})); err != nil || a.status != 201 || !strings.HasPrefix(text, "200 ") {
+			ts.Fatalf("%s was answered %d and reads %q, %v", a.path, a.status, text, err)
 		}
 	}
 }
 
-func TestADataDirectoryServesOneCopseAtATime(t *testing.T) {
-	dir := t.TempDir()
-	p := start(t, dir)
-	defer p.stop()
-	other, args := arguments(t, dir)
-	launch(t, other, args).refused(exitLocked, "in use by another copse")
+// neverread URL asks for URL 64 times on one connection, and reads no answer.
+func neverRead(ts *testscript.TestScript, _ bool, args []string) {
+	u, err := url.Parse(args[0])
+	ts.Check(err)
+	conn, err := net.Dial("tcp", u.Host)
+	ts.Check(err)
+	ts.Defer(func() { conn.Close() })
+	_, err = io.WriteString(conn, strings.Repeat("GET "+u.Path+" HTTP/1.1\r\nHost: x\r\n\r\n", 64))
+	ts.Check(err)
 }
 
-func TestDataThatCantBeServedIsRefusedInOneLine(t *testing.T) {
-	edit := func(name string, change func([]byte) []byte) func(t *testing.T, dir string) {
-		return func(t *testing.T, dir string) {
-			path := filepath.Join(dir, name)
-			b, err := os.ReadFile(path)
-			if err == nil {
-				err = os.WriteFile(path, change(b), 0o600)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+// occupy URL listens on its address. "occupy -maybe URL" is content if somebody else
+// does so, and goes on.
+func occupy(ts *testscript.TestScript, _ bool, args []string) {
+	u, err := url.Parse(args[len(args)-1])
+	ts.Check(err)
+	late, tick := time.After(limit), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for {
+		l, err := net.Listen("tcp", u.Host)
+		if err == nil {
+			ts.Defer(func() { l.Close() })
+			return
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) || args[0] != "-maybe" {
+			ts.Fatalf("%v", err)
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			return
 		}
 	}
-	garbage := func([]byte) []byte { return []byte("garbage") }
-	cases := []struct {
-		name   string
-		break_ func(t *testing.T, dir string)
-		code   int
-		line   string
-	}{
-		{"a newer format", edit("copse.json", func(b []byte) []byte {
-			var fields map[string]any
-			if err := json.Unmarshal(b, &fields); err != nil {
-				t.Fatal(err)
-			}
-			fields["format"] = 99
-			b, _ = json.Marshal(fields)
-			return b
-		}), exitNewer, "newer"},
-		{"a corrupt identity", edit("copse.json", garbage), exitCorrupt, "copse.json"},
-		{"a corrupt pointer", edit("shard-0001/CURRENT", garbage), exitCorrupt, "CURRENT"},
-		{"a raft log that ends too early", func(t *testing.T, dir string) {
-			names, err := filepath.Glob(filepath.Join(dir, "raft/*/*/logdb-0/*.log"))
-			if err != nil || len(names) == 0 {
-				t.Fatal(names, err)
-			}
-			for _, name := range names {
-				b, err := os.ReadFile(name)
-				if err == nil && len(b) > 1000 {
-					copy(b[len(bytes.TrimRight(b, "\x00"))/2:], "garbage")
-					err = os.WriteFile(name, b, 0o600)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
-		}, exitCorrupt, "ends at entry"},
-		{"a lost raft log", func(t *testing.T, dir string) {
-			if err := os.RemoveAll(filepath.Join(dir, "raft")); err != nil {
-				t.Fatal(err)
-			}
-		}, exitCorrupt, "raft"},
-		{"a lost store", func(t *testing.T, dir string) {
-			if err := os.RemoveAll(filepath.Join(dir, "shard-0001")); err != nil {
-				t.Fatal(err)
-			}
-		}, exitCorrupt, "store of shard 1 is gone"},
-		{"a corrupt manifest", func(t *testing.T, dir string) {
-			names, err := filepath.Glob(filepath.Join(dir, "shard-0001/store-*/MANIFEST-*"))
-			if err != nil || len(names) == 0 {
-				t.Fatal(names, err)
-			}
-			if err := os.WriteFile(names[0], []byte("garbage"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}, exitCorrupt, "shard-0001"},
+}
+
+// remove NAME URL removes a member by its name.
+func remove(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := answer(call(ts, []string{"GET", args[1] + "/v2/members"}))
+	ts.Check(err)
+	var list struct{ Members []struct{ ID, Name string } }
+	ts.Check(json.Unmarshal([]byte(strings.TrimPrefix(text, "200 ")), &list))
+	for _, m := range list.Members {
+		if m.Name == args[0] {
+			text, err = answer(call(ts, []string{"DELETE", args[1] + "/v2/members/" + m.ID}))
+		}
 	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			p := start(t, dir)
-			web := client(t)
-			for i := range 50 {
-				p.do(web, "PUT", fmt.Sprintf("/v2/keys/k%d", i), url.Values{"value": {"x"}})
+	if err != nil || !strings.HasPrefix(text, "204 ") {
+		ts.Fatalf("remove %s: %s, %v", args[0], text, err)
+	}
+}
+
+// spoil PATTERN... writes garbage into the middle of what files hold.
+func spoil(ts *testscript.TestScript, _ bool, args []string) {
+	for _, pattern := range args {
+		names, err := filepath.Glob(ts.MkAbs(pattern))
+		if err != nil || len(names) == 0 {
+			ts.Fatalf("%s: %v %v", pattern, names, err)
+		}
+		for _, name := range names {
+			b, err := os.ReadFile(name)
+			ts.Check(err)
+			copy(b[len(bytes.TrimRight(b, "\x00"))/2:], "garbage")
+			ts.Check(os.WriteFile(name, b, 0o600))
+		}
+	}
+}
+
+// smalldisk DIR MIB mounts a small file system.
+func smallDisk(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o700))
+	ts.Check(syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0700,size="+args[1]+"m"))
+	ts.Defer(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+}
+
+func free(ts *testscript.TestScript, dir string) uint64 {
+	var fs syscall.Statfs_t
+	ts.Check(syscall.Statfs(ts.MkAbs(dir), &fs))
+	return fs.Bavail * uint64(fs.Bsize)
+}
+
+// fill DIR MIB writes DIR/ballast, so that so much is left free; "fill DIR MIB URL" has
+// eight clients write to the server at URL until it refuses, and then wants half of
+// that to be left.
+func fill(ts *testscript.TestScript, _ bool, args []string) {
+	left, err := strconv.ParseUint(args[1], 10, 32)
+	ts.Check(err)
+	if len(args) == 2 {
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]+"/ballast"), make([]byte, free(ts, args[0])-left<<20), 0o600))
+		return
+	}
+	value := "value=" + strings.Repeat("v", 1<<20)
+	var crowd sync.WaitGroup
+	failures := make(chan string, 8)
+	for w := range 8 {
+		crowd.Go(func() {
+			for i := range 1000 {
+				text, err := answer(call(ts, []string{"PUT", fmt.Sprintf("%s/v2/keys/big/%d/%d", args[2], w, i), value}))
+				switch {
+				case strings.Contains(text, "no space"):
+					return
+				case strings.HasPrefix(text, "20"), strings.Contains(text, "request timed out"): // a slow machine
+				default:
+					failures <- fmt.Sprintf("%.200s %v", text, err)
+					return
+				}
 			}
-			p.stop()
-			c.break_(t, dir)
-			p = launch(t, p.client, p.args)
-			p.refused(c.code, c.line)
-			if got := strings.Count(p.log.String(), `"level":"ERROR"`); got != 1 {
-				t.Errorf("%d lines of error:\n%s", got, p.log)
-			}
+			failures <- "more was written than the disk holds"
 		})
 	}
-}
-
-func TestACommandLineThatCantBeFollowedIsRefused(t *testing.T) {
-	for _, args := range [][]string{{"--no-such-flag"}, {"stray"}, {"--heartbeat-interval", "1000"}} {
-		p := launch(t, "", args)
-		if code := <-p.code; code != exitUsage {
-			t.Errorf("%v: exit code %d:\n%s", args, code, p.log)
-		}
+	crowd.Wait()
+	close(failures)
+	for f := range failures {
+		ts.Fatalf("%s", f)
 	}
-}
-
-func TestAPortInUseIsRefused(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, args := arguments(t, t.TempDir())
-	taken := "http://" + l.Addr().String()
-	launch(t, taken, append(args, "--listen-client-urls", taken)).refused(exitFailed, "is another server running there?")
-}
-
-func TestAClientThatNeverReadsDisturbsNobody(t *testing.T) {
-	p := start(t, t.TempDir())
-	defer p.stop()
-	c := client(t)
-	big := strings.Repeat("v", 1<<20)
-	p.do(c, "PUT", "/v2/keys/big", url.Values{"value": {big}})
-	conn, err := net.Dial("tcp", strings.TrimPrefix(p.client, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	w := bufio.NewWriter(conn)
-	for range 64 { // far more than the sockets hold, and never read
-		fmt.Fprintf(w, "GET /v2/keys/big HTTP/1.1\r\nHost: x\r\n\r\n")
-	}
-	if err := w.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if status, _ := p.do(c, "PUT", "/v2/keys/other", url.Values{"value": {"x"}}); status != 201 {
-		t.Fatalf("a write beside it: %d", status)
-	}
-}
-
-func TestAStopBeforeReadyIsAStop(t *testing.T) {
-	for range 5 {
-		client, args := arguments(t, t.TempDir())
-		p := launch(t, client, args)
-		for !strings.Contains(p.log.String(), "copse starts") {
-			<-p.log.grew
-		}
-		p.stop()
+	if now := free(ts, args[0]); now < left<<20/2 {
+		ts.Fatalf("only %d MiB are left", now>>20)
 	}
 }

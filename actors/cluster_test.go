@@ -10,31 +10,32 @@ import (
 	"time"
 
 	"copse/actors"
+	"copse/actors/cluster"
 	"copse/actors/datadir"
 	"copse/statemachine/tree"
 )
 
-// cluster is several nodes in this process, which speak over loopback.
-type cluster struct {
+// testCluster is several nodes in this process, which speak over loopback.
+type testCluster struct {
 	t        *testing.T
 	founders []tree.Member
 	paths    map[uint64]string // data directories
 	peers    map[uint64]string // peer addresses
 	nodes    map[uint64]node
-	change   []func(*actors.NodeOptions)
+	change   []func(*actors.MemberOptions)
 	shards   int
 }
 
 // found starts a cluster of n members, whose ids are 1 to n.
-func found(t *testing.T, n int, change ...func(*actors.NodeOptions)) *cluster {
+func found(t *testing.T, n int, change ...func(*actors.MemberOptions)) *testCluster {
 	t.Helper()
 	return foundShards(t, n, 1, change...)
 }
 
 // foundShards starts a cluster whose tree is spread over so many shards.
-func foundShards(t *testing.T, n, shards int, change ...func(*actors.NodeOptions)) *cluster {
+func foundShards(t *testing.T, n, shards int, change ...func(*actors.MemberOptions)) *testCluster {
 	t.Helper()
-	c := &cluster{t: t, paths: map[uint64]string{}, peers: map[uint64]string{}, nodes: map[uint64]node{}, change: change, shards: shards}
+	c := &testCluster{t: t, paths: map[uint64]string{}, peers: map[uint64]string{}, nodes: map[uint64]node{}, change: change, shards: shards}
 	for id := uint64(1); id <= uint64(n); id++ {
 		c.paths[id], c.peers[id] = t.TempDir(), freeAddress(t)
 		c.founders = append(c.founders, tree.Member{ID: id, PeerURLs: []string{"http://" + c.peers[id]}})
@@ -49,8 +50,8 @@ func foundShards(t *testing.T, n, shards int, change ...func(*actors.NodeOptions
 }
 
 // fresh is what a founder would be told.
-func (c *cluster) fresh(id uint64) actors.Fresh {
-	f := actors.Fresh{
+func (c *testCluster) fresh(id uint64) cluster.Bootstrap {
+	f := cluster.Bootstrap{
 		Wanted: datadir.Identity{
 			ClusterID: 7, MemberID: id, Name: fmt.Sprintf("m%d", id), Token: "test",
 			Shards: c.shards, ExecShards: 1, Host: "box", Created: time.Now(),
@@ -68,12 +69,12 @@ func (c *cluster) fresh(id uint64) actors.Fresh {
 
 func clientsOf(id uint64) []string { return []string{fmt.Sprintf("http://client.of.m%d:2379", id)} }
 
-func (c *cluster) launch(id uint64) {
+func (c *testCluster) launch(id uint64) {
 	c.t.Helper()
 	c.nodes[id] = launchNode(c.t, c.paths[id], c.peers[id], clientsOf(id), c.fresh(id), c.change...)
 }
 
-func (c *cluster) join(id uint64) {
+func (c *testCluster) join(id uint64) {
 	c.t.Helper()
 	if err := c.nodes[id].node.Join(c.t.Context().Done()); err != nil {
 		c.t.Fatalf("member %d: %v", id, err)
@@ -82,7 +83,7 @@ func (c *cluster) join(id uint64) {
 
 // add makes a new member part of the cluster through the member via, starts it,
 // and returns its id.
-func (c *cluster) add(via uint64) uint64 {
+func (c *testCluster) add(via uint64) uint64 {
 	c.t.Helper()
 	peer := freeAddress(c.t)
 	m, err := c.nodes[via].AddMember([]string{"http://" + peer})
@@ -103,13 +104,13 @@ func (c *cluster) add(via uint64) uint64 {
 }
 
 // listed reports whether a member finds another on its list.
-func (c *cluster) listed(via, id uint64) bool {
+func (c *testCluster) listed(via, id uint64) bool {
 	_, ok := c.nodes[via].Cluster().Member(id)
 	return ok
 }
 
 // leader is the member that all running ones agree on.
-func (c *cluster) leader() uint64 {
+func (c *testCluster) leader() uint64 {
 	c.t.Helper()
 	var leader uint64
 	c.await("one leader", func() bool {
@@ -127,7 +128,7 @@ func (c *cluster) leader() uint64 {
 	return leader
 }
 
-func (c *cluster) follower() uint64 {
+func (c *testCluster) follower() uint64 {
 	leader := c.leader()
 	for _, id := range c.ids() {
 		if id != leader {
@@ -138,7 +139,7 @@ func (c *cluster) follower() uint64 {
 	return 0
 }
 
-func (c *cluster) ids() []uint64 {
+func (c *testCluster) ids() []uint64 {
 	var ids []uint64
 	for id := range c.nodes {
 		ids = append(ids, id)
@@ -147,13 +148,13 @@ func (c *cluster) ids() []uint64 {
 	return ids
 }
 
-func (c *cluster) stop(id uint64) {
+func (c *testCluster) stop(id uint64) {
 	c.nodes[id].stop()
 	delete(c.nodes, id)
 }
 
 // await looks at a condition until it holds.
-func (c *cluster) await(what string, holds func() bool) {
+func (c *testCluster) await(what string, holds func() bool) {
 	c.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !holds(); <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -163,7 +164,7 @@ func (c *cluster) await(what string, holds func() bool) {
 }
 
 // set writes through a member and tries again while there is no leader.
-func (c *cluster) set(via uint64, key, value string) tree.Reply {
+func (c *testCluster) set(via uint64, key, value string) tree.Reply {
 	c.t.Helper()
 	var r tree.Reply
 	c.await("a write of "+key, func() bool {
@@ -174,7 +175,7 @@ func (c *cluster) set(via uint64, key, value string) tree.Reply {
 }
 
 // holds checks that a member's quorum read of key gives value.
-func (c *cluster) holds(id uint64, key, value string) {
+func (c *testCluster) holds(id uint64, key, value string) {
 	c.t.Helper()
 	var out []byte
 	c.await("a quorum read of "+key, func() bool {
@@ -306,7 +307,7 @@ func TestMembersJoinAndLeaveARunningCluster(t *testing.T) {
 	if err := c.nodes[third].RemoveMember(1); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-removed.done; !errors.Is(err, actors.ErrRemoved) {
+	if err := <-removed.done; !errors.Is(err, cluster.ErrRemoved) {
 		t.Errorf("the removed member ended with %v", err)
 	}
 	removed.stop()
@@ -365,7 +366,7 @@ func TestAMemberThatWasAwayLearnsOfItsRemoval(t *testing.T) {
 	}
 	c.await("two voters", func() bool { return len(c.nodes[via].node.Voters()) == 2 })
 	c.launch(away)
-	if err := <-c.nodes[away].done; !errors.Is(err, actors.ErrRemoved) {
+	if err := <-c.nodes[away].done; !errors.Is(err, cluster.ErrRemoved) {
 		t.Errorf("ended with %v", err)
 	}
 }
@@ -387,11 +388,11 @@ func TestAMemberWithALostDiskDoesNotComeBackByAccident(t *testing.T) {
 	c.stop(lost)
 	f := c.fresh(lost)
 	f.Peers.Ask = askPeer
-	if _, _, err := actors.Enlist(t.Context(), f); !errors.Is(err, actors.ErrStartedBefore) {
+	if _, _, err := cluster.Identify(t.Context(), f); !errors.Is(err, cluster.ErrStartedBefore) {
 		t.Fatalf("a founder without its data: %v", err)
 	}
 	f.Existing = true
-	if _, _, err := actors.Enlist(t.Context(), f); !errors.Is(err, actors.ErrStartedBefore) {
+	if _, _, err := cluster.Identify(t.Context(), f); !errors.Is(err, cluster.ErrStartedBefore) {
 		t.Fatalf("a member without its data that says existing: %v", err)
 	}
 	via := c.leader()
@@ -423,7 +424,7 @@ func TestOneMemberGoesOnAloneWithAllThatWasAcknowledged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = actors.ForceNew(nodeOptions(dir, c.peers[survivor], nil, c.founders, actors.Peers{}, slog.New(slog.DiscardHandler)))
+	err = actors.ForceNew(nodeOptions(dir, c.peers[survivor], nil, c.founders, cluster.Peers{}, slog.New(slog.DiscardHandler)))
 	if err = errors.Join(err, dir.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -464,7 +465,7 @@ func TestOfTwoMembersEitherCanGo(t *testing.T) {
 			if err := c.nodes[stays].RemoveMember(id); err != nil {
 				t.Fatal(err)
 			}
-			if err := <-gone.done; !errors.Is(err, actors.ErrRemoved) {
+			if err := <-gone.done; !errors.Is(err, cluster.ErrRemoved) {
 				t.Errorf("ended with %v", err)
 			}
 			delete(c.nodes, id)

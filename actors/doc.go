@@ -1,31 +1,31 @@
-// Package actors runs what lies between HTTP and the stores: for each data
-// shard an actor that proposes writes, one that makes reads linearizable, one
-// that knows the watchers, one that expires keys and one that bounds the log;
-// for the member one that keeps the raft groups in step with the list of members
-// and one that watches the disk;
-// and below them the raft host, the one place that speaks to dragonboat, on the
-// peer link (package peerlink).
+// Package actors puts a member together: what lies between HTTP and the stores.
 //
-// An actor is a struct with a bounded mailbox and one loop. What the loop owns
-// nobody else touches; there are no locks around it. [Group] starts the loops,
-// stops them in reverse order, and waits for each. [Node] puts them together;
-// [Router] is what a front-end speaks to.
+// An actor is a struct with a bounded mailbox and one goroutine, its loop, which alone
+// touches the actor's state (package loop). [Member] opens a member's parts, joins
+// them, and adds their loops to a loop.Group; [Router] is what a front-end calls. The
+// parts are in packages of their own:
 //
-// Below the engine, package raftlog looks after the files of its log.
+//	loop      what every actor is built from
+//	watch     watchers, and the events of the recent past
+//	raft      dragonboat: leaders, proposals, linearizable reads, replicas
+//	raftlog   the files below dragonboat's log
+//	peerlink  the port between members
+//	cluster   who is a member, and what follows from it
+//	datadir   the data directory: lock, identity
+//	disk      free space and how the disk does
 //
-// The package doesn't know HTTP, nor what a command does to the tree: that is
-// package tree's, applied by package statemachine. It owns the data directory
-// ([DataDir]): its lock, its identity, and where the parts keep their files. How a
-// fresh member finds its cluster is in enlist.go, how one becomes the only member
-// of a new cluster in forcenew.go.
+// Still in this package is the write path: an actor for each data shard that proposes
+// writes, one that makes reads linearizable, one that expires keys; and where there
+// are several data shards, what orders them. The package knows neither HTTP nor what
+// a command does to the tree, which is package tree's business.
 //
-//	                ┌──▶ Shard ────propose───▶ Host ──▶ dragonboat ──▶ Machine.Update
-//	Router ─────────┼──▶ ReadLane ─confirm───▶  ▲  ▲                        │
-//	                ├──▶ Machine.Get            │  │                        │ Publish
-//	                └──▶ WatchHub ◀─────────────┼──┼────────────────────────┘
+//	                ┌──▶ Shard ────propose───▶ raft.Host ──▶ dragonboat ──▶ Machine.Update
+//	Router ─────────┼──▶ ReadLane ─confirm───▶  ▲  ▲                            │
+//	                ├──▶ Machine.Get            │  │                            │ Publish
+//	                └──▶ watch.Hub ◀────────────┼──┼────────────────────────────┘
 //	                     Expirer ───propose─────┘  │
-//	                     Compactor ──compact───────┤
-//	                     Membership ──replicas─────┘
+//	                     raft.Compactor ───────────┤
+//	                     cluster.Membership ───────┘
 //
 // Where there are several data shards (parts.go), an Ordered takes each Shard's place
 // on the member that leads it, and a Courier takes the writes there from the other
@@ -37,14 +37,15 @@
 //	       ┌──▶ Ordered ──ask──▶ Order ──propose──▶ order shard's Machine ──▶ told, Closed
 //	       │       │  ▲                                                          │    │
 //	Router ┤       │  └───────────────── ranges, outcomes ◀──────────────────────┘    │
-//	       │       └──propose──▶ data shard's Machine ──▶ WatchHub, Closed, told      ▼
+//	       │       └──propose──▶ data shard's Machine ──▶ watch.Hub, Closed, told     ▼
 //	       ├──▶ Courier ─call─▶ the leader's Ordered                              Spanning
 //	       └──▶ Spanning: GET / and watches on /
 //
 // # Goroutines
 //
-// One for each of Shard, ReadLane, WatchHub, Expirer, Compactor, Membership and
-// DiskWatch, and one that holds the Host open; with several shards also for each Ordered,
-// Order, Spanning and Balancer (two), and five for each Courier. The engine, Pebble and the peer link run their
-// own, which end with their Close.
+// One for each of Shard, ReadLane, watch.Hub, Expirer, raft.Compactor,
+// cluster.Membership and disk.Watch, and one that holds the raft.Host open; with
+// several shards also for each Ordered, Order, Spanning and Balancer (two), and five for
+// each Courier. dragonboat, Pebble and the peer link run their own, which end with
+// their Close.
 package actors

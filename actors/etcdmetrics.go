@@ -2,11 +2,10 @@ package actors
 
 import "copse/statemachine/metric"
 
-// writeEtcd writes the same again under the names that dashboards and alerts
-// for etcd read: those of 2.3 and of 3.x, where the store's set moved. Each
-// means what it meant there, as nearly as copse can tell; the help says where
-// it can't.
-func (n *Node) writeEtcd(w *metric.Writer, views []shardView) {
+// writeEtcd writes the same under the names that dashboards and alerts for etcd use:
+// those of 2.3, and those of 3.x, where the store's metrics were renamed. Each means
+// what it means in etcd, as closely as copse can; the help says where it can't.
+func (n *Member) writeEtcd(w *metric.Writer, views []shardView) {
 	s := n.router.Stats()
 	ops := operations(&s)
 	reads, writes := ops[:1], ops[1:]
@@ -41,7 +40,7 @@ func (n *Node) writeEtcd(w *metric.Writer, views []shardView) {
 	w.Bool(led)
 	w.Family("etcd_server_is_leader", metric.GaugeKind, "As etcd: whether this member leads, every shard.")
 	w.Bool(leading)
-	w.Counter("etcd_server_leader_changes_seen_total", "As etcd: leaders seen to come, over all shards.", changes)
+	w.Counter("etcd_server_leader_changes_seen_total", "As etcd: changes of leader seen, over all shards.", changes)
 	for _, name := range []string{"etcd_server_pending_proposal_total", "etcd_server_proposals_pending"} {
 		w.Gauge(name, "As etcd: proposals under way.", float64(pending))
 	}
@@ -49,7 +48,7 @@ func (n *Node) writeEtcd(w *metric.Writer, views []shardView) {
 		w.Counter(name, "As etcd: proposals that failed.", failed)
 	}
 	for _, name := range []string{"etcd_server_proposals_applied_total", "etcd_server_proposals_committed_total"} {
-		w.Family(name, metric.GaugeKind, "As etcd: raft entries applied here, over all shards; copse doesn't know of those that are committed only.")
+		w.Family(name, metric.GaugeKind, "As etcd: raft entries applied here, over all shards; copse doesn't know those that are committed and not yet applied.")
 		w.Uint(applied)
 	}
 	w.Family("etcd_server_proposal_durations_seconds", metric.HistogramKind, "As etcd: the time to commit and apply a proposal.")

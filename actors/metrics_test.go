@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"copse/actors"
 	"copse/statemachine/metric"
 	"copse/statemachine/metric/metrictest"
 	"copse/statemachine/tree"
@@ -120,25 +119,9 @@ func TestANodeTellsWhatItDoes(t *testing.T) {
 		}
 	}
 	for name, f := range got {
-		if strings.Contains(f.Help, "As the raft engine counts it") {
+		if strings.Contains(f.Help, "As dragonboat counts it") {
 			t.Errorf("%s has no help of its own", name)
 		}
-	}
-}
-
-func TestLinesOfTheEngineGetTheirFamilies(t *testing.T) {
-	var w metric.Writer
-	actors.DescribeEngine(&w, []byte("b_total{x=\"1\"} 1\na 2\nb_total{x=\"0\"} 3\n"))
-	want := `# HELP a As the raft engine counts it.
-# TYPE a gauge
-a 2
-# HELP b_total As the raft engine counts it.
-# TYPE b_total counter
-b_total{x="0"} 3
-b_total{x="1"} 1
-`
-	if got := string(w.Bytes()); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -7,8 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/cluster"
 	"copse/actors/loop"
 	"copse/actors/order"
+	"copse/actors/raft"
 	"copse/actors/shard"
 	"copse/actors/watch"
 	"copse/statemachine"
@@ -18,7 +20,7 @@ import (
 // orderShard is the raft group that holds the list of members. Where the tree is in
 // one shard, it holds that too; else it hands out the indexes, and the data shards
 // follow it, slot by slot.
-const orderShard = 1
+const orderShard = cluster.MembersShard
 
 // Groups is how many raft groups there are with so many data shards.
 func Groups(shards int) int {
@@ -43,8 +45,7 @@ type part struct {
 // unclosedBytesLimit bounds the events that wait until the closed index covers them.
 const unclosedBytesLimit = 64 << 20
 
-// sharding is what a member runs, besides its parts, where there is more than one
-// data shard.
+// sharding is what a member runs, besides its parts, if there are several data shards.
 type sharding struct {
 	turn     atomic.Uint64 // of the shards that take creates in order in the root
 	order    *part         // has neither hub nor expirer
@@ -54,14 +55,14 @@ type sharding struct {
 }
 
 // machines are the replicas of all groups, the order shard's first.
-func (n *Node) machines() []*statemachine.Machine {
+func (n *Member) machines() []*statemachine.Machine {
 	if n.sharded == nil {
 		return []*statemachine.Machine{n.machine}
 	}
 	return append([]*statemachine.Machine{n.machine}, n.dataMachines()...)
 }
 
-func (n *Node) dataMachines() []*statemachine.Machine {
+func (n *Member) dataMachines() []*statemachine.Machine {
 	var list []*statemachine.Machine
 	for _, p := range n.parts {
 		list = append(list, p.machine)
@@ -70,7 +71,7 @@ func (n *Node) dataMachines() []*statemachine.Machine {
 }
 
 // part returns the part of a shard; nil if there is no such.
-func (n *Node) part(shard uint64) *part {
+func (n *Member) part(shard uint64) *part {
 	if n.sharded != nil && shard == orderShard {
 		return n.sharded.order
 	}
@@ -83,7 +84,7 @@ func (n *Node) part(shard uint64) *part {
 }
 
 // openMachines opens the stores. What it has opened stays open if it fails.
-func (n *Node) openMachines() (err error) {
+func (n *Member) openMachines() (err error) {
 	n.machine, err = statemachine.New(machineOptions(n.o, n.cache, orderShard))
 	if err != nil {
 		return err
@@ -106,7 +107,7 @@ func (n *Node) openMachines() (err error) {
 }
 
 // openParts makes the actors of the data shards, before the replicas start.
-func (n *Node) openParts() {
+func (n *Member) openParts() {
 	o := n.o
 	n.subscribe()
 	for _, p := range n.parts {
@@ -122,25 +123,25 @@ func (n *Node) openParts() {
 		s.balancer = order.NewBalancer(n.self(), shards, balanced{n}, o.Logger.With("component", "balancer"))
 	}
 	for i, m := range n.machines() {
-		n.compactors = append(n.compactors, NewCompactor(n.host, uint64(i)+orderShard, m, o.LogBytes, o.Logger.With("component", "compactor")))
+		n.compactors = append(n.compactors, raft.NewCompactor(n.host, uint64(i)+orderShard, m, o.LogBytes, o.Logger.With("component", "compactor")))
 	}
 }
 
 // openActor makes the actor and the read lane of a part. sharded says whether its
 // batches take their indexes from the order shard.
-func (n *Node) openActor(p *part, sharded bool) {
-	raft := group{n.host, p.id}
-	p.lane = shard.NewReadLane(raft.Confirm)
+func (n *Member) openActor(p *part, sharded bool) {
+	g := group{n.host, p.id}
+	p.lane = shard.NewReadLane(g.Confirm)
 	p.actor = shard.New(shard.ActorOptions{
-		Core:  shard.Options{Self: n.self(), Nonce: p.feed.Nonce(), Slot: p.slot, Sharded: sharded, Patience: n.host.patience()},
-		Shard: p.id, Timeout: n.o.Host.RequestTimeout, Admit: n.admit, Raft: raft, Link: post{n.link}, Feed: p.feed,
+		Core:  shard.Options{Self: n.self(), Nonce: p.feed.Nonce(), Slot: p.slot, Sharded: sharded, Patience: n.host.AnswerTimeout()},
+		Shard: p.id, Timeout: n.o.Host.RequestTimeout, Admit: n.admit, Raft: g, Link: post{n.link}, Feed: p.feed,
 		Ask: func(a tree.Ask) { n.ask(p, a) },
 	})
 }
 
 // ask asks the order shard for indexes, for the part. The answer comes with what the
 // order shard's replica applies.
-func (n *Node) ask(p *part, a tree.Ask) {
+func (n *Member) ask(p *part, a tree.Ask) {
 	c := tree.AskCommand(len(n.parts), a)
 	n.sharded.order.actor.Submit(&c, func(r tree.Reply) {
 		if r.Err != nil {
@@ -150,7 +151,7 @@ func (n *Node) ask(p *part, a tree.Ask) {
 }
 
 // admit says whether the store may grow by so many bytes.
-func (n *Node) admit(bytes int) error {
+func (n *Member) admit(bytes int) error {
 	if n.o.Disk != nil && !n.o.Disk.Admit(bytes) {
 		return shard.ErrNoSpace
 	}
@@ -160,12 +161,12 @@ func (n *Node) admit(bytes int) error {
 // subscribe leads what the machines tell to who wants to know. An event reaches the
 // watchers before its index is shown as settled, and that before the writer hears
 // of it.
-func (n *Node) subscribe() {
+func (n *Member) subscribe() {
 	for _, p := range n.parts {
 		p.hub = watch.NewHub(watch.Options{
 			First:   p.machine.Index(),
 			Window:  n.o.Window,
-			Floor:   n.floor(p.machine),
+			Floor:   p.machine.Floor,
 			History: p.machine.History,
 			Exists:  p.machine.Exists,
 		})
@@ -175,9 +176,9 @@ func (n *Node) subscribe() {
 	if s == nil {
 		p := n.parts[0]
 		p.feed = shard.NewFeed(0, requests, 0, p.machine.Index())
-		p.machine.Subscribe(func(news *statemachine.News) {
-			p.hub.Publish(news.Last, news.Notices)
-			p.feed.Data(news)
+		p.machine.Subscribe(func(res *statemachine.ApplyResult) {
+			p.hub.Publish(res.Last, res.Events)
+			p.feed.Data(res)
 		})
 		return
 	}
@@ -188,44 +189,35 @@ func (n *Node) subscribe() {
 		p.feed = shard.NewFeed(p.slot, requests, handed[p.slot], p.machine.Index())
 	}
 	s.order.feed = shard.NewFeed(0, requests, 0, n.machine.Index())
-	s.closed = order.NewClosedIndex(len(n.parts), unclosedBytesLimit, func(last tree.Index, events []tree.Notice) { s.spanning.Publish(last, events) })
+	s.closed = order.NewClosedIndex(len(n.parts), unclosedBytesLimit, func(last tree.Index, events []tree.EncodedEvent) { s.spanning.Publish(last, events) })
 	s.closed.Begin(n.machine.Index(), handed, settled)
 	s.spanning = order.NewSpanning(order.SpanningOptions{
 		Order: n.machine, Machines: n.dataMachines(), Closed: s.closed, Window: n.o.Window,
 		Confirm: func(limit time.Duration) error { return s.order.lane.Wait(limit) },
 	})
-	n.machine.Subscribe(func(news *statemachine.News) {
-		s.closed.Order(news)
+	n.machine.Subscribe(func(res *statemachine.ApplyResult) {
+		s.closed.Order(res)
 		for _, p := range n.parts {
-			p.feed.Order(news)
+			p.feed.Order(res)
 		}
-		s.order.feed.Data(news)
+		s.order.feed.Data(res)
 	})
 	for _, p := range n.parts {
-		p.machine.Subscribe(func(news *statemachine.News) {
-			p.hub.Publish(news.Last, happened(news))
-			s.closed.Data(p.slot, news)
-			p.feed.Data(news)
+		p.machine.Subscribe(func(res *statemachine.ApplyResult) {
+			p.hub.Publish(res.Last, happened(res))
+			s.closed.Data(p.slot, res)
+			p.feed.Data(res)
 		})
 	}
 }
 
-// happened is what a hub is told of the news of one of sharding data shards: its index
-// also moves without events, and then there is nothing to look for on disk.
-func happened(news *statemachine.News) []tree.Notice {
-	if news.Notices == nil && !news.Jumped {
-		return []tree.Notice{}
+// happened returns what one of several data shards publishes to its hub. The shard's
+// index also moves without events; then there is nothing to look for on disk.
+func happened(res *statemachine.ApplyResult) []tree.EncodedEvent {
+	if res.Events == nil && !res.Jumped {
+		return []tree.EncodedEvent{}
 	}
-	return news.Notices
-}
-
-// floor is where the window of a data shard begins: of one of sharding, its events are
-// counted, not its indexes.
-func (n *Node) floor(m *statemachine.Machine) func() tree.Index {
-	if n.sharded == nil {
-		return nil
-	}
-	return m.Floor
+	return res.Events
 }
 
 // nonce is a number that no actor has drawn before.
@@ -236,7 +228,7 @@ func nonce() uint64 {
 }
 
 // addParts adds the actors of the data shards to g.
-func (n *Node) addParts(g *loop.Group) {
+func (n *Member) addParts(g *loop.Group) {
 	s := n.sharded
 	if s != nil {
 		g.Add("spanning watch hub", s.spanning.Run, s.spanning.Stop)

@@ -4,12 +4,13 @@ import (
 	"time"
 
 	"copse/actors/peerlink"
+	"copse/actors/raft"
 	"copse/actors/shard"
 )
 
 // group is the raft group of one shard, as the shard's actors need it.
 type group struct {
-	host  *Host
+	host  *raft.Host
 	shard uint64
 }
 
@@ -26,21 +27,10 @@ func (g group) LeadChanged() <-chan struct{} { return g.host.LeaderChanged(g.sha
 func (g group) HighestTerm() uint64 { return g.host.HighestTerm() }
 
 // Propose implements shard.Raft.
-func (g group) Propose(cmd []byte) (shard.Entry, error) { return g.host.propose(g.shard, cmd) }
+func (g group) Propose(cmd []byte) (shard.Entry, error) { return g.host.Propose(g.shard, cmd) }
 
-// Confirm makes reads of this member see all that was acknowledged before.
+// Confirm makes reads of this member see all that was acknowledged before the call.
 func (g group) Confirm(stop <-chan struct{}) error { return g.host.Confirm(stop, g.shard) }
-
-// Settled implements shard.Entry.
-func (p proposal) Settled() (done, dropped bool) {
-	select {
-	case r := <-p.settled():
-		_, _, err := p.outcome(r)
-		return true, err == errUnsent
-	default:
-		return false, false
-	}
-}
 
 // post sends the shard actors' messages over the peer link.
 type post struct{ link *peerlink.Link }
@@ -56,10 +46,10 @@ func (p post) PostRefusal(group uint64, r shard.Refusal) bool {
 	return p.link.Post(r.To, postRefusal, shard.AppendRefusal(nil, group, r))
 }
 
-// receive takes in what other members have posted.
-func (n *Node) receive(from uint64, kind uint8, payload []byte) {
+// receive takes in what another member has posted.
+func (n *Member) receive(from uint64, kind uint8, payload []byte) {
 	if !n.opened.Load() {
-		return // it leads nothing yet, and has submitted nothing
+		return // this member leads nothing yet, and has submitted nothing
 	}
 	var err error
 	switch kind {
@@ -81,6 +71,6 @@ func (n *Node) receive(from uint64, kind uint8, payload []byte) {
 		}
 	}
 	if err != nil {
-		n.o.Logger.Warn("a member sent a message that makes no sense", "component", "peers", "member", from, "err", err)
+		n.o.Logger.Warn("dropped a malformed message of another member", "component", "peers", "member", from, "err", err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 func TestWatchersOutliveASnapshot(t *testing.T) {
 	const window = 200
 	open := func() *statemachine.Machine {
-		m, err := statemachine.New(statemachine.Options{Dir: t.TempDir(), Replica: 1, Window: window})
+		m, err := statemachine.New(statemachine.Options{Dir: t.TempDir(), Replica: 1, Window: window, WindowBytes: 1 << 30})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestWatchersOutliveASnapshot(t *testing.T) {
 	}
 
 	hub := watch.NewHub(watch.Options{Window: window, History: lagging.History, Exists: lagging.Exists})
-	lagging.Subscribe(func(news *statemachine.News) { hub.Publish(news.Last, news.Notices) })
+	lagging.Subscribe(func(news *statemachine.ApplyResult) { hub.Publish(news.Last, news.Events) })
 	ran := make(chan error, 1)
 	go func() { ran <- hub.Run() }()
 	defer func() {

@@ -3,21 +3,22 @@ package actors
 import (
 	"time"
 
+	"copse/actors/raft"
 	"copse/statemachine/tree"
 )
 
-// Router is what the front-end speaks to: it knows which shard a key lives in,
-// and how the parts of a shard work together.
+// Router is the front-end's way in: it knows which shard a key belongs to, and how the
+// parts of a shard work together.
 type Router struct {
-	node    *Node
-	host    *Host
+	member  *Member
+	host    *raft.Host
 	parts   []*part
 	sharded *sharding // nil: there is one part
 	timeout time.Duration
-	cluster tree.Cluster // what never changes: the ids, and when this member started
+	cluster tree.Cluster // what never changes: the ids, and the time when this member started
 }
 
-// at is the part that key lives in.
+// at is the part that key belongs to.
 func (r *Router) at(key string) *part {
 	if r.sharded == nil {
 		return r.parts[0]
@@ -44,8 +45,8 @@ func (r *Router) Do(c *tree.Command) tree.Reply {
 	return reply
 }
 
-// Get answers a read from this member's replica; a quorum read once that has
-// caught up with all that was acknowledged before.
+// Get answers a read from this member's replica. A quorum read first waits until the
+// replica has caught up with everything that was acknowledged before.
 func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
 	if r.spans(q.Key) {
 		return r.sharded.spanning.Get(dst, q, r.timeout, r.State)
@@ -56,15 +57,15 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 			return dst, nil, tree.State{}, tree.Unavailable(err)
 		}
 	}
-	// The state is read before the nodes, so that the header never promises
-	// more than the body holds.
+	// The state is read before the nodes, so that the headers never promise more than
+	// the body contains.
 	st := r.state(p)
 	out, rest, err, fail := p.machine.Get(dst, &q, unixNow)
 	if fail != nil {
 		return dst, nil, tree.State{}, tree.Unavailable(fail)
 	}
 	if err != nil {
-		err.Index = max(err.Index, st.Index) // a quiet shard is as far as the others
+		err.Index = max(err.Index, st.Index) // a shard without writes is as far as the others
 	}
 	return out, rest, st, err
 }
@@ -88,7 +89,7 @@ func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 	return st, err
 }
 
-// Unwatch takes w out again.
+// Unwatch removes w.
 func (r *Router) Unwatch(w *tree.Watch) {
 	if r.spans(w.Key) {
 		r.sharded.spanning.Unwatch(w)
@@ -97,20 +98,20 @@ func (r *Router) Unwatch(w *tree.Watch) {
 	r.at(w.Key).hub.Unwatch(w)
 }
 
-// State is where this member stands.
+// State is how far this member has come.
 func (r *Router) State() tree.State {
 	if r.sharded == nil {
 		return r.state(r.parts[0])
 	}
 	return tree.State{
 		Index:     r.sharded.closed.Index(),
-		RaftIndex: r.node.machine.RaftIndex(),
+		RaftIndex: r.member.machine.RaftIndex(),
 		RaftTerm:  r.host.HighestTerm(),
 	}
 }
 
-// state is where this member stands with one part: of several, a quiet one is
-// as far as the closed index.
+// state is how far this member has come with one part. With several, a part without
+// writes is as far as the closed index.
 func (r *Router) state(p *part) tree.State {
 	st := tree.State{
 		Index:     p.machine.Index(),
@@ -119,7 +120,7 @@ func (r *Router) state(p *part) tree.State {
 	}
 	if r.sharded != nil {
 		st.Index = max(st.Index, r.sharded.closed.Index())
-		st.RaftIndex = max(st.RaftIndex, r.node.machine.RaftIndex()) // never 0, even of a shard that is empty
+		st.RaftIndex = max(st.RaftIndex, r.member.machine.RaftIndex()) // never 0, even of a shard that is empty
 	}
 	return st
 }
@@ -138,12 +139,11 @@ func (r *Router) Stats() tree.Stats {
 	return sum
 }
 
-// healthLimit is how long a quorum may take to answer before the member is
-// called unhealthy.
+// healthLimit is how long a quorum may take to answer before the member is unhealthy.
 const healthLimit = time.Second
 
-// Healthy reports whether every shard has a leader that is known and a quorum that
-// answers in time.
+// Healthy reports whether every shard has a known leader and a quorum that answers in
+// time.
 func (r *Router) Healthy() bool {
-	return r.node.CheckLeader() == nil && r.node.CheckCaughtUp() == nil
+	return r.member.CheckLeader() == nil && r.member.CheckCaughtUp() == nil
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"copse/actors"
+	"copse/actors/cluster"
 	"copse/statemachine/tree"
 )
 
@@ -18,7 +18,7 @@ type seenSink struct {
 	seen []string
 }
 
-func (s *seenSink) Deliver(n *tree.Notice) {
+func (s *seenSink) Deliver(n *tree.EncodedEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = append(s.seen, fmt.Sprintf("%d %s", n.Index, n.Key))
@@ -138,15 +138,15 @@ func TestMembersAgreeOnTheNumberOfShards(t *testing.T) {
 	f := c.fresh(m.ID)
 	f.Peers.Ask = askPeer
 	f.Wanted.Shards = 1
-	if _, _, err := actors.Enlist(t.Context(), f); !errors.Is(err, actors.ErrShards) {
+	if _, _, err := cluster.Identify(t.Context(), f); !errors.Is(err, cluster.ErrShards) {
 		t.Errorf("a founder of another number: %v", err)
 	}
 	f.Existing, f.Shards = true, 3
-	if _, _, err := actors.Enlist(t.Context(), f); !errors.Is(err, actors.ErrShards) {
+	if _, _, err := cluster.Identify(t.Context(), f); !errors.Is(err, cluster.ErrShards) {
 		t.Errorf("one that joins with another number: %v", err)
 	}
 	f.Shards = 0
-	if id, _, err := actors.Enlist(t.Context(), f); err != nil || id.Shards != 2 {
+	if id, _, err := cluster.Identify(t.Context(), f); err != nil || id.Shards != 2 {
 		t.Errorf("one that joins without a number: %d shards, %v", id.Shards, err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Shards is what this member knows of the shards.
+// Shards is what this member knows about the shards.
 func (r *Router) Shards() tree.ShardsStatus {
 	all := tree.ShardsStatus{Closed: r.State().Index}
 	for _, p := range r.parts {
@@ -17,14 +17,14 @@ func (r *Router) Shards() tree.ShardsStatus {
 		all.Data = append(all.Data, s)
 	}
 	if r.sharded != nil {
-		order := r.status(orderShard, r.node.machine)
+		order := r.status(orderShard, r.member.machine)
 		all.Order = &order
 	}
 	return all
 }
 
 func (r *Router) status(id uint64, m *statemachine.Machine) tree.ShardStatus {
-	store, _ := m.StoreMetrics() // of a store that is closed there is nothing to tell
+	store, _ := m.StoreMetrics() // a closed store has none
 	return tree.ShardStatus{
 		ID:      id,
 		Leader:  r.host.Leader(id).Member,
@@ -33,6 +33,6 @@ func (r *Router) status(id uint64, m *statemachine.Machine) tree.ShardStatus {
 		Index:   m.Index(),
 		Nodes:   m.Nodes(),
 		Bytes:   store.DiskBytes,
-		Members: slices.Sorted(maps.Keys(r.host.voters(id))),
+		Members: slices.Sorted(maps.Keys(r.host.Voters(id))),
 	}
 }

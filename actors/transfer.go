@@ -24,18 +24,18 @@ const (
 // drops what is proposed meanwhile, and a successor that has yet to apply something lets
 // its chance go by, without a word. What members submit waits here; as soon as this
 // member leads no more it is refused, and goes to the successor.
-func (n *Node) TransferLeadership() (planned bool) {
+func (n *Member) TransferLeadership() (planned bool) {
 	n.leaving.Store(true)
 	return n.transferAll()
 }
 
-func (n *Node) transferAll() (planned bool) {
+func (n *Member) transferAll() (planned bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), transferLimit)
 	defer cancel()
 	planned = true
 	for shard := uint64(orderShard); shard < orderShard+uint64(len(n.machines())); shard++ {
-		if n.host.Leads(shard) && len(n.host.voters(shard)) > 1 {
-			planned = n.transfer(ctx, n.part(shard), func() uint64 { return n.host.successor(n.host.voters(shard)) }) && planned
+		if n.host.Leads(shard) && len(n.host.Voters(shard)) > 1 {
+			planned = n.transfer(ctx, n.part(shard), func() uint64 { return n.host.Successor(n.host.Voters(shard)) }) && planned
 		}
 	}
 	return planned
@@ -44,9 +44,9 @@ func (n *Node) transferAll() (planned bool) {
 // transfer lets another member lead the part's shard: the one that to names, which may
 // be another each time; nobody, if there is none. It reports whether that one does now,
 // and all went by the plan.
-func (n *Node) transfer(ctx context.Context, p *part, to func() uint64) (planned bool) {
+func (n *Member) transfer(ctx context.Context, p *part, to func() uint64) (planned bool) {
 	planned = n.rest(ctx, p, to)
-	n.host.transferTo(ctx, p.id, to)
+	n.host.TransferTo(ctx, p.id, to)
 	if n.host.Leads(p.id) { // in vain: those who write here go on
 		_ = p.actor.Resume(context.Background())
 		return false
@@ -55,7 +55,7 @@ func (n *Node) transfer(ctx context.Context, p *part, to func() uint64) (planned
 }
 
 // rest pauses the part's actor, and waits until the other member could take over.
-func (n *Node) rest(ctx context.Context, p *part, to func() uint64) bool {
+func (n *Member) rest(ctx context.Context, p *part, to func() uint64) bool {
 	ctx, cancel := context.WithTimeout(ctx, restLimit)
 	defer cancel()
 	if p.actor.Pause(ctx) != nil {
@@ -81,7 +81,7 @@ const readyLimit = time.Second
 
 // askReady asks another member whether it could lead the part's shard at once: it is
 // at most lag raft entries behind this one.
-func (n *Node) askReady(ctx context.Context, member uint64, p *part, lag uint64) error {
+func (n *Member) askReady(ctx context.Context, member uint64, p *part, lag uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
 	here := p.machine.RaftIndex()
@@ -99,7 +99,7 @@ func (n *Node) askReady(ctx context.Context, member uint64, p *part, lag uint64)
 
 // answerReady serves callReady: it tells how far this member has applied a shard,
 // unless it is about to stop, or may not serve yet.
-func (n *Node) answerReady(payload []byte) ([]byte, error) {
+func (n *Member) answerReady(payload []byte) ([]byte, error) {
 	if !n.opened.Load() || n.leaving.Load() || len(payload) != 8 {
 		return nil, errors.New("this member can't lead now")
 	}
@@ -111,7 +111,7 @@ func (n *Node) answerReady(payload []byte) ([]byte, error) {
 }
 
 // balanced lets a Balancer see and move the leaders.
-type balanced struct{ *Node }
+type balanced struct{ *Member }
 
 // Leads implements order.Groups.
 func (n balanced) Leads(shard uint64) (since time.Time, leads bool) {
@@ -120,7 +120,7 @@ func (n balanced) Leads(shard uint64) (since time.Time, leads bool) {
 }
 
 // Voters implements order.Groups.
-func (n balanced) Voters(shard uint64) map[uint64]bool { return n.host.voters(shard) }
+func (n balanced) Voters(shard uint64) map[uint64]bool { return n.host.Voters(shard) }
 
 // Ready implements order.Groups.
 func (n balanced) Ready(ctx context.Context, member, shard, lag uint64) error {

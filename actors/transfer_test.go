@@ -21,7 +21,7 @@ func TestATransferLosesNoRequest(t *testing.T) {
 }
 
 func transfers(t *testing.T, shards int) {
-	c := foundShards(t, 3, shards, func(o *actors.NodeOptions) {
+	c := foundShards(t, 3, shards, func(o *actors.MemberOptions) {
 		o.Host.Heartbeat, o.Host.Election = 100*time.Millisecond, 3*time.Second // leaders change when told to, also on a busy machine
 	})
 	ctx, stop := context.WithCancel(t.Context())

@@ -2,18 +2,18 @@ package config
 
 import "fmt"
 
-// alias is an older name that etcd has for one of our settings.
+// alias is an older name of etcd's for a setting.
 type alias struct {
 	flag, target string
 	boolean      bool
-	// means turns a value into the target's; "" is none.
+	// means maps a value to the target's; "" sets nothing.
 	means func(text string) (string, error)
 }
 
 func aliases() []alias {
 	same := func(text string) (string, error) { return text, nil }
 	return []alias{
-		// Both asked for client certificates, as trusted-ca-file does by itself.
+		// Both required client certificates, as trusted-ca-file does by itself.
 		{"ca-file", "trusted-ca-file", false, same},
 		{"peer-ca-file", "peer-trusted-ca-file", false, same},
 		{"debug", "log-level", true, func(text string) (string, error) {
@@ -26,9 +26,8 @@ func aliases() []alias {
 	}
 }
 
-// resolveAliases moves what was given under older names to the newer. Between
-// the two, the usual rank decides; the same rank with different values is a
-// contradiction.
+// resolveAliases moves values from older names to the current ones. Between the two the
+// usual order of precedence applies; different values of the same rank are an error.
 func (t texts) resolveAliases() (complaints []error) {
 	for _, a := range aliases() {
 		g, ok := t[a.flag]

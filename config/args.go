@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// helpAsked reports whether one of the complaints is the wish for help.
+// helpAsked reports whether the arguments ask for help.
 func helpAsked(complaints []error) bool {
 	return slices.ContainsFunc(complaints, func(err error) bool { return errors.Is(err, flag.ErrHelp) })
 }
 
-// addArgs collects what the arguments give; the last one of a flag wins. It
-// returns the words that are left when the flags are done.
+// addArgs collects the flags; the last one of a name wins. It returns the words that
+// follow them.
 func (t texts) addArgs(args []string, command *Command) (operands []string, complaints []error) {
 	set, known := t.flagSet(command)
 	for {
@@ -25,7 +25,7 @@ func (t texts) addArgs(args []string, command *Command) (operands []string, comp
 		}
 		rest := set.Args()
 		if strings.HasPrefix(err.Error(), "bad flag syntax") {
-			// Only then does Parse leave the culprit where it was.
+			// Only here does Parse leave the bad argument in place.
 			complaints = append(complaints, misuse(err, rest[0], known))
 			args = rest[1:]
 			continue
@@ -35,14 +35,14 @@ func (t texts) addArgs(args []string, command *Command) (operands []string, comp
 		if errors.Is(err, flag.ErrHelp) {
 			return nil, complaints
 		}
-		// Whether the next one was meant as its value, nobody can tell.
+		// The next word may have been meant as its value.
 		if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 			args = args[1:]
 		}
 	}
 }
 
-// flagSet has the flags that a command takes, and puts their values into t.
+// flagSet makes the flags of a command, whose values go into t.
 func (t texts) flagSet(command *Command) (set *flag.FlagSet, known []string) {
 	set = flag.NewFlagSet("copse", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
@@ -77,7 +77,7 @@ func (t texts) flagSet(command *Command) (set *flag.FlagSet, known []string) {
 	return set, known
 }
 
-// misuse words the flag package's complaint about one argument.
+// misuse is an error of package flag in our words.
 func misuse(err error, culprit string, known []string) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return err
@@ -86,17 +86,17 @@ func misuse(err error, culprit string, known []string) error {
 	if strings.HasPrefix(err.Error(), "flag needs an argument") {
 		return fmt.Errorf("--%s needs a value", name)
 	}
-	return fmt.Errorf("%s is not a known flag; the nearest one is --%s", culprit, nearest(name, known))
+	return fmt.Errorf("unknown flag %s; did you mean --%s?", culprit, nearest(name, known))
 }
 
-// stray complains about words that no flag and no operand explains.
+// stray reports words that are neither flags nor operands.
 func stray(command *Command, operands []string) []error {
 	switch {
 	case len(operands) == 0 || command.Operands != "":
 		return nil
 	case slices.Contains(firstWords(), operands[0]):
-		return []error{fmt.Errorf("%q is a command, and these come before the flags: copse %s --flag=value", operands[0], operands[0])}
+		return []error{fmt.Errorf("%q is a command, which comes before the flags: copse %s --flag=value", operands[0], operands[0])}
 	default:
-		return []error{fmt.Errorf("%q is not a flag; settings are given as --flag=value", operands[0])}
+		return []error{fmt.Errorf("%q is not a flag; settings have the form --flag=value", operands[0])}
 	}
 }

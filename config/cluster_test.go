@@ -84,7 +84,7 @@ func TestClustersThatCantBe(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"without this one", []string{"--name=n4", "--initial-cluster=" + three}, []string{`this one's name, "n4"`}},
+		{"without this one", []string{"--name=n4", "--initial-cluster=" + three}, []string{`no member named "n4"`}},
 		{"another address", []string{"--name=n1", "--initial-cluster=" + three, "--initial-advertise-peer-urls=http://10.0.0.1:2380"},
 			[]string{`initial-cluster gives "n1" the peer URLs http://n1:2380, but initial-advertise-peer-urls is http://10.0.0.1:2380`}},
 		{"one address too few", []string{"--name=a", "--initial-cluster=a=http://h:1,a=http://h:2", "--initial-advertise-peer-urls=http://h:1"},
@@ -96,9 +96,9 @@ func TestClustersThatCantBe(t *testing.T) {
 		{"a wildcard among several", []string{"--name=a", "--initial-cluster=a=http://0.0.0.0:1,b=http://[::]:2"},
 			[]string{`member a: "http://0.0.0.0:1" can't be reached`, `member b: "http://[::]:2" can't be reached`}},
 		{"dialled without TLS, listened on with it", []string{"--name=n1", "--initial-cluster=" + three, securePeer, "--peer-cert-file=c", "--peer-key-file=k"},
-			[]string{"http://n1:2380 is how other members reach this one, but listen-peer-urls (https://127.0.0.1:2) is https"}},
+			[]string{"http://n1:2380 is advertised to other members, but listen-peer-urls (https://127.0.0.1:2) is https"}},
 		{"everything at once", []string{"--name=x", "--initial-cluster=a=http://h:1,b=http://h:1", "--initial-cluster-state=y", "--election-timeout=1"},
-			[]string{`--initial-cluster-state: "y"`, `name, "x"`, "gives h:1", "election-timeout"}},
+			[]string{`--initial-cluster-state: "y"`, `no member named "x"`, "gives h:1", "election-timeout"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { expect(t, complaints(t, nil, tt.args, nil), tt.want) })

@@ -7,22 +7,21 @@ import (
 	"time"
 )
 
-// Command is something that copse can be told to do.
+// Command is one of copse's commands.
 type Command struct {
-	Name     string // as it is typed: one word or two
-	Operands string // the words that follow, for the help
+	Name     string // one word or two, as typed
+	Operands string // the words after it, for the help
 	Summary  string // one line
 	Details  string // paragraphs
-	// Settings says that every setting may be given too. A command without them
-	// reads no environment and no file.
+	// Settings: the command takes all settings too. Others read neither the
+	// environment nor a file.
 	Settings bool
 
-	choices []string // what an operand can be
+	choices []string // possible operands
 	options []setting
 }
 
-// Options are what some commands take besides the settings. They have flags
-// only: neither environment nor file knows them.
+// Options are for single commands. They are set by flags only.
 type Options struct {
 	Quiet    bool
 	Endpoint string
@@ -31,70 +30,79 @@ type Options struct {
 	Operands []string
 }
 
-// Commands lists all there are, in the order of the help.
+// Commands lists all commands, in the order of the help.
 func Commands() []Command {
 	return []Command{
 		{Name: "serve", Settings: true,
-			Summary: "Serve; what copse does when no command is given."},
+			Summary: "Start the server. The default command."},
 		{Name: "health", Settings: true, options: healthOptions(),
-			Summary: "Exit with 0 if the server on this machine is well, with 1 if not.",
-			Details: `Understands the settings of copse serve, so that it finds a server that was
-started with the same environment or file. It asks /readyz on the operations
-port where listen-metrics-urls is given, and otherwise /health on the client
-port: two servers on one machine may both have left the operations port at its
-default, and only the client port is surely this one's. Of several URLs it takes
-one without TLS if there is one.
+			Summary: "Check the server on this machine: exit code 0 if it is healthy, 1 if not.",
+			Details: `Takes the settings of copse serve, and so finds a server that was started with
+the same environment or file. It requests /readyz from the operations port if
+listen-metrics-urls is set, otherwise /health from the client port, because the
+default operations port may belong to another server on the same machine. If
+there are several URLs, one without TLS is preferred.
 
-The answer of an https port on loopback is taken without checking its
-certificate, which seldom names 127.0.0.1; nothing secret is sent, and who can
-serve there has this machine already. Elsewhere an authority of trusted-ca-file
-or of the system must vouch for it. Where a client certificate is asked for, that
-of cert-file is shown.`},
+On loopback, any certificate of an https port is accepted, as few certificates
+name 127.0.0.1: nothing secret is sent, and whoever can listen there controls
+this machine already. Elsewhere the certificate must be signed by an authority
+of trusted-ca-file or of the system. A server that requires a client certificate
+gets that of cert-file.`},
 		{Name: "config check", Settings: true,
 			Summary: "Check the settings and the certificates without starting.",
-			Details: "Prints every complaint, one a line, and exits with 2 if there is one."},
+			Details: "Prints all problems, one a line; the exit code is 2 if there are any."},
 		{Name: "config show", Settings: true, options: showOptions(),
 			Summary: "Print each setting, its value and where it came from."},
+		{Name: "raftlog inspect", Settings: true,
+			Summary: "Print what the raft log of a stopped server holds.",
+			Details: `Reads data-dir, and changes nothing. Exits with 5 if the log is damaged, and says
+where. A damaged member of a cluster is best replaced by a fresh one.`},
+		{Name: "raftlog cut", Operands: "place", Settings: true,
+			Summary: "Drop what lies behind the damage of a raft log, for good.",
+			Details: `For a cluster of one member, when there is no backup. Writes that were
+acknowledged are lost. The place is the one that copse raftlog inspect names. If
+the store turns out to hold more than the log does now, start the server once with
+force-new-cluster.`},
 		{Name: "version",
-			Summary: "Print the versions of copse, of Go, and of the etcd that it answers like."},
+			Summary: "Print the versions of copse, of Go, and of the etcd whose API it serves."},
 		{Name: "completion", Operands: strings.Join(shells(), "|"), choices: shells(),
 			Summary: "Print a completion script for a shell.",
 			Details: `bash:  source <(copse completion bash)
 zsh:   copse completion zsh > "${fpath[1]}/_copse"
 fish:  copse completion fish > ~/.config/fish/completions/copse.fish`},
 		{Name: "help", Operands: "[command]", choices: firstWords(),
-			Summary: "Print the help, or that of one command."},
+			Summary: "Print this help, or the help of one command."},
 	}
 }
 
 func shells() []string { return []string{"bash", "zsh", "fish"} }
 
-// firstWords are the words that a command line can begin with. It stands
-// apart from Commands, which needs it.
+// firstWords are the words that a command line can begin with. Commands needs them,
+// and so can't be where they come from.
 func firstWords() []string {
-	return []string{"serve", "health", "config", "version", "completion", "help"}
+	return []string{"serve", "health", "config", "raftlog", "version", "completion", "help"}
 }
 
 func healthOptions() []setting {
 	return []setting{
-		{"quiet", "true|false", "Print nothing; the exit code says it all.", "",
+		{"quiet", "true|false", "Print nothing, only set the exit code.", "",
 			boolean(func(c *Config) *bool { return &c.Options.Quiet })},
-		{"endpoint", "url", "Ask this address instead: /health, unless the URL has a path.", "from the settings",
+		{"endpoint", "url", "URL to request instead; /health if it has no path.", "from the settings",
 			bind(func(c *Config) *string { return &c.Options.Endpoint }, parseEndpoint, func(s string) string { return s })},
-		{"timeout", "duration", "How long the answer may take.", "",
+		{"timeout", "duration", "Timeout of the request.", "",
 			duration(func(c *Config) *time.Duration { return &c.Options.Timeout })},
 	}
 }
 
 func showOptions() []setting {
 	return []setting{
-		{"json", "true|false", "Print JSON: an array of settings, with strings for values.", "",
+		{"json", "true|false", "Print a JSON array of settings, with all values as strings.", "",
 			boolean(func(c *Config) *bool { return &c.Options.JSON })},
 	}
 }
 
-// FindCommand takes the command off the arguments, and returns what is left.
-// Where there is none, it is serve.
+// FindCommand finds the command in the arguments, and returns the rest of them. The
+// default is serve.
 func FindCommand(args []string) (Command, []string, error) {
 	commands := Commands()
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
@@ -113,7 +121,7 @@ func FindCommand(args []string) (Command, []string, error) {
 		}
 	}
 	if len(names) > 0 {
-		return Command{}, nil, fmt.Errorf("copse %s needs one more word: %s", args[0], strings.Join(names, ", "))
+		return Command{}, nil, fmt.Errorf("copse %s needs a subcommand: %s", args[0], strings.Join(names, ", "))
 	}
 	return Command{}, nil, unknownCommand(args, commands)
 }
@@ -127,5 +135,5 @@ func unknownCommand(args []string, commands []Command) error {
 			best, least = c.Name, d
 		}
 	}
-	return fmt.Errorf("%q is not a command; the nearest one is copse %s (copse help lists them)", args[0], best)
+	return fmt.Errorf("unknown command %q; did you mean copse %s? (copse help lists all)", args[0], best)
 }

@@ -24,12 +24,12 @@ func TestFindCommand(t *testing.T) {
 		{"config show --json", "config show", "--json", ""},
 		{"completion bash", "completion", "bash", ""},
 		{"help config show", "help", "config show", ""},
-		{"config", "", "", "copse config needs one more word: copse config check, copse config show"},
-		{"config --json", "", "", "copse config needs one more word"},
-		{"config shwo", "", "", "the nearest one is copse config show"},
-		{"srve", "", "", `"srve" is not a command; the nearest one is copse serve`},
-		{"heath --quiet", "", "", "the nearest one is copse health"},
-		{"start", "", "", "is not a command"},
+		{"config", "", "", "copse config needs a subcommand: copse config check, copse config show"},
+		{"config --json", "", "", "copse config needs a subcommand"},
+		{"config shwo", "", "", "did you mean copse config show"},
+		{"srve", "", "", `unknown command "srve"; did you mean copse serve`},
+		{"heath --quiet", "", "", "did you mean copse health"},
+		{"start", "", "", "unknown command"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
@@ -71,8 +71,8 @@ func TestOptionsOfCommands(t *testing.T) {
 		t.Errorf("%+v, %v", c.Options, err)
 	}
 	for line, want := range map[string]string{
-		"serve --quiet":               "--quiet is not a known flag",
-		"version --name=a":            "--name=a is not a known flag; the nearest one is --",
+		"serve --quiet":               "unknown flag --quiet",
+		"version --name=a":            "unknown flag --name=a; did you mean --",
 		"version x":                   `"x" is not a flag`,
 		"health --endpoint=h:1":       `--endpoint: "h:1" is not a URL`,
 		"health --timeout=1":          `--timeout: "1" is not a duration`,
@@ -104,7 +104,7 @@ func TestEachCommandHasHelp(t *testing.T) {
 			}
 		}
 	}
-	if help := config.Help(config.Commands()[1]); !strings.Contains(help, "--endpoint <url>\n      Ask this address instead") || strings.Contains(help, "--cors") {
+	if help := config.Help(config.Commands()[1]); !strings.Contains(help, "--endpoint <url>\n      URL to request instead") || strings.Contains(help, "--cors") {
 		t.Errorf("the help of health: %s", help)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Completion is a script that teaches a shell the commands, the flags and
-// those of their values that are a short list.
+// Completion is a script by which a shell completes commands, flags, and values of which
+// there are few.
 func Completion(shell string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s completion for copse, as copse completion %s prints it.\n", shell, shell)
@@ -24,7 +24,7 @@ func Completion(shell string) (string, error) {
 	return b.String(), nil
 }
 
-// subwords are the second words of the commands that have two, by the first.
+// subwords are the second words of two-word commands, by the first.
 func subwords() map[string][]Command {
 	list := map[string][]Command{}
 	for _, c := range Commands() {
@@ -36,7 +36,7 @@ func subwords() map[string][]Command {
 	return list
 }
 
-// step says which words may follow those typed so far.
+// step lists the words that may follow those typed so far.
 type step struct {
 	typed string
 	next  []string
@@ -61,7 +61,7 @@ func steps() []step {
 	return list
 }
 
-// flagWords lists the flags of the rows as they are typed.
+// flagWords lists the flags of the rows as typed.
 func flagWords(rows []setting) string {
 	var list []string
 	for _, s := range rows {
@@ -70,7 +70,7 @@ func flagWords(rows []setting) string {
 	return strings.Join(list, " ")
 }
 
-// every lists all the rows that any command takes.
+// every lists the rows of all commands.
 func every() []setting {
 	rows := settings()
 	for _, c := range Commands() {
@@ -82,7 +82,7 @@ func every() []setting {
 // isPath reports whether files complete the value.
 func (s *setting) isPath() bool { return s.unit == "path" }
 
-// brief is the usage without its details.
+// brief is the first sentence of the usage.
 func (s *setting) brief() string {
 	first, _, _ := strings.Cut(s.usage, ". ")
 	return strings.TrimSuffix(first, ".")
@@ -107,7 +107,7 @@ func completeBash(b *strings.Builder) {
 	for _, s := range every() {
 		switch {
 		case s.boolean:
-			// A value must be joined to it: what stands apart is not its own.
+			// Its value must be joined by =; the next word isn't its value.
 			fmt.Fprintf(b, "    %s) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- \"$cur\"); return; } ;;\n", s.flag)
 		case s.words() != nil:
 			fmt.Fprintf(b, "    %s) mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\"); return ;;\n", s.flag, strings.Join(s.words(), " "))

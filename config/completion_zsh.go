@@ -44,13 +44,13 @@ func completeZsh(b *strings.Builder) string {
 		}
 	}
 	b.WriteString("  *) _arguments '--version[Print the version]' '--help[Print the help]' $settings ;;\n  esac\n}\n")
-	// As a file of $fpath the script is the function's body; when sourced, it
-	// has to introduce itself.
+	// In a file of $fpath the script is the function's body; when sourced, it must register
+	// itself.
 	b.WriteString("if [[ $funcstack[1] == _copse ]]; then\n  _copse \"$@\"\nelif (( $+functions[compdef] )); then\n  compdef _copse copse\nfi\n")
 	return b.String()
 }
 
-// zshArguments has a command's flags and operands completed.
+// zshArguments completes a command's flags and operands.
 func zshArguments(c *Command) string {
 	parts := []string{"_arguments", "'--help[Print the help]'"}
 	for _, s := range c.options {

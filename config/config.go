@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -34,29 +36,19 @@ type Config struct {
 	ClientTLS TLS
 	PeerTLS   TLS
 
-	// Raft.
-	Heartbeat       time.Duration
-	ElectionTimeout time.Duration
-	SnapshotCount   uint64
+	Raft
 
-	// Requests.
-	CORS            []string // allowed origins; nil is off, "*" alone is all
-	EventHistory    int
-	MaxRequestBytes int
-	MaxHeaderBytes  int
-	RequestTimeout  time.Duration
-	ReadTimeout     time.Duration
-	IdleTimeout     time.Duration
+	Requests
 
 	// Resources.
-	CacheSize   int64 // bytes
-	DiskReserve int64 // bytes that must stay free for the store to grow; 0 is off
+	CacheSize         int64 // bytes
+	EventHistoryBytes int64 // size, as JSON, of the events that waitIndex can reach back to, in each shard
+	DiskReserve       int64 // bytes that must stay free for the store to grow; 0 is off
 
 	// Operations.
 	ListenMetricsURLs []url.URL     // the operations port: health, metrics; nil is off
 	EnablePprof       bool          // on the operations port
 	DrainDelay        time.Duration // between "not ready" and the stop
-	SlowRequest       time.Duration // requests that take longer are logged; 0 is none
 	LogFormat         string        // auto, text or json
 	LogLevel          slog.Level
 
@@ -68,13 +60,31 @@ type Config struct {
 	origins map[string]string // by flag; a default has none
 }
 
-// TLS names the files that one kind of port is secured with; none is set where
-// nothing is.
+// TLS names the files, in PEM, that secure one kind of port; all are empty for plain
+// text.
 type TLS struct {
-	CertFile       string
-	KeyFile        string
-	TrustedCAFile  string // who may sign the certificates of the other side
-	ClientCertAuth bool   // nobody is served without such a certificate
+	Cert, Key  string
+	CA         string // who may sign the certificates of the other side
+	ClientAuth bool   // clients must show such a certificate
+}
+
+// Raft has the settings of raft.
+type Raft struct {
+	Heartbeat, ElectionTimeout time.Duration
+	RequestTimeout             time.Duration // of a write, and of a linearizable read
+	SnapshotCount              uint64        // entries between two compactions of the log
+}
+
+// Requests has the settings of the client port.
+type Requests struct {
+	CORS            []string // allowed origins; nil is off, "*" alone is all
+	EventHistory    int      // events that waitIndex can reach back to
+	MaxRequestBytes int      // of a body
+	MaxHeaderBytes  int      // of request line and headers together
+	ReadTimeout     time.Duration
+	WriteTimeout    time.Duration // for the client to take an answer; no flag sets it
+	IdleTimeout     time.Duration
+	SlowRequest     time.Duration // requests that take longer are logged; 0 is none
 }
 
 // Member is one founding member of a cluster.
@@ -88,11 +98,11 @@ const (
 	snapshotCountFloor = 1000
 	electionLimit      = 50 * time.Second
 	eventHistoryLimit  = 10_000_000
+	eventHistoryFloor  = 1 << 20  // bytes
 	maxRequestLimit    = 32 << 20 // a request is one raft entry; the log is held in memory by 64 MiB
 	headerFloor        = 4 << 10
 	headerLimit        = 1 << 20 // etcd's
 	cacheFloor         = 1 << 20
-	shardLimit         = 64
 )
 
 // Default returns the Config of an empty command line, before derive has filled
@@ -105,20 +115,22 @@ func Default() Config {
 		InitialClusterState: "new",
 		InitialClusterToken: "etcd-cluster",
 		Shards:              1,
-		Heartbeat:           100 * time.Millisecond,
-		ElectionTimeout:     time.Second,
-		SnapshotCount:       100_000,
-		EventHistory:        1000,
-		MaxRequestBytes:     10 << 20,
-		MaxHeaderBytes:      32 << 10,
-		ReadTimeout:         time.Minute,
-		IdleTimeout:         5 * time.Minute,
-		CacheSize:           128 << 20,
+		Raft:                Raft{Heartbeat: 100 * time.Millisecond, ElectionTimeout: time.Second, SnapshotCount: 100_000},
+		Requests: Requests{
+			EventHistory:    1000,
+			MaxRequestBytes: 10 << 20,
+			MaxHeaderBytes:  32 << 10,
+			ReadTimeout:     time.Minute,
+			WriteTimeout:    time.Minute,
+			IdleTimeout:     5 * time.Minute,
+			SlowRequest:     200 * time.Millisecond,
+		},
+		CacheSize:         128 << 20,
+		EventHistoryBytes: 128 << 20, // 1,000 changes of values of 64 KiB
 		// Twice what main keeps of the raft log between two compactions: log and
 		// store can then finish what they began.
 		DiskReserve:       256 << 20,
 		ListenMetricsURLs: []url.URL{{Scheme: "http", Host: "127.0.0.1:2381"}},
-		SlowRequest:       200 * time.Millisecond,
 		LogFormat:         "auto",
 		LogLevel:          slog.LevelInfo,
 		Options:           Options{Timeout: 2 * time.Second},
@@ -158,4 +170,23 @@ const follows = "follows from "
 func (c *Config) Given(flag string) bool {
 	origin := c.origins[flag]
 	return origin != "" && !strings.HasPrefix(origin, follows)
+}
+
+// Fingerprint is a short hash of all settings: members with different settings show
+// different ones in their logs.
+func (c *Config) Fingerprint() string {
+	h := sha256.New()
+	for _, v := range c.Values() {
+		fmt.Fprintf(h, "%s=%s\n", v.Flag, v.Text)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)[:6])
+}
+
+// Strings are the URLs as text.
+func Strings(urls []url.URL) []string {
+	var list []string
+	for _, u := range urls {
+		list = append(list, u.String())
+	}
+	return list
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// derive fills in what follows from other settings, and returns warnings.
+// derive sets the defaults that follow from other settings, and returns warnings.
 func (c *Config) derive(hostname string) []string {
 	var warnings []string
 	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
@@ -40,36 +40,35 @@ func (c *Config) derive(hostname string) []string {
 	return warnings
 }
 
-// deriveMetrics leaves the operations port out where nobody asked for it and
-// its place is taken: a command line that etcd served must be served.
+// deriveMetrics disables the operations port if it isn't set and its default address is
+// another port's: a command line for etcd must work.
 func (c *Config) deriveMetrics(warn func(string, ...any)) {
 	if c.Given("listen-metrics-urls") {
 		return
 	}
 	for _, u := range slices.Concat(c.ListenClientURLs, c.ListenPeerURLs) {
 		if len(c.ListenMetricsURLs) > 0 && overlap(u, c.ListenMetricsURLs[0]) {
-			warn("%s is in the place of the operations port, which is left out; --listen-metrics-urls gives it another", u.String())
+			warn("%s is the default address of the operations port, which is disabled; --listen-metrics-urls sets another", u.String())
 			c.ListenMetricsURLs = nil
 		}
 	}
 }
 
-// deriveSecurity asks for certificates where authorities are named, as etcd 3
-// does whatever client-cert-auth says: who relied on that would be open
-// without it.
+// deriveSecurity requires client certificates if authorities are set, as etcd 3 does
+// whatever client-cert-auth says: deployments that rely on that would be open otherwise.
 func (c *Config) deriveSecurity(prefix string, t *TLS, warn func(string, ...any)) {
-	if t.TrustedCAFile == "" || t.ClientCertAuth {
+	if t.CA == "" || t.ClientAuth {
 		return
 	}
 	if c.Given(prefix + "client-cert-auth") {
 		warn("%sclient-cert-auth is false, but %strusted-ca-file turns it on, as in etcd 3", prefix, prefix)
 	}
-	t.ClientCertAuth = true
+	t.ClientAuth = true
 	c.origins[prefix+"client-cert-auth"] = follows + prefix + "trusted-ca-file"
 }
 
-// advertise returns the URLs that others can reach: those listened on, with the
-// host name in the place of "every address of this machine".
+// advertise returns the URLs for others to use: those listened on, with the host name in
+// place of a wildcard address.
 func advertise(listen []url.URL, hostname string) []url.URL {
 	list := slices.Clone(listen)
 	for i := range list {
@@ -80,7 +79,7 @@ func advertise(listen []url.URL, hostname string) []url.URL {
 	return list
 }
 
-// founding returns the peer URLs that initial-cluster gives a member.
+// founding returns the peer URLs of a member in initial-cluster.
 func (c *Config) founding(name string) []url.URL {
 	for _, m := range c.InitialCluster {
 		if m.Name == name {

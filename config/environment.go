@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// addEnvironment collects what the variables give, and returns those that look
-// like ours or etcd's and are not.
+// addEnvironment collects the variables, and returns those with the prefix of copse or etcd
+// that are unknown.
 func (t texts) addEnvironment(environ []string) (unknown []string) {
 	variables := map[string]string{}
 	for _, flag := range knownFlags() {
@@ -43,9 +43,8 @@ func variable(flag string) string {
 	return strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// serviceVariable matches what Kubernetes gives a pod for each Service of its
-// namespace, such as COPSE_PORT_2379_TCP for one that is called copse: nobody
-// meant a setting by it.
+// serviceVariable matches the variables that Kubernetes sets for each Service of the
+// namespace, such as COPSE_PORT_2379_TCP for one called copse: they aren't settings.
 func serviceVariable() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Z0-9_]+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_[A-Z]+(_(PROTO|PORT|ADDR))?)=|^[A-Z0-9_]+_PORT=[a-z]+://`)
 }

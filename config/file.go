@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// addFile collects what the file gives that config-file names, if any.
+// addFile collects the settings of the file that config-file names, if any.
 func (t texts) addFile(read func(path string) ([]byte, error)) []error {
 	at, ok := t["config-file"]
 	if !ok || at.text == "" {
@@ -26,15 +26,15 @@ func (t texts) addFile(read func(path string) ([]byte, error)) []error {
 	return f.complaints
 }
 
-// fileReader takes one file apart.
+// fileReader reads one file.
 type fileReader struct {
 	path       string
 	texts      texts
-	lines      map[string]int // where each flag was given
+	lines      map[string]int // where each flag is set
 	complaints []error
 }
 
-// complain is about a line of the file.
+// complain reports a problem in a line of the file.
 func (f *fileReader) complain(line int, format string, args ...any) {
 	f.complaints = append(f.complaints, fmt.Errorf("%s:%d: %s", f.path, line, fmt.Sprintf(format, args...)))
 }
@@ -44,17 +44,17 @@ func (f *fileReader) read(b []byte) {
 	var document, more yaml.Node
 	err := decoder.Decode(&document)
 	if errors.Is(err, io.EOF) {
-		return // an empty file gives nothing
+		return // an empty file sets nothing
 	}
 	if err == nil {
 		if err = decoder.Decode(&more); err == nil {
-			err = errors.New("there is a second document")
+			err = errors.New("more than one document")
 		} else if errors.Is(err, io.EOF) {
 			err = nil
 		}
 	}
 	if err != nil {
-		f.complaints = append(f.complaints, fmt.Errorf("%s: not YAML that can be read: %s", f.path, strings.TrimPrefix(err.Error(), "yaml: ")))
+		f.complaints = append(f.complaints, fmt.Errorf("%s: invalid YAML: %s", f.path, strings.TrimPrefix(err.Error(), "yaml: ")))
 		return
 	}
 	f.mapping(document.Content[0], "", knownFlags())
@@ -66,20 +66,20 @@ func (f *fileReader) mapping(node *yaml.Node, section string, known []string) {
 		return // nothing but comments
 	}
 	if node.Kind != yaml.MappingNode {
-		f.complain(node.Line, "settings are given as name: value")
+		f.complain(node.Line, "settings have the form name: value")
 		return
 	}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
 		switch name := key.Value; {
 		case key.Kind != yaml.ScalarNode:
-			f.complain(key.Line, "a setting must have a name")
+			f.complain(key.Line, "the name of a setting must be plain text")
 		case section == "" && isSection(name):
 			f.mapping(value, name, sectionKeys(name))
 		case name == "config-file":
-			f.complain(key.Line, "config-file is not for a file: one is read")
+			f.complain(key.Line, "config-file can't be set in a file: only one is read")
 		case !slices.Contains(known, name):
-			f.complain(key.Line, "%s is not a known setting; the nearest one is %s", name, nearest(name, known))
+			f.complain(key.Line, "unknown setting %s; did you mean %s?", name, nearest(name, known))
 		default:
 			f.value(name, sectionFlag(section, name), key.Line, value)
 		}
@@ -89,7 +89,7 @@ func (f *fileReader) mapping(node *yaml.Node, section string, known []string) {
 // value takes one setting.
 func (f *fileReader) value(name, flag string, line int, node *yaml.Node) {
 	if before, twice := f.lines[flag]; twice {
-		f.complain(line, "%s has been given in line %d", name, before)
+		f.complain(line, "%s is already set in line %d", name, before)
 		return
 	}
 	f.lines[flag] = line
@@ -99,7 +99,7 @@ func (f *fileReader) value(name, flag string, line int, node *yaml.Node) {
 		return
 	}
 	if isNull(node) {
-		return // as with etcd, nothing is given
+		return // as with etcd, nothing is set
 	}
 	f.texts.put(flag, given{
 		text:   text,
@@ -109,8 +109,7 @@ func (f *fileReader) value(name, flag string, line int, node *yaml.Node) {
 	})
 }
 
-// plainText is a scalar as it stands in the file, or a list of them as a flag
-// would have it.
+// plainText is a scalar as written in the file, or a list of them in the form of a flag.
 func plainText(node *yaml.Node) (string, bool) {
 	if node.Kind != yaml.SequenceNode {
 		node = target(node)
@@ -127,7 +126,7 @@ func plainText(node *yaml.Node) (string, bool) {
 	return printList(items), true
 }
 
-// target is what an alias stands for.
+// target resolves a YAML alias.
 func target(node *yaml.Node) *yaml.Node {
 	if node.Kind == yaml.AliasNode && node.Alias != nil {
 		return node.Alias
@@ -140,7 +139,7 @@ func isNull(node *yaml.Node) bool {
 	return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null"
 }
 
-// etcd's files have the settings of TLS in two sections, under shorter names.
+// etcd's files have the TLS settings in two sections, under shorter names.
 const (
 	clientSection = "client-transport-security"
 	peerSection   = "peer-transport-security"
@@ -148,7 +147,7 @@ const (
 
 func isSection(name string) bool { return name == clientSection || name == peerSection }
 
-// sectionKeys are the names that a section has for flags.
+// sectionKeys are a section's names of flags.
 func sectionKeys(section string) []string {
 	all := []string{"cert-file", "key-file", "trusted-ca-file", "client-cert-auth", "auto-tls", "ca-file", "client-cert-file", "client-key-file"}
 	known := knownFlags()

@@ -69,7 +69,7 @@ tls-max-version: 'TLS1.3'
 
 func TestAFileOfEtcdsIsUnderstood(t *testing.T) {
 	c, warnings := loadWith(t, files{"etcd.yml": etcdFile}, []string{"--config-file=etcd.yml"}, nil)
-	if len(warnings) != 1 || !strings.HasPrefix(warnings[0], "these settings of etcd have no meaning here, and are ignored: ") {
+	if len(warnings) != 1 || !strings.HasPrefix(warnings[0], "these etcd settings have no effect here and are ignored: ") {
 		t.Errorf("warnings: %q", warnings)
 	}
 	for flag, want := range map[string][2]string{
@@ -160,25 +160,25 @@ func TestFilesThatCantBeFollowed(t *testing.T) {
 		want       []string
 	}{
 		{"unknown names", "name: a\n\nlisten-client-url: x\nnaem: y\n",
-			[]string{"f:3: listen-client-url is not a known setting; the nearest one is listen-client-urls", "f:4: naem is not a known setting; the nearest one is name"}},
+			[]string{"f:3: unknown setting listen-client-url; did you mean listen-client-urls", "f:4: unknown setting naem; did you mean name"}},
 		{"unknown in a section", "client-transport-security:\n  cert-fil: x\n  name: y\n",
-			[]string{"f:2: cert-fil is not a known setting; the nearest one is cert-file", "f:3: name is not"}},
+			[]string{"f:2: unknown setting cert-fil; did you mean cert-file", "f:3: unknown setting name"}},
 		{"bad values", "election-timeout: 3s\ninitial-cluster-state: old\n",
 			[]string{`f:2: initial-cluster-state: "old" is not new or existing`, `f:1: election-timeout: "3s"`}},
-		{"given twice", "name: a\nname: b\n", []string{"f:2: name has been given in line 1"}},
-		{"given twice, in a section and outside", "cert-file: a\nclient-transport-security:\n  cert-file: b\n", []string{"f:3: cert-file has been given in line 1", "cert-file is given without"}},
+		{"given twice", "name: a\nname: b\n", []string{"f:2: name is already set in line 1"}},
+		{"given twice, in a section and outside", "cert-file: a\nclient-transport-security:\n  cert-file: b\n", []string{"f:3: cert-file is already set in line 1", "cert-file is given without"}},
 		{"refused", "peer-transport-security:\n  auto-tls: true\nhost-whitelist: [a, b]\n",
-			[]string{"f:2: auto-tls: certificates are not made here", "f:3: host-whitelist: a list"}},
+			[]string{"f:2: auto-tls: copse generates no certificates", "f:3: host-whitelist: a list"}},
 		{"a mapping for a value", "name: {a: b}\n", []string{"f:1: name must be one value or a list"}},
 		{"lists of lists", "cors: [[a]]\n", []string{"f:1: cors must be one value"}},
-		{"a value for a section", "client-transport-security: x\n", []string{"f:1: settings are given as name: value"}},
-		{"a list of settings", "- name: x\n", []string{"f:1: settings are given as name: value"}},
-		{"a name that is none", "? [a]\n: b\n", []string{"f:1: a setting must have a name"}},
-		{"two documents", "name: a\n---\nname: b\n", []string{"f: not YAML that can be read: there is a second document"}},
-		{"no YAML", "name: [\n", []string{"f: not YAML that can be read: line "}},
-		{"another file", "config-file: g\n", []string{"f:1: config-file is not for a file"}},
+		{"a value for a section", "client-transport-security: x\n", []string{"f:1: settings have the form name: value"}},
+		{"a list of settings", "- name: x\n", []string{"f:1: settings have the form name: value"}},
+		{"a name that is none", "? [a]\n: b\n", []string{"f:1: the name of a setting must be plain text"}},
+		{"two documents", "name: a\n---\nname: b\n", []string{"f: invalid YAML: more than one document"}},
+		{"no YAML", "name: [\n", []string{"f: invalid YAML: line "}},
+		{"another file", "config-file: g\n", []string{"f:1: config-file can't be set in a file"}},
 		{"everything at once", "nmae: x\nshards: 100\nlog-format: xml\n",
-			[]string{"f:1: nmae", `f:3: log-format: "xml"`, "shards (100)"}},
+			[]string{"f:1: unknown setting nmae", `f:3: log-format: "xml"`, "shards (100)"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// foreign is a flag of etcd that copse knows and doesn't serve.
+// foreign is a flag of etcd that copse doesn't support.
 type foreign struct {
 	flag    string
 	boolean bool
-	// refused says what a value would ask for that must not be dropped silently.
-	// Empty: the flag has no meaning here, and is only mentioned.
+	// refused is why the flag can't be ignored. Empty: it has no effect here, and is only
+	// mentioned.
 	refused string
-	// harmless values of a refused flag ask for nothing.
+	// harmless values of a refused flag are accepted.
 	harmless []string
 }
 
-// objects reports whether the flag must not be given this value.
+// objects reports whether the value must be rejected.
 func (f *foreign) objects(value string) bool {
 	if f.refused == "" || value == "" || slices.Contains(f.harmless, value) {
 		return false
@@ -26,8 +26,8 @@ func (f *foreign) objects(value string) bool {
 	return !f.boolean || on || err != nil
 }
 
-// sortForeign names the flags of etcd that were given and mean nothing, and
-// complains about those that must not be dropped.
+// sortForeign returns the flags of etcd that are ignored, and errors for those that can't
+// be.
 func sortForeign(collected texts) (meaningless []string, complaints []error) {
 	for _, f := range foreigners() {
 		g, ok := collected[f.flag]
@@ -83,10 +83,10 @@ func foreigners() []foreign {
 		list = append(list, foreign{flag: name, boolean: true})
 	}
 	const (
-		auto    = "certificates are not made here: make one, such as with openssl req -x509, and give its files"
+		auto    = "copse generates no certificates: create one, for example with openssl req -x509, and set its files"
 		dialled = "members dial with the certificate of peer-cert-file; leave this out"
-		revoked = "lists of revoked certificates are not read, and these would be taken"
-		named   = "certificates are not told apart by their names: any from the trusted authority would be taken"
+		revoked = "revocation lists are not supported, so revoked certificates would be accepted"
+		named   = "names in certificates are not checked: any certificate of the trusted authority would be accepted"
 	)
 	return append(list,
 		foreign{"auto-tls", true, auto + " as cert-file and key-file", nil},

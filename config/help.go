@@ -25,21 +25,21 @@ func Help(command Command) string {
 		}
 	}
 	if command.Settings {
-		b.WriteString("\nEvery setting of copse serve may be given too; copse help lists them.\n")
+		b.WriteString("\nAll settings of copse serve are accepted too; copse help lists them.\n")
 	}
 	return b.String()
 }
 
 func helpAll(b *strings.Builder, c *Config) {
-	b.WriteString("copse serves the etcd v2 API.\n\nUsage:\n")
+	b.WriteString("copse is a server for the etcd v2 API.\n\nUsage:\n")
 	for _, command := range Commands() {
 		fmt.Fprintf(b, "  %s\n      %s\n", synopsis(&command), command.Summary)
 	}
 	b.WriteString(`
-A flag takes one dash or two. Its variable is COPSE_ or ETCD_ with the flag's
-name in upper case and _ for -, such as COPSE_DATA_DIR. A flag wins over the
-environment, COPSE_ over ETCD_, the environment over the file that
---config-file names, and the file over the default.
+Flags have one dash or two. Each setting can also come from the environment, as
+COPSE_ or ETCD_ with the flag's name in upper case and _ for -, such as
+COPSE_DATA_DIR, or from the file that --config-file names. Flags take precedence
+over the environment, COPSE_ over ETCD_, and the environment over the file.
 `)
 	for _, g := range groups() {
 		fmt.Fprintf(b, "\n%s:\n", g.name)
@@ -48,9 +48,9 @@ environment, COPSE_ over ETCD_, the environment over the file that
 		}
 	}
 	b.WriteString(`
-Sizes are bytes, or have a unit: KiB, MiB, GiB. Durations are such as 200ms, 30s
-or 1m30s. Other flags of etcd are accepted and mentioned in a warning, or
-refused where dropping them silently would be dangerous.
+Sizes are in bytes, or have a unit: KiB, MiB, GiB. Durations are written 200ms,
+30s or 1m30s. Other flags of etcd are ignored with a warning, or rejected if
+ignoring them would be dangerous.
 
 Exit codes:
 `)
@@ -104,21 +104,4 @@ func synopsis(command *Command) string {
 		words = append(words, command.Operands)
 	}
 	return strings.Join(words, " ")
-}
-
-type exitCode struct {
-	code    int
-	meaning string
-}
-
-// exitCodes says what main's mean.
-func exitCodes() []exitCode {
-	return []exitCode{
-		{0, "stopped as told, or all is well"},
-		{1, "something went wrong while serving, or health found the server unwell"},
-		{2, "the command line, the environment or the file can't be followed"},
-		{3, "another copse has the data directory"},
-		{4, "the data is of a newer copse"},
-		{5, "the data is damaged, or not copse's"},
-	}
 }

@@ -6,19 +6,21 @@ import (
 	"strings"
 )
 
-// ErrHelp is what Load returns when help is asked for; Help has it.
-var ErrHelp = errors.New("help is asked for")
+// ErrHelp is the error of Load for a command line that asks for help; see Help.
+var ErrHelp = errors.New("help requested")
 
-// Sources is where a Config comes from.
+// Sources are where a Config comes from, and what bounds it.
 type Sources struct {
 	Command  Command  // what it is for
 	Args     []string // what followed the command's name
 	Environ  []string // as os.Environ gives it
 	Hostname string   // stands in for the wildcard addresses that can't be advertised
 	ReadFile func(path string) ([]byte, error)
+	// MaxShards is the largest number of shards that the tree can be divided into.
+	MaxShards int
 }
 
-// given is a text that somebody gave for a flag, and where.
+// given is the value of a setting as text, and where it was set.
 type given struct {
 	text   string
 	rank   int
@@ -26,7 +28,7 @@ type given struct {
 	name   string // as a complaint calls it
 }
 
-// Who wins over whom.
+// The order of precedence, lowest first.
 const (
 	rankImage = iota
 	rankFile
@@ -35,20 +37,19 @@ const (
 	rankFlag
 )
 
-// texts has what was given, by flag.
+// texts has all values that are set, by flag.
 type texts map[string]given
 
-// put keeps what ranks higher, and of equals the last.
+// put keeps the value of higher rank, and of equals the last.
 func (t texts) put(flag string, g given) {
 	if old, ok := t[flag]; !ok || g.rank >= old.rank {
 		t[flag] = g
 	}
 }
 
-// Load reads the sources. It returns warnings of one line each. The error
-// holds every complaint, one a line, or is ErrHelp. A Config that asks for the
-// version, or that is for a command without settings, has not been checked
-// further.
+// Load reads the sources. It returns warnings of one line each. The error lists
+// every problem, one a line, or is ErrHelp. If the version is asked for, or the
+// command takes no settings, Load checks nothing else.
 func Load(src Sources) (Config, []string, error) {
 	c := Default()
 	c.origins = map[string]string{}
@@ -71,7 +72,7 @@ func Load(src Sources) (Config, []string, error) {
 	return c, warnings, errors.Join(append(complaints, more...)...)
 }
 
-// load reads the settings that follow the arguments' in rank, and checks all.
+// load reads the sources that rank below the arguments, and checks everything.
 func (c *Config) load(collected texts, src *Sources) (warnings []string, complaints []error) {
 	unknown := collected.addEnvironment(src.Environ)
 	complaints = append(complaints, collected.addFile(src.ReadFile)...)
@@ -81,17 +82,17 @@ func (c *Config) load(collected texts, src *Sources) (warnings []string, complai
 	complaints = append(complaints, refusals...)
 
 	if len(unknown) > 0 {
-		warnings = append(warnings, "these variables are not known, and ignored: "+strings.Join(unknown, ", "))
+		warnings = append(warnings, "unknown environment variables are ignored: "+strings.Join(unknown, ", "))
 	}
 	if len(meaningless) > 0 {
-		warnings = append(warnings, "these settings of etcd have no meaning here, and are ignored: "+strings.Join(meaningless, ", "))
+		warnings = append(warnings, "these etcd settings have no effect here and are ignored: "+strings.Join(meaningless, ", "))
 	}
 	warnings = append(warnings, c.derive(src.Hostname)...)
-	complaints = append(complaints, c.validate()...)
+	complaints = append(complaints, c.validate(src.MaxShards)...)
 	return warnings, complaints
 }
 
-// fill sets the fields of the rows that a text was given for.
+// fill sets the fields of the rows that have a value.
 func (c *Config) fill(rows []setting, collected texts) (complaints []error) {
 	for _, s := range rows {
 		g, ok := collected[s.flag]
@@ -99,7 +100,7 @@ func (c *Config) fill(rows []setting, collected texts) (complaints []error) {
 			continue
 		}
 		if err := s.set(c, g.text); err != nil {
-			// The default stays, so that one mistake makes one complaint.
+			// The default stays, so that one mistake is reported once.
 			complaints = append(complaints, about(g.name, err)...)
 			continue
 		}
@@ -108,7 +109,7 @@ func (c *Config) fill(rows []setting, collected texts) (complaints []error) {
 	return complaints
 }
 
-// about puts the name of a setting before each line of err.
+// about prefixes each line of err with the name of a setting.
 func about(name string, err error) []error {
 	var list []error
 	for _, line := range strings.Split(err.Error(), "\n") {
@@ -117,7 +118,7 @@ func about(name string, err error) []error {
 	return list
 }
 
-// knownFlags lists what a setting may be called, here or by etcd.
+// knownFlags lists the names of all settings, copse's own and etcd's.
 func knownFlags() []string {
 	var list []string
 	for _, s := range settings() {

@@ -39,7 +39,7 @@ func serve(t *testing.T) config.Command {
 
 func sources(t *testing.T, disk files, args, environ []string) config.Sources {
 	t.Helper()
-	return config.Sources{Command: serve(t), Args: args, Environ: environ, Hostname: host, ReadFile: disk.read}
+	return config.Sources{Command: serve(t), Args: args, Environ: environ, Hostname: host, ReadFile: disk.read, MaxShards: 64}
 }
 
 func load(t *testing.T, args, environ []string) (config.Config, []string) {
@@ -107,7 +107,7 @@ func TestDefaults(t *testing.T) {
 		"initial-cluster": "default=http://127.0.0.1:2380", "initial-cluster-state": "new",
 		"initial-cluster-token": "etcd-cluster",
 		"heartbeat-interval":    "100", "election-timeout": "1000", "snapshot-count": "100000",
-		"cors": "", "event-history": "1000", "max-request-bytes": "10MiB", "max-header-bytes": "32KiB",
+		"cors": "", "event-history": "1000", "event-history-bytes": "128MiB", "max-request-bytes": "10MiB", "max-header-bytes": "32KiB",
 		"request-timeout": "7s", "read-timeout": "1m0s", "idle-timeout": "5m0s",
 		"cache-size": "128MiB", "disk-reserve": "256MiB", "log-level": "info", "log-format": "auto",
 		"listen-metrics-urls": "http://127.0.0.1:2381", "enable-pprof": "false", "drain-delay": "0s", "slow-request": "200ms",
@@ -226,8 +226,8 @@ func TestWarnings(t *testing.T) {
 		[]string{"--enable-v2", "--wal-dir", "/w", "--proxy=off", "--cert-file=", "--auto-tls=false", "--snapshot-count=10"},
 		[]string{"ETCD_MAX_WALS=5", "ETCD_VERSION=3.4", "COPSE_NAEM=x", "ETCD_DATA_DIR=/d", "ETCD_LOGGER=", "PATH=/bin"})
 	want := []string{
-		"these variables are not known, and ignored: COPSE_NAEM, ETCD_VERSION",
-		"these settings of etcd have no meaning here, and are ignored: --enable-v2, --wal-dir, ETCD_MAX_WALS",
+		"unknown environment variables are ignored: COPSE_NAEM, ETCD_VERSION",
+		"these etcd settings have no effect here and are ignored: --enable-v2, --wal-dir, ETCD_MAX_WALS",
 		"snapshot-count 10 is too small, 1000 is used",
 	}
 	if !slices.Equal(warnings, want) {

@@ -40,7 +40,7 @@ func parseCount(s string) (int, error) {
 	return int(min(n, math.MaxInt)), err
 }
 
-// units of sizes. Those of a thousand are left out: who writes MB may mean either.
+// units of sizes. MB and the like are ambiguous, and not supported.
 func units() []string { return []string{"", "KiB", "MiB", "GiB", "TiB"} }
 
 // parseSize reads a number of bytes, plain or with a unit.
@@ -64,7 +64,7 @@ func printSize(n int64) string {
 	return strconv.FormatInt(n, 10) + units()[power]
 }
 
-// parseBool takes what the flag package takes, and YAML's older words.
+// parseBool accepts what package flag accepts, and YAML's older words.
 func parseBool(s string) (bool, error) {
 	switch strings.ToLower(s) {
 	case "yes", "on":
@@ -79,7 +79,7 @@ func parseBool(s string) (bool, error) {
 	return b, nil
 }
 
-// parseChoice takes one of the words that are joined by | in all.
+// parseChoice accepts one of the words in all, which | separates.
 func parseChoice(s, all string) (string, error) {
 	words := strings.Split(all, "|")
 	if !slices.Contains(words, s) {
@@ -89,7 +89,7 @@ func parseChoice(s, all string) (string, error) {
 	return s, nil
 }
 
-// parseEndpoint takes an http or https URL, with a path or without.
+// parseEndpoint parses an http or https URL, with or without a path.
 func parseEndpoint(s string) (string, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
@@ -98,7 +98,7 @@ func parseEndpoint(s string) (string, error) {
 	return s, nil
 }
 
-// parseLevel takes etcd's levels; copse has nothing louder than an error.
+// parseLevel accepts etcd's levels; copse has none above error.
 func parseLevel(s string) (slog.Level, error) {
 	switch strings.ToLower(s) {
 	case "debug":
@@ -117,8 +117,8 @@ func printLevel(l slog.Level) string { return strings.ToLower(l.String()) }
 
 func printList(list []string) string { return strings.Join(list, ",") }
 
-// parseOrigins takes any strings, as etcd 2.3 did: they are compared with the
-// Origin header as they are. One * stands for all, whatever is beside it.
+// parseOrigins accepts any strings, as etcd 2.3 did: they are compared with the Origin
+// header. A * among them is all.
 func parseOrigins(s string) ([]string, error) {
 	var origins []string
 	for _, o := range strings.Split(s, ",") {

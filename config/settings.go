@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// setting is one row of the table that flags, environment, file, help,
-// completion and docs/CONFIG.md come from.
+// setting is one row of the table behind flags, environment, file, help, completion and
+// docs/CONFIG.md.
 type setting struct {
 	flag  string
-	unit  string // what the help calls the value; words with | between are all there are
+	unit  string // the value's name in the help; words separated by | are all choices
 	usage string
-	// derived words, for the help, a default that follows from other settings.
+	// derived describes, for the help, a default that follows from other settings.
 	derived string
 	field
 }
 
-// field reads and prints one field of a Config.
+// field parses and prints one field of a Config.
 type field struct {
 	set   func(c *Config, text string) error
 	print func(c *Config) string
-	// boolean flags need no value. empty says that an empty text is a value too:
-	// for others it is, as with etcd, as if nothing had been given.
+	// boolean: the flag needs no value. empty: an empty text is a value too; for others it is,
+	// as with etcd, like none.
 	boolean, empty bool
 }
 
-// bind makes a field of where a value is, how it is read and how it is printed.
+// bind makes a field from the place of a value, its parser and its printer.
 func bind[T any](at func(*Config) *T, parse func(string) (T, error), print func(T) string) field {
 	return field{
 		set: func(c *Config, text string) error {
@@ -45,7 +45,7 @@ func text(at func(*Config) *string) field {
 	return bind(at, func(s string) (string, error) { return s, nil }, func(s string) string { return s })
 }
 
-// choice is a text of which the unit lists all there are.
+// choice is a text with the choices that unit lists.
 func choice(unit string, at func(*Config) *string) field {
 	return bind(at, func(s string) (string, error) { return parseChoice(s, unit) }, func(s string) string { return s })
 }
@@ -77,7 +77,7 @@ func duration(at func(*Config) *time.Duration) field {
 	return bind(at, parseDuration, time.Duration.String)
 }
 
-// standard is the default as the help and the reference say it.
+// standard is the default in the words of the help and the reference.
 func (s *setting) standard(c *Config) string {
 	switch value := s.print(c); {
 	case s.derived != "":
@@ -89,7 +89,7 @@ func (s *setting) standard(c *Config) string {
 	}
 }
 
-// words returns what the value can be, where that is a short list.
+// words returns all possible values, if they are few.
 func (s *setting) words() []string {
 	switch {
 	case s.boolean:

@@ -13,15 +13,15 @@ type group struct {
 	settings []setting
 }
 
-// groups is the table, in the order of the help. A flag that etcd has keeps
-// etcd's name, unit and meaning.
+// groups is the table, in the order of the help. Flags that etcd has too keep their
+// name, unit and meaning.
 func groups() []group {
 	return []group{
 		{"Member", memberSettings()},
 		{"Cluster", clusterSettings()},
-		{"Security of clients", securitySettings("", "The certificate for https in listen-client-urls and listen-metrics-urls, PEM.",
+		{"Security of clients", securitySettings("", "Certificate (PEM) for https in listen-client-urls and listen-metrics-urls.",
 			func(c *Config) *TLS { return &c.ClientTLS })},
-		{"Security of members", securitySettings("peer-", "The certificate for https in listen-peer-urls, PEM; this member shows it to others too.",
+		{"Security of members", securitySettings("peer-", "Certificate (PEM) for https in listen-peer-urls, also shown when dialling other members.",
 			func(c *Config) *TLS { return &c.PeerTLS })},
 		{"Raft", raftSettings()},
 		{"Requests", requestSettings()},
@@ -32,37 +32,37 @@ func groups() []group {
 
 func memberSettings() []setting {
 	return []setting{
-		{"config-file", "path", "A YAML file of settings, under the names of the flags.", "",
+		{"config-file", "path", "YAML file with settings, named like the flags.", "",
 			text(func(c *Config) *string { return &c.ConfigFile })},
 		{"name", "text", "This member's name.", "",
 			text(func(c *Config) *string { return &c.Name })},
-		{"data-dir", "path", "Where the data is kept.", "<name>.copse",
+		{"data-dir", "path", "Data directory.", "<name>.copse",
 			text(func(c *Config) *string { return &c.DataDir })},
-		{"listen-client-urls", "urls", "Where clients are served, http or https.", "",
+		{"listen-client-urls", "urls", "Addresses to serve clients on, http or https.", "",
 			urls(func(c *Config) *[]url.URL { return &c.ListenClientURLs })},
-		{"listen-peer-urls", "urls", "Where other members are served, http or https.", "",
+		{"listen-peer-urls", "urls", "Addresses to serve other members on, http or https.", "",
 			urls(func(c *Config) *[]url.URL { return &c.ListenPeerURLs })},
 	}
 }
 
 func clusterSettings() []setting {
 	return []setting{
-		{"advertise-client-urls", "urls", "How clients reach this member; libraries learn endpoints from it.",
-			"from listen-client-urls, with the host name for 0.0.0.0",
+		{"advertise-client-urls", "urls", "URLs for clients to reach this member; client libraries discover endpoints from them.",
+			"listen-client-urls, with the host name in place of 0.0.0.0",
 			urls(func(c *Config) *[]url.URL { return &c.AdvertiseClientURLs })},
-		{"initial-advertise-peer-urls", "urls", "How other members reach this one.",
-			"from initial-cluster, or from listen-peer-urls as above",
+		{"initial-advertise-peer-urls", "urls", "URLs for other members to reach this one.",
+			"from initial-cluster, else listen-peer-urls as above",
 			urls(func(c *Config) *[]url.URL { return &c.InitialAdvertisePeerURLs })},
-		{"initial-cluster", "name=url,...", "The founding members, this one among them; a name may come once for each of its URLs.",
+		{"initial-cluster", "name=url,...", "The founding members, including this one. Repeat a name to give it several URLs.",
 			"<name>=<initial-advertise-peer-urls>",
 			bind(func(c *Config) *[]Member { return &c.InitialCluster }, parseMembers, printMembers)},
-		{"initial-cluster-state", states, "new: a fresh data directory founds a cluster. existing: it joins one.", "",
+		{"initial-cluster-state", states, "With an empty data directory: new founds a cluster, existing joins one.", "",
 			choice(states, func(c *Config) *string { return &c.InitialClusterState })},
-		{"initial-cluster-token", "text", "Tells clusters apart that were founded alike.", "",
+		{"initial-cluster-token", "text", "Distinguishes clusters that were founded with the same URLs.", "",
 			text(func(c *Config) *string { return &c.InitialClusterToken })},
-		{"shards", "n", "Shards that the tree is spread over by top-level names, 1 to 64, each with a leader of its own. More than 1 only where one leader is the limit: a write then takes two rounds. Fixed when the cluster is founded; see docs/SHARDS.md.", "",
+		{"shards", "n", "Number of shards, up to 64. The tree is divided by top-level name; each shard has its own leader. Use more than 1 only if one leader is the bottleneck, as a write then takes two rounds. Fixed when the cluster is founded; see docs/SHARDS.md.", "",
 			count(func(c *Config) *int { return &c.Shards })},
-		{"force-new-cluster", "true|false", "Make this member the only one of its cluster, with its data. To recover from a majority lost for good; never where the others may come back.", "",
+		{"force-new-cluster", "true|false", "Make this member the only one of its cluster, keeping its data. Only for recovery after the permanent loss of a majority, never if other members may come back.", "",
 			boolean(func(c *Config) *bool { return &c.ForceNewCluster })},
 	}
 }
@@ -71,24 +71,24 @@ func clusterSettings() []setting {
 func securitySettings(prefix, certificate string, at func(*Config) *TLS) []setting {
 	return []setting{
 		{prefix + "cert-file", "path", certificate, "",
-			text(func(c *Config) *string { return &at(c).CertFile })},
-		{prefix + "key-file", "path", "Its key, PEM.", "",
-			text(func(c *Config) *string { return &at(c).KeyFile })},
-		{prefix + "trusted-ca-file", "path", "The authorities whose certificates are trusted, PEM. Turns " + prefix + "client-cert-auth on, as in etcd 3.", "",
-			text(func(c *Config) *string { return &at(c).TrustedCAFile })},
-		{prefix + "client-cert-auth", "true|false", "Serve only who shows a certificate that " + prefix + "trusted-ca-file vouches for.",
+			text(func(c *Config) *string { return &at(c).Cert })},
+		{prefix + "key-file", "path", "Private key (PEM) of the certificate.", "",
+			text(func(c *Config) *string { return &at(c).Key })},
+		{prefix + "trusted-ca-file", "path", "Trusted certificate authorities (PEM). Turns on " + prefix + "client-cert-auth, as in etcd 3.", "",
+			text(func(c *Config) *string { return &at(c).CA })},
+		{prefix + "client-cert-auth", "true|false", "Require a certificate signed by an authority of " + prefix + "trusted-ca-file.",
 			"true with " + prefix + "trusted-ca-file",
-			boolean(func(c *Config) *bool { return &at(c).ClientCertAuth })},
+			boolean(func(c *Config) *bool { return &at(c).ClientAuth })},
 	}
 }
 
 func raftSettings() []setting {
 	return []setting{
-		{"heartbeat-interval", "ms", "How often a leader shows itself, in milliseconds.", "",
+		{"heartbeat-interval", "ms", "Interval between heartbeats of a leader, in milliseconds.", "",
 			milliseconds(func(c *Config) *time.Duration { return &c.Heartbeat })},
-		{"election-timeout", "ms", "How long a silent leader is trusted, in milliseconds.", "",
+		{"election-timeout", "ms", "Time without a heartbeat before an election, in milliseconds.", "",
 			milliseconds(func(c *Config) *time.Duration { return &c.ElectionTimeout })},
-		{"snapshot-count", "n", "Raft entries between two compactions of the log; at least 1000.", "",
+		{"snapshot-count", "n", "Raft entries between compactions of the log; at least 1000.", "",
 			bind(func(c *Config) *uint64 { return &c.SnapshotCount }, parseUnsigned,
 				func(n uint64) string { return strconv.FormatUint(n, 10) })},
 	}
@@ -96,29 +96,31 @@ func raftSettings() []setting {
 
 func requestSettings() []setting {
 	return []setting{
-		{"cors", "origins", "Origins that browsers may call from: a list, or *. Empty is off.", "off",
+		{"cors", "origins", "Allowed CORS origins: a list, or * for all. Empty is off.", "off",
 			bind(func(c *Config) *[]string { return &c.CORS }, parseOrigins, printList)},
-		{"event-history", "n", "Events that waitIndex can reach back to.", "",
+		{"event-history", "n", "Number of past events that waitIndex can reach.", "",
 			count(func(c *Config) *int { return &c.EventHistory })},
-		{"max-request-bytes", "size", "Largest body of a request.", "",
+		{"event-history-bytes", "size", "Size of those events as JSON, in each shard: if they are larger, fewer are kept.", "",
+			size(func(c *Config) *int64 { return &c.EventHistoryBytes })},
+		{"max-request-bytes", "size", "Maximum size of a request body.", "",
 			size(func(c *Config) *int { return &c.MaxRequestBytes })},
-		{"max-header-bytes", "size", "Largest request line with headers; each connection in use has a buffer of this size.", "",
+		{"max-header-bytes", "size", "Maximum size of request line and headers. Each active connection has a buffer of this size.", "",
 			size(func(c *Config) *int { return &c.MaxHeaderBytes })},
-		{"request-timeout", "duration", "How long a write or a quorum read may take; 0 is the default.",
+		{"request-timeout", "duration", "Timeout of a write or a quorum read; 0 is the default.",
 			"5s + 2 x election-timeout",
 			duration(func(c *Config) *time.Duration { return &c.RequestTimeout })},
-		{"read-timeout", "duration", "How long a client may take to send a request.", "",
+		{"read-timeout", "duration", "Timeout for a client to send a request.", "",
 			duration(func(c *Config) *time.Duration { return &c.ReadTimeout })},
-		{"idle-timeout", "duration", "How long a connection is kept between two requests.", "",
+		{"idle-timeout", "duration", "How long an idle connection is kept open.", "",
 			duration(func(c *Config) *time.Duration { return &c.IdleTimeout })},
 	}
 }
 
 func resourceSettings() []setting {
 	return []setting{
-		{"cache-size", "size", "Memory for the cache of the store's blocks.", "",
+		{"cache-size", "size", "Memory for the caches: half for blocks of the store, a quarter each for nodes and for listings.", "",
 			size(func(c *Config) *int64 { return &c.CacheSize })},
-		{"disk-reserve", "size", "What must stay free on the disk: below it, writes that grow the store are refused, so that log and store can finish what they began. 0 is off.", "",
+		{"disk-reserve", "size", "Disk space to keep free. Below it, writes that grow the store are refused, so that log and store can complete what they have begun. 0 is off.", "",
 			size(func(c *Config) *int64 { return &c.DiskReserve })},
 	}
 }
@@ -127,21 +129,21 @@ func operationsSettings() []setting {
 	metrics := bind(func(c *Config) *[]url.URL { return &c.ListenMetricsURLs }, parseSwitchedURLs, printSwitchedURLs)
 	metrics.empty = true
 	return []setting{
-		{"listen-metrics-urls", "urls", "The operations port: health, readiness, metrics. off, or an empty flag, leaves it out.", "", metrics},
-		{"enable-pprof", "true|false", "Serve profiles at /debug/pprof/ on the operations port.", "",
+		{"listen-metrics-urls", "urls", "Addresses of the operations port, with probes and metrics; off, or an empty flag, disables it.", "", metrics},
+		{"enable-pprof", "true|false", "Serve Go profiles at /debug/pprof/ on the operations port.", "",
 			boolean(func(c *Config) *bool { return &c.EnablePprof })},
-		{"drain-delay", "duration", "How long a member that was told to stop goes on serving while it says that it is not ready, for load balancers to notice.", "",
+		{"drain-delay", "duration", "On a stop, how long to keep serving while /readyz fails, for load balancers to notice.", "",
 			duration(func(c *Config) *time.Duration { return &c.DrainDelay })},
-		{"slow-request", "duration", "Requests that take longer are logged. 0 is off.", "",
+		{"slow-request", "duration", "Log requests that take longer. 0 is off.", "",
 			duration(func(c *Config) *time.Duration { return &c.SlowRequest })},
-		{"log-format", formats, "How log lines are written; auto is text on a terminal and json elsewhere.", "",
+		{"log-format", formats, "Format of the log; auto is text on a terminal, json otherwise.", "",
 			choice(formats, func(c *Config) *string { return &c.LogFormat })},
-		{"log-level", "debug|info|warn|error", "The least serious lines that are logged.", "",
+		{"log-level", "debug|info|warn|error", "Lowest level that is logged.", "",
 			bind(func(c *Config) *slog.Level { return &c.LogLevel }, parseLevel, printLevel)},
 	}
 }
 
-// What some settings can be.
+// Choices of some settings.
 const (
 	states  = "new|existing"
 	formats = "auto|text|json"

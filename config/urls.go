@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// parseURLs takes a list; doubles count once.
+// parseURLs parses a list and drops duplicates.
 func parseURLs(s string) ([]url.URL, error) {
 	var list []url.URL
 	var complaints []error
@@ -27,7 +27,7 @@ func parseURLs(s string) ([]url.URL, error) {
 	return list, errors.Join(complaints...)
 }
 
-// parseURL takes what etcd takes: a scheme, a host and a port, nothing else.
+// parseURL accepts what etcd accepts: a scheme, a host and a port, nothing else.
 func parseURL(s string) (url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
@@ -61,8 +61,7 @@ func printURLs(list []url.URL) string {
 	return printList(texts)
 }
 
-// switchedOff is how a list of URLs is said to be empty where nothing
-// would mean the default.
+// switchedOff is an empty list of URLs, where an unset one would mean the default.
 const switchedOff = "off"
 
 func parseSwitchedURLs(s string) ([]url.URL, error) {
@@ -79,7 +78,7 @@ func printSwitchedURLs(list []url.URL) string {
 	return printURLs(list)
 }
 
-// parseMembers reads name=url,name=url; a name may come more than once.
+// parseMembers parses name=url,name=url; names may repeat.
 func parseMembers(s string) ([]Member, error) {
 	var members []Member
 	var complaints []error
@@ -130,9 +129,8 @@ func canonicalURLs(urls []url.URL) []string {
 	return slices.Compact(texts)
 }
 
-// canonicalHost is a URL's host and port in the one form that can be compared.
-// localhost and 127.0.0.1 are the same, as they are to etcd, which resolves
-// names first; other names are left to the resolver of the day.
+// canonicalHost is a URL's host and port in a form that can be compared. localhost equals
+// 127.0.0.1, as for etcd, which resolves names first; other names are not resolved.
 func canonicalHost(u url.URL) string {
 	host := strings.ToLower(u.Hostname())
 	if host == "localhost" {
@@ -148,7 +146,7 @@ func canonicalHost(u url.URL) string {
 	return net.JoinHostPort(host, port)
 }
 
-// isWildcard reports whether a URL names every address of its machine.
+// isWildcard reports whether a URL stands for all addresses of the machine.
 func isWildcard(u url.URL) bool {
 	ip, err := netip.ParseAddr(u.Hostname())
 	return err == nil && ip.IsUnspecified()
@@ -156,8 +154,8 @@ func isWildcard(u url.URL) bool {
 
 func isPlain(u url.URL) bool { return u.Scheme == "http" }
 
-// overlap reports whether two URLs can't be listened on at once. A wildcard of
-// IPv6 takes IPv4 with it, as Linux has it.
+// overlap reports whether two URLs can't be listened on together. On Linux an IPv6 wildcard
+// includes IPv4.
 func overlap(a, b url.URL) bool {
 	if a.Port() != b.Port() || a.Port() == "0" {
 		return false

@@ -9,11 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// complainer takes one complaint.
+// complainer collects one problem.
 type complainer func(format string, args ...any)
 
-// validate returns every complaint about a Config whose texts could be read.
-func (c *Config) validate() []error {
+// validate returns all problems of a Config whose values could be parsed.
+func (c *Config) validate(maxShards int) []error {
 	var list []error
 	complain := func(format string, args ...any) { list = append(list, fmt.Errorf(format, args...)) }
 	c.validateURLs(complain)
@@ -21,7 +21,7 @@ func (c *Config) validate() []error {
 	c.validateSecurity("", c.ClientTLS, "listen-client-urls and listen-metrics-urls", slices.Concat(c.ListenClientURLs, c.ListenMetricsURLs), complain)
 	c.validateSecurity("peer-", c.PeerTLS, "listen-peer-urls", c.ListenPeerURLs, complain)
 	c.validateRaft(complain)
-	c.validateLimits(complain)
+	c.validateLimits(maxShards, complain)
 	c.validateTexts(complain)
 	return list
 }
@@ -38,12 +38,15 @@ func (c *Config) validateRaft(complain complainer) {
 	}
 }
 
-func (c *Config) validateLimits(complain complainer) {
+func (c *Config) validateLimits(maxShards int, complain complainer) {
 	if c.EventHistory < 1 || c.EventHistory > eventHistoryLimit {
 		complain("event-history (%d) must be between 1 and %d", c.EventHistory, eventHistoryLimit)
 	}
-	if c.Shards < 1 || c.Shards > shardLimit {
-		complain("shards (%d) must be between 1 and %d", c.Shards, shardLimit)
+	if c.EventHistoryBytes < eventHistoryFloor {
+		complain("event-history-bytes (%s) must be at least %s", printSize(c.EventHistoryBytes), printSize(eventHistoryFloor))
+	}
+	if c.Shards < 1 || c.Shards > maxShards {
+		complain("shards (%d) must be between 1 and %d", c.Shards, maxShards)
 	}
 	if c.ReadTimeout <= 0 || c.IdleTimeout <= 0 {
 		complain("read-timeout (%v) and idle-timeout (%v) must be more than 0", c.ReadTimeout, c.IdleTimeout)
@@ -72,7 +75,7 @@ func (c *Config) validateTexts(complain complainer) {
 		complain("name (%q) must be UTF-8", c.Name)
 	}
 	if c.Name == "" || strings.TrimSpace(c.Name) != c.Name || strings.ContainsAny(c.Name, ",=") {
-		complain("name (%q) must hold no comma and no equals sign, and neither begin nor end with a space: initial-cluster couldn't name it", c.Name)
+		complain("name (%q) must not contain a comma or an equals sign, or begin or end with a space", c.Name)
 	}
 	if !utf8.ValidString(c.InitialClusterToken) {
 		complain("initial-cluster-token (%q) must be UTF-8", c.InitialClusterToken)
@@ -103,8 +106,8 @@ func (c *Config) validateURLs(complain complainer) {
 	listen("listen-peer-urls", c.ListenPeerURLs)
 	listen("listen-metrics-urls", c.ListenMetricsURLs)
 
-	// etcd lets a given wildcard pass, and so does copse: only a derived one,
-	// left where there is no host name, is a mistake that nobody made.
+	// As with etcd, a wildcard that is set is accepted; a derived one is reported, as there is
+	// no host name to replace it.
 	if !c.Given("advertise-client-urls") {
 		reachable(complain, "advertise-client-urls", c.AdvertiseClientURLs)
 	}
@@ -121,7 +124,7 @@ func reachable(complain complainer, what string, urls []url.URL) {
 	}
 }
 
-// isIP reports whether host is an address, with an IPv6 zone or without.
+// isIP reports whether host is an IP address, possibly with an IPv6 zone.
 func isIP(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err == nil
@@ -130,14 +133,14 @@ func isIP(host string) bool {
 func (c *Config) validateCluster(complain complainer) {
 	own := c.founding(c.Name)
 	if own == nil {
-		complain("initial-cluster has no member of this one's name, %q", c.Name)
+		complain("initial-cluster has no member named %q, as this one is", c.Name)
 	} else if !sameURLs(own, c.InitialAdvertisePeerURLs) {
-		complain("initial-cluster gives %q the peer URLs %s, but initial-advertise-peer-urls is %s; both must name the same, in the same words",
+		complain("initial-cluster gives %q the peer URLs %s, but initial-advertise-peer-urls is %s; they must be the same, literally",
 			c.Name, printURLs(own), printURLs(c.InitialAdvertisePeerURLs))
 	}
-	// The other way round, something in between may speak TLS for this member.
+	// The reverse is allowed: a proxy may do TLS for this member.
 	if plain := slices.IndexFunc(c.InitialAdvertisePeerURLs, isPlain); plain >= 0 && !slices.ContainsFunc(c.ListenPeerURLs, isPlain) {
-		complain("%s is how other members reach this one, but listen-peer-urls (%s) is https", c.InitialAdvertisePeerURLs[plain].String(), printURLs(c.ListenPeerURLs))
+		complain("%s is advertised to other members, but listen-peer-urls (%s) is https", c.InitialAdvertisePeerURLs[plain].String(), printURLs(c.ListenPeerURLs))
 	}
 	owners := map[string]string{}
 	for _, m := range c.InitialCluster {
@@ -157,21 +160,21 @@ func (c *Config) validateCluster(complain complainer) {
 func (c *Config) validateSecurity(prefix string, t TLS, listens string, urls []url.URL, complain complainer) {
 	secure := slices.IndexFunc(urls, func(u url.URL) bool { return !isPlain(u) })
 	switch {
-	case t.CertFile != "" && t.KeyFile == "":
+	case t.Cert != "" && t.Key == "":
 		complain("%scert-file is given without %skey-file", prefix, prefix)
-	case t.CertFile == "" && t.KeyFile != "":
+	case t.Cert == "" && t.Key != "":
 		complain("%skey-file is given without %scert-file", prefix, prefix)
-	case t.CertFile == "" && secure >= 0:
+	case t.Cert == "" && secure >= 0:
 		complain("%s can't be served without %scert-file and %skey-file", urls[secure].String(), prefix, prefix)
 	case t != TLS{} && secure < 0:
-		complain("%s: no URL of %s (%s) is https, and the traffic would be open", c.securityGiven(prefix), listens, printURLs(urls))
+		complain("%s: no URL of %s (%s) is https, so the traffic would not be encrypted", c.securityGiven(prefix), listens, printURLs(urls))
 	}
-	if t.ClientCertAuth && t.TrustedCAFile == "" {
-		complain("%sclient-cert-auth needs %strusted-ca-file, which says whose certificates are good", prefix, prefix)
+	if t.ClientAuth && t.CA == "" {
+		complain("%sclient-cert-auth needs %strusted-ca-file", prefix, prefix)
 	}
 }
 
-// securityGiven names what was given for one kind of port.
+// securityGiven names the TLS settings of one kind of port that are set.
 func (c *Config) securityGiven(prefix string) string {
 	var names []string
 	for _, s := range securitySettings(prefix, "", func(*Config) *TLS { return nil }) {

@@ -43,7 +43,7 @@ func (patientConn) LocalAddr() net.Addr              { return nil }
 // loop returns a func that serves the same request again and again, as
 // fasthttp does on one connection, without its reading and writing.
 func loop(method, target, body string) func() {
-	s := NewServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n")}, Options{})
+	s := NewTestServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n")}, Options{})
 	var request fasthttp.Request
 	request.Header.SetMethod(method)
 	request.Header.SetRequestURI(target)
@@ -115,8 +115,8 @@ func (c *batches) Close() error                    { return nil }
 // BenchmarkPipelinedGets is a batch of sixteen, with all that fasthttp does but the
 // system calls.
 func BenchmarkPipelinedGets(b *testing.B) {
-	s := NewServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n")}, Options{})
-	p := &parker{options: parkerOptions{readTimeout: time.Minute, writeTimeout: time.Minute, idleTimeout: time.Minute, slack: time.Second}}
+	s := NewTestServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n")}, Options{})
+	p := &pollLoop{options: pollLoopOptions{readTimeout: time.Minute, writeTimeout: time.Minute, idleTimeout: time.Minute, slack: time.Second}}
 	b.ReportAllocs()
 	_ = s.serveConn(newConn(p, &batches{b: b, bytes: bytes.Repeat([]byte(getLine("/a/b")), 16)}, nil, nil))
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// copse has no users and no roles of its own yet: /v2/auth answers reads as an
-// etcd does on which nobody has set up auth, and refuses writes.
+// copse has no users and roles yet: /v2/auth answers reads like an etcd without auth, and
+// refuses writes.
 
 // permissions are the patterns of keys that a role may read and write.
 type permissions struct {
@@ -45,7 +45,7 @@ func (s *Server) serveAuthEnable(ctx *fasthttp.RequestCtx, m method) {
 	}
 }
 
-// serveUsers serves /v2/auth/users; rest is what follows that, if anything.
+// serveUsers serves /v2/auth/users and below; rest is the part behind that.
 func (s *Server) serveUsers(ctx *fasthttp.RequestCtx, m method, rest string) {
 	name, ok := s.authName(ctx, m, rest)
 	switch {
@@ -59,7 +59,7 @@ func (s *Server) serveUsers(ctx *fasthttp.RequestCtx, m method, rest string) {
 	}
 }
 
-// serveRoles serves /v2/auth/roles; rest is what follows that, if anything.
+// serveRoles serves /v2/auth/roles and below; rest is the part behind that.
 func (s *Server) serveRoles(ctx *fasthttp.RequestCtx, m method, rest string) {
 	name, ok := s.authName(ctx, m, rest)
 	switch {
@@ -75,8 +75,8 @@ func (s *Server) serveRoles(ctx *fasthttp.RequestCtx, m method, rest string) {
 	}
 }
 
-// authName returns the name that a request to a list of users or roles is
-// about, empty for the list itself; false if it has been answered already.
+// authName returns the user or role of a request, or "" for the list of all. It returns
+// false if it has answered the request itself.
 func (s *Server) authName(ctx *fasthttp.RequestCtx, m method, rest string) (name string, ok bool) {
 	name = strings.TrimSuffix(rest, "/")
 	switch {

@@ -14,28 +14,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// conn is a connection in fasthttp's hands. A connection that was parked comes
-// back as a new conn: fasthttp tells connections apart by their identity, and
-// may still be tidying up after the last one.
+// conn is a connection that fasthttp serves. A parked connection returns as a new conn:
+// fasthttp identifies connections by pointer, and may still be cleaning up after the old
+// one.
 //
-// A conn decides its time-outs: fasthttp, which is told of none, says when a request has
-// begun and been answered, and Read and Write do the rest. fasthttp itself would ask the
-// clock three times for each request, also where sixteen come and are answered in one.
+// A conn implements its timeouts itself: fasthttp, which has none set, signals the begin
+// and the end of each request, and Read and Write set deadlines. fasthttp would read the
+// clock three times for each request, even for sixteen that are pipelined in one packet.
 type conn struct {
 	net.Conn
-	wire   *wire // below a TLS session; nil: Conn is the socket
-	parker *parker
-	rest   []byte // to be read before what the socket holds
+	wire *wire // below a TLS session; nil: Conn is the socket
+	loop *pollLoop
+	rest []byte // to be read before the socket
 
 	// Its goroutine's.
-	slow          *slowRequest // whose answer is being sent
+	slow          *slowRequest // the one whose answer is being sent
 	reads, writes deadline
-	served        bool // one request at least
+	served        bool // at least one request
 
 	busy  atomic.Bool // a request has begun
 	state atomic.Uint32
-	// watch is registered with the backend and not handed to the parker yet. It
-	// is counted as arriving.
+	// watch is registered with the backend, but not yet with the poll loop. It counts as
+	// arriving.
 	watch atomic.Pointer[parked]
 }
 
@@ -43,14 +43,14 @@ type conn struct {
 const (
 	connOpen uint32 = iota
 	connClosed
-	connDetached // the socket belongs to the parker now
+	connDetached // the socket belongs to the poll loop now
 )
 
-// newConn returns c for fasthttp. wire is below it if it is a TLS session; rest is
-// read before what c has.
-func newConn(p *parker, c net.Conn, wire *wire, rest []byte) *conn {
+// newConn wraps c for fasthttp. wire is below a TLS session, nil otherwise; rest is read
+// before c.
+func newConn(p *pollLoop, c net.Conn, wire *wire, rest []byte) *conn {
 	return &conn{
-		Conn: c, wire: wire, parker: p, rest: rest,
+		Conn: c, wire: wire, loop: p, rest: rest,
 		reads: deadline{limit: p.options.readTimeout}, writes: deadline{limit: p.options.writeTimeout},
 	}
 }
@@ -61,9 +61,8 @@ func (c *conn) parkable() bool {
 	return isSocket || c.wire != nil
 }
 
-// Read reads what is left from the connection's last life first. A detached
-// conn is at its end, which makes what fasthttp has buffered readable without
-// waiting for more.
+// Read first returns the bytes left over from before the connection was parked. A detached
+// conn returns io.EOF, so that fasthttp's buffer can be read without waiting for more.
 func (c *conn) Read(b []byte) (int, error) {
 	if c.state.Load() == connDetached {
 		return 0, io.EOF
@@ -75,52 +74,51 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 		return n, nil
 	}
-	c.writes.restart(c.parker.options.writeTimeout) // what comes now is answered later
-	if err := c.reads.arm(c.parker.options.slack, c.Conn.SetReadDeadline); err != nil {
+	c.writes.restart(c.loop.options.writeTimeout) // the answer to this comes later
+	if err := c.reads.arm(c.loop.options.slack, c.Conn.SetReadDeadline); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(b)
 }
 
-// Write implements net.Conn. An answer that takes several has one time-out.
+// Write implements net.Conn. All writes of one answer share a timeout.
 func (c *conn) Write(b []byte) (int, error) {
-	if err := c.writes.arm(c.parker.options.slack, c.Conn.SetWriteDeadline); err != nil {
+	if err := c.writes.arm(c.loop.options.slack, c.Conn.SetWriteDeadline); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(b)
 }
 
-// begun is told when the first byte of a request has come. All of it has to come
-// within the read time-out, which the first request has had since the connection's
-// opening.
+// begun is called at the first byte of a request. The whole request must arrive within the
+// read timeout, which for the first one runs from the opening of the connection.
 func (c *conn) begun() {
 	c.busy.Store(true)
 	if c.served {
-		c.reads.restart(c.parker.options.readTimeout)
+		c.reads.restart(c.loop.options.readTimeout)
 	}
 }
 
-// answered is told when a request has been answered, as far as fasthttp's buffer
-// goes. The next may take the idle time to begin.
+// answered is called when the answer is in fasthttp's buffer. The next request must begin
+// within the idle timeout.
 func (c *conn) answered() {
 	c.busy.Store(false)
 	c.served = true
-	c.reads.restart(c.parker.options.idleTimeout)
-	c.writes.restart(c.parker.options.writeTimeout)
+	c.reads.restart(c.loop.options.idleTimeout)
+	c.writes.restart(c.loop.options.writeTimeout)
 }
 
-// deadline is one of a connection's two, for reading or for writing. It counts from
-// the first Read or Write after its restart, which is where the clock is asked.
+// deadline is a connection's read or write deadline. It runs from the first Read or Write
+// after its restart, which is when the clock is read.
 type deadline struct {
 	limit time.Duration // from then on; 0: there is none
-	at    time.Time     // zero: it doesn't count yet
-	armed time.Time     // what the socket was told
+	at    time.Time     // zero: not running yet
+	armed time.Time     // as set on the socket
 }
 
 func (d *deadline) restart(limit time.Duration) { d.limit, d.at = limit, time.Time{} }
 
-// arm tells the socket the deadline, unless it knows one that will do: that comes at
-// most slack before. Telling costs as much as looking a key up.
+// arm sets the deadline on the socket, unless the one set there is at most slack earlier.
+// Setting it costs as much as looking up a key.
 func (d *deadline) arm(slack time.Duration, tell func(time.Time) error) error {
 	if d.at.IsZero() && d.limit > 0 {
 		d.at = time.Now().Add(d.limit)
@@ -135,9 +133,9 @@ func (d *deadline) arm(slack time.Duration, tell func(time.Time) error) error {
 	return tell(d.at)
 }
 
-// SetReadDeadline implements net.Conn: t holds until the next request begins, or this
-// one has been answered, and may be less than the slack ahead. Zero gives the time-out
-// back, counted anew.
+// SetReadDeadline implements net.Conn: t applies until the next request begins or this one
+// is answered, and may be less than the slack ahead. Zero restores the timeout, counted
+// anew.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.reads.at = t
 	if t.IsZero() {
@@ -147,21 +145,21 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// SetWriteDeadline implements net.Conn: t holds until the request has been answered.
-// Zero gives the time-out back: with it fasthttp takes away what a handler has set.
+// SetWriteDeadline implements net.Conn: t applies until the request is answered. Zero, by
+// which fasthttp undoes what a handler has set, restores the timeout.
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	c.writes.at = t
 	return nil
 }
 
-// SetDeadline implements net.Conn, and ends the time-outs: fasthttp calls it, with zero,
-// when it hands the connection over.
+// SetDeadline implements net.Conn and ends the timeouts: fasthttp calls it with zero when a
+// connection is hijacked.
 func (c *conn) SetDeadline(t time.Time) error {
 	c.reads, c.writes = deadline{at: t, armed: t}, deadline{at: t, armed: t}
 	return c.Conn.SetDeadline(t)
 }
 
-// Close does nothing to a detached conn: fasthttp closes what it hands over.
+// Close does nothing to a detached conn: fasthttp closes connections that were hijacked.
 func (c *conn) Close() error {
 	var err error
 	if c.state.CompareAndSwap(connOpen, connClosed) {
@@ -176,41 +174,41 @@ func (c *conn) Close() error {
 	return err
 }
 
-// expect says that the connection is about to be parked for w.
+// expect announces that the connection will be parked for w.
 func (c *conn) expect(w *parked) {
-	c.parker.arriving.Add(1)
+	c.loop.arriving.Add(1)
 	c.watch.Store(w)
 }
 
-// abandon takes back a watch that fasthttp failed to hand over, which happens
-// when a pipelined answer before it couldn't be written.
+// abandon removes a watch that fasthttp failed to hand over: a pipelined answer before it
+// couldn't be written.
 func (c *conn) abandon() {
 	if w := c.watch.Swap(nil); w != nil {
-		c.parker.options.unwatch(&w.watch)
-		c.parker.arriving.Done()
+		c.loop.options.unwatch(&w.watch)
+		c.loop.arriving.Done()
 	}
 }
 
-// handOver gives the connection to the parker. buffered yields what fasthttp
-// has read beyond the request; head is the response's head, sent at once.
+// handOver passes the connection to the poll loop. buffered yields the bytes that fasthttp
+// has read beyond the request; head is the head of the response, sent at once.
 func (c *conn) handOver(buffered io.Reader, head []byte) {
 	if !c.state.CompareAndSwap(connOpen, connDetached) {
 		c.abandon()
 		return
 	}
-	defer c.parker.arriving.Done()
+	defer c.loop.arriving.Done()
 	w := c.watch.Swap(nil)
 	sock, err := newSocket(c.Conn, c.wire, append(readRest(buffered), c.rest...))
 	if err != nil {
-		c.parker.options.unwatch(&w.watch)
-		_ = c.Conn.Close() // it is closed already, or its client has left
+		c.loop.options.unwatch(&w.watch)
+		_ = c.Conn.Close() // closed already, or its client has left
 		return
 	}
-	n, _ := sock.write(head) // the parker's next write meets the same error
-	c.parker.take(w, &arrival{sock: sock, head: head[n:]})
+	n, _ := sock.write(head) // the poll loop's next write gets the same error
+	c.loop.take(w, &arrival{sock: sock, head: head[n:]})
 }
 
-// readRest reads r to its end, and returns no more than it needs.
+// readRest reads r to its end into a slice of just that size.
 func readRest(r io.Reader) []byte {
 	var first [128]byte
 	n, err := r.Read(first[:])
@@ -219,23 +217,23 @@ func readRest(r io.Reader) []byte {
 	}
 	rest := first[:n]
 	if err == nil {
-		more, _ := io.ReadAll(r) // a detached conn has no error but its end
+		more, _ := io.ReadAll(r) // a detached conn returns no error but io.EOF
 		rest = append(rest, more...)
 	}
 	return slices.Clone(rest)
 }
 
-// socket is a connection outside fasthttp, used without its read and write
-// locks and never waited for: one goroutine has it at a time.
+// socket is a connection outside fasthttp. It is used by one goroutine at a time, without
+// locks, and never blocks.
 type socket struct {
 	net.Conn
 	fd      int
-	session *session // nil: there is no TLS on it
-	rest    []byte   // read from the socket, not yet looked at
+	session *session // nil: no TLS
+	rest    []byte   // read from the socket, not yet parsed
 }
 
-// newSocket takes c over, with the wire below it if it is a TLS session. It
-// fails if the client is seen to have left.
+// newSocket takes over c, with the wire below it if it is a TLS session. It fails if the
+// client has left.
 func newSocket(c net.Conn, w *wire, rest []byte) (*socket, error) {
 	s := &socket{Conn: c, fd: -1, rest: rest}
 	if w != nil {
@@ -254,8 +252,8 @@ func newSocket(c net.Conn, w *wire, rest []byte) (*socket, error) {
 	return s, nil
 }
 
-// write writes as much of b as goes at once. Writing less is not an error; the
-// next write begins with what was left.
+// write writes as much of b as it can without blocking. Writing less is no error; the next
+// write must begin with the rest.
 func (s *socket) write(b []byte) (n int, err error) {
 	if s.session != nil {
 		return s.session.write(b)
@@ -263,8 +261,8 @@ func (s *socket) write(b []byte) (n int, err error) {
 	return writeNow(s.fd, b)
 }
 
-// absorb takes in what has come on a TLS session, and fails if that is the
-// client's leave. Of a plain socket, the poller tells.
+// absorb reads what has arrived on a TLS session, and fails if the client has closed it.
+// For a plain socket the poller reports that.
 func (s *socket) absorb() (err error) {
 	if s.session != nil {
 		s.rest, err = s.session.absorb(s.rest)
@@ -272,8 +270,8 @@ func (s *socket) absorb() (err error) {
 	return err
 }
 
-// conn returns the connection for another life under fasthttp.
-func (s *socket) conn(p *parker) *conn {
+// conn returns the connection as a new conn for fasthttp.
+func (s *socket) conn(p *pollLoop) *conn {
 	if s.session == nil {
 		return newConn(p, s.Conn, nil, s.rest)
 	}
@@ -297,7 +295,7 @@ func writeNow(fd int, b []byte) (n int, err error) {
 	return n, nil
 }
 
-// readable reports whether bytes, and not just the end, can be read.
+// readable reports whether there are bytes to read, rather than just the end.
 func (s *socket) readable() bool {
 	var b [1]byte
 	n, _, err := unix.Recvfrom(s.fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)

@@ -34,7 +34,7 @@ func socketPair(t *testing.T) (server, client net.Conn) {
 }
 
 func TestWhatIsReadInOneLifeIsLeftForTheNext(t *testing.T) {
-	p, err := newParker(parkerOptions{unwatch: func(*tree.Watch) {}})
+	p, err := newTestPollLoop(pollLoopOptions{unwatch: func(*tree.Watch) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,11 +49,11 @@ func TestWhatIsReadInOneLifeIsLeftForTheNext(t *testing.T) {
 	if n, err := first.Read(b[:]); n != 2 || err != nil || string(b[:]) != "ab" {
 		t.Fatalf("read %q, %v", b[:n], err)
 	}
-	w := &parked{parker: p, chunked: true, keepAlive: true}
+	w := &parked{loop: p, chunked: true, keepAlive: true}
 	first.expect(w)
 	first.handOver(strings.NewReader("ab"), nil) // fasthttp hasn't looked at it
 	_ = first.Close()
-	w.Deliver(&tree.Notice{Index: 4})
+	w.Deliver(&tree.EncodedEvent{Index: 4})
 
 	select {
 	case second := <-p.resumed:
@@ -74,7 +74,7 @@ func TestEventsOfAConnectionThatHasLeftAreIgnored(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := &parked{sock: sock, token: token{slot: 0, generation: 2}}
-	l := &lot{options: &parkerOptions{meter: new(parkMeter)}, slots: []*parked{now}}
+	l := &parkedConns{options: &pollLoopOptions{meter: new(parkMeter)}, slots: slotTable{list: []*parked{now}}}
 	l.look([]unix.EpollEvent{{Events: unix.EPOLLHUP, Fd: 0, Pad: 1}})
 	if now.stage != watching {
 		t.Error("the slot's next connection was dropped")

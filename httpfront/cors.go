@@ -11,8 +11,8 @@ type field struct {
 	name, value []byte
 }
 
-// cors is who may use the server from a web page of another origin. Nobody,
-// unless asked for: etcd 3.4 lets everybody.
+// cors has the origins whose web pages may use the server: none by default, where etcd 3.4
+// allows all.
 type cors struct {
 	any     bool
 	origins []string
@@ -22,8 +22,8 @@ func newCORS(origins []string) cors {
 	return cors{any: slices.Contains(origins, "*"), origins: origins}
 }
 
-// fields returns the header lines for the request; none if its origin isn't
-// allowed. The request is served all the same, as in v2.
+// fields returns the header lines for the request, none if its origin isn't allowed. The
+// request itself is served in any case, as in v2.
 func (c *cors) fields(ctx *fasthttp.RequestCtx) []field {
 	if len(c.origins) == 0 {
 		return nil

@@ -8,21 +8,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller watches sockets for the parker, with an epoll instance of its own:
-// the one inside the runtime wakes goroutines, and parked connections have
-// none. The instance is itself handed to the runtime as a file, so waiting for
-// it blocks a goroutine and no thread.
+// poller waits for sockets on behalf of the poll loop, with an epoll instance of its own:
+// the runtime's wakes goroutines, and parked connections have none. The instance is
+// registered with the runtime as a file, so that waiting for it blocks a goroutine but no
+// thread.
 //
-// Copse's long-polls need Linux. Another system needs a file like this one.
+// This file is for Linux. Another system would need one like it.
 //
-// Sockets are watched edge-triggered, for reading and for departure from the
-// start: a parked connection costs one system call when it comes and one when
-// it is handed back.
+// Sockets are watched edge-triggered, from the start for reading and hang-up: a parked
+// connection costs one system call when it arrives and one when it is handed back.
 type poller struct {
 	fd     int
 	file   *os.File
 	events chan []unix.EpollEvent
-	taken  chan struct{} // the receiver of events is through with them
+	taken  chan struct{} // the receiver has handled the events
 	closed chan struct{}
 }
 
@@ -50,8 +49,8 @@ func newPoller() (*poller, error) {
 	}, nil
 }
 
-// run hands out what happens, one batch at a time, until close. A batch is the
-// receiver's until it sends on taken.
+// run delivers events, one batch at a time, until close. The receiver owns a batch until it
+// sends on taken.
 func (p *poller) run() {
 	raw, err := p.file.SyscallConn()
 	if err != nil {
@@ -68,7 +67,7 @@ func (p *poller) run() {
 			return // closed
 		}
 		if n <= 0 {
-			continue // interrupted: nothing else can go wrong with it
+			continue // interrupted, the only error that is possible
 		}
 		select {
 		case p.events <- buf[:n]:
@@ -83,31 +82,30 @@ func (p *poller) run() {
 	}
 }
 
-// close ends run. It is called once, by the owner of the sockets, who uses the
-// poller no more.
+// close ends run. The owner of the sockets calls it once, and doesn't use the poller
+// afterwards.
 func (p *poller) close() {
 	close(p.closed)
 	_ = p.file.Close() // nothing was written to it
 }
 
-// token names a parked connection in an event: its slot, and a number that
-// tells it from those that had the slot before.
+// token identifies a parked connection in an event: its slot, and a number that
+// distinguishes it from earlier owners of the slot.
 type token struct{ slot, generation int32 }
 
 func tokenOf(ev *unix.EpollEvent) token { return token{slot: ev.Fd, generation: ev.Pad} }
 
-// add begins to watch a socket. What holds already is reported at once.
+// add starts watching a socket. Conditions that already hold are reported at once.
 func (p *poller) add(fd int, t token) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, 0, t)
 }
 
-// addWritable begins to report, too, when fd can be written again.
+// addWritable also reports when fd can be written again.
 func (p *poller) addWritable(fd int, t token) error {
 	return p.control(unix.EPOLL_CTL_MOD, fd, pollWritable, t)
 }
 
-// remove ends the watching of a socket that stays open; closing one does that
-// by itself.
+// remove stops watching a socket that stays open; closing one does so by itself.
 func (p *poller) remove(fd int) error {
 	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil)
 }

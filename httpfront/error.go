@@ -11,7 +11,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// status is the one place where v2's error codes meet HTTP.
+// status maps v2's error codes to HTTP status codes.
 func status(c tree.Code) int {
 	switch c {
 	case tree.CodeKeyNotFound:
@@ -47,7 +47,7 @@ func writeMessage(ctx *fasthttp.RequestCtx, code int, message string) {
 	ctx.Response.SwapBody(append(body, '}'))
 }
 
-// writeText answers with a line of text, as Go's HTTP library words errors.
+// writeText answers with a line of text, in the words of Go's HTTP library.
 func writeText(ctx *fasthttp.RequestCtx, code int, text string) {
 	h := &ctx.Response.Header
 	h.SetStatusCode(code)
@@ -75,9 +75,8 @@ func methodNotAllowed(ctx *fasthttp.RequestCtx) {
 	writeText(ctx, fasthttp.StatusMethodNotAllowed, "Method Not Allowed")
 }
 
-// refuse answers what is no HTTP request in the words of Go's HTTP library,
-// which etcd's clients see there, and closes the connection. The reason, if
-// any, is in the status line too.
+// refuse answers an invalid HTTP request as Go's HTTP library does, and so etcd, and closes
+// the connection. The reason, if any, is in the status line too.
 func refuse(ctx *fasthttp.RequestCtx, code int, reason string) {
 	text := fasthttp.StatusMessage(code)
 	if reason != "" {
@@ -113,8 +112,8 @@ func (s *Server) answerBroken(ctx *fasthttp.RequestCtx, err error) (answered boo
 		s.drain(ctx, drainHeadLimit)
 		refuse(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "")
 	case errors.As(err, &netErr) && netErr.Timeout():
-		// The request never came, or just a part of it did. An answer now could
-		// be taken for that of the next request, so there is none.
+		// No request, or only a part of one, has arrived. An answer could be taken for that of
+		// the next request, so there is none.
 		_ = ctx.Conn().Close()
 		return false
 	case errors.Is(err, fasthttp.ErrUnsupportedTransferEncoding):
@@ -129,12 +128,11 @@ func (s *Server) answerBroken(ctx *fasthttp.RequestCtx, err error) (answered boo
 }
 
 const (
-	// drainBodyLimit and drainHeadLimit are how much of an oversized request is
-	// read before it is answered: a connection that is closed over unread data
-	// may lose the answer.
+	// drainBodyLimit and drainHeadLimit bound how much of an oversized request is read before
+	// it is answered: closing a connection with unread data may lose the answer.
 	drainBodyLimit = 32 << 20
 	drainHeadLimit = 1 << 20
-	// drainPause is how long the client may pause meanwhile.
+	// drainPause is the longest pause of the client meanwhile.
 	drainPause = 200 * time.Millisecond
 )
 
@@ -147,7 +145,7 @@ func (s *Server) drain(ctx *fasthttp.RequestCtx, left int) {
 	buf := make([]byte, 32<<10)
 	for left > 0 {
 		deadline := time.Now().Add(drainPause)
-		if limit := start.Add(s.opts.ReadTimeout); s.opts.ReadTimeout > 0 && limit.Before(deadline) {
+		if limit := start.Add(s.opts.ReadTimeout); limit.Before(deadline) {
 			deadline = limit
 		}
 		if err := ctx.Conn().SetReadDeadline(deadline); err != nil {

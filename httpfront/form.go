@@ -54,26 +54,25 @@ func paramByName(name []byte) (paramID, bool) {
 	return 0, false
 }
 
-// param is one parameter as it was sent: decoded, but not yet understood.
+// param is one parameter as it was sent, decoded but not parsed.
 type param struct {
 	text  []byte
 	given bool
 }
 
-// params holds the first value of each known parameter; others are checked
-// for being decodable and dropped.
+// params holds the first value of each known parameter; unknown ones must be decodable, and
+// are dropped.
 type params [paramCount]param
 
-// The words that clients of etcd get to see, as Go's library puts them.
+// The errors of Go's library, which clients of etcd see.
 var (
 	errSemicolon    = errors.New("invalid semicolon separator in query")
 	errBodyTooLarge = errors.New("http: POST too large")
 )
 
-// read takes the parameters from the body, if the method has one and its type
-// is a form, then from the query: where both give a parameter, the body wins.
-// All of both is read even if something is wrong with it; what is wrong with
-// the body is told first.
+// read takes the parameters from the body, if the method has one and its type is a form,
+// then from the query; the body takes precedence. Both are read to the end in spite of
+// errors; an error in the body is returned first.
 func (p *params) read(in *input) error {
 	var err error
 	if in.method == methodPut || in.method == methodPost {
@@ -106,8 +105,8 @@ func (p *params) readBody(in *input) error {
 	return p.scan(in.body)
 }
 
-// scan reads form, name=value pairs between ampersands, decoding in place. It
-// goes on behind an error; of several, a semicolon counts most, then the first.
+// scan reads form, name=value pairs between ampersands, decoding in place. It continues
+// after an error and returns the one about a semicolon, else the first.
 func (p *params) scan(form []byte) error {
 	var err error
 	for len(form) > 0 {
@@ -148,7 +147,7 @@ func unescape(s []byte) ([]byte, error) {
 	if i == len(s) {
 		return s, nil
 	}
-	// Look before writing, so that an error shows what was sent.
+	// Check before writing, so that an error shows the input unchanged.
 	for j := i; j < len(s); j++ {
 		if s[j] != '%' {
 			continue

@@ -7,20 +7,17 @@ import (
 	"time"
 )
 
-// handshakeLimit is how long a client may take to agree on TLS.
+// handshakeLimit bounds the time of a TLS handshake.
 const handshakeLimit = 10 * time.Second
 
-// shakeHands agrees with a new client on TLS, and closes the connection if it
-// can't. A session that was parked has it behind it.
+// shakeHands does the TLS handshake with a new client, and closes the connection if that
+// fails. A session that was parked has done it.
 func (s *Server) shakeHands(c *conn) error {
 	session := c.Conn.(*tls.Conn)
 	if session.ConnectionState().HandshakeComplete {
 		return nil
 	}
-	limit := handshakeLimit
-	if s.opts.ReadTimeout > 0 {
-		limit = min(limit, s.opts.ReadTimeout)
-	}
+	limit := min(handshakeLimit, s.opts.ReadTimeout)
 	err := c.wire.SetDeadline(time.Now().Add(limit))
 	if err == nil {
 		err = session.Handshake()
@@ -31,16 +28,16 @@ func (s *Server) shakeHands(c *conn) error {
 	if err == nil {
 		return nil
 	}
-	if !s.conns.closing.Load() && !errors.Is(err, io.EOF) { // who leaves without a word has just looked
+	if !s.conns.active.closing.Load() && !errors.Is(err, io.EOF) { // a client that just connects and leaves is a port check
 		s.meter.handshakes.Add(1)
-		s.opts.Log.Debug("no agreement on TLS", "err", err)
+		s.opts.Log.Debug("TLS handshake failed", "err", err)
 	}
 	tellPlainClient(c.wire, err)
 	_ = c.Close()
 	return err
 }
 
-// tellPlainClient answers who speaks HTTP where TLS is spoken, in the words of
+// tellPlainClient answers a client that speaks plain HTTP on a TLS port, in the words of
 // Go's library.
 func tellPlainClient(w *wire, err error) {
 	var header tls.RecordHeaderError

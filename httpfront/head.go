@@ -11,9 +11,9 @@ var (
 	chunked          = []byte("chunked")
 )
 
-// checkHead answers a request whose head fasthttp is more lenient with than
-// Go's HTTP library: unknown versions, spaces in header names, transfer
-// encodings other than chunks, expectations that HTTP doesn't know. It reports whether the request is to be served.
+// checkHead refuses requests that fasthttp accepts and Go's HTTP library doesn't: unknown
+// versions, spaces in header names, transfer encodings other than chunked, unknown
+// expectations. It reports whether to serve the request.
 func checkHead(ctx *fasthttp.RequestCtx) bool {
 	h := &ctx.Request.Header
 	if !h.IsHTTP11() && string(h.Protocol()) != "HTTP/1.0" {
@@ -44,8 +44,8 @@ func checkHead(ctx *fasthttp.RequestCtx) bool {
 	return false
 }
 
-// contentType returns the first Content-Type, which counts in Go; fasthttp's
-// is the last.
+// contentType returns the first Content-Type, as Go's library does; fasthttp returns the
+// last.
 func contentType(ctx *fasthttp.RequestCtx) []byte {
 	const want = "Content-Type"
 	for raw := ctx.Request.Header.RawHeaders(); len(raw) > 0; {
@@ -58,7 +58,7 @@ func contentType(ctx *fasthttp.RequestCtx) []byte {
 	return ctx.Request.Header.ContentType()
 }
 
-// cutHeader cuts the first line off a request's header block.
+// cutHeader splits off the first line of a request's header block.
 func cutHeader(raw []byte) (name, value, rest []byte) {
 	line, rest, _ := bytes.Cut(raw, []byte{'\n'})
 	name, value, _ = bytes.Cut(line, []byte{':'})

@@ -9,25 +9,25 @@ import (
 	"copse/statemachine/tree"
 )
 
-// exchange is what serving one request needs beside fasthttp's own. It is
-// pooled, so that a plain read or write allocates nothing here.
+// exchange is the state of one request beside fasthttp's. It is pooled, so that a plain
+// read or write allocates nothing here.
 type exchange struct {
 	method method
 	route  routeID
 	query  []byte
 	params params
 	req    request
-	// queued and applied are what the shard took for a write.
+	// queued and applied are the times that the shard took for a write.
 	queued, applied time.Duration
 }
 
-// keyWeightLimit bounds what one key can cost: all the directories above it
-// may come into being with it, each stored under its whole path. It lets a key
-// of 32 KiB have 512 levels, and one of single letters 2,900.
+// keyWeightLimit bounds the cost of one key: all directories above it may be created with
+// it, each stored under its whole path. It allows a key of 32 KiB 512 levels, and one of
+// single letters 2,900.
 const keyWeightLimit = 16 << 20
 
-// serveKeys serves /v2/keys; key is the clean path behind that, maybe empty,
-// maybe with a slash at its end.
+// serveKeys serves /v2/keys and below. key is the clean path behind that; it may be empty
+// or end in a slash.
 func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
 	if !allow(ctx, x.method, allowKeys) {
 		return
@@ -68,19 +68,19 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
 }
 
 func (s *Server) now() time.Time {
-	if s.opts.Now == nil {
+	if s.clock == nil {
 		return time.Now()
 	}
-	return s.opts.Now()
+	return s.clock()
 }
 
-// arrival is the moment when the request had been read, from which its time to
-// live counts. fasthttp has looked at the clock then already.
+// arrival is the time when the request had been read, from which times to live count.
+// fasthttp has read the clock then anyway.
 func (s *Server) arrival(ctx *fasthttp.RequestCtx) time.Time {
-	if s.opts.Now == nil {
+	if s.clock == nil {
 		return ctx.Time()
 	}
-	return s.opts.Now()
+	return s.clock()
 }
 
 func (s *Server) serveRead(ctx *fasthttp.RequestCtx, q tree.Query) {
@@ -102,8 +102,8 @@ func (s *Server) serveRead(ctx *fasthttp.RequestCtx, q tree.Query) {
 func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, x *exchange) {
 	reply := s.backend.Do(&x.req.cmd)
 	x.queued, x.applied = reply.Queued, reply.Applied
-	// With a deadline of its own, be it none, an answer is sent at once. Else, fasthttp
-	// keeps it while there is more input, which may be half a request that never ends.
+	// Setting any deadline, even none, makes fasthttp send the answer at once. Otherwise it
+	// keeps the answer while there is more input, which may be half a request that never ends.
 	ctx.SetWriteDeadline(time.Time{})
 	if reply.Err != nil {
 		writeError(ctx, reply.Err)

@@ -8,14 +8,12 @@ import (
 	"time"
 )
 
-// listener yields new connections and those that the parker hands back, so
-// accepting has a goroutine of its own. It waits and goes on when the process
-// is out of files, and doesn't let clients take the files that the stores need:
-// each connection has one of the parker's places. listen starts it, Close ends
-// and awaits it.
+// listener yields new connections and those that the poll loop hands back, so accepting has
+// a goroutine of its own, which listen starts and Close ends and awaits. It waits while the
+// process is out of files, and while all places of the connLimit are taken.
 type listener struct {
 	net.Listener
-	parker   *parker
+	loop     *pollLoop
 	security *tls.Config // nil: no TLS
 	accepted chan *conn
 	closing  chan struct{}
@@ -24,13 +22,13 @@ type listener struct {
 	err      error // of closing; valid after once
 }
 
-// listen returns ln with the parker's connections mixed in. Several listeners
-// of one server may share a parker: a connection comes back on any of them.
-// With security, what they carry is TLS.
-func (p *parker) listen(ln net.Listener, security *tls.Config) net.Listener {
+// listen returns a listener that yields the connections of ln, over TLS if security is set,
+// and those that the poll loop hands back. Several listeners may share a loop: a connection
+// may come back on any of them.
+func (p *pollLoop) listen(ln net.Listener, security *tls.Config) net.Listener {
 	l := &listener{
 		Listener: ln,
-		parker:   p,
+		loop:     p,
 		security: security,
 		accepted: make(chan *conn),
 		closing:  make(chan struct{}),
@@ -40,12 +38,12 @@ func (p *parker) listen(ln net.Listener, security *tls.Config) net.Listener {
 	return l
 }
 
-// Accept implements net.Listener. What it yields is a *conn.
+// Accept implements net.Listener. It returns a *conn.
 func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.accepted:
 		return c, nil
-	case c := <-l.parker.resumed:
+	case c := <-l.loop.resumed:
 		return c, nil
 	case <-l.done:
 		return nil, net.ErrClosed
@@ -67,14 +65,14 @@ const acceptPauseLimit = time.Second
 func (l *listener) run() {
 	defer close(l.done)
 	pause := time.Duration(0)
-	for l.parker.places.take(l.closing) {
+	for l.loop.limit.take(l.closing) {
 		c, err := l.Listener.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			c, err := l.wrap(l.parker.places.seat(c))
+			c, err := l.wrap(l.loop.limit.hold(c))
 			if err != nil {
-				l.parker.options.report("accept on "+l.Addr().String(), err)
+				l.loop.options.report("accept on "+l.Addr().String(), err)
 				continue
 			}
 			select {
@@ -85,35 +83,35 @@ func (l *listener) run() {
 			}
 			continue
 		case errors.Is(err, net.ErrClosed):
-			l.parker.places.leave()
+			l.loop.limit.leave()
 			return
 		default:
 			if pause == 0 {
-				l.parker.options.report("accept on "+l.Addr().String()+", trying on", err)
+				l.loop.options.report("accept on "+l.Addr().String()+", will retry", err)
 			}
 			pause = min(max(2*pause, 5*time.Millisecond), acceptPauseLimit)
 			if !l.wait(pause) {
-				l.parker.places.leave()
+				l.loop.limit.leave()
 				return
 			}
 		}
-		l.parker.places.leave()
+		l.loop.limit.leave()
 	}
 }
 
-// wrap makes of a new connection what serves it, and closes it if it can't.
+// wrap prepares a new connection for serving, or closes it if that fails.
 func (l *listener) wrap(c net.Conn) (*conn, error) {
 	if l.security == nil {
-		return newConn(l.parker, c, nil, nil), nil
+		return newConn(l.loop, c, nil, nil), nil
 	}
-	s, err := secure(l.parker, c, l.security)
+	s, err := secure(l.loop, c, l.security)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return s, nil
 }
 
-// wait reports false if the listener was closed meanwhile.
+// wait returns false if the listener was closed meanwhile.
 func (l *listener) wait(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -15,7 +15,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// memberJSON is a member as v2 prints it: all four fields, always.
+// memberJSON is a member as v2 prints it, always with all four fields.
 type memberJSON struct {
 	ID         string   `json:"id"`
 	Name       string   `json:"name"`
@@ -36,7 +36,7 @@ func newMemberJSON(m tree.Member) memberJSON {
 // formatID prints an id as v2 does: hex without leading zeros.
 func formatID(id uint64) string { return strconv.FormatUint(id, 16) }
 
-// serveMembers serves /v2/members; rest is what follows that, if anything.
+// serveMembers serves /v2/members and below; rest is the part behind that.
 func (s *Server) serveMembers(ctx *fasthttp.RequestCtx, m method, rest string) {
 	if !allow(ctx, m, allowMembers) {
 		return
@@ -70,7 +70,7 @@ func serveMember(ctx *fasthttp.RequestCtx, c *tree.Cluster, rest string) {
 			return
 		}
 		writeJSONLine(ctx, fasthttp.StatusOK, newMemberJSON(m))
-	default: // v2 shows no single member but the leader
+	default: // v2 has no page for a single member, except the leader
 		writeMessage(ctx, fasthttp.StatusNotFound, "Not found")
 	}
 }
@@ -88,8 +88,8 @@ func (s *Server) addMember(ctx *fasthttp.RequestCtx) {
 	writeJSONLine(ctx, fasthttp.StatusCreated, newMemberJSON(m))
 }
 
-// updateMember checks the form of the id, then the body, then whether there is
-// such a member, in v2's order.
+// updateMember checks the id's form, the body, and whether the member exists, in v2's
+// order.
 func (s *Server) updateMember(ctx *fasthttp.RequestCtx, rest string) {
 	id, ok := parseID(ctx, rest)
 	if !ok {
@@ -115,15 +115,15 @@ func (s *Server) removeMember(ctx *fasthttp.RequestCtx, rest string) {
 	switch {
 	case err == nil:
 		ctx.Response.Header.SetStatusCode(fasthttp.StatusNoContent)
-	case err.Code == tree.CodeMemberRemoved: // v2 says so of a removal only
+	case err.Code == tree.CodeMemberRemoved: // v2 distinguishes this for a removal only
 		writeMessage(ctx, fasthttp.StatusGone, "Member permanently removed: "+formatID(id))
 	default:
 		refuseChange(ctx, err, id)
 	}
 }
 
-// refuseChange answers a change of the membership, of the member id, that the
-// backend refused: trouble with raft, and a quorum that would be lost, alike.
+// refuseChange answers a refused change of the member id: failures of raft and changes that
+// would lose the quorum get the same answer.
 func refuseChange(ctx *fasthttp.RequestCtx, err *tree.Error, id uint64) {
 	switch err.Code {
 	case tree.CodePeerURLExists:

@@ -11,57 +11,17 @@ import (
 	"copse/statemachine/metric"
 )
 
-// routeID is the template of a route, as metrics and logs show it: never a
-// key, a user or an address. Reads that wait for a quorum, and watches, have
-// templates of their own, for their times have nothing to do with a plain
-// read's.
-type routeID uint8
-
-const (
-	routeOther routeID = iota // no route, or not even a request
-	routeKeys
-	routeQuorum
-	routeWatch
-	routeMachines
-	routeMembers
-	routeStats
-	routeVersion
-	routeProbe
-	routeMetrics
-	routeDebug
-	routeConfig
-	routeAuth
-	routeCount
-)
-
-var routeNames = [routeCount]string{
-	routeOther:    "other",
-	routeKeys:     keysPrefix,
-	routeQuorum:   keysPrefix + "?quorum=true",
-	routeWatch:    keysPrefix + "?wait=true",
-	routeMachines: "/v2/machines",
-	routeMembers:  "/v2/members",
-	routeStats:    "/v2/stats",
-	routeVersion:  "/version",
-	routeProbe:    "/health",
-	routeMetrics:  "/metrics",
-	routeDebug:    "/debug/vars",
-	routeConfig:   "/config/local/log",
-	routeAuth:     "/v2/auth",
-}
-
-// verbNames are the methods by the place of their bit, behind what is none of
-// them.
+// verbNames are the methods by the position of their bit, after the name for all others.
 var verbNames = [...]string{"OTHER", "GET", "HEAD", "PUT", "POST", "DELETE"}
 
 func (m method) verb() int { return bits.Len8(uint8(m)) }
 
-// codeList are the status codes that are counted one by one; codeIndex knows
-// their places. What isn't in it is shown as 0.
+// codeList are the status codes that are counted separately; codeIndex is the position of
+// one. Others are shown as 0.
 var codeList = [...]int{0, 200, 201, 204, 301, 400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 415, 417, 431, 500, 501, 503, 504}
 
 func codeIndex(code int) int {
-	// Behind the three that are hot, the search costs nothing that counts.
+	// After the three frequent ones a linear search is cheap enough.
 	switch code {
 	case 200:
 		return 1
@@ -78,19 +38,20 @@ func codeIndex(code int) int {
 	return 0
 }
 
-// meter counts what the server does. All of it is allocated at once, so that a
-// request costs a few atomic additions and no look-up.
+// meter counts what the server does. All of it is allocated at once, so that a request
+// costs a few atomic additions and no lookup.
 type meter struct {
-	requests  [routeCount][len(verbNames)][len(codeList)]atomic.Uint64
-	durations [routeCount][len(verbNames)]metric.Histogram
-	// outdated counts the watches that asked for what has left the window: v2's
-	// 401, after which a client has to read everything again.
+	// By route.
+	requests  [][len(verbNames)][len(codeList)]atomic.Uint64
+	durations [][len(verbNames)]metric.Histogram
+	// outdated counts watches for events before the window: v2's 401, after which a client has
+	// to read everything again.
 	outdated   atomic.Uint64
 	handshakes atomic.Uint64 // that failed
 	parking    parkMeter
 }
 
-// parkMeter counts what the parker does with watches.
+// parkMeter counts what the poll loop does with watches.
 type parkMeter struct {
 	polls, streams atomic.Int64  // parked now
 	sent           atomic.Uint64 // events
@@ -98,7 +59,10 @@ type parkMeter struct {
 }
 
 func newMeter() *meter {
-	m := new(meter)
+	m := &meter{
+		requests:  make([][len(verbNames)][len(codeList)]atomic.Uint64, len(routeNames)),
+		durations: make([][len(verbNames)]metric.Histogram, len(routeNames)),
+	}
 	for route := range m.durations {
 		for verb := range m.durations[route] {
 			m.durations[route][verb].InitDurations()
@@ -107,15 +71,15 @@ func newMeter() *meter {
 	return m
 }
 
-// count counts one request and how long it took, from the moment when it had
-// been read to its answer's being ready to be sent.
+// count counts one request and its time, from when it had been read to when its answer was
+// ready to be sent.
 func (m *meter) count(route routeID, of method, code int, took time.Duration) {
 	verb := of.verb()
 	m.requests[route][verb][codeIndex(code)].Add(1)
 	m.durations[route][verb].Observe(int64(took))
 }
 
-// watching is the gauge that a parked watch is counted in.
+// watching is the gauge of parked watches of one kind.
 func (m *parkMeter) watching(stream bool) *atomic.Int64 {
 	if stream {
 		return &m.streams
@@ -123,32 +87,32 @@ func (m *parkMeter) watching(stream bool) *atomic.Int64 {
 	return &m.polls
 }
 
-// observe counts the request that has just been served.
+// observe counts a request that has been served.
 func (s *Server) observe(ctx *fasthttp.RequestCtx, x *exchange) {
 	took := time.Since(ctx.Time())
 	s.meter.count(x.route, x.method, ctx.Response.StatusCode(), took)
 	s.slow.watch(ctx, x, took)
 }
 
-// WriteMetrics writes what this server has counted.
+// WriteMetrics writes the server's metrics.
 func (s *Server) WriteMetrics(w *metric.Writer) {
 	m := s.meter
 	m.writeRequests(w)
-	active, idle := s.conns.count()
-	w.Gauge("copse_http_in_flight", "Requests that are being served; parked watches are not.", float64(active))
-	w.Family("copse_http_connections", metric.GaugeKind, "Connections of clients: with a request under way, waiting for one, or parked with a watch.")
+	active, idle := s.conns.active.count()
+	w.Gauge("copse_http_in_flight", "Requests being served, without parked watches.", float64(active))
+	w.Family("copse_http_connections", metric.GaugeKind, "Client connections: active with a request, idle, or parked with a watch.")
 	w.Uint(uint64(active), "state", "active")
 	w.Uint(uint64(idle), "state", "idle")
 	polls, streams := m.parking.polls.Load(), m.parking.streams.Load()
 	w.Uint(uint64(max(0, polls+streams)), "state", "parked")
 
-	w.Family("copse_watchers", metric.GaugeKind, "Watches that wait for an event: long-polls for one, streams for all.")
+	w.Family("copse_watchers", metric.GaugeKind, "Parked watches: long-polls wait for one event, streams for all.")
 	w.Uint(uint64(max(0, polls)), "kind", "poll")
 	w.Uint(uint64(max(0, streams)), "kind", "stream")
-	w.Counter("copse_watch_events_sent_total", "Events handed to watchers.", m.parking.sent.Load())
-	w.Counter("copse_watch_slow_total", "Streams that were ended since their client had fallen behind the event window.", m.parking.slow.Load())
-	w.Counter("copse_watch_outdated_total", "Watches refused with errorCode 401: what they asked for has left the event window.", m.outdated.Load())
-	w.Counter("copse_tls_handshakes_failed_total", "Clients that couldn't agree on TLS, or whose certificate wasn't good.", m.handshakes.Load())
+	w.Counter("copse_watch_events_sent_total", "Events sent to watchers.", m.parking.sent.Load())
+	w.Counter("copse_watch_slow_total", "Streams ended because the client had fallen behind the event window.", m.parking.slow.Load())
+	w.Counter("copse_watch_outdated_total", "Watches refused with errorCode 401, as their index had left the event window.", m.outdated.Load())
+	w.Counter("copse_tls_handshakes_failed_total", "Failed TLS handshakes with clients.", m.handshakes.Load())
 	m.writeEtcd(w)
 }
 
@@ -163,7 +127,7 @@ func (m *meter) writeRequests(w *metric.Writer) {
 			}
 		}
 	}
-	w.Family("copse_http_request_duration_seconds", metric.HistogramKind, "From a request's having been read to its answer's being ready; of a watch, to its being parked.")
+	w.Family("copse_http_request_duration_seconds", metric.HistogramKind, "Time from the request having been read to the answer being ready; for a watch, until it is parked.")
 	for route := range m.durations {
 		for verb := range m.durations[route] {
 			if h := &m.durations[route][verb]; h.Count() > 0 {
@@ -173,9 +137,8 @@ func (m *meter) writeRequests(w *metric.Writer) {
 	}
 }
 
-// writeEtcd writes the same again under the names that dashboards for etcd
-// read: of 2.3 and of 3.x, which differ by a letter or a word. etcd counts
-// requests for keys that aren't watches.
+// writeEtcd writes the same under etcd's names, those of 2.3 and of 3.x, for existing
+// dashboards. etcd counts requests for keys without watches.
 func (m *meter) writeEtcd(w *metric.Writer) {
 	keyRoutes := []routeID{routeKeys, routeQuorum}
 	verb := func(route routeID, verb int) string {
@@ -184,7 +147,7 @@ func (m *meter) writeEtcd(w *metric.Writer) {
 		}
 		return verbNames[verb]
 	}
-	w.Family("etcd_http_received_total", metric.CounterKind, "As etcd: requests for keys, watches apart, by method; QGET is a quorum read.")
+	w.Family("etcd_http_received_total", metric.CounterKind, "As in etcd: requests for keys, without watches, by method; QGET is a quorum read.")
 	for _, route := range keyRoutes {
 		for v := range verbNames {
 			if n := m.durations[route][v].Count(); n > 0 {
@@ -192,7 +155,7 @@ func (m *meter) writeEtcd(w *metric.Writer) {
 			}
 		}
 	}
-	w.Family("etcd_http_failed_total", metric.CounterKind, "As etcd: requests for keys, watches apart, that were answered with an error.")
+	w.Family("etcd_http_failed_total", metric.CounterKind, "As in etcd: failed requests for keys, without watches.")
 	for _, route := range keyRoutes {
 		for v := range verbNames {
 			for i := range codeList {
@@ -203,7 +166,7 @@ func (m *meter) writeEtcd(w *metric.Writer) {
 		}
 	}
 	for _, name := range []string{"etcd_http_successful_duration_second", "etcd_http_successful_duration_seconds"} {
-		w.Family(name, metric.HistogramKind, "As etcd, but with the failed ones: how long requests for keys took, watches apart.")
+		w.Family(name, metric.HistogramKind, "As in etcd, but including failed ones: duration of requests for keys, without watches.")
 		for _, route := range keyRoutes {
 			for v := range verbNames {
 				if h := &m.durations[route][v]; h.Count() > 0 {
@@ -214,33 +177,6 @@ func (m *meter) writeEtcd(w *metric.Writer) {
 	}
 	watches := m.durations[routeWatch][methodGet.verb()].Count()
 	for _, name := range []string{"etcd_store_watch_requests_total", "etcd_debugging_store_watch_requests_total"} {
-		w.Counter(name, "As etcd: requests for a watch.", watches)
+		w.Counter(name, "As in etcd: watch requests.", watches)
 	}
-}
-
-// routeOf finds the template of a clean path that isn't one of a key.
-func routeOf(path string) routeID {
-	switch path {
-	case "/v2/machines":
-		return routeMachines
-	case "/v2/stats/self", "/v2/stats/store", "/v2/stats/leader", "/v2/copse/shards":
-		return routeStats
-	case "/version":
-		return routeVersion
-	case "/health", "/livez", "/readyz":
-		return routeProbe
-	case "/metrics":
-		return routeMetrics
-	case "/debug/vars":
-		return routeDebug
-	case "/config/local/log":
-		return routeConfig
-	}
-	if _, ok := below(path, "/v2/members"); ok {
-		return routeMembers
-	}
-	if _, ok := below(path, "/v2/auth"); ok {
-		return routeAuth
-	}
-	return routeOther
 }

@@ -16,17 +16,17 @@ import (
 	"copse/statemachine/metric"
 )
 
-// What operators ask on the client port. Package ops answers most of it too, on
-// a port of its own.
+// Operators' requests on the client port. Package ops serves most of them on the operations
+// port too.
 
 var allowPut = methods{methodPut, "PUT"}
 
-// serveProbe answers /livez and /readyz. etcd has neither in its v2 days.
+// serveProbe answers /livez and /readyz. etcd of that time has neither.
 func (s *Server) serveProbe(ctx *fasthttp.RequestCtx, x *exchange, probe string, checks ops.Checks) {
 	if !allow(ctx, x.method, allowMachines) {
 		return
 	}
-	query, _ := url.ParseQuery(string(x.query)) // of a broken query, what can be read counts
+	query, _ := url.ParseQuery(string(x.query)) // whatever can be parsed of a broken query counts
 	ok, body := checks.Answer(probe, query)
 	if !ok {
 		ctx.Response.Header.SetStatusCode(fasthttp.StatusServiceUnavailable)
@@ -36,10 +36,6 @@ func (s *Server) serveProbe(ctx *fasthttp.RequestCtx, x *exchange, probe string,
 }
 
 func (s *Server) serveMetrics(ctx *fasthttp.RequestCtx, m method) {
-	if s.opts.Scrape == nil {
-		notFound(ctx)
-		return
-	}
 	if !allow(ctx, m, allowMachines) {
 		return
 	}
@@ -49,15 +45,14 @@ func (s *Server) serveMetrics(ctx *fasthttp.RequestCtx, m method) {
 	ctx.Response.SetBodyRaw(w.Bytes())
 }
 
-// serveLogLevel changes what is logged from now on. It takes the words and the
-// numbers that etcd takes.
+// serveLogLevel changes the log level. It accepts the names and numbers that etcd accepts.
 func (s *Server) serveLogLevel(ctx *fasthttp.RequestCtx, m method) {
 	if !allow(ctx, m, allowPut) {
 		return
 	}
 	var in struct{ Level string }
-	// A decoder takes the first value, whatever follows it. It is the library's
-	// own, which etcd uses: nobody is in a hurry here.
+	// The standard library's decoder, as in etcd: it takes the first value and ignores the
+	// rest.
 	if err := json.NewDecoder(bytes.NewReader(ctx.Request.Body())).Decode(&in); err != nil {
 		writeMessage(ctx, fasthttp.StatusBadRequest, "Invalid json body")
 		return
@@ -67,13 +62,12 @@ func (s *Server) serveLogLevel(ctx *fasthttp.RequestCtx, m method) {
 		writeMessage(ctx, fasthttp.StatusBadRequest, "Invalid log level "+in.Level)
 		return
 	}
-	if s.opts.SetLogLevel != nil {
-		s.opts.SetLogLevel(level)
-	}
+	s.opts.SetLogLevel(level)
+	s.opts.Log.Info("log level set", "level", level.String())
 	ctx.Response.Header.SetStatusCode(fasthttp.StatusNoContent)
 }
 
-// logLevel knows etcd's levels, some of which are one for slog.
+// logLevel maps etcd's levels to slog's, which are fewer.
 func logLevel(name string) (level slog.Level, ok bool) {
 	switch strings.ToUpper(name) {
 	case "CRITICAL", "C":
@@ -92,9 +86,9 @@ func logLevel(name string) (level slog.Level, ok bool) {
 	return 0, false
 }
 
-// debugVars is the body of /debug/vars, in etcd's order. Of raft's status it
-// has what this member knows without asking the engine: no vote, no progress
-// of the others; and of the log, what is applied here.
+// debugVars is the body of /debug/vars, in etcd's order. Of raft's status it shows what is
+// known without asking dragonboat: neither the vote nor the others' progress, and as the
+// log's position the applied index.
 type debugVars struct {
 	Cmdline             []string         `json:"cmdline"`
 	FileDescriptorLimit uint64           `json:"file_descriptor_limit"`
@@ -111,8 +105,7 @@ type raftStatus struct {
 	Applied   uint64 `json:"applied"`
 }
 
-// serveDebugVars answers what Go programs call expvar. Whoever asks stops the
-// program for some microseconds.
+// serveDebugVars serves Go's expvar. Each request stops the program for some microseconds.
 func (s *Server) serveDebugVars(ctx *fasthttp.RequestCtx, m method) {
 	if !allow(ctx, m, allowGet) {
 		return

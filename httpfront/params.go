@@ -8,14 +8,13 @@ import (
 	"copse/statemachine/tree"
 )
 
-// request is a key request that has been understood: a read, a watch or a
-// write, as kind says.
+// request is a parsed key request: a read, a watch or a write, by kind.
 type request struct {
 	kind    requestKind
 	query   tree.Query   // kindRead
 	watch   watchRequest // kindWatch
 	cmd     tree.Command // kindWrite
-	noValue bool         // noValueOnSuccess: the answer is the action alone
+	noValue bool         // noValueOnSuccess: the answer has the action alone
 }
 
 type requestKind uint8
@@ -33,8 +32,8 @@ type watchRequest struct {
 	since             tree.Index
 }
 
-// input is what a key request consists of. parse works in place: it may
-// change query and body, and what it makes refers to them.
+// input is a raw key request. parse works in place: it may change query and body, and its
+// result refers to them.
 type input struct {
 	method      method
 	key         string
@@ -45,8 +44,8 @@ type input struct {
 	now         time.Time
 }
 
-// parse turns in into r, or says why v2 refuses it. Every known parameter is
-// checked whatever the method, in v2's order; the first that fails answers.
+// parse parses in into r, or returns v2's error. Every known parameter is checked, whatever
+// the method, in v2's order; the first error counts.
 func (r *request) parse(p *params, in *input) *tree.Error {
 	*p = params{}
 	if err := p.read(in); err != nil {
@@ -106,8 +105,8 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	return nil
 }
 
-// operation is v2's dispatch of a write. It also takes back what the chosen
-// operation takes no notice of.
+// operation is v2's dispatch of a write. It clears the parameters that the chosen operation
+// ignores.
 func operation(c *tree.Command, m method, existGiven, exist bool) tree.Op {
 	compare := c.PrevValue != "" || c.PrevIndex != 0
 	switch {
@@ -130,7 +129,7 @@ func operation(c *tree.Command, m method, existGiven, exist bool) tree.Op {
 	}
 }
 
-// fields reads typed parameters and keeps the first complaint.
+// fields parses typed parameters and keeps the first error.
 type fields struct {
 	params *params
 	err    *tree.Error
@@ -173,9 +172,8 @@ func (f *fields) bool(id paramID) bool {
 	return false
 }
 
-// ttl returns when a node with the given time to live goes. ttl=0 is legal,
-// and means now. A moment that no clock can show, which etcd lets overflow
-// into some other one, is refused.
+// ttl returns when a node with the given time to live expires. ttl=0 is legal and means
+// now. A time that overflows is refused; in etcd it wraps around.
 func (f *fields) ttl(now time.Time) (expires int64, given bool) {
 	if len(f.params[paramTTL].text) == 0 {
 		return 0, false
@@ -201,14 +199,13 @@ func parseDecimal(s []byte) (n uint64, ok bool) {
 	return n, len(s) > 0
 }
 
-// invalid is an answer to a request that never reached the tree: its index
-// is 0.
+// invalid is the error for a request that never reached the tree: its index is 0.
 func invalid(code tree.Code, cause string) *tree.Error {
 	return &tree.Error{Code: code, Cause: cause}
 }
 
-// view returns b as a string without copying it. It is good for as long as
-// nobody writes to b: within one request, for bytes of that request.
+// view returns b as a string without copying it. It is valid as long as nobody writes to b:
+// for bytes of a request, until that is answered.
 func view(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }

@@ -30,7 +30,7 @@ type fakeHub struct {
 	mu       sync.Mutex
 	index    tree.Index
 	watches  map[*tree.Watch]bool
-	history  []*tree.Notice
+	history  []*tree.EncodedEvent
 	watched  chan *tree.Watch
 	returned chan *tree.Watch // what Unwatch was called with
 	refusal  *tree.Error
@@ -64,7 +64,7 @@ func (h *fakeHub) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 	return st, nil
 }
 
-func (h *fakeHub) deliver(w *tree.Watch, n *tree.Notice) {
+func (h *fakeHub) deliver(w *tree.Watch, n *tree.EncodedEvent) {
 	if !h.watches[w] || !n.Concerns(w.Key, w.Recursive) {
 		return
 	}
@@ -99,7 +99,7 @@ func (h *fakeHub) set(key string, size int) string {
 	json := fmt.Appendf(nil, `{"index":%d,"pad":"`, h.index)
 	json = append(json, bytes.Repeat([]byte("x"), max(0, size-len(json)-3))...)
 	json = append(json, "\"}\n"...)
-	n := &tree.Notice{Index: h.index, Action: tree.ActionSet, Key: key, JSON: json}
+	n := &tree.EncodedEvent{Index: h.index, Action: tree.ActionSet, Key: key, JSON: json}
 	h.history = append(h.history, n)
 	for w := range h.watches {
 		h.deliver(w, n)
@@ -123,38 +123,38 @@ func (h *fakeHub) endAll() {
 	}
 }
 
-// lotTest is a Server whose parker the test has made.
-type lotTest struct {
-	t      *testing.T
-	hub    *fakeHub
-	parker *parker
-	addr   string
-	tls    *tls.Config // of clients; nil: there is no TLS
+// loopTest is a Server whose poll loop the test has made.
+type loopTest struct {
+	t    *testing.T
+	hub  *fakeHub
+	loop *pollLoop
+	addr string
+	tls  *tls.Config // of clients; nil: there is no TLS
 }
 
 // overTLS tells the tests that run once more as parts of TestOverTLS.
 func overTLS(t *testing.T) bool { return strings.HasPrefix(t.Name(), "TestOverTLS/") }
 
-func serveLot(t *testing.T, o parkerOptions) *lotTest {
+func serveLoop(t *testing.T, o pollLoopOptions) *loopTest {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serveLotOn(t, ln, o)
+	return serveLoopOn(t, ln, o)
 }
 
-func serveLotOn(t *testing.T, ln net.Listener, o parkerOptions) *lotTest {
+func serveLoopOn(t *testing.T, ln net.Listener, o pollLoopOptions) *loopTest {
 	t.Helper()
 	hub := newFakeHub()
 	o.unwatch = hub.Unwatch
-	p, err := newParker(o)
+	p, err := newTestPollLoop(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(hub, Options{})
-	s.parker = p
-	lt := &lotTest{t: t, hub: hub, parker: p, addr: ln.Addr().String()}
+	s := NewTestServer(hub, Options{})
+	s.conns.loop = p
+	lt := &loopTest{t: t, hub: hub, loop: p, addr: ln.Addr().String()}
 	done := make(chan error, 1)
 	if overTLS(t) {
 		a := tlstest.New(t)
@@ -176,7 +176,7 @@ func serveLotOn(t *testing.T, ln net.Listener, o parkerOptions) *lotTest {
 }
 
 // connect opens a connection, with TLS if that is what is served.
-func (lt *lotTest) connect() (net.Conn, error) {
+func (lt *loopTest) connect() (net.Conn, error) {
 	if lt.tls != nil {
 		return tls.Dial("tcp", lt.addr, lt.tls)
 	}
@@ -190,7 +190,7 @@ type client struct {
 	r *bufio.Reader
 }
 
-func (lt *lotTest) dial() *client {
+func (lt *loopTest) dial() *client {
 	lt.t.Helper()
 	c, err := lt.connect()
 	if err != nil {

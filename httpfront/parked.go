@@ -6,45 +6,44 @@ import (
 	"copse/statemachine/tree"
 )
 
-// parked is one waiting request and, once it is handed over, its connection.
-// It is the Sink of its own watch, so that a parked long-poll is one object
-// and its socket.
+// parked is one waiting request and, once it is handed over, its connection. It is the Sink
+// of its own watch, so that a parked long-poll costs one object and its socket.
 type parked struct {
 	// Fixed before the watch is registered.
 	watch     tree.Watch
-	parker    *parker
-	chunked   bool // else the body ends with the connection, as HTTP/1.0 wants
+	loop      *pollLoop
+	chunked   bool // false: the body ends with the connection, as in HTTP/1.0
 	keepAlive bool
 
-	// Owned by the parker's run.
+	// Owned by the poll loop's run.
 	stage    stage
 	readable bool // the client has sent bytes beyond its request
-	writable bool // the poller tells when the socket takes bytes again
+	writable bool // the poller reports when the socket takes bytes again
 	sock     *socket
 	token    token
 	since    uint32   // the tick of the last progress
 	backlog  *backlog // nil: everything is written
 }
 
-// stage is how far a parked request has come.
+// stage is the progress of a parked request.
 type stage uint8
 
 const (
 	watching stage = iota // events may come
-	answered              // by the one event; what is left is to write it
-	ending                // as answered, and the connection closes then
+	answered              // by its one event, which is still being written
+	ending                // like answered, and then the connection closes
 	idle                  // the connection waits for the next request
-	gone                  // the parker has it no more
+	gone                  // no longer in the poll loop
 )
 
 // Deliver implements tree.Sink.
-func (p *parked) Deliver(n *tree.Notice) { p.parker.send(message{to: p, notice: n}) }
+func (p *parked) Deliver(n *tree.EncodedEvent) { p.loop.send(message{to: p, notice: n}) }
 
 // End implements tree.Sink.
-func (p *parked) End() { p.parker.send(message{to: p}) }
+func (p *parked) End() { p.loop.send(message{to: p}) }
 
-// backlog is what a client has yet to be sent. Events are shared with all
-// others that wait for them.
+// backlog is what is left to send to a client. The bytes of events are shared by all
+// clients.
 type backlog struct {
 	pieces []piece
 	sent   int // bytes of the first piece that are written already
@@ -61,7 +60,7 @@ func (b *backlog) add(index tree.Index, bytes []byte) {
 	b.size += len(bytes)
 }
 
-// writeTo writes what goes at once and reports whether that was all of it.
+// writeTo writes as much as it can without blocking, and reports whether that was all.
 func (b *backlog) writeTo(s *socket) (n int, all bool, err error) {
 	for len(b.pieces) > 0 {
 		first := b.pieces[0].bytes

@@ -26,9 +26,8 @@ func splitTarget(target []byte) (rawPath, query []byte) {
 	return rawPath, query
 }
 
-// decodePath undoes percent-encoding. It returns raw itself if there is
-// nothing to undo. Any byte may be encoded, also the slash; '+' stands for
-// itself.
+// decodePath decodes percent-encoding. It returns raw itself if there is none. Any byte may
+// be encoded, also the slash; '+' is a plus.
 func decodePath(raw []byte) (decoded []byte, ok bool) {
 	i := bytes.IndexByte(raw, '%')
 	if i < 0 {
@@ -98,8 +97,8 @@ func cleanPath(p string) string {
 	return clean
 }
 
-// redirectToClean answers a request for an unclean path, before any route is
-// looked at: 301 to the clean one, with the query kept as it was sent.
+// redirectToClean answers a request for an unclean path, of any route, with a 301 to the
+// clean path and the unchanged query.
 func redirectToClean(ctx *fasthttp.RequestCtx, m method, decoded, query []byte) {
 	target := url.URL{Path: cleanPath(string(decoded)), RawQuery: string(query)}
 	location := target.String()

@@ -1,6 +1,7 @@
 package httpfront
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -33,8 +34,8 @@ func methodOf(name []byte) method {
 	return 0
 }
 
-// methods is what a route takes; header is the Allow line of its 405, in the
-// order that etcd writes.
+// methods are the methods of a route; header is the Allow header of its 405, in etcd's
+// order.
 type methods struct {
 	set    method
 	header string
@@ -55,9 +56,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	x := s.exchanges.Get().(*exchange)
 	s.serve(ctx, x)
 	s.observe(ctx, x)
-	*x = exchange{} // a pooled one must not keep the request's bytes alive
+	*x = exchange{} // the pool must not keep the request's bytes alive
 	s.exchanges.Put(x)
-	if s.conns.closing.Load() {
+	if s.conns.active.closing.Load() {
 		ctx.SetConnectionClose()
 	}
 }
@@ -75,7 +76,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx, x *exchange) {
 	}
 	m := methodOf(ctx.Method())
 	switch {
-	case ctx.IsOptions(): // answered on any path, before it is looked at
+	case ctx.IsOptions(): // answered for any path, even an invalid one
 	case !isClean(decoded):
 		redirectToClean(ctx, m, decoded, query)
 	default:
@@ -84,67 +85,107 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx, x *exchange) {
 	}
 }
 
-// route hands a request for a clean path on. path is good until the request
-// has been answered.
+// route passes a request on by its clean path, which is valid until the request is
+// answered.
 func (s *Server) route(ctx *fasthttp.RequestCtx, x *exchange, path string) {
 	if key, ok := strings.CutPrefix(path, keysPrefix); ok && (key == "" || key[0] == '/') {
 		x.route = routeKeys
 		s.serveKeys(ctx, x, key)
 		return
 	}
-	x.route = routeOf(path)
-	m := x.method
-	switch path {
-	case "/v2/machines":
-		s.serveMachines(ctx, m)
-	case "/v2/stats/self":
-		s.serveSelfStats(ctx, m)
-	case "/v2/stats/store":
-		s.serveStoreStats(ctx, m)
-	case "/v2/stats/leader":
-		s.serveLeaderStats(ctx, m)
-	case "/v2/copse/shards":
-		s.serveShards(ctx, m)
-	case "/version":
-		s.serveVersion(ctx, m)
-	case "/health":
-		s.serveHealth(ctx, m)
-	case "/livez":
+	for i := range routes {
+		r := &routes[i]
+		if rest, ok := r.match(path); ok {
+			x.route = r.id
+			r.serve(s, ctx, x, rest)
+			return
+		}
+	}
+	notFound(ctx)
+}
+
+// route is a path, or a tree of them, that is served in one way.
+type route struct {
+	id       routeID // the place of its template
+	path     string
+	template string // as metrics and logs show it, "" for the path; several routes may share one
+	named    bool   // a slash and more may follow, which serve gets as rest
+	serve    func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, rest string)
+}
+
+// routes are all but those of keys, which come first and have no fixed number of names
+// behind them.
+var routes = withIDs([]route{
+	{path: "/v2/machines", serve: plain((*Server).serveMachines)},
+	{path: "/v2/members", named: true, serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, rest string) {
+		s.serveMembers(ctx, x.method, rest)
+	}},
+	{path: "/v2/stats/self", template: "/v2/stats", serve: plain((*Server).serveSelfStats)},
+	{path: "/v2/stats/store", template: "/v2/stats", serve: plain((*Server).serveStoreStats)},
+	{path: "/v2/stats/leader", template: "/v2/stats", serve: plain((*Server).serveLeaderStats)},
+	{path: "/v2/copse/shards", template: "/v2/stats", serve: plain((*Server).serveShards)},
+	{path: "/version", serve: plain((*Server).serveVersion)},
+	{path: "/health", serve: plain((*Server).serveHealth)},
+	{path: "/livez", template: "/health", serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 		s.serveProbe(ctx, x, "livez", s.opts.Live)
-	case "/readyz":
+	}},
+	{path: "/readyz", template: "/health", serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 		s.serveProbe(ctx, x, "readyz", s.opts.Ready)
-	case "/metrics":
-		s.serveMetrics(ctx, m)
-	case "/debug/vars":
-		s.serveDebugVars(ctx, m)
-	case "/config/local/log":
-		s.serveLogLevel(ctx, m)
-	case "/v2/auth/enable":
-		s.serveAuthEnable(ctx, m)
-	default:
-		s.routeBelow(ctx, m, path)
+	}},
+	{path: "/metrics", serve: plain((*Server).serveMetrics)},
+	{path: "/debug/vars", serve: plain((*Server).serveDebugVars)},
+	{path: "/config/local/log", serve: plain((*Server).serveLogLevel)},
+	{path: "/v2/auth/enable", template: "/v2/auth", serve: plain((*Server).serveAuthEnable)},
+	{path: "/v2/auth/users", template: "/v2/auth", named: true, serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, rest string) { s.serveUsers(ctx, x.method, rest) }},
+	{path: "/v2/auth/roles", template: "/v2/auth", named: true, serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, rest string) { s.serveRoles(ctx, x.method, rest) }},
+})
+
+// routeID is the place of a route's template in routeNames.
+type routeID uint8
+
+// Requests that aren't in the table of routes. Quorum reads and watches have templates
+// of their own, for their times have nothing to do with a plain read's.
+const (
+	routeOther routeID = iota // no route, or not even a request
+	routeKeys
+	routeQuorum
+	routeWatch
+)
+
+// routeNames are the templates as metrics and logs show them: never a key, a user or
+// an address. withIDs adds those of the table.
+var routeNames = []string{"other", keysPrefix, keysPrefix + "?quorum=true", keysPrefix + "?wait=true"}
+
+func withIDs(table []route) []route {
+	for i := range table {
+		r := &table[i]
+		name := r.template
+		if name == "" {
+			name = r.path
+		}
+		at := slices.Index(routeNames, name)
+		if at < 0 {
+			at = len(routeNames)
+			routeNames = append(routeNames, name)
+		}
+		r.id = routeID(at)
 	}
+	return table
 }
 
-// routeBelow serves the routes that go on with a name.
-func (s *Server) routeBelow(ctx *fasthttp.RequestCtx, m method, path string) {
-	if rest, ok := below(path, "/v2/members"); ok {
-		s.serveMembers(ctx, m, rest)
-	} else if rest, ok := below(path, "/v2/auth/users"); ok {
-		s.serveUsers(ctx, m, rest)
-	} else if rest, ok := below(path, "/v2/auth/roles"); ok {
-		s.serveRoles(ctx, m, rest)
-	} else {
-		notFound(ctx)
-	}
+// plain adapts a method that needs no more than the HTTP method.
+func plain(serve func(*Server, *fasthttp.RequestCtx, method)) func(*Server, *fasthttp.RequestCtx, *exchange, string) {
+	return func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, _ string) { serve(s, ctx, x.method) }
 }
 
-// below returns what follows prefix and a slash in path; nothing for the
-// prefix itself.
-func below(path, prefix string) (rest string, ok bool) {
-	rest, ok = strings.CutPrefix(path, prefix)
+// match returns what follows the route's path and a slash.
+func (r *route) match(path string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(path, r.path)
 	if !ok || rest == "" {
 		return "", ok
+	}
+	if !r.named {
+		return "", false
 	}
 	return strings.CutPrefix(rest, "/")
 }

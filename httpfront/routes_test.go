@@ -82,7 +82,7 @@ func TestSmallEndpoints(t *testing.T) {
 		"GET /v2/auth/usersx":  notFound,
 		"GET /v2/membersx":     notFound,
 		"GET /version/":        notFound,
-		"GET /metrics":         notFound,
+		"GET /metrics":         {200, "", "text/plain; version=0.0.4; charset=utf-8", ""},
 		"GET /%76ersion":       {200, "", jsonT, `{"etcdserver":"3.4.23","etcdcluster":"3.4.0"}`},
 
 		"GET /v2/stats/store": {200, "", jsonT, `{"getsSuccess":1,"getsFail":0,"setsSuccess":0,"setsFail":0,` +
@@ -146,7 +146,7 @@ func TestCORS(t *testing.T) {
 		"no origin":            {[]string{"http://a.com:80"}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, httpfront.Options{CORS: c.allowed})
+			s := serve(t, httpfront.Options{Requests: httpfront.Requests{CORS: c.allowed}})
 			for _, request := range []string{"GET /v2/keys/", "GET /v2/keys/none", "OPTIONS /", "GET //", "PATCH /health", "GET /v2/keys/?wait=true&waitIndex=1"} {
 				headers := []string{request + " HTTP/1.1", "Host: h"}
 				if c.origin != "" {
@@ -165,7 +165,7 @@ func TestCORS(t *testing.T) {
 }
 
 func TestWatchHead(t *testing.T) {
-	s := serve(t, httpfront.Options{CORS: []string{"*"}})
+	s := serve(t, httpfront.Options{Requests: httpfront.Requests{CORS: []string{"*"}}})
 	const want = "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Methods: POST, GET, OPTIONS, PUT, DELETE\r\n" +
 		"Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Headers: accept, content-type, authorization\r\n" +
 		"Content-Type: application/json\r\nX-Etcd-Cluster-Id: 8b4b1c05fdb811e\r\nX-Etcd-Index: 3\r\n" +

@@ -13,79 +13,11 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"copse/httpfront/ops"
-	"copse/statemachine/metric"
+	"copse/httpfront/listen"
 	"copse/statemachine/tree"
 )
 
-// Options are what a Server can be told. Zero fields stand for the defaults.
-type Options struct {
-	// MaxRequestBytes limits the form body of a PUT or POST, which holds the
-	// value; etcd's 10 MiB by default.
-	MaxRequestBytes int
-	// MaxHeaderBytes limits the request line and headers together; 32 KiB by
-	// default. Each connection in use has a buffer of this size.
-	MaxHeaderBytes int
-	// MaxConnections is how many clients may be connected at once; further ones
-	// wait. 0 is no limit.
-	MaxConnections int
-	// ReadTimeout is for a request to arrive, WriteTimeout for the client to
-	// take an answer or one part of a long one, IdleTimeout for the next
-	// request to begin. Parked watches have no time-out. By default 5 minutes,
-	// 1 minute, 5 minutes.
-	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
-	// StreamWindow is how many changes a stream may fall behind before it is
-	// ended; as many as the window of events holds, 1000, by default.
-	StreamWindow int
-	// CORS lists the origins whose pages may use the API; "*" stands for all.
-	// There are none by default.
-	CORS []string
-	// ServerVersion and ClusterVersion are what /version claims. Clients
-	// branch on them: by default 3.4.23 and 3.4.0, the etcd that the answers
-	// are modelled on.
-	ServerVersion, ClusterVersion string
-	// Now is the clock that times to live count from; time.Now by default.
-	Now func() time.Time
-	// Live and Ready are what /livez and /readyz check.
-	Live, Ready ops.Checks
-	// Scrape writes every metric of the process, for /metrics; nil: there is
-	// none.
-	Scrape func(*metric.Writer)
-	// SetLogLevel changes what is logged, for PUT /config/local/log; nil:
-	// nothing does.
-	SetLogLevel func(slog.Level)
-	// SlowRequest is from which time on a request is logged, with what each of
-	// its stages took; 0: none is.
-	SlowRequest time.Duration
-	// Log hears of slow requests, and of trouble with listeners and
-	// certificates; nobody by default.
-	Log *slog.Logger
-}
-
-func (o Options) withDefaults() Options {
-	setDefault(&o.MaxRequestBytes, 10<<20)
-	setDefault(&o.MaxHeaderBytes, 32<<10)
-	setDefault(&o.ReadTimeout, 5*time.Minute)
-	setDefault(&o.WriteTimeout, time.Minute)
-	setDefault(&o.IdleTimeout, 5*time.Minute)
-	setDefault(&o.ServerVersion, EtcdVersion)
-	setDefault(&o.ClusterVersion, "3.4.0")
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	o.Log = o.Log.With("component", "http")
-	return o
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-// Server answers v2's HTTP API from a Backend. It listens where Serve is told
-// to, until Stop.
+// Server serves v2's HTTP API from a Backend, on the listeners given to Serve, until Stop.
 type Server struct {
 	// Fixed after NewServer.
 	backend Backend
@@ -95,36 +27,35 @@ type Server struct {
 
 	renderedID atomic.Pointer[[]byte] // the cluster's id, once known
 	exchanges  sync.Pool              // of *exchange
-	conns      connTable
 	meter      *meter
 	slow       slowLog
-
-	mu        sync.Mutex // guards what follows
-	parker    *parker    // made by the first Serve
-	listeners []net.Listener
-	stopped   bool
-	serving   sync.WaitGroup // one for each Serve; grows only while not stopped
+	clock      func() time.Time // of tests; nil: the system clock
+	conns      connections
 }
 
-// bodySlack is how far beyond the limit a body is still read whole, so that
-// its refusal leaves the connection usable. Go's HTTP server has the same.
+// bodySlack is how far above the limit a body is still read completely, so that the
+// connection stays usable. Go's HTTP server has the same.
 const bodySlack = 256 << 10
 
-// writeBuffer is how many bytes of answers to pipelined requests go out together: two
-// dozen small nodes.
+// writeBuffer is how many bytes of answers to pipelined requests are sent together, about
+// two dozen small nodes.
 const writeBuffer = 8 << 10
 
-// deadlineSlack is the part of the shortest time-out by which one may be over too
-// early: 1/64 spares setting them anew for each request.
+// deadlineSlack: a timeout may end early by this fraction of the shortest one. 1/64 saves
+// setting deadlines for each request.
 const deadlineSlack = 64
 
-// pooledBodyLimit is the size from which a body's buffer is given to the
-// garbage collector after use, rather than staying with its connection.
+// pooledBodyLimit is the size above which a body's buffer is freed after use, rather than
+// kept with its connection.
 const pooledBodyLimit = 64 << 10
 
-// NewServer returns a Server that listens nowhere yet.
-func NewServer(b Backend, o Options) *Server {
-	o = o.withDefaults()
+// NewServer returns a Server that doesn't listen yet. It fails if an option is
+// missing.
+func NewServer(b Backend, o Options) (*Server, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	o.Log = o.Log.With("component", "http")
 	s := &Server{
 		backend:   b,
 		opts:      o,
@@ -133,6 +64,7 @@ func NewServer(b Backend, o Options) *Server {
 		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
+	s.conns.newLoop = s.newLoop
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.handleBroken,
@@ -143,14 +75,14 @@ func NewServer(b Backend, o Options) *Server {
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
-		SecureErrorLogMessage:        true, // its text would hold values
+		SecureErrorLogMessage:        true, // the text would contain values
 		Logger:                       fasthttpLog{o.Log},
 	}
 	fasthttp.SetBodySizePoolLimit(pooledBodyLimit, pooledBodyLimit)
-	return s
+	return s, nil
 }
 
-// connState is told by fasthttp what a connection is doing.
+// connState is fasthttp's callback for the state of a connection.
 func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 	c := nc.(*conn)
 	switch state {
@@ -164,7 +96,7 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 	}
 }
 
-// fasthttpLog passes on what fasthttp has to say about single connections.
+// fasthttpLog logs fasthttp's messages about single connections, at debug.
 type fasthttpLog struct{ log *slog.Logger }
 
 func (l fasthttpLog) Printf(format string, args ...any) {
@@ -174,32 +106,39 @@ func (l fasthttpLog) Printf(format string, args ...any) {
 	l.log.Debug(fmt.Sprintf(format, args...))
 }
 
-// Serve takes connections from ln, which it closes in the end, until Stop; it
-// returns nil then. It may be called once for each address to listen on.
+// Serve accepts connections from ln until Stop, and closes ln in the end. It returns nil
+// after Stop. It may be called once for each address.
 func (s *Server) Serve(ln net.Listener) error { return s.serveOn(ln, nil) }
+
+// ServeWhen serves one address once ready has returned nil, over TLS if its URL is
+// https. Where ready fails it returns the error, or nil if ctx has ended.
+func (s *Server) ServeWhen(ctx context.Context, ready func() error, l listen.Listener, security func() *tls.Config) error {
+	if err := ready(); err != nil {
+		err = errors.Join(err, l.Close())
+		if ctx.Err() != nil {
+			return nil // the server was stopped before it was ready
+		}
+		return err
+	}
+	if l.Secure {
+		return s.ServeTLS(l, security())
+	}
+	return s.Serve(l)
+}
+
+// StopSoon is Stop with a limit for requests in flight. With three seconds for others
+// to take over leadership, and one for the operations port, it makes less than ten.
+func (s *Server) StopSoon() {
+	late, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = s.Stop(late) // requests that took longer have been cut off
+}
 
 // ServeTLS is Serve for clients that speak TLS as config says.
 func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error { return s.serveOn(ln, config) }
 
 func (s *Server) serveOn(ln net.Listener, security *tls.Config) error {
-	l, err := s.open(ln, security)
-	if l == nil {
-		return errors.Join(err, ln.Close())
-	}
-	defer s.serving.Done()
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			_ = l.Close()
-			if s.conns.closing.Load() {
-				return nil
-			}
-			return fmt.Errorf("accept on %v: %w", ln.Addr(), err)
-		}
-		if !s.conns.serve(c.(*conn), s.serveConn) {
-			_ = c.Close()
-		}
-	}
+	return s.conns.accept(ln, security, s.serveConn)
 }
 
 // serveConn serves one connection until it is closed or parked.
@@ -212,59 +151,25 @@ func (s *Server) serveConn(c *conn) error {
 	return s.http.ServeConn(c)
 }
 
-// open counts a Serve and wraps its listener. It returns nil, without an
-// error, if the server has been stopped.
-func (s *Server) open(ln net.Listener, security *tls.Config) (net.Listener, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped {
-		return nil, nil
-	}
-	if s.parker == nil {
-		p, err := newParker(parkerOptions{
-			unwatch:      s.backend.Unwatch,
-			report:       func(what string, err error) { s.opts.Log.Warn(what, "err", err) },
-			readTimeout:  s.opts.ReadTimeout,
-			idleTimeout:  s.opts.IdleTimeout,
-			writeTimeout: s.opts.WriteTimeout,
-			streamWindow: tree.Index(s.opts.StreamWindow),
-			connections:  s.opts.MaxConnections,
-			slack:        min(s.opts.ReadTimeout, s.opts.IdleTimeout, s.opts.WriteTimeout) / deadlineSlack,
-			meter:        &s.meter.parking,
-		})
-		if err != nil {
-			return nil, err
-		}
-		s.parker = p
-	}
-	l := s.parker.listen(ln, security)
-	s.listeners = append(s.listeners, l)
-	s.serving.Add(1)
-	return l, nil
+// newLoop makes the poll loop of this server's connections.
+func (s *Server) newLoop() (*pollLoop, error) {
+	return newPollLoop(pollLoopOptions{
+		unwatch:      s.backend.Unwatch,
+		report:       func(what string, err error) { s.opts.Log.Warn(what, "err", err) },
+		readTimeout:  s.opts.ReadTimeout,
+		idleTimeout:  s.opts.IdleTimeout,
+		writeTimeout: s.opts.WriteTimeout,
+		streamWindow: tree.Index(s.opts.EventHistory),
+		streamLimit:  streamLimit,
+		connections:  s.opts.MaxConnections,
+		slack:        min(s.opts.ReadTimeout, s.opts.IdleTimeout, s.opts.WriteTimeout) / deadlineSlack,
+		meter:        &s.meter.parking,
+	})
 }
 
-// Stop ends the server gracefully: it takes no more connections, ends parked
+// Stop ends the server gracefully: it stops accepting connections, ends parked
 // watches, lets requests in flight be answered and closes connections as they
-// fall idle. When ctx ends it closes the rest too. It returns when all
+// become idle. When ctx ends it closes the rest too. It returns when all
 // goroutines of the server have, however often it is called; a request that
 // the backend holds is waited for in any case.
-func (s *Server) Stop(ctx context.Context) error {
-	s.mu.Lock()
-	s.stopped = true
-	s.conns.closing.Store(true)
-	listeners, parker := s.listeners, s.parker
-	s.listeners = nil
-	s.mu.Unlock()
-
-	for _, l := range listeners {
-		_ = l.Close() // the addresses are free at once, whatever it says
-	}
-	s.serving.Wait()
-	if parker == nil {
-		return s.conns.stop(ctx)
-	}
-	parker.stop()
-	err := s.conns.stop(ctx)
-	parker.settle()
-	return err
-}
+func (s *Server) Stop(ctx context.Context) error { return s.conns.stop(ctx) }

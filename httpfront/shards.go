@@ -10,7 +10,7 @@ import (
 type shardJSON struct {
 	ID      uint64   `json:"id"`
 	Slot    *int     `json:"slot,omitempty"`
-	Leader  string   `json:"leader"` // empty: none is known
+	Leader  string   `json:"leader"` // empty: unknown
 	Term    uint64   `json:"term"`
 	Applied uint64   `json:"appliedIndex"`
 	Index   uint64   `json:"index"`
@@ -38,7 +38,7 @@ func newShardJSON(s *tree.ShardStatus) shardJSON {
 	return out
 }
 
-// serveShards tells what this member knows of the shards. etcd has no such path.
+// serveShards serves this member's view of the shards. etcd has no such path.
 func (s *Server) serveShards(ctx *fasthttp.RequestCtx, m method) {
 	if !allow(ctx, m, allowGet) {
 		return

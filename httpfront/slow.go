@@ -11,28 +11,27 @@ import (
 )
 
 const (
-	// slowBody is the size from which an answer may wait for its client; a
-	// smaller one goes into the socket's buffer.
+	// slowBody is the size above which an answer may wait for its client; smaller ones fit the
+	// socket's buffer.
 	slowBody = 64 << 10
-	// slowLinesLimit is how many slow requests are logged in a second. A disk
-	// that stands still makes all of them slow, and must not be kept from
-	// recovering by its log.
+	// slowLinesLimit is how many slow requests are logged in a second. A stalled disk makes
+	// all requests slow, and the log must not keep it from recovering.
 	slowLinesLimit = 10
 )
 
-// slowRequest is what the log is told of a request that took long, stage by
-// stage. It lives from the answer's being ready until the client has it.
+// slowRequest is the log line of a slow request, with the time of each stage. It exists
+// from when the answer is ready until the client has it.
 type slowRequest struct {
 	began           time.Time
-	ready           time.Duration // from began to the answer's being ready
-	queued, applied time.Duration // the parts of that which the shard took
+	ready           time.Duration // from began until the answer was ready
+	queued, applied time.Duration // the shard's parts of that
 	method          method
 	route           routeID
 	code, size      int
-	path            string // empty unless debug is logged: it tells a key
+	path            string // set at debug only, for it contains the key
 }
 
-// slowLog decides which requests are slow and how many of them are told.
+// slowLog decides which requests are slow, and how many of them are logged.
 type slowLog struct {
 	log   *slog.Logger
 	limit time.Duration // 0: nothing is slow
@@ -40,14 +39,14 @@ type slowLog struct {
 	second, told, untold atomic.Int64
 }
 
-// watch looks at a request whose answer is ready, ready after its begin. One
-// that is slow already, or may yet be held up by its client, is left with the
-// connection until the answer has been sent.
+// watch looks at a request whose answer became ready this long after its begin. If it is
+// slow already, or its client may still slow it down, it stays with the connection until
+// the answer has been sent.
 func (l *slowLog) watch(ctx *fasthttp.RequestCtx, x *exchange, ready time.Duration) {
 	if l.limit <= 0 || x.route == routeWatch {
 		return
 	}
-	size := -1 // as long as it gets
+	size := -1 // unknown, may be long
 	if !ctx.Response.IsBodyStream() {
 		size = len(ctx.Response.Body())
 	}
@@ -59,13 +58,13 @@ func (l *slowLog) watch(ctx *fasthttp.RequestCtx, x *exchange, ready time.Durati
 		method: x.method, route: x.route, code: ctx.Response.StatusCode(), size: size,
 	}
 	if l.log.Enabled(context.Background(), slog.LevelDebug) {
-		path, _ := splitTarget(ctx.RequestURI()) // the query may hold a value
+		path, _ := splitTarget(ctx.RequestURI()) // the query may contain a value
 		r.path = string(path)
 	}
 	ctx.Conn().(*conn).slow = r
 }
 
-// sent is called when c's answer has been sent, or never will be.
+// sent is called when c's answer has been sent, or can't be.
 func (l *slowLog) sent(c *conn) {
 	if r := c.slow; r != nil {
 		c.slow = nil
@@ -104,8 +103,8 @@ func (l *slowLog) tell(r *slowRequest, took time.Duration) {
 	l.log.LogAttrs(context.Background(), slog.LevelWarn, "slow request", list...)
 }
 
-// mayTell reports whether there is room for a line in this second, and how many
-// had none before it.
+// mayTell reports whether another line may be logged in this second, and how many were
+// suppressed before it.
 func (l *slowLog) mayTell(second int64) (untold int64, ok bool) {
 	if l.second.Swap(second) != second {
 		l.told.Store(0)
@@ -117,5 +116,5 @@ func (l *slowLog) mayTell(second int64) (untold int64, ok bool) {
 	return l.untold.Swap(0), true
 }
 
-// seconds is how the log shows a duration.
+// seconds is a duration as a log field.
 func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1e6) / 1e6 }

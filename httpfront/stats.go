@@ -34,8 +34,7 @@ func (s *Server) serveStoreStats(ctx *fasthttp.RequestCtx, m method) {
 	}
 }
 
-// selfStats is the body of /v2/stats/self, in etcd's order. Rates that are zero
-// are left out.
+// selfStats is the body of /v2/stats/self, in etcd's order. Zero rates are omitted.
 type selfStats struct {
 	Name       string     `json:"name"`
 	ID         string     `json:"id"`
@@ -51,9 +50,9 @@ type selfStats struct {
 	SendBandwidthRate    float64 `json:"sendBandwidthRate,omitempty"`
 }
 
-// leaderInfo tells of the last known leader, also while there is none.
+// leaderInfo is about the current leader, or the last known one.
 type leaderInfo struct {
-	Leader    string    `json:"leader"` // empty: there was none yet
+	Leader    string    `json:"leader"` // empty: none so far
 	Uptime    string    `json:"uptime"`
 	StartTime time.Time `json:"startTime"`
 }
@@ -113,7 +112,7 @@ type counts struct {
 	Success uint64 `json:"success"`
 }
 
-// noMinimum is what v2 shows before there is a minimum.
+// noMinimum is v2's value before there is a minimum.
 const noMinimum = math.MaxInt64
 
 func (s *Server) serveLeaderStats(ctx *fasthttp.RequestCtx, m method) {
@@ -134,7 +133,7 @@ func (s *Server) serveLeaderStats(ctx *fasthttp.RequestCtx, m method) {
 	for _, f := range s.backend.PeerStats().Followers {
 		id := formatID(f.ID)
 		if _, ok := stats.Followers[id]; !ok {
-			continue // it has been removed
+			continue // it was removed
 		}
 		l := latency{f.Current, f.Average, f.StandardDeviation, f.Minimum, f.Maximum}
 		if f.Success == 0 {
@@ -156,7 +155,7 @@ func writeJSON(ctx *fasthttp.RequestCtx, code int, v any) {
 	ctx.Response.SwapBody(body)
 }
 
-// writeJSONLine is writeJSON with a newline behind: so members and auth answer.
+// writeJSONLine is writeJSON with a newline, for members and auth.
 func writeJSONLine(ctx *fasthttp.RequestCtx, code int, v any) {
 	writeJSON(ctx, code, v)
 	ctx.Response.AppendBodyString("\n")

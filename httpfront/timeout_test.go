@@ -58,16 +58,16 @@ type timedClient struct {
 func timed(t *testing.T, slack time.Duration, test func(*timedClient)) {
 	new(fasthttp.ResponseHeader).Header() // starts fasthttp's clock, which never ends, outside of the bubble
 	synctest.Test(t, func(t *testing.T) {
-		s := NewServer(&slowBackend{stillBackend{answer: []byte("{}\n")}}, Options{
-			ReadTimeout: testReadTimeout, WriteTimeout: testWriteTimeout, IdleTimeout: testIdleTimeout,
+		s := NewTestServer(&slowBackend{stillBackend{answer: []byte("{}\n")}}, Options{
+			Requests: Requests{ReadTimeout: testReadTimeout, WriteTimeout: testWriteTimeout, IdleTimeout: testIdleTimeout},
 		})
-		s.parker = &parker{options: parkerOptions{
+		s.conns.loop = &pollLoop{options: pollLoopOptions{
 			readTimeout: testReadTimeout, writeTimeout: testWriteTimeout, idleTimeout: testIdleTimeout, slack: slack,
 		}}
 		here, there := net.Pipe()
 		c := &timedClient{t: t, Conn: there, r: bufio.NewReader(there), began: time.Now(), took: make(chan time.Duration, 1)}
 		go func() {
-			_ = s.serveConn(newConn(s.parker, here, nil, nil))
+			_ = s.serveConn(newConn(s.conns.loop, here, nil, nil))
 			c.took <- time.Since(c.began)
 		}()
 		test(c)
@@ -284,13 +284,13 @@ func TestATimeoutMayBeOverTooEarlyByTheSlack(t *testing.T) {
 
 // On sockets, with and without TLS, there is the time that is everybody's.
 func TestConnectionThatWasNeverParkedHasItsTimeouts(t *testing.T) {
-	lt := serveLot(t, parkerOptions{readTimeout: patience, idleTimeout: 20 * time.Millisecond})
+	lt := serveLoop(t, pollLoopOptions{readTimeout: patience, idleTimeout: 20 * time.Millisecond})
 	idle := lt.dial()
 	idle.get("/a")
 	idle.wantBody(idle.head(), "plain /a")
 	idle.wantClosed()
 
-	lt = serveLot(t, parkerOptions{readTimeout: 20 * time.Millisecond, idleTimeout: patience})
+	lt = serveLoop(t, pollLoopOptions{readTimeout: 20 * time.Millisecond, idleTimeout: patience})
 	half := lt.dial()
 	half.send("GET /v2/ke")
 	half.wantClosed()

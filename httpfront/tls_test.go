@@ -98,7 +98,7 @@ func crowd(t *testing.T, addr string, n int) {
 
 func parkedSessionsAreNoGoroutinesAndLittleMemory(t *testing.T) {
 	const parked, warm, bytesLimit = 1000, 50, 12 << 10
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	crowd(t, lt.addr, warm)
 	goroutines, before := runtime.NumGoroutine(), heap()
 	crowd(t, lt.addr, parked)
@@ -126,7 +126,7 @@ func serveSecure(t *testing.T, config *tls.Config) *secureSite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &secureSite{t: t, addr: ln.Addr().String(), server: NewServer(newFakeHub(), Options{})}
+	s := &secureSite{t: t, addr: ln.Addr().String(), server: NewTestServer(newFakeHub(), Options{})}
 	done := make(chan error, 1)
 	go func() { done <- s.server.ServeTLS(ln, config) }()
 	t.Cleanup(func() {

@@ -9,8 +9,12 @@ import (
 	"copse/statemachine/tree"
 )
 
-// EtcdVersion is the etcd whose answers these are.
-const EtcdVersion = "3.4.23"
+// EtcdVersion is the version of etcd that the answers are modelled on. Clients branch
+// on what /version says, on the version of the cluster too.
+const (
+	EtcdVersion        = "3.4.23"
+	etcdClusterVersion = "3.4.0"
+)
 
 func (s *Server) serveVersion(ctx *fasthttp.RequestCtx, m method) {
 	if !allow(ctx, m, allowGet) {
@@ -18,14 +22,14 @@ func (s *Server) serveVersion(ctx *fasthttp.RequestCtx, m method) {
 	}
 	ctx.Response.Header.SetContentTypeBytes(typeJSON)
 	body := append(takeBody(ctx), `{"etcdserver":`...)
-	body = tree.AppendString(body, s.opts.ServerVersion)
+	body = tree.AppendString(body, EtcdVersion)
 	body = append(body, `,"etcdcluster":`...)
-	body = tree.AppendString(body, s.opts.ClusterVersion)
+	body = tree.AppendString(body, etcdClusterVersion)
 	ctx.Response.SwapBody(append(body, '}'))
 }
 
-// serveHealth answers what load balancers ask. The type is text although the
-// body is JSON, as in etcd.
+// serveHealth is for load balancers. The type is text although the body is JSON, as in
+// etcd.
 func (s *Server) serveHealth(ctx *fasthttp.RequestCtx, m method) {
 	if !allow(ctx, m, allowGet) {
 		return
@@ -38,8 +42,8 @@ func (s *Server) serveHealth(ctx *fasthttp.RequestCtx, m method) {
 	ctx.Response.SetBodyString(`{"health":"true"}`)
 }
 
-// serveMachines lists the client URLs of all members that have started: how
-// clients of v1's age find the others.
+// serveMachines lists the client URLs of all members that have started, for clients from
+// the time of v1.
 func (s *Server) serveMachines(ctx *fasthttp.RequestCtx, m method) {
 	if !allow(ctx, m, allowMachines) {
 		return

@@ -9,8 +9,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// serveWatch registers the watch and takes the connection out of fasthttp, as
-// soon as what came before on it is answered. Events may overtake that.
+// serveWatch registers the watch and hijacks the connection, once earlier requests on it
+// are answered. Events may be faster.
 func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, w *watchRequest) {
 	c := ctx.Conn().(*conn)
 	if !c.parkable() {
@@ -19,11 +19,11 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, w *watchRequest) {
 	}
 	http11 := ctx.Request.Header.IsHTTP11()
 	p := &parked{
-		parker:    s.parker,
+		loop:      s.conns.loop,
 		chunked:   http11,
 		keepAlive: http11 && !ctx.Request.Header.ConnectionClose(),
 		watch: tree.Watch{
-			Key:       strings.Clone(w.key), // it outlives the request
+			Key:       strings.Clone(w.key), // the watch outlives the request
 			Recursive: w.recursive,
 			Stream:    w.stream,
 			Since:     w.since,

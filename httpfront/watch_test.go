@@ -18,7 +18,7 @@ import (
 )
 
 func TestHeadComesBeforeTheEvent(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	c := lt.dial()
 	c.get("/a?wait=true")
 	r := c.head()
@@ -32,7 +32,7 @@ func TestHeadComesBeforeTheEvent(t *testing.T) {
 }
 
 func TestOneShotIsOneChunkOnTheWire(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	c := lt.dial()
 	c.send("GET /v2/keys/a?wait=true HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
 	next(t, lt.hub.watched)
@@ -48,7 +48,7 @@ func TestOneShotIsOneChunkOnTheWire(t *testing.T) {
 }
 
 func TestConnectionKeepsAliveFromPollToPoll(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	c := lt.dial()
 	for i := range 100 {
 		c.get("/a?wait=true")
@@ -63,7 +63,7 @@ func TestConnectionKeepsAliveFromPollToPoll(t *testing.T) {
 }
 
 func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	c := lt.dial()
 	half := len(getLine("/3")) / 2
 	c.send(getLine("/1") + getLine("/a?wait=true") + getLine("/2") + getLine("/b?wait=true") + getLine("/3")[:half])
@@ -79,7 +79,7 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 }
 
 func TestRequestMayComeLongBeforeTheEvent(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	c, d := lt.dial(), lt.dial()
 	for _, c := range []*client{c, d} {
 		c.get("/a?wait=true")
@@ -94,7 +94,7 @@ func TestRequestMayComeLongBeforeTheEvent(t *testing.T) {
 }
 
 func TestEventMayComeBeforeTheConnection(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	want := lt.hub.set("/a", 0)
 	second := lt.hub.set("/a", 0)
 	c := lt.dial()
@@ -112,7 +112,7 @@ func TestEventMayComeBeforeTheConnection(t *testing.T) {
 }
 
 func TestRefusedWatchIsAnOrdinaryAnswer(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	lt.hub.refusal = &tree.Error{Code: tree.CodeEventIndexClosed, Cause: "[5/4]", Index: 9}
 	c := lt.dial()
 	c.get("/a?wait=true&waitIndex=4")
@@ -141,7 +141,7 @@ func TestDepartedClientIsForgotten(t *testing.T) {
 	for name, leave := range leave {
 		for _, query := range []string{"/a?wait=true", "/a?wait=true&stream=true"} {
 			t.Run(name+query, func(t *testing.T) {
-				lt := serveLot(t, parkerOptions{})
+				lt := serveLoop(t, pollLoopOptions{})
 				c := lt.dial()
 				c.get(query)
 				c.head()
@@ -156,15 +156,15 @@ func TestDepartedClientIsForgotten(t *testing.T) {
 }
 
 func TestWatchThatFasthttpNeverHandsOverIsTakenBack(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	here, there := net.Pipe()
 	defer there.Close()
-	p := &parked{parker: lt.parker, watch: tree.Watch{Key: "/a"}}
+	p := &parked{loop: lt.loop, watch: tree.Watch{Key: "/a"}}
 	p.watch.Sink = p
 	if _, err := lt.hub.Watch(&p.watch); err != nil {
 		t.Fatal(err)
 	}
-	c := newConn(lt.parker, here, nil, nil)
+	c := newConn(lt.loop, here, nil, nil)
 	c.expect(p)
 	_ = c.Close()
 	next(t, lt.hub.returned)
@@ -186,7 +186,7 @@ func TestOldClientsGetTheEventAndTheEnd(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			lt := serveLot(t, parkerOptions{})
+			lt := serveLoop(t, pollLoopOptions{})
 			conn := lt.dial()
 			conn.send("GET /v2/keys/a?wait=true" + c.head)
 			next(t, lt.hub.watched)
@@ -200,7 +200,7 @@ func TestOldClientsGetTheEventAndTheEnd(t *testing.T) {
 }
 
 func TestStreamDeliversEverythingInOrder(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	c := lt.dial()
 	c.get("/?wait=true&stream=true&recursive=true")
 	r := c.head()
@@ -218,15 +218,15 @@ func TestStreamDeliversEverythingInOrder(t *testing.T) {
 
 func TestSlowStreamIsEndedNotSkipped(t *testing.T) {
 	cases := map[string]struct {
-		options parkerOptions
+		options pollLoopOptions
 		size    int
 	}{
-		"too many events": {parkerOptions{streamWindow: 50}, 100_000},
-		"too many bytes":  {parkerOptions{streamLimit: 1 << 20}, 500_000},
+		"too many events": {pollLoopOptions{streamWindow: 50}, 100_000},
+		"too many bytes":  {pollLoopOptions{streamLimit: 1 << 20}, 500_000},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			lt := serveLot(t, c.options)
+			lt := serveLoop(t, c.options)
 			conn := lt.dial()
 			conn.get("/a?wait=true&stream=true")
 			r := conn.head()
@@ -247,7 +247,7 @@ func TestSlowStreamIsEndedNotSkipped(t *testing.T) {
 }
 
 func TestEventLargerThanTheSocketsBuffers(t *testing.T) {
-	lt := serveLot(t, parkerOptions{writeTimeout: patience})
+	lt := serveLoop(t, pollLoopOptions{writeTimeout: patience})
 	c := lt.dial()
 	c.get("/a?wait=true")
 	next(t, lt.hub.watched)
@@ -263,7 +263,7 @@ func TestClientThatNeverReadsIsDropped(t *testing.T) {
 		"ended stream": "/a?wait=true&stream=true",
 	} {
 		t.Run(name, func(t *testing.T) {
-			lt := serveLot(t, parkerOptions{writeTimeout: 20 * time.Millisecond, streamWindow: 1})
+			lt := serveLoop(t, pollLoopOptions{writeTimeout: 20 * time.Millisecond, streamWindow: 1})
 			c := lt.dial()
 			c.get(query)
 			next(t, lt.hub.watched)
@@ -280,7 +280,7 @@ func TestClientThatNeverReadsIsDropped(t *testing.T) {
 }
 
 func TestIdleConnectionIsClosed(t *testing.T) {
-	lt := serveLot(t, parkerOptions{idleTimeout: 20 * time.Millisecond})
+	lt := serveLoop(t, pollLoopOptions{idleTimeout: 20 * time.Millisecond})
 	c := lt.dial()
 	c.get("/a?wait=true")
 	r := c.head()
@@ -289,12 +289,12 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 }
 
 func TestEndIsTheEmptyAnswer(t *testing.T) {
-	for name, end := range map[string]func(*lotTest){
-		"the hub ends":     func(lt *lotTest) { lt.hub.endAll() },
-		"the parker stops": func(lt *lotTest) { lt.parker.stop() },
+	for name, end := range map[string]func(*loopTest){
+		"the hub ends":        func(lt *loopTest) { lt.hub.endAll() },
+		"the poll loop stops": func(lt *loopTest) { lt.loop.stop() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			lt := serveLot(t, parkerOptions{})
+			lt := serveLoop(t, pollLoopOptions{})
 			var clients []*client
 			for _, query := range []string{"/a?wait=true", "/b?wait=true&stream=true"} {
 				for range 20 {
@@ -315,9 +315,9 @@ func TestEndIsTheEmptyAnswer(t *testing.T) {
 }
 
 func TestPollOfAStoppedParkerEndsAtOnce(t *testing.T) {
-	lt := serveLot(t, parkerOptions{})
-	lt.parker.stop()
-	lt.parker.stop()
+	lt := serveLoop(t, pollLoopOptions{})
+	lt.loop.stop()
+	lt.loop.stop()
 	c := lt.dial()
 	c.get("/a?wait=true")
 	c.wantBody(c.head(), "")
@@ -327,7 +327,7 @@ func TestPollOfAStoppedParkerEndsAtOnce(t *testing.T) {
 
 func TestPollingFromIndexToIndexMissesNothing(t *testing.T) {
 	const clients, events = 8, 300
-	lt := serveLot(t, parkerOptions{})
+	lt := serveLoop(t, pollLoopOptions{})
 	var crowd sync.WaitGroup
 	for range clients {
 		c := lt.dial()

@@ -12,23 +12,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wire is the socket below a TLS session. Under fasthttp it waits, as any
-// net.Conn does. Parked it never waits: what the session has to send is kept in
-// unsent until the socket takes it, and where nothing has come, a read fails
-// with errNotYet, which the session takes for a passing trouble.
+// wire is the socket below a TLS session. Under fasthttp it blocks, as any net.Conn does.
+// Parked it never blocks: what the session sends is kept in unsent until the socket takes
+// it, and if nothing has arrived, a read fails with errNotYet, which the session treats as
+// a temporary error.
 type wire struct {
 	net.Conn // the socket
 	raw      syscall.RawConn
 	fd       int
 
-	// Its owner's: the connection's goroutine, or the parker.
+	// Owned by the connection's goroutine, or by the poll loop.
 	parked bool
 	unsent []byte
 
-	closing atomic.Bool // the last alert is on its way, and mustn't wait
+	closing atomic.Bool // the last alert is being sent, and mustn't block
 }
 
-// newWire returns nil if c is no socket.
+// newWire returns nil if c isn't a socket.
 func newWire(c net.Conn) *wire {
 	s, ok := c.(syscall.Conn)
 	if !ok {
@@ -45,7 +45,7 @@ func newWire(c net.Conn) *wire {
 	return w
 }
 
-// notYet is what a parked wire reads where nothing has come.
+// notYet is the error of a read from a parked wire when nothing has arrived.
 type notYet struct{}
 
 func (notYet) Error() string   { return "nothing has come yet" }
@@ -84,7 +84,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	case w.parked:
 		w.unsent = append(w.unsent, b...)
 		return len(b), nil
-	case len(w.unsent) > 0: // from the time when it was parked
+	case len(w.unsent) > 0: // from when it was parked
 		b = append(w.unsent, b...)
 		left := len(w.unsent)
 		w.unsent = nil
@@ -94,9 +94,8 @@ func (w *wire) Write(b []byte) (int, error) {
 	return w.Conn.Write(b)
 }
 
-// sendAtOnce sends b if the socket takes it; who has stopped reading does
-// without. It goes through the runtime, since the socket may be closed
-// meanwhile.
+// sendAtOnce sends b if the socket takes it without blocking, and drops it otherwise. It
+// goes through the runtime, as the socket may be closed meanwhile.
 func (w *wire) sendAtOnce(b []byte) {
 	_ = w.raw.Write(func(fd uintptr) bool {
 		_, _ = unix.Write(int(fd), b)
@@ -104,12 +103,12 @@ func (w *wire) sendAtOnce(b []byte) {
 	})
 }
 
-// flush sends what goes at once of what is unsent, and reports whether that
-// was all.
+// flush sends as much of unsent as it can without blocking, and reports whether that was
+// all.
 func (w *wire) flush() (all bool, err error) {
 	n, err := writeNow(w.fd, w.unsent)
 	if n == len(w.unsent) {
-		w.unsent = nil // most parked connections never have any again
+		w.unsent = nil // few parked connections need it again
 		return true, err
 	}
 	w.unsent = w.unsent[n:]
@@ -119,26 +118,25 @@ func (w *wire) flush() (all bool, err error) {
 // Close implements net.Conn.
 func (w *wire) Close() error {
 	if w.parked {
-		_, _ = w.flush() // the session's last words
+		_, _ = w.flush() // what the session sends at its end
 	}
 	return w.Conn.Close()
 }
 
-// session is the TLS on a parked connection, used like the socket below: never
-// waited for.
+// session is the TLS of a parked connection. Like the socket below it never blocks.
 type session struct {
 	*tls.Conn
 	wire *wire
-	owed int // bytes of the last write that are encrypted, and not all sent
+	owed int // bytes of the last write that are encrypted and not completely sent
 }
 
-// recordBytes is how much is encrypted at once. It bounds what a slow client's
-// connection holds besides the event that is everybody's.
+// recordBytes is how much is encrypted at once. It bounds what a slow client's connection
+// holds beside the shared event.
 const recordBytes = 16 << 10
 
-// write writes as much of b as goes at once. What is encrypted has to be sent;
-// it counts as written when it has been. So the call after a short one must
-// begin with the bytes that were left, as all callers do.
+// write writes as much of b as it can without blocking. Encrypted bytes must be sent, and
+// count as written once they are. So the call after a short write must begin with the bytes
+// that were left, as all callers do.
 func (s *session) write(b []byte) (n int, err error) {
 	for {
 		all, err := s.wire.flush()
@@ -158,13 +156,13 @@ func (s *session) write(b []byte) (n int, err error) {
 	}
 }
 
-// absorbLimit is how much of what a client sends beyond its request is read
-// while it waits; the rest stays in the socket.
+// absorbLimit bounds what is read beyond the request of a waiting client; the rest stays in
+// the socket.
 const absorbLimit = 4 << 10
 
-// absorb reads what has come. It fails once the client has left. A session may
-// hold bytes that the socket no longer shows, and a client may take his leave
-// within the session without closing the socket.
+// absorb reads what has arrived. It fails once the client has left. A session may hold
+// bytes that are no longer in the socket, and a client may close the session without
+// closing the socket.
 func (s *session) absorb(rest []byte) ([]byte, error) {
 	var buf [512]byte
 	for len(rest) < absorbLimit {
@@ -177,16 +175,15 @@ func (s *session) absorb(rest []byte) ([]byte, error) {
 			return rest, err
 		}
 	}
-	// The other side may have asked for new keys, which is answered in Read.
+	// The client may have requested new keys, which Read answers.
 	if _, err := s.wire.flush(); err != nil {
 		return rest, err
 	}
 	return rest, nil
 }
 
-// secure returns c with TLS on it, as config says, or an error if c can't have
-// it.
-func secure(p *parker, c net.Conn, config *tls.Config) (*conn, error) {
+// secure returns c with TLS by config, or an error if c isn't a socket.
+func secure(p *pollLoop, c net.Conn, config *tls.Config) (*conn, error) {
 	w := newWire(c)
 	if w == nil {
 		return nil, fmt.Errorf("TLS needs a socket, and %v is none", c.RemoteAddr())

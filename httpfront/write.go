@@ -23,8 +23,8 @@ var (
 	typePlain = []byte("text/plain; charset=utf-8")
 )
 
-// setCommonHead sets what every answer carries where it is asked for, CORS. An
-// HTTP/1.0 client is answered in its own version.
+// setCommonHead sets the headers of every answer, which are those of CORS, and answers an
+// HTTP/1.0 client in its version.
 func (s *Server) setCommonHead(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
 	if !ctx.Request.Header.IsHTTP11() {
@@ -50,7 +50,7 @@ func (s *Server) clusterID() []byte {
 	return text
 }
 
-// setState sets the headers of a key answer that is no error.
+// setState sets the headers of a key answer that isn't an error.
 func setState(ctx *fasthttp.RequestCtx, st tree.State) {
 	h := &ctx.Response.Header
 	h.SetContentTypeBytes(typeJSON)
@@ -64,9 +64,9 @@ func setNumber(h *fasthttp.ResponseHeader, name []byte, n uint64) {
 	h.SetCanonical(name, strconv.AppendUint(digits[:0], n, 10))
 }
 
-// appendWatchHead appends the whole head of a watch's answer, for a connection
-// that is taken out of fasthttp. The events follow in chunks; for HTTP/1.0,
-// which has none, the end of the connection is the end of the answer.
+// appendWatchHead appends the complete head of a watch's answer, for a connection that
+// leaves fasthttp. The events follow in chunks, or without them for HTTP/1.0, where the
+// connection's end is the answer's end.
 func (s *Server) appendWatchHead(dst []byte, ctx *fasthttp.RequestCtx, st tree.State) []byte {
 	http11 := ctx.Request.Header.IsHTTP11()
 	if http11 {
@@ -104,22 +104,22 @@ func appendField(dst, name []byte) []byte {
 	return append(dst, ':', ' ')
 }
 
-// takeBody takes the response's own body buffer out, to append to. It goes
-// back with ctx.Response.SwapBody.
+// takeBody takes the body buffer out of the response, to append to. ctx.Response.SwapBody
+// puts it back.
 func takeBody(ctx *fasthttp.RequestCtx) []byte {
 	return ctx.Response.SwapBody(nil)[:0]
 }
 
-// listingTimeouts is how many write time-outs a client may take for a listing.
+// listingTimeouts bounds the time of a whole listing, in write timeouts.
 const listingTimeouts = 10
 
-// listing streams an answer that is too long for one buffer. fasthttp reads it
-// to the end or gives up on the client, and closes it either way.
+// listing streams an answer that is too long for one buffer. fasthttp reads it to the end
+// or until the client fails, and closes it in either case.
 type listing struct {
 	ctx     *fasthttp.RequestCtx
 	timeout time.Duration // for the client to take one part
 	end     time.Time     // of its time
-	part    []byte        // what rest yielded last
+	part    []byte        // the last one of rest
 	sent    int           // of part
 	more    bool
 	rest    tree.Rest // nil when closed
@@ -139,8 +139,8 @@ func (l *listing) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next gets the next part. After an error fasthttp cuts the connection before the
-// last chunk, which tells the client that something is missing.
+// next gets the next part. After an error fasthttp closes the connection before the last
+// chunk, so that the client notices that something is missing.
 func (l *listing) next() error {
 	var err error
 	l.part, l.more, err = l.rest.Next()
@@ -148,16 +148,16 @@ func (l *listing) next() error {
 	if err != nil || l.timeout <= 0 {
 		return err
 	}
-	// The write time-out is for one part, so that a listing may be as long as it
-	// is; all of it has some more, for it pins the store.
+	// The write timeout is for one part, so that a listing may be long; the whole has a limit
+	// too, for it pins the store.
 	return l.ctx.Conn().SetWriteDeadline(earlier(time.Now().Add(l.timeout), l.end))
 }
 
-// SupportsBodyWriteTo tells fasthttp that WriteTo does what Read does.
+// SupportsBodyWriteTo tells fasthttp that WriteTo may replace Read.
 func (l *listing) SupportsBodyWriteTo() bool { return true }
 
-// WriteTo writes each part as it is: Read is asked for 4 KiB at a time, each of
-// which becomes a chunk of its own, with a system call, for the client to read.
+// WriteTo writes whole parts. Through Read they would go in chunks of 4 KiB, with a system
+// call for each.
 func (l *listing) WriteTo(w io.Writer) (written int64, err error) {
 	for {
 		if l.sent < len(l.part) {
@@ -185,7 +185,7 @@ func (l *listing) Close() error {
 	return nil
 }
 
-// setListing makes head, and all that rest yields, the body.
+// setListing makes head and all parts of rest the body.
 func (s *Server) setListing(ctx *fasthttp.RequestCtx, head []byte, rest tree.Rest, st tree.State) {
 	if !ctx.Request.Header.IsHTTP11() {
 		s.sendListing(ctx, head, rest, st)
@@ -199,9 +199,8 @@ func (s *Server) setListing(ctx *fasthttp.RequestCtx, head []byte, rest tree.Res
 	ctx.Response.SetBodyStream(l, size)
 }
 
-// sendListing writes a listing to a client of HTTP/1.0 itself, since fasthttp
-// would send it chunks, which such a client doesn't know. The end of the
-// connection ends the body.
+// sendListing writes a listing to an HTTP/1.0 client, for which fasthttp would use chunks,
+// unknown to that version. The end of the connection ends the body.
 func (s *Server) sendListing(ctx *fasthttp.RequestCtx, part []byte, rest tree.Rest, st tree.State) {
 	defer rest.Close()
 	c := ctx.Conn()
@@ -221,7 +220,7 @@ func (s *Server) sendListing(ctx *fasthttp.RequestCtx, part []byte, rest tree.Re
 		}
 	}
 	if err == nil && !ctx.IsHead() {
-		_ = send(part) // the client sees where it ended
+		_ = send(part) // the client sees that the connection ends
 	}
 }
 

@@ -22,8 +22,8 @@ const outStart = 256 << 10
 // errOrdered stops a replica whose log is another shard's.
 var errOrdered = errors.New("a batch with indexes from an order shard, which this replica is not to have: was the cluster made with another number of shards?")
 
-// applyEntry applies one raft entry, which is a batch, and adds what happened to news.
-func (m *Machine) applyEntry(v *view, e *sm.Entry, news *News) (sm.Result, error) {
+// applyEntry applies one raft entry, which is a batch, and adds what happened to res.
+func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result, error) {
 	result := sm.Result{Value: e.Index}
 	if len(e.Cmd) == 0 {
 		return result, nil
@@ -36,7 +36,7 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, news *News) (sm.Result, error
 	if err != nil {
 		return result, err
 	}
-	before := len(news.Notices)
+	before := len(res.Events)
 	out := make([]byte, 0, min(2*len(e.Cmd), outStart))
 	for {
 		more, err := batch.NextSubmission()
@@ -50,7 +50,7 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, news *News) (sm.Result, error
 		if stale {
 			err = batch.Skip()
 		} else {
-			out, err = m.applyCommands(v, batch, out, news)
+			out, err = m.applyCommands(v, batch, out, res)
 		}
 		if err != nil {
 			return result, err
@@ -60,11 +60,11 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, news *News) (sm.Result, error
 		case batch.Epoch == 0:
 			result.Data = out[from:]
 		default:
-			news.Outcomes = append(news.Outcomes, Outcome{ID: batch.Submission, Stale: stale, Data: out[from:len(out):len(out)], RaftIndex: e.Index})
+			res.Outcomes = append(res.Outcomes, Outcome{ID: batch.Submission, Stale: stale, Data: out[from:len(out):len(out)], RaftIndex: e.Index})
 		}
 	}
-	release(news.Notices[before:], len(out))
-	m.endBatch(v, batch, stale, news)
+	release(res.Events[before:], len(out))
+	m.endBatch(v, batch, stale, res)
 	return result, nil
 }
 
@@ -88,17 +88,17 @@ func (m *Machine) beginBatch(v *view, batch *tree.BatchReader) (stale bool, err 
 }
 
 // endBatch settles the batch's range, whatever was used of it.
-func (m *Machine) endBatch(v *view, batch *tree.BatchReader, stale bool, news *News) {
+func (m *Machine) endBatch(v *view, batch *tree.BatchReader, stale bool, res *ApplyResult) {
 	if batch.Ordered && !stale {
 		v.meta.last = batch.Range.Last
 	}
 	if batch.Epoch != 0 {
-		news.Batches = append(news.Batches, BatchID{Epoch: batch.Epoch, Number: batch.Number})
+		res.Batches = append(res.Batches, BatchID{Epoch: batch.Epoch, Number: batch.Number})
 	}
 }
 
 // applyCommands applies the commands of a submission and appends their replies to out.
-func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, news *News) ([]byte, error) {
+func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, res *ApplyResult) ([]byte, error) {
 	out = slices.Grow(out, min(eventSlack*batch.Len(), outStart))
 	replied := false
 	emit := func(ev *tree.Event) {
@@ -111,7 +111,8 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, ne
 			out, json = appendEventReply(out, ev)
 			replied = true
 		}
-		news.Notices = append(news.Notices, ev.Notice(json))
+		v.record(ev, len(json))
+		res.Events = append(res.Events, ev.Encoded(json))
 	}
 	for {
 		var c tree.Command
@@ -130,7 +131,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, ne
 		case c.Op.Membership():
 			failed, err = v.changeMembers(&c)
 		case c.Op == tree.OpAsk:
-			failed, err = m.handOut(v, &c, news)
+			failed, err = m.handOut(v, &c, res)
 		case c.Op == tree.OpClose:
 			failed = m.settle(v, &c)
 		case m.place.slots > 1:
@@ -153,7 +154,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, ne
 
 // release keeps the window in memory, which holds on to notices, from holding
 // on to all of a buffer of size bytes in which they are just a small part.
-func release(notices []tree.Notice, size int) {
+func release(notices []tree.EncodedEvent, size int) {
 	for i := range notices {
 		size -= len(notices[i].JSON)
 	}

@@ -1,12 +1,9 @@
 package statemachine
 
 import (
-	"fmt"
 	"sync/atomic"
 
 	"copse/statemachine/tree"
-
-	"github.com/cockroachdb/pebble/v2"
 )
 
 // counts are how many nodes there are, and how many of them expire. They are part
@@ -46,36 +43,4 @@ func (c *counts) remove(expires bool) {
 	if expires {
 		c.expiring--
 	}
-}
-
-// recordExpires reports whether the node of the record, which isn't read further,
-// expires.
-func recordExpires(rec []byte) (bool, error) {
-	if len(rec) == 0 {
-		return false, errBadNode
-	}
-	return rec[0]&nodeExpires != 0, nil
-}
-
-// recount counts what is in a store whose meta is of a format without counts, and
-// brings that up to date.
-func recount(db *pebble.DB, m *meta) (err error) {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{nodePrefix}, UpperBound: []byte{nodePrefix + 1}})
-	if err != nil {
-		return fmt.Errorf("count nodes: %w", err)
-	}
-	var c counts
-	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		var expires bool
-		expires, err = recordExpires(it.Value())
-		c.nodes++
-		if expires {
-			c.expiring++
-		}
-	}
-	if err = firstError(err, it.Error(), it.Close()); err != nil {
-		return fmt.Errorf("count nodes: %w", err)
-	}
-	m.counts, m.uncounted = c, false
-	return db.Set(metaKey, m.append(nil), pebble.NoSync)
 }

@@ -1,14 +1,13 @@
 package statemachine
 
 import (
-	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"testing"
 
 	"copse/statemachine/tree"
 
-	"github.com/cockroachdb/pebble/v2"
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
@@ -32,7 +31,7 @@ func wantCounts(t *testing.T, m *Machine, nodes, expiring uint64) {
 
 func newCounted(t *testing.T, dir string) *Machine {
 	t.Helper()
-	m, err := New(Options{Dir: dir, Replica: 1, Window: 10})
+	m, err := New(Options{Dir: dir, Replica: 1, Window: 10, WindowBytes: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,51 +65,20 @@ func TestSubtreesAreCountedAsTheyGo(t *testing.T) {
 	}
 }
 
-// format2 is a meta record as it was before there were counts.
-func format2(m *meta) []byte {
-	rec := m.append(nil)
-	binary.BigEndian.PutUint64(rec, 2)
-	return rec[:len(rec)-16]
-}
-
-func TestAStoreWithoutCountsIsCountedOnce(t *testing.T) {
+func TestAnOlderFormatIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	m := newCounted(t, dir)
-	applyAll(t, m, tree.Command{Op: tree.OpSet, Key: "/a/b"}, tree.Command{Op: tree.OpSet, Key: "/_h", Expires: 5})
-	before := m.meta
-	if err := m.store.db.Set(metaKey, format2(&before), pebble.Sync); err != nil {
-		t.Fatal(err)
-	}
-	// So it also comes as a snapshot, of a member that isn't up to date.
-	state, err := m.PrepareSnapshot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var image bytes.Buffer
-	if err := m.SaveSnapshot(state, &image, nil); err != nil {
+	applyAll(t, m, tree.Command{Op: tree.OpSet, Key: "/a/b"})
+	older := m.meta.append(nil)
+	binary.BigEndian.PutUint64(older, Format-1)
+	if err := m.store.db.Set(metaKey, older, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	other := newCounted(t, t.TempDir())
-	defer other.Close()
-	if err := other.RecoverFromSnapshot(&image, nil); err != nil {
-		t.Fatal(err)
-	}
-	m = newCounted(t, dir)
-	defer m.Close()
-	for name, m := range map[string]*Machine{"the store": m, "the snapshot": other} {
-		wantCounts(t, m, 3, 1)
-		if m.meta != before {
-			t.Errorf("%s: meta %+v, want %+v", name, m.meta, before)
-		}
-		rec, closer, err := m.store.db.Get(metaKey)
-		if err != nil || !bytes.Equal(rec, before.append(nil)) {
-			t.Errorf("%s: the record is %x, %v", name, rec, err)
-		}
-		_ = closer.Close()
-		applyAll(t, m, tree.Command{Op: tree.OpDelete, Key: "/_h"})
-		wantCounts(t, m, 2, 0)
+	_, err := New(Options{Dir: dir, Replica: 1, Window: 10, WindowBytes: 1 << 30})
+	if !errors.Is(err, ErrOlderFormat) {
+		t.Fatalf("New: %v", err)
 	}
 }

@@ -18,6 +18,6 @@
 //	raft entry ──▶ Update ──▶ tree.Apply on a view of one Pebble batch
 //	                 │             commit (not synced: the raft log is durable)
 //	                 ├──▶ replies, as the entry's result, where it was proposed
-//	                 └──▶ news: events, and with several shards what became of
+//	                 └──▶ ApplyResult: events, and with several shards what became of
 //	                      batches, or who got which indexes ──▶ publish
 package statemachine

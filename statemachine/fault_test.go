@@ -58,7 +58,7 @@ func runFaulty(plan string) int {
 		return 2
 	}
 	m, err := statemachine.New(statemachine.Options{
-		Dir: dir, Replica: replica, Window: window, FS: &faultyFS{FS: vfs.Default, kind: kind, left: new(atomic.Int64), from: n},
+		Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, FS: &faultyFS{FS: vfs.Default, kind: kind, left: new(atomic.Int64), from: n},
 	})
 	if err != nil {
 		return 1
@@ -218,7 +218,7 @@ func TestStorageFaultsLoseNothingThatWasPromised(t *testing.T) {
 // checkSurvivor opens what a failed replica left behind.
 func checkSurvivor(t *testing.T, dir, what string, synced uint64) {
 	t.Helper()
-	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window})
+	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30})
 	if err != nil {
 		if synced > 0 {
 			t.Fatalf("%s: a store with %d promised entries doesn't open: %v", what, synced, err)

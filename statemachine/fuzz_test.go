@@ -27,7 +27,7 @@ func FuzzUpdate(f *testing.F) {
 	f.Add(ordered(tree.Range{First: 5, Last: 9}, false, set, expire), plain(tree.CloseCommand(20)))
 	f.Add(ordered(tree.Range{First: 5, Last: 99}, true, root, root, set), ordered(tree.Range{First: 3, Last: 9}, false, set))
 	f.Fuzz(func(t *testing.T, one, two []byte) {
-		for _, o := range []statemachine.Options{{Replica: replica, Window: window}, dataOptions(1), orderOptions()} {
+		for _, o := range []statemachine.Options{{Replica: replica, Window: window, WindowBytes: 1 << 30}, dataOptions(1), orderOptions()} {
 			var images [2][]byte
 			for i := range images {
 				m := mustOpen(t, o, "/shard", vfs.NewMem())

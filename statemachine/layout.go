@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"copse/statemachine/tree"
 )
@@ -15,6 +16,8 @@ import (
 //	m                                     meta: format, indexes, counters
 //	o                                     what the order shard has handed out
 //	n <path>                              a node
+//	v <index that wrote it, 8 bytes>      a value that is too large to lie in its node
+//	d <index, 8 bytes> <index, 8 bytes>   a value, by its second index, that the change at the first displaced
 //	x <expiration, 8 bytes> <path>        an expiration
 //	e <index of its first event, 8 bytes> events of one raft entry
 //
@@ -43,6 +46,8 @@ const (
 	nodePrefix   = 'n'
 	expiryPrefix = 'x'
 	eventPrefix  = 'e'
+	valuePrefix  = 'v'
+	dropPrefix   = 'd'
 
 	pathSeparator = 0x00
 	pathEscape    = 0x01
@@ -50,9 +55,9 @@ const (
 
 // errDamaged is what a record that can't be read comes down to.
 var (
-	errDamaged   = errors.New("damaged record")
-	errBadNode   = fmt.Errorf("%w: node", errDamaged)
-	errBadNotice = fmt.Errorf("%w: event", errDamaged)
+	errDamaged  = errors.New("damaged record")
+	errBadNode  = fmt.Errorf("%w: node", errDamaged)
+	errBadEvent = fmt.Errorf("%w: event", errDamaged)
 )
 
 func appendPath(dst []byte, key string) []byte {
@@ -155,20 +160,33 @@ func readEventKey(storeKey []byte) (tree.Index, error) {
 
 // A node's record:
 //
-//	flags     1 byte: 1 directory, 2 has an expiration; others must be 0
+//	flags     1 byte: 1 directory, 2 has an expiration, 4 its value lies apart; others must be 0
 //	modified  uvarint
 //	created   uvarint
 //	expires   8 bytes, if flagged
+//	written   uvarint, if flagged apart: the index of the change that wrote the value
+//	length    uvarint, if flagged apart: of the value
 //	value     the rest
+//
+// In memory the record is whole. In the store, in a node as in an event, it ends before
+// a value that lies apart.
 const (
 	nodeIsDir   = 1
 	nodeExpires = 2
+	nodeApart   = 4
 )
 
-// nodeRecordHead is the most that a record holds besides the value.
-const nodeRecordHead = 1 + 2*binary.MaxVarintLen64 + 8
+// apartBytes is the size from which a value lies apart from its node.
+const apartBytes = 1 << 10
 
-func appendNode(dst []byte, n *tree.Node) []byte {
+// liesApart reports whether the value of n lies apart.
+func liesApart(n *tree.Node) bool { return len(n.Value) >= apartBytes }
+
+// nodeRecordHead is the most that a record holds besides the value.
+const nodeRecordHead = 1 + 4*binary.MaxVarintLen64 + 8
+
+// appendNodeHead appends the record up to the value.
+func appendNodeHead(dst []byte, n *tree.Node) []byte {
 	var flags byte
 	if n.Dir {
 		flags |= nodeIsDir
@@ -176,11 +194,32 @@ func appendNode(dst []byte, n *tree.Node) []byte {
 	if n.Expires != 0 {
 		flags |= nodeExpires
 	}
+	if liesApart(n) {
+		flags |= nodeApart
+	}
 	dst = append(dst, flags)
 	dst = binary.AppendUvarint(dst, uint64(n.Modified))
 	dst = binary.AppendUvarint(dst, uint64(n.Created))
 	if n.Expires != 0 {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(n.Expires))
+	}
+	if liesApart(n) {
+		dst = binary.AppendUvarint(dst, uint64(n.Written))
+		dst = binary.AppendUvarint(dst, uint64(len(n.Value)))
+	}
+	return dst
+}
+
+// appendNode appends the record as it is in memory.
+func appendNode(dst []byte, n *tree.Node) []byte {
+	return append(appendNodeHead(dst, n), n.Value...)
+}
+
+// appendStoredNode appends the record as it is in the store.
+func appendStoredNode(dst []byte, n *tree.Node) []byte {
+	dst = appendNodeHead(dst, n)
+	if liesApart(n) {
+		return dst
 	}
 	return append(dst, n.Value...)
 }
@@ -188,54 +227,107 @@ func appendNode(dst []byte, n *tree.Node) []byte {
 // isDirRecord reports whether a record, which is whole, is a directory's.
 func isDirRecord(rec []byte) bool { return rec[0]&nodeIsDir != 0 }
 
-// readNode reads the record of the node at key. The value points into rec.
+// readNode reads the record, as it is in memory, of the node at key. The value points
+// into rec.
 func readNode(key string, rec []byte) (tree.Node, error) {
-	n := tree.Node{Key: key}
-	if len(rec) == 0 || rec[0] > nodeIsDir|nodeExpires {
-		return n, errBadNode
+	n, value, length, err := readNodeHead(rec)
+	if err == nil && len(value) != length {
+		err = errBadNode
 	}
-	flags := rec[0]
-	rec = rec[1:]
-	modified, size := binary.Uvarint(rec)
-	if size <= 0 {
-		return n, errBadNode
-	}
-	rec = rec[size:]
-	created, size := binary.Uvarint(rec)
-	if size <= 0 {
-		return n, errBadNode
-	}
-	rec = rec[size:]
-	if flags&nodeExpires != 0 {
-		if len(rec) < 8 {
-			return n, errBadNode
-		}
-		n.Expires = int64(binary.BigEndian.Uint64(rec))
-		rec = rec[8:]
-	}
-	n.Dir = flags&nodeIsDir != 0
-	n.Modified, n.Created = tree.Index(modified), tree.Index(created)
-	n.Value = rec
-	return n, nil
+	n.Key, n.Value = key, value
+	return n, err
 }
 
-// Format is the version of the layout that this copse writes; a store with a
-// larger one is refused. Format 1 had no membership; a store of that format is
-// founded anew, which changes nothing else. Up to format 2 the nodes weren't
-// counted; they are when such a store is opened.
-const Format = 3
+// readNodeHead reads a record up to the value. rest is what follows: the value of length
+// bytes, unless that lies apart and rec comes from the store.
+func readNodeHead(rec []byte) (n tree.Node, rest []byte, length int, err error) {
+	if len(rec) == 0 || rec[0] > nodeIsDir|nodeExpires|nodeApart {
+		return n, nil, 0, errBadNode
+	}
+	flags := rec[0]
+	f := fields{rest: rec[1:]}
+	n.Dir = flags&nodeIsDir != 0
+	n.Modified, n.Created = tree.Index(f.uvarint()), tree.Index(f.uvarint())
+	if flags&nodeExpires != 0 {
+		n.Expires = int64(f.fixed())
+	}
+	if flags&nodeApart != 0 {
+		n.Written = tree.Index(f.uvarint())
+		length = int(min(f.uvarint(), math.MaxInt))
+	} else {
+		length = len(f.rest)
+	}
+	if f.short || flags&nodeApart != 0 && (n.Dir || n.Written == 0 || length < apartBytes) {
+		return n, nil, 0, errBadNode
+	}
+	return n, f.rest, length, nil
+}
+
+// fields takes fields off the front of a record. Once one is cut short, short is set
+// and all later ones are zero.
+type fields struct {
+	rest  []byte
+	short bool
+}
+
+func (f *fields) fail() { f.rest, f.short = nil, true }
+
+func (f *fields) uvarint() uint64 {
+	n, size := binary.Uvarint(f.rest)
+	if size <= 0 {
+		f.fail()
+		return 0
+	}
+	f.rest = f.rest[size:]
+	return n
+}
+
+func (f *fields) varint() int64 {
+	n, size := binary.Varint(f.rest)
+	if size <= 0 {
+		f.fail()
+		return 0
+	}
+	f.rest = f.rest[size:]
+	return n
+}
+
+// fixed takes 8 bytes.
+func (f *fields) fixed() uint64 {
+	b := f.take(8)
+	if b == nil {
+		return 0
+	}
+	return binary.BigEndian.Uint64(b)
+}
+
+// bytes takes a uvarint length and that many bytes.
+func (f *fields) bytes() []byte { return f.take(f.uvarint()) }
+
+func (f *fields) take(n uint64) []byte {
+	if n > uint64(len(f.rest)) {
+		f.fail()
+		return nil
+	}
+	b := f.rest[:n:n]
+	f.rest = f.rest[n:]
+	return b
+}
+
+// Format is the version of the layout that this copse writes; it reads no other.
+const Format = 4
 
 // meta is what a replica knows besides its nodes. It is written in the same
 // batch as each change, and is the whole of what must agree with the raft log.
 type meta struct {
-	raftIndex uint64     // the last raft entry applied
-	last      tree.Index // the index of the latest change
-	oldest    tree.Index // the first event of the oldest record in the window; 0: none
-	trimmed   tree.Index // no event from here on has been taken out of the window
-	epoch     uint64     // the highest of any batch applied; see docs/SHARDS.md
-	stats     tree.Stats // writes only
-	counts    counts
-	uncounted bool // the record is of a format without counts
+	raftIndex   uint64     // the last raft entry applied
+	last        tree.Index // the index of the latest change
+	oldest      tree.Index // the first event of the oldest record in the window; 0: none
+	trimmed     tree.Index // no event from here on has been taken out of the window
+	epoch       uint64     // the highest of any batch applied; see docs/SHARDS.md
+	windowBytes uint64     // size of the events in the window, as JSON
+	stats       tree.Stats // writes only
+	counts      counts
 }
 
 var (
@@ -249,7 +341,7 @@ var (
 func (m *meta) numbers() []*uint64 {
 	s := &m.stats
 	return []*uint64{
-		&m.raftIndex, (*uint64)(&m.last), (*uint64)(&m.oldest), (*uint64)(&m.trimmed),
+		&m.raftIndex, (*uint64)(&m.last), (*uint64)(&m.oldest), (*uint64)(&m.trimmed), &m.windowBytes,
 		&s.SetsSuccess, &s.SetsFail, &s.DeleteSuccess, &s.DeleteFail,
 		&s.UpdateSuccess, &s.UpdateFail, &s.CreateSuccess, &s.CreateFail,
 		&s.CompareAndSwapSuccess, &s.CompareAndSwapFail,
@@ -257,9 +349,6 @@ func (m *meta) numbers() []*uint64 {
 		&m.counts.nodes, &m.counts.expiring, &m.epoch,
 	}
 }
-
-// countFormat is the first format whose meta ends with the counts.
-const countFormat = 3
 
 func (m *meta) append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, Format)
@@ -269,23 +358,25 @@ func (m *meta) append(dst []byte) []byte {
 	return dst
 }
 
-// ErrNewerFormat refuses a store that a newer copse has written.
-var ErrNewerFormat = errors.New("the data is in a newer format than this copse knows: start the newer copse again")
+// Errors that refuse a store of another copse's.
+var (
+	ErrNewerFormat = errors.New("the data is in a newer format than this copse knows: start the newer copse again")
+	ErrOlderFormat = errors.New("the data is in an older format, which this copse no longer reads: begin with an empty data directory")
+)
 
 func readMeta(rec []byte) (meta, error) {
 	var m meta
 	if len(rec) < 8 {
 		return m, fmt.Errorf("%w: meta", errDamaged)
 	}
-	format := binary.BigEndian.Uint64(rec)
-	if format > Format {
+	switch format := binary.BigEndian.Uint64(rec); {
+	case format > Format:
 		return m, fmt.Errorf("%w (format %d)", ErrNewerFormat, format)
+	case format < Format:
+		return m, fmt.Errorf("%w (format %d)", ErrOlderFormat, format)
 	}
 	rec = rec[8:]
 	fields := m.numbers()
-	if m.uncounted = format < countFormat; m.uncounted {
-		fields = fields[:len(fields)-2]
-	}
 	if len(rec) != 8*len(fields) {
 		return m, fmt.Errorf("%w: meta", errDamaged)
 	}

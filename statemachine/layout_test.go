@@ -54,9 +54,12 @@ func FuzzRecords(f *testing.F) {
 	n := tree.Node{Key: "/k", Value: []byte("v"), Expires: 5, Modified: 300, Created: 2}
 	f.Add(appendNode(nil, &n))
 	f.Add(appendNode(nil, &tree.Node{Key: "/k", Dir: true, Modified: 1, Created: 1}))
-	f.Add(appendNotice(nil, &tree.Notice{Index: 7, Action: tree.ActionExpire, Key: "/d", Dir: true, JSON: []byte("{}\n")}))
+	var events eventRecord
+	large := tree.Node{Key: "/k", Value: bytes.Repeat([]byte("v"), apartBytes), Modified: 8, Created: 2, Written: 8}
+	events.add(&tree.Event{Action: tree.ActionSet, Node: large, Prev: n, HasPrev: true, Refresh: true, Now: 12}, 77)
+	f.Add(events.data[8:])
+	f.Add(appendNode(nil, &large))
 	f.Add((&meta{raftIndex: 9, last: 8, oldest: 1}).append(nil))
-	f.Add(format2(&meta{raftIndex: 9, last: 8, oldest: 1}))
 	f.Add(appendHanded(nil, []tree.Index{0, 7, 300}))
 	f.Add(appendExpiryKey(nil, 77, "/a/b"))
 	f.Add(appendEventKey(nil, 77))
@@ -67,10 +70,13 @@ func FuzzRecords(f *testing.F) {
 				t.Fatalf("node %+v became %+v, %v", n, again, err)
 			}
 		}
-		if n, rest, err := readNotice(data); err == nil {
-			again, _, err := readNotice(appendNotice(nil, &n))
-			if err != nil || !reflect.DeepEqual(again, n) || len(rest) > len(data) {
-				t.Fatalf("notice %+v became %+v, %v", n, again, err)
+		if e, rest, err := readEvent(data); err == nil {
+			head := data[:len(data)-len(rest)]
+			if _, _, err := readEvent(head); err != nil {
+				t.Fatalf("event %x alone: %v", head, err)
+			}
+			if _, err := e.index(); err != nil && !errors.Is(err, ErrDamaged) {
+				t.Fatal(err)
 			}
 		}
 		if m, err := readMeta(data); err == nil && !bytes.HasPrefix(m.append(nil)[8:], data[8:]) {
@@ -92,7 +98,7 @@ func FuzzRecords(f *testing.F) {
 func FuzzSnapshot(f *testing.F) {
 	f.Add([]byte(snapshotMagic))
 	f.Add([]byte(snapshotMagic + "\x01m\x05hello\x00"))
-	m, err := New(Options{Dir: f.TempDir(), Replica: 1, Window: 10})
+	m, err := New(Options{Dir: f.TempDir(), Replica: 1, Window: 10, WindowBytes: 1 << 30})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -118,7 +124,7 @@ func FuzzSnapshot(f *testing.F) {
 // before it takes the place of the store.
 func TestSnapshotsThatCantBeReadAreNotTakenIn(t *testing.T) {
 	dir := t.TempDir()
-	m, err := New(Options{Dir: dir, Replica: 1, Window: 10})
+	m, err := New(Options{Dir: dir, Replica: 1, Window: 10, WindowBytes: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +147,7 @@ func TestSnapshotsThatCantBeReadAreNotTakenIn(t *testing.T) {
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if m, err = New(Options{Dir: dir, Replica: 1, Window: 10}); err != nil {
+	if m, err = New(Options{Dir: dir, Replica: 1, Window: 10, WindowBytes: 1 << 30}); err != nil {
 		t.Fatalf("the store was lost: %v", err)
 	}
 	if err := m.Close(); err != nil {

@@ -50,14 +50,13 @@ type reader struct{ from pebble.Reader }
 
 // Get implements tree.Getter.
 func (r reader) Get(key string) (tree.Node, bool) {
-	rec, closer, err := r.from.Get(appendNodeKey(nil, key))
+	rec, err := getRecord(r.from, appendNodeKey(nil, key))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return tree.Node{}, false
 	}
 	var n tree.Node
 	if err == nil {
-		n, err = readNode(key, bytes.Clone(rec))
-		err = errors.Join(err, closer.Close())
+		n, err = readNode(key, rec)
 	}
 	if err != nil {
 		panic(fault{err})
@@ -131,7 +130,7 @@ func (m *Machine) file(dst []byte, db *pebble.DB, key string, seen uint64, now f
 	index := m.Index()
 	buf := keyBuffers.Get().(*[]byte)
 	*buf = appendNodeKey((*buf)[:0], key)
-	rec, closer, fail := db.Get(*buf)
+	rec, fail := getRecord(db, *buf)
 	keyBuffers.Put(buf)
 	if errors.Is(fail, pebble.ErrNotFound) {
 		if _, err := tree.Find(reader{db}, key); err != nil {
@@ -150,7 +149,7 @@ func (m *Machine) file(dst []byte, db *pebble.DB, key string, seen uint64, now f
 	if fail == nil && !n.Dir {
 		dst, found = appendFile(dst, &n, now), true
 	}
-	return dst, found, nil, errors.Join(fail, closer.Close())
+	return dst, found, nil, fail
 }
 
 // listingPart is about how many bytes a part of a long listing has, and listingBuffer
@@ -165,12 +164,14 @@ type listing struct {
 	h     *handle
 	it    *pebble.Iterator
 	print *tree.Listing
-	valid bool      // it stands on a node
-	key   []byte    // scratch
-	part  []byte    // what Next returned last
-	fill  *listFill // nil: it isn't to be kept
-	lists *listCache
-	tidy  *tidier
+	valid bool // it stands on a node
+	// values reads the values that lie apart, of the same moment; nil: none did yet.
+	values   *pebble.Iterator
+	key, rec []byte    // scratch
+	part     []byte    // what Next returned last
+	fill     *listFill // nil: it isn't to be kept
+	lists    *listCache
+	tidy     *tidier
 }
 
 // list answers a read of the directory q.Key, all of it from one view of the
@@ -221,7 +222,39 @@ func (l *listing) node() (tree.Node, error) {
 	if err != nil {
 		return tree.Node{}, err
 	}
-	return readNode(unsafe.String(unsafe.SliceData(l.key), len(l.key)), l.it.Value())
+	rec, err := l.record()
+	if err != nil {
+		return tree.Node{}, err
+	}
+	return readNode(unsafe.String(unsafe.SliceData(l.key), len(l.key)), rec)
+}
+
+// record is the record of the node that the iterator stands on, as it is in memory; its
+// bytes are good until the next step.
+func (l *listing) record() ([]byte, error) {
+	rec, err := l.it.ValueAndErr()
+	if err != nil {
+		return nil, err
+	}
+	n, _, _, err := readNodeHead(rec)
+	if err != nil || n.Written == 0 {
+		return rec, err
+	}
+	if l.values == nil {
+		l.values, err = l.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{
+			LowerBound: []byte{valuePrefix}, UpperBound: []byte{valuePrefix + 1},
+		}})
+		if err != nil {
+			return nil, err
+		}
+	}
+	l.rec = appendValueKey(l.rec[:0], n.Written)
+	if !l.values.SeekGE(l.rec) || !bytes.Equal(l.values.Key(), l.rec) {
+		return nil, firstError(l.values.Error(), errNoValue)
+	}
+	value, err := l.values.ValueAndErr()
+	l.rec = append(append(l.rec[:0], rec...), value...)
+	return l.rec, err
 }
 
 // Size implements tree.Rest.
@@ -288,6 +321,9 @@ func (l *listing) end() error {
 	l.lists.giveUp(l.fill)
 	stats := l.it.Stats()
 	err := l.it.Close()
+	if l.values != nil {
+		err = firstError(err, l.values.Close())
+	}
 	l.tidy.look(l.h.db, stats)
 	return err
 }

@@ -19,13 +19,15 @@ import (
 
 // Options are what a Machine is made with.
 type Options struct {
-	Dir     string        // the shard's own directory
-	Replica uint64        // this replica's id: it builds replies for what it proposed
-	Window  int           // events that waitIndex can reach back to
-	Cache   *pebble.Cache // shared by the shards; nil: a small one
-	Nodes   int           // bytes of the cache of nodes that are read often
-	Lists   int           // bytes of the cache of listings that are
-	Files   int           // files that Pebble may keep open; 0: its default
+	Dir     string // the shard's own directory
+	Replica uint64 // this replica's id: it builds replies for what it proposed
+	Window  int    // events that waitIndex can reach back to; above 0
+	// WindowBytes bounds the same events by the size of their JSON; above 0.
+	WindowBytes int64
+	Cache       *pebble.Cache // shared by the shards; nil: a small one
+	Nodes       int           // bytes of the cache of nodes that are read often
+	Lists       int           // bytes of the cache of listings that are
+	Files       int           // files that Pebble may keep open; 0: its default
 	// Slots is how many data shards there are, Slot which of them this one is; with
 	// 0 or 1 its indexes are dense. Order: it is none of the several, but the order shard.
 	Slot, Slots int
@@ -40,9 +42,9 @@ type Machine struct {
 	// Fixed after New.
 	dir     string
 	replica uint64
-	window  int
+	window  window
 	place   place
-	publish func(*News) // set by Subscribe
+	publish func(*ApplyResult) // set by Subscribe
 	pebble  func() *pebble.Options
 	fs      vfs.FS
 
@@ -85,12 +87,15 @@ var _ sm.IOnDiskStateMachine = (*Machine)(nil)
 // New opens or creates the store in o.Dir. Its errors wrap ErrNewerFormat and
 // ErrDamaged where those are the cause.
 func New(o Options) (*Machine, error) {
+	if o.Window <= 0 || o.WindowBytes <= 0 {
+		return nil, fmt.Errorf("event window of %d events and %d bytes: both must be above 0", o.Window, o.WindowBytes)
+	}
 	fs := o.FS
 	if fs == nil {
 		fs = vfs.Default
 	}
 	m := &Machine{
-		dir: o.Dir, replica: o.Replica, window: o.Window, fs: fs, place: placeOf(o),
+		dir: o.Dir, replica: o.Replica, window: window{o.Window, uint64(o.WindowBytes)}, fs: fs, place: placeOf(o),
 		pebble:   func() *pebble.Options { return storeOptions(fs, o) },
 		nodes:    newNodeCache(o.Nodes),
 		lists:    newListCache(o.Lists),
@@ -111,10 +116,10 @@ func New(o Options) (*Machine, error) {
 	return m, nil
 }
 
-// Subscribe makes publish get the news of each Update after it is committed, in
+// Subscribe makes publish get the result of each Update after it is committed, in
 // the order of the log, and of each snapshot that has replaced the tree. It mustn't
 // wait. To be called before the replica is started.
-func (m *Machine) Subscribe(publish func(*News)) { m.publish = publish }
+func (m *Machine) Subscribe(publish func(*ApplyResult)) { m.publish = publish }
 
 // ErrDamaged is the cause where the store can't be read: its files are broken.
 var ErrDamaged = errDamaged
@@ -145,7 +150,7 @@ func (m *Machine) open(name string) error {
 	}
 	m.meta, m.recent = st.meta, st.recent
 	m.expiryLow = math.MinInt64
-	m.announce(st.members, st.handed, &News{Jumped: true})
+	m.announce(st.members, st.handed, &ApplyResult{Jumped: true})
 	m.expiry.added(math.MinInt64)
 	return nil
 }
@@ -158,16 +163,10 @@ type state struct {
 	recent  recent
 }
 
-// load reads the state of the machine from its store, and brings that up to the
-// present format.
+// load reads the state of the machine from its store.
 func (m *Machine) load(from *pebble.DB) (st state, err error) {
 	if st.meta, err = loadMeta(from); err != nil {
 		return st, err
-	}
-	if st.meta.uncounted {
-		if err = recount(from, &st.meta); err != nil {
-			return st, err
-		}
 	}
 	if st.members, err = loadMembership(from); err != nil {
 		return st, err
@@ -176,7 +175,7 @@ func (m *Machine) load(from *pebble.DB) (st state, err error) {
 	case m.place.order:
 		st.handed, err = loadHanded(from, m.place.slots)
 	case m.place.data():
-		st.recent, err = loadRecent(from, m.window)
+		st.recent, err = loadRecent(from, m.window.events)
 	}
 	return st, err
 }
@@ -194,8 +193,8 @@ func loadMeta(from pebble.Reader) (meta, error) {
 }
 
 // announce makes the state after an update known: first to readers, then, as
-// news, to whoever has subscribed, then to who waits for it.
-func (m *Machine) announce(members *tree.Membership, handed []tree.Index, news *News) {
+// in an ApplyResult, to whoever has subscribed, then to who waits for it.
+func (m *Machine) announce(members *tree.Membership, handed []tree.Index, res *ApplyResult) {
 	stats := m.meta.stats
 	m.stats.Store(&stats)
 	m.counts.set(m.meta.counts)
@@ -207,8 +206,8 @@ func (m *Machine) announce(members *tree.Membership, handed []tree.Index, news *
 	}
 	m.members.set(members)
 	if m.publish != nil {
-		news.Last, news.Epoch, news.Handed = m.meta.last, m.meta.epoch, slices.Clone(handed)
-		m.publish(news)
+		res.Last, res.Epoch, res.Handed = m.meta.last, m.meta.epoch, slices.Clone(handed)
+		m.publish(res)
 	}
 	m.waiters.applied(m.meta.raftIndex)
 }
@@ -243,20 +242,20 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	v := &m.view
 	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
 	v.handed = m.Handed()
-	news := &News{}
+	res := &ApplyResult{}
 	for i := range entries {
 		e := &entries[i]
 		v.meta.raftIndex = e.Index
 		v.stale = 0
 		m.applied.Add(uint64(len(e.Cmd)))
-		before := len(news.Notices)
-		if e.Result, err = m.applyEntry(v, e, news); err != nil {
+		before := len(res.Events)
+		if e.Result, err = m.applyEntry(v, e, res); err != nil {
 			return nil, fmt.Errorf("raft entry %d: %w", e.Index, err)
 		}
-		v.record(news.Notices[before:])
+		v.endRecord()
 		if m.place.data() {
-			for i := range news.Notices[before:] {
-				m.recent.push(news.Notices[before+i].Index)
+			for i := range res.Events[before:] {
+				m.recent.push(res.Events[before+i].Index)
 			}
 		}
 		v.trim(m.windowFloor(v.meta.last), m.window)
@@ -269,7 +268,7 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	if at, _, err := readExpiryKey(v.expiryFrom); err == nil {
 		m.expiryLow = at
 	}
-	m.announce(v.members, v.handed, news)
+	m.announce(v.members, v.handed, res)
 	m.expiry.added(v.soonest)
 	return entries, nil
 }

@@ -40,8 +40,8 @@ func TestMachineDoesWhatTheModelDoes(t *testing.T) {
 
 		dir := tempDir(t, &dirs)
 		m := mustNew(rt, dir)
-		var published []tree.Notice
-		m.Subscribe(func(n *statemachine.News) { published = append(published, n.Notices...) })
+		var published []tree.EncodedEvent
+		m.Subscribe(func(n *statemachine.ApplyResult) { published = append(published, n.Events...) })
 		done := applySplit(rt, m, entries)
 		sameAsModel(rt, m, want)
 		if !sameNotices(published, want.notices) {
@@ -272,7 +272,7 @@ func TestPowerCutsLoseNothingThatWasSynced(t *testing.T) {
 		entries := raftLog(rt, list)
 		fs := vfs.NewCrashableMem()
 		open := func(fs vfs.FS) *statemachine.Machine {
-			m, err := statemachine.New(statemachine.Options{Dir: "/shard", Replica: replica, Window: window, FS: fs})
+			m, err := statemachine.New(statemachine.Options{Dir: "/shard", Replica: replica, Window: window, WindowBytes: 1 << 30, FS: fs})
 			if err != nil {
 				rt.Fatalf("New: %v", err)
 			}
@@ -378,7 +378,7 @@ func TestAWiderWindowDoesntPromiseWhatIsGone(t *testing.T) {
 		update(t, m, i+1, tree.Command{Op: tree.OpSet, Key: "/k"})
 	}
 	mustClose(t, m)
-	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: 5000})
+	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: 5000, WindowBytes: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +440,7 @@ func TestLargeEntriesStayReadableInTheWindow(t *testing.T) {
 	if _, err := m.Update([]sm.Entry{{Index: 1, Cmd: batch}}); err != nil {
 		t.Fatal(err)
 	}
-	var got []tree.Notice
+	var got []tree.EncodedEvent
 	for from := tree.Index(1); len(got) < commands; from = got[len(got)-1].Index + 1 {
 		page, _, err := m.History(from, 1000)
 		if err != nil || len(page) == 0 {

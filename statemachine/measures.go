@@ -58,7 +58,7 @@ func (m *Machine) Measures() *Measures { return m.measures }
 // StoreMetrics is what Pebble knows of one store at one moment.
 type StoreMetrics struct {
 	DiskBytes     uint64 // all of the store's files
-	NodeBytes     uint64 // of them, about what the nodes take; what is still in memory isn't counted
+	NodeBytes     uint64 // of them, about what the nodes and the large values take; what is still in memory isn't counted
 	MemTableBytes uint64 // what is still in memory
 	Compactions   uint64
 	CompactBytes  uint64 // that compactions have yet to work through
@@ -81,9 +81,13 @@ func (m *Machine) StoreMetrics() (StoreMetrics, error) {
 	if err != nil {
 		return StoreMetrics{}, err
 	}
+	values, err := h.db.EstimateDiskUsage([]byte{valuePrefix}, []byte{valuePrefix + 1})
+	if err != nil {
+		return StoreMetrics{}, err
+	}
 	return StoreMetrics{
 		DiskBytes:     p.DiskSpaceUsage(),
-		NodeBytes:     nodes,
+		NodeBytes:     nodes + values,
 		MemTableBytes: p.MemTable.Size,
 		Compactions:   uint64(p.Compact.Count),
 		CompactBytes:  p.Compact.EstimatedDebt,

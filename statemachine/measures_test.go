@@ -11,12 +11,12 @@ import (
 )
 
 func TestAMachineThatAppliesIsBusy(t *testing.T) {
-	m, err := statemachine.New(statemachine.Options{Dir: t.TempDir(), Replica: 1, Window: 10})
+	m, err := statemachine.New(statemachine.Options{Dir: t.TempDir(), Replica: 1, Window: 10, WindowBytes: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var busy time.Duration
-	m.Subscribe(func(*statemachine.News) { busy = m.Measures().Busy() })
+	m.Subscribe(func(*statemachine.ApplyResult) { busy = m.Measures().Busy() })
 	due := time.Now().Add(-time.Minute)
 	c := tree.Command{Op: tree.OpSet, Key: "/a", Now: due.UnixNano(), Expires: due.UnixNano()}
 	cmd := tree.AppendCommand(tree.AppendBatch(nil, 1, 1), &c)

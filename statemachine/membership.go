@@ -102,6 +102,6 @@ func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
 	v.must(batch.Commit(pebble.Sync))
 	m.meta = v.meta
-	m.announce(v.members, m.Handed(), &News{})
+	m.announce(v.members, m.Handed(), &ApplyResult{})
 	return nil
 }

@@ -188,7 +188,7 @@ func TestForceNew(t *testing.T) {
 
 		fs := vfs.NewCrashableMem()
 		open := func(fs vfs.FS) *statemachine.Machine {
-			m, err := statemachine.New(statemachine.Options{Dir: "/shard", Replica: replica, Window: window, FS: fs})
+			m, err := statemachine.New(statemachine.Options{Dir: "/shard", Replica: replica, Window: window, WindowBytes: 1 << 30, FS: fs})
 			if err != nil {
 				rt.Fatalf("New: %v", err)
 			}

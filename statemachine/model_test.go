@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"copse/statemachine"
@@ -18,12 +19,16 @@ const (
 	window  = 200
 )
 
+// large is the smallest value that lies apart from its node.
+var large = strings.Repeat("l", 1<<10)
+
 // model is the tree in memory with the bookkeeping that a Machine does.
 type model struct {
 	store   tree.MemStore
 	last    tree.Index
+	epoch   uint64 // see applyBatch
 	stats   tree.Stats
-	notices []tree.Notice
+	notices []tree.EncodedEvent
 	members *tree.Membership // nil: nobody yet
 }
 
@@ -56,7 +61,7 @@ func (m *model) apply(c *tree.Command) string {
 	err := tree.Apply(&m.store, c, m.last, func(e *tree.Event) {
 		m.last = e.Index()
 		json := tree.AppendEvent(nil, e)
-		m.notices = append(m.notices, e.Notice(json))
+		m.notices = append(m.notices, e.Encoded(json))
 		out = append(out, json...)
 		if e.Action == tree.ActionExpire {
 			m.stats.ExpireCount++
@@ -83,12 +88,12 @@ func (m *model) get(q *tree.Query, now int64) string {
 }
 
 // history is what the window must hold from an index on.
-func (m *model) history(from tree.Index) []tree.Notice {
+func (m *model) history(from tree.Index) []tree.EncodedEvent {
 	floor := tree.Index(1)
 	if m.last >= window {
 		floor = m.last - window + 1
 	}
-	var kept []tree.Notice
+	var kept []tree.EncodedEvent
 	for _, n := range m.notices {
 		if n.Index >= max(from, floor) {
 			kept = append(kept, n)
@@ -152,13 +157,13 @@ func commands() *rapid.Generator[[]tree.Command] {
 				Limit:     rapid.IntRange(0, 3).Draw(t, "limit"),
 			}
 			if rapid.Bool().Draw(t, "hasValue") {
-				c.Value = []byte(rapid.SampledFrom([]string{"", "x", "y", "<é\x00\xff>"}).Draw(t, "value"))
+				c.Value = []byte(rapid.SampledFrom([]string{"", "x", "y", "<é\x00\xff>", large, large + "\n", large[1:]}).Draw(t, "value"))
 			}
 			if rapid.IntRange(0, 3).Draw(t, "hasTTL") == 0 {
 				c.Expires = now + int64(rapid.IntRange(0, 5).Draw(t, "ttl"))*1e8
 			}
 			if rapid.IntRange(0, 2).Draw(t, "hasPrev") > 0 {
-				c.PrevValue = rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "prevValue")
+				c.PrevValue = rapid.SampledFrom([]string{"", "x", "y", large}).Draw(t, "prevValue")
 				c.PrevIndex = tree.Index(rapid.IntRange(0, 40).Draw(t, "prevIndex"))
 			}
 			list[i] = c
@@ -241,7 +246,7 @@ func answers(data []byte) []string {
 
 func mustNew(t rapid.TB, dir string) *statemachine.Machine {
 	t.Helper()
-	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, Nodes: 16 << 10, Lists: 64 << 10})
+	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, Nodes: 16 << 10, Lists: 64 << 10})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
@@ -298,7 +303,7 @@ func sameAsModel(t rapid.TB, m *statemachine.Machine, want *model) {
 	}
 }
 
-func sameNotices(a, b []tree.Notice) bool {
+func sameNotices(a, b []tree.EncodedEvent) bool {
 	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
 }
 

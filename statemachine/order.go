@@ -24,7 +24,7 @@ func (m *Machine) Handed() []tree.Index {
 
 // handOut carries out OpAsk: each ask, in order, gets the indexes that follow. One
 // that no actor would make gets none.
-func (m *Machine) handOut(v *view, c *tree.Command, news *News) (refused *tree.Error, err error) {
+func (m *Machine) handOut(v *view, c *tree.Command, res *ApplyResult) (refused *tree.Error, err error) {
 	if !m.place.order || c.PrevIndex != tree.Index(m.place.slots) {
 		return &tree.Error{Code: tree.CodeRaftInternal, Cause: "this shard doesn't hand out indexes for so many", Index: v.meta.last}, nil
 	}
@@ -40,7 +40,7 @@ func (m *Machine) handOut(v *view, c *tree.Command, news *News) (refused *tree.E
 			continue
 		}
 		v.meta.last, handed[a.Slot] = r.Last, r.Last
-		news.Grants = append(news.Grants, tree.Grant{ID: a.ID, Slot: a.Slot, Range: r})
+		res.Grants = append(res.Grants, tree.Grant{ID: a.ID, Slot: a.Slot, Range: r})
 	}
 	v.handed = handed
 	v.must(v.batch.Set(handedKey, appendHanded(nil, handed), nil))

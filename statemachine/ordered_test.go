@@ -21,11 +21,15 @@ import (
 const slots = 3
 
 func dataOptions(slot int) statemachine.Options {
-	return statemachine.Options{Replica: replica, Window: window, Nodes: 16 << 10, Lists: 64 << 10, Slot: slot, Slots: slots}
+	return statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30, Nodes: 16 << 10, Lists: 64 << 10, Slot: slot, Slots: slots}
+}
+
+func plainOptions() statemachine.Options {
+	return statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30}
 }
 
 func orderOptions() statemachine.Options {
-	return statemachine.Options{Replica: replica, Window: window, Slots: slots, Order: true}
+	return statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30, Slots: slots, Order: true}
 }
 
 func mustOpen(t rapid.TB, o statemachine.Options, dir string, fs vfs.FS) *statemachine.Machine {
@@ -40,27 +44,54 @@ func mustOpen(t rapid.TB, o statemachine.Options, dir string, fs vfs.FS) *statem
 
 // orderedBatch is one entry of a data shard's log, in plain.
 type orderedBatch struct {
+	epoch  uint64 // 0: the first
 	origin uint64
+	others int // so many of the commands are in a submission of another member, before this one's
 	r      tree.Range
 	root   bool
 	list   []tree.Command
 	settle tree.Index // if there is no list
 }
 
+// submissionNonce is the one of the actor that this replica's submissions come from.
+const submissionNonce = 77
+
+func submissionID(origin, number uint64) tree.RequestID {
+	return tree.RequestID{Replica: origin, Nonce: submissionNonce, Number: number}
+}
+
 func (b *orderedBatch) entry(raftIndex uint64) sm.Entry {
+	head := tree.BatchHead{Epoch: max(b.epoch, 1), Number: raftIndex, Submissions: 1}
 	if b.list == nil {
 		c := tree.CloseCommand(b.settle)
-		return sm.Entry{Index: raftIndex, Cmd: tree.AppendCommand(tree.AppendBatch(nil, b.origin, 1), &c)}
+		cmd := tree.AppendSubmission(tree.AppendBatchHead(nil, head), tree.RequestID{}, 1)
+		return sm.Entry{Index: raftIndex, Cmd: tree.AppendCommand(cmd, &c)}
 	}
-	cmd := tree.AppendOrderedBatch(nil, b.origin, b.r, b.root, len(b.list))
+	head.Ordered, head.Root, head.Range = true, b.root, b.r
+	if b.others > 0 {
+		head.Submissions++
+	}
+	cmd := tree.AppendBatchHead(nil, head)
+	if b.others > 0 {
+		cmd = tree.AppendSubmission(cmd, submissionID(8, raftIndex), b.others)
+	}
 	for i := range b.list {
+		if i == b.others {
+			cmd = tree.AppendSubmission(cmd, submissionID(b.origin, raftIndex), len(b.list)-b.others)
+		}
 		cmd = tree.AppendCommand(cmd, &b.list[i])
 	}
 	return sm.Entry{Index: raftIndex, Cmd: cmd}
 }
 
-// applyBatch is what rules 4 and 5 say of a batch.
+// applyBatch is what rules 4 and 5 say of a batch. The answers are those to its second
+// submission.
 func (m *model) applyBatch(b *orderedBatch, slot int) (stale bool, answers []string) {
+	stale = b.epoch < m.epoch
+	m.epoch = max(m.epoch, b.epoch)
+	if stale {
+		return true, nil
+	}
 	if b.list == nil {
 		m.last = max(m.last, b.settle)
 		return false, nil
@@ -87,7 +118,7 @@ func (m *model) applyBatch(b *orderedBatch, slot int) (stale bool, answers []str
 		}
 	}
 	m.last = b.r.Last
-	return false, answers
+	return false, answers[b.others:]
 }
 
 // createInRoot applies c, of a root batch: the indexes before the next one whose name
@@ -106,10 +137,10 @@ func (m *model) createInRoot(c *tree.Command, slot int) string {
 	return a
 }
 
-// dataLog draws the log of a data shard: batches whose ranges mostly go up.
+// dataLog draws the log of a data shard: batches whose epochs and ranges mostly go up.
 func dataLog(t *rapid.T, slot, entries int) []orderedBatch {
 	var log []orderedBatch
-	top := tree.Index(5)
+	top, epoch := tree.Index(5), uint64(3)
 	list := commands().Draw(t, "commands")
 	list = slices.DeleteFunc(list, func(c tree.Command) bool {
 		if c.Op.Membership() {
@@ -118,7 +149,14 @@ func dataLog(t *rapid.T, slot, entries int) []orderedBatch {
 		return c.Op != tree.OpExpire && tree.Slot(c.Key, slots) != slot && rapid.IntRange(0, 9).Draw(t, "stray") > 0
 	})
 	for range entries {
-		b := orderedBatch{origin: rapid.SampledFrom([]uint64{replica, replica, 9}).Draw(t, "origin")}
+		b := orderedBatch{origin: rapid.SampledFrom([]uint64{replica, replica, 9}).Draw(t, "origin"), epoch: epoch}
+		switch rapid.IntRange(0, 9).Draw(t, "leader") {
+		case 0:
+			b.epoch -= uint64(rapid.IntRange(1, 2).Draw(t, "late"))
+		case 1:
+			epoch++
+			b.epoch = epoch
+		}
 		if rapid.IntRange(0, 5).Draw(t, "stale") == 0 {
 			b.r.First = tree.Index(rapid.Uint64Range(1, uint64(top)).Draw(t, "first"))
 		} else {
@@ -152,6 +190,9 @@ func dataLog(t *rapid.T, slot, entries int) []orderedBatch {
 			}
 			b.r.Last = max(b.r.First, b.r.Last+slack)
 		}
+		if len(b.list) > 1 {
+			b.others = rapid.IntRange(0, len(b.list)-1).Draw(t, "others")
+		}
 		top = max(top, b.r.Last)
 		log = append(log, b)
 	}
@@ -166,26 +207,30 @@ func TestADataShardDoesWhatTheRulesSay(t *testing.T) {
 		var entries []sm.Entry
 		var outcomes []statemachine.Outcome
 		var replies [][]string
+		var batches []statemachine.BatchID
 		for i := range log {
 			e := log[i].entry(uint64(3 * (i + 1)))
 			entries = append(entries, e)
 			stale, a := want.applyBatch(&log[i], slot)
 			if log[i].list != nil && log[i].origin == replica {
-				outcomes = append(outcomes, statemachine.Outcome{First: log[i].r.First, Stale: stale, RaftIndex: e.Index})
+				outcomes = append(outcomes, statemachine.Outcome{ID: submissionID(replica, e.Index), Stale: stale, RaftIndex: e.Index})
 				replies = append(replies, a)
 			}
+			batches = append(batches, statemachine.BatchID{Epoch: log[i].epoch, Number: e.Index})
 		}
 		fs := vfs.NewCrashableMem()
 		m := mustOpen(rt, dataOptions(slot), "/shard", fs)
-		var published []tree.Notice
+		var published []tree.EncodedEvent
 		var told []statemachine.Outcome
-		last := tree.Index(0)
-		m.Subscribe(func(n *statemachine.News) {
-			if n.Last < last || n.Last != m.Index() || n.Jumped || n.Grants != nil || n.Handed != nil {
-				rt.Fatalf("after %d, with the index at %d: news %+v", last, m.Index(), n)
+		var led []statemachine.BatchID
+		last, epoch := tree.Index(0), uint64(0)
+		m.Subscribe(func(n *statemachine.ApplyResult) {
+			if n.Last < last || n.Last != m.Index() || n.Epoch < epoch || n.Jumped || n.Grants != nil || n.Handed != nil {
+				rt.Fatalf("after %d in %d, with the index at %d: res %+v", last, epoch, m.Index(), n)
 			}
-			last = n.Last
-			published = append(published, n.Notices...)
+			last, epoch = n.Last, n.Epoch
+			led = append(led, n.Batches...)
+			published = append(published, n.Events...)
 			told = append(told, n.Outcomes...)
 		})
 		applySplit(rt, m, entries)
@@ -201,6 +246,9 @@ func TestADataShardDoesWhatTheRulesSay(t *testing.T) {
 		}
 		if len(told)+len(outcomes) > 0 && !reflect.DeepEqual(told, outcomes) {
 			rt.Fatalf("outcomes %+v\nwant %+v", told, outcomes)
+		}
+		if epoch != want.epoch || !slices.Equal(led, batches) {
+			rt.Fatalf("in epoch %d batches %v\nwant %d, %v", epoch, led, want.epoch, batches)
 		}
 		checkReplay(rt, fs, m, dataOptions(slot), entries)
 	})
@@ -223,10 +271,10 @@ func checkReplay(rt *rapid.T, fs *vfs.MemFS, m *statemachine.Machine, o statemac
 	applySplit(rt, again, rest)
 	other := mustOpen(rt, o, "/shard", vfs.NewMem())
 	jumps := 0
-	other.Subscribe(func(n *statemachine.News) {
+	other.Subscribe(func(n *statemachine.ApplyResult) {
 		jumps++
-		if !n.Jumped || n.Last != m.Index() || n.Notices != nil || n.Outcomes != nil || n.Grants != nil || !slices.Equal(n.Handed, m.Handed()) {
-			rt.Fatalf("news of a snapshot: %+v", n)
+		if !n.Jumped || n.Last != m.Index() || n.Events != nil || n.Outcomes != nil || n.Grants != nil || !slices.Equal(n.Handed, m.Handed()) {
+			rt.Fatalf("res of a snapshot: %+v", n)
 		}
 	})
 	if err := other.RecoverFromSnapshot(bytes.NewReader(want), nil); err != nil {
@@ -270,7 +318,7 @@ func TestTheOrderShardHandsOut(t *testing.T) {
 				for range rapid.IntRange(0, 4).Draw(rt, "asks") {
 					number++
 					a := tree.Ask{
-						ID:    tree.AskID{Replica: 1, Nonce: 2, Number: number},
+						ID:    tree.RequestID{Replica: 1, Nonce: 2, Number: number},
 						Slot:  rapid.IntRange(0, slots).Draw(rt, "slot"),
 						Count: rapid.IntRange(0, 5).Draw(rt, "count"),
 						Root:  rapid.Bool().Draw(rt, "root"),
@@ -297,11 +345,11 @@ func TestTheOrderShardHandsOut(t *testing.T) {
 		m := mustOpen(rt, orderOptions(), "/shard", fs)
 		var told []tree.Grant
 		var after []tree.Index
-		m.Subscribe(func(n *statemachine.News) {
+		m.Subscribe(func(n *statemachine.ApplyResult) {
 			told = append(told, n.Grants...)
 			after = n.Handed
-			if n.Notices != nil || n.Outcomes != nil || n.Last != m.Index() {
-				rt.Fatalf("news %+v", n)
+			if n.Events != nil || n.Outcomes != nil || n.Last != m.Index() {
+				rt.Fatalf("res %+v", n)
 			}
 		})
 		applySplit(rt, m, entries)
@@ -320,11 +368,11 @@ func doOrdered(t *testing.T, m *statemachine.Machine, raftIndex uint64, b ordere
 	t.Helper()
 	b.origin = replica
 	var got []statemachine.Outcome
-	m.Subscribe(func(n *statemachine.News) { got = append(got, n.Outcomes...) })
+	m.Subscribe(func(n *statemachine.ApplyResult) { got = append(got, n.Outcomes...) })
 	if _, err := m.Update([]sm.Entry{b.entry(raftIndex)}); err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 1 || got[0].First != b.r.First || got[0].RaftIndex != raftIndex {
+	if len(got) != 1 || got[0].ID != submissionID(replica, raftIndex) || got[0].RaftIndex != raftIndex {
 		t.Fatalf("outcomes %+v", got)
 	}
 	return got[0].Stale, answers(got[0].Data)
@@ -428,13 +476,13 @@ func TestWhatIsAnotherShards(t *testing.T) {
 		"a write without an index":        {dataOptions(1), set, false},
 		"a write to the order shard":      {orderOptions(), set, false},
 		"an ask of a data shard":          {dataOptions(1), ask, false},
-		"an ask of the only shard":        {statemachine.Options{Replica: replica}, ask, false},
+		"an ask of the only shard":        {plainOptions(), ask, false},
 		"an ask of the order shard":       {orderOptions(), ask, true},
 		"closing the order shard":         {orderOptions(), closing, false},
-		"closing the only shard":          {statemachine.Options{Replica: replica}, closing, false},
+		"closing the only shard":          {plainOptions(), closing, false},
 		"closing a data shard":            {dataOptions(1), closing, true},
-		"a write to the only shard":       {statemachine.Options{Replica: replica}, set, true},
-		"a write to the only shard of 1":  {statemachine.Options{Replica: replica, Slots: 1}, set, true},
+		"a write to the only shard":       {plainOptions(), set, true},
+		"a write to the only shard of 1":  {statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30, Slots: 1}, set, true},
 		"an ask for another many shards":  {orderOptions(), tree.AskCommand(slots+1, tree.Ask{Slot: 1, Count: 3}), false},
 		"an ask that nobody would put":    {orderOptions(), tree.AskCommand(slots, tree.Ask{Slot: slots, Count: 3}), true},
 		"a membership of the order shard": {orderOptions(), founding(7, 1), true},
@@ -448,7 +496,7 @@ func TestWhatIsAnotherShards(t *testing.T) {
 	}
 	// A log that only a shard of several has stops the others.
 	b := orderedBatch{r: tree.Range{First: 1, Last: 1}, list: []tree.Command{set}}
-	for name, o := range map[string]statemachine.Options{"order": orderOptions(), "only": {Replica: replica}} {
+	for name, o := range map[string]statemachine.Options{"order": orderOptions(), "only": {Replica: replica, Window: window, WindowBytes: 1 << 30}} {
 		m := mustOpen(t, o, t.TempDir(), nil)
 		if _, err := m.Update([]sm.Entry{b.entry(1)}); err == nil || m.Index() != 0 {
 			t.Errorf("the %s shard has applied an ordered batch", name)
@@ -503,13 +551,16 @@ func TestForceNewOfSeveral(t *testing.T) {
 	dir = t.TempDir()
 	data := mustOpen(t, dataOptions(1), dir, nil)
 	doOrdered(t, data, 1, orderedBatch{r: tree.Range{First: 8, Last: 10}, list: []tree.Command{{Op: tree.OpSet, Key: keyIn(1)}}})
+	if stale, _ := doOrdered(t, data, 2, orderedBatch{epoch: 5, r: tree.Range{First: 11, Last: 12}, list: []tree.Command{{Op: tree.OpUpdate, Key: "/nothing"}}}); stale {
+		t.Error("a batch of a later epoch is stale")
+	}
 	if err := data.ForceNew(keep, 0); err != nil {
 		t.Fatal(err)
 	}
 	mustClose(t, data)
 	data = mustOpen(t, dataOptions(1), dir, nil)
 	defer mustClose(t, data)
-	if data.Index() != 10 || data.RaftIndex() != 0 || data.Nodes() != 1 {
+	if data.Index() != 12 || data.RaftIndex() != 0 || data.Nodes() != 1 {
 		t.Errorf("settled %d at raft's %d, %d nodes", data.Index(), data.RaftIndex(), data.Nodes())
 	}
 	again := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
@@ -517,17 +568,21 @@ func TestForceNewOfSeveral(t *testing.T) {
 	if got := do(t, data, 1, again); len(got) != 1 || got[0].Err != nil {
 		t.Errorf("the new log begins with %+v", got)
 	}
+	// Raft's terms begin anew, and so do the epochs.
+	if stale, _ := doOrdered(t, data, 2, orderedBatch{epoch: 2, r: tree.Range{First: 13, Last: 13}, list: []tree.Command{{Op: tree.OpSet, Key: keyIn(1)}}}); stale || data.Nodes() != 1 {
+		t.Errorf("a batch of the new log's second term is stale: %v", stale)
+	}
 }
 
 func TestWhatWasHandedOutIsntChangedUnderItsReaders(t *testing.T) {
 	m := mustOpen(t, orderOptions(), t.TempDir(), nil)
 	defer mustClose(t, m)
-	var news [][]tree.Index
-	m.Subscribe(func(n *statemachine.News) { news = append(news, n.Handed) })
+	var res [][]tree.Index
+	m.Subscribe(func(n *statemachine.ApplyResult) { res = append(res, n.Handed) })
 	held := [][]tree.Index{m.Handed()}
 	for i := range 3 {
 		do(t, m, uint64(i+1), tree.AskCommand(slots, tree.Ask{Slot: 1, Count: 1}))
-		news[i][0] = 99 // it is the subscriber's
+		res[i][0] = 99 // it is the subscriber's
 		held = append(held, m.Handed())
 	}
 	for i, h := range held {

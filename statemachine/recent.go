@@ -41,12 +41,20 @@ func loadRecent(from pebble.Reader, limit int) (r recent, err error) {
 	}
 	defer func() { err = firstError(err, it.Close()) }()
 	for ok := it.First(); ok; ok = it.Next() {
-		for rec := it.Value(); len(rec) > 0; {
-			var n tree.Notice
-			if n, rec, err = readNotice(rec); err != nil {
+		_, events, err := readEventSize(it.Value())
+		if err != nil {
+			return r, err
+		}
+		for len(events) > 0 {
+			var e storedEvent
+			if e, events, err = readEvent(events); err != nil {
 				return r, err
 			}
-			r.push(n.Index)
+			index, err := e.index()
+			if err != nil {
+				return r, err
+			}
+			r.push(index)
 		}
 	}
 	return r, it.Error()
@@ -62,5 +70,5 @@ func (m *Machine) windowFloor(last tree.Index) tree.Index {
 	if m.place.data() {
 		return m.recent.floor()
 	}
-	return windowFloor(last, m.window)
+	return windowFloor(last, m.window.events)
 }

@@ -11,7 +11,7 @@ import (
 
 // A listing that steps over too many old records has them cleared away, once.
 func TestListingHasOldRecordsClearedAway(t *testing.T) {
-	m, err := New(Options{Dir: t.TempDir() + "/shard", Replica: 1, Window: 10})
+	m, err := New(Options{Dir: t.TempDir() + "/shard", Replica: 1, Window: 10, WindowBytes: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ type view struct {
 	changed    map[string][]byte
 	changedAll bool
 	nodes      *nodeCache
+	events     eventRecord
 	key, rec   []byte // scratch
 }
 
@@ -62,8 +63,9 @@ func (v *view) reset(batch *pebble.Batch, m meta, members *tree.Membership, expi
 	} else {
 		clear(v.changed)
 	}
-	if cap(v.rec) > 2*recordBytes {
-		v.rec = nil
+	v.events.data = v.events.data[:0]
+	if cap(v.events.data) > 2*recordBytes {
+		v.events.data = nil
 	}
 }
 
@@ -104,13 +106,11 @@ func (v *view) find(key string) []byte {
 		}
 	}
 	v.key = appendNodeKey(v.key[:0], key)
-	rec, closer, err := v.batch.Get(v.key)
+	rec, err := getRecord(v.batch, v.key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil
 	}
 	v.must(err)
-	rec = bytes.Clone(rec)
-	v.must(closer.Close())
 	if !v.changedAll {
 		v.nodes.put(key, rec, seen)
 	}
@@ -123,10 +123,11 @@ func (v *view) Put(n, prev *tree.Node) {
 	if prev != nil && prev.Expires != n.Expires {
 		v.dropExpiry(prev)
 	}
+	v.putValue(n, prev)
 	v.key = appendNodeKey(v.key[:0], n.Key)
-	rec := appendNode(make([]byte, 0, nodeRecordHead+len(n.Value)), n)
-	v.changed[n.Key] = rec
-	v.must(v.batch.Set(v.key, rec, nil))
+	v.changed[n.Key] = appendNode(make([]byte, 0, nodeRecordHead+len(n.Value)), n)
+	v.rec = appendStoredNode(v.rec[:0], n)
+	v.must(v.batch.Set(v.key, v.rec, nil))
 	if n.Expires == 0 || prev != nil && prev.Expires == n.Expires {
 		return
 	}
@@ -157,6 +158,9 @@ func (v *view) Remove(n *tree.Node) {
 	if !n.Dir {
 		v.changed[n.Key] = nil
 		v.must(v.batch.Delete(root, nil))
+		if liesApart(n) {
+			v.dropValue(n.Written)
+		}
 		v.meta.counts.remove(n.Expires != 0)
 		return
 	}
@@ -167,9 +171,12 @@ func (v *view) Remove(n *tree.Node) {
 		if len(found) <= fewNodes {
 			found = append(found, bytes.Clone(it.Key()))
 		}
-		expires, err := recordExpires(it.Value())
+		below, _, _, err := readNodeHead(it.Value())
 		v.must(err)
-		v.meta.counts.remove(expires)
+		if below.Written != 0 {
+			v.dropValue(below.Written)
+		}
+		v.meta.counts.remove(below.Expires != 0)
 	}
 	v.close(it)
 	if len(found) > fewNodes {

@@ -27,7 +27,7 @@ const waiterLimit = 1 << 16
 var errWaiters = errors.New("too many wait for the replica")
 
 // WaitApplied waits until reads see what the raft entry at raftIndex did, or a
-// snapshot that includes it, and the news of it is out. Its error is the context's,
+// snapshot that includes it, and its ApplyResult is published. Its error is the context's,
 // ErrClosed, or that too many wait.
 func (m *Machine) WaitApplied(ctx context.Context, raftIndex uint64) error {
 	if m.waiters.told.Load() >= raftIndex {

@@ -48,13 +48,13 @@ func TestWaitApplied(t *testing.T) {
 		wait(7)
 	}
 	told := uint64(0)
-	m.Subscribe(func(*statemachine.News) { told = m.RaftIndex() })
+	m.Subscribe(func(*statemachine.ApplyResult) { told = m.RaftIndex() })
 	do(t, m, 6, set)
 	expect(20, nil)
 	do(t, m, 9, set) // entries of raft's own are never applied
 	expect(20, nil)
 	if told != 9 {
-		t.Errorf("the news came at %d", told)
+		t.Errorf("the res came at %d", told)
 	}
 
 	wait(19)

@@ -83,7 +83,7 @@ func Open(path string, want Identity, claim Claim) (*Dir, error) {
 	if err := refuseForeign(path); err != nil { // before creating a lock file in it
 		return nil, err
 	}
-	lock, err := lockDir(path)
+	lock, err := Lock(path)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (d *Dir) adopt(stored Identity, name string, claim Claim) error {
 		complain("--shards is %d, but the cluster of %s was founded with %d, which can't change", claim.Shards, d.path, stored.Shards)
 	}
 	if claim.ClusterID != 0 && claim.ClusterID != stored.ClusterID {
-		complain("--initial-cluster describes the cluster %x, but %s belongs to %x: leave it out, use --initial-cluster-state=existing, or choose another --data-dir", claim.ClusterID, d.path, stored.ClusterID)
+		complain("--initial-cluster founds the cluster %x, but %s belongs to %x: leave it out, use --initial-cluster-state=existing, or choose another --data-dir", claim.ClusterID, d.path, stored.ClusterID)
 	}
 	if len(list) > 0 {
 		return dirErrorf(ErrContradicted, "%s", strings.Join(list, "\n"))
@@ -244,9 +244,9 @@ func refuseForeign(path string) error {
 	return dirErrorf(ErrForeign, "data directory %s contains files that don't belong to copse (such as %q): choose an empty one as --data-dir", path, names[0])
 }
 
-// lockDir takes the lock that keeps a second copse out. The kernel releases it when
+// Lock takes the lock that keeps a second copse out. The kernel releases it when
 // the process ends, however that happens.
-func lockDir(path string) (*os.File, error) {
+func Lock(path string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, unwritable(path, err)

@@ -110,7 +110,7 @@ func TestDataDirRefusesAnotherClusterAndTakesAnotherName(t *testing.T) {
 	if !errors.Is(err, datadir.ErrContradicted) {
 		t.Fatalf("err = %v", err)
 	}
-	for _, part := range []string{`"tok"`, "--shards is 3", "describes the cluster abc", path} {
+	for _, part := range []string{`"tok"`, "--shards is 3", "founds the cluster abc", path} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("err = %q, want %q in it", err, part)
 		}
@@ -194,7 +194,7 @@ func TestDataDirRefusals(t *testing.T) {
 		{"identity lost", func(t *testing.T, path string) { write(t, filepath.Join(path, "raft", "x"), "") },
 			datadir.ErrCorrupt, "lost its copse.json"},
 		{"newer", func(t *testing.T, path string) {
-			write(t, filepath.Join(path, "copse.json"), `{"format":2,"shards":"three"}`)
+			write(t, filepath.Join(path, "copse.json"), `{"format":3,"shards":"three"}`)
 		}, datadir.ErrNewer, "newer copse"},
 		{"empty identity", func(t *testing.T, path string) { write(t, filepath.Join(path, "copse.json"), "") },
 			datadir.ErrCorrupt, "corrupt"},

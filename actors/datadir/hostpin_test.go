@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"copse/actors/datadir"
+	"copse/actors/raftlog"
 
 	"github.com/lni/dragonboat/v4"
 	raft "github.com/lni/dragonboat/v4/config"
@@ -289,6 +291,8 @@ func startDragonboat(d *datadir.Dir, address string) (*dragonboat.NodeHost, erro
 		Expert: raft.ExpertConfig{
 			Engine: raft.EngineConfig{ExecShards: 1, CommitShards: 1, ApplyShards: 1, SnapshotShards: 1, CloseShards: 1},
 			LogDB:  logdb,
+
+			LogDBFactory: raftlog.New(raftlog.Options{Logger: slog.New(slog.DiscardHandler), Fatal: func(err error) { panic(err) }}),
 		},
 	})
 }

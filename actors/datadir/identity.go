@@ -32,6 +32,8 @@ type Identity struct {
 	// and must never serve again. Forcing: the change to a new generation has begun
 	// and must be completed before anything else.
 	Joined, Learning, Removed, Forcing bool
+	// Logged: the raft log was created. A directory without one has lost it.
+	Logged bool
 	// Host is the host name under which the raft log's directory is found. MovingTo
 	// is set while that directory is being renamed; see LiftHostPin.
 	Host     string
@@ -39,8 +41,9 @@ type Identity struct {
 	Created  time.Time
 }
 
-// identityFormat is the version of the whole data directory's format.
-const identityFormat = 1
+// identityFormat is the version of the whole data directory's format. Up to 1 the raft
+// log was dragonboat's own; no release wrote that.
+const identityFormat = 2
 
 // identityLimit is the largest copse.json that is read, in bytes.
 const identityLimit = 64 << 10
@@ -61,6 +64,7 @@ type identityFile struct {
 	Learning   bool      `json:"learning,omitempty"`
 	Removed    bool      `json:"removed,omitempty"`
 	Forcing    bool      `json:"forcing,omitempty"`
+	Logged     bool      `json:"logged,omitempty"`
 	Host       string    `json:"host"`
 	MovingTo   string    `json:"movingTo,omitempty"`
 	Created    time.Time `json:"created"`
@@ -90,6 +94,7 @@ func encodeIdentity(id Identity) ([]byte, error) {
 		Learning:   id.Learning,
 		Removed:    id.Removed,
 		Forcing:    id.Forcing,
+		Logged:     id.Logged,
 		Host:       id.Host,
 		MovingTo:   id.MovingTo,
 		Created:    id.Created.UTC(),
@@ -101,6 +106,9 @@ func encodeIdentity(id Identity) ([]byte, error) {
 	b, err := json.MarshalIndent(f, "", "  ")
 	return append(b, '\n'), err
 }
+
+// errOlderFormat is decodeIdentity's error for a format that no release has written.
+var errOlderFormat = errors.New("older format")
 
 // errNewerFormat is decodeIdentity's error for a later format, whose other fields it
 // can't check.
@@ -116,6 +124,9 @@ func decodeIdentity(b []byte) (Identity, error) {
 	if head.Format > identityFormat {
 		return Identity{}, fmt.Errorf("%w: %d", errNewerFormat, head.Format)
 	}
+	if head.Format == 1 {
+		return Identity{}, fmt.Errorf("%w: %d", errOlderFormat, head.Format)
+	}
 	var f identityFile
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
@@ -127,7 +138,7 @@ func decodeIdentity(b []byte) (Identity, error) {
 	}
 	id := Identity{
 		Name: f.Name, Token: f.Token, Shards: f.Shards, ExecShards: f.ExecShards,
-		Generation: f.Generation, Joined: f.Joined, Learning: f.Learning, Removed: f.Removed, Forcing: f.Forcing,
+		Generation: f.Generation, Joined: f.Joined, Learning: f.Learning, Removed: f.Removed, Forcing: f.Forcing, Logged: f.Logged,
 		Host: f.Host, MovingTo: f.MovingTo, Created: f.Created,
 	}
 	var err error
@@ -186,6 +197,8 @@ func Read(dir string) (Identity, error) {
 		return Identity{}, unwritable(dir, err)
 	case errors.Is(err, errNewerFormat):
 		return Identity{}, dirErrorf(ErrNewer, "data directory %s was made by a newer copse (%v, this one reads up to %d): start that version", dir, err, identityFormat)
+	case errors.Is(err, errOlderFormat):
+		return Identity{}, dirErrorf(ErrForeign, "data directory %s was made by a copse from before the first release (%v, this one reads %d): start with an empty directory, or load its keys over HTTP from a copse of that time", dir, err, identityFormat)
 	default:
 		return Identity{}, dirErrorf(ErrCorrupt, "%s is corrupt (%v): restore it from a backup, or choose another --data-dir", path, err)
 	}

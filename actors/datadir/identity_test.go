@@ -35,7 +35,7 @@ func FuzzIdentity(f *testing.F) {
 		write(t, filepath.Join(path, "copse.json"), string(content))
 		d, err := datadir.Open(path, identity(), datadir.Claim{})
 		if err != nil {
-			if !errors.Is(err, datadir.ErrNewer) && !errors.Is(err, datadir.ErrCorrupt) {
+			if !errors.Is(err, datadir.ErrNewer) && !errors.Is(err, datadir.ErrCorrupt) && !errors.Is(err, datadir.ErrForeign) {
 				t.Errorf("err = %v", err)
 			}
 			return

@@ -25,8 +25,8 @@ const openLimit = 1024
 // lock. Calls for one shard must come in the order of its log; those for different
 // shards may interleave in any way. docs/SHARDS.md has the rules (13 to 15, 18).
 type ClosedIndex struct {
-	publish func(last tree.Index, events []tree.Notice) // under the lock; never waits
-	limit   int                                         // bytes of events that wait; further ones are left to the windows on disk
+	publish func(last tree.Index, events []tree.EncodedEvent) // under the lock; never waits
+	limit   int                                               // bytes of events that wait; further ones are left to the windows on disk
 	index   atomic.Uint64
 
 	mu      sync.Mutex
@@ -41,12 +41,12 @@ type ClosedIndex struct {
 type unclosed struct {
 	settled tree.Index
 	open    []tree.Range // handed out and not settled here, by index
-	events  []tree.Notice
+	events  []tree.EncodedEvent
 }
 
 // NewClosedIndex returns a ClosedIndex for so many slots, which keeps limit bytes of
 // events. Begin has to be called before anything else.
-func NewClosedIndex(slots, limit int, publish func(last tree.Index, events []tree.Notice)) *ClosedIndex {
+func NewClosedIndex(slots, limit int, publish func(last tree.Index, events []tree.EncodedEvent)) *ClosedIndex {
 	return &ClosedIndex{publish: publish, limit: limit, shards: make([]unclosed, slots), moved: make(chan struct{})}
 }
 
@@ -90,7 +90,7 @@ func (c *ClosedIndex) Wait(ctx context.Context, at tree.Index) error {
 }
 
 // Order takes over what the order shard's replica tells.
-func (c *ClosedIndex) Order(n *statemachine.News) {
+func (c *ClosedIndex) Order(n *statemachine.ApplyResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, g := range n.Grants {
@@ -130,7 +130,7 @@ func (s *unclosed) jump(handed, counter tree.Index) {
 }
 
 // Data takes over what the slot's replica tells.
-func (c *ClosedIndex) Data(slot int, n *statemachine.News) {
+func (c *ClosedIndex) Data(slot int, n *statemachine.ApplyResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &c.shards[slot]
@@ -138,10 +138,10 @@ func (c *ClosedIndex) Data(slot int, n *statemachine.News) {
 	if n.Jumped {
 		c.lossy = max(c.lossy, s.settled)
 	}
-	for i := range n.Notices {
-		c.weight += watch.Weight(&n.Notices[i])
+	for i := range n.Events {
+		c.weight += watch.Weight(&n.Events[i])
 	}
-	s.events = append(s.events, n.Notices...)
+	s.events = append(s.events, n.Events...)
 	c.advance()
 	if c.weight > c.limit {
 		c.drop()
@@ -195,11 +195,11 @@ func (c *ClosedIndex) advance() {
 }
 
 // take takes out the events up to at, in their order.
-func (c *ClosedIndex) take(at tree.Index) []tree.Notice {
-	events, from := []tree.Notice{}, 0
+func (c *ClosedIndex) take(at tree.Index) []tree.EncodedEvent {
+	events, from := []tree.EncodedEvent{}, 0
 	for slot := range c.shards {
 		s := &c.shards[slot]
-		n, _ := slices.BinarySearchFunc(s.events, at+1, func(e tree.Notice, at tree.Index) int { return cmp.Compare(e.Index, at) })
+		n, _ := slices.BinarySearchFunc(s.events, at+1, func(e tree.EncodedEvent, at tree.Index) int { return cmp.Compare(e.Index, at) })
 		if n == 0 {
 			continue
 		}
@@ -211,7 +211,7 @@ func (c *ClosedIndex) take(at tree.Index) []tree.Notice {
 		c.weight -= watch.Weight(&events[i])
 	}
 	if from > 1 {
-		slices.SortFunc(events, func(a, b tree.Notice) int { return cmp.Compare(a.Index, b.Index) })
+		slices.SortFunc(events, func(a, b tree.EncodedEvent) int { return cmp.Compare(a.Index, b.Index) })
 	}
 	return events
 }

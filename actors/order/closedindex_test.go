@@ -108,7 +108,7 @@ func (m *spanMember) start() {
 
 // publish does what the hub does: it takes events as they are, and looks for
 // others in the windows, no further than the closed index.
-func (m *spanMember) publish(last tree.Index, notices []tree.Notice) {
+func (m *spanMember) publish(last tree.Index, notices []tree.EncodedEvent) {
 	if m.closed.Index() != last {
 		m.t.Errorf("published up to %d while the closed index is %d", last, m.closed.Index())
 	}
@@ -176,7 +176,7 @@ func (m *spanMember) stepOrder(jump int) {
 	}
 	from := m.order
 	m.order += n
-	news := &statemachine.News{Last: m.w.counter(m.order), Handed: m.w.handed(m.order), Jumped: jump > 1}
+	news := &statemachine.ApplyResult{Last: m.w.counter(m.order), Handed: m.w.handed(m.order), Jumped: jump > 1}
 	if !news.Jumped {
 		news.Grants = m.w.grants[from:m.order]
 	}
@@ -190,10 +190,10 @@ func (m *spanMember) stepData(slot, jump int) {
 	}
 	m.data[slot] += n
 	e := m.w.data[slot][m.data[slot]-1]
-	news := &statemachine.News{Last: e.settled, Jumped: jump > 1}
+	news := &statemachine.ApplyResult{Last: e.settled, Jumped: jump > 1}
 	if !news.Jumped {
 		for _, at := range e.events {
-			news.Notices = append(news.Notices, tree.Notice{Index: at})
+			news.Events = append(news.Events, tree.EncodedEvent{Index: at})
 		}
 	}
 	m.closed.Data(slot, news)
@@ -286,7 +286,7 @@ func TestClosedBoundsWhatItKeeps(t *testing.T) {
 }
 
 func TestWaitForTheClosedIndex(t *testing.T) {
-	c := NewClosedIndex(1, 64<<20, func(tree.Index, []tree.Notice) {})
+	c := NewClosedIndex(1, 64<<20, func(tree.Index, []tree.EncodedEvent) {})
 	c.Begin(3, []tree.Index{3}, []tree.Index{2})
 	if c.Index() != 2 {
 		t.Fatalf("it begins at %d, want 2", c.Index())
@@ -301,7 +301,7 @@ func TestWaitForTheClosedIndex(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- c.Wait(t.Context(), 3) }()
-	c.Data(0, &statemachine.News{Last: 3})
+	c.Data(0, &statemachine.ApplyResult{Last: 3})
 	if err := <-done; err != nil {
 		t.Error(err)
 	}

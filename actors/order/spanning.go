@@ -43,7 +43,7 @@ func NewSpanning(o SpanningOptions) *Spanning {
 
 // history reads the windows of all shards, up to the closed index: all up to there is
 // in them.
-func (s *Spanning) history(from tree.Index, limit int) (events []tree.Notice, complete tree.Index, err error) {
+func (s *Spanning) history(from tree.Index, limit int) (events []tree.EncodedEvent, complete tree.Index, err error) {
 	end := s.o.Closed.Index() // read first
 	for _, m := range s.o.Machines {
 		part, oldest, err := m.History(from, limit)
@@ -56,8 +56,8 @@ func (s *Spanning) history(from tree.Index, limit int) (events []tree.Notice, co
 		}
 		events = append(events, part...)
 	}
-	events = slices.DeleteFunc(events, func(n tree.Notice) bool { return n.Index > end })
-	slices.SortFunc(events, func(a, b tree.Notice) int { return cmp.Compare(a.Index, b.Index) })
+	events = slices.DeleteFunc(events, func(n tree.EncodedEvent) bool { return n.Index > end })
+	slices.SortFunc(events, func(a, b tree.EncodedEvent) int { return cmp.Compare(a.Index, b.Index) })
 	return events, complete, nil
 }
 

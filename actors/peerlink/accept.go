@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// port is one address that is listened on.
+// port is one address the link listens on.
 type port struct {
 	ln  net.Listener
 	tls func() *tls.Config // nil: plain text
 }
 
-// Bounds of what others may make this member hold open.
+// Bounds of the connections that others can make this member keep open.
 const (
-	waitingLimit     = 128 // connections that have not introduced themselves
-	perMemberLimit   = 128 // connections that one member has dialled
-	strangersLimit   = 64  // connections that all strangers together have dialled
+	waitingLimit     = 128 // connections that have not completed the handshake
+	perMemberLimit   = 128 // connections that one member has made
+	strangersLimit   = 64  // connections that all strangers have made
 	longestAcceptGap = time.Second
 )
 
-// accept takes connections in until the port closes. Whatever else makes it
-// fail, too many open files above all, passes.
+// accept accepts connections until the port closes. Any other failure, such as too many
+// open files, is temporary.
 func (l *Link) accept(p *port) {
 	pause := 5 * time.Millisecond
 	for {
@@ -35,7 +35,7 @@ func (l *Link) accept(p *port) {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			l.log.warn("accept", "can't accept a peer's connection", "address", p.ln.Addr(), "error", err)
+			l.log.warn("accept", "accepting a peer's connection failed", "address", p.ln.Addr(), "error", err)
 			select {
 			case <-time.After(pause):
 				pause = min(2*pause, longestAcceptGap)
@@ -45,15 +45,15 @@ func (l *Link) accept(p *port) {
 			}
 		}
 		pause = 5 * time.Millisecond
-		if !l.waiting.add(raw) || !l.spawn(func() { l.serve(newConn(raw, l.patience), p) }) {
+		if !l.waiting.add(raw) || !l.spawn(func() { l.serve(newConn(raw, l.timeouts), p) }) {
 			raw.Close()
 			return
 		}
 	}
 }
 
-// serve greets whoever has connected, and then does what they came for, until
-// the connection ends.
+// serve completes the handshake with whoever has connected, and then serves the
+// connection until it ends.
 func (l *Link) serve(c *conn, p *port) {
 	defer l.drop(c)
 	h, err := l.hear(c, p)
@@ -70,10 +70,10 @@ func (l *Link) serve(c *conn, p *port) {
 		_, err = c.Write(appendAnswer(nil, 0, l.o.Self))
 	}
 	if !l.waiting.remove(c.raw) {
-		return // there were too many, or the link is closed
+		return // there were too many others, or the link is closed
 	}
 	if err != nil {
-		l.log.turnedAway(c, h, err)
+		l.log.refused(c, h, err)
 		return
 	}
 	if err := l.work(c); err != nil {
@@ -81,18 +81,18 @@ func (l *Link) serve(c *conn, p *port) {
 	}
 }
 
-// work does what the connection is for.
+// work serves a connection according to its kind.
 func (l *Link) work(c *conn) error {
 	if c.kind == kindCalls {
 		return l.serveCalls(c)
 	}
-	if t := l.engine.Load(); t != nil {
+	if t := l.raft.Load(); t != nil {
 		return t.serve(c)
 	}
-	return nil // the engine has just been closed
+	return nil // dragonboat has just been closed
 }
 
-// hear reads the hello, through TLS where that is spoken.
+// hear reads the hello, starting TLS first if the dialer does.
 func (l *Link) hear(c *conn, p *port) (hello, error) {
 	if err := c.raw.SetDeadline(c.by); err != nil {
 		return hello{}, err
@@ -104,31 +104,31 @@ func (l *Link) hear(c *conn, p *port) (hello, error) {
 	const tlsHandshake = 0x16
 	switch isTLS := first[0] == tlsHandshake; {
 	case isTLS && p.tls == nil:
-		return hello{}, NoTLS // the answer isn't TLS, so the dialer will understand
+		return hello{}, NoTLS // the answer isn't TLS either, so the dialer's error tells it
 	case isTLS:
 		if err := c.acceptTLS(l, p.tls().Clone()); err != nil {
 			return hello{}, err
 		}
 	case p.tls != nil:
 		if first[0] != magic[0] {
-			return hello{}, fmt.Errorf("%w: it doesn't begin as a peer does", errMalformed)
+			return hello{}, fmt.Errorf("%w: it doesn't start like a peer", errMalformed)
 		}
-		// All of it has to be read, or closing would drop the answer.
+		// If some of the hello were left unread, closing would discard the answer.
 		_, err := io.CopyN(io.Discard, c.r, helloSize)
 		return hello{}, errors.Join(err, NeedsTLS)
 	}
 	return readHello(c.r)
 }
 
-// acceptTLS begins TLS on a connection of which the beginning has been read
-// into c.r. The configuration becomes c's own.
+// acceptTLS starts TLS on a connection whose first bytes are in c.r already. c takes
+// over config.
 func (c *conn) acceptTLS(l *Link, config *tls.Config) error {
 	begun := make([]byte, c.r.Buffered())
 	if _, err := io.ReadFull(c.r, begun); err != nil {
 		return err
 	}
-	// A ticket that the dialer has not read would make its close drop what it has
-	// just sent; and connections here last.
+	// A session ticket that the dialer hasn't read would make its close discard what it
+	// has just sent. And connections here are long-lived, so tickets gain nothing.
 	config.SessionTicketsDisabled = true
 	server := tls.Server(&begunConn{Conn: c.raw, begun: begun}, config)
 	if err := server.HandshakeContext(l.ctx); err != nil {
@@ -138,7 +138,7 @@ func (c *conn) acceptTLS(l *Link, config *tls.Config) error {
 	return nil
 }
 
-// begunConn is a connection of which some bytes have been read already.
+// begunConn is a connection whose first bytes have been read already.
 type begunConn struct {
 	net.Conn
 	begun []byte
@@ -153,7 +153,7 @@ func (b *begunConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// readHello reads no further than it understands.
+// readHello reads only as far as it understands the version.
 func readHello(r io.Reader) (hello, error) {
 	buf := make([]byte, helloSize)
 	if _, err := io.ReadFull(r, buf[:versionEnd]); err != nil {
@@ -168,9 +168,9 @@ func readHello(r io.Reader) (hello, error) {
 	return decodeHello(buf)
 }
 
-// admit puts the connection on the list, or says why not.
+// admit adds the connection to the list, or returns why not.
 func (l *Link) admit(c *conn, h hello) error {
-	if err := l.judge(h); err != nil {
+	if err := l.check(h); err != nil {
 		return err
 	}
 	c.kind, c.member = h.kind, h.from
@@ -181,7 +181,7 @@ func (l *Link) admit(c *conn, h hello) error {
 	if err := l.add(c, perMemberLimit); err != nil {
 		return err
 	}
-	// Only now: a member that is removed from here on is on the list already.
+	// Asked only now: if the member is removed later, its connection is on the list.
 	if l.o.Allowed != nil {
 		if err := l.o.Allowed(h.from); err != nil {
 			if refusal := Refusal(0); !errors.As(err, &refusal) {
@@ -194,11 +194,11 @@ func (l *Link) admit(c *conn, h hello) error {
 	return nil
 }
 
-// judge holds a hello against what this member is.
-func (l *Link) judge(h hello) error {
+// check compares a hello with what this member is.
+func (l *Link) check(h hello) error {
 	switch {
 	case h.kind < kindRaft || h.kind > kindCalls:
-		return fmt.Errorf("%w: it wants %v", NotAllowed, h.kind)
+		return fmt.Errorf("%w: it asks for %v", NotAllowed, h.kind)
 	case h.from == 0 && h.kind != kindCalls:
 		return fmt.Errorf("%w: a stranger wants to send %v", NotAllowed, h.kind)
 	case h.cluster != l.o.Cluster && !(h.from == 0 && h.cluster == 0):
@@ -209,15 +209,14 @@ func (l *Link) judge(h hello) error {
 		return WrongMember
 	case h.from == l.o.Self:
 		return fmt.Errorf("%w: another server has this member's id", NotAllowed)
-	case h.kind != kindCalls && l.engine.Load() == nil:
+	case h.kind != kindCalls && l.raft.Load() == nil:
 		return NotReady
 	}
 	return nil
 }
 
-// waiting are the connections that have not introduced themselves, in the order
-// of their coming. Where there are too many the oldest goes: peers need
-// milliseconds, so it is none.
+// waiting are the connections that have not completed the handshake, oldest first. If
+// there are too many, the oldest is closed: a peer needs milliseconds, so it isn't one.
 type waiting struct {
 	limit int
 
@@ -243,7 +242,7 @@ func (w *waiting) add(c net.Conn) bool {
 	return true
 }
 
-// remove reports whether the connection has waited until now.
+// remove reports whether the connection was still waiting.
 func (w *waiting) remove(c net.Conn) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

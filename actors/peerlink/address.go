@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// address is where a member listens, or is to listen.
+// address is where a member listens.
 type address struct {
 	tls      bool
 	host     string // a name, or an address without brackets
 	hostport string
 }
 
-// parseURL reads a peer URL.
+// parseURL parses a peer URL.
 func parseURL(text string) (address, error) {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -24,23 +24,23 @@ func parseURL(text string) (address, error) {
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return address{}, fmt.Errorf("peer URL %q: the scheme has to be http or https", text)
+		return address{}, fmt.Errorf("peer URL %q: the scheme must be http or https", text)
 	case u.User != nil, u.RawQuery != "", u.Fragment != "", u.Path != "" && u.Path != "/":
-		return address{}, fmt.Errorf("peer URL %q: there has to be a host and a port, and nothing else", text)
+		return address{}, fmt.Errorf("peer URL %q: it must have a host and a port, and nothing else", text)
 	case !dialable(u.Host):
-		return address{}, fmt.Errorf("peer URL %q: there has to be a host and a port", text)
+		return address{}, fmt.Errorf("peer URL %q: it must have a host and a port", text)
 	}
 	return address{tls: u.Scheme == "https", host: u.Hostname(), hostport: u.Host}, nil
 }
 
-// parseListen reads an address to listen on: a peer URL, or host:port. The port
-// may be 0, the host empty.
+// parseListen parses an address to listen on: a peer URL, or host:port. The port may
+// be 0, and the host empty.
 func parseListen(text string, tls bool) (address, error) {
 	scheme, rest, isURL := strings.Cut(text, "://")
 	if !isURL {
 		rest = text
 	} else if tls = scheme == "https"; !tls && scheme != "http" {
-		return address{}, fmt.Errorf("listen address %q: the scheme has to be http or https", text)
+		return address{}, fmt.Errorf("listen address %q: the scheme must be http or https", text)
 	}
 	rest = strings.TrimSuffix(rest, "/")
 	host, port, err := net.SplitHostPort(rest)
@@ -48,12 +48,12 @@ func parseListen(text string, tls bool) (address, error) {
 		return address{}, fmt.Errorf("listen address %q: %w", text, err)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return address{}, fmt.Errorf("listen address %q: there has to be a port", text)
+		return address{}, fmt.Errorf("listen address %q: it must have a port", text)
 	}
 	return address{tls: tls, host: host, hostport: rest}, nil
 }
 
-// dialable reports whether s is host:port, as one could dial it.
+// dialable reports whether s is host:port and could be dialled.
 func dialable(s string) bool {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -74,7 +74,7 @@ func dialable(s string) bool {
 	})
 }
 
-// targetOf names a member to the engine; memberOf reads that.
+// targetOf is a member's name for dragonboat; memberOf parses it.
 func targetOf(member uint64) string { return strconv.FormatUint(member, 16) }
 
 func memberOf(target string) (uint64, error) {
@@ -85,21 +85,11 @@ func memberOf(target string) (uint64, error) {
 	return member, nil
 }
 
-// uuidPrefix is the first half of every MemberUUID: "copse-me", for member.
+// uuidPrefix begins every MemberUUID: "copse-me", for member.
 const uuidPrefix = "636f7073-652d-6d65-"
 
-// MemberUUID returns the member's id as the engine wants its targets: in the
-// form of a UUID.
+// MemberUUID returns the member's id in the form of a UUID, as dragonboat wants its
+// targets.
 func MemberUUID(id uint64) string {
 	return fmt.Sprintf("%s%04x-%012x", uuidPrefix, id>>48, id&(1<<48-1))
-}
-
-// UUIDMember returns the member's id that MemberUUID has put into a UUID.
-func UUIDMember(uuid string) (uint64, error) {
-	high, low, _ := strings.Cut(strings.TrimPrefix(uuid, uuidPrefix), "-")
-	id, err := strconv.ParseUint(high+low, 16, 64)
-	if err != nil || id == 0 || MemberUUID(id) != uuid {
-		return 0, fmt.Errorf("%q is not a member's UUID", uuid)
-	}
-	return id, nil
 }

@@ -8,24 +8,24 @@ import (
 	"sync/atomic"
 )
 
-// slots bounds how many handlers run at once: each holds one.
+// slots bounds how many handlers run at once: each of them holds a slot.
 type slots chan struct{}
 
-// Bounds of the handlers' goroutines. A caller whose call finds no slot waits,
-// and so do those behind it on the same connection.
+// Bounds of the handlers' goroutines. A call that finds no free slot waits, and so do
+// the calls after it on the same connection.
 const (
 	memberSlots   = 256
 	strangerSlots = 16
 )
 
-// serveCalls answers the calls that come on a connection until it ends. Its
-// reader is the goroutine that it is called on; it starts one that writes the
-// answers, and one for each call that is being handled.
+// serveCalls answers the calls on a connection until it ends. It reads on the goroutine
+// it is called on; it starts one that writes the answers, and one for each call that
+// is being handled.
 func (l *Link) serveCalls(c *conn) error {
 	ctx, cancel := context.WithCancel(l.ctx)
-	slots, idle := l.members, l.patience.calls
+	slots, idle := l.members, l.timeouts.calls
 	if c.member == 0 {
-		slots, idle = l.others, l.patience.stranger
+		slots, idle = l.strangers, l.timeouts.stranger
 	}
 	answers := make(chan []byte, callQueue)
 	var handling atomic.Int64
@@ -42,7 +42,7 @@ func (l *Link) serveCalls(c *conn) error {
 	}
 	for {
 		_, b, err := c.next(idle, nil, limit)
-		if err == errIdle && handling.Load() > 0 {
+		if errors.Is(err, errIdle) && handling.Load() > 0 {
 			continue
 		} else if err != nil {
 			return err
@@ -76,26 +76,26 @@ func (l *Link) serveCalls(c *conn) error {
 	}
 }
 
-// handle runs the handler, and makes a frame of what it answers.
+// handle runs the handler and returns a frame with its answer.
 func (l *Link) handle(ctx context.Context, from uint64, r request) []byte {
-	if r.patience > 0 {
+	if r.timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.patience)
+		ctx, cancel = context.WithTimeout(ctx, r.timeout)
 		defer cancel()
 	}
 	var payload []byte
-	err := errors.New("this member answers no calls")
+	err := errors.New("this member doesn't answer calls")
 	if l.o.Handler != nil {
 		payload, err = l.o.Handler(ctx, from, r.kind, r.payload)
 	}
 	if err == nil && len(payload) > l.o.CallLimit {
-		err = fmt.Errorf("%d bytes are too many for an answer", len(payload))
+		err = fmt.Errorf("an answer of %d bytes is too large", len(payload))
 	}
 	frame := append(make([]byte, 0, frameHead+answerHead+len(payload)), make([]byte, frameHead)...)
 	return sealFrame(appendReply(frame, r.id, payload, err), frameAnswer)
 }
 
-// writeAnswers sends what the handlers answer, until ctx is done.
+// writeAnswers sends the handlers' answers until ctx is done.
 func writeAnswers(ctx context.Context, c *conn, answers <-chan []byte) {
 	w := newBatcher(c)
 	for {
@@ -114,13 +114,13 @@ func writeAnswers(ctx context.Context, c *conn, answers <-chan []byte) {
 			}
 		}
 		if w.flush() != nil {
-			c.close() // which ends the reader, and so all of it
+			c.close() // which ends the reader, and with it everything else
 			return
 		}
 	}
 }
 
-// batcher gathers frames, so that many small ones take one system call.
+// batcher collects frames, so that many small ones take one system call.
 type batcher struct {
 	c   *conn
 	buf []byte
@@ -131,8 +131,8 @@ const batcherLimit = 64 << 10
 
 func newBatcher(c *conn) *batcher { return &batcher{c: c} }
 
-// add takes a frame in. It writes what it holds first if that gets too much; a
-// large frame is written by itself, without a copy.
+// add adds a frame. If that would be too much, it first writes what it holds; a large
+// frame is written by itself, without a copy.
 func (b *batcher) add(frame []byte) {
 	if len(b.buf)+len(frame) > batcherLimit {
 		b.write(b.buf)
@@ -145,7 +145,7 @@ func (b *batcher) add(frame []byte) {
 	b.buf = append(b.buf, frame...)
 }
 
-// flush writes what is held, and returns the first error that there was.
+// flush writes what is held, and returns the first error of any write so far.
 func (b *batcher) flush() error {
 	b.write(b.buf)
 	b.buf = b.buf[:0]

@@ -6,16 +6,16 @@ import (
 	"sync/atomic"
 )
 
-// Book says where the members are: peer URLs by member id. It may be used and
-// changed from any goroutine.
+// Book is the address book: the members' peer URLs by id. It may be used and changed
+// from any goroutine.
 type Book struct {
-	members atomic.Pointer[map[uint64][]string] // the map is never changed, only replaced
+	members atomic.Pointer[map[uint64][]string] // the map is replaced, never changed
 
 	mu      sync.Mutex
 	readers []*reader
 }
 
-// reader is a link that follows the book.
+// reader is a link that follows changes of the book.
 type reader struct{ changed func() }
 
 // NewBook returns an empty book.
@@ -25,10 +25,10 @@ func NewBook() *Book {
 	return b
 }
 
-// Set replaces what the book says. Connections to an address that a member no
-// longer has are closed, and so is every connection of a member that is gone.
-// A URL is http or https, a host (a name, an IPv4 or a bracketed IPv6 address)
-// and a port. Names are resolved whenever the address is dialled.
+// Set replaces the contents of the book. Connections to an address that a member no
+// longer has are closed, and so are all connections of a member that is no longer in
+// the book. A URL has http or https, a host (a name, an IPv4 address, or an IPv6
+// address in brackets) and a port. Names are resolved whenever the address is dialled.
 func (b *Book) Set(members map[uint64][]string) {
 	replaced := make(map[uint64][]string, len(members))
 	for id, urls := range members {
@@ -43,13 +43,13 @@ func (b *Book) Set(members map[uint64][]string) {
 	}
 }
 
-// all returns what the book says now. It is not to be changed.
+// all returns the present contents, which must not be changed.
 func (b *Book) all() map[uint64][]string { return *b.members.Load() }
 
-// urls returns the addresses of a member; none, if the book doesn't know it.
+// urls returns the addresses of a member; none if it isn't in the book.
 func (b *Book) urls(member uint64) []string { return b.all()[member] }
 
-// follow has changed called after each Set, until the reader unfollows.
+// follow makes Set call changed, until unfollow.
 func (b *Book) follow(changed func()) *reader {
 	r := &reader{changed}
 	b.mu.Lock()
@@ -64,12 +64,12 @@ func (b *Book) unfollow(r *reader) {
 	b.readers = slices.DeleteFunc(slices.Clone(b.readers), func(other *reader) bool { return other == r })
 }
 
-// bookChanged closes the connections that the book no longer speaks for, and
-// forgets who is gone.
+// bookChanged closes the connections that no longer agree with the book, and forgets
+// members that are no longer in it.
 func (l *Link) bookChanged() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// Looked at under the lock: what was looked at last is the latest.
+	// Read under the lock, so that the last to read has the latest contents.
 	current := l.o.Book.all()
 	for c := range l.conns {
 		_, was := l.known[c.member]
@@ -86,7 +86,7 @@ func (l *Link) bookChanged() {
 	l.known = current
 }
 
-// outdated reports whether a connection was dialled to where its member isn't.
+// outdated reports whether a connection goes to an address that its member no longer has.
 func outdated(c *conn, book map[uint64][]string) bool {
 	return !slices.Contains(book[c.member], c.url)
 }

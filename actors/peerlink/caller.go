@@ -10,37 +10,36 @@ import (
 	"time"
 )
 
-// caller is one connection for calls, shared by any number of callers. It has
-// two goroutines: one writes what is asked, as much as there is at once, the
-// other reads the answers.
+// caller is one connection for calls, shared by any number of callers. It has two
+// goroutines: one writes calls, as many at once as there are, the other reads answers.
 type caller struct {
 	l    *Link
 	c    *conn
 	out  chan *call
-	done chan struct{} // closed when the connection is over
+	done chan struct{} // closed when the connection has ended
 
 	mu      sync.Mutex
-	retired bool      // no more calls: it is idle, or over
+	retired bool      // it takes no more calls: it is idle, or has ended
 	posted  time.Time // when the last message without an answer was sent
-	err     error     // why; not to change any more once done is closed
+	err     error     // why; constant once done is closed
 	last    uint64
 	pending map[uint64]*call
 }
 
-// call is one under way.
+// call is a call under way.
 type call struct {
 	frame  []byte
-	state  atomic.Int32 // callQueued, then one of the others, once
-	answer chan reply   // capacity 1, sent to once at most
+	state  atomic.Int32 // callQueued, then one of the others
+	answer chan reply   // capacity 1; receives one answer at most
 }
 
 const (
 	callQueued = iota
 	callSent   // it may arrive
-	callLeft   // its caller has gone before it was sent
+	callLeft   // its caller gave up before it was sent
 )
 
-// callQueue is how many calls may wait to be written. Their callers wait too.
+// callQueue is how many calls may wait to be written. Further callers block.
 const callQueue = 64
 
 func (l *Link) newCaller(ctx context.Context, member uint64) (*caller, error) {
@@ -86,7 +85,7 @@ func (k *caller) do(ctx context.Context, kind uint8, payload []byte) ([]byte, er
 	}
 	defer k.leave(id)
 	frame := append(make([]byte, 0, frameHead+callHead+len(payload)), make([]byte, frameHead)...)
-	one.frame = sealFrame(appendCall(frame, request{id: id, patience: remaining(ctx), kind: kind, payload: payload}), frameCall)
+	one.frame = sealFrame(appendCall(frame, request{id: id, timeout: remaining(ctx), kind: kind, payload: payload}), frameCall)
 	select {
 	case k.out <- one:
 	case <-ctx.Done():
@@ -109,7 +108,7 @@ func (k *caller) do(ctx context.Context, kind uint8, payload []byte) ([]byte, er
 	}
 }
 
-// given returns the error of a call that is given up.
+// given returns the error of a call that is abandoned because of cause.
 func (one *call) given(cause error) error {
 	if one.state.CompareAndSwap(callQueued, callLeft) {
 		return unsent(cause)
@@ -134,7 +133,7 @@ func (k *caller) leave(id uint64) {
 	delete(k.pending, id)
 }
 
-// write sends what is asked, until the connection is over.
+// write sends calls until the connection has ended.
 func (k *caller) write() {
 	w := newBatcher(k.c)
 	for {
@@ -155,18 +154,18 @@ func (k *caller) write() {
 			}
 		}
 		if w.flush() != nil {
-			k.c.close() // which ends read, and so all of it
+			k.c.close() // which ends read, and with it everything else
 			return
 		}
 	}
 }
 
-// read hands the answers out until the connection is over, and returns why.
+// read delivers answers until the connection has ended, and returns why it has.
 func (k *caller) read() error {
 	limit := answerLimits(k.l.o.CallLimit)
 	for {
-		_, b, err := k.c.next(k.l.patience.pooled, nil, limit)
-		if err == errIdle && !k.retireIdle() {
+		_, b, err := k.c.next(k.l.timeouts.pooled, nil, limit)
+		if errors.Is(err, errIdle) && !k.retireIdle() {
 			continue
 		}
 		if err != nil {
@@ -178,7 +177,7 @@ func (k *caller) read() error {
 		}
 		k.mu.Lock()
 		one := k.pending[id]
-		delete(k.pending, id) // a second answer would find nobody
+		delete(k.pending, id) // a second answer is ignored
 		k.mu.Unlock()
 		if one != nil {
 			one.answer <- r
@@ -186,22 +185,22 @@ func (k *caller) read() error {
 	}
 }
 
-// retireIdle reports whether nobody waits for an answer, and lets nobody in
-// then.
+// retireIdle reports whether nobody waits for an answer; if so, it accepts no more
+// calls.
 func (k *caller) retireIdle() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.retired = len(k.pending) == 0 && time.Since(k.posted) >= k.l.patience.pooled; k.retired {
+	if k.retired = len(k.pending) == 0 && time.Since(k.posted) >= k.l.timeouts.pooled; k.retired {
 		k.err = errIdle
 	}
 	return k.retired
 }
 
-// end tells whoever waits that the connection is over.
+// end tells everybody who waits that the connection has ended.
 func (k *caller) end(err error) {
 	k.c.close()
 	if errors.Is(err, io.EOF) {
-		err = errors.New("the member hung up")
+		err = errors.New("the member closed the connection")
 	}
 	k.mu.Lock()
 	k.retired, k.err = true, fmt.Errorf("member %x: the connection was lost: %w", k.c.member, err)

@@ -93,7 +93,7 @@ func (s *store) RecoverFromSnapshot(r io.Reader, _ <-chan struct{}) error {
 
 const shards = 3
 
-// raftMember is a member with an engine of its own.
+// raftMember is a member with a dragonboat of its own.
 type raftMember struct {
 	*party
 	dir    string
@@ -101,7 +101,7 @@ type raftMember struct {
 	stores [shards + 1]*store
 }
 
-// run starts the member's engine and its replicas. Without founders it is not
+// run starts the member's dragonboat and its replicas. Without founders it is not
 // the first time, or the member joins.
 func (m *raftMember) run(t *testing.T, founders map[uint64]string, joins bool) {
 	t.Helper()
@@ -179,7 +179,7 @@ func parties(members []*raftMember) (all []*party) {
 	return all
 }
 
-// Three engines over three links: they elect, write, lose one another, and
+// Three dragonboats over three links: they elect, write, lose one another, and
 // catch up by snapshot, under a new address too. One of them is dialled in plain
 // text, the others with TLS.
 func TestACluster(t *testing.T) {

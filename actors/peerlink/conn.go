@@ -12,46 +12,46 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// conn is a connection with whoever, with a limit to every wait for the other
-// side. One goroutine may read and one may write.
+// conn is a connection. Every wait for the other side is limited. One goroutine may read
+// and another one write.
 type conn struct {
-	raw  net.Conn // what close closes: TLS would take leave first, and wait for that
+	raw  net.Conn // what close closes: TLS would first send a farewell, and wait for that
 	nc   net.Conn // raw, or TLS over it
 	r    *bufio.Reader
-	p    *patience
-	slow time.Duration // how long the other side may take over a step of a frame
-	over atomic.Bool   // it was closed on this side
+	p    *timeouts
+	slow time.Duration // how long the other side may take for a part of a frame
+	over atomic.Bool   // this side has closed it
 
-	// The reader's: how long one read may take, or, until the handshake is
-	// over, when it has to be; and what to call whenever bytes have come.
+	// Used by the reader: how long one read may take or, during the handshake, the
+	// deadline for all of it; and what to call when bytes arrive.
 	wait  time.Duration
 	by    time.Time
 	heard func()
 
-	// What the handshake has settled.
-	member uint64 // who is at the other end; 0: a stranger, or unknown
+	// Known after the handshake.
+	member uint64 // at the other end; 0: a stranger, or not known
 	kind   kind
-	url    string // the address dialled; empty: the other side did
+	url    string // the address dialled; empty: the other side dialled
 	peer   *peer  // nil for strangers
 }
 
-// patience is how long things may take.
-type patience struct {
-	dial     time.Duration // a TCP connection to one address; twice that where a name has to be resolved
-	greet    time.Duration // TLS and the handshake on top
-	lost     time.Duration // the other side's kernel to take anything: its network may be cut
-	stall    time.Duration // the other side to take or to give some more of a frame
-	disk     time.Duration // instead of both, where it writes to its disk meanwhile
-	raft     time.Duration // between two frames of raft messages: the engine drops an idle connection after a minute
-	chunk    time.Duration // between two chunks, and from the last one until all is stored
+// timeouts are how long things may take.
+type timeouts struct {
+	dial     time.Duration // a TCP connection to one address; twice that if a name has to be resolved
+	greet    time.Duration // TLS and the handshake, after that
+	lost     time.Duration // until the other side's kernel acknowledges something: the network may be cut
+	stall    time.Duration // until the other side takes or sends some more of a frame
+	disk     time.Duration // instead of lost and stall, if the other side writes to its disk meanwhile
+	raft     time.Duration // between two frames of raft messages: dragonboat closes an idle connection after a minute
+	chunk    time.Duration // between two chunks, and from the last one until everything is stored
 	calls    time.Duration // between two calls, for the side that serves them
-	stranger time.Duration // the same, if a stranger calls
-	pooled   time.Duration // between two calls, for the caller: less, so that it is the one who closes
-	again    time.Duration // after a failed dial, before a call tries the next one
+	stranger time.Duration // likewise, for a stranger's calls
+	pooled   time.Duration // between two calls, for the side that makes them: less, so that this side closes
+	again    time.Duration // between a failed dial and the next one for a call
 }
 
-func usualPatience() *patience {
-	return &patience{
+func usualTimeouts() *timeouts {
+	return &timeouts{
 		dial:     3 * time.Second,
 		greet:    5 * time.Second,
 		lost:     5 * time.Second,
@@ -66,27 +66,28 @@ func usualPatience() *patience {
 	}
 }
 
-// writeStep is how much is written before the time limit starts anew.
+// writeStep is how many bytes are written before the time-out starts again.
 const writeStep = 256 << 10
 
-func newConn(raw net.Conn, p *patience) *conn {
+func newConn(raw net.Conn, p *timeouts) *conn {
 	c := &conn{raw: raw, nc: raw, p: p, slow: p.stall, wait: p.stall, by: time.Now().Add(p.greet), heard: func() {}}
 	c.r = bufio.NewReaderSize(c, 64<<10)
 	setUserTimeout(raw, p.lost)
 	return c
 }
 
-// writesToDisk makes the connection wait for the other side's disk as well,
-// which stores what it is sent before it takes more.
+// writesToDisk makes the connection allow for the disk of the other side, which stores
+// what it has received before it takes more.
 func (c *conn) writesToDisk() {
 	c.slow = c.p.disk
 	setUserTimeout(c.raw, c.p.disk)
 }
 
-// setUserTimeout makes the kernel give a connection up whose other end has
-// acknowledged, or made room for, nothing for so long. Left alone it tries for a
-// quarter of an hour, at ever longer intervals: after 20 s without a network,
-// members took another 6 s to find each other again (measured; now it is none).
+// setUserTimeout makes the kernel give up a connection whose other end has neither
+// acknowledged anything nor made room for more for so long. By default the kernel
+// tries for a quarter of an hour, at ever longer intervals: after 20 s without a
+// network, members needed another 6 s to find each other again. With the time-out they
+// need none (both measured).
 func setUserTimeout(nc net.Conn, after time.Duration) {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
@@ -94,15 +95,15 @@ func setUserTimeout(nc net.Conn, after time.Duration) {
 	}
 	sys, err := tcp.SyscallConn()
 	if err != nil {
-		return // closed already: whoever uses it will see
+		return // it is closed already, which the next use reports
 	}
-	// What the kernel can't do, the limits of reads and writes do later.
+	// If this fails, the time-outs of reads and writes still apply, later.
 	_ = sys.Control(func(fd uintptr) {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(after/time.Millisecond))
 	})
 }
 
-// keepAlive finds out that the other end of a quiet connection is gone.
+// keepAlive detects that the other end of a quiet connection has gone.
 func keepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
 }
@@ -123,7 +124,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// greeted ends the handshake: p is who is at the other end, nil a stranger.
+// greeted ends the handshake. p is who is at the other end; nil: a stranger.
 func (c *conn) greeted(p *peer, now func() time.Duration) {
 	c.by = time.Time{}
 	if c.peer = p; p != nil {
@@ -132,8 +133,8 @@ func (c *conn) greeted(p *peer, now func() time.Duration) {
 	}
 }
 
-// next waits for a frame, for idle at most, and reads it. The error is errIdle if
-// none has begun; the connection can still be used then.
+// next waits for a frame, for idle at most, and reads it. The error is errIdle if no
+// frame has begun; the connection is still usable then.
 func (c *conn) next(idle time.Duration, buf []byte, limit limits) (frameType, []byte, error) {
 	c.wait = idle
 	_, err := c.r.Peek(1)
@@ -146,7 +147,7 @@ func (c *conn) next(idle time.Duration, buf []byte, limit limits) (frameType, []
 	return readFrame(c.r, buf, limit)
 }
 
-// Write implements io.Writer. A failed connection is of no more use.
+// Write implements io.Writer. After an error the connection is unusable.
 func (c *conn) Write(b []byte) (int, error) {
 	written := 0
 	for written < len(b) {
@@ -171,7 +172,7 @@ func (c *conn) hungUp() bool {
 	}
 	sys, err := tcp.SyscallConn()
 	if err != nil {
-		return false // closed on this side: whoever uses it will see
+		return false // closed on this side, which the next use reports
 	}
 	over := false
 	_ = sys.Control(func(fd uintptr) {
@@ -182,16 +183,15 @@ func (c *conn) hungUp() bool {
 	return over
 }
 
-// close ends the connection under whoever reads or writes. It doesn't wait, and
-// may be called often.
+// close closes the connection, even while it is being read or written. It doesn't block
+// and may be called more than once.
 func (c *conn) close() {
 	if !c.over.Swap(true) {
 		c.raw.Close()
 	}
 }
 
-// closeWith closes the connection when ctx is done, until the returned func is
-// called.
+// closeWith closes the connection when ctx is done, unless release is called before.
 func (c *conn) closeWith(ctx context.Context) (release func() bool) {
 	return context.AfterFunc(ctx, c.close)
 }

@@ -61,7 +61,7 @@ func TestTheKernelIsToldToGiveUp(t *testing.T) {
 		}
 		return ms
 	}
-	p := usualPatience()
+	p := usualTimeouts()
 	c := newConn(raw, p)
 	if got := told(); got != int(p.lost/time.Millisecond) {
 		t.Errorf("told %d ms", got)

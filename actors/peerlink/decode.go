@@ -8,16 +8,14 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 )
 
-// The engine's decoders trust their input. Bytes made up by somebody can make
-// them index out of range, count forever, or recurse until the stack is gone,
-// and only the first of these can be recovered from. So outline looks at the
-// bytes first, with the little that has to be known of the format: which fields
-// hold messages in turn.
+// dragonboat's decoders trust their input. Forged bytes can make them index out of
+// range, loop forever, or recurse until the stack overflows, and only the first of these
+// can be recovered from. So outline checks the bytes first. It knows as little of the
+// format as it needs: which fields hold messages themselves.
 
-// shape says of a field whether it is known to be length-delimited, and the
-// shape of the message inside it, nil if it holds plain bytes. least is the
-// fewest bytes that one takes: what comes in less would cost more memory
-// decoded than it is worth.
+// shape describes a field: whether it must be length-delimited, and the shape of the
+// message inside it, nil for plain bytes. least is the smallest valid size in bytes:
+// smaller ones could take far more memory once decoded than they have bytes.
 type shape func(field uint64) (inner shape, delimited bool, least int)
 
 func batchShape(field uint64) (shape, bool, int) {
@@ -29,7 +27,7 @@ func batchShape(field uint64) (shape, bool, int) {
 
 func messageShape(field uint64) (shape, bool, int) {
 	switch field {
-	case 11: // entries: of a format of their own, whose decoder is sound
+	case 11: // entries: they have a format of their own, with a sound decoder
 		return nil, true, 3
 	case 12:
 		return snapshotShape, true, 0
@@ -57,20 +55,20 @@ func chunkShape(field uint64) (shape, bool, int) {
 	return nil, false, 0
 }
 
-// membershipShape is four maps, and a map's entry is a message.
+// membershipShape is four maps; an entry of a map is a message.
 func membershipShape(field uint64) (shape, bool, int) { return flatShape, 2 <= field && field <= 5, 0 }
 
 func flatShape(uint64) (shape, bool, int) { return nil, false, 0 }
 
-// outline checks that b is fields from end to end, and so on inside. Numbers
-// and delimited bytes are all that the engine uses; nothing else is let through.
+// outline checks that b consists of fields, and the messages in them likewise. Only
+// numbers and delimited bytes are allowed; dragonboat uses nothing else.
 func outline(b []byte, s shape) error {
 	const number, delimited = 0, 2
 	for len(b) > 0 {
 		tag, n := binary.Uvarint(b)
 		field := tag >> 3
 		if n <= 0 || field == 0 || field >= 1<<29 {
-			return fmt.Errorf("%w: a bad tag", errMalformed)
+			return fmt.Errorf("%w: an invalid tag", errMalformed)
 		}
 		inner, must, least := s(field)
 		value, m := binary.Uvarint(b[n:])
@@ -94,7 +92,7 @@ func outline(b []byte, s shape) error {
 	return nil
 }
 
-// decode has the engine's decoder read b, once its outline is known to be sound.
+// decode checks b's outline, and then has dragonboat's decoder read it.
 func decode(b []byte, s shape, m pb.Unmarshaler) (err error) {
 	if err := outline(b, s); err != nil {
 		return err
@@ -110,16 +108,16 @@ func decode(b []byte, s shape, m pb.Unmarshaler) (err error) {
 	return nil
 }
 
-// parties are whom a connection's raft traffic has to come from and go to: the
-// engine ends the process over a message to nobody, and believes whatever it
-// is told about who sent one.
+// parties are the only members between whom a connection may carry raft traffic.
+// dragonboat ends the process when it gets a message for an unknown replica, and
+// believes what a message says about its sender.
 type parties struct {
 	deployment uint64
 	from, to   uint64
 }
 
-// batch decodes a message batch, and keeps the messages that may have come this
-// way. The memory of b can be used again.
+// batch decodes a message batch and keeps the messages that this connection may carry.
+// The memory of b can be reused.
 func (p parties) batch(b []byte) (pb.MessageBatch, error) {
 	var batch pb.MessageBatch
 	if err := decode(b, batchShape, &batch); err != nil {
@@ -135,13 +133,13 @@ func (p parties) batch(b []byte) (pb.MessageBatch, error) {
 		}
 	}
 	batch.Requests = kept
-	batch.SourceAddress = "" // the book knows where members are
+	batch.SourceAddress = "" // the address book has the addresses
 	return batch, nil
 }
 
-// travels reports whether the engine sends such a message to another member.
-// The other types it makes for itself: to let one in, an InstallSnapshot that
-// names a file for instance, would be to let others drive it.
+// travels reports whether dragonboat sends such a message to other members. It creates
+// other types for itself; accepting one from outside, such as an InstallSnapshot that
+// names a file, would let others control it.
 func travels(m *pb.Message) bool {
 	switch m.Type {
 	case pb.Replicate, pb.ReplicateResp, pb.Heartbeat, pb.HeartbeatResp,
@@ -150,13 +148,13 @@ func travels(m *pb.Message) bool {
 		pb.NoOP, pb.Quiesce, pb.RateLimit, pb.SnapshotReceived:
 		return true
 	case pb.LeaderTransfer:
-		return m.Hint != 0 // to whom; the engine panics without
+		return m.Hint != 0 // to whom; without it dragonboat panics
 	}
 	return false
 }
 
-// hollow reports whether there is an entry with nothing in it, as the engine
-// makes of one that ends before its first field: it never sends such.
+// hollow reports whether an entry is empty, which is how dragonboat decodes one that
+// ends before its first field. It never sends such an entry.
 func hollow(entries []pb.Entry) bool {
 	for i := range entries {
 		e := &entries[i]
@@ -167,13 +165,13 @@ func hollow(entries []pb.Entry) bool {
 	return false
 }
 
-// firstChunkLeast is what the engine reads of an image's first chunk without
-// looking whether it is there: a header of 1 KiB and a checksum.
+// firstChunkLeast is how many bytes dragonboat reads of an image's first chunk without
+// checking that they are there: a header of 1 KiB and a checksum.
 const firstChunkLeast = 1<<10 + 4
 
-// chunk decodes a piece of a snapshot's image. One that the engine would not
-// have sent is an error: it puts the fields into the names of files, and ends
-// the process where it can't make, append to or understand them.
+// chunk decodes a piece of a snapshot's image. A chunk that dragonboat would not have
+// sent is an error: it uses the fields in file names, and ends the process if it can't
+// create, extend or read those files.
 func (p parties) chunk(b []byte) (pb.Chunk, error) {
 	var c pb.Chunk
 	if err := decode(b, chunkShape, &c); err != nil {
@@ -192,5 +190,5 @@ func (p parties) chunk(b []byte) (pb.Chunk, error) {
 	return c, nil
 }
 
-// imageName is what the engine calls the streamed image of a state machine.
+// imageName is dragonboat's file name for the streamed image of a state machine.
 func imageName(raftIndex uint64) string { return fmt.Sprintf("snapshot-%016X.gbsnap", raftIndex) }

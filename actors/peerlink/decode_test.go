@@ -115,7 +115,7 @@ func TestAChunkThatWouldEndTheProcessIsRefused(t *testing.T) {
 	}
 }
 
-// The engine's decoders would not come back from these, or not alive.
+// dragonboat's decoders would never return from these, or crash.
 func TestHostileBytesAreSeenThrough(t *testing.T) {
 	var inMessage, inSnapshot []byte
 	deep := bytes.Repeat([]byte{0x7b}, 4<<20) // groups in groups: a stack's worth

@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// dial connects to a member, at the first of its addresses that answers as that
-// member. It begins with the one that did the last time.
+// dial connects to a member, at the first of its addresses where that member answers. It
+// begins with the address that worked last time.
 func (l *Link) dial(ctx context.Context, member uint64, k kind) (*conn, error) {
 	urls := slices.Clone(l.o.Book.urls(member))
 	if len(urls) == 0 {
@@ -25,7 +25,7 @@ func (l *Link) dial(ctx context.Context, member uint64, k kind) (*conn, error) {
 	if i := slices.Index(urls, p.lastURL()); i > 0 {
 		urls = slices.Insert(slices.Delete(urls, i, i+1), 0, p.lastURL())
 	}
-	// The link's end is every connection's.
+	// Closing the link ends every connection.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.ctx, cancel)()
@@ -33,7 +33,7 @@ func (l *Link) dial(ctx context.Context, member uint64, k kind) (*conn, error) {
 	h := hello{kind: k, cluster: l.o.Cluster, generation: l.o.Generation, from: l.o.Self, to: member}
 	var failed []error
 	for _, url := range urls {
-		c, err := dialURL(ctx, url, security, h, l.patience)
+		c, err := dialURL(ctx, url, security, h, l.timeouts)
 		if err == nil {
 			c.member, c.kind, c.url = member, k, url
 			if err = l.add(c, 0); err == nil {
@@ -51,8 +51,8 @@ func (l *Link) dial(ctx context.Context, member uint64, k kind) (*conn, error) {
 	return nil, fmt.Errorf("member %x: %w", member, errors.Join(failed...))
 }
 
-// dialURL connects to one address and shakes hands.
-func dialURL(ctx context.Context, url string, config *tls.Config, h hello, p *patience) (_ *conn, err error) {
+// dialURL connects to one address and performs the handshake.
+func dialURL(ctx context.Context, url string, config *tls.Config, h hello, p *timeouts) (_ *conn, err error) {
 	a, err := parseURL(url)
 	if err != nil {
 		return nil, err
@@ -84,17 +84,17 @@ func dialURL(ctx context.Context, url string, config *tls.Config, h hello, p *pa
 	answer := make([]byte, answerSize)
 	if _, err := io.ReadFull(c.r, answer); err != nil {
 		if errors.Is(err, io.EOF) {
-			err = errors.New("it hung up during the handshake")
+			err = errors.New("it closed the connection during the handshake")
 		}
 		return nil, err
 	}
 	return c, decodeAnswer(answer)
 }
 
-// dialTLS begins TLS with the host that was dialled.
+// dialTLS starts TLS with the host that was dialled.
 func (c *conn) dialTLS(ctx context.Context, host string, config *tls.Config) error {
 	if config == nil {
-		return errors.New("there is no TLS configuration to dial it with")
+		return errors.New("its URL is https, but this member has no TLS configuration for peers")
 	}
 	if config.ServerName == "" {
 		config = config.Clone()

@@ -1,12 +1,12 @@
-// Package peerlink carries everything that members say to each other, over one
-// port: raft's messages and snapshots, and calls. It is the engine's transport
-// and its node registry, it knows where members are ([Book]), who may speak
-// ([Options].Allowed, TLS), and it measures the raft traffic for /v2/stats.
+// Package peerlink carries everything that members send each other, over one port:
+// raft's messages and snapshots, and calls. For dragonboat it is the transport and the
+// node registry. It has the members' addresses ([Book]), decides who may connect
+// ([Options].Allowed, TLS), and measures the raft traffic for /v2/stats.
 //
-// It does not know what calls are about, nor what is in raft's entries; and it
-// decides nothing about membership: it is told.
+// It doesn't know what calls are about or what is in raft's entries, and it decides
+// nothing about membership: its owner tells it.
 //
-//	            Book ◀──Set── owner          engine
+//	            Book ◀──Set── owner        dragonboat
 //	             │                           │    ▲
 //	   addresses │    SendMessageBatch, chunk│    │MessageHandler, ChunkHandler
 //	             ▼                           ▼    │
@@ -15,31 +15,30 @@
 //	                     ▼                                │
 //	              a member's port ─── accept ─── serve ───┴─ calls ──▶ Handler
 //
-// # Who may speak
+// # Who may connect
 //
-// A connection begins with a handshake (hello.go) in which the dialer says who
-// it is, whom it looks for and what it wants, and is let in or told why not.
-// Without TLS that keeps mistakes out, not attackers: whoever reaches the port
-// and knows the cluster's id can be any member. As with etcd, the peer port
-// belongs into a network that is trusted, or behind mutual TLS.
+// A connection begins with a handshake (hello.go): the dialer says who it is, whom it
+// wants to reach and what for, and is accepted or told why not. Without TLS this
+// prevents mistakes, not attacks: anyone who reaches the port and knows the cluster's
+// id can pose as any member. As with etcd, the peer port belongs in a trusted network,
+// or behind mutual TLS.
 //
-// What comes over the wire may be anything all the same. Lengths are checked
-// before they are believed, frames have checksums, and the engine's decoders,
-// which trust their input, get to see it only after decode.go has. Garbage costs
-// the connection that it came on.
+// What arrives may be anything all the same. Lengths are checked before memory is
+// allocated, frames have checksums, and dragonboat's decoders, which trust their
+// input, get only what decode.go has checked. Garbage ends the connection it arrived
+// on.
 //
 // # Addresses
 //
-// To the engine, a replica's target is its member's UUID, and the target of a
-// connection is the member's id: neither ever changes. Where the member is gets
-// looked up in the Book, and its name resolved, whenever a connection is made.
+// For dragonboat, the target of a replica is its member's UUID, and the target of a
+// connection is the member's id. Neither ever changes. The member's address is looked
+// up in the Book, and its host name resolved, whenever a connection is made.
 //
 // # Goroutines
 //
-// One for each port listened on. For each accepted connection one that reads;
-// if it is for calls one more that writes the answers, and one for each call
-// being handled (of which there are 256 at most, and 16 of strangers'). For each
-// member that has been called, two while that connection lasts. A connection on
-// which the engine sends has none: the engine's own writes. [Link.Close] waits
-// for all of them.
+// One for each port. For each accepted connection one that reads; if it is for calls,
+// another one that writes the answers, and one for each call being handled (at most
+// 256, and 16 for strangers). For each member that has been called, two while that
+// connection lasts. A connection on which dragonboat sends has none: dragonboat's own
+// goroutines write. [Link.Close] waits for all of them.
 package peerlink

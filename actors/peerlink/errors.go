@@ -5,27 +5,27 @@ import (
 	"fmt"
 )
 
-// Refusal is why a member would not speak to the one that dialled it.
+// Refusal is why a member refused a connection.
 type Refusal uint8
 
-// The refusals. Their numbers are sent.
+// The refusals. Their numbers are part of the protocol.
 const (
 	UnsupportedVersion Refusal = 1 + iota
 	ForeignCluster
-	WrongGeneration // of the same cluster, but one side was started anew since
-	WrongMember     // not the member that the dialer looks for
+	WrongGeneration // of the same cluster, but one side was started anew (--force-new-cluster)
+	WrongMember     // not the member that the dialer wants
 	Removed         // the dialer has been removed from the cluster
-	NotReady        // raft traffic, and the engine doesn't run
-	NotAllowed      // a stranger may only call; or the owner said no
-	NeedsTLS        // the port speaks nothing but TLS
-	NoTLS           // the port doesn't speak TLS
+	NotReady        // for raft traffic, since dragonboat isn't running
+	NotAllowed      // a stranger wants more than a call; or Options.Allowed said no
+	NeedsTLS        // the port requires TLS
+	NoTLS           // the port doesn't support TLS
 	Busy            // this member has too many connections already
 )
 
 func (r Refusal) Error() string {
 	switch r {
 	case UnsupportedVersion:
-		return "it speaks another version of the peer protocol"
+		return "it uses another version of the peer protocol"
 	case ForeignCluster:
 		return "it belongs to another cluster"
 	case WrongGeneration:
@@ -39,24 +39,24 @@ func (r Refusal) Error() string {
 	case NotAllowed:
 		return "it doesn't allow that"
 	case NeedsTLS:
-		return "it speaks TLS only"
+		return "it requires TLS"
 	case NoTLS:
-		return "it doesn't speak TLS"
+		return "it doesn't support TLS"
 	case Busy:
 		return "it has too many connections"
 	}
-	return fmt.Sprintf("it refuses, for reason %d", uint8(r))
+	return fmt.Sprintf("it refuses the connection, for reason %d", uint8(r))
 }
 
-// ErrUnsent is matched by the errors of calls that were not sent.
+// ErrUnsent is in the error of a call that was not sent.
 var ErrUnsent = errors.New("the call was not sent")
 
-// unsent says that, and why.
+// unsent is ErrUnsent with its cause.
 func unsent(cause error) error { return fmt.Errorf("%w: %w", ErrUnsent, cause) }
 
-// CallError is an error that the handler of a call answered with.
+// CallError is an error returned by the handler of a call.
 type CallError struct {
-	Code uint8 // the handler's; 0 if it gave none
+	Code uint8 // the handler's; 0: none
 	Text string
 }
 
@@ -64,9 +64,9 @@ func (e *CallError) Error() string { return e.Text }
 
 // The reasons why a connection ends.
 var (
-	errIdle      = errors.New("nothing has come for a long time")
+	errIdle      = errors.New("nothing has arrived for a long time")
 	errClosed    = errors.New("the peer link is closed")
 	errMalformed = errors.New("malformed")
-	errOutdated  = errors.New("the member has moved or is gone")
-	errUnknown   = errors.New("nobody knows where the member is")
+	errOutdated  = errors.New("the member has another address, or was removed")
+	errUnknown   = errors.New("the member's address is unknown")
 )

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// ListenHasty is Listen with no patience: what would take seconds or minutes
+// ListenHasty is Listen with short time-outs: what would take seconds or minutes
 // takes a fraction of a second.
 func ListenHasty(o Options) (*Link, error) {
 	const hurry = 300 * time.Millisecond
-	return listen(o, &patience{
+	return listen(o, &timeouts{
 		dial: time.Second, greet: hurry, lost: time.Minute, stall: hurry, disk: hurry,
 		raft: hurry, chunk: hurry, calls: hurry, stranger: hurry, pooled: hurry / 3, again: time.Millisecond,
 	})

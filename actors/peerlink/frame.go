@@ -9,15 +9,15 @@ import (
 	"slices"
 )
 
-// After the handshake a connection carries frames. Numbers are little-endian.
+// After the handshake, a connection carries frames. Numbers are little-endian.
 //
 //	0        4       8      9
 //	┌────────┬───────┬──────┬─────────┐
 //	│ length │ check │ type │ payload │
 //	└────────┴───────┴──────┴─────────┘
 //
-// length is the payload's. check is the CRC-32C of everything else: length,
-// type and payload.
+// length is the payload's, in bytes. check is the CRC-32C of all the rest: length, type
+// and payload.
 const frameHead = 9
 
 type frameType uint8
@@ -26,29 +26,29 @@ type frameType uint8
 const (
 	frameBatch  frameType = 1 + iota // raft: a message batch
 	frameChunk                       // snapshot: a piece of an image
-	frameStored                      // snapshot, the answer to the last one: all is stored
+	frameStored                      // snapshot: the answer to the last chunk, when everything is stored
 	frameCall                        // calls
 	frameAnswer                      // calls
 )
 
-// Payloads. The engine cuts its batches at 64 MiB, save for one message that
-// alone has that much in entries; it cuts images at 2 MiB, plus a head that holds
-// the membership.
+// Limits of payloads, in bytes. dragonboat ends a batch at 64 MiB, unless a single
+// message has that much in entries; a piece of an image has at most 2 MiB, plus a head
+// with the membership.
 const (
 	batchLimit = 65 << 20
 	chunkLimit = 2<<20 + 256<<10
-	// readStep is how much memory a frame's length is trusted with before that much has come.
+	// readStep is how much memory is allocated for a frame before any of it has arrived.
 	readStep = 256 << 10
 )
 
-// limits says how large the payload of a frame may be; 0: it has no place here.
+// limits says how large the payload of a frame may be; 0: no such frame is allowed.
 type limits func(frameType) int
 
-// beginFrame starts a frame in buf, whose contents are dropped: the payload is
-// to be appended, then sealFrame called.
+// beginFrame starts a frame in buf, whose contents are lost. The payload has to be
+// appended, then sealFrame called.
 func beginFrame(buf []byte) []byte { return append(buf[:0], make([]byte, frameHead)...) }
 
-// sealFrame fills in the head of the frame that begins buf.
+// sealFrame fills in the head of the frame in buf.
 func sealFrame(buf []byte, t frameType) []byte {
 	binary.LittleEndian.PutUint32(buf, uint32(len(buf)-frameHead))
 	buf[8] = byte(t)
@@ -57,13 +57,13 @@ func sealFrame(buf []byte, t frameType) []byte {
 }
 
 func checkFrame(head, payload []byte) uint32 {
-	castagnoli := crc32.MakeTable(crc32.Castagnoli) // made once, by the library
+	castagnoli := crc32.MakeTable(crc32.Castagnoli) // the library makes it once
 	check := crc32.Update(0, castagnoli, head[:4])
 	check = crc32.Update(check, castagnoli, head[8:])
 	return crc32.Update(check, castagnoli, payload)
 }
 
-// readFrame reads the next frame. The payload is in buf's memory if it fits.
+// readFrame reads the next frame. The payload uses buf's memory if it fits.
 func readFrame(r *bufio.Reader, buf []byte, limit limits) (frameType, []byte, error) {
 	var head [frameHead]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -83,7 +83,7 @@ func readFrame(r *bufio.Reader, buf []byte, limit limits) (frameType, []byte, er
 	return t, payload, nil
 }
 
-// readSteps reads n bytes. It takes at most twice the memory of what has come.
+// readSteps reads n bytes. It allocates at most twice as much as has arrived.
 func readSteps(r io.Reader, buf []byte, n int) ([]byte, error) {
 	buf = buf[:0]
 	for len(buf) < n {

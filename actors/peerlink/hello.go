@@ -6,28 +6,29 @@ import (
 	"hash/crc32"
 )
 
-// The dialer speaks first. Numbers are little-endian; check is the CRC-32C of
-// what precedes it.
+// The dialer sends a hello. Numbers are little-endian; check is the CRC-32C of all
+// bytes before it.
 //
 //	0       8         10     11   12        20           28     36   44      48
 //	┌───────┬─────────┬──────┬────┬─────────┬────────────┬──────┬────┬───────┐
 //	│ magic │ version │ kind │ 0  │ cluster │ generation │ from │ to │ check │
 //	└───────┴─────────┴──────┴────┴─────────┴────────────┴──────┴────┴───────┘
 //
-// and is answered with
+// It is answered with
 //
 //	0       8         10        11   12       20      24
 //	┌───────┬─────────┬─────────┬────┬────────┬───────┐
 //	│ magic │ version │ refusal │ 0  │ member │ check │
 //	└───────┴─────────┴─────────┴────┴────────┴───────┘
 //
-// where refusal 0 means welcome. Magic and version come first in every version,
-// and an answer never changes its form: so versions can refuse each other.
+// where refusal 0 means that the connection is accepted. Magic and version come first in
+// every version, and the form of an answer never changes, so that members of different
+// versions can refuse each other.
 const (
 	helloSize   = 48
 	answerSize  = 24
 	versionEnd  = 10
-	magic       = "\xc0psepeer" // the first byte begins neither TLS nor text
+	magic       = "\xc0psepeer" // its first byte starts neither TLS nor text
 	wireVersion = 1
 )
 
@@ -52,13 +53,13 @@ func (k kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// hello is what a dialer says of itself and of whom it looks for.
+// hello is what a dialer says about itself and whom it wants to reach.
 type hello struct {
 	kind       kind
-	cluster    uint64 // 0: a stranger doesn't know
+	cluster    uint64 // 0: not known, to a stranger
 	generation uint64
 	from       uint64 // 0: a stranger
-	to         uint64 // 0: whoever listens
+	to         uint64 // 0: anyone
 }
 
 func (h hello) append(buf []byte) []byte {
@@ -73,12 +74,12 @@ func (h hello) append(buf []byte) []byte {
 	return le.AppendUint32(buf, checkHello(buf[start:]))
 }
 
-// decodeHello reads a whole hello. The error is UnsupportedVersion if its first
-// versionEnd bytes say so; the rest needn't be there then.
+// decodeHello decodes a hello. The error is UnsupportedVersion if the first versionEnd
+// bytes say so; the rest need not be there then.
 func decodeHello(b []byte) (hello, error) {
 	le := binary.LittleEndian
 	if len(b) < versionEnd || string(b[:8]) != magic {
-		return hello{}, fmt.Errorf("%w: it doesn't begin as a peer does", errMalformed)
+		return hello{}, fmt.Errorf("%w: it doesn't start like a peer", errMalformed)
 	}
 	if le.Uint16(b[8:]) != wireVersion {
 		return hello{}, UnsupportedVersion
@@ -105,12 +106,12 @@ func appendAnswer(buf []byte, refusal Refusal, member uint64) []byte {
 	return le.AppendUint32(buf, checkHello(buf[start:]))
 }
 
-// decodeAnswer returns nil if the dialer is welcome. The error is a Refusal, or
-// wraps one, if it is refused.
+// decodeAnswer returns nil if the connection is accepted. If it is refused, the error is
+// a Refusal or wraps one.
 func decodeAnswer(b []byte) error {
 	le := binary.LittleEndian
 	if len(b) != answerSize || string(b[:8]) != magic || checkHello(b[:answerSize-4]) != le.Uint32(b[answerSize-4:]) {
-		return fmt.Errorf("%w: it doesn't answer as a peer does", errMalformed)
+		return fmt.Errorf("%w: it doesn't answer like a peer", errMalformed)
 	}
 	switch refusal, member := Refusal(b[10]), le.Uint64(b[12:]); {
 	case refusal == 0:

@@ -13,16 +13,15 @@ import (
 	"time"
 )
 
-// Handler answers a call. from is the calling member's id, 0 for a stranger
-// that has not joined; kind and payload are the caller's, and payload is the
-// handler's own from here on. ctx ends when the caller's patience does, when
-// its connection is lost, and when the link closes.
+// Handler answers a call. from is the calling member's id, 0 for a stranger, who belongs
+// to no cluster; kind and payload are the caller's, and the handler may keep payload.
+// ctx ends when the caller no longer waits, its connection is lost, or the link closes.
 //
-// An error reaches the caller as a [*CallError]: its text, and its code if it
-// is (or wraps) a *CallError already.
+// An error reaches the caller as a [*CallError] with its text, and with its code if it
+// is or wraps a *CallError.
 //
-// Handlers run on a bounded number of goroutines: one that calls the member
-// that called it may wait for a place that it holds itself.
+// Handlers run on a bounded number of goroutines. So a handler that calls its caller
+// may wait for a place that it occupies itself.
 type Handler func(ctx context.Context, from uint64, kind uint8, payload []byte) ([]byte, error)
 
 // Options are what a Link is made with.
@@ -31,78 +30,77 @@ type Options struct {
 	Cluster    uint64 // the cluster's id
 	Generation uint64 // how often the cluster was started anew from one member
 
-	// Listen are the addresses to listen on: peer URLs, whose scheme decides
-	// whether TLS is spoken, or host:port, with TLS if ServerTLS is set. An
-	// address that names port 0 gets one; see Link.Addrs.
+	// Listen are the addresses to listen on: peer URLs, with TLS if the scheme is https;
+	// or host:port, with TLS if ServerTLS is set. For port 0 the system chooses one;
+	// see Link.Addrs.
 	Listen []string
 
-	// Asked for at each connection; nil where there is none to make.
+	// Called for each connection; nil if none needs TLS.
 	ServerTLS func() *tls.Config // for https addresses to listen on
 	ClientTLS func() *tls.Config // for https peer URLs to dial
 
-	// Book tells where the members are.
+	// Book has the members' addresses.
 	Book *Book
 
-	// Handler serves calls. Without one, each is answered with an error.
+	// Handler serves calls. Without one, every call fails.
 	Handler Handler
 
-	// Receive takes in what members have posted, of each member one after the other. It
-	// must not wait: what it doesn't take is lost. payload is its own from here on.
+	// Receive takes in what members have posted, the messages of each in their order.
+	// It must not block. payload belongs to it.
 	Receive func(from uint64, kind uint8, payload []byte)
 
-	// Allowed is asked at every handshake about a sender that says it is a
-	// member; nil allows all. An error refuses: a [Refusal] is what the sender
-	// is told, anything else tells it NotAllowed. It must not wait. When a
-	// member is removed, it has to refuse it before the Book drops it.
+	// Allowed is called in every handshake with the id that the dialer claims to be;
+	// nil allows all. An error refuses the connection: a [Refusal] is sent as it is,
+	// any other error as NotAllowed. Allowed must not block. A removed member has to be
+	// refused here before the Book drops it.
 	Allowed func(member uint64) error
 
-	// CallLimit bounds the payload of a call and of its answer, in bytes. All
-	// members should have the same. 0 means 1 MiB.
+	// CallLimit is the largest payload of a call and of an answer, in bytes. It should
+	// be the same for all members. 0 means 1 MiB.
 	CallLimit int
 
 	Logger *slog.Logger // nil discards
 }
 
-// Link is a member's end of the connections with the others.
+// Link is this member's end of its connections with the others.
 type Link struct {
 	// Fixed after Listen.
-	o        Options
-	log      *complaints
-	patience *patience
-	opened   time.Time
-	ports    []*port
-	reader   *reader         // of the book
-	ctx      context.Context // of everything that the link does
-	stop     context.CancelFunc
-	waiting  *waiting // connections that have not introduced themselves
-	members  slots    // for handlers of members' calls
-	others   slots    // for handlers of strangers' calls
+	o         Options
+	log       *rateLimitedLog
+	timeouts  *timeouts
+	opened    time.Time
+	ports     []*port
+	reader    *reader         // of the book
+	ctx       context.Context // of everything the link does
+	stop      context.CancelFunc
+	waiting   *waiting // connections that have not completed the handshake
+	members   slots    // for handlers of members' calls
+	strangers slots    // for handlers of strangers' calls
 
 	sent, received traffic
-	engine         atomic.Pointer[transport] // what the engine gave to run, if it does
+	raft           atomic.Pointer[transport] // dragonboat's side, while it runs
 
 	mu     sync.Mutex
 	closed bool
 	conns  map[*conn]struct{}
 	peers  map[uint64]*peer
-	known  map[uint64][]string // the book, as it was when last looked at
+	known  map[uint64][]string // the contents of the book when last read
 	wg     sync.WaitGroup      // added to under mu, while not closed
 }
 
 // defaultCallLimit is Options.CallLimit's default.
 const defaultCallLimit = 1 << 20
 
-// Listen opens the ports. Calls are served from then on; raft traffic is
-// refused as NotReady until the engine has been started with the link's
-// TransportFactory.
-func Listen(o Options) (*Link, error) { return listen(o, usualPatience()) }
+// Listen opens the ports. Calls are served from then on; raft traffic is refused with
+// NotReady until dragonboat has been started with the link's TransportFactory.
+func Listen(o Options) (*Link, error) { return listen(o, usualTimeouts()) }
 
-func listen(o Options, p *patience) (*Link, error) {
+func listen(o Options, p *timeouts) (*Link, error) {
 	switch {
 	case o.Self == 0 || o.Cluster == 0:
-		return nil, errors.New("peer link: a member and a cluster have ids")
+		return nil, errors.New("peer link: the ids of the member and of the cluster must not be 0")
 	case o.Book == nil:
-		return nil, errors.New("peer link: there is no book")
+		return nil, errors.New("peer link: there is no address book")
 	case len(o.Listen) == 0:
 		return nil, errors.New("peer link: there is no address to listen on")
 	}
@@ -113,9 +111,9 @@ func listen(o Options, p *patience) (*Link, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	l := &Link{
-		o: o, log: newComplaints(o.Logger), patience: p, opened: time.Now(),
+		o: o, log: newRateLimitedLog(o.Logger), timeouts: p, opened: time.Now(),
 		waiting: newWaiting(waitingLimit),
-		members: make(slots, memberSlots), others: make(slots, strangerSlots),
+		members: make(slots, memberSlots), strangers: make(slots, strangerSlots),
 		conns: make(map[*conn]struct{}), peers: make(map[uint64]*peer),
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
@@ -152,14 +150,14 @@ func (l *Link) open(text string) (*port, error) {
 		p.tls = l.o.ServerTLS
 	}
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive()}
-	lc.SetMultipathTCP(false) // which knows nothing of setUserTimeout
+	lc.SetMultipathTCP(false) // for which setUserTimeout doesn't work
 	if p.ln, err = lc.Listen(l.ctx, "tcp", a.hostport); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// Addrs returns the addresses listened on, as host:port, in the order of
+// Addrs returns the addresses that the link listens on, as host:port, in the order of
 // Options.Listen.
 func (l *Link) Addrs() []string {
 	addrs := make([]string, len(l.ports))
@@ -169,8 +167,8 @@ func (l *Link) Addrs() []string {
 	return addrs
 }
 
-// Close closes the ports and every connection, and waits for all of the link's
-// goroutines, handlers included. It is to be called after the engine's Close.
+// Close closes the ports and all connections, and waits for all of the link's
+// goroutines, including handlers. dragonboat must be closed before.
 func (l *Link) Close() error {
 	l.o.Book.unfollow(l.reader)
 	l.mu.Lock()
@@ -189,8 +187,8 @@ func (l *Link) Close() error {
 	return nil
 }
 
-// spawn runs f on a goroutine that Close waits for. It reports false, and
-// doesn't, if the link is closed.
+// spawn runs f on a goroutine that Close waits for. If the link is closed, it reports
+// false and doesn't run f.
 func (l *Link) spawn(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -201,11 +199,10 @@ func (l *Link) spawn(f func()) bool {
 	return true
 }
 
-// now is the time since the link was opened: it can't jump.
+// now is the time since the link was opened, by a monotonic clock.
 func (l *Link) now() time.Duration { return time.Since(l.opened) }
 
-// LastHeard returns when the member last sent anything, the zero time if it
-// has not yet.
+// LastHeard returns when the member last sent anything; the zero time if it hasn't yet.
 func (l *Link) LastHeard(member uint64) time.Time {
 	l.mu.Lock()
 	p := l.peers[member]
@@ -216,11 +213,11 @@ func (l *Link) LastHeard(member uint64) time.Time {
 	return l.opened.Add(time.Duration(p.heard.Load()))
 }
 
-// strangePeersLimit bounds how many members are remembered that the book
-// doesn't know: anyone may claim to be one.
+// strangePeersLimit is how many members are remembered that aren't in the book: anyone
+// may claim to be one.
 const strangePeersLimit = 256
 
-// peer returns what is remembered of a member.
+// peer returns what is remembered about a member.
 func (l *Link) peer(member uint64) *peer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -240,9 +237,9 @@ func (l *Link) allPeers() map[uint64]*peer {
 	return maps.Clone(l.peers)
 }
 
-// add puts a connection on the list of those that end with the link, or when
-// the book says that they should. One that the other side has dialled is
-// refused if it has most of them already.
+// add adds a connection to the list of those that are closed with the link, or when the
+// book changes. If the other side has dialled it, and has most connections already, it
+// is refused.
 func (l *Link) add(c *conn, most int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -264,7 +261,7 @@ func (l *Link) add(c *conn, most int) error {
 	return nil
 }
 
-// drop closes a connection and takes it off the list.
+// drop closes a connection and removes it from the list.
 func (l *Link) drop(c *conn) {
 	c.close()
 	l.mu.Lock()

@@ -57,7 +57,7 @@ func join(t testing.TB, id uint64, change ...func(*peerlink.Options)) *party {
 	return p
 }
 
-// hasty, as a generation, opens the link without patience.
+// hasty, as a generation, opens the link with short time-outs.
 const hasty = 99
 
 func inHaste(o *peerlink.Options) { o.Generation = hasty }
@@ -225,9 +225,9 @@ func TestErrorsOfCalls(t *testing.T) {
 	}{
 		{"with a text", 0xb, 1, 0, "in words"},
 		{"with a code", 0xb, 2, 42, "wrapped: in code"},
-		{"an answer that is too long", 0xb, 3, 0, "too many"},
+		{"an answer that is too long", 0xb, 3, 0, "too large"},
 		{"with a very long text", 0xb, 4, 0, "at length"},
-		{"of a member without a handler", 0xc, 1, 0, "no calls"},
+		{"of a member without a handler", 0xc, 1, 0, "answer calls"},
 	} {
 		_, err := a.ask(t, test.member, test.kind, "")
 		answered := (*peerlink.CallError)(nil)
@@ -398,7 +398,7 @@ func TestTLSBetweenMembers(t *testing.T) {
 		{"without checking, either", b.url, blind, "certificate required"},
 		{"whose CA is another", b.url, theirs.Client("a stranger"), "unknown authority"},
 		{"without TLS", strings.Replace(b.url, "https", "http", 1), nil, peerlink.NeedsTLS.Error()},
-		{"with TLS, to a port without", strings.Replace(plain.url, "http", "https", 1), client, "doesn't speak TLS"},
+		{"with TLS, to a port without", strings.Replace(plain.url, "http", "https", 1), client, "doesn't support TLS"},
 		{"to a member of another CA", foreign.url, client, "unknown authority"},
 		{"without a configuration", b.url, nil, "no TLS configuration"},
 	} {
@@ -431,7 +431,7 @@ func TestWhatDoesNotFitIsLogged(t *testing.T) {
 	secure.Close()
 	plain.Close()
 	text := out.String()
-	for _, want := range []string{"it speaks TLS only", "it doesn't speak TLS"} {
+	for _, want := range []string{"it requires TLS", "it doesn't support TLS"} {
 		if n := strings.Count(text, want); n != 1 {
 			t.Errorf("%q is logged %d times in\n%s", want, n, text)
 		}

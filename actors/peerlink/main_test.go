@@ -13,7 +13,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// quietLogger keeps the engine's messages out of the tests' output.
+// quietLogger keeps dragonboat's messages out of the tests' output.
 type quietLogger struct{}
 
 func (quietLogger) SetLevel(logger.LogLevel)          {}

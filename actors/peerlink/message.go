@@ -11,34 +11,34 @@ import (
 //
 //	0    8          12     13
 //	┌────┬──────────┬──────┬─────────┐
-//	│ id │ patience │ kind │ payload │
+//	│ id │ timeout  │ kind │ payload │
 //	└────┴──────────┴──────┴─────────┘
 //	0    8        9      10
 //	┌────┬────────┬──────┬─────────────────┐
 //	│ id │ failed │ code │ payload or text │
 //	└────┴────────┴──────┴─────────────────┘
 //
-// id is the caller's, to tell the answers apart; 0: nobody waits for one. patience is for how many
-// milliseconds the caller still waits; 0: for ever.
+// id is chosen by the caller, to tell answers apart; 0: no answer is expected. timeout is for how many
+// milliseconds the caller still waits; 0: without limit.
 const (
 	callHead   = 13
 	answerHead = 10
 )
 
-// request is a call as it arrives. payload is part of the frame's.
+// request is a call as it arrives. payload is part of the frame's memory.
 type request struct {
-	id       uint64
-	patience time.Duration
-	kind     uint8
-	payload  []byte
+	id      uint64
+	timeout time.Duration
+	kind    uint8
+	payload []byte
 }
 
-// appendCall appends to a begun frame.
+// appendCall appends a call to a frame that was begun.
 func appendCall(buf []byte, r request) []byte {
 	le := binary.LittleEndian
 	buf = le.AppendUint64(buf, r.id)
-	// Rounded up: 0 would be for ever.
-	ms := min((r.patience+time.Millisecond-1)/time.Millisecond, 1<<32-1)
+	// Rounded up, since 0 means without limit.
+	ms := min((r.timeout+time.Millisecond-1)/time.Millisecond, 1<<32-1)
 	buf = le.AppendUint32(buf, uint32(ms))
 	buf = append(buf, r.kind)
 	return append(buf, r.payload...)
@@ -50,17 +50,17 @@ func decodeCall(b []byte) (request, error) {
 	}
 	le := binary.LittleEndian
 	return request{
-		id:       le.Uint64(b),
-		patience: time.Duration(le.Uint32(b[8:])) * time.Millisecond,
-		kind:     b[12],
-		payload:  b[callHead:],
+		id:      le.Uint64(b),
+		timeout: time.Duration(le.Uint32(b[8:])) * time.Millisecond,
+		kind:    b[12],
+		payload: b[callHead:],
 	}, nil
 }
 
-// errorTextLimit bounds the text of an error on its way.
+// errorTextLimit is the longest text of an error that is sent, in bytes.
 const errorTextLimit = 4 << 10
 
-// appendReply appends to a begun frame: payload, or err if that isn't nil.
+// appendReply appends an answer to a frame that was begun: err, or payload if err is nil.
 func appendReply(buf []byte, id uint64, payload []byte, err error) []byte {
 	buf = binary.LittleEndian.AppendUint64(buf, id)
 	if err == nil {

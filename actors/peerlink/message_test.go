@@ -11,21 +11,21 @@ import (
 func TestMessagesComeOutAsTheyWentIn(t *testing.T) {
 	for _, r := range []request{
 		{},
-		{id: 1<<64 - 1, patience: time.Second, kind: 255, payload: []byte("what is asked")},
+		{id: 1<<64 - 1, timeout: time.Second, kind: 255, payload: []byte("what is asked")},
 	} {
 		got, err := decodeCall(appendCall(nil, r))
-		if err != nil || got.id != r.id || got.patience != r.patience || got.kind != r.kind || !bytes.Equal(got.payload, r.payload) {
+		if err != nil || got.id != r.id || got.timeout != r.timeout || got.kind != r.kind || !bytes.Equal(got.payload, r.payload) {
 			t.Errorf("%+v: %+v, %v", r, got, err)
 		}
 	}
-	// Little patience is not the same as patience without end, nor is very much.
-	for patience, want := range map[time.Duration]time.Duration{
+	// A short time-out is not the same as none, nor is a very long one.
+	for timeout, want := range map[time.Duration]time.Duration{
 		1:                     time.Millisecond,
 		time.Millisecond + 1:  2 * time.Millisecond,
 		1000 * 24 * time.Hour: (1<<32 - 1) * time.Millisecond,
 	} {
-		if got, err := decodeCall(appendCall(nil, request{patience: patience})); err != nil || got.patience != want {
-			t.Errorf("a patience of %v: %v, %v", patience, got.patience, err)
+		if got, err := decodeCall(appendCall(nil, request{timeout: timeout})); err != nil || got.timeout != want {
+			t.Errorf("a time-out of %v: %v, %v", timeout, got.timeout, err)
 		}
 	}
 	id, r, err := decodeReply(appendReply(nil, 7, []byte("so it is"), nil))
@@ -41,7 +41,7 @@ func TestMessagesComeOutAsTheyWentIn(t *testing.T) {
 }
 
 func FuzzMessage(f *testing.F) {
-	f.Add(appendCall(nil, request{id: 1, patience: time.Second, kind: 2, payload: []byte("x")}))
+	f.Add(appendCall(nil, request{id: 1, timeout: time.Second, kind: 2, payload: []byte("x")}))
 	f.Add(appendReply(nil, 1, nil, &CallError{Code: 3, Text: "no"}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := decodeCall(b); err == nil && !bytes.Equal(appendCall(nil, r), b) {

@@ -11,7 +11,7 @@ const (
 	postsBytesLimit = 128 << 20
 )
 
-// posts are the messages to one member that no connection has taken yet.
+// posts are the messages to one member that wait for a connection.
 type posts struct {
 	mu      sync.Mutex
 	frames  [][]byte
@@ -57,7 +57,7 @@ func (l *Link) sendPosts(member uint64, p *peer) {
 		if len(frames) == 0 {
 			return
 		}
-		c, err := p.calls.get(l.ctx, func() (*caller, error) { return l.newCaller(l.ctx, member) }, l.patience.again)
+		c, err := p.calls.get(l.ctx, func() (*caller, error) { return l.newCaller(l.ctx, member) }, l.timeouts.again)
 		if err != nil {
 			continue // the engine's own connection says in the log that the member is away
 		}

@@ -11,9 +11,9 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 )
 
-// TransportFactory returns what goes into the engine's
-// ExpertConfig.TransportFactory. The engine's Close takes the raft traffic off
-// the link, and leaves the port open for calls; another engine may follow.
+// TransportFactory returns the ExpertConfig.TransportFactory for dragonboat. When
+// dragonboat is closed, the link carries no more raft traffic, but still takes calls;
+// another dragonboat may follow.
 func (l *Link) TransportFactory() raft.TransportFactory { return transportFactory{l} }
 
 type transportFactory struct{ l *Link }
@@ -29,34 +29,34 @@ func (f transportFactory) Create(c raft.NodeHostConfig, batches raftio.MessageHa
 // Validate implements config.TransportFactory.
 func (transportFactory) Validate(address string) bool { return dialable(address) }
 
-// transport is a link as one engine sees it: a raftio.ITransport.
+// transport is the link as dragonboat sees it: a raftio.ITransport.
 type transport struct {
 	l          *Link
 	deployment uint64
 	batches    raftio.MessageHandler
 	chunks     raftio.ChunkHandler
-	spoken     sync.Map // the shards, by id, that the engine has sent anything for
+	spoken     sync.Map // ids of the shards that dragonboat has sent something for
 
 	mu     sync.Mutex
 	closed bool
-	conns  map[*conn]struct{} // that the others have dialled
+	conns  map[*conn]struct{} // that other members have dialled
 	wg     sync.WaitGroup     // their goroutines; added to under mu, while not closed
 }
 
 // Name implements raftio.ITransport.
 func (t *transport) Name() string { return "copse" }
 
-// Start implements raftio.ITransport: raft traffic is let in from now on.
+// Start implements raftio.ITransport: raft traffic is accepted from now on.
 func (t *transport) Start() error {
-	if !t.l.engine.CompareAndSwap(nil, t) {
-		return errors.New("another engine uses the peer link")
+	if !t.l.raft.CompareAndSwap(nil, t) {
+		return errors.New("another dragonboat uses the peer link")
 	}
 	return nil
 }
 
-// Close implements raftio.ITransport. The engine hears nothing after it.
+// Close implements raftio.ITransport. dragonboat receives nothing after it.
 func (t *transport) Close() error {
-	t.l.engine.CompareAndSwap(t, nil)
+	t.l.raft.CompareAndSwap(t, nil)
 	t.mu.Lock()
 	t.closed = true
 	for c := range t.conns {
@@ -67,7 +67,7 @@ func (t *transport) Close() error {
 	return nil
 }
 
-// serve hands what comes on the connection to the engine, until it ends.
+// serve delivers what arrives on the connection to dragonboat, until it ends.
 func (t *transport) serve(c *conn) error {
 	t.mu.Lock()
 	if t.closed {
@@ -90,7 +90,7 @@ func (t *transport) serve(c *conn) error {
 	return t.takeBatches(c, who)
 }
 
-// keptBuffer is how large a connection's buffer may be to be used again.
+// keptBuffer is the largest buffer, in bytes, that a connection keeps for reuse.
 const keptBuffer = 1 << 20
 
 func (t *transport) takeBatches(c *conn, who parties) error {
@@ -102,7 +102,7 @@ func (t *transport) takeBatches(c *conn, who parties) error {
 	}
 	var buf []byte
 	for {
-		_, payload, err := c.next(t.l.patience.raft, buf, limit)
+		_, payload, err := c.next(t.l.timeouts.raft, buf, limit)
 		if err != nil {
 			return err
 		}
@@ -122,8 +122,8 @@ func (t *transport) takeBatches(c *conn, who parties) error {
 	}
 }
 
-// errChunkRefused is why a snapshot's connection ends before the snapshot does.
-var errChunkRefused = errors.New("the engine has no use for a snapshot's chunk")
+// errChunkRefused is why a connection ends before all of its snapshot was received.
+var errChunkRefused = errors.New("dragonboat rejected a chunk of a snapshot")
 
 func (t *transport) takeChunks(c *conn, who parties) error {
 	limit := func(f frameType) int {
@@ -134,7 +134,7 @@ func (t *transport) takeChunks(c *conn, who parties) error {
 	}
 	var buf []byte
 	for {
-		_, payload, err := c.next(t.l.patience.chunk, buf, limit)
+		_, payload, err := c.next(t.l.timeouts.chunk, buf, limit)
 		if err != nil {
 			return err
 		}
@@ -143,8 +143,8 @@ func (t *transport) takeChunks(c *conn, who parties) error {
 		if err != nil {
 			return err
 		}
-		// The engine ends the process over a snapshot for a replica that it has
-		// no directory for. No replica gets one before it has said something.
+		// dragonboat ends the process when it gets a snapshot for a replica for which
+		// it has no directory. It has one once the replica has sent something.
 		if _, ours := t.spoken.Load(chunk.ShardID); !ours || !t.chunks(chunk) {
 			return errChunkRefused
 		}
@@ -156,8 +156,8 @@ func (t *transport) takeChunks(c *conn, who parties) error {
 	}
 }
 
-// GetConnection implements raftio.ITransport. ctx is the engine's own: its end
-// is the connection's.
+// GetConnection implements raftio.ITransport. ctx is dragonboat's; when it ends, the
+// connection is closed.
 func (t *transport) GetConnection(ctx context.Context, target string) (raftio.IConnection, error) {
 	c, err := t.dial(ctx, target, kindRaft)
 	if err != nil {
@@ -188,11 +188,10 @@ func (t *transport) dial(ctx context.Context, target string, k kind) (*conn, err
 	return c, err
 }
 
-// raftConn sends message batches to one member. The engine uses it on one
-// goroutine.
+// raftConn sends message batches to one member. dragonboat uses it on one goroutine.
 type raftConn struct {
 	t       *transport
-	ctx     context.Context // the engine's own
+	ctx     context.Context // dragonboat's
 	target  string
 	c       *conn
 	release func() bool
@@ -205,10 +204,10 @@ func (r *raftConn) Close() {
 	r.t.l.drop(r.c)
 }
 
-// renew dials again if the other side has hung up, as a member does that
-// restarts. A follower that had nothing to say meanwhile would find out by losing
-// what it says first: its vote, or the writes of its clients, and the engine would
-// then let it say nothing for up to a second.
+// renew dials again if the other side has closed the connection, because it restarts. A
+// follower that had nothing to send meanwhile would notice only by losing its first
+// message: its vote, or its clients' writes; and dragonboat would then send nothing for
+// up to a second.
 func (r *raftConn) renew() error {
 	if !r.c.hungUp() {
 		return nil
@@ -250,8 +249,8 @@ func (r *raftConn) SendMessageBatch(batch pb.MessageBatch) error {
 	return nil
 }
 
-// snapshotConn sends the chunks of one image to one member. The engine uses it
-// on one goroutine.
+// snapshotConn sends the chunks of one image to one member. dragonboat uses it on one
+// goroutine.
 type snapshotConn struct {
 	t       *transport
 	c       *conn
@@ -265,8 +264,8 @@ func (s *snapshotConn) Close() {
 	s.t.l.drop(s.c)
 }
 
-// SendChunk implements raftio.ISnapshotConnection. With the last chunk it
-// waits until the other side has stored the whole image.
+// SendChunk implements raftio.ISnapshotConnection. After the last chunk it waits until
+// the other side has stored the whole image.
 func (s *snapshotConn) SendChunk(chunk pb.Chunk) error {
 	frame, err := marshalFrame(s.buf, frameChunk, &chunk, chunk.Size(), chunkLimit)
 	if err != nil {
@@ -276,7 +275,7 @@ func (s *snapshotConn) SendChunk(chunk pb.Chunk) error {
 	if _, err := s.c.Write(frame); err != nil || !chunk.IsLastChunk() {
 		return err
 	}
-	_, _, err = s.c.next(s.t.l.patience.chunk, nil, func(t frameType) int {
+	_, _, err = s.c.next(s.t.l.timeouts.chunk, nil, func(t frameType) int {
 		if t == frameStored {
 			return 1
 		}
@@ -288,8 +287,8 @@ func (s *snapshotConn) SendChunk(chunk pb.Chunk) error {
 	return nil
 }
 
-// marshalFrame makes a frame of m, which takes size bytes at most, in buf's
-// memory if it fits.
+// marshalFrame returns a frame with m, which takes size bytes at most. It uses buf's
+// memory if that is large enough.
 func marshalFrame(buf []byte, t frameType, m pb.Marshaler, size, limit int) ([]byte, error) {
 	if cap(buf) < frameHead+size {
 		buf = make([]byte, frameHead+size)
@@ -300,7 +299,7 @@ func marshalFrame(buf []byte, t frameType, m pb.Marshaler, size, limit int) ([]b
 		return nil, err
 	}
 	if n > limit {
-		return nil, fmt.Errorf("%d bytes are too many for a frame", n)
+		return nil, fmt.Errorf("a frame of %d bytes is too large", n)
 	}
 	return sealFrame(buf[:frameHead+n], t), nil
 }

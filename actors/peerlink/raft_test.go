@@ -17,7 +17,7 @@ import (
 
 const deployment = 77
 
-// engine stands for a raft engine: it keeps what it is given.
+// engine stands in for dragonboat: it keeps what it is given.
 type engine struct {
 	raftio.ITransport
 	of      *party
@@ -59,7 +59,7 @@ func (e *engine) stop() {
 	e.Close()
 }
 
-// to returns the connection on which the engine's messages of the shard go.
+// to returns the connection that carries the engine's messages of the shard.
 func (e *engine) to(t *testing.T, member, shard uint64) raftio.IConnection {
 	t.Helper()
 	c, err := e.GetConnection(e.ctx, e.target(t, member, shard))

@@ -7,9 +7,8 @@ import (
 	"github.com/lni/dragonboat/v4/raftio"
 )
 
-// RegistryFactory returns what goes into the engine's
-// ExpertConfig.NodeRegistryFactory. The targets of raft's membership are then
-// [MemberUUID]s, and so is NodeHostConfig.NodeHostID.
+// RegistryFactory returns the ExpertConfig.NodeRegistryFactory for dragonboat. With it,
+// the targets of replicas are [MemberUUID]s, and so is NodeHostConfig.NodeHostID.
 func (l *Link) RegistryFactory() raft.NodeRegistryFactory { return registryFactory{l.o.Book} }
 
 type registryFactory struct{ book *Book }
@@ -19,29 +18,29 @@ func (f registryFactory) Create(string, uint64, raft.TargetValidator) (raftio.IN
 	return registry(f), nil
 }
 
-// registry tells the engine where replicas are. It has nothing to remember: a
-// replica's id is its member's, in every shard.
+// registry tells dragonboat where replicas are. It stores nothing, since the id of a
+// replica is its member's, in every shard.
 type registry struct{ book *Book }
 
-// Close implements raftio.INodeRegistry, and so do the others.
+// Close implements raftio.INodeRegistry, as do the other methods.
 func (registry) Close() error { return nil }
 
-// Add is told of a replica and its target, which is its member's UUID.
+// Add ignores a new replica and its target, its member's UUID.
 func (registry) Add(uint64, uint64, string) {}
 
-// Remove is told of a replica that is gone. That its member is, the book tells.
+// Remove ignores that a replica was removed: the book says which members there are.
 func (registry) Remove(uint64, uint64) {}
 
-// RemoveShard is told of a shard that is gone.
+// RemoveShard ignores that a shard was removed.
 func (registry) RemoveShard(uint64) {}
 
-// Resolve returns what to call the replica's member in GetConnection, and which
-// of the connections to it messages of the shard take.
+// Resolve returns the replica's target for GetConnection, and the key of the connection
+// that carries the shard's messages.
 //
-// There are three to a member. All that waits for one is sent in one batch, so
-// the fewer there are the fewer system calls; but what is in front has to be
-// sent first. The first shard has its own, since the others wait for its small
-// entries (it hands indexes out); the others share two.
+// There are three connections to a member. Everything that waits for a connection is
+// sent in one batch, so fewer connections need fewer system calls; but a message has to
+// wait for those before it. The first shard has a connection of its own, since the
+// others wait for its small entries (it hands out indexes); the others share two.
 func (r registry) Resolve(shard, replica uint64) (target, key string, err error) {
 	if len(r.book.urls(replica)) == 0 {
 		return "", "", fmt.Errorf("member %x: %w", replica, errUnknown)

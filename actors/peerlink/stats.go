@@ -13,8 +13,8 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 )
 
-// traffic counts appends in one direction: raft's Replicate messages that hold
-// entries. Heartbeats and the like aren't counted, nor are they by v2.
+// traffic counts appends in one direction: raft's Replicate messages that have entries.
+// As in v2, heartbeats and the like aren't counted.
 type traffic struct {
 	mu    sync.Mutex
 	total uint64
@@ -22,8 +22,8 @@ type traffic struct {
 	last  int64 // the number of the latest slot
 }
 
-// The rates are of the last second, in slots: so they are 0 a second after the
-// last append.
+// The rates are those of the last second, counted in slots. So they are 0 a second after
+// the last append.
 const (
 	rateSlots  = 10
 	slotLength = 100 * time.Millisecond
@@ -31,7 +31,7 @@ const (
 
 type slot struct{ appends, bytes uint64 }
 
-// add counts a frame with appends in it. now is a time since the link was opened.
+// add counts a frame with so many appends. now is the time since the link was opened.
 func (t *traffic) add(now time.Duration, appends, bytes int) {
 	if appends == 0 {
 		return
@@ -45,7 +45,7 @@ func (t *traffic) add(now time.Duration, appends, bytes int) {
 	s.bytes += uint64(bytes)
 }
 
-// turn empties the slots that have become too old.
+// turn clears the slots that have become too old.
 func (t *traffic) turn(now time.Duration) {
 	n := int64(now / slotLength)
 	if n-t.last > rateSlots {
@@ -57,7 +57,7 @@ func (t *traffic) turn(now time.Duration) {
 	}
 }
 
-// rates returns the total, and what there was per second.
+// rates returns the total, and the numbers per second.
 func (t *traffic) rates(now time.Duration) (total uint64, appends, bytes float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -66,7 +66,7 @@ func (t *traffic) rates(now time.Duration) (total uint64, appends, bytes float64
 		appends += float64(s.appends)
 		bytes += float64(s.bytes)
 	}
-	// The latest slot has only just begun.
+	// The latest slot isn't over yet.
 	span := (rateSlots-1)*slotLength + now%slotLength
 	return t.total, appends / span.Seconds(), bytes / span.Seconds()
 }
@@ -82,9 +82,9 @@ func appendsIn(batch *pb.MessageBatch) int {
 	return n
 }
 
-// peer is what is remembered of one other member while the link is open.
+// peer is what is remembered about one other member while the link is open.
 type peer struct {
-	heard atomic.Int64  // when bytes last came, since the link was opened; 0: never
+	heard atomic.Int64  // when bytes last arrived, since the link was opened; 0: never
 	sent  atomic.Uint64 // appends
 	calls pool
 	posts posts
@@ -94,7 +94,7 @@ type peer struct {
 	appends   appends
 }
 
-// appends is how appends to one member went. Guarded by peer.mu.
+// appends are the measurements of appends to one member. Guarded by peer.mu.
 type appends struct {
 	shards        map[uint64]*flight
 	success, fail uint64
@@ -105,15 +105,15 @@ type appends struct {
 	latency       *metric.Histogram // of the samples
 }
 
-// flight is one shard's appends to one member. One of them at a time is a
-// sample: acknowledgements say up to which entry, not which append they are for.
+// flight is one shard's appends to one member. One append at a time is timed: an
+// acknowledgement names an entry, not the append it is for.
 type flight struct {
 	acked  uint64 // the member has the entries up to here
-	sample uint64 // the last entry of the append being timed; 0: none is
+	sample uint64 // the last entry of the append being timed; 0: none
 	since  time.Duration
 }
 
-// sampleLimit is when a sample is given up: its answer has been lost.
+// sampleLimit is when the timing of an append is abandoned: its answer was lost.
 const sampleLimit = 10 * time.Second
 
 // sending notes the appends of a batch that is about to be sent.
@@ -133,7 +133,7 @@ func (p *peer) sending(now time.Duration, batch *pb.MessageBatch) {
 			f = new(flight)
 			p.appends.shards[m.ShardID] = f
 		}
-		// Entries that another leader had sent before may be sent over.
+		// Entries that another leader sent before may be sent again.
 		f.acked = min(f.acked, m.Entries[0].Index-1)
 		if f.sample == 0 || now-f.since > sampleLimit {
 			f.sample, f.since = m.Entries[len(m.Entries)-1].Index, now
@@ -141,8 +141,7 @@ func (p *peer) sending(now time.Duration, batch *pb.MessageBatch) {
 	}
 }
 
-// failed notes that so many appends could not be sent; nothing that is under
-// way is timed any more.
+// failed notes that so many appends could not be sent, and stops timing those under way.
 func (p *peer) failed(appends int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -152,7 +151,7 @@ func (p *peer) failed(appends int) {
 	}
 }
 
-// received notes the acknowledgements in a batch that has come.
+// received notes the acknowledgements in a batch that has arrived.
 func (p *peer) received(now time.Duration, batch *pb.MessageBatch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -188,7 +187,7 @@ func (a *appends) record(ms float64) {
 	a.squares += d * (ms - a.mean)
 }
 
-// follower returns the figures, and whether anything was ever sent.
+// follower returns the measurements, and whether anything was ever sent.
 func (p *peer) follower(id uint64) (tree.FollowerStats, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

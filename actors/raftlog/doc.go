@@ -1,17 +1,24 @@
-// Package raftlog is the file system below the engine's raft log. It gives a file
-// of the log its length before anything is written to it, and knows what each sync
-// took.
+// Package raftlog keeps the raft log: for each replica its entries, its hard state, and
+// what is known of its snapshot. The engine has it behind its public interface, in place of
+// its own stores, both of which take a damaged record for the end of the log and start
+// without what follows.
 //
-// An acknowledged write waits for one sync of that log. While a file grows, its new
-// length has to reach the disk with the data, in another place, which makes the sync
-// a third longer; so a file gets its length when it is made. (The engine's store, an
-// old Pebble, reserves the blocks alone. It writes over its old files later, whose
-// length and rest it knows how to take, and zeros behind the last record too.)
+// What is saved is on disk when the call returns, and comes back at the next start. What a
+// crash has left of a write that was not acknowledged is dropped. Everything else that
+// doesn't fit is a [Damage], which names the file and the place, and nothing is served.
 //
-// The engine has no way in for a file system: it wants its own. That asks Pebble's
-// default, which is a variable of Pebble's, and there this package puts itself,
-// once for the process. What no [Log] has asked for goes on as before. Our own
-// stores are another Pebble's, and don't come by here.
+// The log is a directory of segments; format.go draws a file and lists what a crash leaves
+// of it, record.go draws what is in a frame. One write and one sync carry whatever all
+// shards have to save at that moment. In memory there is, for each entry, where it is
+// (index.go), and the newest entries themselves, up to a limit in bytes. A start reads all
+// segments from the front to the back (load.go).
 //
-// The package doesn't know raft, nor what is in the files. It has no goroutine.
+// The package knows nothing of what entries contain nor what shards are for, and nobody
+// else knows the format. It has no goroutine: the engine's step workers write, its snapshot
+// workers write that there are snapshots, and any of them reads.
+//
+// Bounds: a segment has 32 MiB unless one frame needs more; one is given back when at most
+// an eighth of it is still wanted, so the log takes about eight times what is wanted at the
+// very worst, and usually little more than that; two files of segments are kept for use
+// again. In memory an entry costs 12 bytes besides the 16 MiB of the newest ones.
 package raftlog

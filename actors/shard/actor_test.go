@@ -61,7 +61,7 @@ func (r *oneRaft) Propose(cmd []byte) (Entry, error) {
 		return nil, err
 	}
 	r.batches++
-	n := &statemachine.News{Epoch: b.Epoch, Batches: []statemachine.BatchID{{Epoch: b.Epoch, Number: b.Number}}}
+	n := &statemachine.ApplyResult{Epoch: b.Epoch, Batches: []statemachine.BatchID{{Epoch: b.Epoch, Number: b.Number}}}
 	for more, err := b.NextSubmission(); more && err == nil; more, err = b.NextSubmission() {
 		o := statemachine.Outcome{ID: b.Submission, RaftIndex: uint64(r.batches)}
 		for range b.Len() {

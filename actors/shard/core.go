@@ -106,7 +106,7 @@ type Applied struct {
 
 // Answer is how writes came out that went the same way.
 type Answer struct {
-	Writes   []*Write             // nil: this one was answered before, when its time was over
+	Writes   []*Write
 	Outcome  statemachine.Outcome // has a reply for each, if Err is nil
 	Err      error
 	Gathered time.Time // zero: they never left this member
@@ -185,6 +185,7 @@ func (c *Core) Step(now time.Time, in Input) *Effects {
 	c.origin.take(in.Writes)
 	c.origin.dropLate(now)
 	c.leader.dropLate(now)
+	c.leader.propose(now) // what has its indexes now makes room for the next ask
 	c.submit(now)
 	c.leader.advance(now)
 	c.turnBack(now)
@@ -266,7 +267,7 @@ func (c *Core) Takes(now time.Time) bool {
 // Rested reports whether a pause has come to rest: nothing that this member has proposed
 // is under way. Without a pause there is nothing to wait for.
 func (c *Core) Rested() bool {
-	return !c.leader.paused || !slices.ContainsFunc(c.leader.batches, func(b *batch) bool { return b.sent })
+	return !c.leader.paused || !slices.ContainsFunc(c.leader.batches, func(b *batch) bool { return b.sent && !b.proposed.IsZero() })
 }
 
 // Pending is how many of this member's writes are on their way or wait to be sent.

@@ -23,7 +23,7 @@ type Feed struct {
 	id    tree.RequestID // of the actor's requests, whose numbers differ
 	bell  chan struct{}  // capacity 1
 	mu    sync.Mutex
-	news  Applied
+	unread  Applied
 	size  int    // bytes of the outcomes
 	epoch uint64 // in which the actor leads, so that all batches concern it; 0: it doesn't
 }
@@ -31,23 +31,23 @@ type Feed struct {
 // NewFeed returns the feed of the actor whose requests begin with id. The replicas stand
 // at handed and settled.
 func NewFeed(slot int, id tree.RequestID, handed, settled tree.Index) *Feed {
-	return &Feed{slot: slot, id: id, bell: make(chan struct{}, 1), news: Applied{Handed: handed, Settled: settled}}
+	return &Feed{slot: slot, id: id, bell: make(chan struct{}, 1), unread: Applied{Handed: handed, Settled: settled}}
 }
 
 // Nonce is the nonce of the actor's requests.
 func (f *Feed) Nonce() uint64 { return f.id.Nonce }
 
 // Order takes over what the order shard's replica has applied.
-func (f *Feed) Order(n *statemachine.News) {
+func (f *Feed) Order(n *statemachine.ApplyResult) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.slot >= len(n.Handed) || n.Handed[f.slot] == f.news.Handed {
+	if f.slot >= len(n.Handed) || n.Handed[f.slot] == f.unread.Handed {
 		return
 	}
-	f.news.Handed = n.Handed[f.slot]
+	f.unread.Handed = n.Handed[f.slot]
 	for _, g := range n.Grants {
 		if g.ID.Replica == f.id.Replica && g.ID.Nonce == f.id.Nonce && g.Slot == f.slot {
-			f.news.Grants = append(f.news.Grants, g)
+			f.unread.Grants = append(f.unread.Grants, g)
 		}
 	}
 	if f.epoch != 0 {
@@ -56,23 +56,23 @@ func (f *Feed) Order(n *statemachine.News) {
 }
 
 // Data takes over what the data shard's replica has applied.
-func (f *Feed) Data(n *statemachine.News) {
+func (f *Feed) Data(n *statemachine.ApplyResult) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	concerned := f.epoch != 0 || n.Jumped || n.Epoch != f.news.Epoch
-	f.news.Settled, f.news.Epoch = n.Last, n.Epoch
+	concerned := f.epoch != 0 || n.Jumped || n.Epoch != f.unread.Epoch
+	f.unread.Settled, f.unread.Epoch = n.Last, n.Epoch
 	if f.epoch != 0 {
-		f.news.Batches = append(f.news.Batches, n.Batches...)
+		f.unread.Batches = append(f.unread.Batches, n.Batches...)
 	}
 	for _, o := range n.Outcomes {
 		if o.ID.Nonce == f.id.Nonce {
-			f.news.Outcomes = append(f.news.Outcomes, o)
+			f.unread.Outcomes = append(f.unread.Outcomes, o)
 			f.size += len(o.Data)
 			concerned = true
 		}
 	}
-	if n.Jumped || len(f.news.Outcomes) > outcomesLimit || len(f.news.Batches) > outcomesLimit || f.size > outcomesBytesLimit {
-		f.news.Batches, f.news.Outcomes, f.news.Jumped, f.size = nil, nil, true, 0
+	if n.Jumped || len(f.unread.Outcomes) > outcomesLimit || len(f.unread.Batches) > outcomesLimit || f.size > outcomesBytesLimit {
+		f.unread.Batches, f.unread.Outcomes, f.unread.Jumped, f.size = nil, nil, true, 0
 	}
 	if concerned {
 		f.ring()
@@ -83,7 +83,7 @@ func (f *Feed) Data(n *statemachine.News) {
 func (f *Feed) AskLost() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.news.AskLost = true
+	f.unread.AskLost = true
 	f.ring()
 }
 
@@ -100,7 +100,7 @@ func (f *Feed) take(epoch uint64) Applied {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.epoch, f.size = epoch, 0
-	news := f.news
-	f.news = Applied{Epoch: news.Epoch, Handed: news.Handed, Settled: news.Settled}
-	return news
+	unread := f.unread
+	f.unread = Applied{Epoch: unread.Epoch, Handed: unread.Handed, Settled: unread.Settled}
+	return unread
 }

@@ -14,10 +14,10 @@ import (
 // arithmetic.
 const writeMailboxLimit = 16384
 
-// Why a write is turned away before it is taken in. ErrNoSpace is the disk reserve's.
+// Why a write is turned away before it is taken in. ErrNoSpace is Admit's.
 var (
 	ErrOverloaded = errors.New("etcdserver: too many requests")
-	ErrNoSpace    = errors.New("etcdserver: no space")
+	ErrNoSpace    = errors.New("etcdserver: no space: less is free on the disk than --disk-reserve keeps for the server; what removes keys still works")
 )
 
 var writes = sync.Pool{New: func() any { return &Write{reply: make(chan tree.Reply, 1)} }}

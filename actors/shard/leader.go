@@ -56,8 +56,8 @@ type batch struct {
 	number   uint64
 	parts    []*Submission
 	cmd      []byte
-	sent     bool // proposed, and not dropped since
-	proposed time.Time
+	sent     bool      // proposed, and not dropped since
+	proposed time.Time // zero: it may have been applied unseen
 }
 
 // begin makes this member the leader. Its first batch is empty: once a replica has
@@ -217,7 +217,7 @@ func (l *leader) enqueue(parts []*Submission, head tree.BatchHead) *batch {
 // propose proposes what isn't yet, in order: each batch once, unless raft has provably
 // dropped it, and later ones wait for it (8).
 func (l *leader) propose(now time.Time) {
-	if now.Before(l.retry) {
+	if l.paused || now.Before(l.retry) {
 		return
 	}
 	for _, b := range l.batches {
@@ -258,8 +258,17 @@ func (l *leader) applied(now time.Time, a *Applied) {
 			l.batches = slices.DeleteFunc(l.batches, func(b *batch) bool { return b.number == id.Number })
 		}
 	}
-	if a.Jumped {
-		l.batches = slices.DeleteFunc(l.batches, func(b *batch) bool { return b.sent })
+	if a.Jumped && a.Epoch >= l.epoch {
+		l.jumped()
+	}
+}
+
+// jumped notes that the replica here may have come past any batch by a snapshot. None is
+// waited for; but it is kept, for raft may yet say that it was dropped.
+func (l *leader) jumped() {
+	l.batches = slices.DeleteFunc(l.batches, func(b *batch) bool { return b.sent && len(b.parts) == 0 })
+	for _, b := range l.batches {
+		b.proposed = time.Time{}
 	}
 }
 
@@ -286,8 +295,8 @@ func (l *leader) dropLate(now time.Time) {
 		a.parts = slices.DeleteFunc(a.parts, late)
 	}
 	l.batches = slices.DeleteFunc(l.batches, func(b *batch) bool {
-		over := !b.sent && len(b.parts) > 0 && !slices.ContainsFunc(b.parts, func(s *Submission) bool { return !now.After(s.Deadline) })
-		if over {
+		over := (!b.sent || b.proposed.IsZero()) && len(b.parts) > 0 && !slices.ContainsFunc(b.parts, func(s *Submission) bool { return !now.After(s.Deadline) })
+		if over && !b.sent {
 			l.refuse(b.parts...)
 		}
 		return over

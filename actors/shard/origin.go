@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"copse/statemachine"
 	"copse/statemachine/tree"
 )
 
@@ -183,7 +184,11 @@ func (o *origin) applied(now time.Time, a *Applied) {
 		}
 		o.pause = 0
 		o.pending = slices.Delete(o.pending, at, at+1)
-		o.out.Answers = append(o.out.Answers, Answer{Writes: s.writes, Outcome: *out, Gathered: s.gathered})
+		answer := Answer{Writes: s.writes, Outcome: *out, Gathered: s.gathered}
+		if slices.Contains(s.writes, nil) {
+			answer.Writes, answer.Outcome.Data = s.waiting(), s.waitedFor(out.Data)
+		}
+		o.out.Answers = append(o.out.Answers, answer)
 	}
 	if a.Jumped {
 		o.pending = slices.DeleteFunc(o.pending, func(s *sent) bool {
@@ -205,6 +210,19 @@ func (o *origin) giveUp(s *sent, err error) {
 // waiting returns the writes of s that aren't answered.
 func (s *sent) waiting() []*Write {
 	return slices.DeleteFunc(slices.Clone(s.writes), func(w *Write) bool { return w == nil })
+}
+
+// waitedFor returns, of the replies to the writes of s, those to the ones that aren't
+// answered.
+func (s *sent) waitedFor(replies []byte) (waited []byte) {
+	for _, w := range s.writes {
+		_, rest, _ := statemachine.CutReply(replies)
+		if w != nil {
+			waited = append(waited, replies[:len(replies)-len(rest)]...)
+		}
+		replies = rest
+	}
+	return waited
 }
 
 // takeBack has the writes of some submissions sent again, before those that came later

@@ -25,7 +25,7 @@ func (w *world) step(m *simMember, byWake bool) {
 	}
 	news := len(in.Writes)+len(in.Submissions)+len(in.Refusals)+len(in.Unsent)+len(in.Dropped)+len(in.Applied.Batches)+
 		len(in.Applied.Outcomes)+len(in.Applied.Grants) > 0 || in.Pause || in.Resume || in.Applied.Jumped || in.Applied.AskLost
-	askLost := in.Applied.AskLost && m.core.leader.asks.asking != nil
+	askLost := in.Applied.AskLost && len(in.Applied.Grants) == 0 && in.Lead == m.core.lead && m.core.leader.asks.asking != nil
 	out := m.core.Step(w.now, in)
 	if askLost && out.Ask != nil {
 		w.fail("member %d asks again at once for what was lost", m.id)
@@ -68,6 +68,12 @@ func (w *world) bounds(m *simMember) {
 	if waiting := o.waiting(); waiting > batchCommandsLimit*(2+2*inflightLimit+older) {
 		w.fail("member %d: %d writes wait to be sent", m.id, waiting)
 	}
+	if !m.core.leader.paused && o.waiting() > 0 && m.lead.Member != nobody && !w.now.Before(o.retry) && m.core.Takes(w.now) {
+		w.fail("member %d: %d writes wait, and may be sent", m.id, o.waiting())
+	}
+	if waiting := len(l.inbox[plain]) + len(l.inbox[root]); waiting > 0 && l.roomy(w.now) {
+		w.fail("member %d: %d submissions wait, and there is room", m.id, waiting)
+	}
 	size := 0
 	for kind := range l.inbox {
 		if len(l.inbox[kind]) > inboxLimit {
@@ -80,7 +86,12 @@ func (w *world) bounds(m *simMember) {
 	if size != l.inboxBytes {
 		w.fail("member %d: the inbox has %d bytes, and counts %d", m.id, size, l.inboxBytes)
 	}
-	if n := l.underWay(w.now); n > inflightLimit || w.sharded && n > rangesLimit {
+	limit := inflightLimit
+	if w.sharded {
+		limit = rangesLimit
+	}
+	// What was dropped may have been taken for lost before, and has no place kept for it.
+	if n := l.underWay(w.now); n > limit && w.seen.drops == 0 {
 		w.fail("member %d: %d batches under way", m.id, n)
 	}
 }
@@ -88,18 +99,17 @@ func (w *world) bounds(m *simMember) {
 // effects carries out what the core asks for.
 func (w *world) effects(m *simMember, out *Effects, lead Lead) {
 	for _, a := range out.Answers {
-		if a.Err == nil && len(a.Outcome.Data) != 8*len(a.Writes) {
+		if a.Err == nil && len(a.Outcome.Data) != simReply*len(a.Writes) {
 			w.fail("an answer to %d writes has %d bytes", len(a.Writes), len(a.Outcome.Data))
 			return
 		}
-		for i, write := range a.Writes {
-			var data []byte
+		data := a.Outcome.Data
+		for _, write := range a.Writes {
+			var reply uint64
 			if a.Err == nil {
-				data = a.Outcome.Data[8*i:]
+				reply, data = cutSimReply(data)
 			}
-			if write != nil {
-				w.answer(m, write, data, a.Err)
-			}
+			w.answer(m, write, reply, a.Err)
 		}
 	}
 	for i := range out.Submit {

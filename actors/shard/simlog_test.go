@@ -26,6 +26,7 @@ const simSlots = 3
 
 // simEntry is one entry, and the state after it.
 type simEntry struct {
+	cmd      []byte
 	batch    statemachine.BatchID
 	outcomes []statemachine.Outcome // of all members' submissions
 	epoch    uint64
@@ -44,7 +45,7 @@ func (l *simLog) complain(what string) { l.violations = append(l.violations, wha
 // append applies one more entry: rules 4 and 5.
 func (l *simLog) append(cmd []byte) {
 	e := l.end()
-	e.outcomes = nil
+	e.cmd, e.outcomes = cmd, nil
 	b, err := tree.ReadBatch(cmd)
 	if err != nil {
 		l.complain(err.Error())
@@ -84,7 +85,7 @@ func (l *simLog) append(cmd []byte) {
 				running = max(running, c.PrevIndex)
 			default:
 				running = l.apply(b, &c, running)
-				out.Data = binary.LittleEndian.AppendUint64(out.Data, uint64(c.Now))
+				out.Data = appendSimReply(out.Data, uint64(c.Now))
 			}
 		}
 		e.outcomes = append(e.outcomes, out)
@@ -99,6 +100,21 @@ func (l *simLog) append(cmd []byte) {
 		}
 	}
 	l.entries = append(l.entries, e)
+}
+
+// simReply is how large a reply is; it is one without an event, whose index says which
+// command it is to.
+const simReply = 16
+
+func appendSimReply(dst []byte, number uint64) []byte {
+	dst = binary.LittleEndian.AppendUint64(append(dst, 0xff, 0, 0, 0), number)
+	return append(dst, 0, 0, 0, 0)
+}
+
+// cutSimReply returns the number of the command that the first reply is to.
+func cutSimReply(data []byte) (number uint64, rest []byte) {
+	r, rest, _ := statemachine.CutReply(data)
+	return uint64(r.State.Index), rest
 }
 
 // apply applies one command after the running index, and returns that.
@@ -121,8 +137,8 @@ func (l *simLog) apply(b *tree.BatchReader, c *tree.Command, running tree.Index)
 }
 
 // news is what a member's replica tells of the entries from one place to another.
-func (l *simLog) news(member uint64, from, to int) *statemachine.News {
-	n := &statemachine.News{Last: l.entries[to-1].settled, Epoch: l.entries[to-1].epoch}
+func (l *simLog) news(member uint64, from, to int) *statemachine.ApplyResult {
+	n := &statemachine.ApplyResult{Last: l.entries[to-1].settled, Epoch: l.entries[to-1].epoch}
 	for _, e := range l.entries[from:to] {
 		if e.batch.Epoch != 0 {
 			n.Batches = append(n.Batches, e.batch)
@@ -174,8 +190,8 @@ func (o *simOrder) append(a tree.Ask) {
 	o.entries = append(o.entries, e)
 }
 
-func (o *simOrder) news(from, to int) *statemachine.News {
-	n := &statemachine.News{Last: o.at(to).counter, Handed: o.at(to).handed}
+func (o *simOrder) news(from, to int) *statemachine.ApplyResult {
+	n := &statemachine.ApplyResult{Last: o.at(to).counter, Handed: o.at(to).handed}
 	for _, e := range o.entries[from:to] {
 		n.Grants = append(n.Grants, e.grant)
 	}

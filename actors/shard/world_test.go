@@ -2,11 +2,11 @@ package shard
 
 import (
 	"container/heap"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"time"
 
 	"copse/statemachine"
@@ -17,7 +17,7 @@ import (
 type faults struct {
 	lose, reorder, unsent, loseRefusals bool // links
 	drop, late                          bool // proposals
-	elect, flap, transfer               bool // leadership
+	elect, flap, transfer, outage       bool // leadership
 	restart, stall                      bool // members
 	lag, jump                           bool // replicas
 	loseAsks, lateAsks                  bool // the order shard
@@ -32,6 +32,7 @@ type world struct {
 	faults  faults
 	faulty  bool      // faults happen now
 	healed  time.Time // when they ended
+	outage  time.Time // nobody can be elected before
 	sharded bool
 
 	now    time.Time
@@ -191,7 +192,7 @@ func (w *world) stop(m *simMember, crash bool) {
 		}
 	} else {
 		for _, write := range m.mailbox {
-			w.answer(m, write, nil, ErrStopped)
+			w.answer(m, write, 0, ErrStopped)
 		}
 		w.effects(m, m.core.Stop(ErrStopped), Lead{})
 	}
@@ -288,7 +289,7 @@ func (w *world) apply(m *simMember) {
 			w.say("member %d jumps from entry %d to %d", m.id, m.dataAt, to)
 			m.jumped = true
 			w.seen.jumps++
-			m.feed.Data(&statemachine.News{Last: w.data.at(to).settled, Epoch: w.data.at(to).epoch, Jumped: true})
+			m.feed.Data(&statemachine.ApplyResult{Last: w.data.at(to).settled, Epoch: w.data.at(to).epoch, Jumped: true})
 		} else {
 			m.feed.Data(w.data.news(m.id, m.dataAt, to))
 		}
@@ -316,7 +317,8 @@ func (w *world) write(m *simMember) {
 	if !m.up {
 		return
 	}
-	c := &tree.Command{Op: tree.OpSet, Key: "/k", Now: int64(len(w.writes) + 1)}
+	id := int64(len(w.writes) + 1)
+	c := &tree.Command{Op: tree.OpSet, Key: simKey, Value: strconv.AppendInt(nil, id, 10), Now: id}
 	switch n := w.rng.IntN(400); {
 	case n < 30:
 		c.Op, c.Key = tree.OpCreateInOrder, "/"
@@ -336,10 +338,13 @@ func (w *world) write(m *simMember) {
 	w.poke(m)
 }
 
+// simKey lives in the shard of a sharded world.
+const simKey = "/d"
+
 var large = make([]byte, 700<<10)
 
 // answer notes that a write is answered, and checks that it may be.
-func (w *world) answer(m *simMember, write *Write, data []byte, err error) {
+func (w *world) answer(m *simMember, write *Write, reply uint64, err error) {
 	id := write.Command.Now
 	s := w.writes[id-1]
 	switch {
@@ -349,8 +354,8 @@ func (w *world) answer(m *simMember, write *Write, data []byte, err error) {
 		w.fail("write %d is answered by another member", id)
 	case err == nil && w.data.applied[id] != 1:
 		w.fail("write %d is answered and was applied %d times", id, w.data.applied[id])
-	case err == nil && int64(binary.LittleEndian.Uint64(data)) != id:
-		w.fail("write %d gets the reply of %d", id, binary.LittleEndian.Uint64(data))
+	case err == nil && reply != uint64(id):
+		w.fail("write %d gets the reply of %d", id, reply)
 	case errors.Is(err, ErrTimeout) && !w.now.After(write.Deadline):
 		w.fail("write %d is given up %v before its deadline", id, write.Deadline.Sub(w.now))
 	case errors.Is(err, ErrLeaderLost) && !m.jumped:
@@ -376,6 +381,14 @@ func (w *world) up() []*simMember {
 
 // electAny elects one of those that are up, if that is a majority.
 func (w *world) electAny() {
+	if w.now.Before(w.outage) {
+		w.until(w.outage, func() {
+			if w.leader == nobody {
+				w.electAny()
+			}
+		})
+		return
+	}
 	if up := w.up(); 2*len(up) > len(w.members) {
 		w.elect(up[w.rng.IntN(len(up))].id)
 	}

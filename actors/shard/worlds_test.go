@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	worldsFlag = flag.Int("worlds", 2000, "how many simulated worlds TestWorlds makes")
+	worldsFlag = flag.Int("worlds", 1000, "how many simulated worlds TestWorlds makes")
 	seedFlag   = flag.Uint64("seed", 0, "the seed of the first world; 0: draw one. With -worlds 1 its whole course is printed")
 	tracing    bool
 )
@@ -45,7 +45,7 @@ func makeWorld(seed uint64) *world {
 	var f faults
 	if rng.IntN(4) > 0 {
 		for _, on := range []*bool{
-			&f.lose, &f.reorder, &f.unsent, &f.loseRefusals, &f.drop, &f.late, &f.elect, &f.flap, &f.transfer,
+			&f.lose, &f.reorder, &f.unsent, &f.loseRefusals, &f.drop, &f.late, &f.elect, &f.flap, &f.transfer, &f.outage,
 			&f.restart, &f.stall, &f.lag, &f.jump, &f.loseAsks, &f.lateAsks, &f.hasty,
 		} {
 			*on = rng.IntN(2) == 0
@@ -64,9 +64,28 @@ func (w *world) play() {
 	}
 	w.run(start.Add(1200 * time.Millisecond))
 	w.heal()
-	w.load(w.now.Add(time.Second), 300*time.Millisecond)
+	w.run(w.now.Add(healing))
+	w.settled()
+	w.load(w.now, 300*time.Millisecond)
 	w.run(w.now.Add(20 * time.Second))
 	w.check()
+}
+
+// healing is how long it takes at most after the faults until all is as if there had been
+// none: what is under way comes or doesn't, and then a probe asks for it.
+const healing = time.Second + 600*time.Millisecond
+
+// settled checks that no write waits for its deadline any more. Where refusals were lost
+// too, nothing but that tells of them.
+func (w *world) settled() {
+	if w.faults.loseRefusals {
+		return
+	}
+	for _, m := range w.members {
+		if n := m.core.Pending() + len(m.mailbox); n > 0 {
+			w.fail("member %d: %d writes still wait when all is well again", m.id, n)
+		}
+	}
 }
 
 // load has clients write from the time on.
@@ -122,6 +141,12 @@ func (w *world) loseLeader() {
 	if !w.faults.elect {
 		return
 	}
+	if w.faults.outage && w.outage.IsZero() {
+		w.outage = w.now.Add(w.between(0, time.Second))
+		w.elect(nobody)
+		w.electAny()
+		return
+	}
 	if w.rng.IntN(2) == 0 {
 		w.electAny()
 		return
@@ -149,7 +174,9 @@ func (w *world) transfer() {
 	look = func() {
 		switch {
 		case m.incarnation != incarnation || !m.up:
-		case w.term != term: // who leads no more is not paused
+		case w.term != term: // if it leads in that one, the pause may have met it there
+			m.in.Resume = true
+			w.poke(m)
 		case m.core.Rested() || w.now.After(giveUp):
 			if w.rng.IntN(4) > 0 {
 				w.electAny()
@@ -185,7 +212,7 @@ func (w *world) restart(m *simMember) {
 // heal ends all faults, and sees to it that there is a leader.
 func (w *world) heal() {
 	w.say("all faults end")
-	w.faulty, w.healed = false, w.now
+	w.faulty, w.healed, w.outage = false, w.now, time.Time{}
 	for _, m := range w.members {
 		m.stalled = time.Time{}
 		if !m.up {
@@ -225,8 +252,8 @@ func (w *world) check() {
 			w.fail("without a fault, write %d was sent %d times: %v", i+1, s.sent, s.err)
 		}
 	}
-	if w.faults == (faults{}) && (w.data.stale > 0 || w.seen.refusals > 0) {
-		w.fail("without a fault there were %d stale batches, %d refusals", w.data.stale, w.seen.refusals)
+	if w.faults == (faults{}) && (w.data.stale > 0 || w.seen.refusals > 0 || w.seen.closes > 0) {
+		w.fail("without a fault there were %d stale batches, %d refusals, %d closes", w.data.stale, w.seen.refusals, w.seen.closes)
 	}
 	for _, m := range w.members {
 		if n := m.core.Pending(); n > 0 || len(m.core.origin.pending) > 0 {

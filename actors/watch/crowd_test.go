@@ -20,19 +20,19 @@ func TestTheHubStartsAndStops(t *testing.T) {
 // meanwhile, and what comes later doesn't overtake.
 func TestACrowdIsWokenInOrderWhileTheHubGoesOn(t *testing.T) {
 	tests := map[string]struct {
-		wakes func(f *forest) []tree.Notice
+		wakes func(f *forest) []tree.EncodedEvent
 		key   string
 	}{
 		"the key changes": {
-			func(f *forest) []tree.Notice { return f.put("/d/k") },
+			func(f *forest) []tree.EncodedEvent { return f.put("/d/k") },
 			"/d/k",
 		},
 		"a key below changes": {
-			func(f *forest) []tree.Notice { return f.put("/d/k") },
+			func(f *forest) []tree.EncodedEvent { return f.put("/d/k") },
 			"/d",
 		},
 		"its directory goes": {
-			func(f *forest) []tree.Notice {
+			func(f *forest) []tree.EncodedEvent {
 				events, _ := f.do([]tree.Command{remove("/d")}, nil)
 				return events
 			},

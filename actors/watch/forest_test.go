@@ -17,13 +17,13 @@ type forest struct {
 	mu     sync.Mutex
 	store  tree.MemStore
 	last   tree.Index
-	events []tree.Notice
+	events []tree.EncodedEvent
 	reads  int // calls of History
 }
 
 // do applies commands and returns their events; those that are refused have
 // none. existed tells for each event which of keys existed right before it.
-func (f *forest) do(commands []tree.Command, keys []string) (events []tree.Notice, existed []map[string]bool) {
+func (f *forest) do(commands []tree.Command, keys []string) (events []tree.EncodedEvent, existed []map[string]bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i := range commands {
@@ -34,17 +34,17 @@ func (f *forest) do(commands []tree.Command, keys []string) (events []tree.Notic
 		}
 		tree.Apply(&f.store, &commands[i], f.last, func(e *tree.Event) {
 			f.last = e.Index()
-			events = append(events, e.Notice(tree.AppendEvent(nil, e)))
+			events = append(events, e.Encoded(tree.AppendEvent(nil, e)))
 			existed = append(existed, before)
 		})
 	}
 	f.events = append(f.events, events...)
-	f.events = slices.DeleteFunc(f.events, func(n tree.Notice) bool { return n.Index < f.floor() })
+	f.events = slices.DeleteFunc(f.events, func(n tree.EncodedEvent) bool { return n.Index < f.floor() })
 	return events, existed
 }
 
 // put changes one key and returns the event.
-func (f *forest) put(key string) []tree.Notice {
+func (f *forest) put(key string) []tree.EncodedEvent {
 	events, _ := f.do([]tree.Command{{Op: tree.OpSet, Key: key}}, nil)
 	return events
 }
@@ -62,14 +62,14 @@ func (f *forest) floor() tree.Index {
 	return f.last - tree.Index(f.window) + 1
 }
 
-func (f *forest) History(from tree.Index, limit int) ([]tree.Notice, tree.Index, error) {
+func (f *forest) History(from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reads++
 	if f.page > 0 {
 		limit = min(limit, f.page)
 	}
-	var events []tree.Notice
+	var events []tree.EncodedEvent
 	for _, n := range f.events {
 		if n.Index >= from && len(events) < limit {
 			events = append(events, n)
@@ -99,7 +99,7 @@ type sink struct {
 	stall   chan struct{} // if not nil, Deliver waits until it is closed
 }
 
-func (s *sink) Deliver(n *tree.Notice) {
+func (s *sink) Deliver(n *tree.EncodedEvent) {
 	if s.stall != nil {
 		<-s.stall
 	}

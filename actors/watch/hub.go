@@ -22,8 +22,7 @@ import (
 // gap, one page at a time.
 type Hub struct {
 	// Fixed after NewHub.
-	window     window
-	exists     ExistsFunc
+	store      store
 	bytesLimit int64 // of published
 	life       loop.Life
 
@@ -42,11 +41,12 @@ type Hub struct {
 	delivery delivery // owned by Run
 }
 
-// window is the history on disk.
-type window struct {
-	size   int // indexes that waitIndex may reach back
-	read   HistoryFunc
-	oldest func() tree.Index // nil: as size says
+// store is what the hub reads from disk.
+type store struct {
+	window  int // indexes that waitIndex may reach back
+	history HistoryFunc
+	oldest  func() tree.Index // where history begins; nil: as window says
+	exists  ExistsFunc        // nil: every key may exist
 }
 
 // HistoryFunc reads the window on disk: at most max events, in order, starting
@@ -54,7 +54,7 @@ type window struct {
 // is where the window begins: every event at or above it is still there. All that
 // has been published is in the window. HistoryFunc may be called from many
 // goroutines.
-type HistoryFunc func(from tree.Index, max int) (events []tree.Notice, complete tree.Index, err error)
+type HistoryFunc func(from tree.Index, max int) (events []tree.EncodedEvent, complete tree.Index, err error)
 
 // ExistsFunc reports whether key exists, and the index of the tree for which that
 // is true: both must come from the same snapshot. It may be called from many
@@ -78,7 +78,7 @@ type Options struct {
 
 // batch is what the state machine published at once, in index order.
 type batch struct {
-	events []tree.Notice
+	events []tree.EncodedEvent
 	last   tree.Index // the tree's index after them
 	bytes  int64
 }
@@ -101,17 +101,16 @@ type answer struct {
 
 // NewHub returns a hub; Run starts it.
 func NewHub(o Options) *Hub {
-	size := orElse(o.Window, 1000)
+	window := orElse(o.Window, 1000)
 	bytesLimit := orElse(o.RingBytesLimit, 64<<20)
 	mailboxLimit := orElse(o.MailboxLimit, 1024)
 	h := &Hub{
-		window:     window{size: size, read: o.History, oldest: o.Floor},
-		exists:     o.Exists,
+		store:      store{window: window, history: o.History, oldest: o.Floor, exists: o.Exists},
 		bytesLimit: int64(bytesLimit),
 		life:       loop.NewLife(),
 		departures: newDepartures(),
 		behind:     loop.NewBell(),
-		delivery:   newDelivery(o.First, orElse(o.RingLimit, min(size, 4096)), bytesLimit),
+		delivery:   newDelivery(o.First, orElse(o.RingLimit, min(window, 4096)), bytesLimit),
 	}
 	h.last.Store(uint64(o.First))
 	h.published = loop.NewMailbox[batch](mailboxLimit, h.life.Stopping())
@@ -131,7 +130,7 @@ func orElse(n, standard int) int {
 // nil slice, as after a snapshot has replaced the tree, makes the hub look on disk
 // for what it missed. Publish is called by one goroutine at a time and never
 // blocks.
-func (h *Hub) Publish(last tree.Index, events []tree.Notice) {
+func (h *Hub) Publish(last tree.Index, events []tree.EncodedEvent) {
 	if last <= tree.Index(h.last.Load()) {
 		return
 	}
@@ -162,16 +161,16 @@ func (h *Hub) drop(last tree.Index) {
 func (h *Hub) Watchers() int { return int(h.watching.Load()) }
 
 // Floor is the first index that waitIndex may name when last is the newest.
-func (h *Hub) Floor(last tree.Index) tree.Index { return h.window.floor(last) }
+func (h *Hub) Floor(last tree.Index) tree.Index { return h.store.floor(last) }
 
-func (w *window) floor(last tree.Index) tree.Index {
+func (s *store) floor(last tree.Index) tree.Index {
 	switch {
-	case w.oldest != nil:
-		return w.oldest()
-	case last < tree.Index(w.size):
+	case s.oldest != nil:
+		return s.oldest()
+	case last < tree.Index(s.window):
 		return 1
 	}
-	return last - tree.Index(w.size) + 1
+	return last - tree.Index(s.window) + 1
 }
 
 // closed is v2's answer to a watch that reaches back too far.
@@ -196,8 +195,8 @@ func (h *Hub) Watch(w *tree.Watch) *tree.Error {
 	a := ask{watch: w, from: w.Since, reply: make(chan answer, 1)}
 	past := pastReader{hub: h, watch: w}
 	for {
-		if h.exists != nil && w.Key != "/" {
-			a.exists, a.asOf = h.exists(w.Key)
+		if h.store.exists != nil && w.Key != "/" {
+			a.exists, a.asOf = h.store.exists(w.Key)
 		}
 		ans, ok := h.ask(a)
 		switch {

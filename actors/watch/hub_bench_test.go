@@ -29,7 +29,7 @@ type countSink struct {
 	done chan struct{}
 }
 
-func (c *countSink) Deliver(*tree.Notice) {
+func (c *countSink) Deliver(*tree.EncodedEvent) {
 	if c.left--; c.left == 0 {
 		close(c.done)
 	}
@@ -85,7 +85,7 @@ func BenchmarkFire(b *testing.B) {
 		s := &countSink{left: n, done: make(chan struct{})}
 		crowd(b, h, n, s, func(int) string { return "/key" })
 		b.StartTimer()
-		h.Publish(tree.Index(i+1), []tree.Notice{{Index: tree.Index(i + 1), Action: tree.ActionSet, Key: "/key"}})
+		h.Publish(tree.Index(i+1), []tree.EncodedEvent{{Index: tree.Index(i + 1), Action: tree.ActionSet, Key: "/key"}})
 		<-s.done
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/watcher")

@@ -21,7 +21,7 @@ type modelWatch struct {
 	parked bool
 }
 
-func (m *modelWatch) see(n *tree.Notice) {
+func (m *modelWatch) see(n *tree.EncodedEvent) {
 	m.want = append(m.want, n.Index)
 	m.parked = m.parked && m.watch.Stream
 }
@@ -31,7 +31,7 @@ func (m *modelWatch) see(n *tree.Notice) {
 type hubModel struct {
 	f       *forest
 	h       *watch.Hub
-	past    []tree.Notice // all there ever were
+	past    []tree.EncodedEvent // all there ever were
 	watches []*modelWatch
 }
 
@@ -52,7 +52,7 @@ func genCommand(t *rapid.T) tree.Command {
 }
 
 // change carries out commands and lets the model's watchers see them live.
-func (m *hubModel) change(commands []tree.Command) []tree.Notice {
+func (m *hubModel) change(commands []tree.Command) []tree.EncodedEvent {
 	events, existed := m.f.do(commands, modelKeys)
 	m.past = append(m.past, events...)
 	for i := range events {
@@ -182,7 +182,7 @@ func (m *hubModel) check(t *rapid.T) {
 // asked for inside a synctest bubble.
 type inBubble struct{ *testing.T }
 
-func TestWatchHubAgainstAPlainList(t *testing.T) {
+func TestHubAgainstAPlainList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(inBubble{t}, func(t *rapid.T) {
 			m := &hubModel{f: &forest{

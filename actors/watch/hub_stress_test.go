@@ -20,7 +20,7 @@ type orderSink struct {
 	ends  int
 }
 
-func (s *orderSink) Deliver(n *tree.Notice) {
+func (s *orderSink) Deliver(n *tree.EncodedEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -46,7 +46,7 @@ func (s *orderSink) End() {
 
 // Everything at once: one goroutine publishes, more come, watch and leave, and
 // the hub is stopped in the middle of it, again and again.
-func TestWatchHubStartStopUnderLoad(t *testing.T) {
+func TestHubStartStopUnderLoad(t *testing.T) {
 	for round := range 30 {
 		f := &forest{window: 50, page: 7}
 		h := f.hub(watch.Options{RingLimit: 1 + round, MailboxLimit: 1 + round%3})

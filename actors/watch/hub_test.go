@@ -38,7 +38,7 @@ func refresh(key string) tree.Command {
 	return tree.Command{Op: tree.OpUpdate, Key: key, Refresh: true, Expires: 1e18}
 }
 
-func TestWatchHubMatching(t *testing.T) {
+func TestHubMatching(t *testing.T) {
 	type watching struct {
 		key       string
 		recursive bool
@@ -91,7 +91,7 @@ func TestWatchHubMatching(t *testing.T) {
 	}
 }
 
-func TestWatchHubPast(t *testing.T) {
+func TestHubPast(t *testing.T) {
 	// The window of 10 holds 11 to 20; the hub opens at 14, so that 15 to 20 are
 	// in memory, or the last 4 of them. Even events are /even's.
 	tests := map[string]struct {
@@ -147,7 +147,7 @@ func TestWatchHubPast(t *testing.T) {
 	}
 }
 
-func TestWatchHubCountsParkedWatchersOnly(t *testing.T) {
+func TestHubCountsParkedWatchersOnly(t *testing.T) {
 	f := &forest{window: 10}
 	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
 		count := func(moment string, want int) {
@@ -231,7 +231,7 @@ func TestUnwatchBeforeTheHubHasSeenTheWatch(t *testing.T) {
 	})
 }
 
-func TestWatchHubStopEndsEveryWatcherOnce(t *testing.T) {
+func TestHubStopEndsEveryWatcherOnce(t *testing.T) {
 	f := &forest{window: 10}
 	sinks := make([]*sink, 20)
 	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
@@ -260,7 +260,7 @@ func TestWatchHubStopEndsEveryWatcherOnce(t *testing.T) {
 	})
 }
 
-func TestWatchHubStopBeforeRun(t *testing.T) {
+func TestHubStopBeforeRun(t *testing.T) {
 	h := (&forest{window: 10}).hub(watch.Options{})
 	h.Stop()
 	if err := h.Run(); err != nil {
@@ -283,7 +283,7 @@ func stalled(t *testing.T, h *watch.Hub, f *forest, publish func()) {
 	synctest.Wait()
 }
 
-func TestWatchHubReadsDroppedEventsFromDisk(t *testing.T) {
+func TestHubReadsDroppedEventsFromDisk(t *testing.T) {
 	f := &forest{window: 100, page: 3}
 	bubble(t, f, watch.Options{MailboxLimit: 1}, func(t *testing.T, h *watch.Hub) {
 		var s sink
@@ -308,7 +308,7 @@ func TestWatchHubReadsDroppedEventsFromDisk(t *testing.T) {
 	})
 }
 
-func TestWatchHubDropsWhatIsTooLargeToKeep(t *testing.T) {
+func TestHubDropsWhatIsTooLargeToKeep(t *testing.T) {
 	f := &forest{window: 100}
 	bubble(t, f, watch.Options{RingBytesLimit: 1}, func(t *testing.T, h *watch.Hub) {
 		var s sink
@@ -337,7 +337,7 @@ func TestWatchHubDropsWhatIsTooLargeToKeep(t *testing.T) {
 	})
 }
 
-func TestWatchHubEndsWatchersThatFellBehindTheWindow(t *testing.T) {
+func TestHubEndsWatchersThatFellBehindTheWindow(t *testing.T) {
 	f := &forest{window: 4}
 	bubble(t, f, watch.Options{MailboxLimit: 1}, func(t *testing.T, h *watch.Hub) {
 		var stream, once sink
@@ -373,7 +373,7 @@ func TestWatchHubEndsWatchersThatFellBehindTheWindow(t *testing.T) {
 }
 
 // A snapshot replaces the tree: its events were never published.
-func TestWatchHubFollowsASnapshot(t *testing.T) {
+func TestHubFollowsASnapshot(t *testing.T) {
 	f := &forest{window: 10}
 	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
 		var s sink
@@ -392,10 +392,10 @@ func TestWatchHubFollowsASnapshot(t *testing.T) {
 	})
 }
 
-func TestWatchHubFailsWhenTheWindowIsUnreadable(t *testing.T) {
+func TestHubFailsWhenTheWindowIsUnreadable(t *testing.T) {
 	cause := errors.New("bad block")
 	h := watch.NewHub(watch.Options{
-		History: func(tree.Index, int) ([]tree.Notice, tree.Index, error) { return nil, 0, cause },
+		History: func(tree.Index, int) ([]tree.EncodedEvent, tree.Index, error) { return nil, 0, cause },
 	})
 	ran := make(chan error, 1)
 	go func() { ran <- h.Run() }()
@@ -414,14 +414,14 @@ func TestWatchHubFailsWhenTheWindowIsUnreadable(t *testing.T) {
 }
 
 // Events are published while the hub reads the disk for those before them.
-func TestWatchHubTakesEventsInWhileItClosesAGap(t *testing.T) {
+func TestHubTakesEventsInWhileItClosesAGap(t *testing.T) {
 	f := &forest{window: 100, page: 2}
 	var h *watch.Hub
 	synctest.Test(t, func(t *testing.T) {
 		interrupted := false
 		h = watch.NewHub(watch.Options{
 			Window: f.window,
-			History: func(from tree.Index, limit int) ([]tree.Notice, tree.Index, error) {
+			History: func(from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
 				events, complete, err := f.History(from, limit)
 				if !interrupted {
 					interrupted = true
@@ -453,7 +453,7 @@ func TestWatchHubTakesEventsInWhileItClosesAGap(t *testing.T) {
 
 // What the asker knows of the watched key may be older or newer than what the
 // hub knows; a watcher must hear of its directory's removal all the same.
-func TestWatchHubRemovalAboveAKeyOfUncertainExistence(t *testing.T) {
+func TestHubRemovalAboveAKeyOfUncertainExistence(t *testing.T) {
 	// The events: 1 makes /d/x, 2 removes /d, 3 makes /d/y.
 	commands := []tree.Command{set("/d/x"), remove("/d"), set("/d/y")}
 	tests := map[string]struct {
@@ -509,7 +509,7 @@ func TestWatchHubRemovalAboveAKeyOfUncertainExistence(t *testing.T) {
 }
 
 // What the hub knows of a key is worth more than a guess about it.
-func TestWatchHubKeepsWhatItKnowsOfAKey(t *testing.T) {
+func TestHubKeepsWhatItKnowsOfAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &forest{window: 100}
 		f.do([]tree.Command{mkdir("/d")}, nil)
@@ -541,7 +541,7 @@ func TestWatchHubKeepsWhatItKnowsOfAKey(t *testing.T) {
 	})
 }
 
-func TestWatchHubManyKeysInOneDirectory(t *testing.T) {
+func TestHubManyKeysInOneDirectory(t *testing.T) {
 	const keys = 100
 	f := &forest{window: 1000}
 	for i := range keys {
@@ -589,19 +589,19 @@ func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
 	cause := errors.New("bad block")
 	tests := map[string]struct {
 		stream  bool
-		page    func(f *forest, call int) ([]tree.Notice, tree.Index, error)
+		page    func(f *forest, call int) ([]tree.EncodedEvent, tree.Index, error)
 		stop    bool // before the second page
 		want    []tree.Index
 		ends    int
 		refused tree.Code
 	}{
 		"unreadable at once": {
-			page:    func(*forest, int) ([]tree.Notice, tree.Index, error) { return nil, 1, cause },
+			page:    func(*forest, int) ([]tree.EncodedEvent, tree.Index, error) { return nil, 1, cause },
 			refused: tree.CodeRaftInternal,
 		},
 		"unreadable later": {
 			stream: true,
-			page: func(f *forest, call int) ([]tree.Notice, tree.Index, error) {
+			page: func(f *forest, call int) ([]tree.EncodedEvent, tree.Index, error) {
 				if call > 1 {
 					return nil, 1, cause
 				}
@@ -611,7 +611,7 @@ func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
 		},
 		"the window moves on": {
 			stream: true,
-			page: func(f *forest, call int) ([]tree.Notice, tree.Index, error) {
+			page: func(f *forest, call int) ([]tree.EncodedEvent, tree.Index, error) {
 				if call > 1 {
 					return f.events[6:7], 7, nil
 				}
@@ -620,14 +620,14 @@ func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
 			want: []tree.Index{1, 2}, ends: 1,
 		},
 		"the window has moved on": {
-			page: func(f *forest, call int) ([]tree.Notice, tree.Index, error) {
+			page: func(f *forest, call int) ([]tree.EncodedEvent, tree.Index, error) {
 				return f.events[6:7], 7, nil
 			},
 			refused: tree.CodeEventIndexClosed,
 		},
 		"the hub stops": {
 			stream: true,
-			page: func(f *forest, call int) ([]tree.Notice, tree.Index, error) {
+			page: func(f *forest, call int) ([]tree.EncodedEvent, tree.Index, error) {
 				return f.events[:2], 1, nil
 			},
 			stop: true,
@@ -644,7 +644,7 @@ func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
 			calls := 0
 			h = watch.NewHub(watch.Options{
 				Window: 100, First: 8,
-				History: func(from tree.Index, limit int) ([]tree.Notice, tree.Index, error) {
+				History: func(from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
 					calls++
 					if tt.stop {
 						h.Stop()

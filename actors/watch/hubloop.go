@@ -102,7 +102,7 @@ func (h *Hub) take(b batch) {
 
 // tell hands events to the watchers and keeps them in the ring. It skips events
 // that were delivered already.
-func (d *delivery) tell(events []tree.Notice) {
+func (d *delivery) tell(events []tree.EncodedEvent) {
 	for i := range events {
 		n := &events[i]
 		if n.Index <= d.seen {
@@ -117,7 +117,7 @@ func (d *delivery) tell(events []tree.Notice) {
 // closeGap reads and delivers one page of what was dropped.
 func (h *Hub) closeGap() error {
 	d := &h.delivery
-	events, complete, err := h.window.read(d.seen+1, historyPage)
+	events, complete, err := h.store.history(d.seen+1, historyPage)
 	if err != nil {
 		return fmt.Errorf("read event window from %d: %w", d.seen+1, err)
 	}
@@ -150,7 +150,7 @@ func (h *Hub) admit(a ask) answer {
 		return answer{}
 	}
 	exists, known := true, false
-	if h.exists != nil || a.watch.Key == "/" {
+	if h.store.exists != nil || a.watch.Key == "/" {
 		exists, known = d.existed(a)
 	}
 	d.trie.add(a.watch, exists, known)

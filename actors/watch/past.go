@@ -19,7 +19,7 @@ func (p *pastReader) read(from, until tree.Index) (more bool, err *tree.Error) {
 			p.watch.Sink.End()
 			return false, nil
 		}
-		events, complete, e := p.hub.window.read(from, historyPage)
+		events, complete, e := p.hub.store.history(from, historyPage)
 		if e != nil {
 			return false, p.fail(&tree.Error{Code: tree.CodeRaftInternal, Cause: e.Error()})
 		}
@@ -44,7 +44,7 @@ func (p *pastReader) read(from, until tree.Index) (more bool, err *tree.Error) {
 
 // deliver hands n over if it concerns the watch, and reports whether the watch
 // needs no more events.
-func (p *pastReader) deliver(n *tree.Notice) (through bool) {
+func (p *pastReader) deliver(n *tree.EncodedEvent) (through bool) {
 	if !n.Concerns(p.watch.Key, p.watch.Recursive) {
 		return false
 	}

@@ -15,8 +15,8 @@ type ring struct {
 	limit      int
 	bytesLimit int
 
-	slots []*tree.Notice // circular; grows to limit
-	head  int            // position of the oldest
+	slots []*tree.EncodedEvent // circular; grows to limit
+	head  int                  // position of the oldest
 	size  int
 	bytes int
 	floor tree.Index // no event at or above it is missing
@@ -28,10 +28,10 @@ func (r *ring) reset(floor tree.Index) {
 	r.head, r.size, r.bytes, r.floor = 0, 0, 0, floor
 }
 
-func (r *ring) at(i int) *tree.Notice { return r.slots[(r.head+i)%len(r.slots)] }
+func (r *ring) at(i int) *tree.EncodedEvent { return r.slots[(r.head+i)%len(r.slots)] }
 
 // push adds the newest event, and drops the oldest as the limits demand.
-func (r *ring) push(n *tree.Notice) {
+func (r *ring) push(n *tree.EncodedEvent) {
 	if r.size == len(r.slots) {
 		r.makeRoom()
 	}
@@ -48,7 +48,7 @@ func (r *ring) makeRoom() {
 		r.dropOldest()
 		return
 	}
-	bigger := make([]*tree.Notice, min(max(16, 2*len(r.slots)), r.limit))
+	bigger := make([]*tree.EncodedEvent, min(max(16, 2*len(r.slots)), r.limit))
 	for i := range r.size {
 		bigger[i] = r.at(i)
 	}
@@ -70,4 +70,4 @@ func (r *ring) search(from tree.Index) int {
 }
 
 // Weight is about how many bytes of memory a notice takes.
-func Weight(n *tree.Notice) int { return len(n.JSON) + len(n.Key) + noticeOverhead }
+func Weight(n *tree.EncodedEvent) int { return len(n.JSON) + len(n.Key) + noticeOverhead }

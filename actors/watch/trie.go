@@ -141,7 +141,7 @@ func (s *branch) prune(name string, c *branch) {
 
 // notify hands n to every watcher it concerns, takes out those that wait for no
 // more, and updates the exists marks.
-func (t *watchTrie) notify(n *tree.Notice) {
+func (t *watchTrie) notify(n *tree.EncodedEvent) {
 	if !n.Refresh {
 		t.root.notify(n, trim(n.Key), 0, strings.LastIndex(n.Key, "/_"), &t.count)
 	}
@@ -150,7 +150,7 @@ func (t *watchTrie) notify(n *tree.Notice) {
 // notify does so for s, to which the first at bytes of key lead. hidden is where
 // the last hidden name in key begins: recursive watchers at or below that name see
 // the event, those above don't.
-func (s *branch) notify(n *tree.Notice, key string, at, hidden int, count *int) {
+func (s *branch) notify(n *tree.EncodedEvent, key string, at, hidden int, count *int) {
 	if at == len(key) {
 		s.exact = serve(s.exact, n, count)
 		s.recursive = serve(s.recursive, n, count)
@@ -175,7 +175,7 @@ func (s *branch) notify(n *tree.Notice, key string, at, hidden int, count *int) 
 
 // notifyBelow tells the watchers of everything that was removed with the directory
 // s. v2 wakes only those whose own key existed.
-func (s *branch) notifyBelow(n *tree.Notice, count *int) {
+func (s *branch) notifyBelow(n *tree.EncodedEvent, count *int) {
 	s.children.each(func(name string, c *branch) {
 		if c.exists {
 			c.exact = serve(c.exact, n, count)
@@ -211,7 +211,7 @@ const (
 )
 
 // crowded reports whether n wakes a crowd.
-func (t *watchTrie) crowded(n *tree.Notice) bool {
+func (t *watchTrie) crowded(n *tree.EncodedEvent) bool {
 	if n.Refresh || t.count < crowd {
 		return false
 	}
@@ -229,7 +229,7 @@ func (t *watchTrie) crowded(n *tree.Notice) bool {
 }
 
 // crowded reports whether n, a change of the key of s, wakes a crowd there or below.
-func (s *branch) crowded(n *tree.Notice) bool {
+func (s *branch) crowded(n *tree.EncodedEvent) bool {
 	if wakes(s.exact, n) || wakes(s.recursive, n) {
 		return true
 	}
@@ -240,13 +240,13 @@ func (s *branch) crowded(n *tree.Notice) bool {
 	return below
 }
 
-func wakes(watchers []*tree.Watch, n *tree.Notice) bool {
+func wakes(watchers []*tree.Watch, n *tree.EncodedEvent) bool {
 	return len(watchers) >= crowd && slices.ContainsFunc(watchers, func(w *tree.Watch) bool { return n.Index >= w.Since })
 }
 
 // serve delivers n to those watchers that wait for its index, and returns those
 // that stay: streams, and the ones that wait for a later index.
-func serve(watchers []*tree.Watch, n *tree.Notice, count *int) []*tree.Watch {
+func serve(watchers []*tree.Watch, n *tree.EncodedEvent, count *int) []*tree.Watch {
 	before := len(watchers)
 	served := 0
 	watchers = without(watchers, func(w *tree.Watch) bool {

@@ -14,19 +14,19 @@ import (
 	"copse/bench/v2api"
 )
 
-// answerLimit is a client's patience. It is shorter than what a member without
-// a leader takes to give up, so that clients move on.
+// answerLimit is how long a client waits for an answer. It is shorter than the time after
+// which a member without a leader gives up, so that clients move on.
 const answerLimit = 3 * time.Second
 
-// client is one client's way to all members, which notes down what it does.
+// client talks to all members on behalf of one client, and records what it does.
 type client struct {
 	name    string
 	run     *runner
 	rng     *rand.Rand
 	http    []*http.Client // one for each member, with connections of its own
-	member  int            // whom it talks to
-	roams   bool           // goes to another member now and then, and after trouble
-	ordered bool           // wants to know on which connection its reads were
+	member  int            // the current one
+	roams   bool           // moves to another member sometimes, and after errors
+	ordered bool           // records on which connection its reads were
 	conns   map[net.Conn]int
 	next    *time.Ticker // its pace
 }
@@ -59,7 +59,7 @@ func (c *client) close() {
 	}
 }
 
-// do sends one request to the client's member, and notes it.
+// do sends one request to the client's member, and records it.
 func (c *client) do(r v2api.Request) *history.Op {
 	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
 	defer cancel()
@@ -91,7 +91,7 @@ func (c *client) connID(conn net.Conn) int {
 	return id
 }
 
-// move goes to the next member. The spare one is no place to stay at.
+// move goes to the next member, never to the spare one.
 func (c *client) move() { c.member = (c.member + 1) % len(c.run.fleet.Members) }
 
 // await waits for the client's next turn; false when the run is over.

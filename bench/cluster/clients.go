@@ -7,18 +7,9 @@ import (
 	"time"
 
 	"copse/bench/cluster/check"
-	"copse/bench/load"
 	"copse/bench/v2api"
+	"copse/bench/writemix"
 )
-
-// rootOf is the directory that the load has for itself. Several shards get the
-// whole tree, for each top-level name is in one of them.
-func rootOf(shards int) string {
-	if shards > 1 {
-		return ""
-	}
-	return "/cluster"
-}
 
 // How many clients there are of each kind, and how often each sends. Together
 // they stay below 500 requests a second.
@@ -33,7 +24,7 @@ const (
 )
 
 // lagLimit is how far the fastest witness may be behind before the writers wait
-// for it: v2 keeps 1,000 events, and a watcher that resumes must find its own.
+// for it: v2 keeps 1,000 events, and a watcher that resumes must still find its next one.
 const lagLimit = 500
 
 // caller sends a writer's mix.
@@ -44,8 +35,8 @@ type caller struct {
 
 func (c caller) Seen() uint64 { return c.run.rec.Seen() }
 
-// Call waits for the writer's turn, and for the witnesses. A writer that is
-// told to stop in the middle of a mix sends no more.
+// Call waits for the writer's turn, and for the witnesses. A writer that has to
+// stop in the middle of a mix sends nothing more.
 func (c caller) Call(r v2api.Request) (v2api.Outcome, *v2api.Event) {
 	if !c.await(c.ctx) || !c.run.pace(c.ctx) {
 		return v2api.NotSent, nil
@@ -57,7 +48,7 @@ func (c caller) Call(r v2api.Request) (v2api.Outcome, *v2api.Event) {
 // write is a writer's life.
 func (c *client) write(ctx context.Context, id int) {
 	defer c.close()
-	mix := load.New(c.run.root, id, c.name, c.rng, caller{c, ctx})
+	mix := writemix.New(c.run.root, id, c.name, c.rng, caller{c, ctx})
 	for ctx.Err() == nil {
 		mix.Next()
 	}
@@ -99,7 +90,7 @@ func (c *client) read(ctx context.Context, quorum bool) {
 	}
 }
 
-// generation is how long a register is in use: porcupine judges each by itself,
+// generation is how long a register is used: porcupine judges each separately,
 // and can't judge very long ones.
 const generation = 8 * time.Second
 

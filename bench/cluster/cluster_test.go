@@ -97,7 +97,7 @@ func TestRunCatchesMemberThatSecedes(t *testing.T) {
 
 func catchSecession(t *testing.T, shards int) {
 	opts := cluster.Options{
-		Kind: peer.Kind(*server), Members: 3, Shards: shards, Seed: 1, Logf: t.Logf, Patience: 5 * time.Second,
+		Kind: peer.Kind(*server), Members: 3, Shards: shards, Seed: 1, Logf: t.Logf, SettleLimit: 5 * time.Second,
 		// The second one does no harm: until then clients move between the two.
 		Schedule: cluster.Schedule{{At: time.Second, Kind: "secede"}, {At: 8 * time.Second, Kind: "reset"}},
 	}
@@ -143,7 +143,7 @@ func judge(t *testing.T, h *history.History, dir string) {
 			}
 		}
 	}
-	t.Logf("%d requests acknowledged, %d refused, %d of unknown outcome, %d not sent; indexes %d to %d; %d events, %d times told that the window had moved on",
+	t.Logf("%d requests acknowledged, %d refused, %d of unknown outcome, %d not sent; indexes %d to %d; %d events, %d times the window had moved on",
 		counts[v2api.Acked], counts[v2api.Refused], counts[v2api.Unknown], counts[v2api.NotSent], h.Start, h.End, events, cleared)
 	begin := time.Now()
 	found, stats := check.Check(h)
@@ -155,7 +155,7 @@ func judge(t *testing.T, h *history.History, dir string) {
 		t.Error(v)
 	}
 	if counts[v2api.Acked] < 1000 || counts[v2api.Unknown] == 0 || judged < 100 {
-		t.Error(verdict.Undecided, ": there was no load to speak of, or no trouble")
+		t.Error(verdict.Undecided, ": there was too little load, or no fault")
 	}
 	if t.Failed() {
 		if err := h.Save(filepath.Join(dir, "history.json")); err != nil {

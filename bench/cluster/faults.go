@@ -16,8 +16,8 @@ const (
 	namespaces = "namespaces" // where packets can be lost
 )
 
-// faultKind is one kind of fault. begin does it to the cluster and says what it
-// did; end mends it. Whatever end leaves down, the nemesis starts again.
+// faultKind is one kind of fault. begin injects it and describes what it did; end
+// heals it. Members that are still down after end are restarted by the nemesis.
 type faultKind struct {
 	shortest, longest time.Duration
 	where             string
@@ -30,8 +30,8 @@ func heal(n *nemesis, _ Fault) error { return n.fleet.Heal() }
 
 func nothing(*nemesis, Fault) error { return nil }
 
-// faultKinds are all of them. What a schedule names stays what it was, so that
-// old schedules can be replayed: new ones get new names.
+// faultKinds are all of them. The meaning of a name never changes, so that old
+// schedules can be replayed: new kinds get new names.
 var faultKinds = map[string]faultKind{
 	"kill-leader": {300 * time.Millisecond, 3 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		return n.kill(n.leader(f))
@@ -88,18 +88,18 @@ var faultKinds = map[string]faultKind{
 	}, heal},
 	"leader-unheard": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		i := n.leader(f)
-		return fmt.Sprintf("nothing comes from m%d", i), n.cut([]int{i}, n.others(i))
+		return fmt.Sprintf("nothing arrives from m%d", i), n.cut([]int{i}, n.others(i))
 	}, heal},
 	"leader-deaf": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		i := n.leader(f)
-		return fmt.Sprintf("nothing comes to m%d", i), n.cut(n.others(i), []int{i})
+		return fmt.Sprintf("nothing arrives at m%d", i), n.cut(n.others(i), []int{i})
 	}, heal},
 	"one-way-link": {time.Second, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		from, to := n.leader(f), n.follower(f)
 		if f.Pick%2 == 0 {
 			from, to = to, from
 		}
-		return fmt.Sprintf("nothing comes from m%d to m%d", from, to), n.fleet.Cut(from, to)
+		return fmt.Sprintf("nothing arrives from m%d at m%d", from, to), n.fleet.Cut(from, to)
 	}, heal},
 	"slow-leader": {time.Second, 4 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		i := n.leader(f)
@@ -124,7 +124,7 @@ var faultKinds = map[string]faultKind{
 	"corrupt": {time.Second, 3 * time.Second, loopback, "etcd's frames have no checksum", func(n *nemesis, f Fault) (string, error) {
 		i := f.Pick % len(n.fleet.Members)
 		n.fleet.Corrupt(i)
-		return fmt.Sprintf("bits change in what m%d sends", i), nil
+		return fmt.Sprintf("bits flip in what m%d sends", i), nil
 	}, heal},
 	"disk-full": {2 * time.Second, 5 * time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		return fmt.Sprintf("m%d has a full disk", len(n.fleet.Members)-1), n.fleet.FillDisk()
@@ -144,7 +144,7 @@ var faultKinds = map[string]faultKind{
 		_, err := n.fleet.Remove(n.fleet.Spare)
 		return err
 	}},
-	// No server can survive this one, and none is given it: it is there to show
+	// No server can survive this one, and no schedule has it: a test uses it to show
 	// that a run can fail.
 	"secede": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
 		i := n.follower(f)
@@ -294,7 +294,7 @@ func (n *nemesis) revive(when string) error {
 		if !n.fleet.Died(i) {
 			continue
 		}
-		// It may take a while to end of a full disk.
+		// With a full disk it may take a while to end.
 		excused := m == n.full && strings.Contains(m.LastPanic(), "no space left on device")
 		if m == n.full {
 			n.full = nil

@@ -13,6 +13,7 @@ import (
 	"copse/bench/cluster/history"
 	"copse/bench/peer"
 	"copse/bench/v2api"
+	"copse/bench/writemix"
 )
 
 // Options of a run.
@@ -24,21 +25,21 @@ type Options struct {
 	Schedule   Schedule
 	Shards     int      // over which copse spreads the keys; 0 is one
 	Args       []string // further flags of the servers
-	// Patience is how long anything at the end may take; 0 is a minute.
-	Patience time.Duration
-	Logf     func(format string, args ...any)
+	// SettleLimit limits each step at the end; 0 is a minute.
+	SettleLimit time.Duration
+	Logf        func(format string, args ...any)
 }
 
 // traits are where the servers differ on purpose.
 type traits struct {
-	// rewinds says that a stream which starts in the past goes on live after
-	// it, and that one that can't is ended. etcd's gives one old event and
-	// falls silent, as it does when the reader is too slow.
+	// rewinds says that a stream which starts in the past continues live after
+	// it, and that one that can't is ended. etcd's delivers one old event and
+	// nothing more, which it also does when the reader is too slow.
 	rewinds bool
 	rules   history.Rules
 }
 
-// windowLength is how many events v2 keeps.
+// windowLength is the number of events that v2 keeps.
 const windowLength = 1000
 
 func traitsOf(kind peer.Kind) traits {
@@ -48,9 +49,8 @@ func traitsOf(kind peer.Kind) traits {
 	return traits{rules: history.Rules{ExactHeader: true, Window: windowLength}}
 }
 
-// smallDisk holds what the servers allocate in advance, some 200 MiB. copse
-// wants more of the rest to be free than there is, unless it is told to do with
-// less.
+// smallDisk is enough for what the servers allocate in advance, some 200 MiB. copse's
+// default disk reserve is more than the rest, so the tests set a smaller one.
 const (
 	smallDisk    = 512 << 20
 	smallReserve = "--disk-reserve=64MiB"
@@ -70,13 +70,13 @@ type runner struct {
 }
 
 // Run starts a cluster, runs the schedule against it under load, and returns
-// everything that was noted down. keep, if there is one, gets the fleet before
-// it is ended, when anything went wrong.
+// the recorded history. If anything goes wrong, keep, unless nil, is called with the
+// fleet before it is stopped.
 func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) {
-	if opts.Patience == 0 {
-		opts.Patience = time.Minute
+	if opts.SettleLimit == 0 {
+		opts.SettleLimit = time.Minute
 	}
-	r := &runner{opts: opts, traits: traitsOf(opts.Kind), root: rootOf(opts.Shards)}
+	r := &runner{opts: opts, traits: traitsOf(opts.Kind), root: writemix.Root("/cluster", opts.Shards)}
 	r.traits.rules.Shards = opts.Shards
 	args := append(peer.Sharded(opts.Kind, opts.Shards), opts.Args...)
 	if opts.Kind.IsCopse() {
@@ -102,7 +102,7 @@ func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) 
 	return r.live()
 }
 
-// begin finds the index that the load starts above.
+// begin finds the index above which the load starts.
 func (r *runner) begin() error {
 	c := r.newClient("begin", 0, time.Hour)
 	defer c.close()
@@ -172,9 +172,9 @@ func (r *runner) trouble(nem *nemesis) error {
 		return err
 	}
 	if err := r.fleet.WaitReady(); err != nil {
-		return fmt.Errorf("after all faults were mended: %w", err)
+		return fmt.Errorf("after all faults were healed: %w", err)
 	}
-	nem.wait(restLongest) // let the load go on in peace for a moment
+	nem.wait(restLongest) // let the load continue without faults for a moment
 	return nil
 }
 

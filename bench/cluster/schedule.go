@@ -22,7 +22,7 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%v %s %v %d", f.At, f.Kind, f.For, f.Pick)
 }
 
-// Schedule is what goes wrong in a run, in order of time.
+// Schedule is the list of a run's faults, in order of time.
 type Schedule []Fault
 
 func (s Schedule) String() string {
@@ -33,14 +33,14 @@ func (s Schedule) String() string {
 	return b.String()
 }
 
-// rest is how long all is well between two faults.
+// rest is the time without faults between two faults.
 const (
 	restShortest = 500 * time.Millisecond
 	restLongest  = 2500 * time.Millisecond
 )
 
 // NewSchedule draws faults from a seed until the length is used up. Each kind
-// comes once before any comes again.
+// occurs once before any occurs again.
 func NewSchedule(seed uint64, length time.Duration, kinds []string) Schedule {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	var s Schedule
@@ -64,8 +64,8 @@ func NewSchedule(seed uint64, length time.Duration, kinds []string) Schedule {
 	}
 }
 
-// ReadSchedule reads what a Schedule's String wrote; empty lines, and lines
-// that begin with #, mean nothing.
+// ReadSchedule parses the output of Schedule.String; empty lines, and lines
+// that begin with #, are ignored.
 func ReadSchedule(file string) (Schedule, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -11,21 +11,21 @@ import (
 	"copse/bench/v2api"
 )
 
-// settle waits until nothing has a ttl any more, writes a fence for every
-// scope that is watched, and waits until every watcher has come so far. It
+// settle waits until all keys with a ttl have expired, writes a fence in every
+// watched scope, and waits until every watcher has seen its fence. It
 // returns the index of the last fence.
 func (r *runner) settle() (uint64, error) {
 	c := r.newClient("settle", 1, 20*time.Millisecond)
 	c.roams = true
 	defer c.close()
-	ctx, cancel := context.WithTimeout(context.Background(), r.opts.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), r.opts.SettleLimit)
 	defer cancel()
 	if err := c.drain(ctx); err != nil {
 		return 0, err
 	}
 	goals := map[*watcher]uint64{}
 	var last uint64
-	for pass := range 2 { // the scope of all comes last, and ends the history
+	for pass := range 2 { // the scope of the whole load is last, and ends the history
 		for _, w := range r.watchers {
 			if (w.log.Scope == r.root) != (pass == 1) || w.log.Scope == r.root && last > 0 {
 				continue
@@ -59,7 +59,7 @@ func (c *client) drain(ctx context.Context) error {
 			}
 		}
 		if !c.await(ctx) {
-			return fmt.Errorf("after %v something still has a ttl, or can't be read: %v", c.run.opts.Patience, op)
+			return fmt.Errorf("after %v something still has a ttl, or can't be read: %v", c.run.opts.SettleLimit, op)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func (c *client) fence(ctx context.Context, w *history.Watch) (uint64, error) {
 			return op.Event.Index(), nil
 		}
 		if !c.await(ctx) {
-			return 0, fmt.Errorf("no fence within %v: %v", c.run.opts.Patience, op)
+			return 0, fmt.Errorf("no fence within %v: %v", c.run.opts.SettleLimit, op)
 		}
 	}
 }
@@ -99,12 +99,12 @@ func (r *runner) catchUp(ctx context.Context, goals map[*watcher]uint64, last ui
 		return behind == "" || ctx.Err() != nil
 	})
 	if behind != "" {
-		r.opts.Logf("after %v %s", r.opts.Patience, behind)
+		r.opts.Logf("after %v %s", r.opts.SettleLimit, behind)
 	}
-	return nil // what is missing, the checker says with its reasons
+	return nil // the checker reports what is missing, with its reasons
 }
 
-// auditLength is how much of its window each member is asked for at the end.
+// auditLength is how many events of its window each member is asked for at the end.
 const auditLength = 900
 
 // audit reads every member whole, the tree and the window, and closes the
@@ -140,11 +140,11 @@ func (r *runner) window(member int, end uint64) {
 		w.log.From = max(w.log.From, end-auditLength)
 		w.log.Last = w.log.From - 1
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), r.opts.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), r.opts.SettleLimit)
 	defer cancel()
 	for r.rec.Last(w.log) < end && ctx.Err() == nil {
 		if w.poll(ctx, idleLimit, true) == nil {
-			return // the checker will miss what is missing
+			return // the checker will notice what is missing
 		}
 	}
 }

@@ -15,10 +15,10 @@ import (
 const (
 	// retryPause keeps a watcher from spinning while a member is down.
 	retryPause = 20 * time.Millisecond
-	// idleLimit is when a roaming watcher that hears nothing tries elsewhere.
+	// idleLimit is how long a roaming watcher waits for an event before it tries elsewhere.
 	idleLimit = time.Second
-	// silentLimit is when a watcher gives up a stream of a server that is known
-	// to leave some open and silent.
+	// silentLimit is how long a watcher waits for an event on a stream of a server that is
+	// known to leave some streams open and silent.
 	silentLimit = 3 * time.Second
 )
 
@@ -27,12 +27,12 @@ type watcher struct {
 	*client
 	log    *history.Watch
 	stream bool
-	// naps, if there is one, makes it sleep now and then, until that ends: long
-	// enough to find, at times, that what it asks for is gone.
+	// naps, unless nil, makes it sleep from time to time, until that context ends, long
+	// enough that sometimes the events that it asks for are gone.
 	naps context.Context
 }
 
-// A nap lasts between these, and comes about once in so many events.
+// A nap lasts between these, and occurs about once in this many events.
 const (
 	napShortest = time.Second
 	napLongest  = 12 * time.Second
@@ -69,7 +69,7 @@ func (w *watcher) follow(ctx context.Context) {
 	}
 }
 
-// idle is how long one connection may stay silent; 0 is for ever.
+// idle is how long a connection may stay silent; 0 is for ever.
 func (w *watcher) idle() time.Duration {
 	switch {
 	case w.roams:
@@ -89,8 +89,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// open starts a watch; from 0 is live. Nothing comes back if the member did
-// not let it start, or said that the history is gone.
+// open starts a watch; from 0 is live. It returns nil if the member refused
+// the watch, or said that the history is gone.
 func (w *watcher) open(ctx context.Context, stream bool, from uint64) *http.Response {
 	query := fmt.Sprintf("wait=true&recursive=%v", w.log.Recursive)
 	if stream {
@@ -119,8 +119,8 @@ func (w *watcher) open(ctx context.Context, stream bool, from uint64) *http.Resp
 	return nil
 }
 
-// cleared does what a client has to do whose events are gone: read the tree,
-// and go on from there.
+// cleared does what a client must do when its events are gone: read the tree,
+// and continue from there.
 func (w *watcher) cleared(asked, window uint64) {
 	op := w.do(v2api.Request{Method: http.MethodGet, Key: w.log.Scope, Recursive: w.log.Recursive, Quorum: true})
 	if op.Answered() && op.Index > 0 {
@@ -128,8 +128,8 @@ func (w *watcher) cleared(asked, window uint64) {
 	}
 }
 
-// limited returns a context that ends when nothing has come for so long;
-// calling the function puts that off.
+// limited returns a context that ends after the given time without an event;
+// calling the function restarts that time.
 func limited(ctx context.Context, idle time.Duration) (context.Context, func(), context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	if idle == 0 {
@@ -139,7 +139,7 @@ func limited(ctx context.Context, idle time.Duration) (context.Context, func(), 
 	return ctx, func() { timer.Reset(idle) }, func() { timer.Stop(); cancel() }
 }
 
-// poll waits for one event and, if told to, notes it.
+// poll waits for one event and, if keep is set, records it.
 func (w *watcher) poll(ctx context.Context, idle time.Duration, keep bool) *v2api.Event {
 	ctx, _, cancel := limited(ctx, idle)
 	defer cancel()
@@ -181,8 +181,8 @@ func (w *watcher) streamOnce(ctx context.Context) {
 	if from == 0 && !w.fill(ctx, v2api.Head(resp).Index) {
 		return
 	}
-	// A stream that can't start where it is told to begins where its member is,
-	// and that one may be behind.
+	// A stream that can't start at a given index begins at its member's index,
+	// which may be behind.
 	had := uint64(0)
 	if from == 0 {
 		had = w.run.rec.Last(w.log)
@@ -199,9 +199,9 @@ func (w *watcher) streamOnce(ctx context.Context) {
 	}
 }
 
-// fill fetches what lies between the last event and a stream that began after
-// upTo, from a server whose streams can't start in the past. It takes an event
-// above upTo to know that there is no more, and that one the stream has as well.
+// fill fetches the events between the last one and a stream that began after
+// upTo, from a server whose streams can't start in the past. Only an event
+// above upTo shows that there are no more; the stream delivers that one too.
 func (w *watcher) fill(ctx context.Context, upTo uint64) bool {
 	for ctx.Err() == nil && w.run.rec.Last(w.log) < upTo {
 		member := w.member

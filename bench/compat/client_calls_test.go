@@ -16,7 +16,7 @@ import (
 )
 
 // TestClientSync lets the client learn its endpoints from the server, once and
-// by itself.
+// automatically.
 func TestClientSync(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind peer.Kind, shards int) {
 		c, _, s := newClient(t, kind, shards)

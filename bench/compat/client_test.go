@@ -37,7 +37,7 @@ type cancellable struct{ *http.Transport }
 
 func (c cancellable) CancelRequest(*http.Request) {}
 
-// eachKind runs a test with every server: what the reference does not do
+// eachKind runs a test with every server: a test that the reference fails
 // proves nothing about copse.
 func eachKind(t *testing.T, test func(t *testing.T, kind peer.Kind, shards int)) {
 	t.Parallel()
@@ -63,9 +63,9 @@ func code(err error) int {
 	return 0
 }
 
-// TestClientLock lets two contend for a lock with compare and swap, as the
-// client's users do: create if absent, wait for its removal, and delete only
-// what is one's own. A counter without any other protection must come out right.
+// TestClientLock lets two clients contend for a lock with compare and swap, as
+// users do: create it if absent, wait for its removal, and delete only
+// one's own. A counter without any other protection must end up right.
 func TestClientLock(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind peer.Kind, shards int) {
 		_, keys, _ := newClient(t, kind, shards)
@@ -96,7 +96,7 @@ func TestClientLock(t *testing.T) {
 		if n := counter.Load(); n != 2*rounds {
 			t.Errorf("the counter shows %d, want %d", n, 2*rounds)
 		}
-		// Whoever does not hold it can neither take nor drop it.
+		// A client that doesn't hold it can neither take nor release it.
 		if err := lock(ctx, keys, "one"); err != nil {
 			t.Fatal(err)
 		}
@@ -133,8 +133,8 @@ func lock(ctx context.Context, keys client.KeysAPI, owner string) error {
 	}
 }
 
-// TestClientResync follows a directory, falls out of the window, is told so,
-// reads the whole state and goes on from there: no change is lost.
+// TestClientResync follows a directory, falls out of the window, gets the error,
+// reads the whole state and continues from there: no change is lost.
 func TestClientResync(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind peer.Kind, shards int) {
 		_, keys, _ := newClient(t, kind, shards)

@@ -29,8 +29,8 @@ func kinds() []peer.Kind {
 	return slices.Compact([]peer.Kind{peer.Etcd34, peer.Etcd35, peer.Kind(*candidate)})
 }
 
-// fleetKinds are those to compare when the candidate has so many shards: that
-// etcd 3.4 and 3.5 agree has been seen once they have.
+// fleetKinds are the servers to compare when the candidate has this many shards. etcd
+// 3.4 and 3.5 need to be compared only once.
 func fleetKinds(shards int) []peer.Kind {
 	if shards > 1 {
 		return []peer.Kind{peer.Etcd34, peer.Kind(*candidate)}
@@ -68,7 +68,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// speaker is how transcripts name a server: etcd34, copse, or copse4 with four
+// speaker is a server's name in transcripts: etcd34, copse, or copse4 with four
 // shards.
 func speaker(kind peer.Kind, shards int) string {
 	if shards == 1 {
@@ -77,8 +77,8 @@ func speaker(kind peer.Kind, shards int) string {
 	return fmt.Sprint(kind, shards)
 }
 
-// run plays the script against a fresh server. It goes on after a difference:
-// later ones are worth seeing too.
+// run plays the script against a fresh server. It continues after a difference,
+// because later ones are of interest too.
 func (sc *script) run(t *testing.T, kind peer.Kind, shards int) {
 	who := speaker(kind, shards)
 	p := newPlayer(peer.Start(t, kind, append(serverArgs(sc.path, kind), peer.Sharded(kind, shards)...)...), shards)
@@ -124,9 +124,9 @@ func (sc *script) run(t *testing.T, kind peer.Kind, shards int) {
 	}
 }
 
-// droppedByEtcd reports whether etcd has answered 500 instead of what it always
-// answers else: it drops a change of membership that comes too soon after
-// another, and says so after its time-out. Nothing has happened then.
+// droppedByEtcd reports whether etcd has answered 500 instead of its usual answer:
+// it drops a change of membership that follows another too soon, and answers
+// after its timeout. Nothing has happened then.
 func droppedByEtcd(kind peer.Kind, want *answer, got []string) bool {
 	const dropped = "500 Internal Server Error"
 	return kind != peer.Copse && want != nil && len(got) > 0 && got[0] == dropped && want.lines[0] != dropped

@@ -9,7 +9,7 @@ import (
 
 // differences are the answers in which copse differs from etcd on purpose.
 // docs/differences.md says the same to users, one heading for each. In a
-// transcript, "---- copse NAME" puts copse's answer beside etcd's.
+// transcript, "---- copse NAME" puts copse's answer after etcd's.
 //
 // Those marked in code are not visible in a transcript: there the comparison
 // itself allows for them.
@@ -73,7 +73,7 @@ func TestDifferences(t *testing.T) {
 				}
 				used[reason] = true
 				if who == "copse" && same(st.answer("").lines, a.lines) {
-					t.Errorf("%s:%d: %s is no difference any more", path, st.line, a.who)
+					t.Errorf("%s:%d: %s is not a difference any more", path, st.line, a.who)
 				}
 			}
 		}

@@ -66,8 +66,8 @@ func (c *ctl) local(line string) string {
 	return c.ranks.request(line)
 }
 
-// ranked puts the reference's indexes into what a command has printed where they
-// are of the same rank.
+// ranked replaces the indexes in a command's output by the reference's indexes of the
+// same rank.
 func (c *ctl) ranked(want, got string) string {
 	if c.ranks == nil {
 		return got
@@ -93,7 +93,7 @@ func words(line string) (out []string) {
 	return out
 }
 
-// run returns what the command prints, and its exit code.
+// run returns the command's output and its exit code.
 func (c *ctl) run(line, stdin string) string {
 	c.t.Helper()
 	cmd := c.command(line)
@@ -142,7 +142,7 @@ func (c *ctl) watching(line string, lines int, changes ...string) string {
 		out.WriteString(scanner.Text() + "\n")
 	}
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	_ = cmd.Wait() // killed, or ended by itself
+	_ = cmd.Wait() // killed, or already ended
 	c.awaitWatchers(before["watchers"])
 	return c.normal.text(out.String())
 }

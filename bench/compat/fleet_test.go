@@ -19,11 +19,11 @@ type fleet struct {
 	t       *testing.T
 	sharded bool // one of them has several shards
 	targets []*target
-	asked   []string // what was sent of late, for the message of a failure
+	asked   []string // the latest requests, for the message of a failure
 }
 
-// A target is one server of a fleet. Indexes are counted from its own start:
-// base is where it stood then.
+// A target is one server of a fleet. Indexes are counted from base, its index at the
+// start.
 type target struct {
 	server *peer.Server
 	caller caller
@@ -31,7 +31,7 @@ type target struct {
 	base   uint64
 	ranks  *ranks           // of a server with several shards; nil: its indexes are the reference's
 	before map[string]int64 // the statistics at the start
-	tally  map[string]int64 // what they must have counted since then
+	tally  map[string]int64 // what the statistics must have counted since then
 }
 
 func newFleet(t *testing.T, kinds []peer.Kind, shards int) *fleet {
@@ -113,8 +113,8 @@ func (f *fleet) settle(tg *target) {
 	tg.count("gets", h)
 }
 
-// count notes what the statistics should count an answer as. What was refused
-// for its form has the index 0, and counts as nothing.
+// count records how the statistics should count an answer. A request that was refused
+// for its form has the index 0, and isn't counted.
 func (tg *target) count(kind string, h head) {
 	switch {
 	case kind == "" || h.get("X-Etcd-Index") == "0":
@@ -125,8 +125,8 @@ func (tg *target) count(kind string, h head) {
 	}
 }
 
-// checkStats compares copse's statistics with what it has answered. etcd's
-// are no measure: it counts some refusals as successes, and reads of its own.
+// checkStats compares copse's statistics with its answers. etcd's can't serve as a
+// reference: it counts some refusals as successes, and reads of its own.
 func (f *fleet) checkStats() {
 	f.t.Helper()
 	for _, tg := range f.targets {
@@ -163,7 +163,7 @@ func (f *fleet) compare(r request, want, got reply, tg *target) {
 	if slices.Equal(want.lines, got.lines) && sameBody(want.body, got.body) {
 		return
 	}
-	from := 0 // where the bodies begin to differ, less what is needed to read it
+	from := 0 // where the bodies start to differ, minus some context
 	for from < min(len(want.body), len(got.body)) && want.body[from] == got.body[from] {
 		from++
 	}
@@ -181,7 +181,7 @@ func (tg *target) ranked(r request, want, got reply) reply {
 	return got
 }
 
-// short cuts what nobody would read to the end.
+// short truncates long text.
 func short(s string) string {
 	const limit = 500
 	if len(s) <= limit {
@@ -278,7 +278,7 @@ func (tg *target) reply(h head, body string) reply {
 var rawExpiration = regexp.MustCompile(`"expiration":"([^"]*)"(?:,"ttl":(-?\d+))?`)
 
 // sameBody compares two bodies. The servers got the request one after the
-// other, so expirations, and what is left until then, differ by a little.
+// other, so expirations and the remaining ttl differ a little.
 func sameBody(want, got string) bool {
 	const slack = 3 * time.Second
 	if want == got {

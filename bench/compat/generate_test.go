@@ -12,8 +12,8 @@ import (
 // conditions that often hold.
 type generator struct {
 	rng *rand.Rand
-	// nodes is what answers have shown of late: the last value and index by
-	// key. It is a guess, since deletions of directories are not followed.
+	// nodes has the last value and index that answers have shown, by key. It is a
+	// guess, because deletions of directories are not tracked.
 	nodes map[string]node
 	keys  []string // of nodes
 }
@@ -80,7 +80,7 @@ type operation struct {
 	key string
 }
 
-// next makes a request that is no watch. index is where the tree stands.
+// next makes a request that is not a watch. index is the tree's current index.
 func (g *generator) next(index uint64) operation {
 	op := operation{key: g.key()}
 	query, form := url.Values{}, []string{}
@@ -166,7 +166,7 @@ func (g *generator) content() []string {
 	return []string{"value=" + pick(g, values)}
 }
 
-// condition asks for what is there, as far as we know, or for something else.
+// condition compares with the current state, as far as it is known, or with something else.
 func (g *generator) condition(query url.Values, key string) {
 	n, known := g.nodes[key]
 	if !known || g.chance(25) {

@@ -21,8 +21,8 @@ type field struct {
 	value
 }
 
-// parseJSON reads compact JSON, the only kind that the servers send for keys;
-// rest is what follows the value.
+// parseJSON parses compact JSON, the only kind that the servers send for keys;
+// rest is the text after the value.
 func parseJSON(s string) (v value, rest string, err error) {
 	if s == "" {
 		return v, "", fmt.Errorf("JSON ends early")
@@ -126,7 +126,7 @@ func (v value) field(name string) value {
 	return value{}
 }
 
-// text is the string that v stands for.
+// text is the string that v represents.
 func (v value) text() string {
 	var s string
 	if err := json.Unmarshal([]byte(v.raw), &s); err != nil {

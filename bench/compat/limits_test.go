@@ -8,8 +8,8 @@ import (
 	"copse/bench/peer"
 )
 
-// TestLimits compares what is large or deep: names, paths, values, queries,
-// and the events that carry them.
+// TestLimits compares large and deep inputs: names, paths, values, queries,
+// and the events that contain them.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	peer.EachShards(t, peer.Kind(*candidate), compareLimits)

@@ -14,8 +14,8 @@ import (
 	"copse/bench/peer"
 )
 
-// newcomerHost is the peer address of the member that a script may let join: a
-// loopback address that nobody else uses, with the first member's port.
+// newcomerHost is the peer address of the member that a script may add: a
+// loopback address that nothing else uses, with the first member's port.
 func newcomerHost(s *peer.Server) string {
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.PeerURL, "http://"))
 	return net.JoinHostPort("127.0.0.2", port)

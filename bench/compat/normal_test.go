@@ -13,10 +13,10 @@ import (
 	"copse/bench/peer"
 )
 
-// A normaliser replaces what differs between two runs of one server by words.
-// It replaces only what is right: the ids must be those that v2 derives from
-// the peer URLs, an expiration must be as far off as its ttl says, in UTC and
-// without trailing zeros. What is wrong stays, and shows as a difference.
+// A normaliser replaces the parts that differ between two runs of one server by words.
+// It replaces only correct values: the ids must be those that v2 derives from
+// the peer URLs, an expiration must match its ttl, in UTC and
+// without trailing zeros. A wrong value stays, and shows as a difference.
 type normaliser struct {
 	pairs []string          // name, word, name, word, …
 	words *strings.Replacer // names to words
@@ -118,7 +118,7 @@ func (n normaliser) headerText(s string) string {
 }
 
 // same compares a recorded answer with a new one. A ttl counts down between
-// two requests, so it may differ by what a busy machine needs; none means 0.
+// two requests, so on a busy machine it may differ; a missing one is 0.
 func same(want, got []string) bool {
 	const slack = 3
 	return slices.EqualFunc(want, got, func(want, got string) bool {

@@ -46,8 +46,8 @@ func (f *fleet) park(p *parked) (waits bool) {
 	return true
 }
 
-// open sends the request and reads what comes at once: the head, or all of
-// a refusal.
+// open sends the request and reads the immediate part of the answer: the head, or all
+// of a refusal.
 func (f *fleet) open(tg *target, w *wire, p *parked) reply {
 	f.t.Helper()
 	f.settle(tg)
@@ -73,8 +73,8 @@ func (p *parked) close() {
 }
 
 // collect makes sure that the watch has something to deliver, and compares
-// what was delivered: that nothing came can't be seen, but that the first to
-// come is the same can.
+// the events. It can't observe that nothing arrives, but it can observe that the
+// first event is the same.
 func (f *fleet) collect(p *parked) {
 	f.t.Helper()
 	defer p.close()
@@ -109,8 +109,8 @@ func at(list []string, i int) string {
 	return "nothing"
 }
 
-// deliveries reads the one event of a long poll, or those of a stream up to
-// the one with the index last. etcd tells a stream of a removal twice.
+// deliveries reads the one event of a long-poll, or those of a stream up to
+// the one with the index last. etcd sends a removal to a stream twice.
 func (f *fleet) deliveries(tg *target, w *wire, p *parked, last uint64) (events []string) {
 	f.t.Helper()
 	if err := w.conn.SetDeadline(time.Now().Add(answerLimit)); err != nil {
@@ -139,7 +139,7 @@ func (f *fleet) deliveries(tg *target, w *wire, p *parked, last uint64) (events 
 		}
 	}
 	if end, err := w.readChunk(); err != nil || end != "" {
-		f.t.Fatalf("%s: %s goes on after its event: %q, %v%s", tg.server.Kind, p.target, end, err, f.history())
+		f.t.Fatalf("%s: %s continues after its event: %q, %v%s", tg.server.Kind, p.target, end, err, f.history())
 	}
 	return events
 }

@@ -88,8 +88,8 @@ func (p *player) ranked(st *step, want, got []string) []string {
 	return got
 }
 
-// learnSeries learns the indexes of what was repeated, of which the last one's
-// answer is recorded.
+// learnSeries learns the indexes of repeated requests, of which only the last answer
+// is recorded.
 func (p *player) learnSeries(want []string) {
 	for _, line := range want {
 		text, found := strings.CutPrefix(line, "X-Etcd-Index: ")
@@ -121,7 +121,7 @@ func (p *player) close() {
 		w.close()
 	}
 	if p.newcomer != nil {
-		_ = p.newcomer.Close() // what is left of it says nothing about the answers
+		_ = p.newcomer.Close() // an error here says nothing about the answers
 	}
 }
 
@@ -274,7 +274,7 @@ func (p *player) pipeline(name, call string, lines []string) error {
 	return w.send(r.bytes(p.server.Address))
 }
 
-// hangup ends what we send, and shows what the server does then.
+// hangup closes our half of the connection, and shows how the server reacts.
 func (p *player) hangup(name string) ([]string, error) {
 	w, err := p.waiting(name)
 	if err != nil {
@@ -315,9 +315,9 @@ func (p *player) event(name string, last bool) ([]string, error) {
 	return append(lines, "then: "+p.next(w)), nil
 }
 
-// quiet shows that no event comes, or the event. That none comes can't be
-// waited for: the time it takes to believe it is for etcd's faults alone, and
-// where an event is expected there is all the time in the world.
+// quiet shows that no event arrives, or the event. The absence of an event can't be
+// awaited: a timeout decides only about etcd's own faults, and
+// where an event is expected the wait is long.
 func (p *player) quiet(name string, want *answer) ([]string, error) {
 	const quiet, patience = "quiet", 300 * time.Millisecond
 	w, err := p.waiting(name)
@@ -356,7 +356,7 @@ func (p *player) counts() ([]string, error) {
 	return lines, nil
 }
 
-// next says what becomes of a connection after an answer.
+// next describes the state of the connection after an answer.
 func (p *player) next(w *wire) string {
 	if err := w.send(request{method: "GET", target: "/version"}.bytes(p.server.Address)); err != nil {
 		return "closed"

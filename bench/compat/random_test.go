@@ -62,7 +62,7 @@ func compareRandom(t *testing.T, start uint64, kinds []peer.Kind, n, shards int)
 }
 
 // TestLargeTree compares listings that are too large for one buffer, at every
-// depth, and what is left after large removals.
+// depth, and the tree after large removals.
 func TestLargeTree(t *testing.T) {
 	t.Parallel()
 	peer.EachShards(t, peer.Kind(*candidate), compareLargeTrees)
@@ -157,7 +157,7 @@ func (r *randomRun) learnFrom(body string) {
 	n := v.field("node")
 	key, value := n.field("key").text(), n.field("value").text()
 	if strings.Contains(value, "\ufffd") {
-		value = "" // JSON doesn't say what it was
+		value = "" // JSON has lost the original bytes
 	}
 	index, err := strconv.ParseUint(strings.Trim(n.field("modifiedIndex").raw, "@"), 10, 64)
 	switch action := v.field("action").text(); {
@@ -169,7 +169,7 @@ func (r *randomRun) learnFrom(body string) {
 	}
 }
 
-// escapePath writes a key as it stands in a URL; the name of an in-order key,
+// escapePath writes a key as in a URL; the name of an in-order key,
 // counted from the start, stays as it is.
 func escapePath(key string) string {
 	names := strings.Split(key, "/")
@@ -203,7 +203,7 @@ func (r *randomRun) watch() {
 	default:
 		p.stream = r.chance(30)
 	}
-	if r.sharded { // "shards-gaps": what comes after the next change can't be named
+	if r.sharded { // "shards-gaps": the index after the next change can't be predicted
 		p.from = min(p.from, r.index+1)
 	}
 	if p.from > 0 {
@@ -226,8 +226,8 @@ func (r *randomRun) collectAll() {
 	r.waiting = nil
 }
 
-// expire lets one node expire, and waits until it is gone everywhere: until
-// then nothing else happens, so that the order of events stays the same.
+// expire lets one node expire, and waits until it is gone everywhere. Nothing else
+// happens meanwhile, so that the order of events stays the same.
 func (r *randomRun) expire() {
 	r.t.Helper()
 	r.collectAll() // so that a failure shows here which request it was

@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-// ranks compare indexes of a server with several shards, which has gaps, with
-// etcd's: the two number the same changes, so that the order is the same, and no
-// index of one stands for two of the other. A pair is learnt from the first answer
-// that shows it, and holds for all that come later.
+// ranks compare the indexes of a server with several shards, which have gaps, with
+// etcd's. Both number the same changes, so the order is the same, and no
+// index of one corresponds to two of the other. A pair is learned from the first answer
+// that shows it, and applies to all later ones.
 type ranks struct {
 	etcd, ours []uint64 // of one change each, both ascending
 }
 
-// beyond is no index, but a number that stands for a time that never comes.
+// beyond isn't an index but a number for a time that is never reached.
 const beyond = 1 << 40
 
 // bind says whether two indexes may be of the same change, and keeps to it.
@@ -64,16 +64,16 @@ func (r *ranks) local(etcd uint64) uint64 {
 	return guess
 }
 
-// What stands for an index in an answer: a number, or one counted from the start.
+// The forms of an index in an answer: a number, or one counted from the start.
 const (
 	indexForm = `(@?-?\d+@?)`
 	queueForm = `(\d{20}|@-?\d+@)`
 )
 
-// The places where answers, and what etcdctl makes of them, show indexes. The
-// groups are, in this order: a change's (the first exactForms), an answer's header,
-// and what need not be a change's; the last but one is where a window begins, which
-// is another with several shards.
+// The places where answers, and etcdctl's output, show indexes. In this order:
+// those of a change (the first exactForms), an answer's header, and
+// those that need not belong to a change; the last but one is the start of a window,
+// which differs with several shards.
 var indexPlaces = regexp.MustCompile(`(?m)` + strings.Join([]string{
 	`(?:modifiedIndex|createdIndex)":` + indexForm,
 	`(?:Created|Modified)-Index: ` + indexForm + `$`,
@@ -90,7 +90,7 @@ var indexPlaces = regexp.MustCompile(`(?m)` + strings.Join([]string{
 const (
 	exactForms  = 4
 	headerForm  = 5
-	comparedFor = 10 // what a comparison found
+	comparedFor = 10 // the value found by a comparison
 	windowForm  = 11
 )
 
@@ -108,16 +108,16 @@ func places(text string) (list []place) {
 	return list
 }
 
-// translate puts etcd's indexes, those of want, into an answer of ours where they
-// are of the same rank; what is not stays, and shows as a difference. changed says
-// that the answer is a change's, so that its header is of one.
+// translate replaces the indexes in an answer of ours by etcd's, those in want, if they
+// have the same rank; others stay, and show as a difference. changed says
+// that the answer is that of a change, so that its header belongs to one.
 func (r *ranks) translate(want, got string, changed bool) string {
 	wants, gots := places(want), places(got)
 	if len(wants) != len(gots) {
 		return got
 	}
 	alike := make([]bool, len(gots))
-	for pass := range 2 { // what is a change's first
+	for pass := range 2 { // indexes of changes first
 		for i, p := range gots {
 			exact := p.form <= exactForms || p.form == comparedFor || p.form == headerForm && changed
 			if p.form != wants[i].form || exact != (pass == 0) {
@@ -142,8 +142,8 @@ func (r *ranks) translate(want, got string, changed bool) string {
 	return b.String() + got[from:]
 }
 
-// number reads an index; one counted from the start is one more, so that the
-// start itself is none of those that stand for nothing.
+// number parses an index. One counted from the start is increased by one, so that the
+// start itself isn't 0, which means none.
 func number(s string) uint64 {
 	text, counted := strings.CutPrefix(s, "@")
 	n, _ := strconv.ParseInt(strings.TrimSuffix(text, "@"), 10, 64)
@@ -153,7 +153,7 @@ func number(s string) uint64 {
 	return uint64(n)
 }
 
-// fromStart is where indexes are that are counted from the start.
+// fromStart marks indexes that are counted from the start.
 const fromStart = 1000
 
 var namedIndexes = regexp.MustCompile(`((?:wait|prev)Index=|-index )(\d+)|/(\d{20})\b`)
@@ -190,7 +190,7 @@ func TestRanks(t *testing.T) {
 		{`X-Etcd-Index: 4` + "\n" + `{"modifiedIndex":4,"createdIndex":4}`, `X-Etcd-Index: 5` + "\n" + `{"modifiedIndex":5,"createdIndex":5}`, true, true},
 		{`X-Etcd-Index: 5`, `X-Etcd-Index: 9`, true, true},   // a change without a body
 		{`X-Etcd-Index: 5`, `X-Etcd-Index: 11`, false, true}, // two were lost
-		{`X-Etcd-Index: 5`, `X-Etcd-Index: 8`, false, false}, // behind what was shown
+		{`X-Etcd-Index: 5`, `X-Etcd-Index: 8`, false, false}, // below an index that was shown
 		{`"key":"/q/00000000000000000006","modifiedIndex":6`, `"key":"/q/00000000000000000014","modifiedIndex":14`, true, true},
 		{`"modifiedIndex":8`, `"modifiedIndex":12`, true, false},                                    // out of order
 		{`"modifiedIndex":6,"createdIndex":4`, `"modifiedIndex":14,"createdIndex":9`, false, false}, // another's

@@ -18,36 +18,36 @@ import (
 //	Content-Type: application/json
 //	| {"action":"set"}⏎
 //	---- etcd35
-//	what etcd 3.5 answers instead
+//	etcd 3.5's answer, if different
 //	---- copse reason
-//	what copse answers instead, and the name of the difference
+//	copse's answer, if different, and the name of the difference
 //	---- copse4 reason
-//	what copse with four shards answers instead of that, in etcd's indexes: those
-//	of the same rank; see ranks_test.go
+//	the answer of copse with four shards, if different again, in etcd's indexes of
+//	the same rank; see ranks_test.go
 //
-// The first line of a step is a request or one of these, where NAME names a
+// The first line of a step is a request or one of these, where NAME is a
 // watch:
 //
-//	watch NAME GET TARGET  send, and show the head, which comes at once
+//	watch NAME GET TARGET  send, and show the head, which arrives at once
 //	event NAME             the next event of the watch, as one chunk
 //	rest NAME              the next event, and that the answer ends after it
-//	quiet NAME             that no event comes, or the next one
+//	quiet NAME             that no event arrives, or the next one
 //	pipeline NAME GET TARGET  send another request on the watch's connection
-//	hangup NAME            close our half of the connection; show what comes
-//	cancel NAME            leave the watch
+//	hangup NAME            close our half of the connection; show the reaction
+//	cancel NAME            close the watch
 //	repeat N METHOD TARGET N times the same request; show the last answer
 //	until CODE METHOD TARGET  repeat until the status is CODE
 //	sized N METHOD TARGET  with a form of N bytes, which is one value
 //	raw                    send the body as it is, with CR LF for each ⏎, and
 //	                       show all bytes of the answer
-//	stats                  what has been counted since the last time
+//	stats                  the counts since the last time
 //	join                   start a second member, at NEWCOMER-HOST, which has
 //	                       been added
-//	restart                stop the server in good order, start it again
+//	restart                stop the server gracefully, start it again
 //
 // A file that begins with "#! without KIND:" and a reason is not played against
-// that kind; there may be several kinds, with a space between them, copse4 among
-// them. Above a step it's the step that is left out.
+// that kind; there may be several kinds, separated by spaces, including copse4.
+// Above a step, only that step is left out.
 //
 // ADDED-1 is the id of the first member that the script has added.
 type script struct {
@@ -65,7 +65,7 @@ type step struct {
 	answers []answer // the reference's first
 }
 
-// An answer is what one kind of server says to a step.
+// An answer is the answer of one kind of server to a step.
 type answer struct {
 	who   string   // "" for the reference, or a peer.Kind, with a reason for copse
 	lines []string // normalised
@@ -160,7 +160,7 @@ func (st *step) answer(kinds ...string) *answer {
 func parseRequest(call string, lines []string) (r request, err error) {
 	var found bool
 	if r.method, r.target, found = strings.Cut(call, " "); !found {
-		return r, fmt.Errorf("%q is no request", call)
+		return r, fmt.Errorf("%q is not a request", call)
 	}
 	body := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, strings.TrimSpace(bodyMark)) })
 	if body < 0 {

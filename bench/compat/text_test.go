@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// Bodies stand in transcripts as lines that begin with "| ". A newline of the
-// body shows as ⏎ at the end of its line; what can't be read shows as hex
+// Bodies are written in transcripts as lines that begin with "| ". A newline of the
+// body shows as ⏎ at the end of its line; unprintable bytes show as hex
 // between ‹ and ›. Nothing else is escaped, so JSON stays as it was sent.
 const (
 	bodyMark = "| "
 	newline  = "⏎"
 )
 
-// longRun is what the values of the step "sized" are made of.
+// longRun matches the values of the step "sized".
 var longRun = regexp.MustCompile("x{65,}")
 
 func bodyLines(body string) []string {
@@ -51,7 +51,7 @@ func readable(s string) string {
 	return b.String()
 }
 
-// bodyText is the body that such lines stand for.
+// bodyText is the body that such lines represent.
 func bodyText(lines []string) (string, error) {
 	var b strings.Builder
 	for _, line := range lines {

@@ -23,13 +23,13 @@ const (
 	pollInterval = 10 * time.Millisecond
 )
 
-// A request as it goes over the wire; net/http would tidy it up.
+// A request as it is sent over the wire; net/http would normalize it.
 type request struct {
 	method string
 	target string
 	header []string // lines, as they are sent
 	body   string
-	kind   string // what the statistics should count it as: sets, create, ...
+	kind   string // how the statistics should count it: sets, create, ...
 }
 
 // bytes renders r. Like curl, a PUT or POST with a body is a form unless a

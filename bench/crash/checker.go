@@ -8,7 +8,7 @@ import (
 	"copse/bench/verdict"
 )
 
-// Check holds a history against what v2 promises, and returns what is broken.
+// Check compares a history with what v2 promises, and returns the broken promises.
 func Check(h *History) []verdict.Violation {
 	c := &checker{
 		h:       h,
@@ -76,7 +76,7 @@ func (c *checker) acks() {
 	}
 }
 
-// answer: it is about what was asked.
+// answer: it must be about the key that was requested.
 func (c *checker) answer(op *Op) {
 	ev := op.Event
 	switch {
@@ -89,7 +89,7 @@ func (c *checker) answer(op *Op) {
 	}
 }
 
-// watched adds what the watchers saw to the union; whoever saw the same index
+// watched adds what the watchers saw to the union; all who saw the same index
 // must have seen the same change.
 func (c *checker) watched() {
 	for _, w := range c.h.Watchers {
@@ -167,8 +167,8 @@ func (c *checker) indexes() []uint64 {
 	return sorted
 }
 
-// gaps: indexes of one shard are dense. What nobody saw can only be a refresh of unknown
-// outcome, or the one change that v2 allows a member at its start.
+// gaps: indexes of one shard are dense. An index that nobody saw can only be a refresh of
+// unknown outcome, or the one change that v2 allows a member at its start.
 func (c *checker) gaps() {
 	if c.end == 0 || c.h.Shards > 1 {
 		return

@@ -277,7 +277,7 @@ func TestCheckFindsTheRightDelete(t *testing.T) {
 	}
 }
 
-// A refresh of unknown outcome may have happened or not; nothing else of the
+// A refresh of unknown outcome may have happened or not; nothing else about the
 // key may have changed with it.
 func TestCheckAllowsForUnknownRefresh(t *testing.T) {
 	for _, happened := range []bool{false, true} {

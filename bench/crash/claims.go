@@ -7,8 +7,8 @@ import (
 	"copse/bench/verdict"
 )
 
-// claims: each watched change that nobody has an answer for must be the doing
-// of a write of unknown outcome (once, and before the server came back), or an
+// claims: each watched change without an answer must be the effect of a write of
+// unknown outcome (once, and before the server was back), or an
 // expiry. A write that was refused must not have happened at all.
 func (c *checker) claims() {
 	s := c.suspects()
@@ -45,7 +45,7 @@ func (c *checker) late(op *Op, at uint64) bool {
 	return op.Epoch < len(c.h.Fences) && at > c.h.Fences[op.Epoch]
 }
 
-// suspects are the writes that a change may come from.
+// suspects are the writes that may have caused a change.
 type suspects struct {
 	byValue map[string]*Op   // those with a value, which is theirs alone
 	deletes map[string][]*Op // by key, of unknown outcome, as they were sent

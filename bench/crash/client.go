@@ -13,8 +13,8 @@ import (
 	"copse/bench/v2api"
 )
 
-// client is everybody's way to the server; it keeps connections alive and
-// notes the index of every answer.
+// client is shared by all who talk to the server. It keeps connections alive and
+// records the index of every answer.
 type client struct {
 	base string // http://host:port
 	http *http.Client
@@ -27,7 +27,7 @@ type client struct {
 	glances []Glance
 }
 
-// answerLimit is far above what a healthy server needs, also with a busy disk.
+// answerLimit is far more than a healthy server needs, even with a busy disk.
 const answerLimit = 30 * time.Second
 
 func newClient(endpoint string, shards int) *client {
@@ -60,7 +60,7 @@ func (c *client) ask(r *v2api.Request) (v2api.Reply, error) {
 	return reply, nil
 }
 
-// scope is what an answer about a key tells of: its shard, or everything.
+// scope is the part of the tree that an answer about a key concerns: its shard, or everything.
 func (c *client) scope(key string) *atomic.Uint64 {
 	shards := len(c.shown) - 1
 	if shards > 1 && placement.Root(key) {
@@ -76,8 +76,8 @@ func (c *client) floor(key string) uint64 {
 	return max(c.scope(key).Load(), c.everything().Load())
 }
 
-// glance notes an index that was shown in an answer about a key. Zero is what v2
-// shows where a request never came as far as the store.
+// glance records an index that was shown in an answer about a key. v2 shows zero
+// if a request never reached the store.
 func (c *client) glance(what, key string, floor, index uint64) {
 	if index == 0 {
 		return
@@ -88,7 +88,7 @@ func (c *client) glance(what, key string, floor, index uint64) {
 	c.raise(key, index)
 }
 
-// raise takes note of an index that was shown about a key.
+// raise records an index that was shown about a key.
 func (c *client) raise(key string, index uint64) {
 	raise(&c.seen, index)
 	raise(c.scope(key), index)
@@ -103,13 +103,13 @@ func raise(highest *atomic.Uint64, index uint64) {
 	}
 }
 
-// write carries out op and fills in what became of it.
+// write sends op and fills in its outcome.
 func (c *client) write(op *Op) {
 	op.Floor = c.seen.Load()
 	reply, err := c.ask(&op.Request)
 	outcome, ev, fault := reply.Parse(err)
 	if outcome == v2api.Acked && ev.Index() == 0 {
-		return // an answer without a node tells nothing
+		return // an answer without a node says nothing
 	}
 	op.Outcome, op.Event = outcome, ev
 	switch outcome {

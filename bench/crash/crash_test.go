@@ -20,8 +20,8 @@ var (
 	server = flag.String("server", string(peer.Copse), "what to kill: copse, etcd35 or etcd34")
 )
 
-// TestKill kills a node in the middle of load, again and again, and holds what
-// is left against what was acknowledged and watched.
+// TestKill kills a server under load, again and again, and compares its state
+// with what was acknowledged and watched.
 func TestKill(t *testing.T) {
 	peer.EachShards(t, peer.Kind(*server), kill)
 }
@@ -43,7 +43,7 @@ func kill(t *testing.T, shards int) {
 			report.Restarts[n/2].Round(time.Millisecond), report.Restarts[n-1].Round(time.Millisecond))
 	}
 	if report.Kills < *kills || report.Acked == 0 || report.Unknown == 0 {
-		t.Errorf("%d kills of %d, %d acknowledged, %d unknown: the load was not under way when the kills came",
+		t.Errorf("%d kills of %d, %d acknowledged, %d unknown: there was no load during the kills",
 			report.Kills, *kills, report.Acked, report.Unknown)
 	}
 }
@@ -65,8 +65,8 @@ func options(t *testing.T, node *peer.Server, kills, shards int) crash.Options {
 	}
 }
 
-// forgetful loses, at its second kill, what was written since its first, as a
-// server does that answers before its log is on the disk.
+// forgetful loses, at its second kill, everything written since its first, like a
+// server that answers before its log is on disk.
 type forgetful struct {
 	*peer.Server
 	t     *testing.T

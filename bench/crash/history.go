@@ -7,7 +7,7 @@ import (
 	"copse/bench/v2api"
 )
 
-// Op is one write and what became of it.
+// Op is one write and its outcome.
 type Op struct {
 	v2api.Request     // its value is unique to it, if it carries one
 	Epoch         int // how many restarts had happened when it was sent
@@ -54,7 +54,7 @@ type Glance struct {
 // Snapshot is the whole tree, read while no writer was at work.
 type Snapshot struct {
 	Name  string
-	Epoch int    // what was written in earlier ones must be in it
+	Epoch int    // everything written in earlier ones must be in it
 	Index uint64 // the header's
 	Until uint64 // the fence that was written right after
 	Nodes map[string]v2api.Node

@@ -9,14 +9,14 @@ import (
 	"copse/bench/verdict"
 )
 
-// model is the tree that the events so far make. It knows the v2 rules that
-// the load uses, and no more.
+// model is the tree that results from the events so far. It knows only the v2
+// rules that the load uses.
 type model struct {
 	nodes map[string]v2api.Node
-	// fresh holds the keys that a refresh of unknown outcome may have touched:
-	// watchers don't see a refresh, so that only the tree can tell.
+	// fresh has the keys that a refresh of unknown outcome may have touched:
+	// watchers don't see a refresh, so only the tree shows it.
 	fresh map[string]bool
-	// used tells an index that some change is known to have.
+	// used has the indexes that belong to known changes.
 	used func(uint64) bool
 }
 
@@ -24,8 +24,8 @@ func newModel(used func(uint64) bool) *model {
 	return &model{nodes: map[string]v2api.Node{}, fresh: map[string]bool{}, used: used}
 }
 
-// apply carries out one event and complains where it doesn't follow from what
-// went before.
+// apply carries out one event and reports it if it doesn't follow from the state
+// before.
 func (m *model) apply(ev *v2api.Event, refresh bool, complain func(verdict.Kind, string)) {
 	key := ev.Node.Key
 	have, exists := m.nodes[key]
@@ -71,9 +71,9 @@ func (m *model) checkPrev(ev *v2api.Event, have v2api.Node, exists bool, complai
 	}
 }
 
-// differ says how got, which the server showed, differs from want, which the
-// history makes. A refresh of unknown outcome may have moved the index and the
-// expiration, and nothing else.
+// differ describes how got, which the server showed, differs from want, which
+// follows from the history. A refresh of unknown outcome may have changed the index
+// and the expiration, and nothing else.
 func (m *model) differ(want, got v2api.Node) string {
 	refreshed := m.fresh[want.Key] && got.Modified > want.Modified && !m.used(got.Modified)
 	switch {
@@ -113,7 +113,7 @@ func (m *model) remove(key string) {
 	delete(m.nodes, key)
 }
 
-// keys of both trees, sorted, so that complaints come in the same order always.
+// keys of both trees, sorted, so that reports are always in the same order.
 func keys(trees ...map[string]v2api.Node) []string {
 	all := map[string]bool{}
 	for _, t := range trees {

@@ -36,7 +36,7 @@ func (c *checker) replay() {
 func (c *checker) compare(m *model, s *Snapshot, later []uint64) {
 	for at, op := range c.acked {
 		if op.Epoch < s.Epoch && at > s.Index {
-			c.complain(verdict.LostWrite, fmt.Sprintf("%s: the tree is of %d, and has to have %v", s.Name, s.Index, op))
+			c.complain(verdict.LostWrite, fmt.Sprintf("%s: the tree has index %d, but must have %v", s.Name, s.Index, op))
 		}
 	}
 	leaving := c.leaving(m, s, later)
@@ -57,8 +57,8 @@ func (c *checker) compare(m *model, s *Snapshot, later []uint64) {
 	}
 }
 
-// leaving finds the keys that expired while the snapshot was read: the header
-// promises no more than the body holds, so the body may be without them.
+// leaving finds the keys that expired while the snapshot was read: the body is never
+// older than the header promises, so it may lack them.
 func (c *checker) leaving(m *model, s *Snapshot, later []uint64) map[string]bool {
 	keys := map[string]bool{}
 	for _, at := range later {
@@ -76,7 +76,7 @@ func (c *checker) leaving(m *model, s *Snapshot, later []uint64) map[string]bool
 	return keys
 }
 
-// blame tells the loss of an acknowledged write from other differences.
+// blame distinguishes the loss of an acknowledged write from other differences.
 func (c *checker) blame(want v2api.Node) verdict.Kind {
 	if c.acked[want.Modified] != nil {
 		return verdict.LostWrite

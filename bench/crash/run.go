@@ -9,12 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"copse/bench/load"
 	"copse/bench/v2api"
 	"copse/bench/verdict"
+	"copse/bench/writemix"
 )
 
-// Server is what gets killed. peer.Server is one.
+// Server is the server that is killed. peer.Server implements it.
 type Server interface {
 	Kill()                 // SIGKILL, and wait for the end
 	Relaunch() error       // start again, and don't wait
@@ -28,10 +28,10 @@ type Options struct {
 	Seed     uint64
 	Writers  int
 	Shards   int // over which the server spreads the keys; 0 is one
-	// Rewinds says that a stream that starts in the past goes on live
+	// Rewinds says that a stream that starts in the past continues live
 	// afterwards. etcd's does not.
 	Rewinds bool
-	// Twice is one in how many restarts is killed once more while the server
+	// Twice kills one in so many restarts again while the server
 	// is still starting; 0 is none.
 	Twice int
 	Logf  func(format string, args ...any)
@@ -51,7 +51,7 @@ type Report struct {
 
 const (
 	// lagLimit is how far the slowest watcher may be behind before the writers
-	// wait: v2 keeps 1,000 events, and a watcher that resumes must find its own.
+	// wait: v2 keeps 1,000 events, and a watcher that resumes must still find its next one.
 	lagLimit = 400
 	// A load between two kills lasts between these.
 	loadShortest = 100 * time.Millisecond
@@ -79,7 +79,7 @@ type runner struct {
 func Run(server Server, opts Options) (Report, error) {
 	r := &runner{
 		opts:    opts,
-		root:    rootOf(opts.Shards),
+		root:    writemix.Root("/crash", opts.Shards),
 		server:  server,
 		client:  newClient(opts.Endpoint, opts.Shards),
 		board:   newBoard(),
@@ -109,7 +109,7 @@ func Run(server Server, opts Options) (Report, error) {
 	return r.report, r.drain()
 }
 
-// begin makes the directories and sets up the watchers.
+// begin creates the directories and sets up the watchers.
 func (r *runner) begin() error {
 	if _, err := r.answering(); err != nil {
 		return err
@@ -162,7 +162,7 @@ func (r *runner) load(epoch int) {
 			noted:  r.noted,
 		}
 		rng := rand.New(rand.NewPCG(r.opts.Seed, uint64(epoch+1)<<16|uint64(id)))
-		w.mix = load.New(r.root, id, fmt.Sprintf("e%d-w%d", epoch, id), rng, w)
+		w.mix = writemix.New(r.root, id, fmt.Sprintf("e%d-w%d", epoch, id), rng, w)
 		writers[id] = w
 		writing.Go(w.run)
 	}
@@ -178,7 +178,7 @@ func (r *runner) load(epoch int) {
 	}
 }
 
-// wait lets the load go on, or ends early if the server dies by itself.
+// wait lets the load continue, and returns early if the server dies by itself.
 func (r *runner) wait(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -232,8 +232,8 @@ func (r *runner) slowest() uint64 {
 	return last
 }
 
-// restart starts the server again, now and then killing it once more before it
-// answers, and measures how long the first answer takes.
+// restart starts the server again, sometimes killing it once more before it
+// answers, and measures the time to the first answer.
 func (r *runner) restart() error {
 	for {
 		begin := time.Now()

@@ -130,7 +130,7 @@ func (r *runner) check() {
 	r.report.Violations = Check(&h)
 }
 
-// drain waits until all that has a TTL is gone, and compares for the last time.
+// drain waits until all keys with a TTL have expired, and compares for the last time.
 func (r *runner) drain() error {
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()

@@ -7,7 +7,7 @@ import (
 	"copse/bench/verdict"
 )
 
-// sparse makes of a history with one shard, which it changes, one with several:
+// sparse turns a history of one shard, in place, into one of several shards:
 // only every third index is used.
 func sparse(h *History) *History {
 	const every = 3

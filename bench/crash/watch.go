@@ -16,16 +16,16 @@ type watcher struct {
 	client *client
 	board  *board
 	stream bool
-	// rewinds says that a stream which starts in the past goes on live after
-	// it. etcd's delivers one old event and falls silent, so there the past
-	// has to be fetched by long-polls.
+	// rewinds says that a stream which starts in the past continues live after
+	// it. etcd's delivers one old event and nothing more, so there the past
+	// is fetched by long-polls.
 	rewinds bool
 	log     WatchLog // guarded by board
 	last    uint64   // guarded by board: the last index seen
 	fault   error    // guarded by board: why it gave up
 }
 
-// board tells whoever waits that a watcher has seen something.
+// board wakes those who wait until a watcher has seen something.
 type board struct {
 	mu   sync.Mutex
 	cond *sync.Cond
@@ -157,9 +157,9 @@ func (w *watcher) follow(ctx context.Context) error {
 	}
 }
 
-// fill fetches what lies between the last event and a stream that began after
-// upTo. It takes an event above upTo to know that there is no more, and that
-// one the stream has as well.
+// fill fetches the events between the last one and a stream that began after
+// upTo. Only an event above upTo shows that there are no more; the stream delivers
+// that one too.
 func (w *watcher) fill(ctx context.Context, upTo uint64) error {
 	for ctx.Err() == nil && w.next() <= upTo {
 		ev, err := w.poll(ctx, false)

@@ -3,24 +3,15 @@ package crash
 import (
 	"sync/atomic"
 
-	"copse/bench/load"
 	"copse/bench/v2api"
+	"copse/bench/writemix"
 )
 
-// rootOf is the directory that the load has for itself. Several shards get the
-// whole tree, for each top-level name is in one of them.
-func rootOf(shards int) string {
-	if shards > 1 {
-		return ""
-	}
-	return "/crash"
-}
-
-// writer sends one kind of write after another and notes what became of each.
+// writer sends one kind of write after another and records the outcomes.
 // It lives from one start of the server to the next kill.
 type writer struct {
 	client *client
-	mix    *load.Mix
+	mix    *writemix.Mix
 	epoch  int
 	pace   func()             // waits while the watchers are too far behind
 	noted  func(index uint64) // hears of what watchers have to see
@@ -29,8 +20,8 @@ type writer struct {
 	ops []Op
 }
 
-// run writes until told that it's over. Writes that fail for want of a server
-// don't end it: it has to be there when the kill comes.
+// run writes until it is stopped. Writes that fail because there is no server
+// don't end it: it must be busy when the server is killed.
 func (w *writer) run() {
 	for !w.over.Load() {
 		w.pace()

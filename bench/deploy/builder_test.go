@@ -16,10 +16,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"copse/config/build"
 )
 
-// The Dockerfile is built as it is. What it begins with comes from a registry
-// elsewhere; where this machine has no copy, an image that has the same is made of
+// The Dockerfile is built unchanged. Its base image comes from a registry; if this
+// machine has no copy, an equivalent image is made of
 // its Go, modules and shell.
 
 const (
@@ -36,8 +38,8 @@ var (
 	imageName    = "copse-test:" + runName
 )
 
-// keepVariable names the run and lets its images stay, for the next run of that
-// name to find.
+// keepVariable names the run and keeps its images for the next run of that
+// name.
 const keepVariable = "COPSE_KEEP_IMAGES"
 
 // built is the image, built once for all tests of a run.
@@ -55,7 +57,7 @@ var built = sync.OnceValue(func() error {
 	}
 	// The stage gets a name as well, so that it can be removed.
 	for _, target := range [][]string{{"--target", "build", "-t", stageImage}, {"-t", imageName}} {
-		args := append([]string{"build", "--build-arg", "BUILDER=" + from, "--build-arg", "REVISION=" + revisionSaid, "--build-arg", "CREATED=" + createdSaid}, target...)
+		args := append([]string{"build", "--build-arg", "BUILDER=" + from, "--build-arg", "VERSION=" + build.Version, "--build-arg", "REVISION=" + revisionSaid, "--build-arg", "CREATED=" + createdSaid}, target...)
 		if _, err := try(ctx, "docker", append(args, "../..")...); err != nil {
 			return err
 		}
@@ -67,7 +69,7 @@ var built = sync.OnceValue(func() error {
 // ours are the images to be removed in the end. Written by built, read behind it.
 var ours []string
 
-// removeImages removes what built has made, unless it is to be kept.
+// removeImages removes the images that built has made, unless they should be kept.
 func removeImages() error {
 	if os.Getenv(keepVariable) != "" {
 		return nil
@@ -80,7 +82,7 @@ func removeImages() error {
 	return errors.Join(errs...)
 }
 
-// makeBuilder imports an image with what the Dockerfile's first stage needs.
+// makeBuilder imports an image with everything that the Dockerfile's first stage needs.
 func makeBuilder(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, dockerLimit)
 	defer cancel()
@@ -188,7 +190,7 @@ func (a *archive) program(name string) error {
 	return nil
 }
 
-// tree adds what is in a directory; tests of Go itself are of no use.
+// tree adds the contents of a directory, without the tests of Go itself.
 func (a *archive) tree(dir, at string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -207,7 +209,7 @@ func (a *archive) tree(dir, at string) error {
 	})
 }
 
-// file adds one file, once; a link counts as what it leads to.
+// file adds one file, once; a link is followed.
 func (a *archive) file(path, at string) error {
 	if a.have[at] {
 		return nil

@@ -24,7 +24,7 @@ type project struct {
 	env     []string
 }
 
-// composeUp runs a file on ports of its own, with the image that is tested.
+// composeUp runs a compose file on ports of its own, with the image under test.
 func composeUp(t *testing.T, file string, env ...string) *project {
 	t.Helper()
 	needImage(t)
@@ -138,7 +138,7 @@ func TestComposeOfThree(t *testing.T) {
 		awaitReady(t, m)
 	}
 
-	// The others go on without one that is killed, and it comes back.
+	// The others continue without a member that is killed, and it comes back.
 	victim, others := apart(t, members)
 	docker(t, "kill", victim.id)
 	for _, m := range others {
@@ -175,7 +175,7 @@ func TestComposeOfThree(t *testing.T) {
 	rollingRestart(t, members, 1)
 }
 
-// apart tells the member that leads, of the others.
+// apart separates the leader from the others.
 func apart(t *testing.T, members []service) (leader service, others []service) {
 	t.Helper()
 	await(t, "a leader", func() error {

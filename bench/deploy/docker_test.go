@@ -30,7 +30,7 @@ func needDocker(t *testing.T) {
 	}
 }
 
-// docker runs the client and returns what it printed.
+// docker runs the client and returns its output.
 func docker(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := try(t.Context(), "docker", args...)
@@ -49,7 +49,7 @@ func forget(t *testing.T, args ...string) {
 	}
 }
 
-// try runs a program; its error holds what the program said.
+// try runs a program; its error contains the program's output.
 func try(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, dockerLimit)
 	defer cancel()

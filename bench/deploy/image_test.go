@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"copse/config/build"
 )
 
 // How large the image may be.
@@ -24,7 +26,7 @@ const (
 	compressedBytesLimit = 14e6
 )
 
-// needImage makes sure that the image is there.
+// needImage makes sure that the image exists.
 func needImage(t *testing.T) {
 	t.Helper()
 	needDocker(t)
@@ -70,19 +72,19 @@ func TestImageIsSmallAndSaysWhatItIs(t *testing.T) {
 		t.Errorf("volumes %v, health check %q", c.Volumes, c.Healthcheck.Test)
 	}
 	said := docker(t, "run", "--rm", "--network", "none", imageName, "version")
-	for label, want := range map[string]string{"revision": revisionSaid, "created": createdSaid, "licenses": "Apache-2.0", "title": "copse"} {
+	for label, want := range map[string]string{"version": build.Version, "revision": revisionSaid, "created": createdSaid, "licenses": "Apache-2.0", "title": "copse"} {
 		if got := c.Labels["org.opencontainers.image."+label]; got != want {
 			t.Errorf("label %s is %q, want %q", label, got, want)
 		}
 	}
-	for _, word := range []string{revisionSaid, c.Labels["org.opencontainers.image.version"]} {
+	for _, word := range []string{revisionSaid, build.Version} {
 		if !slices.Contains(strings.Fields(said), word) {
 			t.Errorf("copse version doesn't say %q:\n%s", word, said)
 		}
 	}
 }
 
-// compressedSize is what a registry would keep and a client download.
+// compressedSize is the size that a registry stores and a client downloads.
 func compressedSize(t *testing.T) float64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), dockerLimit)
@@ -109,7 +111,7 @@ func compressedSize(t *testing.T) float64 {
 	return float64(n)
 }
 
-// counter counts what is written to it.
+// counter counts the bytes written to it.
 type counter int64
 
 func (c *counter) Write(b []byte) (int, error) { *c += counter(len(b)); return len(b), nil }
@@ -126,7 +128,7 @@ func TestImageServes(t *testing.T) {
 	first := runContainer(t, volume, "--memory", "512m")
 	first.awaitHealth("healthy")
 	if log := logsOf(first.id); !strings.Contains(log, `"limit_b":536870912,"runtime_b":429496`) {
-		t.Errorf("the log doesn't say what the container's limit is taken for:\n%s", log)
+		t.Errorf("the log doesn't mention the container's memory limit:\n%s", log)
 	}
 	first.put("/v2/keys/greeting", "hello")
 	if code := first.stop(); code != 0 {
@@ -152,7 +154,7 @@ func TestImageServes(t *testing.T) {
 }
 
 // TestCrossBuild builds the binary for the other architecture, as the Dockerfile
-// does, and looks at what came out of it.
+// does, and inspects it.
 func TestCrossBuild(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "copse")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, ".")
@@ -200,7 +202,7 @@ func runContainer(t *testing.T, volume string, more ...string) *container {
 	return c
 }
 
-// logsOf is the end of what a container has logged.
+// logsOf is the end of a container's log.
 func logsOf(id string) string {
 	out, err := exec.Command("docker", "logs", "--tail", "30", id).CombinedOutput()
 	if err != nil {
@@ -231,7 +233,7 @@ func (c *container) stop() int {
 	return code
 }
 
-// address is where the host finds the container's client port.
+// address is the host's address of the container's client port.
 func (c *container) address() string {
 	c.t.Helper()
 	return strings.Fields(docker(c.t, "port", c.id, "2379/tcp"))[0]

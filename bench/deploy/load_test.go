@@ -23,24 +23,24 @@ const (
 	showLimit    = 20 // failures that a test prints
 )
 
-// client has two endpoints, and stays with one while it answers. A request that
-// fails there is tried once more, at the other. It does by hand what net/http
-// does with connections, for that would hide attempts of its own.
+// client has two endpoints, and stays with one as long as it answers. A request that
+// fails there is retried once, at the other. It manages connections itself,
+// because net/http would retry without telling.
 type client struct {
 	endpoints [2]string // host:port; the one in use comes first
 	conn      net.Conn
 	reader    *bufio.Reader
 }
 
-// answer is what a member said.
+// answer is a member's answer.
 type answer struct {
 	status int
 	index  string // X-Etcd-Index
 	body   string
 }
 
-// do sends one request. first is what went wrong with the first attempt; err
-// says that the second one failed as well.
+// do sends one request. first is the error of the first attempt; err
+// is set if the second one failed as well.
 func (c *client) do(ctx context.Context, method, path string, form url.Values) (a answer, first, err error) {
 	a, first = c.attempt(ctx, method, path, form)
 	if first == nil || ctx.Err() != nil {
@@ -107,8 +107,8 @@ func (c *client) close() {
 	}
 }
 
-// load is clients that go on and on until it is stopped. It owns one goroutine
-// for each.
+// load is a number of clients that send requests until it is stopped. It owns one
+// goroutine for each.
 type load struct {
 	cancel  context.CancelFunc
 	clients sync.WaitGroup
@@ -121,8 +121,8 @@ type load struct {
 	acked    map[string]string
 }
 
-// start starts the load: for each pair of members two writers, a quorum reader,
-// a plain reader and a watcher. It stops with the test at the latest.
+// startLoad starts the load: for each pair of members two writers, a quorum reader,
+// a plain reader and a watcher. It stops when the test ends, if not before.
 func startLoad(t *testing.T, members []string) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{cancel: cancel, acked: map[string]string{}}
@@ -144,8 +144,8 @@ func startLoad(t *testing.T, members []string) *load {
 	return l
 }
 
-// run repeats step on a client of its own; step tells whether it went as it
-// should, beyond what client.do sees.
+// run repeats step on a client of its own; step returns an error if the answer was
+// wrong in a way that client.do doesn't see.
 func (l *load) run(ctx context.Context, pair [2]string, step func(ask) error) {
 	l.clients.Go(func() {
 		c := &client{endpoints: pair}
@@ -190,7 +190,7 @@ func (l *load) ask(ctx context.Context, c *client, method, path string, form url
 
 func clock() string { return time.Now().Format("15:04:05.000") }
 
-// writer counts up at a key of its own.
+// writer writes increasing numbers to a key of its own.
 func (l *load) writer(path string) func(ask) error {
 	n := 0
 	return func(ask ask) error {
@@ -221,8 +221,8 @@ func reader(path string) func(ask) error {
 }
 
 // watcher asks for the change after the last one it has seen. The empty answer
-// of a member that stops means "ask again". Who has fallen behind the window
-// begins anew.
+// of a member that stops means "ask again". A watcher that has fallen behind the window
+// starts again.
 func watcher() func(ask) error {
 	from := ""
 	return func(ask ask) error {
@@ -253,8 +253,8 @@ func (l *load) stop() {
 	l.clients.Wait()
 }
 
-// check stops the load, and wants of it that no request has failed and that what
-// was acknowledged is there at every member.
+// check stops the load, and requires that no request has failed and that every member
+// has all acknowledged writes.
 func (l *load) check(t *testing.T, members []string) {
 	t.Helper()
 	l.stop()
@@ -273,7 +273,7 @@ func (l *load) check(t *testing.T, members []string) {
 		t.Error("no client has noticed anything")
 	}
 	if least := 100 * len(members); l.requests < least || len(l.acked) == 0 {
-		t.Errorf("%d requests are no load, at least %d are", l.requests, least)
+		t.Errorf("%d requests are too few, want at least %d", l.requests, least)
 	}
 	for _, address := range members {
 		c := &client{endpoints: [2]string{address, address}}

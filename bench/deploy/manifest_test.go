@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"copse/bench/peer"
+	"copse/config/build"
 
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
@@ -23,7 +24,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// manifests are what is in deploy/kubernetes.
+// manifests are the objects in deploy/kubernetes.
 type manifests struct {
 	kustomization struct {
 		APIVersion, Kind string
@@ -84,7 +85,7 @@ func (m *manifests) add(t *testing.T, file string, document []byte) {
 	case "policy/v1 PodDisruptionBudget":
 		err = yaml.UnmarshalStrict(document, &m.disruption)
 	default:
-		err = fmt.Errorf("nobody expects a %s of %s", what.Kind, what.APIVersion)
+		err = fmt.Errorf("unexpected %s of %s", what.Kind, what.APIVersion)
 	}
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
@@ -136,7 +137,7 @@ func TestManifestsFitTogether(t *testing.T) {
 	if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
 		t.Errorf("resources: %+v", c.Resources)
 	}
-	if !slices.ContainsFunc(m.kustomization.Images, func(i struct{ Name, NewTag string }) bool { return i.Name == c.Image }) {
+	if !slices.ContainsFunc(m.kustomization.Images, func(i struct{ Name, NewTag string }) bool { return i.Name == c.Image && i.NewTag == build.Version }) {
 		t.Errorf("the kustomization doesn't know the image %s", c.Image)
 	}
 	image := imageDefaults(t)
@@ -218,7 +219,7 @@ func TestCopseFollowsTheManifests(t *testing.T) {
 	}
 }
 
-// TestProbesAreServed asks a real member what the manifests' probes ask.
+// TestProbesAreServed sends the manifests' probes to a real member.
 func TestProbesAreServed(t *testing.T) {
 	m := readManifests(t)
 	c := m.set.Spec.Template.Spec.Containers[0]
@@ -237,7 +238,7 @@ func TestProbesAreServed(t *testing.T) {
 	}
 }
 
-// podEnvironment is what Kubernetes gives one pod of the set.
+// podEnvironment is the environment that Kubernetes gives one pod of the set.
 func podEnvironment(m manifests, ordinal int) map[string]string {
 	env := map[string]string{}
 	reference := regexp.MustCompile(`\$\(([A-Z_]+)\)`)
@@ -268,8 +269,8 @@ func imageDefaults(t *testing.T) map[string]string {
 	return env
 }
 
-// askCopse runs copse config check, which has to be content and to warn of
-// nothing, and returns what copse config show shows.
+// askCopse runs copse config check, which must pass without a warning,
+// and returns the output of copse config show.
 func askCopse(t *testing.T, env map[string]string, args []string) map[string]string {
 	t.Helper()
 	binary, err := peer.Binary(peer.Copse)

@@ -92,7 +92,7 @@ func TestDocumentedCertificatesServe(t *testing.T) {
 			t.Errorf("%s: %v", m.Name, err)
 		}
 		if err := putOverTLS("https://localhost:"+port, &tls.Config{RootCAs: pool}); err == nil {
-			t.Errorf("%s serves who shows no certificate", m.Name)
+			t.Errorf("%s serves clients without a certificate", m.Name)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"copse/bench/peer"
+	"copse/bench/v2api"
 )
 
 // process is a member that runs on this machine.
@@ -82,9 +83,7 @@ func (m process) Ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A connection that is kept would outlive the member.
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := c.Do(req)
+	resp, err := v2api.NewClient(nil, 0).Do(req)
 	if err != nil {
 		return err
 	}

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestABackupBringsAClusterBack does what docs/OPERATING.md says of backups and of
+// TestABackupBringsAClusterBack follows docs/OPERATING.md on backups and on
 // a lost majority: the copy of a stopped member's directory becomes a cluster of
-// one, and others are added to that.
+// one, and others are added to it.
 func TestABackupBringsAClusterBack(t *testing.T) {
 	members := startCluster(t, 3)
 	put(t, members[1], "/v2/keys/k", "saved")
@@ -43,7 +43,7 @@ func TestABackupBringsAClusterBack(t *testing.T) {
 	holds(t, first, "/v2/keys/k", "saved")
 	put(t, first, "/v2/keys/k", "alone")
 
-	// Without the flag it goes on, and takes others in.
+	// Without the flag it continues, and accepts others.
 	if err := first.Stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func TestUnit(t *testing.T) {
 		"Service.NoNewPrivileges": {"yes"},
 		"Service.ProtectSystem":   {"strict"},
 		"Install.WantedBy":        {"multi-user.target"},
-		// Those of docs/OPERATING.md that nothing gets better from by itself.
+		// Those of docs/OPERATING.md that a restart doesn't help with.
 		"Service.RestartPreventExitStatus": {"2 3 4 5"},
 	} {
 		if !slices.Equal(unit[key], want) {
@@ -83,7 +83,7 @@ func TestUnitBySystemd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// It looks whether the program is there.
+	// It checks whether the program exists.
 	file := filepath.Join(t.TempDir(), "copse.service")
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(text), "="+unitInstalled, "="+binary)), 0o644); err != nil {
 		t.Fatal(err)

@@ -6,13 +6,13 @@ import (
 	"strconv"
 )
 
-// answers cuts a stream of bytes into HTTP answers. It looks at as little of
+// answers splits a stream of bytes into HTTP answers. It looks at as few of
 // them as it can: the client must not be the slower half of the measurement.
 type answers struct {
 	state answerState
-	left  int    // bytes of the body, or of the chunk, that have yet to come
-	head  []byte // the part of a head or of a chunk's line that has come so far
-	code  int    // of the answer under way
+	left  int    // bytes of the body, or of the chunk, that are still missing
+	head  []byte // the part of a head or of a chunk's line that has arrived so far
+	code  int    // of the current answer
 	size  int    // bytes of its body so far, chunk lines included
 }
 
@@ -22,8 +22,8 @@ const (
 	inHead      answerState = iota
 	inBody                  // of known length
 	inChunkLine             // the length of a chunk
-	inChunk                 // its bytes, and the line's end behind them
-	inTrailer               // the empty line behind the last chunk
+	inChunk                 // its bytes, and the end of line after them
+	inTrailer               // the empty line after the last chunk
 )
 
 // answerHeadLimit is for one head, or one line with a chunk's length.
@@ -79,7 +79,7 @@ func (a *answers) next(b []byte) (rest []byte, done bool, err error) {
 	return nil, false, nil
 }
 
-// until returns what comes before mark, once that is there; nil before that.
+// until returns the bytes before mark; nil if mark hasn't arrived yet.
 func (a *answers) until(b, mark []byte) (got, rest []byte, err error) {
 	if len(a.head) == 0 {
 		if i := bytes.Index(b, mark); i >= 0 {
@@ -98,7 +98,7 @@ func (a *answers) until(b, mark []byte) (got, rest []byte, err error) {
 	return a.head[:i], b[i+len(mark)-before:], nil
 }
 
-// begin understands a head.
+// begin parses a head.
 func (a *answers) begin(head []byte) error {
 	if len(head) < len("HTTP/1.1 200") || !bytes.HasPrefix(head, []byte("HTTP/1.")) {
 		return fmt.Errorf("no HTTP answer: %.200q", head)
@@ -111,7 +111,7 @@ func (a *answers) begin(head []byte) error {
 	_, after, ok := bytes.Cut(head, contentLength)
 	if !ok {
 		if !bytes.Contains(head, []byte("\r\nTransfer-Encoding: chunked")) {
-			return fmt.Errorf("an answer whose end can't be told: %.300q", head)
+			return fmt.Errorf("an answer of unknown length: %.300q", head)
 		}
 		a.state = inChunkLine
 		return nil

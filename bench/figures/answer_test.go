@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"copse/bench/peer"
 )
 
 const plainAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\nhello"
@@ -50,7 +52,7 @@ func TestAnswersThatAreNoneAreNoticed(t *testing.T) {
 	}
 }
 
-// The client counts what a server does, and complains of what it shouldn't do.
+// The client counts answers, and reports those with a wrong status.
 func TestClientCountsAnswers(t *testing.T) {
 	_, address := startStub(t, false)
 	p := puts(address, 10)
@@ -60,21 +62,21 @@ func TestClientCountsAnswers(t *testing.T) {
 	}
 	defer c.close()
 	c.delay = newDelays()
-	if err := c.runUntil(25); err != nil || c.answered != 100 || c.delay.TotalCount() != 100 {
+	if _, err := c.runUntil(25); err != nil || c.answered != 100 || c.delay.TotalCount() != 100 {
 		t.Errorf("%d answers, %d latencies, %v", c.answered, c.delay.TotalCount(), err)
 	}
 	c.source = gets(address, "") // the stub knows no plain GET
-	if err := c.runUntil(50); err == nil || !strings.Contains(err.Error(), "404") {
+	if _, err := c.runUntil(50); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("wrong answers passed: %v", err)
 	}
 }
 
 func TestTableShowsMediansRatiosAndTargets(t *testing.T) {
-	b := &bout{workload: workload{name: "work", targets: targets{rateAtLeast: 2, cpuAtMost: 0.5}}, readings: map[string][]reading{
+	b := &comparison{workload: workload{name: "work", targets: targets{rateAtLeast: 2, cpuAtMost: 0.5}}, readings: map[string][]reading{
 		"copse":  {{rate: 300, cpu: 5, p50: 1e-3}, {rate: 100, cpu: 10, p50: 1e-3}, {rate: 200, cpu: 5, p50: 1e-3}},
 		"etcd35": {{rate: 100, cpu: 10, p50: 2e-3}, {rate: 100, cpu: 10, p50: 2e-3}, {rate: 100, cpu: 8, p50: 2e-3}},
 	}}
-	got := requestTable([]*bout{b})
+	got := requestTable(newLineup(peer.Copse, peer.Etcd35), []*comparison{b})
 	for _, want := range []string{
 		"| **work** | copse | 200 |", "| etcd35 | 100 |", "| 2.00 (1.00…3.00) |",
 		"requests/s ≥ 2.00: 2.00, met", "CPU ≤ 0.50: 0.62, **missed**",

@@ -11,12 +11,11 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// bareName is how the bare handler is called in tables.
+// bareName is the name of the bare handler in tables.
 const bareName = "bare fasthttp"
 
-// serveBare is the limit for reads: fasthttp with a handler that knows the one
-// answer beforehand. It has the same header lines as the sample, which comes on
-// standard input, and the same body.
+// serveBare is the upper limit for reads: fasthttp with a handler that always gives
+// the same answer. Header lines and body are those of the sample on standard input.
 func serveBare() error {
 	text, err := io.ReadAll(os.Stdin)
 	if err != nil {

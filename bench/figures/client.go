@@ -11,29 +11,29 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// client puts load on one server: so many connections on one epoll, each with
-// its next requests on the way as soon as the last are answered. It belongs to
-// one goroutine. Server and client share the machine, so it does no more than
-// it must: requests are copied from prepared bytes, and answers are looked at
-// only for where they end and what status they have.
+// client puts load on one server: a number of connections on one epoll, each of
+// which sends its next requests as soon as the last ones are answered. It belongs to
+// one goroutine. Server and client share the machine, so it does as little as
+// possible: requests are copied from prepared bytes, and of the answers only the
+// end and the status are looked at.
 type client struct {
 	epoll  int
 	source source
-	depth  int // requests under way on each connection
+	depth  int // requests in flight on each connection
 	conns  []*clientConn
 	buffer [256 << 10]byte
 	events [256]syscall.EpollEvent
 
 	stopping bool
 	last     int64 // requests for each connection; 0: no end
-	waiting  int   // answers under way
+	waiting  int   // requests in flight
 	answered int64
 	wrong    int64 // answers of another status than wanted
 	answer   string
 	delay    *hdrhistogram.Histogram // nanoseconds; nil: not kept
 }
 
-// source makes the requests of one connection, each in its turn.
+// source makes the requests of each connection, one after the other.
 type source interface {
 	// appendRequest appends the n-th request of connection c.
 	appendRequest(dst []byte, c int, n int64) []byte
@@ -52,7 +52,7 @@ type clientConn struct {
 	answers answers
 }
 
-// The limits of what a latency may be; longer ones count as the longest.
+// The range of latencies that are recorded; longer ones count as the longest.
 const (
 	delayLowest  = int64(time.Microsecond)
 	delayHighest = int64(time.Minute)
@@ -105,8 +105,8 @@ var clockStart = time.Now()
 
 func now() time.Duration { return time.Since(clockStart) }
 
-// run keeps every connection busy for d and counts what is answered within it.
-// Requests that are under way at the end go on with the next run.
+// run keeps every connection busy for d and counts the answers within that time.
+// Requests in flight at the end belong to the next run.
 func (c *client) run(d time.Duration) (took time.Duration, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -128,13 +128,16 @@ func (c *client) run(d time.Duration) (took time.Duration, err error) {
 	return now() - begin, c.complain()
 }
 
-// runUntil does all the requests there are: n for each connection.
-func (c *client) runUntil(n int64) error {
+// runUntil continues until each connection has had n answers since it was opened,
+// and counts the answers of this call.
+func (c *client) runUntil(n int64) (took time.Duration, err error) {
 	c.answered, c.wrong = 0, 0
-	return c.more(n)
+	begin := now()
+	err = c.more(n)
+	return now() - begin, err
 }
 
-// more goes on until n requests of each connection are done in all.
+// more continues until each connection has done n requests in total.
 func (c *client) more(n int64) error {
 	c.last = n
 	for _, conn := range c.conns {
@@ -163,7 +166,7 @@ func (c *client) complain() error {
 	return nil
 }
 
-// drain lets what is under way be answered, and asks for no more.
+// drain waits for the answers in flight, and sends no more requests.
 func (c *client) drain() error {
 	c.stopping = true
 	defer func() { c.stopping = false }()
@@ -178,7 +181,7 @@ func (c *client) drain() error {
 	return nil
 }
 
-// turn waits for the sockets once, and serves those that have something.
+// turn waits for the sockets once, and serves those that are ready.
 func (c *client) turn(limit time.Duration) error {
 	ms := int((limit + time.Millisecond - 1) / time.Millisecond)
 	n, err := syscall.EpollWait(c.epoll, c.events[:], ms)
@@ -215,7 +218,7 @@ func (c *client) ask(conn *clientConn) error {
 	return c.write(conn)
 }
 
-// write sends what it can of what is unsent.
+// write sends as much of the unsent bytes as the socket takes.
 func (c *client) write(conn *clientConn) error {
 	n, err := rawWrite(conn.fd, conn.unsent)
 	if err != nil {
@@ -228,7 +231,7 @@ func (c *client) write(conn *clientConn) error {
 	return c.poll(conn, syscall.EPOLLIN|syscall.EPOLLOUT)
 }
 
-// flush goes on with what the socket had no room for.
+// flush continues with the bytes that the socket had no room for.
 func (c *client) flush(conn *clientConn) error {
 	if err := c.write(conn); err != nil || len(conn.unsent) > 0 {
 		return err

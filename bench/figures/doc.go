@@ -1,5 +1,5 @@
-// Figures measures copse against etcd 3.5 --enable-v2 on this machine, turn by
-// turn in one run, and prints Markdown tables for RESULTS.md:
+// Figures measures copse against etcd 3.5 --enable-v2 on this machine, alternating
+// in one run, and prints Markdown tables for RESULTS.md:
 //
 //	go run ./figures requests             # the table of requests: see workload.go
 //	go run ./figures watchers -n 15000    # memory of parked long-polls
@@ -8,24 +8,33 @@
 //	go run ./figures plateau -d 3m        # disk under endless overwriting
 //	go run ./figures members              # writes to a cluster of three
 //	go run ./figures shards               # writes with one shard and with four
-//	go run ./figures scaling              # where the time goes with more of them
+//	go run ./figures scaling              # where the time goes with more shards
 //	go run ./figures growth               # more keys, more connections, larger values
 //	go run ./figures against -address 127.0.0.1:2379 -pid 4711 -only 'put-64'
-//	go run ./figures profile              # where the time goes, into ../default.pgo
+//	go run ./figures profile              # a CPU profile for the compiler, ../default.pgo
 //
-// The last but one runs part of the table once on a server that runs already. Each
+// against runs part of the table once on a server that runs already. Each command
 // has -help.
 //
+// requests, members, growth and the figures of one server can compare several builds
+// of copse in one run: -copse NAME=PATH, once for each, oldest first, puts them in the
+// place of this tree's copse. The table then has the ratios of each to etcd and to the
+// first. Writes before and after a change, in ten minutes:
+//
+//	go run ./figures requests -copse old=/path/old -copse new=/path/new -limits=false \
+//	    -rounds 3 -only '^(put-(1|64|256|4k|64k|1m)|swap-64|written-64k)$'
+//	go run ./figures members -copse old=/path/old -copse new=/path/new -rounds 3
+//
 // Each server is started fresh on an empty directory, with the same durability:
-// both sync before they acknowledge. For requests and growth both are there at the
-// same time, and the one whose turn it isn't is stopped (SIGSTOP), so that they
-// don't compete; the other figures have one server at a time. Beside the requests'
-// servers run what they can't be faster than: a bare fasthttp handler that knows
-// its answer beforehand, and raw proposals to the raft engine.
+// both sync before they acknowledge. For requests and growth all servers run at the
+// same time, and those whose turn it isn't are stopped (SIGSTOP), so that they
+// don't compete; the other figures have one server at a time. requests also measures
+// the limits that copse can't exceed: a bare fasthttp handler that always gives the same
+// answer, and raw proposals to dragonboat.
 //
 // The client shares the machine with the server: compare the columns, not the
-// numbers with those of another machine, and trust the server's CPU for each
-// request before the requests each second. The load comes from raw sockets with
-// prepared bytes on one epoll loop: a stock HTTP client would need more of the
-// processor than the servers do.
+// numbers with those of another machine, and trust the server's CPU time per
+// request more than the requests per second. The load comes from raw sockets with
+// prepared bytes on one epoll loop: a stock HTTP client would need more CPU time
+// than the servers do.
 package main

@@ -54,10 +54,10 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // All are parked, woken by one PUT, and parked again on the same connections.
-func TestLotParksAndWakes(t *testing.T) {
+func TestLongPollsParksAndWakes(t *testing.T) {
 	const n, rounds = 100, 3
 	_, address := startStub(t, false)
-	l, err := openLot(address, "/watched", n)
+	l, err := openLongPolls(address, "/watched", n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,9 +86,9 @@ func TestLotParksAndWakes(t *testing.T) {
 }
 
 // A watch that ends without an event must not pass for one that was woken.
-func TestLotNoticesBrokenWatch(t *testing.T) {
+func TestLongPollsNoticesBrokenWatch(t *testing.T) {
 	_, address := startStub(t, true)
-	l, err := openLot(address, "/watched", 2)
+	l, err := openLongPolls(address, "/watched", 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestLotNoticesBrokenWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := l.woken(); err == nil {
-		t.Fatal("got no error from watches that were cut off")
+		t.Fatal("no error from watches that were cut off")
 	}
 }
 
@@ -132,13 +132,13 @@ func TestSpreadDoesEachOnceAndEndsAtTheFirstError(t *testing.T) {
 }
 
 func TestMarkdownShowsMediansAndRatio(t *testing.T) {
-	r := newResults([]peer.Kind{peer.Copse, peer.Etcd35})
-	r.turn(peer.Copse)
+	r := newResults(newLineup(peer.Copse, peer.Etcd35).all())
+	r.turn("copse")
 	r.add("memory", byteCount, 9, 1, 2)
-	r.turn(peer.Etcd35)
+	r.turn("etcd35")
 	r.add("memory", byteCount, 4, 12)
 	r.note("a note")
-	want := "| median | copse | etcd35 | ratio |\n| --- | ---: | ---: | ---: |\n| memory | 2 B | 8 B | 0.25 |\n\na note\n"
+	want := "| median | copse | etcd35 | copse : etcd35 |\n| --- | ---: | ---: | ---: |\n| memory | 2 B | 8 B | 0.25 |\n\na note\n"
 	if got := r.markdown(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

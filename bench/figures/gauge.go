@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// tick is the unit in which the kernel tells a process' CPU time.
+// tick is the unit in which the kernel reports a process's CPU time.
 const tick = time.Second / 100
 
-// cpuTime is what a process has used so far, user and system.
+// cpuTime is the CPU time that a process has used so far, user and system.
 func cpuTime(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -41,8 +41,8 @@ func ownTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// busyTime is what all the processors have done since the start, whoever asked
-// for it, the hypervisor's theft included.
+// busyTime is the time that all processors together have been busy since the start,
+// including the time that the hypervisor took.
 func busyTime() (time.Duration, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -64,9 +64,10 @@ func busyTime() (time.Duration, error) {
 	return time.Duration(busy) * tick, nil
 }
 
-// usage is the CPU time that went by between two looks.
+// usage is the CPU time used between two readings, and the bytes that the server wrote.
 type usage struct {
 	server, client, others time.Duration
+	written                int64 // bytes to disk
 }
 
 // look reads the clocks of the server, of this process and of the machine.
@@ -75,11 +76,35 @@ func look(pid int) (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
+	written, err := writtenBytes(pid)
+	if err != nil {
+		return usage{}, err
+	}
 	all, err := busyTime()
 	own := ownTime()
-	return usage{server: server, client: own, others: all - server - own}, err
+	return usage{server: server, client: own, others: all - server - own, written: written}, err
 }
 
 func (u usage) since(before usage) usage {
-	return usage{u.server - before.server, u.client - before.client, u.others - before.others}
+	return usage{u.server - before.server, u.client - before.client, u.others - before.others, u.written - before.written}
+}
+
+// writtenBytes is how many bytes a process has caused to be written to disk so far.
+// The kernel counts a page when it becomes dirty, so pages that are still in its cache
+// are included.
+func writtenBytes(pid int) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return 0, err
+	}
+	return parseWritten(string(text))
+}
+
+func parseWritten(io string) (int64, error) {
+	for line := range strings.Lines(io) {
+		if rest, ok := strings.CutPrefix(line, "write_bytes: "); ok {
+			return strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("no write_bytes in %q", io)
 }

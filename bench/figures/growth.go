@@ -16,8 +16,8 @@ type growthOptions struct {
 	keys, connections, values []int
 }
 
-// growth measures copse and etcd, turn by turn, while one thing grows: the number
-// of keys, that of connections, or the size of values.
+// growth measures copse and etcd alternately while one quantity grows: the number
+// of keys, the number of connections, or the size of values.
 func growth(args []string) error {
 	var o growthOptions
 	flags := flag.NewFlagSet("growth", flag.ContinueOnError)
@@ -50,21 +50,21 @@ func growth(args []string) error {
 			}
 		}
 	}
-	var bouts []*bout
+	var comparisons []*comparison
 	for _, c := range chosen {
-		bouts = append(bouts, c.bouts()...)
+		comparisons = append(comparisons, c.comparisons()...)
 	}
-	fmt.Printf("`go run ./figures growth %s` (%s; commit %s; %s)\n", strings.Join(args, " "), machine(), commit(), noise(bouts))
+	fmt.Printf("`go run ./figures growth %s` (%s; commit %s; %s)\n", strings.Join(args, " "), machine(), commit(), noise(o.servers, comparisons))
 	for _, c := range chosen {
-		fmt.Printf("\n%s", c.markdown())
-		if err := c.draw(o.picture); err != nil {
+		fmt.Printf("\n%s", c.markdown(o.servers))
+		if err := c.draw(o.picture, o.servers); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// otherFiles is what a server may have open beside its connections.
+// otherFiles is how many files a server may have open besides its connections.
 const otherFiles = 2000
 
 // thatFit leaves out the numbers of connections for which a process may not open
@@ -77,19 +77,19 @@ func thatFit(connections []int) ([]int, error) {
 	return slices.DeleteFunc(connections, func(n int) bool {
 		over := uint64(n)+otherFiles > limit.Cur
 		if over {
-			turn("%s connections are left out: a process may open %d files", count(n), limit.Cur)
+			progress("%s connections are left out: a process may open %d files", count(n), limit.Cur)
 		}
 		return over
 	}), nil
 }
 
-// round has fresh servers, which are held while it isn't their turn, and grow
-// from point to point.
+// round starts fresh servers. They are stopped while it isn't their turn, and their
+// load grows from point to point.
 func (c *growthCurve) round(o requestOptions, round int) (err error) {
 	var field []*target
 	defer func() { err = errors.Join(err, closeAll(field)) }()
-	for _, kind := range o.servers {
-		t, err := launch(kind)
+	for _, s := range o.servers.all() {
+		t, err := launch(s)
 		if err != nil {
 			return err
 		}
@@ -100,12 +100,12 @@ func (c *growthCurve) round(o requestOptions, round int) (err error) {
 	}
 	for _, p := range c.points {
 		for _, t := range field {
-			turn("%s, round %d: %s gets ready for %s", c.name, round+1, t.name, c.label(p.at))
+			progress("%s, round %d: prepare %s for %s", c.name, round+1, t.name, c.label(p.at))
 			if err := p.prepare(t); err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
 		}
-		for _, b := range p.bouts {
+		for _, b := range p.comparisons {
 			if err := b.inTurn(o, round, field); err != nil {
 				return err
 			}
@@ -119,12 +119,12 @@ func (p *point) prepare(t *target) error {
 	if err := t.proceed(); err != nil {
 		return err
 	}
-	err := fill(t.address, "", babble(p.load.value), p.there, p.load.keys, p.load.connections)
+	err := fill(t.address, "", incompressible(p.load.value), p.there, p.load.keys, p.load.connections)
 	return errors.Join(err, t.pause())
 }
 
-// settle waits until the server has done what the work before has left it to do,
-// such as merging tables and closing connections.
+// settle waits until the server has finished the background work that the load
+// before has left, such as merging tables and closing connections.
 func settle(t *target) error {
 	const step, longest = 250 * time.Millisecond, 30 * time.Second
 	for begin := now(); now()-begin < longest; {
@@ -141,6 +141,6 @@ func settle(t *target) error {
 			return nil
 		}
 	}
-	turn("  %s has more to do after %v", t.name, longest)
+	progress("  %s is still busy after %v", t.name, longest)
 	return nil
 }

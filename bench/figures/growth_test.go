@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"copse/bench/peer"
 )
 
 func TestNumberedRequestsAreThoseOfTheirKey(t *testing.T) {
@@ -21,8 +23,8 @@ func TestNumberedRequestsAreThoseOfTheirKey(t *testing.T) {
 		if want := "before " + string(getRequest(address, keyOf(i))); got != want {
 			t.Errorf("GET %d: got %q, want %q", i, got, want)
 		}
-		got = string(numberedPuts(address, "/p", "v", pick).appendRequest(nil, 3, 4))
-		if want := string(formRequest("PUT", address, "/p"+keyOf(i), "value=v")); got != want {
+		got = string(numberedPuts(address, "/p", pick, "v", "w").appendRequest(nil, 3, 5))
+		if want := string(formRequest("PUT", address, "/p"+keyOf(i), "value=w")); got != want {
 			t.Errorf("PUT %d: got %q, want %q", i, got, want)
 		}
 	}
@@ -43,9 +45,9 @@ func TestInOrderLeavesNoNumberOut(t *testing.T) {
 	}
 }
 
-func TestBabbleGoesAsItIs(t *testing.T) {
+func TestIncompressibleValues(t *testing.T) {
 	const n = 64 << 10
-	text := babble(n)
+	text := incompressible(n)
 	if len(text) != n || url.QueryEscape(text) != text {
 		t.Errorf("%d bytes, or a form writes them otherwise", len(text))
 	}
@@ -112,7 +114,7 @@ func TestCurvesAreJudged(t *testing.T) {
 	}
 	for _, c := range curves(tried) {
 		for i, p := range c.points {
-			for _, b := range p.bouts {
+			for _, b := range p.comparisons {
 				b.readings["copse"] = []reading{measured[c.name][i]}
 			}
 		}
@@ -121,7 +123,7 @@ func TestCurvesAreJudged(t *testing.T) {
 			"connections": "- GET, requests/s at 20, to the best before: 0.40, **cliff**\n",
 			"values":      "- GET, MiB/s at 4 KiB, to the best before: 102.4, no cliff\n",
 		}[c.name]
-		if got := c.markdown(); !strings.Contains(got, want) {
+		if got := c.markdown(newLineup(peer.Copse)); !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
@@ -134,7 +136,7 @@ func TestConnectionsThatDontFitAreLeftOut(t *testing.T) {
 	}
 }
 
-// It does something with a real server; what comes out says nothing.
+// The command works with a real server; its figures mean nothing.
 func TestGrowthRuns(t *testing.T) {
 	dir := t.TempDir()
 	err := growth([]string{"-servers", "copse", "-rounds", "1", "-warm", "50ms", "-d", "200ms", "-pictures", dir,

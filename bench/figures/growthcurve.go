@@ -4,16 +4,14 @@ import (
 	"fmt"
 	"math"
 	"strings"
-
-	"copse/bench/peer"
 )
 
-// load is what the servers are measured under.
+// load is the load under which the servers are measured.
 type load struct {
 	keys, value, connections int
 }
 
-// methods are what a load is measured with, each in a bout of its own.
+// methods are measured under each load, each in a comparison of its own.
 var methods = []string{"GET", "PUT"}
 
 func (l load) workload(method string) workload {
@@ -26,27 +24,27 @@ func (l load) workload(method string) workload {
 			if method == "GET" {
 				return numberedGets(address, anyOf(l.keys))
 			}
-			return numberedPuts(address, "", babble(l.value), anyOf(l.keys))
+			return numberedPuts(address, "", anyOf(l.keys), incompressible(l.value))
 		},
 	}
 }
 
-// point is one place on a curve: a load, and a bout for each of the methods.
+// point is one place on a curve: a load, and a comparison for each of the methods.
 type point struct {
-	at    int
-	load  load
-	there int // keys that the points before have left, of this load's value
-	bouts []*bout
+	at          int
+	load        load
+	there       int // keys that the points before have left, of this load's value
+	comparisons []*comparison
 }
 
-// growthCurve is what becomes of the servers as one part of the load grows.
+// growthCurve shows how the servers do as one part of the load grows.
 type growthCurve struct {
 	name   string // on the command line, and of the picture
 	title  string // above the table, and of the picture
 	label  func(at int) string
 	points []*point
-	yield  quantity // what must not fall
-	judge  func(c *growthCurve, method int) string
+	yield  quantity // the quantity that must not fall
+	judge  func(c *growthCurve, copse string, method int) string
 }
 
 // quantity is something that is measured at a point.
@@ -61,9 +59,9 @@ var (
 	volume   = quantity{"MiB/s", func(at int, r reading) float64 { return r.rate * float64(at) / (1 << 20) }}
 )
 
-// What the curves are judged by, beside the cliffs.
+// The criteria for the curves.
 const (
-	growthAtMost = 1.3 // CPU at the end of the curve of keys, to that at its begin; and the rate's fall
+	growthAtMost = 1.3 // CPU at the end of the curve of keys to that at its start, and the fall of the rate
 	cliffShare   = 0.5 // of the best before
 )
 
@@ -86,16 +84,16 @@ func newCurve(c growthCurve, at []int, of func(int) load) *growthCurve {
 			p.there = last.keys
 		}
 		for _, method := range methods {
-			p.bouts = append(p.bouts, &bout{workload: p.load.workload(method), readings: make(map[string][]reading)})
+			p.comparisons = append(p.comparisons, &comparison{workload: p.load.workload(method), readings: make(map[string][]reading)})
 		}
 		c.points, last = append(c.points, p), p.load
 	}
 	return &c
 }
 
-func (c *growthCurve) bouts() (all []*bout) {
+func (c *growthCurve) comparisons() (all []*comparison) {
 	for _, p := range c.points {
-		all = append(all, p.bouts...)
+		all = append(all, p.comparisons...)
 	}
 	return all
 }
@@ -103,35 +101,36 @@ func (c *growthCurve) bouts() (all []*bout) {
 // medians are one server's, point by point.
 func (c *growthCurve) medians(server string, method int, q quantity) (all []float64) {
 	for _, p := range c.points {
-		all = append(all, p.bouts[method].medianOf(server, func(r reading) float64 { return q.of(p.at, r) }))
+		all = append(all, p.comparisons[method].medianOf(server, func(r reading) float64 { return q.of(p.at, r) }))
 	}
 	return all
 }
 
-func (c *growthCurve) markdown() string {
+func (c *growthCurve) markdown(l lineup) string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "### %s\n\n%s\n", c.title, requestTable(c.bouts()))
+	fmt.Fprintf(&t, "### %s\n\n%s\n", c.title, requestTable(l, c.comparisons()))
+	copse := l.judged()
 	for i, method := range methods {
-		if len(c.points) > 1 && len(c.points[0].bouts[i].readings[string(peer.Copse)]) > 0 {
-			fmt.Fprintf(&t, "- %s, %s\n", method, c.judge(c, i))
+		if len(c.points) > 1 && len(c.points[0].comparisons[i].readings[copse]) > 0 {
+			fmt.Fprintf(&t, "- %s, %s\n", method, c.judge(c, copse, i))
 		}
 	}
 	return t.String()
 }
 
-// ends compares the end of copse's curve with its begin.
-func (c *growthCurve) ends(method int) string {
+// ends compares the end of copse's curve with its start.
+func (c *growthCurve) ends(copse string, method int) string {
 	first, last := c.points[0], c.points[len(c.points)-1]
 	over := func(of func(reading) float64) ratios {
-		return divide(last.bouts[method].readings[string(peer.Copse)], first.bouts[method].readings[string(peer.Copse)], of)
+		return divide(last.comparisons[method].readings[copse], first.comparisons[method].readings[copse], of)
 	}
 	return fmt.Sprintf("%s : %s: %s; %s", c.label(last.at), c.label(first.at),
 		verdict("CPU", over(cpuOf), growthAtMost, false), verdict("requests/s", over(rateOf), 1/growthAtMost, true))
 }
 
 // cliff says whether copse's curve falls off anywhere.
-func (c *growthCurve) cliff(method int) string {
-	at, share := steepest(c.medians(string(peer.Copse), method, c.yield))
+func (c *growthCurve) cliff(copse string, method int) string {
+	at, share := steepest(c.medians(copse, method, c.yield))
 	word := "no cliff"
 	if share < cliffShare {
 		word = "**cliff**"
@@ -139,8 +138,8 @@ func (c *growthCurve) cliff(method int) string {
 	return fmt.Sprintf("%s at %s, to the best before: %s, %s", c.yield.name, c.label(c.points[at].at), short(share), word)
 }
 
-// steepest is where a curve first falls below the share of the best before that
-// makes a cliff; without a cliff, where it comes nearest to one.
+// steepest is the point where a curve first falls below cliffShare of its best value
+// so far; if there is none, the point that comes nearest to it.
 func steepest(curve []float64) (at int, share float64) {
 	best := curve[0]
 	share = math.Inf(1)

@@ -13,15 +13,15 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// draw puts the curve's picture into dir, if there is one: the CPU of a request
-// beside what must not fall.
-func (c *growthCurve) draw(dir string) error {
+// draw writes the curve's picture to dir, unless dir is empty: CPU time per request
+// next to the quantity that must not fall.
+func (c *growthCurve) draw(dir string, l lineup) error {
 	if dir == "" || len(c.points) < 2 {
 		return nil
 	}
 	var panels []*plot.Plot
 	for _, q := range []quantity{cpuTaken, c.yield} {
-		p, err := c.panel(q)
+		p, err := c.panel(q, l)
 		if err != nil {
 			return err
 		}
@@ -41,11 +41,11 @@ func (c *growthCurve) draw(dir string) error {
 	return err
 }
 
-// dashes tell the methods apart.
+// dashes distinguish the methods.
 var dashes = [][]vg.Length{nil, {vg.Points(5), vg.Points(3)}}
 
 // panel draws one quantity: a line for each server and method.
-func (c *growthCurve) panel(q quantity) (*plot.Plot, error) {
+func (c *growthCurve) panel(q quantity, l lineup) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = q.name
 	p.X.Label.Text = strings.ToLower(c.title)
@@ -57,7 +57,7 @@ func (c *growthCurve) panel(q quantity) (*plot.Plot, error) {
 	p.X.Tick.Marker = plot.ConstantTicks(ticks)
 	p.Y.Tick.Marker = plot.TickerFunc(decades)
 	p.Add(plotter.NewGrid())
-	for _, server := range contestants {
+	for _, server := range l.names() {
 		for i, method := range methods {
 			xys := c.xys(server, i, q)
 			if len(xys) == 0 {
@@ -67,14 +67,14 @@ func (c *growthCurve) panel(q quantity) (*plot.Plot, error) {
 			if err != nil {
 				return nil, err
 			}
-			line.Color, line.Width, line.Dashes = colors[server], vg.Points(2), dashes[i]
-			dots.Color, dots.Shape = colors[server], draw.CircleGlyph{}
+			line.Color, line.Width, line.Dashes = l.color(server), vg.Points(2), dashes[i]
+			dots.Color, dots.Shape = l.color(server), draw.CircleGlyph{}
 			p.Add(line, dots)
 			p.Legend.Add(server+" "+method, line)
 		}
 	}
 	p.Legend.Top = true
-	// Whole decades, so that a curve that is nearly level looks so, and room for
+	// Whole decades, so that a nearly level curve looks level, and room for
 	// the legend.
 	p.Y.Min = math.Pow(10, math.Floor(math.Log10(p.Y.Min)))
 	p.Y.Max = math.Pow(10, math.Ceil(math.Log10(p.Y.Max)))
@@ -82,7 +82,7 @@ func (c *growthCurve) panel(q quantity) (*plot.Plot, error) {
 	return p, nil
 }
 
-// xys are a server's points; a logarithm has no place for what is 0.
+// xys are a server's points, without zeros, which have no logarithm.
 func (c *growthCurve) xys(server string, method int, q quantity) (xys plotter.XYs) {
 	for i, v := range c.medians(server, method, q) {
 		if v > 0 {

@@ -13,9 +13,9 @@ import (
 	"copse/bench/peer"
 )
 
-// options of a run; each figure takes those that it has a use for.
+// options of a run; each figure uses some of them.
 type options struct {
-	servers  []peer.Kind
+	servers  lineup
 	turns    int
 	n        int           // watchers, or keys
 	rounds   int           // PUTs to take the median of
@@ -25,7 +25,7 @@ type options struct {
 	limit    time.Duration // for one server in one turn
 }
 
-// commands that are no figures.
+// commands with flags of their own.
 var commands = map[string]func(args []string) error{
 	"requests": requests,
 	"shards":   shards,
@@ -38,7 +38,7 @@ var commands = map[string]func(args []string) error{
 	"raft":     raftChild,
 }
 
-// figure is something to measure: on one server, in one turn.
+// figure measures something on one server, in one turn.
 type figure struct {
 	n       int // the default of -n
 	measure func(o options, s *peer.Server, r *results) error
@@ -69,7 +69,7 @@ func run(args []string) error {
 	name, figure := args[0], figures[args[0]]
 	var o options
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	servers := flags.String("servers", bothKinds, "what to measure, in this order; the last is what the others are compared with")
+	o.servers.flags(flags)
 	flags.IntVar(&o.turns, "turns", 1, "how often to measure each server")
 	flags.IntVar(&o.n, "n", figure.n, "watchers or keys")
 	flags.IntVar(&o.rounds, "rounds", 20, "PUTs to take the median of")
@@ -80,13 +80,12 @@ func run(args []string) error {
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	o.servers = kinds(*servers)
-	r := newResults(o.servers)
-	for turn := range o.turns {
-		for _, kind := range o.servers {
-			fmt.Fprintf(os.Stderr, "%s, turn %d: %s\n", name, turn+1, kind)
-			if err := measure(o, kind, figure, r); err != nil {
-				return fmt.Errorf("%s: %w", kind, err)
+	r := newResults(o.servers.all())
+	for i := range o.turns {
+		for _, c := range o.servers.all() {
+			progress("%s, turn %d: %s", name, i+1, c.name)
+			if err := measure(o, c, figure, r); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
 			}
 		}
 	}
@@ -94,9 +93,9 @@ func run(args []string) error {
 	return nil
 }
 
-// measure starts a server, measures, and ends the server whatever happens.
-func measure(o options, kind peer.Kind, figure figure, r *results) (err error) {
-	s, err := peer.Launch(kind, peer.Options{})
+// measure starts a server, measures it, and stops it whatever happens.
+func measure(o options, c contender, figure figure, r *results) (err error) {
+	s, err := peer.Launch(c.kind, peer.Options{})
 	if err != nil {
 		return err
 	}
@@ -105,11 +104,11 @@ func measure(o options, kind peer.Kind, figure figure, r *results) (err error) {
 			err = e
 		}
 	}()
-	// A server that hangs is ended, which fails whatever waits for it.
+	// A server that hangs is killed, which ends everything that waits for it.
 	pid := s.PID()
 	watchdog := time.AfterFunc(o.limit, func() { endProcess(pid) })
 	defer watchdog.Stop()
-	r.turn(kind)
+	r.turn(c.name)
 	return figure.measure(o, s, r)
 }
 
@@ -123,12 +122,12 @@ func requests(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	bouts, err := runRequests(o)
+	comparisons, err := runRequests(o)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("`go run ./figures requests %s` (%s; commit %s; %s)\n\n%s", strings.Join(args, " "), machine(), commit(), noise(bouts), requestTable(bouts))
-	return drawAll(o.picture, bouts)
+	fmt.Printf("`go run ./figures requests %s` (%s; commit %s; %s)\n\n%s", strings.Join(args, " "), machine(), commit(), noise(o.servers, comparisons), requestTable(o.servers, comparisons))
+	return drawAll(o.picture, o.servers, comparisons)
 }
 
 func raftChild(args []string) error {
@@ -150,8 +149,8 @@ func raftChild(args []string) error {
 	return proposeRaw(proposers, warm, d)
 }
 
-// against runs the table once on a server that runs already: for profiles, and
-// for trying things out.
+// against runs the table once on a server that is running already: for profiles, and
+// for experiments.
 func against(args []string) error {
 	var o requestOptions
 	flags := flag.NewFlagSet("against", flag.ContinueOnError)
@@ -178,7 +177,7 @@ func against(args []string) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", w.name, err)
 			}
-			(&bout{workload: w, readings: make(map[string][]reading)}).note(t.name, r)
+			(&comparison{workload: w, readings: make(map[string][]reading)}).note(t.name, r)
 		}
 	}
 	return nil

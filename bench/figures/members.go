@@ -2,25 +2,24 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"strings"
 	"time"
 
 	"copse/bench/peer"
+	"copse/bench/v2api"
 )
 
-// The limits for a cluster to serve, and for its leaders to spread.
+// Time limits for a cluster to serve, and for its leaders to spread.
 const (
 	serveLimit  = time.Minute
 	spreadLimit = time.Minute
 )
 
-// threeMembers starts a cluster and measures it twice, with as many busy shards:
-// first those that one member leads, then as many that have a leader each.
+// threeMembers starts a cluster and measures it twice, with the same number of busy
+// shards: first shards with one common leader, then shards with a leader each.
 func threeMembers(o shardOptions, shards int, together, spread *scaled) (err error) {
 	members, err := startMembers(peer.Copse, 3, peer.Sharded(peer.Copse, shards))
 	defer func() {
@@ -57,8 +56,8 @@ func threeMembers(o shardOptions, shards int, together, spread *scaled) (err err
 	return nil
 }
 
-// startMembers starts a cluster on the loopback and waits until it serves. What it
-// returns has to be closed, also with an error.
+// startMembers starts a cluster on the loopback and waits until it serves. The
+// caller closes the members, also after an error.
 func startMembers(kind peer.Kind, n int, args []string) (members []*peer.Server, err error) {
 	ports, err := peer.FreePorts(rand.New(rand.NewPCG(rand.Uint64(), 0)), 2*n)
 	if err != nil {
@@ -107,22 +106,20 @@ func awaitSpread(m *peer.Server, members int) (map[string][]int, error) {
 	}
 }
 
+func getJSON(url string, into any) error {
+	return v2api.GetJSON(context.Background(), v2api.NewClient(nil, answerLimit), url, into)
+}
+
 // leaders are the slots that each member leads, by its id.
 func leaders(url string) (map[string][]int, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: answerLimit}
-	resp, err := client.Get(url + "/v2/copse/shards")
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
 	var known struct {
 		Shards []struct {
 			Slot   int    `json:"slot"`
 			Leader string `json:"leader"`
 		} `json:"shards"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&known); err != nil {
-		return nil, fmt.Errorf("/v2/copse/shards: status %d: %w", resp.StatusCode, err)
+	if err := getJSON(url+"/v2/copse/shards", &known); err != nil {
+		return nil, err
 	}
 	led := map[string][]int{}
 	for _, s := range known.Shards {

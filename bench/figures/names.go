@@ -7,9 +7,8 @@ import (
 	"copse/bench/placement"
 )
 
-// topNames are top-level names in the given slots of so many, one in each turn. A
-// slot of 8 is one of 4 and of 2 as well, so that the same names are spread evenly
-// over fewer shards.
+// topNames returns top-level names that live in the given slots, in turn. Names that
+// are spread evenly over 8 shards are also spread evenly over 4 and 2.
 func topNames(slots []int, shards, count int) []string {
 	var names []string
 	for n := 0; len(names) < count; n++ {
@@ -21,7 +20,7 @@ func topNames(slots []int, shards, count int) []string {
 	return names
 }
 
-// evenNames are so many top-level names that are spread evenly over up to as many
+// evenNames returns count top-level names that are spread evenly over up to count
 // shards, if both are powers of two.
 func evenNames(count int) []string {
 	slots := make([]int, count)
@@ -31,7 +30,7 @@ func evenNames(count int) []string {
 	return topNames(slots, count, count)
 }
 
-// putsBelow overwrites one of perDirectory keys, which are spread over the names.
+// putsBelow overwrites one of perDirectory keys, spread over the names.
 func putsBelow(names []string, value int) func(address string) source {
 	return func(address string) source {
 		p := &prepared{pick: anyOf(perDirectory), codes: []int{200, 201}}

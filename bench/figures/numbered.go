@@ -6,65 +6,80 @@ import (
 	"slices"
 )
 
-// numbered is a source of requests that differ only in the number of their key:
-// there may be too many keys, or too large values, to make them all beforehand.
+// numbered is a source of requests that differ only in the number of their key. It is
+// used when the keys are too many, or the values too large, to prepare all requests.
 type numbered struct {
-	before, after []byte // the key
-	pick          func(c int, n int64) int
-	codes         []int
+	before []byte   // the key
+	after  [][]byte // the key; one for each value, in turn
+	pick   func(c int, n int64) int
+	codes  []int
 }
 
-// keyMark stands for the key in the request that the others are made after.
+// keyMark stands for the key in the request that serves as a template.
 const keyMark = "{key}"
 
-func newNumbered(pick func(int, int64) int, request []byte, codes ...int) *numbered {
+func (s *numbered) add(request []byte) {
 	before, after, _ := bytes.Cut(request, []byte(keyMark))
-	return &numbered{before, after, pick, codes}
+	s.before, s.after = before, append(s.after, after)
 }
 
 func numberedGets(address string, pick func(int, int64) int) *numbered {
-	return newNumbered(pick, getRequest(address, keyMark), 200)
+	s := &numbered{pick: pick, codes: []int{200}}
+	s.add(getRequest(address, keyMark))
+	return s
 }
 
-func numberedPuts(address, prefix, value string, pick func(int, int64) int) *numbered {
-	return newNumbered(pick, formRequest("PUT", address, prefix+keyMark, "value="+value), 200, 201)
+// numberedPuts writes the values in turn; all must have the same length.
+func numberedPuts(address, prefix string, pick func(int, int64) int, values ...string) *numbered {
+	s := &numbered{pick: pick, codes: []int{200, 201}}
+	for _, v := range values {
+		s.add(formRequest("PUT", address, prefix+keyMark, "value="+v))
+	}
+	return s
 }
 
 func (s *numbered) appendRequest(dst []byte, c int, n int64) []byte {
 	dst = append(dst, s.before...)
 	dst = appendKey(dst, s.pick(c, n))
-	return append(dst, s.after...)
+	return append(dst, s.after[n%int64(len(s.after))]...)
 }
 
 func (s *numbered) wants(code int) bool { return slices.Contains(s.codes, code) }
 
-// fill writes the keys below prefix whose numbers are from one up to the other.
+// fill writes the keys below prefix with the numbers from from to to-1.
 func fill(address, prefix, value string, from, to, connections int) error {
 	if from >= to {
 		return nil
 	}
 	connections = min(connections, to-from)
-	c, err := connect(address, connections, 1, numberedPuts(address, prefix, value, inOrder(from, to, connections)))
+	c, err := connect(address, connections, 1, numberedPuts(address, prefix, inOrder(from, to, connections), value))
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	return c.runUntil(int64((to - from + connections - 1) / connections))
+	_, err = c.runUntil(int64((to - from + connections - 1) / connections))
+	return err
 }
 
-// inOrder goes over all numbers, spread over the connections. Those that have
-// one less to write end with the last once more.
+// inOrder covers all numbers, spread over the connections. Connections with one
+// number less write the last one again.
 func inOrder(from, to, connections int) func(int, int64) int {
 	return func(c int, n int64) int { return min(from+int(n)*connections+c, to-1) }
 }
 
-// babble is a value in which a store finds nothing to compress, always the same.
-func babble(size int) string {
+// incompressible is a value that can't be compressed, the same in each run.
+func incompressible(size int) string { return incompressibles(size, 1)[0] }
+
+// incompressibles returns count different ones.
+func incompressibles(size, count int) (all []string) {
 	const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_-abcdefghijklmnopqrstuvwxyz"
 	random := rand.New(rand.NewPCG(5, 6))
-	b := make([]byte, size)
-	for i := range b {
-		b[i] = letters[random.IntN(len(letters))]
+	for range count {
+		b := make([]byte, size)
+		for i := range b {
+			b[i] = letters[random.IntN(len(letters))]
+		}
+		all = append(all, string(b))
 	}
-	return string(b)
+	return all
 }

@@ -4,45 +4,34 @@ import (
 	"flag"
 	"os"
 	"regexp"
-	"strings"
 	"time"
-
-	"copse/bench/peer"
 )
 
-// requestOptions say what is run of the figures about requests, and how long.
+// requestOptions select the workloads, and how long they run.
 type requestOptions struct {
 	rounds   int
 	warm     time.Duration // before each run
 	duration time.Duration // of each run
 	only     *regexp.Regexp
-	servers  []peer.Kind
+	servers  lineup
 	limits   bool // run those too
 	picture  string
 }
 
-// timing are the flags that say how often and how long to measure.
+// timing adds the flags for how often and how long to measure.
 func (o *requestOptions) timing(flags *flag.FlagSet, rounds int, warm, d time.Duration) {
 	flags.IntVar(&o.rounds, "rounds", rounds, "how often to measure each")
 	flags.DurationVar(&o.warm, "warm", warm, "how long to run before each measurement")
 	flags.DurationVar(&o.duration, "d", d, "how long to measure")
 }
 
-// choice are the flags that say what to measure, and where the pictures go.
+// choice adds the flags for what to measure, and where the pictures go.
 func (o *requestOptions) choice(flags *flag.FlagSet, what string) {
-	o.kinds(flags)
+	o.servers.flags(flags)
 	o.pattern(flags, what)
 	flags.Func("pictures", "where to put the pictures; none by default", func(dir string) error {
 		o.picture = dir
 		return os.MkdirAll(dir, 0o755)
-	})
-}
-
-func (o *requestOptions) kinds(flags *flag.FlagSet) {
-	o.servers = kinds(bothKinds)
-	flags.Func("servers", "what to measure, "+bothKinds+" by default", func(list string) error {
-		o.servers = kinds(list)
-		return nil
 	})
 }
 
@@ -52,13 +41,4 @@ func (o *requestOptions) pattern(flags *flag.FlagSet, what string) {
 		o.only, err = regexp.Compile(text)
 		return err
 	})
-}
-
-const bothKinds = string(peer.Copse) + "," + string(peer.Etcd35)
-
-func kinds(list string) (all []peer.Kind) {
-	for _, name := range strings.Split(list, ",") {
-		all = append(all, peer.Kind(name))
-	}
-	return all
 }

@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"math"
 	"path/filepath"
+	"slices"
 
 	"copse/bench/peer"
 
@@ -14,7 +15,7 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// colors of the contestants, everywhere the same.
+// colors are the same in all pictures; earlier copses take them from others.
 var colors = map[string]color.Color{
 	string(peer.Copse):  color.RGBA{R: 0x2a, G: 0x8f, B: 0x4a, A: 0xff},
 	string(peer.Etcd35): color.RGBA{R: 0xd0, G: 0x6a, B: 0x1e, A: 0xff},
@@ -22,19 +23,35 @@ var colors = map[string]color.Color{
 	raftName:            color.RGBA{R: 0x55, G: 0x66, B: 0xaa, A: 0xff},
 }
 
+var others = []color.Color{
+	color.RGBA{R: 0xb0, G: 0x3a, B: 0x8c, A: 0xff},
+	color.RGBA{R: 0x1e, G: 0x9a, B: 0xb0, A: 0xff},
+	color.RGBA{R: 0xc9, G: 0xa2, B: 0x1a, A: 0xff},
+}
+
+func (l lineup) color(name string) color.Color {
+	if name == l.judged() {
+		return colors[string(peer.Copse)]
+	}
+	if c := colors[name]; c != nil {
+		return c
+	}
+	return others[slices.Index(l.names(), name)%len(others)]
+}
+
 // drawAll puts the pictures of a run into dir, if there is one.
-func drawAll(dir string, bouts []*bout) error {
+func drawAll(dir string, l lineup, comparisons []*comparison) error {
 	if dir == "" {
 		return nil
 	}
-	if err := drawBars(filepath.Join(dir, "requests.svg"), "requests each second, copse to etcd 3.5 = 1", bouts, rateOf); err != nil {
+	if err := drawBars(filepath.Join(dir, "requests.svg"), "requests each second, copse to etcd 3.5 = 1", l, comparisons, rateOf); err != nil {
 		return err
 	}
-	if err := drawBars(filepath.Join(dir, "cpu.svg"), "server CPU for each request, copse to etcd 3.5 = 1", bouts, cpuOf); err != nil {
+	if err := drawBars(filepath.Join(dir, "cpu.svg"), "server CPU for each request, copse to etcd 3.5 = 1", l, comparisons, cpuOf); err != nil {
 		return err
 	}
-	for _, b := range bouts {
-		if err := drawDelays(filepath.Join(dir, "latency-"+b.workload.short+".svg"), b); err != nil {
+	for _, b := range comparisons {
+		if err := drawDelays(filepath.Join(dir, "latency-"+b.workload.short+".svg"), l, b); err != nil {
 			return err
 		}
 	}
@@ -43,15 +60,15 @@ func drawAll(dir string, bouts []*bout) error {
 
 // drawBars draws the ratio of copse to etcd for each workload, with the least
 // and the most of the rounds as a whisker.
-func drawBars(path, title string, bouts []*bout, of func(reading) float64) error {
+func drawBars(path, title string, l lineup, comparisons []*comparison, of func(reading) float64) error {
 	p := plot.New()
 	p.Title.Text = title
 	p.X.Label.Text = "ratio (logarithmic), median with least and most of the rounds"
 	var values plotter.Values
 	var names []string
 	var spread ratioSpread
-	for i := len(bouts) - 1; i >= 0; i-- {
-		r := bouts[i].pair(string(peer.Copse), string(peer.Etcd35), of)
+	for i := len(comparisons) - 1; i >= 0; i-- {
+		r := comparisons[i].pair(l.judged(), string(peer.Etcd35), of)
 		if len(r) == 0 {
 			continue
 		}
@@ -63,7 +80,7 @@ func drawBars(path, title string, bouts []*bout, of func(reading) float64) error
 		values = append(values, math.Log2(median(r)))
 		spread.XYs = append(spread.XYs, plotter.XY{X: math.Log2(median(r)), Y: at})
 		spread.XErrors = append(spread.XErrors, struct{ Low, High float64 }{math.Log2(median(r) / least), math.Log2(most / median(r))})
-		names = append(names, bouts[i].workload.short)
+		names = append(names, comparisons[i].workload.short)
 	}
 	if len(values) == 0 {
 		return nil
@@ -100,7 +117,7 @@ type ratioSpread struct {
 
 // drawDelays draws the latency over the share of requests, a nine for each step
 // to the right, all rounds together.
-func drawDelays(path string, b *bout) error {
+func drawDelays(path string, l lineup, b *comparison) error {
 	p := plot.New()
 	p.Title.Text = b.workload.name
 	p.X.Label.Text = "share of the requests, %"
@@ -109,7 +126,7 @@ func drawDelays(path string, b *bout) error {
 	p.Y.Tick.Marker = plot.TickerFunc(decades)
 	p.Add(plotter.NewGrid())
 	shares := []float64{0, 50, 90, 99, 99.9, 99.99}
-	for _, server := range contestants {
+	for _, server := range l.names() {
 		all := newDelays()
 		for _, r := range b.readings[server] {
 			all.Merge(r.delays)
@@ -121,7 +138,7 @@ func drawDelays(path string, b *bout) error {
 		if err != nil {
 			return err
 		}
-		line.Color, line.Width = colors[server], vg.Points(2)
+		line.Color, line.Width = l.color(server), vg.Points(2)
 		p.Add(line)
 		p.Legend.Add(server, line)
 	}

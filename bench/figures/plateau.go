@@ -17,7 +17,7 @@ type sample struct {
 	writes int64
 }
 
-// plateau overwrites the same keys without end, and looks at the disk.
+// plateau overwrites the same keys all the time, and samples the disk usage.
 func plateau(o options, s *peer.Server, r *results) error {
 	value := strings.Repeat("v", o.value)
 	var writes atomic.Int64
@@ -47,7 +47,7 @@ func plateau(o options, s *peer.Server, r *results) error {
 	r.add("data directory, most in the first third", mebibytes, most(samples[:thirds]))
 	r.add("most in the second third", mebibytes, most(samples[thirds:2*thirds]))
 	r.add("most in the last third", mebibytes, most(samples[2*thirds:]))
-	r.note(curve(string(s.Kind), samples))
+	r.note(curve(r.now, samples))
 	return nil
 }
 

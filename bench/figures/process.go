@@ -13,13 +13,13 @@ import (
 	"syscall"
 )
 
-// endProcess kills a server of ours that took too long; it may be gone.
+// endProcess kills a server of ours that took too long; it may have ended already.
 func endProcess(pid int) { _ = syscall.Kill(pid, syscall.SIGKILL) }
 
 // resident is the memory of a process that is in RAM, in bytes.
 func resident(pid int) (float64, error) { return kilobytes(pid, "VmRSS:") }
 
-// anonymous is what of it is heap and stacks, and not the program's file.
+// anonymous is the part of it that is heap and stacks, not the program's file.
 func anonymous(pid int) (float64, error) { return kilobytes(pid, "RssAnon:") }
 
 func kilobytes(pid int, field string) (float64, error) {
@@ -36,8 +36,8 @@ func kilobytes(pid int, field string) (float64, error) {
 	return 0, fmt.Errorf("/proc/%d/status has no %s", pid, field)
 }
 
-// diskUse is what the files below dir take on disk, in bytes; a file that is
-// allocated and not yet written counts. Files come and go meanwhile.
+// diskUse is how many bytes the files below dir take on disk, including space that
+// is allocated and not yet written. Files may appear and disappear meanwhile.
 func diskUse(dir string) (float64, error) {
 	var blocks int64
 	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
@@ -60,7 +60,7 @@ func diskUse(dir string) (float64, error) {
 	return float64(blocks) * 512, err
 }
 
-// commit is the one that the tree is at.
+// commit is the commit that is checked out.
 func commit() string {
 	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
 	if err != nil {

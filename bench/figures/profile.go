@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,14 +14,14 @@ import (
 	"copse/bench/peer"
 )
 
-// profiled are the workloads that make the profile: what copse is used for most, each as
-// long as the others.
+// profiled are the workloads that go into the profile, copse's most common uses, each
+// for the same time.
 var profiled = []string{"get-64", "get-256", "pipelined", "quorum-64", "put-64", "put-256", "mixed-64", "swap-64", "list"}
 
-// profileMargin is how much longer the load goes on than the server is watched.
+// profileMargin is how much longer the load lasts than the profile.
 const profileMargin = time.Second
 
-// profile runs copse under load and writes down where its time goes, for the compiler.
+// profile runs copse under load and writes a CPU profile for the compiler.
 func profile(args []string) error {
 	flags := flag.NewFlagSet("profile", flag.ContinueOnError)
 	path := flags.String("o", "../default.pgo", "where to put the profile")
@@ -35,12 +34,11 @@ func profile(args []string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	free, err := peer.FreePorts(rand.New(rand.NewPCG(rand.Uint64(), 0)), 1)
+	operations, err := peer.FreePort()
 	if err != nil {
 		return err
 	}
-	operations := free[0]
-	t, err := launchWith(peer.Copse, peer.Options{Args: []string{"--enable-pprof", "--listen-metrics-urls", "http://" + operations}})
+	t, err := launchWith(string(peer.Copse), peer.Copse, peer.Options{Args: []string{"--enable-pprof", "--listen-metrics-urls", "http://" + operations}})
 	if err != nil {
 		return err
 	}
@@ -58,7 +56,7 @@ func profile(args []string) error {
 	return os.WriteFile(*path, merged, 0o644)
 }
 
-// profileParts watches the server under each workload, and returns the files.
+// profileParts profiles the server under each workload, and returns the files.
 func profileParts(t *target, operations, dir string, d time.Duration) (parts []string, err error) {
 	if err := fillBench(t.address, false); err != nil {
 		return nil, err
@@ -82,7 +80,7 @@ func profileParts(t *target, operations, dir string, d time.Duration) (parts []s
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", w.name, err)
 		}
-		(&bout{workload: w, readings: make(map[string][]reading)}).note(t.name, r)
+		(&comparison{workload: w, readings: make(map[string][]reading)}).note(t.name, r)
 	}
 	return parts, nil
 }

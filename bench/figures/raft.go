@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,19 +21,20 @@ import (
 	sm "github.com/lni/dragonboat/v4/statemachine"
 
 	"copse/actors/raftlog"
+	"copse/bench/peer"
 )
 
-// raftName is how raw proposals are called in tables.
+// raftName is the name of raw proposals in tables.
 const raftName = "raw dragonboat"
 
-// raftReading is what the child of runRaft prints.
+// raftReading is printed by the child of runRaft.
 type raftReading struct {
 	Rate, CPU, P50, P99, P999, Memory float64
 	Delays                            *hdrhistogram.Snapshot
 }
 
-// runRaft measures raw proposals in a process of their own: the limit for
-// writes. What copse does beside them is HTTP, batches and the store.
+// runRaft measures raw proposals in a separate process: the upper limit for
+// writes. copse adds HTTP, batches and the store.
 func runRaft(proposers int, warm, d time.Duration) (reading, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -70,8 +71,8 @@ func runRaft(proposers int, warm, d time.Duration) (reading, error) {
 // raftShard is the one group.
 const raftShard, raftReplica = 1, 1
 
-// proposeRaw is the child: so many goroutines, each with one proposal of
-// valueSize bytes under way.
+// proposeRaw is the child: a number of goroutines, each with one proposal of
+// valueSize bytes in flight.
 func proposeRaw(proposers int, warm, d time.Duration) error {
 	dir, err := os.MkdirTemp("", "raft-")
 	if err != nil {
@@ -148,23 +149,20 @@ func proposeFor(d time.Duration, proposers int, propose func() error) (n int64, 
 	return n, delays, err
 }
 
-// startRaw starts dragonboat the way that copse's actors/host.go does for one
+// startRaw starts dragonboat the way that copse's package actors/raft does for one
 // member with one shard.
 func startRaw(dir string) (*dragonboat.NodeHost, error) {
 	for _, name := range []string{"dragonboat", "raft", "rsm", "transport", "logdb", "config", "grpc", "raftpb", "settings", "order", "server", "tests"} {
 		logger.GetLogger(name).SetLevel(logger.ERROR)
 	}
-	l, err := freeAddress()
+	l, err := peer.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	logdb := raft.GetDefaultLogDBConfig()
+	logdb := raft.GetTinyMemLogDBConfig()
 	logdb.Shards = 1
-	logdb.KVWriteBufferSize = 16 << 20
-	logdb.KVMaxWriteBufferNumber = 8
-	logdb.KVMaxBytesForLevelBase = 256 << 20
 	raftDir := filepath.Join(dir, "raft")
-	raftlog.Open(raftDir, int64(logdb.KVWriteBufferSize)) // as long as this process lives
+	log := raftlog.New(raftlog.Options{Fatal: func(err error) { panic(err) }, Logger: slog.New(slog.DiscardHandler)})
 	nh, err := dragonboat.NewNodeHost(raft.NodeHostConfig{
 		NodeHostDir:    raftDir,
 		RTTMillisecond: 5,
@@ -172,6 +170,8 @@ func startRaw(dir string) (*dragonboat.NodeHost, error) {
 		Expert: raft.ExpertConfig{
 			Engine: raft.EngineConfig{ExecShards: 1, CommitShards: 1, ApplyShards: 2, SnapshotShards: 4, CloseShards: 2},
 			LogDB:  logdb,
+
+			LogDBFactory: log,
 		},
 	})
 	if err != nil {
@@ -208,12 +208,3 @@ func (*idleMachine) RecoverFromSnapshot(io.Reader, <-chan struct{}) error {
 	return errors.ErrUnsupported
 }
 func (*idleMachine) Close() error { return nil }
-
-// freeAddress is a port of this machine that nobody listens on now.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}

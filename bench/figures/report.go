@@ -8,11 +8,11 @@ import (
 	"copse/bench/peer"
 )
 
-// ratios are one server's value over another's, round by round.
+// ratios are one server's values divided by another's, round by round.
 type ratios []float64
 
-// pair divides what each round gave for a by what it gave for b.
-func (b *bout) pair(over, under string, of func(reading) float64) ratios {
+// pair divides the values of over by those of under, round by round.
+func (b *comparison) pair(over, under string, of func(reading) float64) ratios {
 	return divide(b.readings[over], b.readings[under], of)
 }
 
@@ -26,7 +26,7 @@ func divide(as, bs []reading, of func(reading) float64) ratios {
 	return r
 }
 
-// String is the median with the least and the most.
+// String is the median with the minimum and the maximum.
 func (r ratios) String() string {
 	if len(r) == 0 {
 		return "–"
@@ -54,8 +54,10 @@ func p99Of(r reading) float64    { return r.p99 }
 func p999Of(r reading) float64   { return r.p999 }
 func memoryOf(r reading) float64 { return r.memory }
 
+func writtenOf(r reading) float64 { return r.written }
+
 // medianOf is the median of one server's rounds.
-func (b *bout) medianOf(server string, of func(reading) float64) float64 {
+func (b *comparison) medianOf(server string, of func(reading) float64) float64 {
 	var values []float64
 	for _, r := range b.readings[server] {
 		values = append(values, of(r))
@@ -63,52 +65,71 @@ func (b *bout) medianOf(server string, of func(reading) float64) float64 {
 	return median(values)
 }
 
-// requestTable is the one table: for each workload the servers and limits, and
-// below them copse's ratio to etcd with what was asked for.
-func requestTable(bouts []*bout) string {
+// requestTable has for each workload the servers and limits, below them the ratios
+// of each copse to etcd and to the first copse, and the targets for the last one.
+func requestTable(l lineup, comparisons []*comparison) string {
 	var t strings.Builder
-	t.WriteString("| work | server | requests/s | p50 | p99 | p99.9 | server CPU/request | memory |\n")
-	t.WriteString("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n")
-	var quiet *bout
-	for _, b := range bouts {
+	t.WriteString("| work | server | requests/s | p50 | p99 | p99.9 | server CPU/request | written/byte | memory |\n")
+	t.WriteString("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
+	var quiet *comparison
+	for _, b := range comparisons {
 		name := "**" + b.workload.name + "**"
-		for _, server := range contestants {
+		for _, server := range l.names() {
 			if len(b.readings[server]) == 0 {
 				continue
 			}
-			fmt.Fprintf(&t, "| %s | %s | %s | %s | %s | %s | %.1f us | %s |\n", name, server,
+			fmt.Fprintf(&t, "| %s | %s | %s | %s | %s | %s | %.1f us | %s | %s |\n", name, server,
 				grouped(b.medianOf(server, rateOf)), micros(b.medianOf(server, p50Of)), micros(b.medianOf(server, p99Of)),
-				micros(b.medianOf(server, p999Of)), b.medianOf(server, cpuOf), mebibytes(b.medianOf(server, memoryOf)))
+				micros(b.medianOf(server, p999Of)), b.medianOf(server, cpuOf), b.written(server), mebibytes(b.medianOf(server, memoryOf)))
 			name = ""
 		}
-		copse, etcd := string(peer.Copse), string(peer.Etcd35)
-		for _, under := range []string{etcd, bareName, raftName} {
-			if len(b.pair(copse, under, rateOf)) == 0 {
-				continue
-			}
-			memory := ratios(nil)
-			if under == etcd {
-				memory = b.pair(copse, under, memoryOf)
-			}
-			fmt.Fprintf(&t, "| | copse : %s | %v | %v | %v | %v | %v | %v |\n", under, b.pair(copse, under, rateOf),
-				b.pair(copse, under, p50Of), b.pair(copse, under, p99Of), b.pair(copse, under, p999Of), b.pair(copse, under, cpuOf), memory)
+		for _, p := range l.pairs() {
+			b.compare(&t, p.over, p.under)
 		}
-		if verdicts := b.verdicts(quiet); len(verdicts) > 0 {
-			fmt.Fprintf(&t, "| | target | %s | | | | | |\n", strings.Join(verdicts, "; "))
+		if verdicts := b.verdicts(l.judged(), quiet); len(verdicts) > 0 {
+			fmt.Fprintf(&t, "| | target | %s | | | | | | |\n", strings.Join(verdicts, "; "))
 		}
 		quiet = b
 	}
 	return t.String()
 }
 
-// contestants are the lines of a workload, in this order.
-var contestants = []string{string(peer.Copse), string(peer.Etcd35), bareName, raftName}
+// compare writes a line of ratios, if both were measured.
+func (b *comparison) compare(t *strings.Builder, over, under string) {
+	if len(b.pair(over, under, rateOf)) == 0 {
+		return
+	}
+	var written, memory ratios
+	if under != bareName && under != raftName {
+		memory = b.pair(over, under, memoryOf)
+		if b.workload.value > 0 {
+			written = b.pair(over, under, writtenOf)
+		}
+	}
+	fmt.Fprintf(t, "| | %s : %s | %v | %v | %v | %v | %v | %v | %v |\n", over, under, b.pair(over, under, rateOf),
+		b.pair(over, under, p50Of), b.pair(over, under, p99Of), b.pair(over, under, p999Of), b.pair(over, under, cpuOf), written, memory)
+}
 
-// verdicts say of each target whether the median reaches it. quiet is the
+// written formats how many bytes a server wrote to disk for each byte of value.
+func (b *comparison) written(server string) string {
+	if w := b.writtenOf(server); w > 0 {
+		return short(w)
+	}
+	return "–"
+}
+
+func (b *comparison) writtenOf(server string) float64 {
+	if b.workload.value == 0 {
+		return 0
+	}
+	return b.medianOf(server, writtenOf) / float64(b.workload.value)
+}
+
+// verdicts report for each target whether the median meets it. quiet is the
 // workload before this one.
-func (b *bout) verdicts(quiet *bout) []string {
+func (b *comparison) verdicts(copse string, quiet *comparison) []string {
 	var list []string
-	copse, etcd, w := string(peer.Copse), string(peer.Etcd35), b.workload.targets
+	etcd, w := string(peer.Etcd35), b.workload.targets
 	judge := func(what string, r ratios, limit float64, atLeast bool) {
 		if limit > 0 && len(r) > 0 {
 			list = append(list, verdict(what, r, limit, atLeast))
@@ -119,13 +140,16 @@ func (b *bout) verdicts(quiet *bout) []string {
 	judge("p50", b.pair(copse, etcd, p50Of), w.p50AtMost, false)
 	judge("p99", b.pair(copse, etcd, p99Of), w.p99AtMost, false)
 	judge("of bare", b.pair(copse, bareName, rateOf), w.ofBareAtLeast, true)
+	if len(b.readings[copse]) > 0 {
+		judge("written/byte", ratios{b.writtenOf(copse)}, w.writtenAtMost, false)
+	}
 	if quiet != nil && w.quietAtMost > 0 {
 		judge("p99 to the quiet p99", ratios{b.medianOf(copse, p99Of) / quiet.medianOf(copse, p99Of)}, w.quietAtMost, false)
 	}
 	return list
 }
 
-// verdict says whether the median reaches the limit.
+// verdict reports whether the median meets the limit.
 func verdict(what string, r ratios, limit float64, atLeast bool) string {
 	got, sign := median(r), "≤"
 	met := got <= limit
@@ -151,11 +175,11 @@ func grouped(v float64) string {
 	return digits
 }
 
-// noise says how much of the machine others used meanwhile.
-func noise(bouts []*bout) string {
+// noise reports how much of the machine other processes used meanwhile.
+func noise(l lineup, comparisons []*comparison) string {
 	var all []float64
-	for _, b := range bouts {
-		for _, server := range contestants {
+	for _, b := range comparisons {
+		for _, server := range l.names() {
 			for _, r := range b.readings[server] {
 				all = append(all, r.others)
 			}

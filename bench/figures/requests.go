@@ -7,65 +7,65 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// reading is what one run of a workload on one server came to.
+// reading is the result of one run of a workload on one server.
 type reading struct {
 	rate     float64 // answers each second
 	cpu      float64 // of the server, microseconds for each answer
 	client   float64 // of the client, the same
-	others   float64 // cores that everything else on the machine used
+	others   float64 // cores used by everything else on the machine
 	memory   float64 // resident, after the run
 	p50, p99 float64 // seconds
 	p999     float64
+	written  float64 // bytes that the server wrote to disk, for each answer
 	delays   *hdrhistogram.Histogram
 }
 
-// bout is one workload's readings, by server, one for each round.
-type bout struct {
+// comparison is one workload's readings, by server, one for each round.
+type comparison struct {
 	workload workload
 	readings map[string][]reading
 }
 
 // runRequests runs the table: round by round, in a round workload by workload,
-// in a workload server by server, so that whatever else the machine does
-// meets all of them alike. Each round has fresh servers.
-func runRequests(o requestOptions) ([]*bout, error) {
-	var bouts []*bout
+// in a workload server by server, so that other work on the machine
+// affects all of them alike. Each round has fresh servers.
+func runRequests(o requestOptions) ([]*comparison, error) {
+	var comparisons []*comparison
 	for _, w := range workloads() {
 		if o.only.MatchString(w.short) {
-			bouts = append(bouts, &bout{workload: w, readings: make(map[string][]reading)})
+			comparisons = append(comparisons, &comparison{workload: w, readings: make(map[string][]reading)})
 		}
 	}
-	if len(bouts) == 0 {
+	if len(comparisons) == 0 {
 		return nil, fmt.Errorf("no workload is called %v", o.only)
 	}
 	for round := range o.rounds {
-		if err := runRound(o, round, bouts); err != nil {
+		if err := runRound(o, round, comparisons); err != nil {
 			return nil, fmt.Errorf("round %d: %w", round+1, err)
 		}
 	}
-	return bouts, nil
+	return comparisons, nil
 }
 
-func runRound(o requestOptions, round int, bouts []*bout) (err error) {
+func runRound(o requestOptions, round int, comparisons []*comparison) (err error) {
 	var field []*target
 	defer func() { err = errors.Join(err, closeAll(field)) }()
-	many := slices.ContainsFunc(bouts, func(b *bout) bool { return b.workload.needsMany() })
-	for _, kind := range o.servers {
-		fmt.Fprintf(os.Stderr, "round %d: start and fill %s\n", round+1, kind)
-		t, err := launch(kind)
+	many := slices.ContainsFunc(comparisons, func(b *comparison) bool { return b.workload.needsMany() })
+	for _, s := range o.servers.all() {
+		progress("round %d: start and fill %s", round+1, s.name)
+		t, err := launch(s)
 		if err != nil {
 			return err
 		}
 		field = append(field, t)
 		if err := fillBench(t.address, many); err != nil {
-			return fmt.Errorf("%s: %w", kind, err)
+			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		if err := t.pause(); err != nil {
 			return err
@@ -78,7 +78,7 @@ func runRound(o requestOptions, round int, bouts []*bout) (err error) {
 		}
 		field = append(field, bare)
 	}
-	for _, b := range bouts {
+	for _, b := range comparisons {
 		these := field
 		if o.limits && b.workload.limit != bareLimit {
 			these = field[:len(field)-1]
@@ -97,9 +97,9 @@ func runRound(o requestOptions, round int, bouts []*bout) (err error) {
 	return nil
 }
 
-// inTurn runs the workload on one server after the other. Who comes first
-// changes from round to round.
-func (b *bout) inTurn(o requestOptions, round int, field []*target) error {
+// inTurn runs the workload on one server after the other, starting with another one
+// in each round.
+func (b *comparison) inTurn(o requestOptions, round int, field []*target) error {
 	for i := range field {
 		t := field[(i+round)%len(field)]
 		r, err := runOne(o, b.workload, t)
@@ -111,13 +111,13 @@ func (b *bout) inTurn(o requestOptions, round int, field []*target) error {
 	return nil
 }
 
-func (b *bout) note(server string, r reading) {
+func (b *comparison) note(server string, r reading) {
 	b.readings[server] = append(b.readings[server], r)
-	fmt.Fprintf(os.Stderr, "  %-56s %-15s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores\n",
+	progress("  %-56s %-15s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores",
 		b.workload.name, server, r.rate, micros(r.p50), micros(r.p99), r.cpu, r.client, r.others)
 }
 
-// runOne runs a workload on one server, which is held before and afterwards.
+// runOne runs a workload on one server, which is stopped before and afterwards.
 func runOne(o requestOptions, w workload, t *target) (r reading, err error) {
 	if err := t.proceed(); err != nil {
 		return r, err
@@ -140,7 +140,8 @@ func runOne(o requestOptions, w workload, t *target) (r reading, err error) {
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 	}
-	if _, err := c.run(o.warm); err != nil {
+	warm, measured := w.spans(c, o)
+	if _, err := warm(); err != nil {
 		return r, err
 	}
 	c.delay = newDelays()
@@ -148,7 +149,7 @@ func runOne(o requestOptions, w workload, t *target) (r reading, err error) {
 	if err != nil {
 		return r, err
 	}
-	took, err := c.run(o.duration)
+	took, err := measured()
 	if err != nil {
 		return r, err
 	}
@@ -164,6 +165,17 @@ func runOne(o requestOptions, w workload, t *target) (r reading, err error) {
 	return r, c.drain()
 }
 
+// spans returns the two parts of a run, the warm-up and the measurement. Each lasts
+// for a time or, with w.each, for a number of requests.
+func (w workload) spans(c *client, o requestOptions) (warm, measured func() (time.Duration, error)) {
+	if w.each == 0 {
+		return func() (time.Duration, error) { return c.run(o.warm) },
+			func() (time.Duration, error) { return c.run(o.duration) }
+	}
+	return func() (time.Duration, error) { return c.runUntil(w.each) },
+		func() (time.Duration, error) { return c.runUntil(2 * w.each) }
+}
+
 func newReading(answered int64, took time.Duration, used usage, delays *hdrhistogram.Histogram) reading {
 	n := float64(max(answered, 1))
 	at := func(percent float64) float64 { return float64(delays.ValueAtQuantile(percent)) / 1e9 }
@@ -175,15 +187,17 @@ func newReading(answered int64, took time.Duration, used usage, delays *hdrhisto
 		p50:    at(50),
 		p99:    at(99),
 		p999:   at(99.9),
-		delays: delays,
+
+		written: float64(used.written) / n,
+		delays:  delays,
 	}
 }
 
-// asidePause is from the begin of one GET aside to the begin of the next: the
-// servers are to have the same to do, however fast they are with it.
+// asidePause is the time from the start of one GET aside to the start of the next, so
+// that all servers have the same work, however fast they are.
 const asidePause = 250 * time.Millisecond
 
-// startAside asks for one target again and again until stop.
+// startAside requests one target repeatedly until stop is called.
 func startAside(address, path string) (stop func() error, err error) {
 	c, err := connect(address, 1, 1, &prepared{
 		requests: [][]byte{getRequest(address, path)},
@@ -219,7 +233,7 @@ func startAside(address, path string) (stop func() error, err error) {
 	}, nil
 }
 
-// launchBareLike starts the bare handler with an answer of the server's own.
+// launchBareLike starts the bare handler with one of the server's own answers.
 func launchBareLike(t *target) (*target, error) {
 	if err := t.proceed(); err != nil {
 		return nil, err
@@ -231,7 +245,7 @@ func launchBareLike(t *target) (*target, error) {
 	return launchBare(sample)
 }
 
-// rawAnswer is the answer to a GET of the key as it comes over the wire.
+// rawAnswer is the answer to a GET of the key as sent over the wire.
 func rawAnswer(address, key string) (string, error) {
 	conn, err := net.DialTimeout("tcp", address, answerLimit)
 	if err != nil {
@@ -256,7 +270,7 @@ func rawAnswer(address, key string) (string, error) {
 	return string(text), nil
 }
 
-// recorder keeps what it is given.
+// recorder keeps everything written to it.
 type recorder []byte
 
 func (r *recorder) Write(b []byte) (int, error) {

@@ -4,35 +4,39 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"copse/bench/peer"
 )
 
-// results collects what was measured, row by row.
+// results collects the measurements, row by row.
 type results struct {
-	kinds []peer.Kind
-	now   peer.Kind // whose turn it is
-	rows  []*row
-	notes []string // below the table
+	servers []string
+	now     string // whose turn it is
+	rows    []*row
+	notes   []string // below the table
 }
 
 // row is one quantity; values are by server, one for each turn or more.
 type row struct {
 	name   string
 	format func(float64) string
-	values map[peer.Kind][]float64
+	values map[string][]float64
 }
 
-func newResults(kinds []peer.Kind) *results { return &results{kinds: kinds} }
+func newResults(field []contender) *results {
+	r := &results{}
+	for _, c := range field {
+		r.servers = append(r.servers, c.name)
+	}
+	return r
+}
 
-func (r *results) turn(kind peer.Kind) { r.now = kind }
+func (r *results) turn(server string) { r.now = server }
 
-// add notes a value of the server whose turn it is.
+// add records a value of the server whose turn it is.
 func (r *results) add(name string, format func(float64) string, values ...float64) {
 	i := slices.IndexFunc(r.rows, func(row *row) bool { return row.name == name })
 	if i < 0 {
 		i = len(r.rows)
-		r.rows = append(r.rows, &row{name, format, map[peer.Kind][]float64{}})
+		r.rows = append(r.rows, &row{name, format, map[string][]float64{}})
 	}
 	r.rows[i].values[r.now] = append(r.rows[i].values[r.now], values...)
 }
@@ -40,31 +44,26 @@ func (r *results) add(name string, format func(float64) string, values ...float6
 // note puts a paragraph below the table.
 func (r *results) note(text string) { r.notes = append(r.notes, text) }
 
-// markdown is the table of medians. The ratio is of the first server to the
-// last: below 1 is less than the original.
+// markdown is the table of medians, with the ratio of each server to the last:
+// below 1 is less than the original.
 func (r *results) markdown() string {
 	var b strings.Builder
 	b.WriteString("| median |")
-	for _, kind := range r.kinds {
-		fmt.Fprintf(&b, " %s |", kind)
+	last := len(r.servers) - 1
+	for _, server := range r.servers {
+		fmt.Fprintf(&b, " %s |", server)
 	}
-	compared := len(r.kinds) > 1
-	if compared {
-		b.WriteString(" ratio |")
+	for _, server := range r.servers[:last] {
+		fmt.Fprintf(&b, " %s : %s |", server, r.servers[last])
 	}
-	b.WriteString("\n| --- |" + strings.Repeat(" ---: |", len(r.kinds)))
-	if compared {
-		b.WriteString(" ---: |")
-	}
-	b.WriteString("\n")
+	b.WriteString("\n| --- |" + strings.Repeat(" ---: |", len(r.servers)+last) + "\n")
 	for _, row := range r.rows {
 		fmt.Fprintf(&b, "| %s |", row.name)
-		for _, kind := range r.kinds {
-			fmt.Fprintf(&b, " %s |", row.format(median(row.values[kind])))
+		for _, server := range r.servers {
+			fmt.Fprintf(&b, " %s |", row.format(median(row.values[server])))
 		}
-		if compared {
-			base := median(row.values[r.kinds[len(r.kinds)-1]])
-			fmt.Fprintf(&b, " %s |", ratio(median(row.values[r.kinds[0]]), base))
+		for _, server := range r.servers[:last] {
+			fmt.Fprintf(&b, " %s |", ratio(median(row.values[server]), median(row.values[r.servers[last]])))
 		}
 		b.WriteString("\n")
 	}

@@ -14,8 +14,8 @@ import (
 	"copse/bench/peer"
 )
 
-// scaled is one line of the scaling figures: an arrangement of servers, and what
-// was measured with it, once each round.
+// scaled is one line of the scaling figures: an arrangement of servers, and its
+// measurements, one for each round.
 type scaled struct {
 	name     string
 	readings []reading
@@ -24,12 +24,12 @@ type scaled struct {
 	took     time.Duration
 }
 
-// scaling measures where the time goes as there are more processors and shards:
-// on one node, and in a cluster whose busy leaders are on one member, or on all.
+// scaling measures where the time goes with more processors and shards: on one
+// member, and in a cluster whose busy leaders are on one member, or on all.
 func scaling(args []string) error {
 	var o shardOptions
 	flags := flag.NewFlagSet("scaling", flag.ContinueOnError)
-	procs := flags.String("procs", "1,2", "values of GOMAXPROCS for one node")
+	procs := flags.String("procs", "1,2", "values of GOMAXPROCS for one member")
 	clusterShards := flags.Int("cluster-shards", 9, "shards of the cluster of three; 0: no cluster")
 	if err := o.parse(flags, "1,2,4,8", args); err != nil {
 		return err
@@ -41,17 +41,17 @@ func scaling(args []string) error {
 	var lines []*scaled
 	for _, p := range limits {
 		for _, n := range o.counts {
-			lines = append(lines, &scaled{name: fmt.Sprintf("one node, GOMAXPROCS %d, %s", p, shardsName(n))})
+			lines = append(lines, &scaled{name: fmt.Sprintf("one member, GOMAXPROCS %d, %s", p, shardsName(n))})
 		}
 	}
 	together := &scaled{name: fmt.Sprintf("three members, %s, busy leaders together", shardsName(*clusterShards))}
 	spread := &scaled{name: fmt.Sprintf("three members, %s, busy leaders spread", shardsName(*clusterShards))}
 	for round := range o.rounds {
-		turn("round %d", round+1)
+		progress("round %d", round+1)
 		i := 0
 		for _, p := range limits {
 			for _, n := range o.counts {
-				if err := lines[i].oneNode(o, p, n); err != nil {
+				if err := lines[i].oneMember(o, p, n); err != nil {
 					return fmt.Errorf("%s: %w", lines[i].name, err)
 				}
 				i++
@@ -70,17 +70,17 @@ func scaling(args []string) error {
 	return nil
 }
 
-// oneNode starts a node, measures, and ends it.
-func (s *scaled) oneNode(o shardOptions, procs, shards int) (err error) {
-	node, err := peer.Launch(peer.Copse, peer.Options{Args: peer.Sharded(peer.Copse, shards), Env: []string{fmt.Sprint("GOMAXPROCS=", procs)}})
+// oneMember starts a single member, measures it, and stops it.
+func (s *scaled) oneMember(o shardOptions, procs, shards int) (err error) {
+	member, err := peer.Launch(peer.Copse, peer.Options{Args: peer.Sharded(peer.Copse, shards), Env: []string{fmt.Sprint("GOMAXPROCS=", procs)}})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, node.Close()) }()
-	return s.measure(o, putsBelow(evenNames(o.names), valueSize), node)
+	defer func() { err = errors.Join(err, member.Close()) }()
+	return s.measure(o, putsBelow(evenNames(o.names), valueSize), member)
 }
 
-// measure drives all servers at once, and notes what they did meanwhile.
+// measure puts load on all servers at once, and records their metrics.
 func (s *scaled) measure(o shardOptions, load func(string) source, servers ...*peer.Server) error {
 	var addresses []string
 	for _, server := range servers {
@@ -98,13 +98,13 @@ func (s *scaled) measure(o shardOptions, load func(string) source, servers ...*p
 	}
 	s.readings, s.inside = append(s.readings, r), append(s.inside, seen[1].since(seen[0]))
 	s.answered, s.took = append(s.answered, r.rate*took.Seconds()), took
-	turn("  %-56s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores", s.name, r.rate, micros(r.p50), micros(r.p99), r.cpu, r.client, r.others)
+	progress("  %-56s %9.0f/s  p50 %8s p99 %8s  cpu %6.1f us  client %5.1f us  others %.2f cores", s.name, r.rate, micros(r.p50), micros(r.p99), r.cpu, r.client, r.others)
 	return nil
 }
 
-// drive runs the workload on the servers asked, each from its share of the connections,
-// and adds up what all of them used, also those that nobody asks. aside is called
-// before and after that which is measured.
+// drive runs the workload on the servers in asked, with an equal share of the
+// connections each, and adds up what all servers used, including those that get no
+// requests. aside is called before and after the measurement.
 func drive(o requestOptions, w workload, asked, all []*peer.Server, aside func() error) (r reading, took time.Duration, err error) {
 	var clients []*client
 	for i, server := range asked {
@@ -177,6 +177,7 @@ func lookAll(servers []*peer.Server) (all usage, err error) {
 			return all, err
 		}
 		all.server += u.server
+		all.written += u.written
 		if i == 0 {
 			all.client, all.others = u.client, u.others
 		} else {
@@ -186,14 +187,14 @@ func lookAll(servers []*peer.Server) (all usage, err error) {
 	return all, nil
 }
 
-// scalingTable shows where the time goes. What is by write is that of all servers
+// scalingTable shows where the time goes. Values per write are those of all servers
 // together.
 func scalingTable(lines []*scaled) string {
 	var t strings.Builder
 	t.WriteString("| | requests/s | p50 | p99 | server CPU/request | cores | writes/raft entry | commit | entries/apply | apply, by write |\n")
 	t.WriteString("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, s := range lines {
-		b := &bout{readings: map[string][]reading{s.name: s.readings}}
+		b := &comparison{readings: map[string][]reading{s.name: s.readings}}
 		inside := func(of func(c counts, answered float64) float64) float64 {
 			var all []float64
 			for i, c := range s.inside {
@@ -210,11 +211,11 @@ func scalingTable(lines []*scaled) string {
 				return c["copse_apply_duration_seconds_sum"] / max(answered, 1)
 			})))
 	}
-	fmt.Fprintf(&t, "\nOf %d cores; commit is from a batch's being proposed to its having been applied.\n", runtime.NumCPU())
+	fmt.Fprintf(&t, "\nOf %d cores; commit is the time from the proposal of a batch until it was applied.\n", runtime.NumCPU())
 	return t.String() + orderTable(lines)
 }
 
-// orderTable shows what the order shard's own histograms say, whatever they are.
+// orderTable shows the order shard's histograms, whatever they are.
 func orderTable(lines []*scaled) string {
 	var t strings.Builder
 	for _, s := range lines {

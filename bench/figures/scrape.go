@@ -6,16 +6,18 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"copse/bench/v2api"
 )
 
-// counts are a server's metrics by name, each summed over its labels, but for a
-// histogram's buckets.
+// counts are a server's metrics by name, each summed over its labels, without the
+// buckets of histograms.
 type counts map[string]float64
 
 // scrape reads the metrics of some servers and adds them up.
 func scrape(addresses ...string) (counts, error) {
 	all := counts{}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: answerLimit}
+	client := v2api.NewClient(nil, answerLimit)
 	for _, address := range addresses {
 		resp, err := client.Get("http://" + address + "/metrics")
 		if err != nil {
@@ -53,7 +55,7 @@ func (c counts) read(lines *bufio.Scanner) error {
 	return lines.Err()
 }
 
-// since is what has been counted since an earlier look.
+// since is the difference to an earlier scrape.
 func (c counts) since(before counts) counts {
 	d := counts{}
 	for name, v := range c {
@@ -62,7 +64,7 @@ func (c counts) since(before counts) counts {
 	return d
 }
 
-// mean is that of what a histogram was told, 0 if it was told nothing.
+// mean is the mean of a histogram's observations, 0 if there are none.
 func (c counts) mean(histogram string) float64 {
 	if n := c[histogram+"_count"]; n > 0 {
 		return c[histogram+"_sum"] / n

@@ -16,13 +16,13 @@ import (
 // shardOptions are those of the figures about several shards.
 type shardOptions struct {
 	requestOptions
-	counts      []int // of shards; the first is what the others are compared with
+	counts      []int // of shards; the others are compared with the first
 	connections int
 	names       int // top-level ones, over which the keys are spread
 }
 
 func (o *shardOptions) parse(flags *flag.FlagSet, counts string, args []string) error {
-	list := flags.String("shards", counts, "numbers of shards; the first is what the others are compared with")
+	list := flags.String("shards", counts, "numbers of shards; the others are compared with the first")
 	flags.IntVar(&o.connections, "connections", 256, "connections that write")
 	flags.IntVar(&o.names, "names", 8, "top-level names; a power of two spreads evenly")
 	o.timing(flags, 5, 2*time.Second, 5*time.Second)
@@ -47,14 +47,14 @@ func numbers(list string) (all []int, err error) {
 
 func shardsName(n int) string { return fmt.Sprintf("N = %d", n) }
 
-// shards compares writes over several top-level names to one node with different
-// numbers of shards, turn by turn.
+// shards compares writes over several top-level names to single members with different
+// numbers of shards, alternating.
 func shards(args []string) error {
 	var o shardOptions
 	if err := o.parse(flag.NewFlagSet("shards", flag.ContinueOnError), "1,4", args); err != nil {
 		return err
 	}
-	b := &bout{readings: map[string][]reading{}, workload: workload{
+	b := &comparison{readings: map[string][]reading{}, workload: workload{
 		name:        fmt.Sprintf("PUT %d bytes, %d connections, %d top-level names", valueSize, o.connections, o.names),
 		connections: o.connections, depth: 1, source: putsBelow(evenNames(o.names), valueSize),
 	}}
@@ -67,16 +67,15 @@ func shards(args []string) error {
 	return nil
 }
 
-// shardsRound has fresh servers, which are held while it isn't their turn.
-func shardsRound(o shardOptions, round int, b *bout) (err error) {
+// shardsRound starts fresh servers, which are stopped while it isn't their turn.
+func shardsRound(o shardOptions, round int, b *comparison) (err error) {
 	var field []*target
 	defer func() { err = errors.Join(err, closeAll(field)) }()
 	for _, n := range o.counts {
-		t, err := launchWith(peer.Copse, peer.Options{Args: peer.Sharded(peer.Copse, n)})
+		t, err := launchWith(shardsName(n), peer.Copse, peer.Options{Args: peer.Sharded(peer.Copse, n)})
 		if err != nil {
 			return err
 		}
-		t.name = shardsName(n)
 		field = append(field, t)
 		if err := t.pause(); err != nil {
 			return err
@@ -85,7 +84,7 @@ func shardsRound(o shardOptions, round int, b *bout) (err error) {
 	return b.inTurn(o.requestOptions, round, field)
 }
 
-func shardsTable(o shardOptions, b *bout) string {
+func shardsTable(o shardOptions, b *comparison) string {
 	var t strings.Builder
 	base := shardsName(o.counts[0])
 	fmt.Fprintf(&t, "%s:\n\n| shards | requests/s | p50 | p99 | server CPU/request | memory | requests/s : %s | CPU : %s |\n", b.workload.name, base, base)
@@ -99,5 +98,5 @@ func shardsTable(o shardOptions, b *bout) string {
 	return t.String()
 }
 
-// turn says on standard error what is measured now.
-func turn(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+// progress reports progress on standard error.
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -31,9 +31,13 @@ func TestEvenNamesGiveEachShardAsMuch(t *testing.T) {
 	}
 }
 
-// It does something with a real cluster; what comes out says nothing.
+// The command works with a real cluster; its figures mean nothing.
 func TestMembersRuns(t *testing.T) {
-	if err := members([]string{"-servers", "copse", "-rounds", "1", "-warm", "50ms", "-d", "200ms"}); err != nil {
+	binary, err := peer.Binary(peer.Copse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := members([]string{"-servers", "copse", "-copse", "new=" + binary, "-rounds", "1", "-warm", "50ms", "-d", "200ms"}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -55,12 +59,12 @@ func TestCountsAddUpShards(t *testing.T) {
 		t.Errorf("mean of nothing: got %v", got)
 	}
 	if err := c.read(bufio.NewScanner(strings.NewReader("x five\n"))); err == nil {
-		t.Error("no number, and no error")
+		t.Error("no number, but no error")
 	}
 }
 
 func TestShardsTableShowsRatios(t *testing.T) {
-	b := &bout{workload: workload{name: "work"}, readings: map[string][]reading{
+	b := &comparison{workload: workload{name: "work"}, readings: map[string][]reading{
 		"N = 1": {{rate: 200, cpu: 10}, {rate: 100, cpu: 10}},
 		"N = 4": {{rate: 100, cpu: 20}, {rate: 100, cpu: 20}},
 	}}
@@ -70,10 +74,10 @@ func TestShardsTableShowsRatios(t *testing.T) {
 	}
 }
 
-// clusterShards are those of the cluster that the test measures; 0: none.
+// clusterShards is the number of shards of the cluster that the test measures.
 const clusterShards = 9
 
-// Both commands do something with real servers; what comes out says nothing.
+// Both commands work with real servers; their figures mean nothing.
 func TestShardFiguresRun(t *testing.T) {
 	counts := strings.Trim(strings.ReplaceAll(fmt.Sprint(peer.ShardCounts()), " ", ","), "[]")
 	short := []string{"-shards", counts, "-connections", "24", "-rounds", "1", "-warm", "50ms", "-d", "200ms"}

@@ -8,12 +8,16 @@ import (
 )
 
 // bindAddressNoPort is IP_BIND_ADDRESS_NO_PORT, which leaves the choice of a port
-// to connect. That can take one again that a connection has left a minute ago or
-// less; bind can't, and with tens of thousands of these takes long to find another.
+// to connect. connect can reuse a port that a connection has left within the last minute;
+// bind can't, and with tens of thousands of these takes long to find another.
 const bindAddressNoPort = 24
 
-// dialSocket connects a plain socket. Of many, each few thousand leave from an
-// address of their own, so that ports don't run out.
+// perSource is how many connections use one source address of 127.0.0.0/8, so
+// that ports don't run out.
+const perSource = 5000
+
+// dialSocket connects a plain socket, the i-th one of many. Every perSource of them
+// share a source address.
 func dialSocket(to netip.AddrPort, i int) (fd int, err error) {
 	fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -43,7 +47,7 @@ func dialSocket(to netip.AddrPort, i int) (fd int, err error) {
 
 var errClosed = errors.New("the server closed the connection")
 
-// rawRead and rawWrite spare the scheduler: these calls never wait.
+// rawRead and rawWrite bypass the scheduler, because these calls never block.
 func rawRead(fd int32, b []byte) (int, error) {
 	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 	switch {

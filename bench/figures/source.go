@@ -12,7 +12,7 @@ const benchDir = "/bench/keys"
 
 func benchKey(i int) string { return fmt.Sprintf("%s/k%04d", benchDir, i%perDirectory) }
 
-// prepared is a source of requests whose bytes are made beforehand.
+// prepared is a source of requests that are built in advance.
 type prepared struct {
 	requests [][]byte
 	pick     func(c int, n int64) int
@@ -25,8 +25,8 @@ func (p *prepared) appendRequest(dst []byte, c int, n int64) []byte {
 
 func (p *prepared) wants(code int) bool { return slices.Contains(p.codes, code) }
 
-// anyOf picks at random: a client of its own seed for each run would make the
-// servers' requests differ.
+// anyOf picks at random, always in the same order: with a seed for each run the
+// servers would get different requests.
 func anyOf(count int) func(int, int64) int {
 	random := rand.New(rand.NewPCG(1, 2))
 	return func(int, int64) int { return random.IntN(count) }
@@ -60,6 +60,13 @@ func puts(address string, value int) *prepared {
 	return p
 }
 
+// largePuts overwrites one of a few keys with one of a few values that can't be
+// compressed.
+func largePuts(address string, size int) source {
+	const keys, variants = 64, 8
+	return numberedPuts(address, fmt.Sprintf("/large%d", size), anyOf(keys), incompressibles(size, variants)...)
+}
+
 // mixed reads nine times for each write.
 func mixed(address string, value int) *prepared {
 	p := gets(address, "")
@@ -77,8 +84,8 @@ func mixed(address string, value int) *prepared {
 
 func swapKey(c int) string { return fmt.Sprintf("/bench/swap/k%04d", c) }
 
-// swaps compares and swaps: each connection has a key of its own, whose value
-// goes to and fro. The keys must be at their start.
+// swaps sends compare-and-swaps: each connection has a key of its own, whose value
+// alternates between two. The keys must have their first value.
 func swaps(address string, value, connections int) *prepared {
 	p := &prepared{codes: []int{200}, pick: func(c int, n int64) int { return 2*c + int(n%2) }}
 	v := [2]string{strings.Repeat("v", value), strings.Repeat("w", value)}
@@ -91,7 +98,7 @@ func swaps(address string, value, connections int) *prepared {
 	return p
 }
 
-// swapStarts brings the keys of swaps to their start.
+// swapStarts gives the keys of swaps their first value.
 func swapStarts(address string, value, connections int) *prepared {
 	p := &prepared{codes: []int{200, 201}, pick: func(_ int, n int64) int { return int(n) }}
 	for c := range connections {

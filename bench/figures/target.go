@@ -13,29 +13,29 @@ import (
 	"copse/bench/peer"
 )
 
-// target is one server under load: copse, etcd, or one of the limits.
+// target is one server under load: a contender, or one of the limits.
 type target struct {
 	name    string
 	address string
 	pid     int
 	close   func() error
-	// attended: somebody else's, not to be held.
+	// attended: started by somebody else, and must not be stopped.
 	attended bool
 }
 
-// launch starts a server of the kind on an empty directory.
-func launch(kind peer.Kind) (*target, error) { return launchWith(kind, peer.Options{}) }
+// launch starts a server on an empty directory.
+func launch(c contender) (*target, error) { return launchWith(c.name, c.kind, peer.Options{}) }
 
-func launchWith(kind peer.Kind, opts peer.Options) (*target, error) {
+func launchWith(name string, kind peer.Kind, opts peer.Options) (*target, error) {
 	s, err := peer.Launch(kind, opts)
 	if err != nil {
 		return nil, err
 	}
-	return &target{name: string(kind), address: s.Address, pid: s.PID(), close: s.Close}, nil
+	return &target{name: name, address: s.Address, pid: s.PID(), close: s.Close}, nil
 }
 
 // launchBare starts this program as the bare handler, which answers every
-// request as sample was answered.
+// request with sample.
 func launchBare(sample string) (*target, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -52,7 +52,7 @@ func launchBare(sample string) (*target, error) {
 		return nil, err
 	}
 	stop := func() error {
-		_ = cmd.Process.Kill() // it may have ended by itself, and Wait tells
+		_ = cmd.Process.Kill() // it may have ended already
 		_ = cmd.Wait()
 		return nil
 	}
@@ -74,8 +74,8 @@ func closeAll(field []*target) (err error) {
 	return err
 }
 
-// pause and proceed hold a server that is not in turn: even an idle one uses
-// the processor, and would take it from the other.
+// pause and proceed stop a server while it isn't its turn: even an idle one uses
+// CPU time, which the others would lack.
 func (t *target) pause() error   { return t.signal(syscall.SIGSTOP) }
 func (t *target) proceed() error { return t.signal(syscall.SIGCONT) }
 

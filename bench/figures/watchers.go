@@ -7,10 +7,10 @@ import (
 	"copse/bench/peer"
 )
 
-// idle is how long a server rests before its memory is read.
+// idle is how long a server is left alone before its memory is read.
 const idle = 5 * time.Second
 
-// watchers measures what a parked long-poll costs the server.
+// watchers measures how much memory a parked long-poll costs the server.
 func watchers(o options, s *peer.Server, r *results) error {
 	w, err := dial(s.Address)
 	if err != nil {
@@ -26,7 +26,7 @@ func watchers(o options, s *peer.Server, r *results) error {
 		return err
 	}
 	begin := time.Now()
-	l, err := openLot(s.Address, "/watched", o.n)
+	l, err := openLongPolls(s.Address, "/watched", o.n)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func watchers(o options, s *peer.Server, r *results) error {
 	r.add("resident memory per watcher", byteCount, (rssParked-rss)/float64(o.n))
 	r.add("anonymous memory per watcher", byteCount, (anonParked-anon)/float64(o.n))
 	r.add("time to connect and park them all", seconds, took.Seconds())
-	// The figure is worth nothing if they aren't watching.
+	// The figure is worthless if they aren't watching.
 	if err := w.put("/watched", "y"); err != nil {
 		return err
 	}
@@ -72,15 +72,15 @@ func memory(s *peer.Server) (rss, anon float64, err error) {
 	return rss, anon, err
 }
 
-// watchPut measures how long a PUT takes that wakes all the watchers of its
-// key, next to one on a key that nobody watches, while all are parked.
+// watchPut measures how long a PUT takes that wakes all watchers of its
+// key, compared with one on a key without watchers, while all are parked.
 func watchPut(o options, s *peer.Server, r *results) error {
 	w, err := dial(s.Address)
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	l, err := openLot(s.Address, "/watched", o.n)
+	l, err := openLongPolls(s.Address, "/watched", o.n)
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// wire is one keep-alive connection that sends prepared requests and reads
-// what comes back as far as it must.
+// wire is one keep-alive connection that sends prepared requests and parses
+// as little of the answers as possible.
 type wire struct {
 	conn net.Conn
 	in   *bufio.Reader
@@ -57,8 +57,8 @@ func (w *wire) get(key string) (status int, body string, err error) {
 	return w.ask()
 }
 
-// ask sends what is prepared. Answers with less than 2 KiB have a length, on
-// every server; there are no others here.
+// ask sends the prepared request. Answers of less than 2 KiB have a Content-Length
+// on every server; there are no others here.
 func (w *wire) ask() (status int, body string, err error) {
 	if err := w.conn.SetDeadline(time.Now().Add(answerLimit)); err != nil {
 		return 0, "", err
@@ -100,8 +100,8 @@ func (w *wire) ask() (status int, body string, err error) {
 	return status, string(text), err
 }
 
-// spread calls do for 0..n-1, each of so many connections taking the next
-// number when it is done with one. It ends at the first error.
+// spread calls do for 0..n-1; each connection takes the next number when it is
+// done with one. It ends at the first error.
 func spread(address string, connections, n int, do func(w *wire, i int) error) error {
 	var next atomic.Int64
 	var failure atomic.Pointer[error]

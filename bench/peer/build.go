@@ -20,11 +20,18 @@ const (
 	Etcd35 Kind = "etcd35" // the last release with v2, the reference for speed
 )
 
-// IsCopse says whether it is copse, however built: "copse+race" is built with
-// the race detector, "copse+TAG" with a build tag.
-func (k Kind) IsCopse() bool { return k == Copse || strings.HasPrefix(string(k), string(Copse)+"+") }
+// Built is a copse whose program already exists, such as that of another commit.
+func Built(path string) Kind { return Kind(builtPrefix + path) }
 
-// variant is how a kind of copse other than the plain one is built.
+const builtPrefix = string(Copse) + "="
+
+// IsCopse reports whether it is copse, however built: "copse+race" is built with
+// the race detector, "copse+TAG" with a build tag, and Built names a program.
+func (k Kind) IsCopse() bool {
+	return k == Copse || strings.HasPrefix(string(k), string(Copse)+"+") || strings.HasPrefix(string(k), builtPrefix)
+}
+
+// variant returns the build flags of a kind of copse other than the plain one.
 func (k Kind) variant() []string {
 	how := strings.TrimPrefix(string(k), string(Copse)+"+")
 	if how == "race" {
@@ -49,6 +56,9 @@ func Binary(kind Kind) (string, error) {
 		return etcd35Binary()
 	case Etcd34:
 		return installed("etcd")
+	}
+	if path, ok := strings.CutPrefix(string(kind), builtPrefix); ok {
+		return exec.LookPath(path) // an error if it can't be run
 	}
 	if kind.IsCopse() {
 		return build(string(kind), "..", ".", kind.variant()...)

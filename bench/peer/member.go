@@ -5,13 +5,13 @@ import (
 	"syscall"
 )
 
-// Place is where a member of a cluster listens, and whom it finds there. What
-// is left empty makes it a cluster of its own.
+// Place is where a member of a cluster listens, and which cluster it belongs to. The
+// default of the empty fields is a cluster of one.
 type Place struct {
 	Name      string
 	Address   string // the client's host:port
 	PeerURL   string // where it listens for its peers,
-	Advertise string // and what it tells them
+	Advertise string // and the URL that it advertises
 	Cluster   string // name=URL,name=URL
 	State     string // new or existing
 	Token     string
@@ -52,13 +52,13 @@ func Prepare(kind Kind, opts Options, place Place) (*Server, error) {
 // Advertise is the URL that the member's peers know.
 func (s *Server) Advertise() string { return s.place.Advertise }
 
-// Join changes what the next start says of the cluster.
+// Join changes the cluster's settings for the next start.
 func (s *Server) Join(cluster, state string) { s.place.Cluster, s.place.State = cluster, state }
 
-// Pause stops the process in its tracks, until Resume.
+// Pause stops the process with SIGSTOP, until Resume.
 func (s *Server) Pause() error { return s.tell(syscall.SIGSTOP) }
 
-// Resume lets a paused process go on.
+// Resume continues a paused process.
 func (s *Server) Resume() error { return s.tell(syscall.SIGCONT) }
 
 func (s *Server) tell(sig syscall.Signal) error {

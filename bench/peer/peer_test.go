@@ -18,7 +18,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// child, if set in the environment, makes the test binary start a server, say
+// child, if set in the environment, makes the test binary start a server, print
 // its process id, and wait to be killed.
 const child = "PEER_TEST_CHILD"
 
@@ -157,7 +157,7 @@ func runs(pid int) bool {
 	return !strings.HasPrefix(after, "Z")
 }
 
-// TestLaunchTellsWhy wants the server's own words when it does not start.
+// TestLaunchTellsWhy expects the server's own message when it doesn't start.
 func TestLaunchTellsWhy(t *testing.T) {
 	_, err := peer.Launch(peer.Etcd34, peer.Options{Args: []string{"--no-such-flag"}})
 	if err == nil || !strings.Contains(err.Error(), "no-such-flag") {

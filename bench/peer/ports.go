@@ -37,6 +37,15 @@ func FreePorts(rng *rand.Rand, n int) ([]string, error) {
 	return free, nil
 }
 
+// FreePort picks one address at random.
+func FreePort() (string, error) {
+	free, err := FreePorts(rand.New(rand.NewPCG(rand.Uint64(), 0)), 1)
+	if err != nil {
+		return "", err
+	}
+	return free[0], nil
+}
+
 func listenLow(intN func(int) int) (l net.Listener, err error) {
 	const lowest, highest, tries = 10000, 32000, 100
 	for range tries {

@@ -15,8 +15,8 @@ type process struct {
 }
 
 // startProcess hands the command to a keeper. Pdeathsig fires at the death of
-// the thread that forked, not of the process, and Go ends idle threads when it
-// pleases: so the keeper keeps its thread for as long as the child lives.
+// the thread that forked, not of the process, and Go may end idle threads at any
+// time: so the keeper holds on to its thread as long as the child lives.
 func startProcess(command func() (*exec.Cmd, error)) (*process, error) {
 	p := &process{done: make(chan struct{})}
 	started := make(chan error, 1)

@@ -7,21 +7,22 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"copse/bench/v2api"
 )
 
 const pollInterval = 10 * time.Millisecond
 
-// WaitReady polls until the server has gone a write's whole way through the
-// log, and knows its cluster's version: setting that is etcd's last step of
-// forming a cluster, and it takes an index.
+// WaitReady polls until a write has passed through the server's log and the server
+// knows its cluster's version: setting that is the last step of an etcd that
+// forms a cluster, and it takes an index.
 //
 // The write is an update of a missing key: it is proposed, applied and refused,
-// so that a fresh server still gives its first key the index that clients
-// expect. It leaves one updateFail in the statistics.
+// so a fresh server still gives its first key the index that clients
+// expect. It counts as one updateFail in the statistics.
 func (s *Server) WaitReady(ctx context.Context) error {
 	begin := time.Now()
-	// A client of its own: a kept connection would outlive a killed server.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: s.opts.Dial}}
+	client := v2api.NewClient(s.opts.Dial, 0)
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	for {

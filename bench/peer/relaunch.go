@@ -2,9 +2,9 @@ package peer
 
 import "fmt"
 
-// Relaunch starts the server again on the same data and ports, killing what
-// still runs, and returns without waiting until it serves: for who measures
-// that time, or kills again in the middle of it.
+// Relaunch starts the server again on the same data and ports, killing it first if
+// it still runs, and returns without waiting until it serves: for callers that measure
+// that time, or kill it again meanwhile.
 func (s *Server) Relaunch() error {
 	s.Kill()
 	proc, err := startProcess(s.command)

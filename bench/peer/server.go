@@ -16,18 +16,18 @@ import (
 
 const (
 	startLimit = 30 * time.Second // how long a server may take until it serves
-	stopLimit  = 30 * time.Second // how long it may take to stop in good order
+	stopLimit  = 30 * time.Second // how long a graceful stop may take
 	portTries  = 5                // a free port may be gone before the server takes it
 )
 
-// Options are what may differ between two servers of one kind.
+// Options may differ between two servers of one kind.
 type Options struct {
 	Dir  string   // holds data and log; empty: a temporary one, which Close removes
 	Args []string // further flags, after ours, so that they win
 	Env  []string // further NAME=value
 	// Prefix is put before the program: a command that runs it elsewhere.
 	Prefix []string
-	// Dial reaches the server where it runs; nil is the plain way.
+	// Dial connects to the server where it runs; nil is net.Dial.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -110,8 +110,8 @@ func (s *Server) PID() int { return s.proc.handle.Pid }
 // Done is closed when the process that was started last has ended.
 func (s *Server) Done() <-chan struct{} { return s.proc.done }
 
-// Exit says how the process that was started last has ended, once Done is closed:
-// nil stands for the exit code 0.
+// Exit is how the process that was started last has ended, once Done is closed:
+// nil means exit code 0.
 func (s *Server) Exit() error { return s.proc.exit }
 
 // Kill ends the server as a crash would, and waits for the end.
@@ -137,14 +137,14 @@ func (s *Server) Stop() error {
 	}
 }
 
-// Restart starts the server again on the same data and ports, killing what
+// Restart starts the server again on the same data and ports, killing it first if it
 // still runs, and returns once it has applied a write.
 func (s *Server) Restart() error {
 	s.Kill()
 	return s.run()
 }
 
-// Close kills the server and removes what Launch made.
+// Close kills the server and removes its temporary directory.
 func (s *Server) Close() error {
 	s.Kill()
 	if !s.ours {
@@ -179,7 +179,7 @@ func (s *Server) run() error {
 	return nil
 }
 
-// command is the whole call of the server, the same for every kind.
+// command is the server's command line, the same for every kind.
 func (s *Server) command() (*exec.Cmd, error) {
 	args := []string{
 		"--name=" + s.Name,

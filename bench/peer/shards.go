@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Sharded are the flags of a server of the kind whose keys are spread over so many
-// shards. etcd has but one.
+// Sharded returns the flags that spread a server's keys over the given number of
+// shards. etcd has only one.
 func Sharded(kind Kind, shards int) []string {
 	if shards <= 1 || !kind.IsCopse() {
 		return nil
@@ -14,7 +14,7 @@ func Sharded(kind Kind, shards int) []string {
 	return []string{"--shards=" + strconv.Itoa(shards)}
 }
 
-// shardCounts are what the suites run with, by the name of the sub-test.
+// shardCounts are the numbers of shards in the suites, with the names of the sub-tests.
 var shardCounts = []struct {
 	name   string
 	shards int

@@ -1,19 +1,19 @@
-// Package placement says which shard a key lives in, by the rule that
-// docs/SHARDS.md gives to users. It is written from that page and not from the
-// server, so that the two can disagree.
+// Package placement computes which shard a key lives in, by the rule in
+// docs/SHARDS.md. It is written from that page and not from the
+// server, so that a test can find a contradiction.
 package placement
 
 import "strings"
 
-// Name is the top-level name of a key: service of /service/a/b, and nothing for
+// Name is the top-level name of a key: service for /service/a/b, and empty for
 // the root itself.
 func Name(key string) string {
 	name, _, _ := strings.Cut(strings.TrimPrefix(key, "/"), "/")
 	return name
 }
 
-// Slot is the shard, from 0 on, of so many, that a key lives in. The root is in
-// none; it counts as the shard of the empty name, which refuses writes to it.
+// Slot is the shard that a key lives in, counted from 0. The root is in none and
+// counts as the empty name, whose shard refuses writes to it.
 func Slot(key string, shards int) int {
 	if shards <= 1 {
 		return 0
@@ -21,7 +21,7 @@ func Slot(key string, shards int) int {
 	return int(mixed(Name(key)) % uint64(shards))
 }
 
-// Root says whether a key is the root, which spans all shards.
+// Root reports whether a key is the root, which spans all shards.
 func Root(key string) bool { return strings.Trim(key, "/") == "" }
 
 func mixed(name string) uint64 {

@@ -35,7 +35,7 @@ type Fault struct {
 	Index   uint64 `json:"index"`
 }
 
-// Within says whether key is dir or lies below it.
+// Within reports whether key is dir or lies below it.
 func Within(key, dir string) bool {
 	return key == dir || strings.HasPrefix(key, dir+"/")
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Outcome says what a client knows about its request.
@@ -31,7 +32,7 @@ func (o Outcome) String() string {
 	return [...]string{"unknown", "acknowledged", "refused", "not sent"}[o]
 }
 
-// Reply is what came back, whole. Indexes are zero where the answer had none.
+// Reply is a whole answer. Indexes are zero if the answer had none.
 type Reply struct {
 	Status  int
 	Index   uint64 // X-Etcd-Index
@@ -43,7 +44,26 @@ type Reply struct {
 // ErrNotSent marks an attempt that never reached a server.
 var ErrNotSent = errors.New("not sent")
 
-// Open sends a request and returns once the answer's head is there.
+// NewClient returns a client that keeps no connections: one that is kept would
+// outlive a killed server. dial may be nil; limit is for one request, 0 for none.
+func NewClient(dial func(ctx context.Context, network, address string) (net.Conn, error), limit time.Duration) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: limit}
+}
+
+// GetJSON decodes a server's answer, which has to be 200.
+func GetJSON(ctx context.Context, client *http.Client, url string, into any) error {
+	resp, err := Open(ctx, client, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil || resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: status %d: %w", url, resp.StatusCode, err)
+	}
+	return nil
+}
+
+// Open sends a request and returns once the answer's head has arrived.
 func Open(ctx context.Context, client *http.Client, method, target string, form url.Values) (*http.Response, error) {
 	var body io.Reader
 	if form != nil {
@@ -101,7 +121,7 @@ func Head(resp *http.Response) Reply {
 	}
 }
 
-// Parse says what the answer to a request means. err is what Do returned.
+// Parse interprets the answer to a request. err is the error that Do returned.
 func (r *Reply) Parse(err error) (Outcome, *Event, *Fault) {
 	switch {
 	case errors.Is(err, ErrNotSent):

@@ -26,15 +26,15 @@ type Request struct {
 	TTL       int    `json:"ttl,omitempty"` // in seconds
 }
 
-// Write says whether the request may change the tree.
+// Write reports whether the request may change the tree.
 func (r *Request) Write() bool { return r.Method != http.MethodGet }
 
-// Compares says whether it is a compare-and-swap or a compare-and-delete.
+// Compares reports whether it is a compare-and-swap or a compare-and-delete.
 func (r *Request) Compares() bool {
 	return (r.PrevIndex > 0 || r.PrevValue != "") && !(r.Method == http.MethodPut && r.PrevExist == "false")
 }
 
-// Query holds all parameters but the value.
+// Query has all parameters except the value.
 func (r *Request) Query() string {
 	var q []string
 	flag := func(name string, on bool) {

@@ -1,4 +1,4 @@
-// Package verdict holds what a checker has found: promises that were broken.
+// Package verdict names the promises that a checker can find broken.
 package verdict
 
 import "fmt"
@@ -43,17 +43,17 @@ type Violation struct {
 
 func (v Violation) String() string { return string(v.Kind) + ": " + v.Detail }
 
-// complaintLimit is how often a check complains of one kind: one lost write
+// complaintLimit is how many violations of one kind are reported: one lost write
 // makes everything after it wrong as well.
 const complaintLimit = 5
 
-// Book collects what one check finds.
+// Book collects the findings of one check.
 type Book struct {
 	Found []Violation
 	count map[Kind]int
 }
 
-// Complain notes a broken promise, unless it's one too many of its kind.
+// Complain records a broken promise, unless there are too many of its kind already.
 func (b *Book) Complain(kind Kind, format string, args ...any) {
 	if b.count == nil {
 		b.count = map[Kind]int{}

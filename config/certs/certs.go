@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// Files name what one side of TLS is made of, in PEM.
+// Files are the PEM files for one side of TLS.
 type Files struct {
-	Cert, Key string // this side's own; both, always
-	// CA holds who has to have signed the others' certificates. With a CA, a
-	// listener asks for a certificate and refuses whoever has none, as with etcd.
-	// Without one, whoever is dialled is checked by the system's authorities.
+	Cert, Key string // this side's own; both are required
+	// CA has the authorities for the other side's certificates. With it, a listener requires a
+	// client certificate, as with etcd. Without it, a server that is dialled is verified by
+	// the system's authorities.
 	CA string
-	// ClientAuth demands certificates of whoever connects, and so a CA.
+	// ClientAuth requires client certificates, and so a CA.
 	ClientAuth bool
 }
 
-// Certificates are what the files said when they could be used last. A change is
-// looked for when a handshake begins, at most once a second.
+// Certificates are the last usable contents of the files. They are checked for changes at a
+// handshake, at most once a second.
 type Certificates struct {
 	// Fixed after Load.
 	files Files
@@ -37,10 +37,10 @@ type Certificates struct {
 
 	mu    sync.Mutex // guards what follows
 	next  time.Time  // when to look
-	stamp stamp      // of the files when they were read last, or couldn't be
+	stamp stamp      // of the files when they were last read, successfully or not
 }
 
-// pair is what handshakes are made with, in either direction.
+// pair has the configurations of handshakes, for both directions.
 type pair struct {
 	server, client *tls.Config
 	expires        time.Time // of the certificate
@@ -48,8 +48,8 @@ type pair struct {
 
 const lookEvery = time.Second
 
-// Load reads the files; all have to be good. The side, "client" or "peer", is
-// whose port the files are for.
+// Load reads the files, which must all be usable. The side, "client" or "peer", is the port
+// that they are for.
 func Load(side string, files Files, log *slog.Logger) (*Certificates, error) {
 	c := &Certificates{files: files, side: side, log: log, every: lookEvery}
 	var err error
@@ -62,27 +62,28 @@ func Load(side string, files Files, log *slog.Logger) (*Certificates, error) {
 	return c, nil
 }
 
-// Server is what to serve with, and Client what to dial with, now: for one
-// connection. Only a clone may be changed.
+// Server is the current configuration for accepting one connection. It must not be
+// modified, only cloned.
 func (c *Certificates) Server() *tls.Config {
 	c.look(time.Now())
 	return c.current.Load().server
 }
 
+// Client is the current configuration for dialling once, with the same restriction.
 func (c *Certificates) Client() *tls.Config {
 	c.look(time.Now())
 	return c.current.Load().client
 }
 
-// Listener is what to serve with for as long as a listener lives: it follows the
-// files. The protocols are those that clients may choose from.
+// Listener is a configuration for the lifetime of a listener: it follows the files. Clients
+// choose among the protocols.
 func (c *Certificates) Listener(protocols ...string) *tls.Config {
 	now := func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		config := c.Server().Clone()
 		config.NextProtos = protocols
 		return config, nil
 	}
-	config, _ := now(nil) // it has no way to fail
+	config, _ := now(nil) // it can't fail
 	config.GetConfigForClient = now
 	return config
 }
@@ -95,8 +96,8 @@ func (c *Certificates) Reload() error {
 	return c.reload(stamp, err)
 }
 
-// look reads the files again if they have changed since the last look. Who finds
-// another looking goes on with what there is.
+// look reloads the files if they have changed since the last look. It returns at once if
+// another goroutine is looking.
 func (c *Certificates) look(now time.Time) {
 	if !c.mu.TryLock() {
 		return
@@ -111,13 +112,13 @@ func (c *Certificates) look(now time.Time) {
 		return
 	}
 	if err := c.reload(stamp, err); err != nil {
-		c.log.Error("the certificates have changed and can't be used; those from before stay", "component", "tls", "side", c.side, "err", err)
+		c.log.Error("changed certificates can't be used, the previous ones stay in use", "component", "tls", "side", c.side, "err", err)
 		return
 	}
-	c.log.Info("certificates read again", "component", "tls", "side", c.side, "not_after", c.current.Load().expires.UTC())
+	c.log.Info("certificates reloaded", "component", "tls", "side", c.side, "not_after", c.current.Load().expires.UTC())
 }
 
-// reload reads what has the stamp, unless taking that has failed. c.mu is held.
+// reload reads the files, whose stamp has been taken, or failed to be. c.mu is held.
 func (c *Certificates) reload(stamp stamp, err error) error {
 	c.stamp = stamp
 	if err == nil {
@@ -131,7 +132,7 @@ func (c *Certificates) reload(stamp stamp, err error) error {
 	return nil
 }
 
-// read puts in force what the files say, all of it or nothing.
+// read loads the files and makes them current, all of them or none.
 func (c *Certificates) read() error {
 	own, err := tls.LoadX509KeyPair(c.files.Cert, c.files.Key)
 	if err != nil {
@@ -147,8 +148,7 @@ func (c *Certificates) read() error {
 		now.client.RootCAs = pool
 		now.server.ClientCAs = pool
 		now.server.ClientAuth = tls.RequireAndVerifyClientCert
-		// A resumed session would spare the other from showing a certificate
-		// that isn't trusted any more.
+		// A resumed session would let a client in whose certificate is no longer trusted.
 		now.server.SessionTicketsDisabled = true
 	}
 	c.current.Store(now)
@@ -157,7 +157,7 @@ func (c *Certificates) read() error {
 
 func readPool(path string) (*x509.CertPool, error) {
 	if path == "" {
-		return nil, errors.New("others' certificates can't be checked without a trusted CA")
+		return nil, errors.New("client certificates can't be verified without a trusted CA")
 	}
 	pem, err := os.ReadFile(path)
 	if err != nil {
@@ -170,7 +170,7 @@ func readPool(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// stamp tells one state of the files from another.
+// stamp distinguishes states of the files.
 type stamp [3]struct {
 	missing bool
 	size    int64

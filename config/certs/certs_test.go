@@ -213,7 +213,7 @@ func TestChangedFilesAreReadAgain(t *testing.T) {
 func (s *site) counted(want map[string]float64) {
 	s.t.Helper()
 	var w metric.Writer
-	Set{s.certs}.WriteMetrics(&w)
+	Set{Client: s.certs}.WriteMetrics(&w)
 	scrape, err := metrictest.Parse(w.Bytes())
 	if err != nil {
 		s.t.Fatal(err)
@@ -235,12 +235,12 @@ func TestFilesAreReadAgainWhenToldSo(t *testing.T) {
 	s.sees(a.Client(""), "first")
 	issue(a, dir, "second")
 	s.sees(a.Client(""), "first")
-	if err := (Set{s.certs}).Reload(); err != nil {
+	if err := (Set{Client: s.certs}).Reload(); err != nil {
 		t.Fatal(err)
 	}
 	s.sees(a.Client(""), "second")
 	write(t, files.Key, []byte("nonsense"))
-	if err := (Set{s.certs}).Reload(); err == nil || !strings.HasPrefix(err.Error(), "client TLS: ") {
+	if err := (Set{Client: s.certs}).Reload(); err == nil || !strings.HasPrefix(err.Error(), "client TLS: ") {
 		t.Errorf("nonsense is taken: %v", err)
 	}
 	s.sees(a.Client(""), "second")

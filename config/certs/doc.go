@@ -1,15 +1,15 @@
-// Package certs keeps what a port proves itself with, and knows others by:
-// certificate, key and authority, read from files in PEM, and read again when the
-// files have changed or somebody says so.
+// Package certs keeps the certificates, keys and trusted authorities of the ports: it loads
+// them from PEM files, and reloads them when the files change and at SIGHUP.
 //
 //	files ──stat, read──▶ Certificates ──Listener, Server──▶ who is connected to
 //	                            │────────────Client───────▶ who dials
 //	                            ▼
 //	                          Set ◀── SIGHUP, metrics
 //
-// A change holds for handshakes that begin after it; connections that stand are
-// left alone. Files that can't be used leave in force what was read before.
+// Changes apply to new handshakes; open connections are left alone. If files can't be used,
+// the previous certificates stay in use.
 //
-// It knows nothing of who listens and who dials: main hands what it returns to
-// the front-end and to the peer link. It has no goroutines.
+// It neither listens nor dials: main passes its configurations to the front end and to the
+// peer link. [Set.ReloadOnHangup] runs one goroutine until it is stopped; there are no
+// others.
 package certs

@@ -25,31 +25,35 @@ _copse() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
-    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|listen-metrics-urls|drain-delay|slow-request|endpoint|timeout) return ;;
+    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|listen-metrics-urls|drain-delay|slow-request|endpoint|timeout) return ;;
     esac
     for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
         [[ ${COMP_WORDS[i]} == -* ]] && break
         command+=${command:+ }${COMP_WORDS[i]}
     done
     if [[ $cur == -* ]]; then
-        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --force-new-cluster --cert-file --key-file --trusted-ca-file --client-cert-auth --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --max-request-bytes --max-header-bytes --request-timeout --read-timeout --idle-timeout --cache-size --disk-reserve --listen-metrics-urls --enable-pprof --drain-delay --slow-request --log-format --log-level'
+        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --force-new-cluster --cert-file --key-file --trusted-ca-file --client-cert-auth --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --event-history-bytes --max-request-bytes --max-header-bytes --request-timeout --read-timeout --idle-timeout --cache-size --disk-reserve --listen-metrics-urls --enable-pprof --drain-delay --slow-request --log-format --log-level'
         case $command in
         '') words="$settings --version --help" ;;
         'serve'*) words="--help $settings" ;;
         'health'*) words="--quiet --endpoint --timeout --help $settings" ;;
         'config check'*) words="--help $settings" ;;
         'config show'*) words="--json --help $settings" ;;
+        'raftlog inspect'*) words="--help $settings" ;;
+        'raftlog cut'*) words="--help $settings" ;;
         'version'*) words="--help" ;;
         'completion'*) words="--help" ;;
         'help'*) words="--help" ;;
         esac
     elif [[ $command || $COMP_CWORD == 1 ]]; then
         case $command in
-        '') words='serve health config version completion help' ;;
+        '') words='serve health config raftlog version completion help' ;;
         'config') words='check show' ;;
         'help config') words='check show' ;;
+        'raftlog') words='inspect cut' ;;
+        'help raftlog') words='inspect cut' ;;
         'completion') words='bash zsh fish' ;;
-        'help') words='serve health config version completion help' ;;
+        'help') words='serve health config raftlog version completion help' ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// Check is one thing that must be well. Ok returns what is wrong, in words for
-// an operator, and soon: a probe waits for it.
+// Check is one condition of health. Ok returns what is wrong, in words for an operator. It
+// must be quick, as a probe waits for it.
 type Check struct {
 	Name string
 	Ok   func() error
 }
 
-// Checks are what one probe asks, in this order.
+// Checks are the checks of one probe, in order.
 type Checks []Check
 
-// Answer asks all checks and returns what a probe gets to see, in the form that
-// Kubernetes' own servers have: "ok", or a line for each check where something
-// is wrong or query has verbose. A check that query excludes is not asked.
+// Answer runs all checks and returns the answer to a probe in the form of Kubernetes' own
+// servers: "ok", or a line for each check if one fails or query has verbose. Checks that
+// query excludes don't run.
 func (c Checks) Answer(probe string, query url.Values) (ok bool, body string) {
 	var lines strings.Builder
 	ok = true

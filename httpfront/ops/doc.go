@@ -1,13 +1,14 @@
-// Package ops answers who watches over a server rather than uses it: probes,
-// scrapes, profiles. [Checks] are what a probe asks, on the client port as
-// well; [Server] is the operations port, an HTTP server apart from the one for
-// clients, so that neither their TLS nor their number keeps a probe out.
+// Package ops serves operators: probes, metrics, profiles. [Status] knows how far the
+// server has come, and makes the [Checks] of probes, which the client port serves too.
+// [Port] is the operations port, with an HTTP [Server] of its own for each address, so that
+// neither the TLS of clients nor their number keeps a probe out. [Health] is the client,
+// for copse health.
 //
 //	kubelet, load balancer ──▶ /livez /readyz /health ──▶ Checks
 //	Prometheus ──────────────▶ /metrics ────────────────▶ Options.Scrape
 //	a developer ─────────────▶ /debug/pprof/ (if enabled)
 //
-// It knows nothing of keys and shards: what is checked and counted is handed
-// to it. Goroutines: those of net/http, one for each connection, all ended and
-// awaited by [Server.Stop].
+// It knows nothing of keys and shards: checks and metrics are handed to it ([Parts]).
+// Goroutines: one for each address, which [Port.Close] awaits, and those of net/http, one
+// for each connection, which [Server.Stop] ends and [Server.Serve] awaits.
 package ops

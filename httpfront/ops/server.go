@@ -17,12 +17,12 @@ import (
 // Options are what a Server is made with.
 type Options struct {
 	Live, Ready Checks
-	// Healthy is what /health says, as the client port does.
+	// Healthy is the result of /health, as on the client port.
 	Healthy func() bool
 	// Scrape writes every metric.
 	Scrape func(*metric.Writer)
-	// Pprof serves Go's profiles. They show what is in memory, keys and values
-	// too, so nobody has them who doesn't ask.
+	// Pprof serves Go's profiles. They show the contents of memory, keys and values too, and
+	// so are off by default.
 	Pprof bool
 	Log   *slog.Logger
 }
@@ -33,11 +33,10 @@ type Server struct {
 	conns sync.WaitGroup
 }
 
-// profileLimit is how long a profile or a trace may take; it is the longest
-// answer.
+// profileLimit bounds a profile or a trace, the longest answer.
 const profileLimit = 5 * time.Minute
 
-// NewServer returns a Server that listens nowhere yet.
+// NewServer returns a Server that doesn't listen yet.
 func NewServer(o Options) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, r *http.Request) { answer(w, r, "livez", o.Live) })
@@ -65,8 +64,8 @@ func NewServer(o Options) *Server {
 	return s
 }
 
-// connState counts connections. Each is counted by the goroutine of Serve,
-// before it gets its own.
+// connState counts connections, on the goroutine of Serve before the connection gets its
+// own.
 func (s *Server) connState(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
@@ -76,9 +75,8 @@ func (s *Server) connState(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// Serve takes connections from ln, which it closes in the end, until Stop. It
-// returns nil then, once all goroutines of the server have ended. It may be
-// called once.
+// Serve accepts connections from ln until Stop, and closes ln in the end. After Stop it
+// returns nil, once all goroutines of the server have ended. It may be called once.
 func (s *Server) Serve(ln net.Listener) error {
 	err := s.http.Serve(ln)
 	if errors.Is(err, http.ErrServerClosed) {
@@ -94,7 +92,7 @@ func (s *Server) Serve(ln net.Listener) error {
 // called before Serve, and more than once.
 func (s *Server) Stop(ctx context.Context) {
 	if s.http.Shutdown(ctx) != nil {
-		_ = s.http.Close() // whoever is left has had his time
+		_ = s.http.Close() // those left have had their time
 	}
 }
 
@@ -104,10 +102,10 @@ func answer(w http.ResponseWriter, r *http.Request, probe string, checks Checks)
 	if !ok {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	_, _ = w.Write([]byte(body)) // who asked sees that it is cut
+	_, _ = w.Write([]byte(body)) // the client sees a truncated answer
 }
 
-// health answers as etcd's /metrics port does, in the client port's bytes.
+// health answers like etcd's metrics port, with the client port's bytes.
 func health(w http.ResponseWriter, ok bool) {
 	if !ok {
 		http.Error(w, `{"health":"false"}`, http.StatusServiceUnavailable)
@@ -124,7 +122,8 @@ func scrape(w http.ResponseWriter, write func(*metric.Writer)) {
 	_, _ = w.Write(text.Bytes())
 }
 
-// head sets what every answer has; what is said now is not true for long.
+// head sets the headers of every answer. Answers are not to be cached, as they are soon
+// outdated.
 func head(w http.ResponseWriter, contentType string) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")

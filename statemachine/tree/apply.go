@@ -71,11 +71,10 @@ func (a *applier) set() (*Event, *Error) {
 	if existed && prev.Dir {
 		return nil, a.fail(CodeNotFile, c.Key)
 	}
-	value := c.Value
+	n := a.newNode(c.Key, c.Value)
 	if c.Refresh {
-		value = prev.Value
+		n.keepValue(&prev)
 	}
-	n := a.newNode(c.Key, value)
 	ev := a.event(ActionSet, n)
 	if existed {
 		ev.Prev, ev.HasPrev = prev, true
@@ -108,9 +107,9 @@ func (a *applier) create(key string) (*Event, *Error) {
 }
 
 func (a *applier) newNode(key string, value []byte) Node {
-	n := Node{Key: key, Value: value, Dir: a.cmd.Dir, Expires: a.cmd.Expires, Modified: a.last + 1, Created: a.last + 1}
+	n := Node{Key: key, Value: value, Dir: a.cmd.Dir, Expires: a.cmd.Expires, Modified: a.last + 1, Created: a.last + 1, Written: a.last + 1}
 	if n.Dir {
-		n.Value = nil
+		n.Value, n.Written = nil, 0
 	}
 	return n
 }
@@ -164,7 +163,7 @@ func (a *applier) rewrite(action Action, prev Node) *Event {
 	n.Expires = a.cmd.Expires
 	n.Modified = a.last + 1
 	if !n.Dir && !a.cmd.Refresh {
-		n.Value = a.cmd.Value
+		n.Value, n.Written = a.cmd.Value, n.Modified
 	}
 	stored := n
 	if n.Dir {

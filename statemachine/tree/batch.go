@@ -190,13 +190,14 @@ func (r *BatchReader) Skip() error {
 var ErrCommands = errors.New("the commands of a submission are cut short, damaged, or not what a member may submit")
 
 // CheckCommands makes sure that commands, as another member sent them, are count whole
-// commands that members submit, so that every replica can apply them. It returns how
-// many indexes they may take, and how many of them create in the root.
+// commands that members submit and every replica can apply, and that each takes an
+// index at least. It returns how many indexes they may take, and how many of them
+// create in the root.
 func CheckCommands(commands []byte, count int) (indexes, roots int, err error) {
 	d := NewDecoder(commands)
 	for range count {
 		var c Command
-		if readCommand(&d, &c); d.Failed() || !c.submittable() {
+		if readCommand(&d, &c); d.Failed() || !c.submittable() || c.Indexes() == 0 {
 			return 0, 0, ErrCommands
 		}
 		indexes += c.Indexes()

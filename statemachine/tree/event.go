@@ -60,9 +60,9 @@ func (e *Event) Created() bool {
 	return e.Action == ActionCreate || e.Action == ActionSet && !e.HasPrev
 }
 
-// Notice is an event as watchers and the window keep it: encoded once, with
+// EncodedEvent is an event as watchers and the window keep it: encoded once, with
 // just what it takes to find the watchers that it concerns. It is immutable.
-type Notice struct {
+type EncodedEvent struct {
 	Index  Index
 	Action Action
 	Key    string
@@ -74,9 +74,9 @@ type Notice struct {
 	JSON []byte
 }
 
-// Notice returns e in its encoded form; json must be AppendEvent's output for e.
-func (e *Event) Notice(json []byte) Notice {
-	return Notice{
+// Encoded returns e in its encoded form; json must be AppendEvent's output for e.
+func (e *Event) Encoded(json []byte) EncodedEvent {
+	return EncodedEvent{
 		Index:   e.Index(),
 		Action:  e.Action,
 		Key:     e.Node.Key,
@@ -91,7 +91,7 @@ func (e *Event) Notice(json []byte) Notice {
 //
 // A directory's removal concerns the watchers below it, hidden or not; the
 // hub narrows that, for live delivery, to keys that existed.
-func (n *Notice) Concerns(key string, recursive bool) bool {
+func (n *EncodedEvent) Concerns(key string, recursive bool) bool {
 	switch {
 	case n.Refresh:
 		return false

@@ -12,6 +12,17 @@ type Node struct {
 	Expires  int64 // Unix nanoseconds; 0: permanent
 	Modified Index
 	Created  Index
+	// Written is the index of the change that gave a file its value. A refresh keeps
+	// it. A Store may leave it 0 for values that it keeps within the node.
+	Written Index
+}
+
+// keepValue gives n the value of prev. A directory has none.
+func (n *Node) keepValue(prev *Node) {
+	if n.Dir {
+		return
+	}
+	n.Value, n.Written = prev.Value, prev.Written
 }
 
 // TTL is the time to live that v2 prints at now (Unix nanoseconds): whole

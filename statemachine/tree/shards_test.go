@@ -69,7 +69,7 @@ func TestInOrderNames(t *testing.T) {
 func asks() *rapid.Generator[[]tree.Ask] {
 	ask := rapid.Custom(func(t *rapid.T) tree.Ask {
 		return tree.Ask{
-			ID:    tree.AskID{Replica: rapid.Uint64().Draw(t, "replica"), Nonce: rapid.Uint64().Draw(t, "nonce"), Number: rapid.Uint64().Draw(t, "number")},
+			ID:    tree.RequestID{Replica: rapid.Uint64().Draw(t, "replica"), Nonce: rapid.Uint64().Draw(t, "nonce"), Number: rapid.Uint64().Draw(t, "number")},
 			Slot:  rapid.IntRange(0, 100).Draw(t, "slot"),
 			Count: rapid.IntRange(0, 1<<20).Draw(t, "count"),
 			Root:  rapid.Bool().Draw(t, "root"),
@@ -136,41 +136,184 @@ func TestGrants(t *testing.T) {
 	})
 }
 
-func TestOrderedBatchesAreReadBack(t *testing.T) {
+// submission is one of a batch, in plain.
+type submission struct {
+	id       tree.RequestID
+	commands []tree.Command
+}
+
+func appendLed(h tree.BatchHead, list []submission) []byte {
+	data := tree.AppendBatchHead(nil, h)
+	for _, s := range list {
+		data = tree.AppendSubmission(data, s.id, len(s.commands))
+		for i := range s.commands {
+			data = tree.AppendCommand(data, &s.commands[i])
+		}
+	}
+	return data
+}
+
+// readLed reads a batch whole.
+func readLed(data []byte) (h tree.BatchHead, list []submission, err error) {
+	b, err := tree.ReadBatch(data)
+	if err != nil {
+		return h, nil, err
+	}
+	for {
+		more, err := b.NextSubmission()
+		if err != nil || !more {
+			return b.BatchHead, list, err
+		}
+		s := submission{id: b.Submission}
+		for b.Len() > 0 {
+			var c tree.Command
+			if _, err := b.Next(&c); err != nil {
+				return b.BatchHead, list, err
+			}
+			s.commands = append(s.commands, c)
+		}
+		list = append(list, s)
+	}
+}
+
+func readAll(data []byte) error {
+	_, _, err := readLed(data)
+	return err
+}
+
+// skipAll reads a batch as that of a stale one is.
+func skipAll(data []byte) error {
+	b, err := tree.ReadBatch(data)
+	for more := err == nil; more; {
+		if more, err = b.NextSubmission(); more {
+			err = b.Skip()
+			more = err == nil
+		}
+	}
+	return err
+}
+
+func submissions(t *rapid.T) (list []submission) {
+	for range rapid.IntRange(0, 4).Draw(t, "submissions") {
+		s := submission{id: tree.RequestID{
+			Replica: rapid.Uint64().Draw(t, "replica"), Nonce: rapid.Uint64().Draw(t, "nonce"), Number: rapid.Uint64().Draw(t, "number"),
+		}}
+		for range rapid.IntRange(0, 3).Draw(t, "commands") {
+			s.commands = append(s.commands, tree.Command{
+				Op: tree.OpSet, Key: rapid.String().Draw(t, "key"), Value: rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "value"), Now: rapid.Int64().Draw(t, "now"),
+			})
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+func TestLedBatchesAreReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		first := tree.Index(rapid.Uint64Range(1, 1<<62).Draw(t, "first"))
-		r := tree.Range{First: first, Last: first + tree.Index(rapid.IntRange(0, 1000).Draw(t, "more"))}
-		root := rapid.Bool().Draw(t, "root")
-		origin := rapid.Uint64().Draw(t, "origin")
-		c := tree.Command{Op: tree.OpSet, Key: "/k", Value: []byte("v"), Now: 5}
-		data := tree.AppendCommand(tree.AppendOrderedBatch(nil, origin, r, root, 1), &c)
-		b, err := tree.ReadBatch(data)
-		if err != nil || !b.Ordered || b.Root != root || b.Range != r || b.Origin != origin || b.Len() != 1 {
-			t.Fatalf("%+v, %v", b, err)
+		h := tree.BatchHead{Epoch: rapid.Uint64Range(1, 1<<63).Draw(t, "epoch"), Number: rapid.Uint64().Draw(t, "number"), Ordered: rapid.Bool().Draw(t, "ordered")}
+		if h.Ordered {
+			h.Root = rapid.Bool().Draw(t, "root")
+			h.Range.First = tree.Index(rapid.Uint64Range(1, 1<<62).Draw(t, "first"))
+			h.Range.Last = h.Range.First + tree.Index(rapid.IntRange(0, 1000).Draw(t, "more"))
 		}
-		var got tree.Command
-		if ok, err := b.Next(&got); !ok || err != nil || !reflect.DeepEqual(got, c) {
-			t.Fatalf("%+v, %v", got, err)
+		want := submissions(t)
+		h.Submissions = len(want)
+		data := appendLed(h, want)
+		if got, list, err := readLed(data); err != nil || got != h || !reflect.DeepEqual(list, want) {
+			t.Fatalf("%+v %+v (%v)\nwant %+v %+v", got, list, err, h, want)
 		}
-		if readAll(data[:rapid.IntRange(0, len(data)-1).Draw(t, "cut")]) == nil {
+		if err := skipAll(data); err != nil {
+			t.Fatalf("passed over: %v", err)
+		}
+		if cut := data[:rapid.IntRange(0, len(data)-1).Draw(t, "cut")]; readAll(cut) == nil || skipAll(cut) == nil {
 			t.Fatal("a batch cut short was taken")
 		}
-		for _, bad := range []tree.Range{{First: r.Last + 1, Last: r.Last}, {First: 0, Last: r.Last}} {
-			if readAll(tree.AppendCommand(tree.AppendOrderedBatch(nil, origin, bad, root, 1), &c)) == nil {
-				t.Fatalf("a batch with %+v was taken", bad)
+		if long := append(data[:len(data):len(data)], 1); readAll(long) == nil || skipAll(long) == nil {
+			t.Fatal("a batch with something after it was taken")
+		}
+		bad := h
+		bad.Epoch = 0
+		if readAll(appendLed(bad, want)) == nil {
+			t.Fatal("a batch of no epoch was taken")
+		}
+		for _, r := range []tree.Range{{First: h.Range.Last + 1, Last: h.Range.Last}, {First: 0, Last: h.Range.Last}} {
+			bad := h
+			bad.Ordered, bad.Range = true, r
+			if readAll(appendLed(bad, want)) == nil {
+				t.Fatalf("a batch with %+v was taken", r)
 			}
 		}
-		data[1] = byte(rapid.IntRange(2, 255).Draw(t, "flags"))
+		data[1] = byte(rapid.IntRange(4, 255).Draw(t, "flags"))
 		if readAll(data) == nil {
 			t.Fatal("a batch with unknown flags was taken")
 		}
+		if data[1] = 2; readAll(data) == nil {
+			t.Fatal("a batch for the root without indexes was taken")
+		}
 	})
+}
+
+// What was begun must be read to its end: nobody goes on in the middle of a submission.
+func TestASubmissionIsReadToItsEnd(t *testing.T) {
+	list := []submission{{commands: []tree.Command{{Op: tree.OpSet, Key: "/a"}, {Op: tree.OpSet, Key: "/b"}}}, {}}
+	b, err := tree.ReadBatch(appendLed(tree.BatchHead{Epoch: 1, Submissions: 2}, list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c tree.Command
+	if more, err := b.NextSubmission(); !more || err != nil || b.Len() != 2 {
+		t.Fatal(more, err, b.Len())
+	}
+	if ok, err := b.Next(&c); !ok || err != nil || c.Key != "/a" {
+		t.Fatal(ok, err, c)
+	}
+	if _, err := b.NextSubmission(); err == nil {
+		t.Error("the next submission begins in the middle of one")
+	}
+}
+
+func TestCheckCommands(t *testing.T) {
+	set := tree.Command{Op: tree.OpSet, Key: "/a", Value: []byte("v")}
+	root := tree.Command{Op: tree.OpCreateInOrder, Key: "/"}
+	expire := tree.Command{Op: tree.OpExpire, Key: "/", Limit: 9}
+	encode := func(list ...tree.Command) (data []byte) {
+		for i := range list {
+			data = tree.AppendCommand(data, &list[i])
+		}
+		return data
+	}
+	for name, c := range map[string]struct {
+		commands       []byte
+		count          int
+		indexes, roots int
+		fine           bool
+	}{
+		"none":                   {nil, 0, 0, 0, true},
+		"three":                  {encode(set, root, expire), 3, 11, 1, true},
+		"fewer than is said":     {encode(set), 2, 0, 0, false},
+		"more than is said":      {encode(set, set), 1, 0, 0, false},
+		"cut short":              {encode(set)[:5], 1, 0, 0, false},
+		"a change of members":    {encode(tree.MemberCommand(tree.OpMemberRemove, tree.Member{ID: 1})), 1, 1, 0, true},
+		"one of two members":     {encode(tree.MemberCommand(tree.OpMemberRemove, tree.Member{ID: 1}, tree.Member{ID: 2})), 1, 0, 0, false},
+		"one that can't be read": {encode(tree.Command{Op: tree.OpMemberAdd, Value: []byte{9}}), 1, 0, 0, false},
+		"another founding":       {encode(tree.MemberCommand(tree.OpMemberReplaceAll, tree.Member{ID: 1})), 1, 0, 0, false},
+		"a close":                {encode(tree.CloseCommand(9)), 1, 0, 0, false},
+		"an ask":                 {encode(tree.AskCommand(3, tree.Ask{Count: 1})), 1, 1, 0, true},
+		"one that is cut short":  {encode(tree.Command{Op: tree.OpAsk, Value: []byte{1, 2}}), 1, 0, 0, false},
+		"an expiry of nothing":   {encode(tree.Command{Op: tree.OpExpire, Key: "/"}), 1, 0, 0, false},
+		"an operation not known": {encode(tree.Command{Op: 200, Key: "/"}), 1, 0, 0, false},
+	} {
+		indexes, roots, err := tree.CheckCommands(c.commands, c.count)
+		if (err == nil) != c.fine || c.fine && (indexes != c.indexes || roots != c.roots) {
+			t.Errorf("%s: %d indexes, %d in the root, %v", name, indexes, roots, err)
+		}
+	}
 }
 
 // FuzzAsks reads arbitrary bytes as asks: those that are some are written back
 // and read the same, and none is granted more than it may be.
 func FuzzAsks(f *testing.F) {
-	c := tree.AskCommand(2, tree.Ask{ID: tree.AskID{Replica: 1, Nonce: 2, Number: 3}, Slot: 1, Count: 9, Root: true}, tree.Ask{Count: 1})
+	c := tree.AskCommand(2, tree.Ask{ID: tree.RequestID{Replica: 1, Nonce: 2, Number: 3}, Slot: 1, Count: 9, Root: true}, tree.Ask{Count: 1})
 	f.Add(c.Value)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -48,7 +48,7 @@ type Watch struct {
 type Sink interface {
 	// Deliver hands over the next event. Unless the watch streams, it is the
 	// only call.
-	Deliver(*Notice)
+	Deliver(*EncodedEvent)
 	// End says that no more will come: the server stops, or a stream fell
 	// behind what the window still holds. It is the last call.
 	End()

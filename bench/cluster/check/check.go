@@ -5,18 +5,18 @@ import (
 	"time"
 
 	"copse/bench/cluster/history"
+	"copse/bench/etcdstore"
 	"copse/bench/v2api"
-	"copse/bench/v2oracle"
 	"copse/bench/verdict"
 )
 
 // Stats tell how much there was to judge.
 type Stats struct {
 	Changes   int // with an event that the oracle confirmed
-	Traced    int // of them, of unknown outcome at first
+	Traced    int // those that were of unknown outcome at first
 	Refreshes int // of those, seen only by the index of a node
 	Expiries  int
-	Unseen    int // indexes that were nobody's
+	Unseen    int // indexes that belong to no known change
 	Answers   int // reads and refusals
 }
 
@@ -25,7 +25,7 @@ func (s Stats) String() string {
 		s.Changes, s.Traced, s.Refreshes, s.Expiries, s.Unseen, s.Answers)
 }
 
-// Check returns what is broken in a history.
+// Check returns the promises that a history breaks.
 func Check(h *history.History) ([]verdict.Violation, Stats) {
 	c := &checker{
 		h:     h,
@@ -38,7 +38,7 @@ func Check(h *history.History) ([]verdict.Violation, Stats) {
 		taken: map[*history.Op]uint64{},
 	}
 	for range max(1, h.Rules.Shards) {
-		c.shards = append(c.shards, v2oracle.New(1000, h.Begin))
+		c.shards = append(c.shards, etcdstore.New(1000, h.Begin))
 	}
 	c.times()
 	c.acks()
@@ -73,16 +73,16 @@ type checker struct {
 
 	acked    map[uint64]*history.Op // acknowledged writes, by index
 	seen     map[uint64]*sighting   // what watchers saw, by index
-	hints    map[uint64]v2api.Node  // nodes that were shown with an index that nobody saw
+	hints    map[uint64]v2api.Node  // nodes shown with an index whose change nobody saw
 	suspects *suspects
 	taken    map[*history.Op]uint64 // the writes that changes were traced to
 
 	shards  shards
-	canon   map[uint64]*v2api.Event // every change as the oracle tells it
+	canon   map[uint64]*v2api.Event // every change according to the oracle
 	quiet   map[uint64]bool         // refreshes, which watchers don't see
 	watches []*watchCheck
 	stats   Stats
-	wrong   int // changes that the oracle tells otherwise
+	wrong   int // changes that differ from the oracle's
 }
 
 // sighting is a change as the first watcher saw it.
@@ -91,8 +91,8 @@ type sighting struct {
 	who   string
 }
 
-// acks orders the acknowledged writes; no two have the same index, and each is
-// answered about what was asked.
+// acks orders the acknowledged writes. No two may have the same index, and each
+// answer must be about the key that was requested.
 func (c *checker) acks() {
 	for _, op := range c.h.Ops {
 		if !op.Changed() {
@@ -111,20 +111,20 @@ func (c *checker) acks() {
 	}
 }
 
-// clockSlack is how far two looks at one machine's clock may be apart.
+// clockSlack is how far two readings of one machine's clock may differ.
 const clockSlack = 20 * time.Millisecond
 
 // ttl: the end is the member's time while it had the request, plus the ttl.
 func (c *checker) ttl(op *history.Op) {
 	end := op.Event.Node.Expiration
 	if op.TTL == 0 || end == nil {
-		return // what is wrong with that, the replay says
+		return // the replay reports what is wrong with it
 	}
 	life := time.Duration(op.TTL) * time.Second
 	earliest := c.h.Begin.Add(op.Invoke + life - clockSlack)
 	latest := c.h.Begin.Add(op.Return + life + clockSlack)
 	if end.Before(earliest) || end.After(latest) {
-		c.Complain(verdict.TTLDiffers, "%v ends at %v, and should between %v and %v", op, end, earliest, latest)
+		c.Complain(verdict.TTLDiffers, "%v expires at %v, but should between %v and %v", op, end, earliest, latest)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"copse/bench/cluster/history"
 	"copse/bench/v2api"
 	"copse/bench/verdict"
+	"copse/bench/writemix"
 )
 
 func TestCheckAcceptsHonestHistories(t *testing.T) {
@@ -386,16 +387,17 @@ var mutants = []mutant{
 func TestCheckCatchesMutants(t *testing.T) {
 	t.Run("one shard", func(t *testing.T) { catch(t, mutants, 1) })
 	t.Run("four shards", func(t *testing.T) {
-		gapless := []string{"indexes that nothing accounts for"} // is how it should be
+		gapless := []string{"indexes that nothing accounts for"} // as it should be
 		catch(t, slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return slices.Contains(gapless, m.name) }), 4)
 		catch(t, shardMutants, 4)
 	})
 }
 
 func catch(t *testing.T, mutants []mutant, shards int) {
-	seeds, requests := testSeeds(t), 1500
+	// Fixed seeds: not every history shows every fault.
+	seeds, requests := []uint64{1, 2, 3}, 1500
 	if shards > 1 { // which takes longer, and not every history has a place for each
-		seeds, requests = append([]uint64{7, 8}, seeds[2:]...), 1200
+		seeds, requests = []uint64{7, 8}, 1200
 	}
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
@@ -418,11 +420,11 @@ func catch(t *testing.T, mutants []mutant, shards int) {
 	}
 }
 
-// porcupine sees values and times only; these are the mutants it has to catch
-// by itself.
+// porcupine sees only values and times; these are the mutants that it must catch
+// alone.
 func TestRegistersCatchMutants(t *testing.T) {
 	onRegister := func(o *history.Op) bool {
-		return o.Outcome == v2api.Acked && v2api.Within(o.Key, rootOf(1)+check.RegisterDir)
+		return o.Outcome == v2api.Acked && v2api.Within(o.Key, writemix.Root("/sim", 1)+check.RegisterDir)
 	}
 	for _, m := range []struct {
 		name  string
@@ -457,7 +459,7 @@ func TestRegistersCatchMutants(t *testing.T) {
 			lost.Request = v2api.Request{Method: "PUT", Key: op.Key, Value: "lost"}
 			lost.Invoke, lost.Return = op.Invoke-2, op.Invoke-1
 			h.Ops = append(h.Ops, &lost)
-			// No write may be under way that could have come in between.
+			// No write may be in flight that could have come in between.
 			for _, o := range h.Ops {
 				if o != &lost && o.Write() && o.Key == op.Key && o.Invoke < op.Return && (o.Return > lost.Invoke || o.Outcome == v2api.Unknown) {
 					return false

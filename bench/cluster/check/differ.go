@@ -8,7 +8,7 @@ import (
 	"copse/bench/v2api"
 )
 
-// differ says how got, which a server showed, differs from want, the oracle's.
+// differ describes how got, which a server showed, differs from want, the oracle's.
 func differ(want, got *v2api.Event) string {
 	if want.Action != got.Action {
 		return fmt.Sprintf("action is %s, not %s", got.Action, want.Action)

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"copse/bench/etcdstore"
 	"copse/bench/placement"
 	"copse/bench/v2api"
-	"copse/bench/v2oracle"
 )
 
 // indexes are what an honest cluster gives to its changes, one after another: a
@@ -17,7 +17,7 @@ import (
 // where there are several shards.
 type indexes struct {
 	rng     *rand.Rand
-	shards  []*v2oracle.Store
+	shards  []*etcdstore.Store
 	counter uint64
 	last    uint64    // of the range that is open
 	settled []uint64  // by shard
@@ -27,7 +27,7 @@ type indexes struct {
 func newIndexes(shards int, start uint64, begin time.Time) indexes {
 	o := indexes{rng: rand.New(rand.NewPCG(uint64(shards), 3)), counter: start}
 	for range shards {
-		store := v2oracle.New(1000, begin)
+		store := etcdstore.New(1000, begin)
 		store.SetIndex(start)
 		o.shards, o.settled = append(o.shards, store), append(o.settled, start)
 	}

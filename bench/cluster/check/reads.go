@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"copse/bench/cluster/history"
-	"copse/bench/v2oracle"
+	"copse/bench/etcdstore"
 	"copse/bench/verdict"
 )
 
-// reads holds reads and refusals against the oracle while it is replayed. A
-// queue is what has to match in order: what one connection was shown of one
-// shard. A read without a connection is a queue of its own.
+// reads compares reads and refusals with the oracle during the replay. The entries of a
+// queue must match in order: they are what one connection was shown of one
+// shard. A read without a connection has a queue of its own.
 type reads struct {
 	c       *checker
 	waiting []*queue // by the index of their first read
@@ -22,7 +22,7 @@ type reads struct {
 
 type queue struct{ reads []*read }
 
-// read is what one answer tells of one shard's state: that of an index from..to.
+// read is what one answer shows of one shard's state, at some index from..to.
 type read struct {
 	op       *history.Op
 	slot     int
@@ -30,7 +30,7 @@ type read struct {
 	tried    bool // on the shard as it is since it last changed
 }
 
-// line is where answers come in order.
+// line identifies a queue.
 type line struct{ conn, slot int }
 
 func newReads(c *checker) *reads {
@@ -84,7 +84,7 @@ func (c *checker) ordered(q *queue, op *history.Op) {
 	}
 }
 
-// latest tells the last index that can have been there at a moment: the one
+// latest is the last index that can have existed at a moment: the one
 // before the first write that began after it.
 func (c *checker) latest() func(time.Duration) uint64 {
 	var writes []*history.Op
@@ -103,9 +103,9 @@ func (c *checker) latest() func(time.Duration) uint64 {
 	}
 }
 
-// at holds against the state of one index whatever tells of it. changed is the
-// shard that the index belongs to, nil if it's nobody's.
-func (r *reads) at(index uint64, changed *v2oracle.Store) {
+// at compares everything that shows the state of one index with that state. changed is
+// the shard that the index belongs to, nil if it belongs to none.
+func (r *reads) at(index uint64, changed *etcdstore.Store) {
 	for len(r.waiting) > 0 && r.waiting[0].reads[0].from <= index {
 		r.active = append(r.active, r.waiting[0])
 		r.waiting = r.waiting[1:]
@@ -153,14 +153,14 @@ func (r *reads) rest() {
 	}
 }
 
-// try carries out a read, or a write that was refused, on the oracle as it is,
-// and says how the answer differs, as far as it tells of a shard.
+// try repeats a read, or a write that was refused, on the oracle in its current state,
+// and reports how the answer differs, as far as it concerns a shard.
 func (c *checker) try(op *history.Op, slot int) string {
 	ev, fault := c.shards[slot].Do(&op.Request, nil)
 	switch {
 	case fault == nil && op.Write():
-		c.wrong = wrongLimit // the oracle has done it
-		return fmt.Sprintf("it was refused with %d, and has to be done", op.Fault.Code)
+		c.wrong = wrongLimit // the oracle has carried it out
+		return fmt.Sprintf("it was refused with %d, but must succeed", op.Fault.Code)
 	case fault == nil && op.Event == nil:
 		return fmt.Sprintf("it was refused with %d (%s), and %s is there", op.Fault.Code, op.Fault.Cause, op.Key)
 	case fault == nil:

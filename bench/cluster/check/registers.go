@@ -28,9 +28,10 @@ type registerStep struct {
 	noSuchKey bool // a swap was refused for want of a key
 }
 
-// register is a cell with compare-and-swap; it's empty at first. A write of
-// unknown outcome takes effect between its call and the first that was seen of its
-// value; if there is none, never, or at any time where not all was seen.
+// register is a cell with compare-and-swap, empty at first. A write of unknown
+// outcome takes effect between its call and the first time that its value was seen.
+// If the value was never seen it had no effect or, if the witnesses didn't see
+// everything, may take effect at any time.
 var register = porcupine.Model{
 	Init: func() any { return "" },
 	Step: func(state, input, _ any) (bool, any) {
@@ -62,8 +63,8 @@ var register = porcupine.Model{
 // RegisterDir is the directory below the root whose keys are registers.
 const RegisterDir = "/registers"
 
-// Registers judges the registers of a history by porcupine, each by itself and
-// within the limit. The picture of a bad one is put into dir.
+// Registers judges the registers of a history with porcupine, each separately and
+// within the time limit. The picture of a bad one is written to dir.
 func Registers(h *history.History, dir string, limit time.Duration) (found []verdict.Violation, judged int) {
 	byKey := map[string][]porcupine.Operation{}
 	first, whole := firstShown(h)

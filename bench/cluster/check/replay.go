@@ -11,7 +11,7 @@ import (
 // wrongLimit ends the replay: what follows a wrong change is wrong as well.
 const wrongLimit = 3
 
-// replay carries out all changes on the oracle, in the order of their indexes,
+// replay repeats all changes on the oracle, in the order of their indexes,
 // and holds the reads against it on the way.
 func (c *checker) replay() {
 	for _, s := range c.shards {
@@ -27,7 +27,7 @@ func (c *checker) replay() {
 		}
 		ev, quiet := c.change(at)
 		if shard != nil {
-			shard.SetIndex(at) // also where the change went wrong
+			shard.SetIndex(at) // even if the change failed
 		}
 		if ev != nil {
 			c.canon[at], c.quiet[at] = ev, quiet
@@ -43,8 +43,8 @@ func (c *checker) replay() {
 	}
 }
 
-// change carries out the change of one index. It returns the event as the
-// oracle tells it, and whether watchers are not told; nothing if the index is
+// change repeats the change of one index. It returns the oracle's event, and
+// whether it is hidden from watchers; nil if the index is
 // the servers' own.
 func (c *checker) change(at uint64) (ev *v2api.Event, quiet bool) {
 	if op := c.acked[at]; op != nil {
@@ -101,14 +101,14 @@ func (c *checker) fail(kind verdict.Kind, format string, args ...any) {
 	c.Complain(kind, format, args...)
 }
 
-// lateTTL: a write that nobody answered still got its end from the clock of a
-// member that had it by then.
+// lateTTL: a write without an answer still got its expiration from the clock of a
+// member that had received it by then.
 func (c *checker) lateTTL(op *history.Op, at uint64, s *sighting) {
 	end := s.event.Node.Expiration
 	first, _ := c.clock.since(at)
 	life := time.Duration(op.TTL) * time.Second
 	if op.TTL != 0 && end != nil && (end.Before(c.h.Begin.Add(op.Invoke+life-clockSlack)) || end.After(c.h.Begin.Add(first+life+clockSlack))) {
-		c.Complain(verdict.TTLDiffers, "%v, done at %d and seen at %v, ends at %v", op, at, c.h.Begin.Add(first), end)
+		c.Complain(verdict.TTLDiffers, "%v, done at %d and seen at %v, expires at %v", op, at, c.h.Begin.Add(first), end)
 	}
 }
 
@@ -132,8 +132,8 @@ func (c *checker) expire(at uint64, s *sighting) *v2api.Event {
 }
 
 // gaps: an index that nobody saw is a refresh of unknown outcome that was soon
-// covered up, or one that the servers needed for themselves. Several shards may
-// have any number of those.
+// overwritten, or one that the servers used themselves. With several shards there may be
+// any number of those.
 func (c *checker) gaps() {
 	if c.shards.several() {
 		return

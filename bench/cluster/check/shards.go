@@ -1,25 +1,25 @@
 package check
 
 import (
+	"copse/bench/etcdstore"
 	"copse/bench/placement"
 	"copse/bench/v2api"
-	"copse/bench/v2oracle"
 )
 
 // shards are the oracles: one for each shard of the tree, for each has a past of
 // its own. Their indexes are set from outside, so that gaps need no rule.
-type shards []*v2oracle.Store
+type shards []*etcdstore.Store
 
 // everything is the scope of the root where there are several shards.
 const everything = -1
 
 func (s shards) several() bool { return len(s) > 1 }
 
-// of is the oracle that knows a key.
-func (s shards) of(key string) *v2oracle.Store { return s[placement.Slot(key, len(s))] }
+// of returns the oracle of the shard that a key lives in.
+func (s shards) of(key string) *etcdstore.Store { return s[placement.Slot(key, len(s))] }
 
-// scope is what a header of an answer about a key promises something for: a
-// shard, or everything.
+// scope is the part of the tree that the header of an answer about a key applies to:
+// a shard, or everything.
 func (s shards) scope(key string) int {
 	if s.several() && placement.Root(key) {
 		return everything
@@ -27,7 +27,7 @@ func (s shards) scope(key string) int {
 	return placement.Slot(key, len(s))
 }
 
-// slots are the shards that an answer about a key tells of.
+// slots are the shards that an answer about a key concerns.
 func (s shards) slots(key string) []int {
 	if at := s.scope(key); at != everything {
 		return []int{at}
@@ -39,8 +39,8 @@ func (s shards) slots(key string) []int {
 	return all
 }
 
-// part is what a listing of the root holds of one shard; any other node is
-// whole.
+// part is the part of a listing of the root that belongs to one shard; any other node
+// is returned whole.
 func (s shards) part(n v2api.Node, slot int) v2api.Node {
 	if s.scope(n.Key) != everything {
 		return n
@@ -55,8 +55,8 @@ func (s shards) part(n v2api.Node, slot int) v2api.Node {
 	return n
 }
 
-// shardOf is the oracle that a change belongs to; nil if nobody knows of one.
-func (c *checker) shardOf(at uint64) *v2oracle.Store {
+// shardOf is the oracle that a change belongs to; nil if it is unknown.
+func (c *checker) shardOf(at uint64) *etcdstore.Store {
 	switch op, s := c.acked[at], c.seen[at]; {
 	case op != nil:
 		return c.shards.of(op.Event.Node.Key)

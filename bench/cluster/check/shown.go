@@ -7,9 +7,9 @@ import (
 	"copse/bench/v2api"
 )
 
-// firstShown tells when each value was first shown to anybody, in an event or in
-// an answer. What never was can't have happened, if a witness saw everything;
-// then whole says so.
+// firstShown is when each value was first shown to anybody, in an event or in
+// an answer. A write whose value was never shown can't have happened if a witness saw
+// everything; whole reports that.
 func firstShown(h *history.History) (first map[string]time.Duration, whole bool) {
 	first = map[string]time.Duration{}
 	show := func(n *v2api.Node, at time.Duration) {

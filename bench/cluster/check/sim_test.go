@@ -9,19 +9,10 @@ import (
 	"time"
 
 	"copse/bench/cluster/history"
-	"copse/bench/load"
 	"copse/bench/placement"
 	"copse/bench/v2api"
+	"copse/bench/writemix"
 )
-
-// rootOf is the load's directory: several shards have work only where there are
-// several top-level names.
-func rootOf(shards int) string {
-	if shards > 1 {
-		return ""
-	}
-	return "/sim"
-}
 
 // sim makes the history of an honest cluster: one oracle for each shard, clients that
 // overlap, answers that get lost, members that are behind.
@@ -31,7 +22,7 @@ type sim struct {
 	h     *history.History
 	now   time.Duration
 	back  []time.Duration // when each client has its last answer
-	later []func()        // writes of unknown outcome that are still on their way
+	later []func()        // writes of unknown outcome that have not arrived yet
 	pasts [][]past        // of each shard, index by index
 	at    []int           // where in them the member is that is behind
 	shown uint64          // by its header
@@ -58,7 +49,7 @@ const (
 // simulate returns a history of about the given number of requests to one shard,
 // or more, which then have the whole tree.
 func simulate(seed uint64, requests int, exact bool, shards int) *history.History {
-	root := rootOf(shards)
+	root := writemix.Root("/sim", shards)
 	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := &sim{
 		rng:   rand.New(rand.NewPCG(seed, 0)),
@@ -80,9 +71,9 @@ func simulate(seed uint64, requests int, exact bool, shards int) *history.Histor
 			},
 		},
 	}
-	var mixes []*load.Mix
+	var mixes []*writemix.Mix
 	for id := range writers {
-		mixes = append(mixes, load.New(root, id, fmt.Sprintf("s%d", id), s.rng, simCaller{s, id}))
+		mixes = append(mixes, writemix.New(root, id, fmt.Sprintf("s%d", id), s.rng, simCaller{s, id}))
 	}
 	for slot := range shards {
 		s.note(slot)
@@ -136,7 +127,7 @@ func (s *sim) register(id int) {
 
 func (s *sim) wait(most time.Duration) time.Duration { return time.Duration(s.rng.Int64N(int64(most))) }
 
-// tick lets time pass, with what falls due in it.
+// tick lets time pass, with the expirations that are due.
 func (s *sim) tick() {
 	s.now += time.Millisecond + s.wait(4*time.Millisecond)
 	for _, slot := range s.rng.Perm(len(s.order.shards)) {
@@ -172,7 +163,7 @@ func (s *sim) call(id int, r v2api.Request) *history.Op {
 	switch n := s.rng.IntN(100); {
 	case n < 2:
 		op.Outcome = v2api.NotSent
-	case n < 4: // lost before it came to the log
+	case n < 4: // lost before it reached the log
 		op.Outcome = v2api.Unknown
 	case n < 7 && r.Write(): // the answer is lost, the write happens
 		s.later = append(s.later, func() { s.do(op) })
@@ -186,7 +177,7 @@ func (s *sim) call(id int, r v2api.Request) *history.Op {
 	return op
 }
 
-// do carries a request out, tells the watchers, and returns what the answer holds.
+// do carries out a request, notifies the watchers, and returns the answer.
 func (s *sim) do(op *history.Op) (*v2api.Event, *v2api.Fault, uint64) {
 	var expires *time.Time
 	if op.TTL != 0 {

@@ -6,7 +6,7 @@ import (
 	"copse/bench/verdict"
 )
 
-// suspects are the writes that a change without an answer may come from.
+// suspects are the writes that may have caused a change without an answer.
 type suspects struct {
 	byValue map[string]*history.Op   // those with a value, which is theirs alone
 	byKey   map[string][]*history.Op // those without, of unknown outcome
@@ -26,7 +26,7 @@ func newSuspects(h *history.History) *suspects {
 	return s
 }
 
-// claim finds the write of unknown outcome behind a change that watchers saw.
+// claim finds the write of unknown outcome that caused a change that watchers saw.
 func (c *checker) claim(at uint64, s *sighting) *history.Op {
 	ev := s.event
 	if ev.Node.Value != "" {
@@ -46,7 +46,7 @@ func (c *checker) claim(at uint64, s *sighting) *history.Op {
 	}
 	var found *history.Op
 	for _, op := range c.suspects.byKey[ev.Node.Key] {
-		// A recursive delete can do what a plain one can't, so it's kept.
+		// A recursive delete can do more than a plain one, so it is kept.
 		if c.taken[op] == 0 && c.fits(op, ev) && c.inTime(op, at) && (found == nil || found.Recursive && !op.Recursive) {
 			found = op
 		}
@@ -57,7 +57,7 @@ func (c *checker) claim(at uint64, s *sighting) *history.Op {
 	return found
 }
 
-// inTime: a write comes after all that anyone had seen when it was sent, and
+// inTime: a write gets an index above all that anyone had seen when it was sent, and
 // was sent before anyone saw it.
 func (c *checker) inTime(op *history.Op, at uint64) bool {
 	first, ok := c.clock.since(at)
@@ -91,7 +91,7 @@ func (c *checker) fits(op *history.Op, ev *v2api.Event) bool {
 }
 
 // refreshed finds the refresh of unknown outcome that gave a node the index
-// with which it was shown.
+// that it was shown with.
 func (c *checker) refreshed(at uint64, n v2api.Node) *history.Op {
 	for _, op := range c.suspects.byKey[n.Key] {
 		if op.Refresh && c.taken[op] == 0 && c.inTime(op, at) {

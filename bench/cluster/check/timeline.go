@@ -55,7 +55,7 @@ func (t *timeline) since(value uint64) (time.Duration, bool) {
 	return t.at[n], true
 }
 
-// view is what one member shows of a shard, or of everything.
+// view is what one member shows of one shard, or of everything.
 type view struct{ member, scope int }
 
 // times holds the order of indexes and terms against the order of time.
@@ -130,8 +130,8 @@ func (c *checker) times() {
 	}
 }
 
-// told is the key that an answer tells of: a key in order has its name from the
-// server.
+// told is the key that an answer is about: the server chooses the name of an in-order
+// key.
 func told(op *history.Op) string {
 	if op.Changed() {
 		return op.Event.Node.Key
@@ -159,8 +159,8 @@ func (c *checker) member(op *history.Op, index, term uint64) {
 	}
 }
 
-// linear: who goes through the log sees all that anybody saw before. A read in
-// one of several shards is promised that of its own shard.
+// linear: a request through the log sees everything that anybody saw before. With several
+// shards, a read is promised that for its own shard.
 func (c *checker) linear(op *history.Op) {
 	floor := c.floor[op]
 	if scope := c.shards.scope(op.Key); c.shards.several() && scope != everything && !op.Write() {

@@ -6,13 +6,13 @@ import (
 	"copse/bench/verdict"
 )
 
-// watchCheck is one watch and what it had to be told.
+// watchCheck is one watch and the events that it must have received.
 type watchCheck struct {
 	*history.Watch
 	required []uint64
 	optional map[uint64]bool
 	saw      map[uint64]bool
-	excused  []history.Entry // where it was told that the window has moved on
+	excused  []history.Entry // where it learned that the window has moved on
 }
 
 func (c *checker) prepareWatches() {
@@ -27,7 +27,7 @@ func (c *checker) prepareWatches() {
 	}
 }
 
-// existing tells which of the watched keys are there before a change that may
+// existing reports which of the watched keys exist before a change that may
 // remove a directory above them.
 func (c *checker) existing(at uint64) map[*watchCheck]bool {
 	switch op, s := c.acked[at], c.seen[at]; {
@@ -43,9 +43,9 @@ func (c *checker) existing(at uint64) map[*watchCheck]bool {
 	return there
 }
 
-// require notes for each watch whether it has to see a change. The removal of
-// a directory is told to watches below it, if what they watch was there; a
-// server that looks it up in its history can't know that any more.
+// require records for each watch whether it must see a change. Watches below a
+// directory see its removal if the watched key existed; a
+// server that reads the event from its history can't know that any more.
 func (c *checker) require(at uint64, ev *v2api.Event, there map[*watchCheck]bool) {
 	for _, w := range c.watches {
 		if at < w.From {
@@ -64,7 +64,7 @@ func (c *checker) require(at uint64, ev *v2api.Event, there map[*watchCheck]bool
 	}
 }
 
-// watch holds a watch's log against what it had to be told.
+// watch compares a watch's log with the events that it must have received.
 func (c *checker) watch(w *watchCheck) {
 	required := map[uint64]bool{}
 	for _, at := range w.required {
@@ -80,14 +80,14 @@ func (c *checker) watch(w *watchCheck) {
 		at := e.Event.Index()
 		switch {
 		case w.saw[at]:
-			c.Complain(verdict.EventTwice, "%s was told of %d twice, the second time by member %d at %v", w.Name, at, e.Member, e.At)
+			c.Complain(verdict.EventTwice, "%s received %d twice, the second time from member %d at %v", w.Name, at, e.Member, e.At)
 		case at <= last:
-			c.Complain(verdict.EventOrder, "%s was told of %d by member %d at %v, after %d", w.Name, at, e.Member, e.At, last)
+			c.Complain(verdict.EventOrder, "%s received %d from member %d at %v, after %d", w.Name, at, e.Member, e.At, last)
 		case at <= c.h.End && c.wrong == 0 && !required[at] && !w.optional[at]:
-			c.Complain(verdict.EventAlien, "%s was told of %s of %s at %d", w.Name, e.Event.Action, e.Event.Node.Key, at)
+			c.Complain(verdict.EventAlien, "%s received %s of %s at %d", w.Name, e.Event.Action, e.Event.Node.Key, at)
 		case c.canon[at] != nil:
 			if diff := differ(c.canon[at], e.Event); diff != "" {
-				c.Complain(verdict.EventDiffers, "%s was told by member %d of %s of %s at %d: %s", w.Name, e.Member, e.Event.Action, e.Event.Node.Key, at, diff)
+				c.Complain(verdict.EventDiffers, "%s received from member %d %s of %s at %d: %s", w.Name, e.Member, e.Event.Action, e.Event.Node.Key, at, diff)
 			}
 		}
 		w.saw[at] = true
@@ -95,12 +95,12 @@ func (c *checker) watch(w *watchCheck) {
 	}
 	for _, at := range w.required {
 		if !w.saw[at] && !w.excuses(at) {
-			c.Complain(verdict.EventMissing, "%s was not told of %s of %s at %d", w.Name, c.canon[at].Action, c.canon[at].Node.Key, at)
+			c.Complain(verdict.EventMissing, "%s did not receive %s of %s at %d", w.Name, c.canon[at].Action, c.canon[at].Node.Key, at)
 		}
 	}
 }
 
-// excuses says whether a watch was told that it missed an index.
+// excuses reports whether a watch was told that it missed an index.
 func (w *watchCheck) excuses(at uint64) bool {
 	for _, e := range w.excused {
 		if e.Asked <= at && at < e.Resumed {
@@ -110,20 +110,20 @@ func (w *watchCheck) excuses(at uint64) bool {
 	return false
 }
 
-// cleared: v2 promises its last 1,000 events to whoever asks for them. With
-// several shards the head may lag; what was read right afterwards doesn't.
+// cleared: v2 promises the last 1,000 events to everyone who asks for them. With
+// several shards the header may lag; the tree that was read right afterwards doesn't.
 func (c *checker) cleared(w *watchCheck, e history.Entry) {
 	at := e.Window
 	if c.shards.several() {
 		at = max(at, e.Resumed-1)
 	}
 	if e.Asked+c.h.Rules.Window > at {
-		c.Complain(verdict.FalseCleared, "%s asked member %d for %d, and was told that it's gone at %d", w.Name, e.Member, e.Asked, at)
+		c.Complain(verdict.FalseCleared, "%s asked member %d for %d, and was told that it is gone at %d", w.Name, e.Member, e.Asked, at)
 	}
 }
 
-// lost: what was acknowledged and no witness saw, although it came so far, is
-// lost. And without a witness nothing is proved.
+// lost: an acknowledged write that no witness saw, although the witness got that far, is
+// lost. Without a witness nothing is proved.
 func (c *checker) lost() {
 	var witnesses []*watchCheck
 	for _, w := range c.watches {

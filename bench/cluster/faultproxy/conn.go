@@ -25,8 +25,8 @@ type piece struct {
 
 const (
 	pieceSize = 16 << 10
-	// queueLimit is how many pieces may be on their way in one direction; a
-	// sender that is faster has to wait, as with a full window.
+	// queueLimit is how many pieces may be in transit in one direction; a
+	// faster sender has to wait, as with a full TCP window.
 	queueLimit = 64
 )
 
@@ -74,7 +74,7 @@ func (c *conn) pump(from, to net.Conn, l link) {
 	reader.Wait()
 }
 
-// pass waits until a piece may go on; false if the connection ends before.
+// pass waits until a piece may be forwarded; false if the connection ends before that.
 func (c *conn) pass(p piece, l link) bool {
 	for {
 		rule, news := c.mesh.rule(l)

@@ -1,11 +1,11 @@
-// Package faultproxy stands between the members of a cluster on one machine
-// and spoils their connections: it delays, narrows, swallows, cuts, leaves
+// Package faultproxy sits between the members of a cluster on one machine
+// and disturbs their connections: it delays, throttles, holds back, cuts, leaves
 // half open and corrupts.
 //
-// A Mesh has one listener for each member; the others are told its address
-// instead of the member's own. Who dials is found out by whoever made the Mesh
-// (a source port belongs to a process), so that a rule can hold for what one
-// member sends to another and not for the way back:
+// A Mesh has one listener for each member; the others are given its address
+// instead of the member's own. The creator of the Mesh identifies the caller of a
+// connection (a source port belongs to a process), so that a rule can apply to what
+// one member sends to another and not to the way back:
 //
 //	member 0 ──dials──▶ listener of member 1 ──▶ member 1
 //	            bytes 0→1 obey rule(0,1), bytes 1→0 obey rule(1,0)

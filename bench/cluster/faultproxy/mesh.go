@@ -25,9 +25,9 @@ type Mesh struct {
 	listen []net.Listener
 }
 
-// New returns a mesh that nothing listens for yet. owner tells which member
-// the source address of a connection belongs to; -1 is nobody, whom no rule
-// is for.
+// New returns a mesh without listeners. owner returns the member that
+// the source address of a connection belongs to; -1 is none, and no rule
+// applies to it.
 func New(seed uint64, owner func(net.Addr) int) *Mesh {
 	return &Mesh{
 		owner: owner,
@@ -69,7 +69,7 @@ func (m *Mesh) Close() {
 	m.group.Wait()
 }
 
-// connLimit is far above what a cluster of a few members needs.
+// connLimit is far more than a cluster of a few members needs.
 const connLimit = 1024
 
 func (m *Mesh) accept(l net.Listener, member int, target string) {

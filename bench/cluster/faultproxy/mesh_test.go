@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"copse/bench/cluster/faultproxy"
+	"copse/bench/peer"
 
 	"go.uber.org/goleak"
 )
@@ -32,8 +33,8 @@ func connect(t *testing.T) pair {
 	defer target.Close()
 	mesh := faultproxy.New(1, func(net.Addr) int { return 0 })
 	t.Cleanup(mesh.Close)
-	front := freeAddress(t)
-	for _, address := range []string{freeAddress(t), front} { // member 0's own is not used
+	front := freePort(t)
+	for _, address := range []string{freePort(t), front} { // member 0's own is not used
 		if err := mesh.Add(address, target.Addr().String()); err != nil {
 			t.Fatal(err)
 		}
@@ -49,20 +50,19 @@ func connect(t *testing.T) pair {
 	}
 	t.Cleanup(func() { b.Close() })
 	p := pair{mesh, a, b}
-	// The mesh knows a connection once something has come through.
+	// The mesh knows a connection once data has passed through it.
 	send(t, a, "hello")
 	expect(t, b, "hello")
 	return p
 }
 
-func freeAddress(t *testing.T) string {
+func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := peer.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 func send(t *testing.T, c net.Conn, s string) {
@@ -107,7 +107,7 @@ func TestMeshPassesBothWays(t *testing.T) {
 	writer.Go(func() { _, _ = p.a.Write(large) })
 	got := make([]byte, len(large))
 	if _, err := io.ReadFull(p.b, got); err != nil || !bytes.Equal(got, large) {
-		t.Fatalf("a megabyte came out different (%v)", err)
+		t.Fatalf("a megabyte arrived changed (%v)", err)
 	}
 	writer.Wait()
 	send(t, p.b, "back")
@@ -192,8 +192,8 @@ func TestMeshLeavesHalfOpen(t *testing.T) {
 func TestMeshRefusesWhatNobodyListensFor(t *testing.T) {
 	mesh := faultproxy.New(1, func(net.Addr) int { return 0 })
 	defer mesh.Close()
-	front := freeAddress(t)
-	if err := mesh.Add(front, freeAddress(t)); err != nil {
+	front := freePort(t)
+	if err := mesh.Add(front, freePort(t)); err != nil {
 		t.Fatal(err)
 	}
 	c, err := net.Dial("tcp", front)

@@ -2,10 +2,10 @@ package faultproxy
 
 import "time"
 
-// Rule is what happens to the bytes that one member sends to another.
+// Rule says what happens to the bytes that one member sends to another.
 type Rule struct {
-	// Hold lets nothing pass; what was sent waits, as on a network that lost
-	// its way for a while.
+	// Hold lets nothing pass; bytes wait until the rule is lifted, as in a network that
+	// loses packets for a while.
 	Hold  bool
 	Delay time.Duration
 	Rate  int // bytes a second; 0 is no limit
@@ -23,7 +23,7 @@ func (m *Mesh) Set(from, to int, r Rule) {
 	m.changed()
 }
 
-// Heal drops all rules, and ends what was left half open.
+// Heal drops all rules, and closes half-open connections.
 func (m *Mesh) Heal() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -56,13 +56,13 @@ func (m *Mesh) each(member int, do func(*conn)) (n int) {
 	return n
 }
 
-// changed wakes whoever waits for a rule to change. mu is held.
+// changed wakes everyone who waits for a rule to change. mu is held.
 func (m *Mesh) changed() {
 	close(m.news)
 	m.news = make(chan struct{})
 }
 
-// rule returns the rule of a link and what is closed when any rule changes.
+// rule returns the rule of a link, and a channel that is closed when any rule changes.
 func (m *Mesh) rule(l link) (Rule, <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -10,10 +10,10 @@ import (
 	"syscall"
 )
 
-// dirPrefix begins the name of each fleet's directory; the process id follows.
+// dirPrefix is the prefix of each fleet's directory; the process id follows.
 const dirPrefix = "copse-cluster-"
 
-// disk is a small file system of its own.
+// disk is a small file system for one member.
 type disk struct{ dir string }
 
 func mount(dir string, size int64) (*disk, error) {

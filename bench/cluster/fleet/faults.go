@@ -2,15 +2,13 @@ package fleet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"time"
 
 	"copse/bench/cluster/faultproxy"
+	"copse/bench/v2api"
 )
 
 // Kill ends a member as a crash would.
@@ -24,8 +22,8 @@ func (f *Fleet) Kill(i int) {
 // Restart starts a member that is down, and doesn't wait until it serves.
 func (f *Fleet) Restart(i int) error { return f.launch(f.Members[i]) }
 
-// Revive starts whatever is down, also what ended by itself, and lets go on
-// what is paused. It returns the members that it started.
+// Revive starts all members that are down, including those that ended by themselves, and
+// resumes paused ones. It returns the members that it started.
 func (f *Fleet) Revive() (started []int, err error) {
 	for _, m := range f.Members {
 		if m.paused {
@@ -53,10 +51,10 @@ func (m *Member) ended() bool {
 	}
 }
 
-// Ended says whether a member's process is no more.
+// Ended reports whether a member's process has ended.
 func (f *Fleet) Ended(i int) bool { return f.Members[i].ended() }
 
-// Died says whether a member's process ended although nobody killed it.
+// Died reports whether a member's process ended although nobody killed it.
 func (f *Fleet) Died(i int) bool { return f.Members[i].ended() && !f.Members[i].down }
 
 // LastPanic is the last line of a member's log that says why it ended.
@@ -80,13 +78,13 @@ func (f *Fleet) Pause(i int) error {
 	return f.Members[i].Pause()
 }
 
-// Resume lets a paused member go on.
+// Resume continues a paused member.
 func (f *Fleet) Resume(i int) error {
 	f.Members[i].paused = false
 	return f.Members[i].Resume()
 }
 
-// Cut lets nothing come through that from sends to to.
+// Cut blocks everything that from sends to to.
 func (f *Fleet) Cut(from, to int) error {
 	if f.net != nil {
 		return f.net.Cut(from, to)
@@ -115,7 +113,7 @@ func (f *Fleet) Slow(i int) error {
 // Lose drops packets on their way to a member; in namespaces only.
 func (f *Fleet) Lose(i int) error {
 	if f.net == nil {
-		return errors.New("no packets can be lost between proxies")
+		return errors.New("proxies can't lose packets")
 	}
 	return f.net.Lose(i, lossRate)
 }
@@ -127,7 +125,7 @@ func (f *Fleet) Reset(i int) int { return f.mesh.Reset(i) }
 // on the loopback only.
 func (f *Fleet) HalfOpen(i int) int { return f.mesh.HalfOpen(i) }
 
-// Corrupt changes bits in what a member sends; on the loopback only.
+// Corrupt flips bits in what a member sends; on the loopback only.
 func (f *Fleet) Corrupt(i int) {
 	for to := range f.Members {
 		f.mesh.Set(i, to, faultproxy.Rule{Corrupt: 0.2})
@@ -149,13 +147,13 @@ func (f *Fleet) FillDisk() error { return f.disk.fill() }
 // FreeDisk makes room again.
 func (f *Fleet) FreeDisk() error { return f.disk.free() }
 
-// askLimit is how long a member has to say who leads.
+// askLimit is how long a member may take to name the leader.
 const askLimit = 500 * time.Millisecond
 
-// Leader is the member that most of those who run take for the leader.
+// Leader is the member that most running members consider the leader.
 func (f *Fleet) Leader() (int, bool) { return f.elect((*Member).leader) }
 
-// ShardLeader is the member that most of those who run take for the leader of one
+// ShardLeader is the member that most running members consider the leader of one
 // of several shards.
 func (f *Fleet) ShardLeader(slot int) (int, bool) {
 	return f.elect(func(m *Member) (string, error) { return m.shardLeader(slot) })
@@ -187,22 +185,9 @@ func (m *Member) leader() (string, error) {
 	return leader.Name, err
 }
 
-// ask reads JSON from a member that has little time for it.
+// ask reads JSON from a member, within askLimit.
 func (m *Member) ask(path string, into any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.URL+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil || resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: status %d: %w", path, resp.StatusCode, err)
-	}
-	return nil
+	return v2api.GetJSON(ctx, v2api.NewClient(m.Dial, 0), m.URL+path, into)
 }

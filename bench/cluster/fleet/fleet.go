@@ -28,7 +28,7 @@ type Options struct {
 	Seed       uint64 // picks the ports
 	Args       []string
 	// SmallDisk puts the data of the last member on a disk of this many bytes,
-	// which can be filled up; 0 is none.
+	// which a fault can fill; 0 is none.
 	SmallDisk int64
 }
 
@@ -41,7 +41,7 @@ type Fleet struct {
 	mesh    *faultproxy.Mesh // on the loopback
 	net     *netns.Switch    // in namespaces
 	disk    *disk
-	pids    []atomic.Int64 // of the processes that run; 0 is none
+	pids    []atomic.Int64 // of the running processes; 0 is none
 }
 
 // Member is one of them. Its URL is known before it runs.
@@ -54,7 +54,7 @@ type Member struct {
 	down   bool // it was killed and not started again
 }
 
-// places is how many members there may be at once.
+// places is the largest number of members at one time.
 func (o *Options) places() int {
 	if o.Spare {
 		return o.Members + 1
@@ -62,8 +62,8 @@ func (o *Options) places() int {
 	return o.Members
 }
 
-// readyLimit is how long a whole cluster may need to serve, on a machine that
-// has other things to do.
+// readyLimit is how long a whole cluster may take until it serves, on a busy
+// machine.
 const readyLimit = 2 * time.Minute
 
 // Start runs a fleet and returns once all members serve.

@@ -39,13 +39,12 @@ func start(t *testing.T, opts fleet.Options) *fleet.Fleet {
 	return f
 }
 
-// put sends one write to a member, with little patience.
-func put(t *testing.T, m *fleet.Member, patience time.Duration) v2api.Outcome {
+// put sends one write to a member, with a short timeout.
+func put(t *testing.T, m *fleet.Member, timeout time.Duration) v2api.Outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true}}
-	reply, err := v2api.Do(ctx, client, m.URL, &v2api.Request{Method: http.MethodPut, Key: "/a", Value: "1"})
+	reply, err := v2api.Do(ctx, v2api.NewClient(m.Dial, 0), m.URL, &v2api.Request{Method: http.MethodPut, Key: "/a", Value: "1"})
 	outcome, _, _ := reply.Parse(err)
 	return outcome
 }
@@ -138,13 +137,13 @@ func TestPauseKillRevive(t *testing.T) {
 	if err := f.WaitReady(); err != nil {
 		t.Fatal(err)
 	}
-	// One that nobody killed.
+	// A member that nobody killed.
 	if err := syscall.Kill(f.Members[2].PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	<-f.Members[2].Done()
 	if !f.Died(2) {
-		t.Error("it ended, and nobody killed it")
+		t.Error("it ended although nobody killed it")
 	}
 }
 

@@ -13,10 +13,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"copse/bench/v2api"
 )
 
 // changeLimit is how long one change of the membership may take, while members
-// turn it down for want of a leader or of a peer that they are connected to.
+// refuse it because they lack a leader or a connection to a peer.
 const changeLimit = 30 * time.Second
 
 // listed is a member as the members API shows it.
@@ -26,8 +28,8 @@ type listed struct {
 	PeerURLs []string `json:"peerURLs"`
 }
 
-// Remove takes a member out of the cluster, through one of the others. It says
-// whether the process ended by itself; one that doesn't is killed.
+// Remove removes a member from the cluster, through one of the others. It reports
+// whether the process ended by itself; otherwise it is killed.
 func (f *Fleet) Remove(m *Member) (ended bool, err error) {
 	err = f.insist(m, func(via *Member) (done bool, err error) {
 		list, err := via.list()
@@ -58,8 +60,7 @@ func (f *Fleet) Remove(m *Member) (ended bool, err error) {
 	return ended, nil
 }
 
-// Add takes a member into the cluster that is none, with nothing on its disk,
-// and waits until it serves.
+// Add adds a member with an empty disk to the cluster, and waits until it serves.
 func (f *Fleet) Add(m *Member) error {
 	if err := m.wipe(); err != nil {
 		return err
@@ -71,7 +72,7 @@ func (f *Fleet) Add(m *Member) error {
 			return false, err
 		}
 		known := slices.ContainsFunc(list, func(l listed) bool { return slices.Contains(l.PeerURLs, m.Advertise()) })
-		if known { // an earlier try came through after all
+		if known { // an earlier attempt succeeded after all
 			cluster = f.names(list)
 			return true, nil
 		}
@@ -105,7 +106,7 @@ func (m *Member) wipe() error {
 	return err
 }
 
-// Secede makes a member forget everything and start as a cluster of its own.
+// Secede makes a member lose its data and start as a cluster of its own.
 func (f *Fleet) Secede(i int) error {
 	m := f.Members[i]
 	f.Kill(i)
@@ -116,7 +117,7 @@ func (f *Fleet) Secede(i int) error {
 	return f.launch(m)
 }
 
-// names is the --initial-cluster of who is listed.
+// names is the --initial-cluster of the listed members.
 func (f *Fleet) names(list []listed) string {
 	var names []string
 	for _, m := range f.all() {
@@ -173,8 +174,7 @@ func (m *Member) call(method, path, body string) (int, []byte, error) {
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	client := &http.Client{Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true}}
-	resp, err := client.Do(req)
+	resp, err := v2api.NewClient(m.Dial, 0).Do(req)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -9,7 +9,7 @@ import (
 	"copse/bench/v2api"
 )
 
-// Op is one request and what became of it. Times count from the run's begin.
+// Op is one request and its outcome. Times count from the start of the run.
 type Op struct {
 	v2api.Request
 	Client string
@@ -19,7 +19,7 @@ type Op struct {
 	Conn int `json:",omitempty"`
 
 	Invoke  time.Duration
-	Return  time.Duration // when the answer, or the end of patience, came
+	Return  time.Duration // when the answer arrived, or the client gave up
 	Outcome v2api.Outcome
 	Index   uint64       `json:",omitempty"` // X-Etcd-Index
 	Term    uint64       `json:",omitempty"` // X-Raft-Term
@@ -33,7 +33,7 @@ func (o *Op) Answered() bool { return o.Outcome == v2api.Acked || o.Outcome == v
 // Changed says whether the tree is known to have changed, at Event.Index().
 func (o *Op) Changed() bool { return o.Write() && o.Outcome == v2api.Acked }
 
-// Linear says whether the answer had to come through the log, or as if.
+// Linear reports whether the answer must be linearizable.
 func (o *Op) Linear() bool { return o.Write() || o.Quorum }
 
 func (o *Op) String() string {
@@ -58,19 +58,19 @@ type Glance struct {
 	Index, Term    uint64
 }
 
-// Entry is one thing that a watcher was told: an event, or that the history it
-// asked for is gone, whereupon it read the tree and went on from there.
+// Entry is one thing that a watcher received: an event, or the message that the history
+// it asked for is gone, after which it read the tree and continued from there.
 type Entry struct {
 	Event  *v2api.Event `json:",omitempty"`
 	At     time.Duration
 	Member int
 
-	Asked   uint64 `json:",omitempty"` // told 401: the index that it asked for,
+	Asked   uint64 `json:",omitempty"` // after a 401: the index that it asked for,
 	Window  uint64 `json:",omitempty"` // the member's index then,
 	Resumed uint64 `json:",omitempty"` // and the first index that it asked for afterwards
 }
 
-// Watch is all that one watcher was told, through all its connections.
+// Watch is everything that one watcher received, over all its connections.
 type Watch struct {
 	Name      string
 	Scope     string
@@ -95,11 +95,11 @@ type Rules struct {
 	// ExactHeader says that a read is of the very index in its header. Without
 	// it the header may be older than the body, never newer.
 	ExactHeader bool
-	// Window is how many events a watch can reach back.
+	// Window is the number of past events that a watch can reach.
 	Window uint64
-	// Shards is over how many shards the keys are spread; 0 is one. With more, the
-	// order of indexes is still the order of all changes, but it has gaps, and each
-	// shard has a past of its own.
+	// Shards is the number of shards that the keys are spread over; 0 is one. With several,
+	// the order of indexes is still the order of all changes, but it has gaps, and each
+	// shard has a window of its own.
 	Shards int
 }
 
@@ -108,8 +108,8 @@ type History struct {
 	Rules    Rules
 	Begin    time.Time
 	Root     string // the directory that the load has for itself; "" is the whole tree
-	Start    uint64 // the index at the begin: the load's first change is above it
-	End      uint64 // nothing was written after it, and every watcher has come up to it
+	Start    uint64 // the index at the start: the load's first change is above it
+	End      uint64 // nothing was written after it, and every watcher has reached it
 	Own      int    // how many indexes the servers may have needed for themselves
 	Ops      []*Op
 	Glances  []Glance

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Recorder collects what the clients of one run note down.
+// Recorder collects what the clients of one run do and see.
 type Recorder struct {
 	begin time.Time // fixed
 
@@ -17,7 +17,7 @@ type Recorder struct {
 	changed uint64 // the highest one of a change that anyone was shown
 }
 
-// NewRecorder begins a history of the load below root.
+// NewRecorder starts a history of the load below root.
 func NewRecorder(root string, rules Rules) *Recorder {
 	r := &Recorder{begin: time.Now()}
 	r.told = sync.NewCond(&r.mu)
@@ -25,7 +25,7 @@ func NewRecorder(root string, rules Rules) *Recorder {
 	return r
 }
 
-// Now is the time since the begin.
+// Now is the time since the start.
 func (r *Recorder) Now() time.Duration { return time.Since(r.begin) }
 
 // Seen is the highest index that anyone was shown.
@@ -46,7 +46,7 @@ func (r *Recorder) Note(op *Op) {
 	}
 }
 
-// Glance adds what a watch's head showed.
+// Glance adds the header of a watch's answer.
 func (r *Recorder) Glance(g Glance) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,7 +63,7 @@ func (r *Recorder) Cluster(id string) {
 	}
 }
 
-// Watch adds an empty watch; what it sees is added with Tell.
+// Watch adds an empty watch; its entries are added with Tell.
 func (r *Recorder) Watch(w Watch) *Watch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,7 +72,7 @@ func (r *Recorder) Watch(w Watch) *Watch {
 	return &w
 }
 
-// Tell adds what a watcher was told. It wakes whoever waits in Await.
+// Tell adds what a watcher received, and wakes the callers of Await.
 func (r *Recorder) Tell(w *Watch, e Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -86,7 +86,7 @@ func (r *Recorder) Tell(w *Watch, e Entry) {
 	r.told.Broadcast()
 }
 
-// Last is how far a watcher has come.
+// Last is the last index that a watcher has seen.
 func (r *Recorder) Last(w *Watch) uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -110,7 +110,7 @@ func (r *Recorder) Await(done func(changed uint64) bool) {
 	}
 }
 
-// Finish fills in what is known at the end only. Nobody may record any more.
+// Finish fills in what is known only at the end. Nothing may be recorded after it.
 func (r *Recorder) Finish(fill func(*History)) *History {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,8 +18,8 @@ func (s *Switch) Lose(i, percent int) error {
 	return s.filter(i)
 }
 
-// Slow lets i send only so many bytes a second; what waits longer than the
-// latency is dropped.
+// Slow limits how many bytes a second i sends; packets that wait longer than the
+// latency are dropped.
 func (s *Switch) Slow(i, rate, latencyMillis int) error {
 	s.slow[i] = true
 	return run("tc", "-n", s.name(i), "qdisc", "replace", "dev", "eth0", "root", "tbf",

@@ -40,7 +40,7 @@ func New(n int) (*Switch, error) {
 func (s *Switch) name(i int) string { return fmt.Sprintf("%sm%d", s.prefix, i) }
 func (s *Switch) hub() string       { return s.prefix + "sw" }
 
-// Address is where the others reach namespace i.
+// Address is the address at which the others reach namespace i.
 func (s *Switch) Address(i int) string { return fmt.Sprintf("192.0.2.%d", i+1) }
 
 // Prefix is the command that runs another one in namespace i.
@@ -90,7 +90,7 @@ func remove(name string) error {
 	return run("ip", "netns", "del", name)
 }
 
-// sweep removes the namespaces of runs that are no more.
+// sweep removes the namespaces of runs that have ended.
 func sweep() error {
 	names, err := os.ReadDir(where)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -34,8 +34,8 @@ func newSwitch(t *testing.T, n int) *netns.Switch {
 	return s
 }
 
-// reach runs a connection attempt from one namespace to another, where nobody
-// listens: a refusal proves that packets go both ways.
+// reach tries to connect from one namespace to another, where nothing
+// listens: a refusal proves that packets arrive in both directions.
 func reach(t *testing.T, s *netns.Switch, from, to int) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -84,7 +84,7 @@ func TestSwitchSlowsAndLoses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !reach(t, s, 0, 1) {
-		t.Error("healed, and it doesn't answer")
+		t.Error("healed, but it doesn't answer")
 	}
 }
 
@@ -103,7 +103,7 @@ func TestDialGoesToTheNamespacesLoopback(t *testing.T) {
 		c.Close()
 		t.Error("reached the machine's own loopback")
 	}
-	// And this thread, whichever it is, is where it was.
+	// And this thread is back in its own namespace.
 	for range 20 {
 		c, err := net.Dial("tcp", here.Addr().String())
 		if err != nil {

@@ -1,0 +1,78 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"copse/actors/datadir"
+)
+
+// checkSilence finds out why no leader is known: this member may have been removed
+// while it was away.
+func (a *Membership) checkSilence() error {
+	now := time.Now()
+	if a.silentSince.IsZero() {
+		a.silentSince = now
+	}
+	if now.Sub(a.silentSince) < 2*a.o.Election {
+		return nil
+	}
+	a.silentSince = now
+	if !a.o.Refused(context.Background()) {
+		return nil
+	}
+	if err := a.markRemoved(); err != nil {
+		return err
+	}
+	return ErrRemoved
+}
+
+func (a *Membership) markRemoved() error {
+	return a.o.Dir.Amend(func(id *datadir.Identity) { id.Removed = true })
+}
+
+// departLimit is how long a removed member waits until the others have removed its
+// replicas: they may need its vote for that.
+const departLimit = 30 * time.Second
+
+// depart ends this member's part in the cluster.
+func (a *Membership) depart() error {
+	if err := a.markRemoved(); err != nil {
+		return err
+	}
+	a.log.Warn("this member was removed from the cluster; it stops as soon as the others have removed its replicas")
+	late := time.NewTimer(departLimit)
+	defer late.Stop()
+	for {
+		if a.departed() || a.o.Refused(context.Background()) {
+			return ErrRemoved
+		}
+		select {
+		case <-time.After(busyPause):
+		case <-a.raft.Changed():
+		case <-late.C:
+			return ErrRemoved
+		case <-a.life.Stopping():
+			return nil
+		}
+	}
+}
+
+// departed transfers the leaderships this member still has, and reports whether all of
+// its replicas have been removed.
+func (a *Membership) departed() bool {
+	left := 0
+	for shard := uint64(1); shard <= uint64(a.o.Shards); shard++ {
+		if a.raft.Removed(shard) {
+			continue
+		}
+		left++
+		if !a.leads(shard) {
+			continue
+		}
+		if _, err := a.reconcile(shard); err != nil {
+			a.log.Debug("transferring leadership failed; trying again", "shard", shard, "err", err)
+		}
+	}
+	return left == 0
+}

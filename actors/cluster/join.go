@@ -1,0 +1,221 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"copse/actors/loop"
+	"copse/statemachine"
+	"copse/statemachine/tree"
+)
+
+// ErrShards is the cause if members don't agree on the number of shards.
+var ErrShards = errors.New("the number of shards can't change")
+
+var (
+	errLeaderless = errors.New("there was no leader within the request time-out")
+	errUnsettled  = errors.New("they were not settled within the request time-out")
+)
+
+// Log is what a Joiner needs of the raft groups.
+type Log interface {
+	Leader(shard uint64) uint64         // 0: not known
+	Ready(shard uint64) <-chan struct{} // closed once the shard has had a leader
+	Confirm(stop <-chan struct{}, shard uint64) error
+	Execute(stop <-chan struct{}, shard uint64, c *tree.Command) (tree.Reply, error)
+	Compact(shard, overhead uint64) error
+	FirstEntry(shard uint64) (uint64, error)
+}
+
+// Joiner brings this member to where it may serve: its replicas catch up, and if
+// there is no tree yet, it is founded.
+type Joiner struct {
+	Self     uint64
+	Log      Log
+	Machines []*statemachine.Machine // by shard, from MembersShard on
+	Founders []tree.Member           // of a new cluster, with their peer URLs
+	Shards   int                     // data shards
+	// Closed is the closed index, if there are several data shards; else nil.
+	Closed func() tree.Index
+	// Renewed: the raft logs are new and the tree is not; see ForceNew.
+	Renewed bool
+	Publish func(stop <-chan struct{}) error
+	Timeout time.Duration // of a request
+	Logger  *slog.Logger
+}
+
+// pollPause is how often a Joiner looks at what rings no bell.
+const pollPause = 5 * time.Millisecond
+
+// Join waits until this member has caught up with its shards, so that it may serve
+// reads, and founds the tree if there is none. If there is no quorum, a member that has
+// data stops waiting after the request time-out and serves what it has; one without
+// data keeps waiting.
+func (j *Joiner) Join(stop <-chan struct{}) error {
+	for {
+		err := j.catchUp(stop)
+		if err := j.checkShards(); err != nil {
+			return err
+		}
+		switch {
+		case err == nil:
+			return j.found(stop)
+		case closed(stop):
+			return err
+		case j.list().Index() > 0 && j.leaderless() && j.filled():
+			j.Logger.Warn("no quorum answers; serving the data that is here, but writes fail until there is a quorum", "component", "raft", "err", err)
+			return nil
+		}
+		j.Logger.Warn("waiting for other members: there is no leader yet, and no data here to serve", "component", "raft", "err", err)
+	}
+}
+
+func closed(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// list is the machine whose state has the list of members.
+func (j *Joiner) list() *statemachine.Machine { return j.Machines[0] }
+
+// checkShards refuses a cluster that was founded with another number of shards: this
+// member may have been started as a founder before it could ask another one.
+func (j *Joiner) checkShards() error {
+	if founded := j.list().Membership().Shards; founded != 0 && founded != j.Shards {
+		return fmt.Errorf("%w: this member was started with --shards=%d, but the cluster was founded with %d; start it with that number and an empty data directory", ErrShards, j.Shards, founded)
+	}
+	return nil
+}
+
+// leaderless reports whether a shard has no known leader.
+func (j *Joiner) leaderless() bool {
+	for i := range j.Machines {
+		if j.Log.Leader(uint64(i)+MembersShard) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// filled reports whether the replica of each data shard holds what the order shard's
+// replica says there is. A newcomer's order shard may catch up before the others.
+func (j *Joiner) filled() bool {
+	for slot, handed := range j.list().Handed() {
+		if handed > 0 && j.Machines[slot+1].RaftIndex() == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// catchUp waits, at most for the request time-out, until this member's replicas have
+// all that was acknowledged before the call. With several shards, the closed index
+// also has to reach what may have been shown before.
+func (j *Joiner) catchUp(stop <-chan struct{}) error {
+	late := time.NewTimer(j.Timeout)
+	defer late.Stop()
+	for i := range j.Machines {
+		shard := uint64(i) + MembersShard
+		select {
+		case <-j.Log.Ready(shard):
+		case <-late.C:
+			return fmt.Errorf("shard %d: %w", shard, errLeaderless)
+		case <-stop:
+			return loop.ErrStopped
+		}
+		if err := j.Log.Confirm(stop, shard); err != nil {
+			return fmt.Errorf("shard %d: %w", shard, err)
+		}
+	}
+	if j.Closed == nil {
+		return nil
+	}
+	look := time.NewTicker(pollPause)
+	defer look.Stop()
+	for counter := j.list().Index(); j.Closed() < counter; {
+		select {
+		case <-look.C:
+		case <-late.C:
+			return fmt.Errorf("indexes up to %d: %w", counter, errUnsettled)
+		case <-stop:
+			return loop.ErrStopped
+		}
+	}
+	return nil
+}
+
+// found founds the tree, if there is none, and publishes this member.
+func (j *Joiner) found(stop <-chan struct{}) error {
+	if !j.list().Membership().Founded() {
+		if err := j.foundTree(stop); err != nil {
+			return err
+		}
+	}
+	if j.Renewed {
+		if err := j.renew(stop); err != nil {
+			return err
+		}
+	}
+	if err := j.Publish(stop); err != nil {
+		j.Logger.Warn("publishing this member's name and client URLs failed; trying again", "component", "membership", "err", err)
+	}
+	return nil
+}
+
+func (j *Joiner) foundTree(stop <-chan struct{}) error {
+	var founders []tree.Member
+	for _, m := range j.Founders {
+		founders = append(founders, tree.Member{ID: m.ID, PeerURLs: m.PeerURLs})
+	}
+	founding := tree.MemberCommand(tree.OpFound, founders...)
+	// etcd spends two indexes on each founding member and one on the cluster's version
+	// before the first key gets its own.
+	founding.PrevIndex = tree.Index(2*len(founders) + 1)
+	founding.Limit = j.Shards
+	if _, err := j.Log.Execute(stop, MembersShard, &founding); err != nil {
+		return fmt.Errorf("found the tree: %w", err)
+	}
+	return j.checkShards() // another founder may have been faster
+}
+
+// renew makes the first entry of a new generation's log one that no replica without
+// this tree can apply, and compacts the beginning of the log away, so that a newcomer
+// gets the tree with a snapshot.
+func (j *Joiner) renew(stop <-chan struct{}) error {
+	self, _ := j.list().Membership().Member(j.Self)
+	// The shard with the list comes last: if a crash interrupts this, it is done again.
+	for i, m := range slices.Backward(j.Machines) {
+		if err := j.renewShard(stop, uint64(i)+MembersShard, m, self); err != nil {
+			return fmt.Errorf("begin a new generation: shard %d: %w", i+MembersShard, err)
+		}
+	}
+	return nil
+}
+
+func (j *Joiner) renewShard(stop <-chan struct{}, shard uint64, m *statemachine.Machine, self tree.Member) error {
+	c := tree.MemberCommand(tree.OpMemberReplaceAll, self)
+	c.PrevIndex = m.Index()
+	if _, err := j.Log.Execute(stop, shard, &c); err != nil {
+		return err
+	}
+	if err := j.Log.Compact(shard, 0); err != nil {
+		return err
+	}
+	for {
+		if first, err := j.Log.FirstEntry(shard); err != nil || first > 1 {
+			return err
+		}
+		select {
+		case <-time.After(pollPause):
+		case <-stop:
+			return loop.ErrStopped
+		}
+	}
+}

@@ -1,0 +1,278 @@
+package actors
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"copse/actors/cluster"
+	"copse/actors/datadir"
+	"copse/actors/disk"
+	"copse/actors/loop"
+	"copse/actors/peerlink"
+	"copse/actors/raft"
+	"copse/actors/shard"
+	"copse/statemachine"
+	"copse/statemachine/tree"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// MemberOptions are what a Member is made with.
+type MemberOptions struct {
+	Host raft.Options // without its Link, which NewMember makes
+	Dir  *datadir.Dir
+	Peer PeerOptions
+
+	// Members are those known when the data directory was created: the founders, or
+	// what a joining member was told.
+	Members    []tree.Member
+	Name       string
+	ClientURLs []string
+	Started    time.Time
+
+	Window      int         // events that waitIndex can reach back to
+	WindowBytes int64       // their size as JSON, in each shard
+	CacheSize   int64       // bytes of the caches: a quarter each for nodes and listings, the rest for blocks
+	OpenFiles   int         // files that a shard's store may keep open; 0: Pebble's default
+	LogBytes    uint64      // bytes of raft entries between two compactions of the log
+	Disk        *disk.Watch // decides whether the store may grow; nil: always
+	Logger      *slog.Logger
+}
+
+// PeerOptions say how this member and the others reach each other.
+type PeerOptions struct {
+	Listen []string // peer URLs
+	// Called for each connection; nil: plain text.
+	ServerTLS, ClientTLS func() *tls.Config
+	Peers                cluster.Peers
+}
+
+// Member is everything of this member below HTTP: the peer link, the raft host, and the
+// machine and the actors of each data shard.
+type Member struct {
+	o        MemberOptions
+	id       datadir.Identity // as it was at the start; Membership keeps what changes
+	link     *peerlink.Link
+	book     *peerlink.Book
+	host     *raft.Host
+	running  atomic.Pointer[raft.Host] // host; for calls, which the peer link may take before there is one
+	stopping chan struct{}             // closed when the raft host has to stop
+	opened   atomic.Bool               // everything below is ready, likewise for calls
+	leaving  atomic.Bool               // it transfers its leaderships and must not lead again
+	cache    *pebble.Cache
+	machine  *statemachine.Machine // of the order shard, which has the list of members
+	parts    []*part               // the data shards, by slot
+	sharded  *sharding             // nil: the order shard is the only data shard
+	router   *Router
+	renewed  bool // the raft log is new and the tree is not; see ForceNew
+
+	membership *cluster.Membership
+	compactors []*raft.Compactor
+}
+
+// NewMember opens the stores, the peer port and the raft log, and starts this member's
+// replicas. The parts that Parts adds to a group stop what NewMember started.
+func NewMember(o MemberOptions) (*Member, error) {
+	n := &Member{o: o, id: o.Dir.Identity, stopping: make(chan struct{}), cache: pebble.NewCache(o.CacheSize - nodeCache(o) - listCache(o))}
+	if err := n.open(); err != nil {
+		n.cache.Unref()
+		return nil, err
+	}
+	return n, nil
+}
+
+// nodeCache and listCache are the shares of the cache for nodes and for encoded
+// listings, in bytes.
+func nodeCache(o MemberOptions) int64 { return o.CacheSize / 4 }
+func listCache(o MemberOptions) int64 { return o.CacheSize / 4 }
+
+func (n *Member) self() uint64 { return n.id.MemberID }
+
+func (n *Member) open() (err error) {
+	o := n.o
+	if err := n.openMachines(); err != nil {
+		return errors.Join(err, n.closeMachines())
+	}
+	n.renewed = cluster.Renewed(n.machine)
+	if err := n.openHost(); err != nil {
+		return errors.Join(err, n.closeMachines())
+	}
+	n.openParts()
+	n.membership = cluster.NewMembership(raftGroups{n.host}, n.machine, cluster.MembershipOptions{
+		Self: n.self(), Shards: o.Host.Shards, Election: o.Host.Election,
+		Dir: o.Dir, SetAddresses: n.book.Set, Peers: o.Peer.Peers,
+		Name: o.Name, ClientURLs: o.ClientURLs, Known: o.Members,
+		Refused: func(ctx context.Context) bool { return n.others().Refuse(ctx, n.machine.Membership().Members) },
+	}, o.Logger.With("component", "membership"))
+	n.router = &Router{
+		member:  n,
+		cluster: tree.Cluster{ID: n.id.ClusterID, Self: n.self(), Started: o.Started},
+		host:    n.host,
+		parts:   n.parts,
+		sharded: n.sharded,
+		timeout: o.Host.RequestTimeout,
+	}
+	if err := n.startReplicas(); err != nil {
+		n.host.Close()
+		return errors.Join(err, n.link.Close(), n.closeMachines())
+	}
+	n.opened.Store(true)
+	return nil
+}
+
+// machineOptions are the options of one raft group's store.
+func machineOptions(o MemberOptions, cache *pebble.Cache, shard uint64) statemachine.Options {
+	shards := o.Dir.Identity.Shards
+	m := statemachine.Options{
+		Dir:         o.Dir.ShardDir(shard),
+		Replica:     o.Dir.Identity.MemberID,
+		Window:      o.Window,
+		WindowBytes: o.WindowBytes,
+		Cache:       cache,
+		Nodes:       int(nodeCache(o)) / shards,
+		Lists:       int(listCache(o)) / shards,
+		Files:       o.OpenFiles / Groups(shards),
+		Logger:      o.Logger.With("component", "store", "shard", shard),
+	}
+	if shards > 1 {
+		m.Slots, m.Order = shards, shard == orderShard
+		if !m.Order {
+			m.Slot = int(shard) - orderShard - 1
+		}
+	}
+	return m
+}
+
+// closeMachines closes the machines that are open.
+func (n *Member) closeMachines() (err error) {
+	for _, m := range n.machines() {
+		if m != nil {
+			err = errors.Join(err, m.Close())
+		}
+	}
+	return err
+}
+
+// openHost opens the peer port and the raft log. If it fails, neither stays open.
+func (n *Member) openHost() (err error) {
+	n.book = peerlink.NewBook()
+	n.book.Set(cluster.PeerURLs(n.members()))
+	options := peerlink.Options{
+		Self:       n.self(),
+		Cluster:    n.id.ClusterID,
+		Generation: n.id.Generation,
+		Listen:     n.o.Peer.Listen,
+		ServerTLS:  n.o.Peer.ServerTLS,
+		ClientTLS:  n.o.Peer.ClientTLS,
+		Book:       n.book,
+		Handler:    n.answerCall,
+		Receive:    n.receive,
+		CallLimit:  shard.SubmissionBytesLimit,
+		Allowed:    n.allowed,
+		Logger:     n.o.Logger.With("component", "peers"),
+	}
+	n.link, err = peerlink.Listen(options)
+	if err != nil {
+		return fmt.Errorf("listen for other members: %w; is another server running there? --listen-peer-urls sets the address", err)
+	}
+	o := n.o.Host
+	o.Link, o.LogExpected = n.link, n.id.Logged
+	n.host, err = raft.NewHost(o)
+	if err != nil {
+		return errors.Join(err, n.link.Close())
+	}
+	if err := n.o.Dir.Amend(func(id *datadir.Identity) { id.Logged = true }); err != nil {
+		n.host.Close()
+		return errors.Join(err, n.link.Close())
+	}
+	n.running.Store(n.host)
+	return nil
+}
+
+// startReplicas starts this member's replica of each group.
+func (n *Member) startReplicas() error {
+	for i, m := range n.machines() {
+		shard := uint64(i) + orderShard
+		err := n.host.CheckLog(shard, m)
+		if err == nil {
+			err = n.host.StartReplica(shard, m, n.start())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// others are the other members, by the peer link.
+func (n *Member) others() cluster.Others { return cluster.Others{Self: n.self(), Call: n.link.Call} }
+
+// members are the cluster's members, as far as this one knows at its start.
+func (n *Member) members() []tree.Member {
+	if list := n.machine.Membership().Members; len(list) > 0 {
+		return list
+	}
+	return n.o.Members
+}
+
+// start says how the replicas are started.
+func (n *Member) start() raft.Start {
+	s := raft.Start{Learning: n.id.Learning}
+	members := n.members()
+	if !n.id.Joined {
+		for _, m := range members {
+			s.Founders = append(s.Founders, m.ID)
+		}
+	}
+	s.Alone = !s.Learning && len(members) == 1 && members[0].ID == n.self()
+	return s
+}
+
+// allowed says whether a member may connect to this one. A removed member may as long
+// as it has a vote in a shard: removing its replica can take that vote.
+func (n *Member) allowed(member uint64) error {
+	host := n.running.Load()
+	if n.machine.Membership().WasRemoved(member) && (host == nil || !host.Votes(member)) {
+		return peerlink.Removed
+	}
+	return nil
+}
+
+// Router is the front-end's way in.
+func (n *Member) Router() *Router { return n.router }
+
+// Join waits until this member may serve reads, and founds the tree if there is none;
+// cluster.Joiner says when it gives up waiting.
+func (n *Member) Join(stop <-chan struct{}) error {
+	j := cluster.Joiner{
+		Self: n.self(), Log: raftGroups{n.host}, Machines: n.machines(), Founders: n.o.Members, Shards: n.id.Shards,
+		Renewed: n.renewed, Publish: n.membership.Publish, Timeout: n.o.Host.RequestTimeout, Logger: n.o.Logger,
+	}
+	if n.sharded != nil {
+		j.Closed = n.sharded.closed.Index
+	}
+	return j.Join(stop)
+}
+
+// Parts adds the member's actors to g. The peer link and the raft host come first, so
+// that they are stopped last.
+func (n *Member) Parts(g *loop.Group) {
+	g.Add("raft", n.runHost, sync.OnceFunc(func() { close(n.stopping) }))
+	n.addParts(g)
+}
+
+// runHost waits until the raft host, which is open already, has to stop. Then it closes
+// the host, the machines and the cache, and the peer link.
+func (n *Member) runHost() error {
+	<-n.stopping
+	n.host.Close()
+	err := n.closeMachines()
+	n.cache.Unref()
+	return errors.Join(err, n.link.Close())
+}

@@ -1,0 +1,187 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"testing"
+
+	"copse/statemachine/metric"
+
+	"pgregory.net/rapid"
+)
+
+// small are options under which a log of a few steps has several segments.
+func small() Options {
+	return Options{SegmentSize: 16 << 10, Memory: 4 << 10, Logger: slog.New(slog.DiscardHandler)}
+}
+
+func openAt(dir files, o Options) (*raftLog, error) {
+	if o.Fatal == nil {
+		o.Fatal = func(err error) { panic(fmt.Sprint("fatal: ", err)) }
+	}
+	return open(dir, o, &counts{Syncs: metric.NewDurations()})
+}
+
+// run makes steps until the power is cut, or for so many; it returns what was acknowledged,
+// and what may have been done besides.
+func run(db *raftLog, m model, steps int, draw source, trace *[]string) (acknowledged, perhaps model) {
+	acknowledged, perhaps = m, m
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range steps {
+			s := acknowledged.next(draw, true)
+			*trace = append(*trace, s.what)
+			perhaps = s.after
+			if err := s.call(db); err != nil {
+				panic(err)
+			}
+			acknowledged = s.after
+		}
+	}()
+	<-done
+	return acknowledged, perhaps
+}
+
+// crash runs a log whose power is cut after so many operations, and says what was wrong
+// when it was opened again.
+func crash(seed uint64, steps, cutAfter int) (ended bool, err error) {
+	draw := seeded(seed)
+	d := newDisc()
+	d.left = cutAfter
+	var trace []string
+	m := model{}
+	maybe := m
+	crashed := false
+	for try := 0; ; try++ {
+		o := small()
+		o.Expected = try > 0 && len(trace) > 0
+		o.Fatal = func(err error) {
+			if !errors.Is(err, errCut) {
+				panic(err)
+			}
+			runtime.Goexit()
+		}
+		db, err := openAt(d, o)
+		if err == nil {
+			found := m
+			if wrong := m.differs(db, crashed); wrong != nil {
+				if other := maybe.differs(db, crashed); other != nil {
+					return true, fmt.Errorf("%w; or, with the last step, %w\n%v\n%v", wrong, other, m, trace)
+				}
+				found = maybe
+			}
+			found.adopt(db)
+			if try == 3 {
+				return true, nil
+			}
+			m, maybe = run(db, found, steps, draw, &trace)
+			if d.left != 0 {
+				return false, nil // it ended before the power was cut
+			}
+		} else if !errors.Is(err, errCut) {
+			return true, fmt.Errorf("open: %w\n%v", err, trace)
+		}
+		crashed = true
+		d = d.cut(func() bool { return draw(2) == 0 })
+		if try < 2 {
+			d.left = draw(20) // once more, often while it is repaired
+		}
+	}
+}
+
+// TestCrashAfterEachOperation cuts the power after each write, sync and change of a name.
+func TestCrashAfterEachOperation(t *testing.T) {
+	for seed := range uint64(4) {
+		for after := 0; ; after++ {
+			ended, err := crash(seed, 60, after)
+			if err != nil {
+				t.Fatalf("seed %d, cut after %d operations: %v", seed, after, err)
+			}
+			if !ended {
+				if after < 100 {
+					t.Errorf("seed %d: only %d operations", seed, after)
+				}
+				break
+			}
+		}
+	}
+}
+
+func TestCrashAnywhere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		seed := rapid.Uint64().Draw(t, "seed")
+		after := rapid.IntRange(0, 600).Draw(t, "after")
+		if _, err := crash(seed, 250, after); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestLogKeepsToItsModel goes on for long, over many segments, with clean restarts.
+func TestLogKeepsToItsModel(t *testing.T) {
+	for seed := range uint64(5) {
+		draw := seeded(seed)
+		d := newDisc()
+		m := model{}
+		var trace []string
+		for range 6 {
+			db, err := openAt(d, small())
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			for range 10 {
+				m, _ = run(db, m, 40, draw, &trace)
+				if err := m.differs(db, true); err != nil {
+					t.Fatalf("seed %d: %v\n%v\n%v", seed, err, m, trace)
+				}
+			}
+			m.settle()
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(d.names) > 60 {
+			t.Errorf("seed %d: %d files are left", seed, len(d.names))
+		}
+	}
+}
+
+// TestAMissingFrameNeedsTheChain: TestEveryFrameCounts fails where frames aren't chained.
+func TestAMissingFrameNeedsTheChain(t *testing.T) {
+	mutant.noChain = true
+	defer func() { mutant.noChain = false }()
+	d, m := oneSegment(t)
+	if framesServed(t, d, m) == 0 {
+		t.Error("no test notices that frames are not chained")
+	}
+}
+
+// TestMutants breaks the log in each of the ways that the tests should notice.
+func TestMutants(t *testing.T) {
+	defer func() { mutant = struct{ noSync, noChain, noSalt, bareHead, freeEarly bool }{} }()
+	for name, m := range map[string]*bool{
+		"no sync": &mutant.noSync, "no salt": &mutant.noSalt, "no hard state in a head": &mutant.bareHead,
+		"a segment is given back too early": &mutant.freeEarly,
+	} {
+		*m = true
+		caught := false
+		for seed := uint64(0); seed < 50 && !caught; seed++ {
+			caught = func() (caught bool) {
+				defer func() {
+					if r := recover(); r != nil {
+						caught = true
+					}
+				}()
+				_, err := crash(seed, 250, 100+int(seed)*7)
+				return err != nil
+			}()
+		}
+		*m = false
+		if !caught {
+			t.Errorf("%s: no test notices", name)
+		}
+	}
+}

@@ -1,0 +1,257 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"copse/statemachine/metric"
+
+	"github.com/lni/dragonboat/v4/raftio"
+	pb "github.com/lni/dragonboat/v4/raftpb"
+)
+
+// Options are what a log is made with.
+type Options struct {
+	// Expected says that there was a log in the directory: an empty one is damage.
+	Expected bool
+	// Fatal is told of an error that the log can't go on after, a disk's or a *Damage. It
+	// should end the process: the call that met the error never returns.
+	Fatal  func(error)
+	Logger *slog.Logger
+	// SegmentSize is that of the largest segments, Memory the bytes of the newest entries
+	// that are kept in memory. Zero stands for what is good for a server.
+	SegmentSize int64
+	Memory      int
+}
+
+const (
+	segmentSize  = 32 << 20
+	firstSize    = 1 << 20 // of the first segment; each is twice as large as the one before
+	memory       = 16 << 20
+	spareFiles   = 2
+	contentLimit = 4 << 20 // of a buffer that is kept for the next frame
+)
+
+// counts is what a log counts.
+type counts struct {
+	Syncs  *metric.Histogram
+	Failed atomic.Uint64
+}
+
+// raftLog is an open log.
+type raftLog struct {
+	o      Options
+	counts *counts
+	dir    files
+
+	// queue guards the batch that is being filled.
+	queue   sync.Mutex
+	pending *batch
+
+	// writing is held while a frame is written and synced, and while segments change.
+	writing sync.Mutex
+	active  *segment
+	spare   []string
+	sectors []byte // of the frame, to use again
+	content []byte // likewise
+
+	// mu guards what readers need.
+	mu       sync.RWMutex
+	index    *index
+	segments map[uint32]*segment
+}
+
+// mutant breaks the log in tests that show that other tests would notice.
+var mutant struct {
+	noSync, noChain, noSalt bool
+	bareHead                bool // a head has no hard states
+	freeEarly               bool // segments are given back that are needed
+}
+
+// batch is records of any number of callers that become one frame.
+type batch struct {
+	content []byte
+	added   []added
+	done    bool // guarded by writing
+}
+
+// added are entries of a batch.
+type added struct {
+	node    raftio.NodeInfo
+	entries []pb.Entry
+}
+
+// open reads the log in the directory, or founds one there.
+func open(dir files, o Options, c *counts) (*raftLog, error) {
+	if o.SegmentSize == 0 {
+		o.SegmentSize = segmentSize
+	}
+	if o.Memory == 0 {
+		o.Memory = memory
+	}
+	began := time.Now()
+	d, err := load(dir)
+	if err == nil && d.active == nil && o.Expected {
+		err = &Damage{File: dir.Path(segmentName(1)), Reason: "the file is missing, and so are all others of the log"}
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	l := &raftLog{
+		o: o, counts: c, dir: dir, pending: &batch{},
+		active: d.active, spare: d.spare, index: d.index, segments: d.segments,
+	}
+	if d.active == nil {
+		err = errors.Join(d.tidy(), l.found())
+	} else {
+		if d.torn.to > 0 {
+			o.Logger.Warn("the last write to the raft log was cut off by a crash, before anything of it was acknowledged; it is dropped",
+				"component", "raftlog", "file", d.active.path, "offset", d.torn.from*sectorSize)
+		}
+		err = d.repair()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the raft log: %w", err), l.closeFiles())
+	}
+	o.Logger.Debug("the raft log is read", "component", "raftlog", "segments", len(l.segments), "took", time.Since(began))
+	return l, nil
+}
+
+// fail ends the process, and in any case this goroutine's progress: the engine would panic
+// at an error, and after a failed sync nobody knows what is on disk, so nothing may be
+// acknowledged. Locks stay held, which stops the others too.
+func (l *raftLog) fail(err error) {
+	l.o.Fatal(err)
+	select {}
+}
+
+// save makes what add appends durable, with what others add meanwhile. It returns when
+// that is on disk.
+func (l *raftLog) save(add func(b *batch)) {
+	l.queue.Lock()
+	b := l.pending
+	add(b)
+	l.queue.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if b.done {
+		return // another caller's write took it along
+	}
+	l.queue.Lock()
+	l.pending = &batch{}
+	l.queue.Unlock()
+	content := l.withCommits(b.content)
+	at, err := l.write(content)
+	if err != nil {
+		l.fail(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.index.apply(frame{content: content, segment: l.active.key(), at: at}); err != nil {
+		l.fail(fmt.Errorf("raft log: %w", err))
+	}
+	for _, a := range b.added {
+		l.index.of(a.node).remember(a.entries, l.o.Memory/len(l.index.replicas))
+	}
+	b.done = true
+}
+
+// withCommits puts the commits that were not worth a write of their own before the content.
+func (l *raftLog) withCommits(content []byte) []byte {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	l.content = l.content[:0]
+	for node, r := range l.index.replicas {
+		if r.state != r.written {
+			l.content = appendState(l.content, node, r.state)
+		}
+	}
+	if len(l.content) == 0 {
+		return content
+	}
+	l.content = append(l.content, content...)
+	return l.content
+}
+
+func appendState(dst []byte, node raftio.NodeInfo, s pb.State) []byte {
+	return appendNumbers(dst, stateRecord, node, s.Term, s.Vote, s.Commit)
+}
+
+// write makes the content a frame on disk. at is where the content is in the payload of
+// the segment that is active then. writing is held.
+func (l *raftLog) write(content []byte) (at uint32, err error) {
+	need := sectorsOf(len(content))
+	if need > maxSectors/2 {
+		return 0, fmt.Errorf("%d bytes are too much for the raft log at once", len(content))
+	}
+	if l.active.next+need >= l.active.sectors { // the last sector is for the name of the next segment
+		if err := l.rotate(need); err != nil {
+			return 0, err
+		}
+	}
+	at = uint32(l.active.next*payloadSize + lengthSize)
+	err = l.put(l.active, content)
+	if cap(l.content) > contentLimit {
+		l.content = nil
+	}
+	return at, err
+}
+
+// put writes one frame to the segment, and syncs it.
+func (l *raftLog) put(s *segment, content []byte) error {
+	frame, chain := appendFrame(l.sectors[:0], content, s.salt, s.chain, s.next)
+	end := s.next + int64(len(frame))/sectorSize
+	frame = s.withZeros(frame, end)
+	if l.sectors = frame; cap(frame) > contentLimit {
+		l.sectors = nil
+	}
+	if _, err := s.file.WriteAt(frame, s.next*sectorSize); err != nil {
+		return fmt.Errorf("write the raft log: %w", err)
+	}
+	if err := l.sync(s.file); err != nil {
+		return err
+	}
+	s.previous, s.next, s.chain = s.next, end, chain
+	return nil
+}
+
+// A block of a new file that is written for the first time makes the sync slower, since the
+// file system has to note that it isn't empty any more. So a small frame takes some of the
+// blocks behind it along, as zeros, which are the same as nothing.
+const (
+	zerosAhead = 64 << 10
+	smallFrame = 8 << 10
+)
+
+// withZeros appends them to a frame that ends before a sector, if they weren't written yet.
+func (s *segment) withZeros(frame []byte, end int64) []byte {
+	if end <= s.fresh || len(frame) > smallFrame {
+		return frame
+	}
+	s.fresh = min(end+zerosAhead/sectorSize, s.sectors)
+	return append(frame, make([]byte, (s.fresh-end)*sectorSize)...)
+}
+
+func (l *raftLog) sync(f file) error {
+	if mutant.noSync {
+		return nil
+	}
+	began := time.Now()
+	if err := f.Sync(); err != nil {
+		l.counts.Failed.Add(1)
+		return fmt.Errorf("sync the raft log: %w", err)
+	}
+	l.counts.Syncs.ObserveSince(began)
+	return nil
+}
+
+func (l *raftLog) closeFiles() (err error) {
+	for _, s := range l.segments {
+		err = errors.Join(err, s.file.Close())
+	}
+	return err
+}

@@ -1,0 +1,123 @@
+package shard
+
+import (
+	"reflect"
+	"testing"
+
+	"copse/statemachine"
+	"copse/statemachine/tree"
+)
+
+const feedNonce = 5
+
+func testFeed() *Feed { return NewFeed(1, tree.RequestID{Replica: 1, Nonce: feedNonce}, 30, 20) }
+
+func outcomesOf(nonce uint64, size int, numbers ...uint64) (list []statemachine.Outcome) {
+	for _, n := range numbers {
+		list = append(list, statemachine.Outcome{ID: tree.RequestID{Replica: 1, Nonce: nonce, Number: n}, Data: make([]byte, size)})
+	}
+	return list
+}
+
+func rings(f *Feed) bool {
+	select {
+	case <-f.bell:
+		return true
+	default:
+		return false
+	}
+}
+
+// The bell rings when the actor has to do with it: an actor that leads has with all, one
+// that doesn't with its own submissions, another epoch, and a jump.
+func TestTheFeedRings(t *testing.T) {
+	batch := []statemachine.BatchID{{Epoch: 3, Number: 1}}
+	for name, c := range map[string]struct {
+		tell             func(*Feed)
+		follower, leader bool
+	}{
+		"another member's batch": {func(f *Feed) { f.Data(&statemachine.ApplyResult{Last: 21, Epoch: 3, Batches: batch}) }, false, true},
+		"an outcome": {func(f *Feed) {
+			f.Data(&statemachine.ApplyResult{Last: 21, Epoch: 3, Batches: batch, Outcomes: outcomesOf(feedNonce, 1, 4)})
+		}, true, true},
+		"an outcome of an actor before": {func(f *Feed) {
+			f.Data(&statemachine.ApplyResult{Last: 21, Epoch: 3, Batches: batch, Outcomes: outcomesOf(feedNonce+1, 1, 4)})
+		}, false, true},
+		"another epoch":       {func(f *Feed) { f.Data(&statemachine.ApplyResult{Last: 20, Epoch: 4}) }, true, true},
+		"a jump":              {func(f *Feed) { f.Data(&statemachine.ApplyResult{Last: 20, Epoch: 3, Jumped: true}) }, true, true},
+		"indexes":             {func(f *Feed) { f.Order(&statemachine.ApplyResult{Handed: []tree.Index{0, 31}}) }, false, true},
+		"another's indexes":   {func(f *Feed) { f.Order(&statemachine.ApplyResult{Handed: []tree.Index{99, 30}}) }, false, false},
+		"fewer shards":        {func(f *Feed) { f.Order(&statemachine.ApplyResult{Handed: []tree.Index{99}}) }, false, false},
+		"an ask that is lost": {func(f *Feed) { f.AskLost() }, true, true},
+	} {
+		for epoch, want := range map[uint64]bool{0: c.follower, 3: c.leader} {
+			f := testFeed()
+			f.Data(&statemachine.ApplyResult{Last: 20, Epoch: 3})
+			f.take(epoch)
+			rings(f)
+			c.tell(f)
+			if got := rings(f); got != want {
+				t.Errorf("%s, to the leader of %d: rings %v, want %v", name, epoch, got, want)
+			}
+		}
+	}
+}
+
+// All that was told of since the last time is taken at once, in its order, and not again.
+func TestTheFeedIsTakenWhole(t *testing.T) {
+	f := testFeed()
+	if got, want := f.take(3), (Applied{Handed: 30, Settled: 20}); !reflect.DeepEqual(got, want) {
+		t.Errorf("at first %+v", got)
+	}
+	mine := tree.Grant{ID: tree.RequestID{Replica: 1, Nonce: feedNonce, Number: 8}, Slot: 1, Range: tree.Range{First: 31, Last: 33}}
+	before, elsewhere := mine, mine
+	before.ID.Nonce, elsewhere.Slot = feedNonce+1, 0
+	f.Data(&statemachine.ApplyResult{Last: 25, Epoch: 3, Batches: []statemachine.BatchID{{Epoch: 3, Number: 1}}, Outcomes: outcomesOf(feedNonce, 1, 6)})
+	f.Order(&statemachine.ApplyResult{Handed: []tree.Index{40, 33, 0}, Grants: []tree.Grant{before, mine, elsewhere}})
+	f.Data(&statemachine.ApplyResult{Last: 33, Epoch: 4, Batches: []statemachine.BatchID{{Epoch: 4, Number: 2}}, Outcomes: outcomesOf(feedNonce, 1, 5)})
+	f.AskLost()
+	want := Applied{
+		Epoch: 4, Batches: []statemachine.BatchID{{Epoch: 3, Number: 1}, {Epoch: 4, Number: 2}}, Outcomes: outcomesOf(feedNonce, 1, 6, 5),
+		Handed: 33, Settled: 33, Grants: []tree.Grant{mine}, AskLost: true,
+	}
+	if got := f.take(0); !reflect.DeepEqual(got, want) {
+		t.Errorf("taken %+v\nwant  %+v", got, want)
+	}
+	f.Data(&statemachine.ApplyResult{Last: 34, Epoch: 4, Batches: []statemachine.BatchID{{Epoch: 4, Number: 3}}})
+	if got, want := f.take(0), (Applied{Epoch: 4, Handed: 33, Settled: 34}); !reflect.DeepEqual(got, want) {
+		t.Errorf("who doesn't lead takes %+v\nwant %+v", got, want)
+	}
+}
+
+// A jump leaves nothing of what came before it, for nobody can tell what is missing
+// between. An actor that doesn't take what it is told of is told no more than that.
+func TestTheFeedIsBounded(t *testing.T) {
+	many := make([]uint64, outcomesLimit)
+	for name, overflow := range map[string]func(*Feed){
+		"jumped": func(f *Feed) { f.Data(&statemachine.ApplyResult{Last: 50, Epoch: 7, Jumped: true}) },
+		"outcomes": func(f *Feed) {
+			f.Data(&statemachine.ApplyResult{Last: 50, Epoch: 7, Outcomes: outcomesOf(feedNonce, 0, many...)})
+		},
+		"batches": func(f *Feed) {
+			f.Data(&statemachine.ApplyResult{Last: 50, Epoch: 7, Batches: make([]statemachine.BatchID, outcomesLimit)})
+		},
+		"bytes": func(f *Feed) {
+			f.Data(&statemachine.ApplyResult{Last: 50, Epoch: 7, Outcomes: outcomesOf(feedNonce, outcomesBytesLimit, 2)})
+		},
+	} {
+		f := testFeed()
+		f.take(7)
+		f.Data(&statemachine.ApplyResult{Last: 40, Epoch: 7, Batches: []statemachine.BatchID{{Epoch: 7, Number: 1}}, Outcomes: outcomesOf(feedNonce, 1, 1)})
+		overflow(f)
+		f.Data(&statemachine.ApplyResult{Last: 51, Epoch: 7, Outcomes: outcomesOf(feedNonce, 1, 3)})
+		want := Applied{Epoch: 7, Jumped: true, Outcomes: outcomesOf(feedNonce, 1, 3), Handed: 30, Settled: 51}
+		if got := f.take(7); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %d outcomes, %d batches, jumped %v; want one, none, and a jump", name, len(got.Outcomes), len(got.Batches), got.Jumped)
+		}
+		// As much as may be is kept, once it has been taken up to there.
+		f.Data(&statemachine.ApplyResult{Last: 52, Epoch: 7, Outcomes: outcomesOf(feedNonce, outcomesBytesLimit/outcomesLimit, many...)})
+		if got := f.take(7); got.Jumped || len(got.Outcomes) != outcomesLimit {
+			t.Errorf("%s: then %d outcomes, jumped %v", name, len(got.Outcomes), got.Jumped)
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"copse/bench/cluster/fleet"
+	"copse/bench/v2api"
+)
+
+const (
+	dir = "/figures"
+	// attemptLimit is how long a client waits before it tries another member.
+	attemptLimit = time.Second
+	// ownKeys is the number of keys of each writer.
+	ownKeys = 20
+)
+
+// writer writes ever larger numbers to its own keys, through one member after
+// another.
+type writer struct {
+	id     int
+	fleet  *fleet.Fleet
+	client *http.Client
+	member int
+	pace   *time.Ticker // nil: as fast as the answers come
+	pad    string
+
+	mu    sync.Mutex
+	acked [ownKeys]int // the last number that was acknowledged, by key
+	times []ack        // since they were last taken
+	total *atomic.Int64
+}
+
+// ack is an acknowledged write.
+type ack struct{ begin, end time.Time }
+
+func newWriter(f *fleet.Fleet, id int, o options, total *atomic.Int64) *writer {
+	return &writer{
+		id: id, fleet: f, member: id % len(f.Members), pad: strings.Repeat("v", o.value), total: total,
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2}},
+	}
+}
+
+func (w *writer) run(ctx context.Context) {
+	defer w.client.CloseIdleConnections()
+	for n := 1; ctx.Err() == nil; n++ {
+		if w.pace != nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-w.pace.C:
+			}
+		}
+		w.put(n)
+	}
+}
+
+func (w *writer) put(n int) {
+	ctx, cancel := context.WithTimeout(context.Background(), attemptLimit)
+	defer cancel()
+	r := v2api.Request{Method: http.MethodPut, Key: fmt.Sprintf("%s/w%d/k%d", dir, w.id, n%ownKeys), Value: fmt.Sprintf("%d %s", n, w.pad)}
+	begin := time.Now()
+	reply, err := v2api.Do(ctx, w.client, w.fleet.Members[w.member].URL, &r)
+	end := time.Now()
+	if outcome, _, _ := reply.Parse(err); outcome != v2api.Acked {
+		w.member = (w.member + 1) % len(w.fleet.Members)
+		if end.Sub(begin) < 10*time.Millisecond { // a refused connection fails at once
+			time.Sleep(10 * time.Millisecond)
+		}
+		return
+	}
+	w.total.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.acked[n%ownKeys] = n
+	w.times = append(w.times, ack{begin, end})
+}
+
+// after returns when the first write that began after a moment was acknowledged.
+func (w *writer) after(moment time.Time) (time.Time, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.times {
+		if a.begin.After(moment) {
+			return a.end, true
+		}
+	}
+	return time.Time{}, false
+}
+
+func (w *writer) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.times = nil
+}
+
+// snapshot returns the numbers acknowledged so far.
+func (w *writer) snapshot() [ownKeys]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.acked
+}
+
+// startWriters runs the load until the function that it returns is called.
+func startWriters(f *fleet.Fleet, o options, rate int) (writers []*writer, total *atomic.Int64, stop func()) {
+	total = &atomic.Int64{}
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	for id := range o.writers {
+		w := newWriter(f, id, o, total)
+		if rate > 0 {
+			w.pace = time.NewTicker(time.Second * time.Duration(o.writers) / time.Duration(rate))
+		}
+		writers = append(writers, w)
+		group.Go(func() { w.run(ctx) })
+	}
+	return writers, total, func() {
+		cancel()
+		group.Wait()
+		for _, w := range writers {
+			if w.pace != nil {
+				w.pace.Stop()
+			}
+		}
+	}
+}
+
+// lost reads all keys, through the log, and counts those whose value is older
+// than what had been acknowledged before.
+func lost(f *fleet.Fleet, member int, writers []*writer) (int, error) {
+	before := make([][ownKeys]int, len(writers))
+	for i, w := range writers {
+		before[i] = w.snapshot()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	r := v2api.Request{Method: http.MethodGet, Key: dir, Recursive: true, Quorum: true}
+	reply, err := v2api.Do(ctx, v2api.NewClient(nil, 0), f.Members[member].URL, &r)
+	outcome, ev, _ := reply.Parse(err)
+	if outcome != v2api.Acked {
+		return 0, fmt.Errorf("read everything: %v, status %d: %v", outcome, reply.Status, err)
+	}
+	nodes := map[string]v2api.Node{}
+	v2api.Flatten(&ev.Node, nodes)
+	gone := 0
+	for i, numbers := range before {
+		for k, want := range numbers {
+			number, _, _ := strings.Cut(nodes[fmt.Sprintf("%s/w%d/k%d", dir, i, k)].Value, " ")
+			if have, _ := strconv.Atoi(number); have < want {
+				gone++
+			}
+		}
+	}
+	return gone, nil
+}
+
+// index is the index in a member's header.
+func index(f *fleet.Fleet, member int) uint64 {
+	ctx, cancel := context.WithTimeout(context.Background(), attemptLimit)
+	defer cancel()
+	reply, err := v2api.Do(ctx, v2api.NewClient(nil, 0), f.Members[member].URL, &v2api.Request{Method: http.MethodGet, Key: dir + "/w0/k0"})
+	if err != nil {
+		return 0
+	}
+	return reply.Index
+}

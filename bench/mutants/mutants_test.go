@@ -1,0 +1,197 @@
+package mutants_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mutant is a change of one line that breaks a rule.
+type mutant struct {
+	name     string
+	rule     string // of docs/SHARDS.md
+	file     string
+	old, new string // old is in the file once
+	by       string // the tests that must fail, each of them
+}
+
+// Transcripts show single steps, and worlds what it all comes to: some rules are about
+// speed alone, or about what another rule makes good.
+const (
+	both        = "TestTranscripts TestWorlds"
+	transcripts = "TestTranscripts"
+	worlds      = "TestWorlds"
+)
+
+var mutants = []mutant{
+	{
+		"batches of earlier epochs are applied", "4", "statemachine/apply.go",
+		"stale = batch.Epoch < v.meta.epoch", "stale = false", "TestBatchesOfEarlierEpochsAreStale",
+	},
+	{
+		"batches below what is settled are applied", "4", "statemachine/apply.go",
+		"stale || batch.Range.First <= v.meta.last;", "stale;", "TestRunningIndexes",
+	},
+	{
+		"a new group keeps the old one's epochs", "4", "statemachine/membership.go",
+		"v.meta.raftIndex, v.meta.epoch, v.meta.last = 0, 0,", "v.meta.raftIndex, v.meta.last = 0,", "TestTheEpochIsKept",
+	},
+	{
+		"a close goes back", "5", "statemachine/ordered.go",
+		"v.meta.last = max(v.meta.last, c.PrevIndex)", "v.meta.last = c.PrevIndex", "TestRunningIndexes",
+	},
+	{
+		"a later write joins a range", "7", "actors/shard/ranges.go",
+		"l.enqueue(asked.parts, tree", "l.enqueue(append(asked.parts, l.inbox[asked.kind]...), tree", both,
+	},
+	{
+		"asks are answered by shard, not by id", "8", "actors/shard/ranges.go",
+		"asked == nil || g.ID.Nonce != l.o.Nonce || g.ID.Number != asked.number", "asked == nil", both,
+	},
+	{
+		"a batch that is late is proposed again", "8", "actors/shard/leader.go",
+		"if b.sent {\n\t\t\tcontinue", "if b.sent && !l.overdue(now, b) {\n\t\t\tcontinue", both,
+	},
+	{
+		"batches are counted anew in each epoch", "8", "actors/shard/leader.go",
+		"l.epoch, l.seen = epoch, map[sender]uint64{}", "l.epoch, l.seen, l.number = epoch, map[sender]uint64{}, 0", both,
+	},
+	{
+		"submissions of any epoch are taken", "9", "actors/shard/leader.go",
+		"if l.epoch == 0 || s.Epoch != l.epoch {", "if l.epoch == 0 {", both,
+	},
+	{
+		"what is missing is not refused", "9, 20", "actors/shard/leader.go",
+		"if last+1 < s.ID.Number {", "if false {", both,
+	},
+	{
+		"what was refused is taken when it comes", "9", "actors/shard/leader.go",
+		"if s.ID.Number <= last {\n\t\treturn\n\t}", "", both,
+	},
+	{
+		"the first batch isn't empty, there is none", "10", "actors/shard/leader.go",
+		"\tl.enqueue(nil, tree.BatchHead{})\n", "", both,
+	},
+	{
+		"another leader is enough to send again", "10, 19", "actors/shard/core.go",
+		"c.origin.newLead()\n", "c.origin.newLead()\n\tc.origin.takeBack(func(*sent) bool { return true })\n", both,
+	},
+	{
+		"a snapshot tells what became of writes", "19", "actors/shard/origin.go",
+		"if a.Jumped {", "if false {", both,
+	},
+	{
+		"ranges are closed with a batch on its way", "11", "actors/shard/ranges.go",
+		"if !l.overdue(now, b) {", "if l.overdue(now, b) {", both,
+	},
+	{
+		"batches that may be lost are waited for", "11", "actors/shard/leader.go",
+		"return b.sent && now.Sub(b.proposed) >= l.o.Patience", "return false", transcripts,
+	},
+	{
+		"what isn't proposed is kept, not refused", "12", "actors/shard/leader.go",
+		"l.refuse(l.inbox[kind]...)\n\t\tl.inbox[kind] = nil", "_ = kind", both,
+	},
+	{
+		"what is proposed is refused", "12", "actors/shard/leader.go",
+		"if !b.sent {\n\t\t\tl.refuse(b.parts...)", "if true {\n\t\t\tl.refuse(b.parts...)", both,
+	},
+	{
+		"an ask lives on in the next epoch", "12", "actors/shard/leader.go",
+		"\tl.giveUpAsk()\n", "", both,
+	},
+	{
+		"a stale submission counts as applied", "4, 19", "actors/shard/origin.go",
+		"if out.Stale {", "if false {", both,
+	},
+	{
+		"a refusal of another actor's submission counts", "19", "actors/shard/origin.go",
+		"if r.Nonce != o.o.Nonce {", "if false {", transcripts,
+	},
+	{
+		"the first writer whose time is over takes the others along", "19", "actors/shard/origin.go",
+		"case now.After(due):\n", "case i > 0 && len(late) == i || now.After(due):\n", both,
+	},
+	{
+		"who is still waiting gets the replies of those before", "19", "actors/shard/origin.go",
+		"s.waiting(), s.waitedFor(out.Data)", "s.waiting(), out.Data", transcripts,
+	},
+	{
+		"a dropped batch is forgotten after a snapshot", "8", "actors/shard/leader.go",
+		"return b.sent && len(b.parts) == 0 })\n\tfor", "return b.sent })\n\tfor", transcripts,
+	},
+	{
+		"nobody asks a slow leader", "20", "actors/shard/origin.go",
+		"if len(waiting) == 0 ||", "if true ||", both,
+	},
+	{
+		"batches have no limit", "7", "actors/shard/core.go",
+		"return commands > batchCommandsLimit || size > batchBytesLimit ||", "return", both,
+	},
+	{
+		"a leader that is about to go proposes", "transfer", "actors/shard/core.go",
+		"c.leader.dropLate(now)\n", "c.leader.dropLate(now)\n\tc.leader.paused = false\n", transcripts,
+	},
+}
+
+// Each mutant is found by the tests that it names.
+func TestMutantsAreFound(t *testing.T) {
+	whole := mutant{file: "actors/shard/core.go", old: "package shard", new: "package shard", by: both}
+	if out := whole.test(t); !strings.HasPrefix(out, "ok") {
+		t.Fatalf("the tests fail without a mutant:\n%s", out)
+	}
+	for _, m := range mutants {
+		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			out := m.test(t)
+			for test := range strings.FieldsSeq(m.by) {
+				if !strings.Contains(out, "--- FAIL: "+test+" ") {
+					t.Errorf("rule %s: %s doesn't notice that %s\n%s", m.rule, test, m.name, out[max(0, len(out)-2000):])
+				}
+			}
+		})
+	}
+}
+
+// test runs the tests of the mutant's package with the mutant in place of its file.
+func (m *mutant) test(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(root, m.file)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), m.old); n != 1 {
+		t.Fatalf("%s has %q %d times, want once", m.file, m.old, n)
+	}
+	dir := t.TempDir()
+	broken, overlay := filepath.Join(dir, "broken.go"), filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(broken, []byte(strings.Replace(string(text), m.old, m.new, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list, err := json.Marshal(map[string]any{"Replace": map[string]string{file: broken}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(overlay, list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"test", "-vet=off", "-pgo=off", "-overlay", overlay, "-run", "^(" + strings.ReplaceAll(m.by, " ", "|") + ")$", "./" + filepath.Dir(m.file)}
+	if strings.Contains(m.by, worlds) {
+		args = append(args, "-seed", "1", "-worlds", "999") // each run sees the same ones
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	if strings.Contains(string(out), "[build failed]") {
+		t.Fatalf("the mutant can't be built:\n%s", out)
+	}
+	return string(out)
+}

@@ -1,0 +1,6 @@
+// Package command reads a command line, and carries out what needs no server:
+// version, help, completion, config show and config check. What is left, serve and
+// health, it returns to main with the Config.
+//
+// It reads files only where the settings name them. It runs no goroutine.
+package command

@@ -1,0 +1,27 @@
+package config
+
+// Exit codes of copse.
+const (
+	ExitFailed  = 1 // serving failed, or the server asked is unhealthy
+	ExitUsage   = 2 // the settings are invalid
+	ExitLocked  = 3 // another copse uses the data directory
+	ExitNewer   = 4 // a newer copse wrote the data
+	ExitCorrupt = 5 // the data is damaged
+)
+
+type exitCode struct {
+	code    int
+	meaning string
+}
+
+// exitCodes explains them for the help and the reference.
+func exitCodes() []exitCode {
+	return []exitCode{
+		{0, "stopped on request, or the command succeeded"},
+		{ExitFailed, "serving failed, or the server is unhealthy"},
+		{ExitUsage, "invalid flags, environment or configuration file"},
+		{ExitLocked, "another copse is using the data directory"},
+		{ExitNewer, "the data was written by a newer copse"},
+		{ExitCorrupt, "the data is damaged, or isn't copse's"},
+	}
+}

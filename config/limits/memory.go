@@ -1,0 +1,73 @@
+package limits
+
+import (
+	"log/slog"
+	"math"
+	"os"
+	"path"
+	"runtime/debug"
+	"strconv"
+	"strings"
+)
+
+// Memory keeps the process to the memory that it may use, and returns the size that
+// its caches should have. Go's runtime doesn't ask the kernel for the limit, and lets
+// garbage pile up until the process is killed: so it is told to aim for 80 % of the
+// limit, unless GOMEMLIMIT sets an aim. Caches of the default size shrink to a quarter
+// of the limit.
+func Memory(caches int64, chosen bool, log *slog.Logger) int64 {
+	limit := memoryLimit(os.ReadFile)
+	if limit == math.MaxInt64 {
+		return caches
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(limit / 10 * 8)
+	}
+	if !chosen {
+		caches = min(caches, max(limit/4, 1<<20))
+	}
+	log.Info("memory is limited", "component", "main", "limit_b", limit, "runtime_b", debug.SetMemoryLimit(-1), "cache_b", caches)
+	return caches
+}
+
+// memoryLimit is the limit in bytes that the control groups of this process set, or
+// math.MaxInt64 if there is none.
+func memoryLimit(readFile func(string) ([]byte, error)) int64 {
+	limit := int64(math.MaxInt64)
+	groups, err := readFile("/proc/self/cgroup")
+	if err != nil {
+		return limit // not Linux, or nothing is mounted
+	}
+	for _, line := range strings.Split(string(groups), "\n") {
+		// number:controllers:path, where version 2 has the number 0 and no controllers.
+		fields := strings.SplitN(line, ":", 3)
+		if len(fields) < 3 {
+			continue
+		}
+		root, file := "/sys/fs/cgroup/memory", "memory.limit_in_bytes"
+		switch fields[1] {
+		case "memory":
+		case "":
+			root, file = "/sys/fs/cgroup", "memory.max"
+		default:
+			continue
+		}
+		// The groups above set limits too. In a container the path may be the
+		// machine's, and only its root is visible.
+		for dir := path.Clean("/" + fields[2]); ; dir = path.Dir(dir) {
+			if text, err := readFile(path.Join(root, dir, file)); err == nil {
+				if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && n > 0 && n < unlimited {
+					limit = min(limit, n)
+				}
+			}
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	return limit
+}
+
+// unlimited lies between the memory of any machine and the number that version 1 has
+// for "no limit".
+const unlimited = 1 << 60

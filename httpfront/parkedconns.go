@@ -1,0 +1,319 @@
+package httpfront
+
+import (
+	"runtime/debug"
+	"time"
+
+	"copse/statemachine/tree"
+
+	"golang.org/x/sys/unix"
+)
+
+// parkedConns is the state of the poll loop: the parked connections, and the work that they
+// have left behind. Its methods never block.
+type parkedConns struct {
+	// Fixed.
+	options    *pollLoopOptions
+	loop       *pollLoop
+	interval   time.Duration // from one sweep to the next
+	idleTicks  uint32        // 0: no limit
+	writeTicks uint32        // 0: no limit
+
+	slots  slotTable
+	tick   uint32
+	memory crowdMemory
+
+	resumable []*conn       // to hand to fasthttp
+	unwatched []*tree.Watch // to hand to forget
+
+	framed framed
+}
+
+func newParkedConns(p *pollLoop) *parkedConns {
+	l := &parkedConns{options: &p.options, loop: p, interval: time.Second}
+	for _, d := range []time.Duration{p.options.idleTimeout, p.options.writeTimeout} {
+		if d > 0 {
+			l.interval = max(min(l.interval, d/4), time.Millisecond)
+		}
+	}
+	l.idleTicks = l.ticks(p.options.idleTimeout)
+	l.writeTicks = l.ticks(p.options.writeTimeout)
+	return l
+}
+
+// ticks returns how many sweeps make up d, rounded up.
+func (l *parkedConns) ticks(d time.Duration) uint32 { return uint32((d + l.interval - 1) / l.interval) }
+
+func (l *parkedConns) handle(m message) {
+	switch {
+	case m.arrival != nil:
+		l.park(m.to, m.arrival.sock, m.arrival.head)
+	case m.notice != nil:
+		l.deliver(m.to, m.notice)
+	default:
+		l.end(m.to)
+	}
+}
+
+// park adds a connection. Events that arrived before it are in the backlog.
+func (l *parkedConns) park(p *parked, sock *socket, head []byte) {
+	p.sock = sock
+	p.since = l.tick
+	if p.stage == watching {
+		l.options.meter.watching(p.watch.Stream).Add(1)
+	}
+	l.slots.put(p)
+	if err := l.loop.poller.add(sock.fd, p.token); err != nil {
+		l.options.report("park a connection", err)
+		l.drop(p)
+		return
+	}
+	if len(head) > 0 {
+		early := p.backlog
+		p.backlog = &backlog{}
+		p.backlog.add(0, head)
+		if early != nil {
+			p.backlog.pieces = append(p.backlog.pieces, early.pieces...)
+			p.backlog.size += early.size
+		}
+	}
+	l.flush(p)
+}
+
+func (l *parkedConns) deliver(p *parked, n *tree.EncodedEvent) {
+	if p.stage != watching {
+		return
+	}
+	bytes := l.framed.whole(n)
+	switch {
+	case !p.chunked:
+		bytes = n.JSON
+	case p.watch.Stream:
+		bytes = bytes[:len(bytes)-len(lastChunk)]
+	}
+	if !p.watch.Stream {
+		l.advance(p, answered)
+		l.options.meter.sent.Add(1)
+		l.write(p, n.Index, bytes)
+		return
+	}
+	if l.behind(p, n.Index) {
+		// Everything before the event is still sent, so that a client that returns has made
+		// progress.
+		l.options.meter.slow.Add(1)
+		l.unwatch(p)
+		l.end(p)
+		return
+	}
+	l.options.meter.sent.Add(1)
+	l.write(p, n.Index, bytes)
+}
+
+// advance moves p to another stage than watching.
+func (l *parkedConns) advance(p *parked, to stage) {
+	if p.stage == watching && p.sock != nil {
+		l.options.meter.watching(p.watch.Stream).Add(-1)
+	}
+	p.stage = to
+}
+
+// behind reports whether a stream has too much unsent to add the event at index.
+func (l *parkedConns) behind(p *parked, index tree.Index) bool {
+	b := p.backlog
+	if b == nil {
+		return false
+	}
+	oldest := b.oldest()
+	return b.size > l.options.streamLimit || oldest != 0 && p.sock != nil && index > oldest+l.options.streamWindow
+}
+
+// end finishes a response that gets no more events, and the connection.
+func (l *parkedConns) end(p *parked) {
+	if p.stage != watching {
+		return
+	}
+	l.advance(p, ending)
+	p.since = l.tick
+	switch {
+	case p.chunked:
+		l.write(p, 0, []byte(lastChunk))
+	case p.sock != nil && p.backlog == nil:
+		l.drop(p)
+	}
+}
+
+// write sends as much of bytes as the socket takes, and keeps the rest.
+func (l *parkedConns) write(p *parked, index tree.Index, bytes []byte) {
+	if p.sock == nil || p.backlog != nil {
+		if p.backlog == nil {
+			p.backlog = &backlog{}
+		}
+		p.backlog.add(index, bytes)
+		return
+	}
+	n, err := p.sock.write(bytes)
+	switch {
+	case err != nil:
+		l.drop(p)
+	case n == len(bytes):
+		l.written(p)
+	default:
+		p.backlog = &backlog{sent: n}
+		p.backlog.add(index, bytes)
+		p.since = l.tick
+		l.await(p)
+	}
+}
+
+// flush sends from the backlog.
+func (l *parkedConns) flush(p *parked) {
+	if p.backlog != nil {
+		n, all, err := p.backlog.writeTo(p.sock)
+		if err != nil {
+			l.drop(p)
+			return
+		}
+		if n > 0 {
+			p.since = l.tick
+		}
+		if !all {
+			l.await(p)
+			return
+		}
+		p.backlog = nil
+	}
+	l.written(p)
+}
+
+// await makes the poller report when p's socket takes bytes again.
+func (l *parkedConns) await(p *parked) {
+	if p.writable {
+		return
+	}
+	p.writable = true
+	if err := l.loop.poller.addWritable(p.sock.fd, p.token); err != nil {
+		l.options.report("wait for a slow client", err)
+		l.drop(p)
+	}
+}
+
+// written is called when nothing is left to write for now.
+func (l *parkedConns) written(p *parked) {
+	switch {
+	case p.stage == watching:
+	case p.stage == answered && p.keepAlive:
+		p.stage = idle
+		p.since = l.tick
+		if p.readable || len(p.sock.rest) > 0 {
+			l.resume(p)
+		}
+	default:
+		l.drop(p)
+	}
+}
+
+// look handles the poller's events. An unknown token belongs to a connection that has left
+// since.
+func (l *parkedConns) look(events []unix.EpollEvent) {
+	for i := range events {
+		t := tokenOf(&events[i])
+		if p := l.slots.get(t); p != nil {
+			l.lookAt(p, events[i].Events)
+		}
+	}
+}
+
+func (l *parkedConns) lookAt(p *parked, seen uint32) {
+	p.readable = p.readable || seen&pollReadable != 0
+	left := seen&pollGone != 0
+	if p.stage == watching {
+		// As in etcd: a client that has closed its side can't ask again, and isn't waiting.
+		left = left || seen&pollHalfGone != 0 || seen&pollReadable != 0 && p.sock.absorb() != nil
+	}
+	switch {
+	case left:
+		l.drop(p)
+	case seen&pollHalfGone != 0 && p.stage == idle && !p.sock.readable():
+		l.drop(p)
+	case p.stage == idle && p.readable:
+		l.resume(p)
+	case seen&pollWritable != 0 && p.backlog != nil:
+		l.flush(p)
+	}
+}
+
+// resume hands the connection of an answered request back to fasthttp.
+func (l *parkedConns) resume(p *parked) {
+	if err := l.loop.poller.remove(p.sock.fd); err != nil {
+		l.options.report("hand a connection back", err)
+		l.drop(p)
+		return
+	}
+	l.resumable = append(l.resumable, p.sock.conn(l.loop))
+	l.leave(p)
+}
+
+// drop closes the connection, even with bytes left to send.
+func (l *parkedConns) drop(p *parked) {
+	if p.stage == watching {
+		l.unwatch(p)
+	}
+	_ = p.sock.Close() // which also ends the polling
+	l.leave(p)
+}
+
+func (l *parkedConns) leave(p *parked) {
+	l.slots.remove(p)
+	l.advance(p, gone)
+	p.sock = nil
+	p.backlog = nil
+}
+
+func (l *parkedConns) unwatch(p *parked) { l.unwatched = append(l.unwatched, &p.watch) }
+
+// sweep drops connections without progress for too long.
+func (l *parkedConns) sweep() {
+	l.tick++
+	l.framed = framed{}
+	if l.memory.settled(l.slots.count()) {
+		l.loop.running.Go(debug.FreeOSMemory) // which takes some time
+	}
+	for _, p := range l.slots.list {
+		if p == nil {
+			continue
+		}
+		limit := uint32(0)
+		switch {
+		case p.stage == idle:
+			limit = l.idleTicks
+		case p.backlog != nil && !(p.stage == watching && p.watch.Stream):
+			limit = l.writeTicks // a slow stream is ended by the window
+		}
+		if limit > 0 && l.tick-p.since > limit {
+			l.drop(p)
+		}
+	}
+}
+
+// clear ends every request, writing what can be written without blocking.
+func (l *parkedConns) clear() {
+	for _, p := range l.slots.list {
+		if p == nil {
+			continue
+		}
+		if p.backlog != nil {
+			l.flush(p)
+		}
+		if p.stage == watching {
+			l.unwatch(p)
+			l.end(p)
+		}
+		if p.stage != gone {
+			l.drop(p)
+		}
+	}
+	for _, c := range l.resumable {
+		_ = c.Close() // the client may retry elsewhere
+	}
+	l.resumable = nil
+}
