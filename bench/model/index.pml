@@ -20,6 +20,8 @@
  * actor takes in and does, for actors/shard to replay.
  */
 #include "state.pml"
+#include "shows.pml"
+#include "actors.pml"
 #include "rules.pml"
 
 #if SLOTS == 2
