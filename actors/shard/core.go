@@ -157,6 +157,9 @@ func NewCore(o Options) *Core {
 // Step takes what has happened and returns what to do about it.
 func (c *Core) Step(now time.Time, in Input) *Effects {
 	c.out.reset()
+	if in.Lead.Term < in.Applied.Epoch {
+		in.Lead = Lead{} // there is a later leader, of whom this member has yet to hear (12)
+	}
 	c.follow(now, in.Lead)
 	c.leader.applied(now, &in.Applied)
 	c.origin.applied(now, &in.Applied)
@@ -196,6 +199,7 @@ func (c *Core) follow(now time.Time, lead Lead) {
 		return
 	}
 	c.leader.resign()
+	c.turnBack(now) // at once, and before what came later
 	c.lead = lead
 	c.origin.newLead()
 	if lead.Member == c.o.Self {

@@ -68,7 +68,7 @@ func (w *world) bounds(m *simMember) {
 	if waiting := o.waiting(); waiting > batchCommandsLimit*(2+2*inflightLimit+older) {
 		w.fail("member %d: %d writes wait to be sent", m.id, waiting)
 	}
-	if !m.core.leader.paused && o.waiting() > 0 && m.lead.Member != nobody && !w.now.Before(o.retry) && m.core.Takes(w.now) {
+	if !m.core.leader.paused && o.waiting() > 0 && m.core.lead.Member != nobody && !w.now.Before(o.retry) && m.core.Takes(w.now) {
 		w.fail("member %d: %d writes wait, and may be sent", m.id, o.waiting())
 	}
 	if waiting := len(l.inbox[plain]) + len(l.inbox[root]); waiting > 0 && l.roomy(w.now) {

@@ -5,7 +5,9 @@
 // between any two steps. With -DDENSE it has one data shard, and no order shard.
 //
 //	state.pml   bounds, and what there is
-//	rules.pml   the rules, and the promises that they keep
+//	shows.pml   what a member shows
+//	actors.pml  what its actors do, in the words of actors/shard
+//	rules.pml   what logs and replicas do
 //	index.pml   who does what, and when; what is asked of the end
 //
 // The test lets spin try every order of events in 16 scenarios. It also

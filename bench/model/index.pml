@@ -20,6 +20,8 @@
  * actor takes in and does, for actors/shard to replay.
  */
 #include "state.pml"
+#include "shows.pml"
+#include "actors.pml"
 #include "rules.pml"
 
 #if SLOTS == 2
@@ -70,8 +72,10 @@ end:
 	:: d_step { MAYCLOSE(m, s) -> close(m, s) }
 	:: d_step { view[MS(m, s)] != epoch[s] && READY(m, s) -> follow(m, s) }
 	:: d_step { refusals[MS(m, s)] != 0 && READY(m, s) -> takeBack(m, s) }
+#ifndef TRACE
 	/* Writes whose clients have been answered drop out. */
 	:: d_step { (inbox[MS(m, s)] & done) != 0 -> inbox[MS(m, s)] = inbox[MS(m, s)] & ~done }
+#endif
 #if LOSSES > 0
 #ifndef M_NO_PROBE
 	:: d_step { PENDING(m, s) && !LEADS(m, s) && view[MS(m, s)] == view[MS(l, s)] && base[MS(m, s)] != 0 && MISSING(l, s) &&
@@ -105,8 +109,9 @@ end:
 	/* What one member proposes stays in order, unless something was dropped. */
 	:: d_step { (slot[y] == STRAY || slot[y] == PROPOSED && ALLOF(LATER, m, s, y)) && fence[MS(m, s)] != led[y] &&
 		length[s] < LAG -> logBatch(y, s) }
-	:: d_step { (slot[y] == ASK || slot[y] == ASKED) && (batch[y] & done) != 0 && COUNT(batch[y]) > COUNT(batch[y] & done) ->
-		batch[y] = batch[y] & ~done }
+#ifndef TRACE
+	:: d_step { slot[y] == ASKED && (batch[y] & done) != 0 -> batch[y] = batch[y] & ~done }
+#endif
 	:: d_step { timeouts > 0 && (slot[y] == ASK || slot[y] == ASKED) && READY(m, s) -> timeouts--; faulted = true; askAgain(m, s, y) }
 #ifndef TRACE
 	:: d_step { timeouts > 0 && (slot[y] == PROPOSED || slot[y] == LOGGED) && !late[y] -> timeouts--; faulted = true; late[y] = true }

@@ -59,7 +59,7 @@ func run(t *testing.T, s search) verdict {
 func copied(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"state.pml", "rules.pml", "index.pml"} {
+	for _, name := range []string{"state.pml", "shows.pml", "actors.pml", "rules.pml", "index.pml"} {
 		// Read here, so that the go command knows what a result depends on.
 		text, err := os.ReadFile(name)
 		if err != nil {

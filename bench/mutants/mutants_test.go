@@ -104,6 +104,10 @@ var mutants = []mutant{
 		"\tl.giveUpAsk()\n", "", both,
 	},
 	{
+		"a leader goes on when its epoch is over", "12", "actors/shard/core.go",
+		"if in.Lead.Term < in.Applied.Epoch {", "if false {", "TestTranscripts TestModel",
+	},
+	{
 		"a stale submission counts as applied", "4, 19", "actors/shard/origin.go",
 		"if out.Stale {", "if false {", both,
 	},
