@@ -15,7 +15,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// testCluster is several nodes in this process, which speak over loopback.
+// testCluster is several members in this process, connected over loopback.
 type testCluster struct {
 	t        *testing.T
 	founders []tree.Member
@@ -26,13 +26,13 @@ type testCluster struct {
 	shards   int
 }
 
-// found starts a cluster of n members, whose ids are 1 to n.
+// found starts a cluster of n members with the ids 1 to n.
 func found(t *testing.T, n int, change ...func(*actors.MemberOptions)) *testCluster {
 	t.Helper()
 	return foundShards(t, n, 1, change...)
 }
 
-// foundShards starts a cluster whose tree is spread over so many shards.
+// foundShards starts a cluster with the given number of data shards.
 func foundShards(t *testing.T, n, shards int, change ...func(*actors.MemberOptions)) *testCluster {
 	t.Helper()
 	c := &testCluster{t: t, paths: map[uint64]string{}, peers: map[uint64]string{}, nodes: map[uint64]node{}, change: change, shards: shards}
@@ -49,7 +49,7 @@ func foundShards(t *testing.T, n, shards int, change ...func(*actors.MemberOptio
 	return c
 }
 
-// fresh is what a founder would be told.
+// fresh returns the bootstrap information of a founder.
 func (c *testCluster) fresh(id uint64) cluster.Bootstrap {
 	f := cluster.Bootstrap{
 		Wanted: datadir.Identity{
@@ -81,14 +81,14 @@ func (c *testCluster) join(id uint64) {
 	}
 }
 
-// add makes a new member part of the cluster through the member via, starts it,
-// and returns its id.
+// add adds a new member to the cluster through the member via, starts it, and returns
+// its id.
 func (c *testCluster) add(via uint64) uint64 {
 	c.t.Helper()
 	peer := freeAddress(c.t)
 	m, err := c.nodes[via].AddMember([]string{"http://" + peer})
-	// A lone leader lets another lead for a moment when it gets company: what is on
-	// its way then may be lost, and is answered so.
+	// A single member briefly gives up its leadership when a second one joins: requests
+	// under way then may be lost, and are answered accordingly.
 	for err != nil && err.Code == tree.CodeRaftInternal && !c.listed(via, m.ID) {
 		m, err = c.nodes[via].AddMember([]string{"http://" + peer})
 	}
@@ -103,13 +103,13 @@ func (c *testCluster) add(via uint64) uint64 {
 	return m.ID
 }
 
-// listed reports whether a member finds another on its list.
+// listed reports whether a member has another on its list.
 func (c *testCluster) listed(via, id uint64) bool {
 	_, ok := c.nodes[via].Cluster().Member(id)
 	return ok
 }
 
-// leader is the member that all running ones agree on.
+// leader returns the leader that all running members agree on.
 func (c *testCluster) leader() uint64 {
 	c.t.Helper()
 	var leader uint64
@@ -153,7 +153,7 @@ func (c *testCluster) stop(id uint64) {
 	delete(c.nodes, id)
 }
 
-// await looks at a condition until it holds.
+// await polls a condition until it holds.
 func (c *testCluster) await(what string, holds func() bool) {
 	c.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !holds(); <-time.After(5 * time.Millisecond) {
@@ -163,7 +163,7 @@ func (c *testCluster) await(what string, holds func() bool) {
 	}
 }
 
-// set writes through a member and tries again while there is no leader.
+// set writes through a member, and retries while there is no leader.
 func (c *testCluster) set(via uint64, key, value string) tree.Reply {
 	c.t.Helper()
 	var r tree.Reply
@@ -197,7 +197,7 @@ func TestThreeMembersFoundOneTree(t *testing.T) {
 	for _, id := range c.ids() {
 		key := fmt.Sprintf("/from%d", id)
 		c.set(id, key, "v")
-		// Who wrote through a member reads it there, also without a quorum.
+		// A client that wrote through a member reads its write there, even without a quorum read.
 		if _, _, _, err := c.nodes[id].Get(nil, tree.Query{Key: key}); err != nil {
 			t.Errorf("member %d doesn't read its own write: %v", id, err)
 		}
@@ -255,7 +255,7 @@ func TestWithoutAQuorumReadsAndWatchesGoOnAndWritesAreRefused(t *testing.T) {
 	if out, _, _, err := c.nodes[left].Get(nil, tree.Query{Key: "/k"}); err != nil || !strings.Contains(string(out), `"v"`) {
 		t.Errorf("a plain read without a quorum: %s %v", out, err)
 	}
-	// A start without a quorum shows the term that was seen, not none.
+	// A member started without a quorum reports the last known term, not 0.
 	seen := c.nodes[left].State().RaftTerm
 	c.stop(left)
 	c.launch(left)
@@ -290,7 +290,7 @@ func TestWithoutAQuorumReadsAndWatchesGoOnAndWritesAreRefused(t *testing.T) {
 func TestMembersJoinAndLeaveARunningCluster(t *testing.T) {
 	c := found(t, 1)
 	value := strings.Repeat("v", 1000)
-	for i := range 2500 { // beyond what the log keeps: the newcomer needs a snapshot
+	for i := range 2500 { // more than the log keeps, so the new member needs a snapshot
 		c.set(1, fmt.Sprintf("/d%d/k%d", i%7, i), value)
 	}
 	second := c.add(1)
@@ -302,7 +302,7 @@ func TestMembersJoinAndLeaveARunningCluster(t *testing.T) {
 	c.set(third, "/k", "through the third")
 	c.holds(1, "/k", "through the third")
 
-	// The founder goes, whether it leads or not.
+	// The founder is removed, whether it leads or not.
 	removed := c.nodes[1]
 	if err := c.nodes[third].RemoveMember(1); err != nil {
 		t.Fatal(err)
@@ -312,19 +312,19 @@ func TestMembersJoinAndLeaveARunningCluster(t *testing.T) {
 	}
 	removed.stop()
 	delete(c.nodes, 1)
-	// What was on its way to the founder as it left may be lost, and is answered so.
+	// Requests under way to the founder as it left may be lost, and are answered accordingly.
 	c.await("a write without the founder", func() bool { return c.nodes[third].Do(setTo("/k", "without the founder")).Err == nil })
 	c.holds(second, "/k", "without the founder")
 	c.await("two voters", func() bool { return len(c.nodes[second].node.Voters()) == 2 })
 
-	// Its directory can't come back.
+	// Its data directory can't be started again.
 	dir, err := datadir.Open(c.paths[1], datadir.Identity{}, datadir.Claim{})
 	if err != nil || !dir.Identity.Removed {
 		t.Fatalf("the removed member's directory: %v", err)
 	}
 	dir.Close()
 
-	// Of two, one mustn't go while the other is away.
+	// One of two members can't be removed while the other is down.
 	c.stop(second)
 	if err := c.nodes[third].RemoveMember(third); err == nil || err.Code != tree.CodeQuorumLoss {
 		t.Errorf("removing what would lose the quorum: %v", err)
@@ -336,7 +336,7 @@ func TestMembersJoinAndLeaveARunningCluster(t *testing.T) {
 
 func TestAMemberThatJoinedStartsAgain(t *testing.T) {
 	c := found(t, 1)
-	c.set(1, "/k", "v") // few entries: the log still tells how the second came to be a learner
+	c.set(1, "/k", "v") // few entries, so the log still contains the second's start as a learner
 	second := c.add(1)
 	c.await("its vote", func() bool { return len(c.nodes[second].node.Voters()) == 2 })
 	for round, when := range []string{"right away", "when it is through with joining"} {
@@ -349,7 +349,7 @@ func TestAMemberThatJoinedStartsAgain(t *testing.T) {
 		c.set(second, "/k", when)
 		c.holds(1, "/k", when)
 	}
-	// It uses its vote: it leads when the first hands over.
+	// It is a voter: it leads after the first transfers the leadership.
 	c.await("the second to lead", func() bool {
 		c.nodes[1].node.TransferLeadership()
 		return c.nodes[second].node.Leader() == second
@@ -437,13 +437,13 @@ func TestOneMemberGoesOnAloneWithAllThatWasAcknowledged(t *testing.T) {
 		t.Errorf("index %d, want %d: nothing is lost, and nothing takes an index", got, last)
 	}
 	c.set(survivor, "/new", "v")
-	// Another of the old cluster is a stranger now.
+	// Another member of the old cluster doesn't belong to the new one.
 	c.launch(other)
 	if r := c.nodes[other].Do(setTo("/k", "from the past")); r.Err == nil {
 		t.Error("a member of the generation before takes a write")
 	}
 	c.stop(other)
-	// A newcomer gets all of the tree.
+	// A new member gets the whole tree.
 	newcomer := c.add(survivor)
 	for i := range keys {
 		c.holds(newcomer, fmt.Sprintf("/d%d/k%d", i%5, i), "v")

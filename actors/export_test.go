@@ -2,24 +2,24 @@ package actors
 
 import "copse/actors/datadir"
 
-// LogBegin is the first entry that the raft log still holds.
+// LogBegin returns the index of the first entry that the raft log still holds.
 func (n *Member) LogBegin() (uint64, error) {
 	return n.host.FirstEntry(orderShard)
 }
 
-// Voters are the voters of the only shard, as this member knows them.
+// Voters returns the voters of the only shard, as this member knows them.
 func (n *Member) Voters() map[uint64]bool { return n.host.Voters(orderShard) }
 
-// Leader is the member that leads the only shard; 0: none known.
+// Leader returns the leader of the only shard; 0: none known.
 func (n *Member) Leader() uint64 { return n.host.Leader(orderShard).Member }
 
-// Learns reports whether the data directory is that of a member without a vote.
+// Learns reports whether the data directory belongs to a member without a vote.
 func Learns(path string) bool {
 	id, err := datadir.Read(path)
 	return err != nil || id.Learning
 }
 
-// ShardLeaders are the members that lead the data shards, by slot; 0: none known.
+// ShardLeaders returns the leaders of the data shards, by slot; 0: none known.
 func (n *Member) ShardLeaders() []uint64 {
 	var list []uint64
 	for _, p := range n.parts {
@@ -28,5 +28,5 @@ func (n *Member) ShardLeaders() []uint64 {
 	return list
 }
 
-// TransferAll is TransferLeadership of a member that stays.
+// TransferAll is TransferLeadership for a member that keeps running.
 func (n *Member) TransferAll() (planned bool) { return n.transferAll() }

@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// The ids of a real etcd 3.4.23.
+// The ids that a real etcd 3.4.23 chose.
 func TestIDsAreEtcds(t *testing.T) {
 	member := foundingMemberID([]string{"http://127.0.0.1:12380"}, "etcd-cluster")
 	if want := uint64(0xddd67b312462fd7b); member != want {

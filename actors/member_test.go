@@ -25,12 +25,12 @@ type node struct {
 	*actors.Router
 	node *actors.Member
 	dir  *datadir.Dir
-	stop func()       // ends it and checks that it ended well
-	done <-chan error // what it ended with; the test's if it takes it
+	stop func()       // stops it and checks that Run returned no error
+	done <-chan error // Run's result, unless the test has received it
 }
 
-// given are the addresses that freeAddress has handed out: the system may give a
-// free port again at once.
+// given holds the addresses that freeAddress has returned, because the system may
+// offer the same free port again.
 var given sync.Map
 
 func freeAddress(t *testing.T) string {
@@ -68,7 +68,7 @@ func startNodeAs(t *testing.T, dir, peer string, me tree.Member, change ...func(
 	return n
 }
 
-// launchNode opens the directory, of a fresh one as f says, and runs a node on it.
+// launchNode opens the directory, a fresh one as f says, and runs a member on it.
 func launchNode(t *testing.T, path, peer string, clients []string, f cluster.Bootstrap, change ...func(*actors.MemberOptions)) node {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -132,7 +132,7 @@ func nodeOptions(dir *datadir.Dir, peer string, clients []string, members []tree
 	}
 }
 
-// LogBegin is the first entry that the raft log still holds.
+// LogBegin returns the index of the first entry that the raft log still holds.
 func (n node) LogBegin(t *testing.T) uint64 {
 	t.Helper()
 	first, err := n.node.LogBegin()
@@ -174,13 +174,13 @@ func TestConcurrentWritesGetDenseIndexesAndQuorumReadsSeeThem(t *testing.T) {
 	for i := range indexes {
 		seen[i] = true
 	}
-	// A fresh node's first key has index 4, as etcd's.
+	// As in etcd, the first key of a new cluster gets index 4.
 	if len(seen) != writers*each || !seen[4] || !seen[3+writers*each] {
 		t.Fatalf("%d indexes from %d writes", len(seen), writers*each)
 	}
 }
 
-// ears collects what a watch delivers.
+// ears collects the events of a watch.
 type ears struct {
 	notices chan *tree.EncodedEvent
 	ended   chan struct{}
@@ -224,7 +224,7 @@ func TestKeysExpireInOrderAndNeverEarly(t *testing.T) {
 		}
 		last = due[got.Key]
 	}
-	// What falls due while the node is down goes when it is back.
+	// Keys that fall due while the member is down expire when it is back.
 	c := setTo("/overdue", "v")
 	c.Expires = c.Now + int64(time.Millisecond)
 	index := n.Do(c).State.Index
@@ -313,14 +313,14 @@ func TestTheLogIsLetGo(t *testing.T) {
 	}
 }
 
-// A stop lets the log go, as far as what came to it last is worth it: the next start
-// has nothing to walk over.
+// A stop compacts the log if enough entries have come in, so that the next start has
+// none to replay.
 func TestTheLogIsLetGoAtTheStop(t *testing.T) {
 	dir, raft := t.TempDir(), freeAddress(t)
 	much := func(o *actors.MemberOptions) { o.LogBytes = 1 << 30 }
 	n := startNode(t, dir, raft, much)
 	value := strings.Repeat("v", 8<<10)
-	for i := range 300 { // fewer than make dragonboat do so by itself, and more than are kept
+	for i := range 300 { // too few for dragonboat to compact by itself, but more than are kept
 		if r := n.Do(setTo(fmt.Sprintf("/k%d", i%10), value)); r.Err != nil {
 			t.Fatal(r.Err)
 		}

@@ -51,7 +51,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The first 8 bytes of the SHA-1 of the sorted URLs and the second.
+	// The first 8 bytes of the SHA-1 of the sorted URLs and the time in seconds.
 	plausible := map[uint64]bool{}
 	for at := began.Add(-time.Second); at.Before(time.Now().Add(time.Second)); at = at.Add(time.Second) {
 		plausible[cluster.NewMemberID([]string{"http://x:1", "http://y:1"}, at)] = true

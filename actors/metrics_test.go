@@ -11,7 +11,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// eventually polls for what nothing announces.
+// eventually polls for a condition that nothing signals.
 func eventually(t *testing.T, ok func() bool) {
 	t.Helper()
 	limit := time.After(time.Minute)
@@ -26,7 +26,7 @@ func eventually(t *testing.T, ok func() bool) {
 	}
 }
 
-// scrape is what the node has counted.
+// scrape returns the member's metrics.
 func (n node) scrape(t *testing.T) metrictest.Scrape {
 	t.Helper()
 	var w metric.Writer

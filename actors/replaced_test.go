@@ -12,9 +12,8 @@ import (
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
-// A replica falls behind and gets a snapshot while clients watch it: they are
-// told of what it missed, as far as the window that came along reaches, and
-// are ended where it doesn't.
+// A replica falls behind and gets a snapshot while clients watch it. The watchers see
+// the missed events if the snapshot's event window holds them; otherwise they end.
 func TestWatchersOutliveASnapshot(t *testing.T) {
 	const window = 200
 	open := func() *statemachine.Machine {
@@ -85,7 +84,7 @@ func TestWatchersOutliveASnapshot(t *testing.T) {
 			t.Fatalf("ended before %d", want)
 		}
 	}
-	// What it missed fits the window: 2 and 3 are told, and then the live 5.
+	// The window holds the missed events: 2 and 3 are delivered, then the live 5.
 	apply(tree.Command{Op: tree.OpSet, Key: "/d/a"}, leader)
 	apply(tree.Command{Op: tree.OpSet, Key: "/d/b"}, leader)
 	apply(tree.Command{Op: tree.OpSet, Key: "/elsewhere"}, leader)
@@ -95,7 +94,7 @@ func TestWatchersOutliveASnapshot(t *testing.T) {
 	apply(tree.Command{Op: tree.OpSet, Key: "/d/c"}, leader, lagging)
 	expect(5)
 
-	// A snapshot of what is known already tells nobody anything.
+	// A snapshot without anything new delivers nothing.
 	catchUp()
 
 	// It missed more than the window holds.
@@ -109,7 +108,7 @@ func TestWatchersOutliveASnapshot(t *testing.T) {
 		t.Errorf("%d events were told out of those that are gone", n)
 	}
 
-	// Who comes back is told what he has missed, and served from then on.
+	// A client that comes back is told what it has missed, and served from then on.
 	last := lagging.Index()
 	if err := hub.Watch(&tree.Watch{Key: "/d", Recursive: true, Since: 6, Sink: newEars()}); err == nil || err.Code != tree.CodeEventIndexClosed {
 		t.Errorf("a watch from before the window: %v", err)

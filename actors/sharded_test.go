@@ -12,7 +12,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// seenSink notes the indexes and keys that a watcher is told of.
+// seenSink records the indexes and keys of a watcher's events.
 type seenSink struct {
 	mu   sync.Mutex
 	seen []string
@@ -32,8 +32,8 @@ func (s *seenSink) all() []string {
 	return slices.Clone(s.seen)
 }
 
-// Watchers of / on every member see one order of what happens in all shards, and
-// so does one that comes late; a read of / shows all of it.
+// Watchers of / on every member see the events of all shards in one order, and so does
+// a late one; a read of / shows all keys.
 func TestWhatSpansTheShardsIsOneEverywhere(t *testing.T) {
 	c := foundShards(t, 3, 4)
 	sinks := map[uint64]*seenSink{}
@@ -93,7 +93,7 @@ func TestWhatSpansTheShardsIsOneEverywhere(t *testing.T) {
 	}
 }
 
-// Leaders spread over the members, go to others when one goes, and come back with it.
+// Leaders spread over the members, move when a member stops, and return with it.
 func TestLeadersAreSpread(t *testing.T) {
 	c := foundShards(t, 3, 4)
 	spread := func() bool {
@@ -125,8 +125,8 @@ func TestLeadersAreSpread(t *testing.T) {
 	}
 }
 
-// A member that is started with another number of shards is told so, whether it
-// founds or joins.
+// A member started with another number of shards is told so, whether it founds the
+// cluster or joins it.
 func TestMembersAgreeOnTheNumberOfShards(t *testing.T) {
 	c := foundShards(t, 1, 2)
 	peer := freeAddress(t)

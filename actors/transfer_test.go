@@ -12,8 +12,8 @@ import (
 	"copse/statemachine/tree"
 )
 
-// TestATransferLosesNoRequest lets leadership go round while clients write and
-// read through every member.
+// TestATransferLosesNoRequest transfers leadership around the cluster while clients
+// write and read through every member.
 func TestATransferLosesNoRequest(t *testing.T) {
 	for _, shards := range []int{1, 2} {
 		t.Run(fmt.Sprintf("%d shards", shards), func(t *testing.T) { transfers(t, shards) })
@@ -22,7 +22,7 @@ func TestATransferLosesNoRequest(t *testing.T) {
 
 func transfers(t *testing.T, shards int) {
 	c := foundShards(t, 3, shards, func(o *actors.MemberOptions) {
-		o.Host.Heartbeat, o.Host.Election = 100*time.Millisecond, 3*time.Second // leaders change when told to, also on a busy machine
+		o.Host.Heartbeat, o.Host.Election = 100*time.Millisecond, 3*time.Second // on a busy machine too, leaders change only on request
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	var clients sync.WaitGroup

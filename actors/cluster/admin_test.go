@@ -11,7 +11,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// reaching calls members: those that are away don't answer, the one that refuses says so.
+// reaching simulates calls of members: those that are away don't answer, one refuses.
 func reaching(refuses uint64, away ...uint64) Others {
 	return Others{Self: 1, Call: func(_ context.Context, member uint64, kind uint8, _ []byte) ([]byte, error) {
 		switch {

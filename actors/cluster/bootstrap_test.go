@@ -15,7 +15,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// answering are peers of which each has one answer, by URL; others are silent.
+// answering holds the answer of each peer, by URL; other peers don't answer.
 func answering(notes map[string]any) Peers {
 	p := Peers{Ask: func(_ context.Context, url string, kind uint8, _ []byte) ([]byte, error) {
 		switch note := notes[url].(type) {
@@ -132,7 +132,7 @@ func TestAFreshMemberFindsItsCluster(t *testing.T) {
 	}
 }
 
-// withShards is given, with another number of shards wanted.
+// withShards returns given with another number of shards.
 func withShards(given func(b *Bootstrap), shards int) func(b *Bootstrap) {
 	return func(b *Bootstrap) {
 		given(b)

@@ -9,8 +9,8 @@ import (
 	"copse/statemachine/tree"
 )
 
-// fakeRaft plays the raft groups and the list of members for one member, 1. It notes
-// what is asked of it that changes anything.
+// fakeRaft fakes the raft groups and the list of members for member 1. It records the
+// requests that change something.
 type fakeRaft struct {
 	mu        sync.Mutex
 	leader    uint64 // of every shard
@@ -21,7 +21,7 @@ type fakeRaft struct {
 	learning  bool
 	alone     bool
 	remembers bool
-	lost      error // what Confirm says
+	lost      error // Confirm's result
 	members   tree.Membership
 	calls     []string
 	changed   loop.Bell
@@ -32,7 +32,7 @@ func newFakeRaft() *fakeRaft {
 	return &fakeRaft{changed: loop.NewBell(), listBell: loop.NewBell()}
 }
 
-// change changes what the fake answers.
+// change changes the fake's answers.
 func (f *fakeRaft) change(change func(f *fakeRaft)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -46,7 +46,7 @@ func (f *fakeRaft) note(format string, args ...any) error {
 	return nil
 }
 
-// took returns what was asked since the last call.
+// took returns the requests since the last call.
 func (f *fakeRaft) took() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

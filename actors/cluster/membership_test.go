@@ -30,7 +30,7 @@ func testDir(t *testing.T, learning bool) *datadir.Dir {
 	return d
 }
 
-// members are the named ones, started already.
+// members returns the given members, already started.
 func members(ids ...uint64) (list []tree.Member) {
 	for _, id := range ids {
 		list = append(list, tree.Member{ID: id, Name: "a", ClientURLs: []string{"http://c"}, PeerURLs: []string{"http://p"}})
@@ -58,7 +58,7 @@ func newMembership(f *fakeRaft, o MembershipOptions) *Membership {
 	return NewMembership(f, f, o, slog.New(slog.DiscardHandler))
 }
 
-// Each case is one step: what the actor asks of raft, and whether it wants another.
+// Each case is one step: the actor's requests to raft, and whether it needs another step.
 func TestAStepTowardsTheList(t *testing.T) {
 	two := func(f *fakeRaft) {
 		f.leader, f.members.Members, f.set = 1, members(1, 2), VoterSet{Change: 9, Voters: ids(1, 2)}
@@ -136,8 +136,8 @@ func TestALearnerBecomesAVoterForGood(t *testing.T) {
 	}
 }
 
-// A member that was alone restarts when another leads, and asks to lead again, but not
-// for ever.
+// A former single member restarts while another leads, and asks for the leadership, but
+// not for ever.
 func TestAMemberThatWasAloneAsksToLeadAgain(t *testing.T) {
 	f := newFakeRaft()
 	f.leader, f.alone, f.members.Members = 2, true, members(1, 2)
@@ -181,7 +181,7 @@ func TestTheAddressBookFollowsTheList(t *testing.T) {
 	}
 }
 
-// runRemoved runs the actor until it ends by itself, in a bubble's time.
+// runRemoved runs the actor until it ends by itself, inside a bubble.
 func runRemoved(t *testing.T, f *fakeRaft, refused bool) (*datadir.Dir, time.Duration) {
 	t.Helper()
 	dir := testDir(t, false)

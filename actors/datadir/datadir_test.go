@@ -42,7 +42,7 @@ func closeDir(t *testing.T, d *datadir.Dir) {
 	}
 }
 
-// refusal opens a directory that must be refused, and checks the line.
+// refusal opens a directory that must be refused, and checks the error's line.
 func refusal(t *testing.T, path string, kind error, parts ...string) {
 	t.Helper()
 	d, err := datadir.Open(path, identity(), datadir.Claim{})
@@ -139,8 +139,8 @@ func TestDataDirIsLocked(t *testing.T) {
 	closeDir(t, openDir(t, path, identity()))
 }
 
-// holdEnv makes the test binary a second copse, which holds a directory until it
-// is killed.
+// holdEnv makes the test binary act as a second copse, which locks a directory until
+// it is killed.
 const holdEnv = "COPSE_TEST_HOLD_DATA_DIR"
 
 func TestDataDirIsFreeAfterAKill(t *testing.T) {
@@ -149,7 +149,7 @@ func TestDataDirIsFreeAfterAKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		os.Stdout.WriteString("held\n")
-		bufio.NewReader(os.Stdin).ReadByte() // until the parent lets go, or ends
+		bufio.NewReader(os.Stdin).ReadByte() // until the parent closes the pipe, or ends
 		return
 	}
 	path := t.TempDir()
@@ -224,7 +224,7 @@ func TestDataDirRefusals(t *testing.T) {
 			}
 			tt.prepare(t, path)
 			refusal(t, path, tt.kind, tt.part)
-			// A refusal must let go of the lock, too.
+			// A refusal must release the lock, too.
 			refusal(t, path, tt.kind, tt.part)
 		})
 	}
@@ -240,8 +240,8 @@ func TestForeignDirIsLeftUntouched(t *testing.T) {
 	}
 }
 
-// A crash while the identity was first written leaves a lock and a torn temporary
-// file: the directory is fresh all the same.
+// A crash during the first write of the identity leaves a lock and a torn temporary
+// file. The directory still counts as fresh.
 func TestDataDirAfterATornStart(t *testing.T) {
 	path := t.TempDir()
 	write(t, filepath.Join(path, "LOCK"), "12345\n")

@@ -40,7 +40,7 @@ func pinnedDir(t *testing.T) string {
 	return path
 }
 
-// checkLifted makes sure that the log is under host alone, and nothing pins it.
+// checkLifted checks that the log is only under host, and no longer pinned.
 func checkLifted(t *testing.T, d *datadir.Dir, host string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(d.RaftDir(), host, "00000000000000000001", "logdb-0", "000001.log"))
@@ -101,11 +101,11 @@ func TestOtherHostLiftsThePin(t *testing.T) {
 	checkLifted(t, d, "box1")
 }
 
-// Every crash between two steps, then a start under each name, with another
-// crash between any two steps of that.
+// A crash between any two steps, then a start under each name with another crash
+// between any two of its steps.
 func TestLiftSurvivesCrashes(t *testing.T) {
-	// crash runs the first n steps, in a process of its own as it were, and
-	// reports whether there were as many.
+	// crash runs the first n steps, as a separate process would, and reports
+	// whether there were that many.
 	crash := func(t *testing.T, path, host string, n int) bool {
 		d := openDir(t, path, identity())
 		defer closeDir(t, d)
@@ -297,7 +297,7 @@ func startDragonboat(d *datadir.Dir, address string) (*dragonboat.NodeHost, erro
 	})
 }
 
-// nothing is a state machine that keeps nothing.
+// nothing is a state machine without state.
 type nothing struct{}
 
 func (nothing) Update(sm.Entry) (sm.Result, error) { return sm.Result{}, nil }

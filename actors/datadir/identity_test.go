@@ -9,8 +9,8 @@ import (
 	"copse/actors/datadir"
 )
 
-// FuzzIdentity opens directories with any copse.json: they are accepted, or
-// refused as newer or corrupt, and what is accepted is read back the same.
+// FuzzIdentity opens directories with arbitrary copse.json files. Each must be refused as
+// newer or corrupt, or accepted and read back unchanged.
 func FuzzIdentity(f *testing.F) {
 	dir := f.TempDir()
 	d, err := datadir.Open(dir, identity(), datadir.Claim{})

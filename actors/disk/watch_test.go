@@ -48,7 +48,7 @@ func (d *fakeDevice) set(free uint64, err error) {
 	d.free, d.err = free, err
 }
 
-// looked returns the number of looks since the last call.
+// looked returns how often the device was checked since the last call.
 func (d *fakeDevice) looked() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

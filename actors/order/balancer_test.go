@@ -25,11 +25,11 @@ func TestWantedLeader(t *testing.T) {
 	}
 }
 
-// fakeGroups are raft groups whose voters are the members 1, 2 and 3.
+// fakeGroups fakes raft groups with the voters 1, 2 and 3.
 type fakeGroups struct {
 	leads map[uint64]time.Time // since when this member leads the shard
 	lags  map[uint64]bool      // by member
-	fails bool                 // transfers come to nothing
+	fails bool                 // transfers have no effect
 	calls []string
 }
 

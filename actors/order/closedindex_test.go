@@ -11,8 +11,8 @@ import (
 	"copse/statemachine/tree"
 )
 
-// spanWorld is what a cluster of several shards has done: the log of the order shard
-// and those of the data shards, which members apply each at their own pace.
+// spanWorld is the history of a cluster with several shards: the logs of the order shard
+// and of the data shards. Each member applies them at its own pace.
 type spanWorld struct {
 	slots  int
 	grants []tree.Grant
@@ -20,14 +20,14 @@ type spanWorld struct {
 	events []tree.Index  // of all shards, in order
 }
 
-// spanEntry is one entry of a data shard: what is settled after it, and its events.
+// spanEntry is one entry of a data shard: the settled index after it, and its events.
 type spanEntry struct {
 	settled tree.Index
 	events  []tree.Index
 }
 
-// newSpanWorld makes up logs: batches that use all of their range or a part, and
-// ranges that are closed, one or several at once.
+// newSpanWorld draws logs in which batches use all or part of their range, and ranges
+// are closed one by one or together.
 func newSpanWorld(r *rand.Rand, slots, grants int) *spanWorld {
 	w := &spanWorld{slots: slots, data: make([][]spanEntry, slots)}
 	counter := tree.Index(r.IntN(5))
@@ -59,7 +59,7 @@ func newSpanWorld(r *rand.Rand, slots, grants int) *spanWorld {
 	return w
 }
 
-// counter and handed are the order shard's after so many grants.
+// counter and handed are the order shard's state after that many grants.
 func (w *spanWorld) counter(grants int) tree.Index {
 	if grants == 0 {
 		return 0
@@ -82,7 +82,7 @@ func (w *spanWorld) settled(slot, entries int) tree.Index {
 	return w.data[slot][entries-1].settled
 }
 
-// spanMember is one member: how far its replicas are, and what a watcher on / saw.
+// spanMember is one member: its replicas' positions, and what a watcher on / saw.
 type spanMember struct {
 	t      *testing.T
 	w      *spanWorld
@@ -106,8 +106,8 @@ func (m *spanMember) start() {
 	m.check()
 }
 
-// publish does what the hub does: it takes events as they are, and looks for
-// others in the windows, no further than the closed index.
+// publish does what the hub does: it delivers the events at hand, reads others from the
+// windows, and stops at the closed index.
 func (m *spanMember) publish(last tree.Index, notices []tree.EncodedEvent) {
 	if m.closed.Index() != last {
 		m.t.Errorf("published up to %d while the closed index is %d", last, m.closed.Index())
@@ -136,7 +136,7 @@ func (m *spanMember) publish(last tree.Index, notices []tree.EncodedEvent) {
 	m.seen = append(m.seen, found...)
 }
 
-// check holds the member against what has to be true at any moment.
+// check checks the member's invariants.
 func (m *spanMember) check() {
 	m.t.Helper()
 	c := m.closed.Index()
@@ -158,7 +158,7 @@ func (m *spanMember) check() {
 	}
 }
 
-// expected are the events from where the member began up to at.
+// expected returns the events from the member's beginning up to at.
 func (m *spanMember) expected(at tree.Index) []tree.Index {
 	var want []tree.Index
 	for _, e := range m.w.events {
@@ -227,14 +227,14 @@ func TestAnyInterleavingGivesOneOrder(t *testing.T) {
 	for seed := range uint64(400) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		m := newSpanMember(t, newSpanWorld(r, 1+r.IntN(5), 1+r.IntN(60)))
-		lag := r.IntN(20) // how much likelier the order shard's replica moves than another
+		lag := r.IntN(20) // how much more often the order shard's replica moves than others
 		for range 150 {
 			jump := 1
 			if r.IntN(15) == 0 {
 				jump = 2 + r.IntN(8)
 			}
 			switch at := r.IntN(m.w.slots + lag + 1); {
-			case r.IntN(60) == 0: // it starts again, and has lost what wasn't synced
+			case r.IntN(60) == 0: // a restart, which loses what wasn't synced
 				m.order = r.IntN(m.order + 1)
 				for slot := range m.data {
 					m.data[slot] = r.IntN(m.data[slot] + 1)
@@ -254,8 +254,8 @@ func TestAnyInterleavingGivesOneOrder(t *testing.T) {
 	}
 }
 
-// Beyond the bounds ranges are merged and events left to the windows: the closed
-// index comes later, and nothing is missing in the end.
+// Beyond the limits, ranges are merged and events left to the windows: the closed index
+// advances later, but nothing is missing in the end.
 func TestClosedBoundsWhatItKeeps(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	m := newSpanMember(t, newSpanWorld(r, 3, 12000))
@@ -268,7 +268,7 @@ func TestClosedBoundsWhatItKeeps(t *testing.T) {
 			t.Errorf("slot %d has %d open ranges, want %d", slot, n, openLimit)
 		}
 	}
-	for slot := 1; slot < 3; slot++ { // slot 0 holds all of it up
+	for slot := 1; slot < 3; slot++ { // slot 0 holds up all others
 		for m.data[slot] < len(m.w.data[slot]) {
 			m.stepData(slot, 1)
 			if m.closed.weight > m.closed.limit {

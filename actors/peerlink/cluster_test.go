@@ -23,13 +23,13 @@ import (
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
-// store is a state machine whose disk is its memory: the same one is opened
+// store is a state machine on disk whose disk is memory: the same store is opened
 // again when its member comes back.
 type store struct {
 	mu        sync.RWMutex
 	values    map[uint64][]byte // by number, the first eight bytes of a command
 	applied   uint64
-	recovered atomic.Int32 // times that a snapshot came
+	recovered atomic.Int32 // number of snapshots received
 }
 
 func (s *store) Open(<-chan struct{}) (uint64, error) {
@@ -63,7 +63,7 @@ func (i image) equal(other image) bool {
 }
 func bytesEqual(a, b []byte) bool { return string(a) == string(b) }
 
-// image is what a snapshot holds.
+// image is the content of a snapshot.
 type image struct {
 	Applied uint64
 	Values  map[uint64][]byte
@@ -101,8 +101,8 @@ type raftMember struct {
 	stores [shards + 1]*store
 }
 
-// run starts the member's dragonboat and its replicas. Without founders it is not
-// the first time, or the member joins.
+// run starts the member's dragonboat and its replicas. Without founders, it is a restart
+// or the member joins.
 func (m *raftMember) run(t *testing.T, founders map[uint64]string, joins bool) {
 	t.Helper()
 	logdb := raft.GetTinyMemLogDBConfig()
@@ -144,7 +144,7 @@ func (m *raftMember) halt() {
 	}
 }
 
-// write proposes until it is done: the leader may be changing.
+// write proposes until it succeeds, since the leader may be changing.
 func (m *raftMember) write(t *testing.T, shard, number uint64, value []byte) {
 	t.Helper()
 	cmd := append(binary.LittleEndian.AppendUint64(nil, number), value...)
@@ -179,9 +179,9 @@ func parties(members []*raftMember) (all []*party) {
 	return all
 }
 
-// Three dragonboats over three links: they elect, write, lose one another, and
-// catch up by snapshot, under a new address too. One of them is dialled in plain
-// text, the others with TLS.
+// Three dragonboats over three links elect leaders, write, lose connections, and catch
+// up by snapshot, even from a new address. One of them is dialled without TLS, the
+// others with it.
 func TestACluster(t *testing.T) {
 	security := withTLS(tlstest.New(t))
 	plain := func(o *peerlink.Options) { security(o); o.ServerTLS = nil }
@@ -227,7 +227,7 @@ func TestACluster(t *testing.T) {
 	agree(members)
 	checkStats(t, members)
 
-	// One is away while the others' logs move on without what it lacks.
+	// One member is down until the others' logs no longer hold what it lacks.
 	away, others := members[2], members[:2]
 	away.halt()
 	fill(others, 150, 24_000)
@@ -245,7 +245,7 @@ func TestACluster(t *testing.T) {
 		}
 	}
 
-	// It moves: another port, and the others are told.
+	// It moves to another port, and the others are told.
 	away.halt()
 	away.Close()
 	away.party = join(t, away.id, security)
@@ -256,7 +256,7 @@ func TestACluster(t *testing.T) {
 	addMember(t, members, newRaftMember(t, rnd.Uint64(), security))
 }
 
-// addMember lets a newcomer join, which has to be sent everything.
+// addMember adds a new member, which has to receive everything.
 func addMember(t *testing.T, members []*raftMember, newcomer *raftMember) {
 	t.Helper()
 	introduce(parties(append(members, newcomer))...)

@@ -36,8 +36,7 @@ func TestTheOldestOfTooManyGoes(t *testing.T) {
 	ours[0].Close()
 }
 
-// What a cut network does to a connection can't be shown here; that the kernel
-// has been told can.
+// A test here can't cut the network, but it can check the kernel's settings for that.
 func TestTheKernelIsToldToGiveUp(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

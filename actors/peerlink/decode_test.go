@@ -12,7 +12,7 @@ import (
 
 var us = parties{deployment: 9, from: 2, to: 1}
 
-// replicate is what a leader sends most.
+// replicate is the most frequent message of a leader.
 func replicate(entries int) pb.Message {
 	m := pb.Message{Type: pb.Replicate, From: 2, To: 1, ShardID: 3, Term: 4, LogTerm: 4, LogIndex: 100, Commit: 99}
 	for i := range entries {
@@ -115,10 +115,10 @@ func TestAChunkThatWouldEndTheProcessIsRefused(t *testing.T) {
 	}
 }
 
-// dragonboat's decoders would never return from these, or crash.
+// On these, dragonboat's own decoders would crash or never return.
 func TestHostileBytesAreSeenThrough(t *testing.T) {
 	var inMessage, inSnapshot []byte
-	deep := bytes.Repeat([]byte{0x7b}, 4<<20) // groups in groups: a stack's worth
+	deep := bytes.Repeat([]byte{0x7b}, 4<<20) // nested groups, deep enough to exhaust a stack
 	wrap := func(tag byte, b []byte) []byte {
 		return append(binary.AppendUvarint([]byte{tag}, uint64(len(b))), b...)
 	}

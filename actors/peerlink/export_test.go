@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// ListenHasty is Listen with short time-outs: what would take seconds or minutes
-// takes a fraction of a second.
+// ListenHasty is Listen with short timeouts: fractions of a second instead of seconds
+// or minutes.
 func ListenHasty(o Options) (*Link, error) {
 	const hurry = 300 * time.Millisecond
 	return listen(o, &timeouts{
@@ -15,10 +15,10 @@ func ListenHasty(o Options) (*Link, error) {
 	})
 }
 
-// AcceptFrom has the link accept from ln until that is closed.
+// AcceptFrom makes the link accept from ln until ln is closed.
 func (l *Link) AcceptFrom(ln net.Listener) { l.accept(&port{ln: ln}) }
 
-// The bounds that tests reach for.
+// Limits that tests check.
 const (
 	WaitingLimit  = waitingLimit
 	MemberSlots   = memberSlots
@@ -26,12 +26,12 @@ const (
 	FrameHead     = frameHead
 )
 
-// BatchFrame is a frame that says it is a message batch.
+// BatchFrame returns a frame of the kind message batch.
 func BatchFrame(payload []byte) []byte {
 	return sealFrame(append(beginFrame(nil), payload...), frameBatch)
 }
 
-// CallFrame is a frame that is a call.
+// CallFrame returns a frame of the kind call.
 func CallFrame(payload string) []byte {
 	return sealFrame(appendCall(beginFrame(nil), request{id: 1, payload: []byte(payload)}), frameCall)
 }

@@ -51,7 +51,7 @@ func TestDamagedHandshakesAreNoticed(t *testing.T) {
 	}
 }
 
-// A later version may have more to say, but begins the same.
+// A later version's hello may be longer, but begins the same.
 func TestAnotherVersionIsRefusedByItsFirstBytes(t *testing.T) {
 	later := []byte(magic + "\x02\x00")
 	if _, err := readHello(bytes.NewReader(later)); !errors.Is(err, UnsupportedVersion) {

@@ -57,12 +57,12 @@ func join(t testing.TB, id uint64, change ...func(*peerlink.Options)) *party {
 	return p
 }
 
-// hasty, as a generation, opens the link with short time-outs.
+// hasty, as a generation, opens the link with short timeouts.
 const hasty = 99
 
 func inHaste(o *peerlink.Options) { o.Generation = hasty }
 
-// introduce tells all of them where all of them are.
+// introduce tells every party the addresses of all.
 func introduce(parties ...*party) {
 	members := make(map[uint64][]string)
 	for _, p := range parties {
@@ -73,7 +73,7 @@ func introduce(parties ...*party) {
 	}
 }
 
-// ask calls with a time limit that no working call needs.
+// ask calls with a time limit far above what a working call needs.
 func (p *party) ask(t *testing.T, member uint64, kind uint8, payload string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -85,7 +85,7 @@ func (p *party) ask(t *testing.T, member uint64, kind uint8, payload string) (st
 	return string(answer), err
 }
 
-// eventually waits for what has to become true.
+// eventually waits until a condition becomes true.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(30 * time.Second)
@@ -282,7 +282,7 @@ func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 	}
 }
 
-// What a member was allowed ends with its membership.
+// A removed member loses its access.
 func TestARemovedMembersConnectionsEnd(t *testing.T) {
 	var mu sync.Mutex
 	var gone bool
@@ -341,7 +341,7 @@ func TestAnAddressMayChange(t *testing.T) {
 		got, err := a.ask(t, 0xb, 1, "x")
 		return err == nil && got == "moved"
 	})
-	// More addresses are no reason to hang up.
+	// Additional addresses are no reason to hang up.
 	a.book.Set(map[uint64][]string{0xa: {a.url}, 0xb: {b.url, moved.url}})
 	if got, err := a.ask(t, 0xb, 1, "x"); err != nil || got != "moved" {
 		t.Errorf("%q, %v", got, err)
@@ -407,7 +407,7 @@ func TestTLSBetweenMembers(t *testing.T) {
 			t.Errorf("a caller %s: %v", test.name, err)
 		}
 	}
-	// Their certificate, and our CA's: the listener has to see it.
+	// A certificate of the other CA, with ours trusted: only the listener can refuse it.
 	mixed := theirs.Client("a stranger")
 	mixed.RootCAs = client.RootCAs
 	if _, err := peerlink.CallAddress(t.Context(), b.url, mixed, 1, nil); err == nil {
@@ -418,7 +418,7 @@ func TestTLSBetweenMembers(t *testing.T) {
 	}
 }
 
-// What doesn't fit is logged, but not as often as it comes.
+// Connections that don't fit are logged, at a limited rate.
 func TestWhatDoesNotFitIsLogged(t *testing.T) {
 	var out lockedBuffer
 	logged := func(o *peerlink.Options) { o.Logger = slog.New(slog.NewTextHandler(&out, nil)) }
@@ -455,7 +455,7 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// hangsUp waits until the other side has closed the connection.
+// hangsUp waits until the other side closes the connection.
 func hangsUp(t *testing.T, c net.Conn) {
 	t.Helper()
 	if err := c.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
@@ -467,7 +467,7 @@ func hangsUp(t *testing.T, c net.Conn) {
 	}
 }
 
-// Messages arrive in their order, also while calls are made on the same connection.
+// Messages arrive in order, even while calls use the same connection.
 func TestPostsArriveInOrder(t *testing.T) {
 	const n = 2000
 	got := make(chan string, n)
@@ -492,8 +492,8 @@ func TestPostsArriveInOrder(t *testing.T) {
 	}
 }
 
-// What can't be sent is lost, or refused where too much of it waits; a later message
-// gets through all the same.
+// Messages that can't be sent are lost, or refused if too many are waiting. Later ones
+// still get through.
 func TestAPostWithoutAConnectionIsLost(t *testing.T) {
 	got := make(chan string, 1)
 	a := join(t, 1, inHaste)

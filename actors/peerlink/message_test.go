@@ -18,7 +18,7 @@ func TestMessagesComeOutAsTheyWentIn(t *testing.T) {
 			t.Errorf("%+v: %+v, %v", r, got, err)
 		}
 	}
-	// A short time-out is not the same as none, nor is a very long one.
+	// A short timeout differs from none, and so does a very long one.
 	for timeout, want := range map[time.Duration]time.Duration{
 		1:                     time.Millisecond,
 		time.Millisecond + 1:  2 * time.Millisecond,

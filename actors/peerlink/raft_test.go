@@ -17,7 +17,7 @@ import (
 
 const deployment = 77
 
-// engine stands in for dragonboat: it keeps what it is given.
+// engine stands in for dragonboat and records what it receives.
 type engine struct {
 	raftio.ITransport
 	of      *party
@@ -27,7 +27,7 @@ type engine struct {
 	cancel  context.CancelFunc
 }
 
-// start gives the party's link an engine, until the test ends.
+// start attaches an engine to the party's link until the test ends.
 func start(t *testing.T, p *party) *engine {
 	t.Helper()
 	e := &engine{of: p, batches: make(chan pb.MessageBatch), chunks: make(chan pb.Chunk)}
@@ -136,7 +136,7 @@ func TestBatchesReachTheEngine(t *testing.T) {
 	})
 }
 
-// Without an engine, there is nobody to give raft's messages to; but calls work.
+// Without an engine, nobody receives raft's messages, but calls work.
 func TestRaftWaitsForTheEngine(t *testing.T) {
 	pa, pb1 := join(t, 0xa), join(t, 0xb)
 	introduce(pa, pb1)
@@ -261,7 +261,7 @@ func TestSnapshotsReachTheEngine(t *testing.T) {
 	}
 	c.Close()
 
-	// Nor for ever awaited.
+	// Nor is it awaited for ever.
 	c = connect()
 	go func() { sent <- c.SendChunk(chunk(a, b, 8, true, []byte("never taken"))) }()
 	a.cancel()
@@ -271,7 +271,7 @@ func TestSnapshotsReachTheEngine(t *testing.T) {
 	c.Close()
 }
 
-// A member that has stopped reading must not hold the sender for ever.
+// A member that has stopped reading must not block the sender for ever.
 func TestASlowReader(t *testing.T) {
 	pa, pb1 := join(t, 0xa, inHaste), join(t, 0xb, inHaste)
 	introduce(pa, pb1)
@@ -308,7 +308,7 @@ func TestTheEnginesEndFreesASend(t *testing.T) {
 	<-failed
 }
 
-// A member that was restarted gets what is said to it first.
+// After a member's restart, the first message sent to it arrives.
 func TestRaftNoticesARestart(t *testing.T) {
 	pa, before := join(t, 0xa), join(t, 0xb)
 	introduce(pa, before)
@@ -369,7 +369,7 @@ func TestRaftFollowsTheBook(t *testing.T) {
 	}
 	<-m.batches
 
-	// A sender that is removed is heard no more, on what it had open already.
+	// Messages of a removed sender are ignored, even on its open connections.
 	back := m.to(t, 0xa, 1)
 	removed.Store(true)
 	pa.book.Set(map[uint64][]string{0xa: {pa.url}})
@@ -385,7 +385,7 @@ func TestRaftFollowsTheBook(t *testing.T) {
 	}
 }
 
-// An idle connection is dragonboat's to close; but dragonboat may be gone.
+// The engine closes its idle connections; if it is gone, the link does.
 func TestIdleRaftConnectionsEnd(t *testing.T) {
 	p := join(t, 0xb, inHaste)
 	start(t, p)

@@ -30,7 +30,7 @@ func dialRaw(t *testing.T, p *party) net.Conn {
 	return c
 }
 
-// Whatever comes costs its own connection, nothing else.
+// Garbage ends its own connection and nothing else.
 func TestGarbageOnThePort(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -65,7 +65,7 @@ func TestGarbageOnThePort(t *testing.T) {
 	} {
 		for _, to := range []*party{b, secure} {
 			c := dialRaw(t, to)
-			_, _ = c.Write(garbage) // it may have hung up amid it
+			_, _ = c.Write(garbage) // the other side may have hung up already
 			hangsUp(t, c)
 		}
 		if got, err := a.ask(t, 0xb, 1, name); err != nil || got != "a 1 "+name {
@@ -74,7 +74,7 @@ func TestGarbageOnThePort(t *testing.T) {
 	}
 }
 
-// Those that say nothing have to leave when there are too many of them.
+// Silent connections are closed when there are too many of them.
 func TestTheSilentDoNotKeepPeersOut(t *testing.T) {
 	a, b := join(t, 0xa), join(t, 0xb)
 	introduce(a, b)
@@ -90,7 +90,7 @@ func TestTheSilentDoNotKeepPeersOut(t *testing.T) {
 	}
 }
 
-// failingListener fails as a process does that has too many open files.
+// failingListener fails as it would with too many open files.
 type failingListener struct {
 	net.Listener
 	failures atomic.Int32
@@ -121,7 +121,7 @@ func TestAcceptErrorsPass(t *testing.T) {
 	<-done
 }
 
-// blocking is a handler that doesn't answer until it is released.
+// blocking is a handler that answers only when released.
 type blocking struct {
 	entered chan struct{}
 	release chan struct{}
@@ -161,7 +161,7 @@ func TestManyCallsShareAConnection(t *testing.T) {
 	for range calls {
 		<-block.entered
 	}
-	// All slots are taken: one more waits, as long as its caller likes.
+	// All slots are taken: another call waits, up to its caller's deadline.
 	ctx, cancel := context.WithCancelCause(t.Context())
 	bored := errors.New("bored")
 	result := make(chan error)
@@ -180,7 +180,7 @@ func TestManyCallsShareAConnection(t *testing.T) {
 	}
 }
 
-// The handler needn't work for somebody who has given up.
+// The handler's context ends when the caller has given up.
 func TestTheCallersPatienceTravels(t *testing.T) {
 	left := make(chan error, 1)
 	a, b := join(t, 0xa), join(t, 0xb, func(o *peerlink.Options) {
@@ -194,7 +194,7 @@ func TestTheCallersPatienceTravels(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, err := a.Call(ctx, 0xb, 1, nil)
-	// Its own clock, or the handler's answer: whichever is quicker.
+	// Its own deadline or the handler's answer ends the call, whichever comes first.
 	if answered := (*peerlink.CallError)(nil); !errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &answered) {
 		t.Errorf("the caller: %v", err)
 	}
@@ -203,7 +203,7 @@ func TestTheCallersPatienceTravels(t *testing.T) {
 	}
 }
 
-// A stranger who asks for much doesn't take the members' slots.
+// Many requests from outside the cluster don't take the members' slots.
 func TestStrangersHaveTheirOwnSlots(t *testing.T) {
 	block := newBlocking()
 	a, b := join(t, 0xa), join(t, 0xb, func(o *peerlink.Options) { o.Handler = block.handle })
@@ -232,7 +232,7 @@ func TestStrangersHaveTheirOwnSlots(t *testing.T) {
 	wg.Wait()
 }
 
-// An idle connection is closed by the caller's side, and made again.
+// The caller closes an idle connection, and opens a new one when needed.
 func TestIdleConnectionsAreLeft(t *testing.T) {
 	a, b := join(t, 0xa, inHaste), join(t, 0xb, inHaste)
 	relay := newRelay(t, b)
@@ -252,7 +252,7 @@ func TestIdleConnectionsAreLeft(t *testing.T) {
 type relay struct {
 	url          string
 	begun, ended atomic.Int32
-	stopped      atomic.Bool // nothing is passed on any more
+	stopped      atomic.Bool // forwards nothing any more
 }
 
 func newRelay(t *testing.T, to *party) *relay {
@@ -303,7 +303,7 @@ func (r *relay) pass(from, to net.Conn) {
 	}
 }
 
-// What was sent and not answered may have been done: that is not "unsent".
+// A call that was sent but not answered may have been carried out, so it isn't "unsent".
 func TestAnAnswerThatIsLost(t *testing.T) {
 	block := newBlocking()
 	a, b := join(t, 0xa), join(t, 0xb, func(o *peerlink.Options) { o.Handler = block.handle })
@@ -395,7 +395,7 @@ func TestWhatCanNotBeListenedOn(t *testing.T) {
 	}
 }
 
-// A peer that doesn't speak the protocol is an error for the dialer too.
+// Dialing a peer that doesn't speak the protocol fails.
 func TestDialingSomethingElse(t *testing.T) {
 	for name, say := range map[string]string{
 		"nothing, and hangs up": "",

@@ -9,7 +9,7 @@ import (
 	"copse/config/certs/tlstest"
 )
 
-// withTLS makes a member that a vouches for, and that knows others by a.
+// withTLS makes a member whose certificate a has signed, and that trusts a.
 func withTLS(a *tlstest.Authority) func(*peerlink.Options) {
 	client := a.Client("a member")
 	server := &tls.Config{Certificates: client.Certificates, ClientCAs: client.RootCAs, ClientAuth: tls.RequireAndVerifyClientCert}
@@ -19,8 +19,8 @@ func withTLS(a *tlstest.Authority) func(*peerlink.Options) {
 	}
 }
 
-// Members that change to another authority together know each other by it at the
-// next connection, with the ports that they have.
+// Members that switch to another certificate authority together trust it from the next
+// connection on, without reopening their ports.
 func TestTLSIsThatOfTheMoment(t *testing.T) {
 	before, after := tlstest.New(t), tlstest.New(t)
 	var old, renewed peerlink.Options

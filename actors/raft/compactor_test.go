@@ -13,7 +13,7 @@ import (
 	"copse/actors/loop/looptest"
 )
 
-// fakeLog is a log to compact, and the machine that applies it.
+// fakeLog fakes a log to compact and the state machine that applies it.
 type fakeLog struct {
 	mu           sync.Mutex
 	bytes, index uint64
@@ -44,7 +44,7 @@ func (l *fakeLog) RaftIndex() uint64 {
 	return l.index
 }
 
-// apply applies entries, and says what compacting does from now on.
+// apply applies entries, and sets the result of compacting from now on.
 func (l *fakeLog) apply(bytes, entries uint64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -104,7 +104,7 @@ func TestTheCompactorBoundsTheBytesOfALog(t *testing.T) {
 	}
 }
 
-// A log that isn't compacted in time doesn't hold up the stop for long.
+// A slow compaction doesn't delay the stop for long.
 func TestTheStopWaitsABoundedTimeForTheLastCompaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &fakeLog{}

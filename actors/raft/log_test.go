@@ -11,7 +11,7 @@ import (
 	"github.com/lni/dragonboat/v4/logger"
 )
 
-// pages keep what is logged.
+// pages collects log output.
 type pages struct {
 	mu   sync.Mutex
 	text bytes.Buffer

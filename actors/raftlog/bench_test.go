@@ -22,7 +22,7 @@ func openReal(b testing.TB, dir string) raftio.ILogDB {
 	return db
 }
 
-// BenchmarkSave saves one entry, or many, and waits for the disk.
+// BenchmarkSave saves one or many entries and waits for the disk.
 func BenchmarkSave(b *testing.B) {
 	for _, c := range []struct{ count, size int }{{1, 100}, {64, 100}, {1, 4 << 10}, {1, 64 << 10}, {1, 1 << 20}} {
 		b.Run(fmt.Sprintf("%dx%d", c.count, c.size), func(b *testing.B) {

@@ -18,14 +18,14 @@ import (
 	"copse/statemachine/metric"
 )
 
-// store is a log store under test: open gives what the directory holds, once at a time.
+// store is a log store under test. open opens its directory, once at a time.
 type store struct {
 	name string
 	open func(t *testing.T, dir string) (db raftio.ILogDB, done func())
 }
 
-// stores are ours, and dragonboat's own, which shows that the suite asks for what the
-// engine relies on.
+// stores are copse's and dragonboat's own, which shows that the suite checks what
+// dragonboat relies on.
 var stores = []store{
 	{"ours", func(t *testing.T, dir string) (raftio.ILogDB, func()) {
 		o := small()
@@ -43,7 +43,7 @@ var stores = []store{
 	{"the engine's", engineStore},
 }
 
-// engineAddress is a free one, always the same: the directory is pinned to it.
+// engineAddress is a free address, always the same: the directory is pinned to it.
 var engineAddress = sync.OnceValue(func() string {
 	port, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,7 +53,7 @@ var engineAddress = sync.OnceValue(func() string {
 	return port.Addr().String()
 })
 
-// engineStore takes the default store, whose package is internal, out of an engine.
+// engineStore gets the default store, whose package is internal, from a dragonboat.
 func engineStore(t *testing.T, dir string) (raftio.ILogDB, func()) {
 	logdb := config.GetTinyMemLogDBConfig()
 	logdb.Shards = 1
@@ -86,7 +86,7 @@ func update(shard uint64, s pb.State, e []pb.Entry) pb.Update {
 	return pb.Update{ShardID: shard, ReplicaID: 9, State: s, EntriesToSave: e}
 }
 
-// wants are what a store should say of shard 1, or another.
+// wants holds what a store should return for shard 1, or another.
 type wants struct {
 	shard       uint64
 	state       pb.State
@@ -127,7 +127,7 @@ func (w wants) check(db raftio.ILogDB) error {
 	return nil
 }
 
-// covers checks a range as dragonboat takes it: entries before the first don't matter.
+// covers checks a range as dragonboat does: entries before the first don't matter.
 func covers(rs raftio.RaftState, first, last uint64) error {
 	end := rs.FirstIndex + rs.EntryCount
 	if last < first {
@@ -158,8 +158,8 @@ func snapshot(shard, index uint64) func(raftio.ILogDB) error {
 	}
 }
 
-// TestConformance is what dragonboat relies on in a log store. Each case is checked at once,
-// and again after a restart.
+// TestConformance checks what dragonboat relies on in a log store. Each case is checked at
+// once, and again after a restart.
 func TestConformance(t *testing.T) {
 	state := func(term, vote, commit uint64) pb.State { return pb.State{Term: term, Vote: vote, Commit: commit} }
 	cases := []struct {
@@ -289,8 +289,8 @@ func TestIterateEntriesKeepsToItsLimits(t *testing.T) {
 	}
 }
 
-// TestModelFitsTheStores holds random calls to the model. dragonboat's store remembers
-// states of replicas that are gone, so none are removed.
+// TestModelFitsTheStores compares random calls with the model. It removes no replicas,
+// because dragonboat's store remembers the states of removed ones.
 func TestModelFitsTheStores(t *testing.T) {
 	for _, s := range stores {
 		t.Run(s.name, func(t *testing.T) {
@@ -315,8 +315,7 @@ func TestModelFitsTheStores(t *testing.T) {
 	}
 }
 
-// TestManyWorkers has each shard written by a worker of its own, read by another, and
-// compacted by a third.
+// TestManyWorkers runs three workers for each shard: one writes, one reads, one compacts.
 func TestManyWorkers(t *testing.T) {
 	dir := t.TempDir()
 	db, done := stores[0].open(t, dir)

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// small are options under which a log of a few steps has several segments.
+// small holds options with which a log of a few steps has several segments.
 func small() Options {
 	return Options{SegmentSize: 16 << 10, Memory: 4 << 10, Logger: slog.New(slog.DiscardHandler)}
 }
@@ -24,8 +24,8 @@ func openAt(dir files, o Options) (*raftLog, error) {
 	return open(dir, o, &counts{Syncs: metric.NewDurations()})
 }
 
-// run makes steps until the power is cut, or for so many; it returns what was acknowledged,
-// and what may have been done besides.
+// run makes the given number of steps, or fewer if the power is cut. It returns the
+// acknowledged state, and what may have been done beyond it.
 func run(db *raftLog, m model, steps int, draw source, trace *[]string) (acknowledged, perhaps model) {
 	acknowledged, perhaps = m, m
 	done := make(chan struct{})
@@ -45,8 +45,8 @@ func run(db *raftLog, m model, steps int, draw source, trace *[]string) (acknowl
 	return acknowledged, perhaps
 }
 
-// crash runs a log whose power is cut after so many operations, and says what was wrong
-// when it was opened again.
+// crash runs a log whose power is cut after the given number of operations, and returns
+// what was wrong when it was opened again.
 func crash(seed uint64, steps, cutAfter int) (ended bool, err error) {
 	draw := seeded(seed)
 	d := newDisc()
@@ -87,12 +87,12 @@ func crash(seed uint64, steps, cutAfter int) (ended bool, err error) {
 		crashed = true
 		d = d.cut(func() bool { return draw(2) == 0 })
 		if try < 2 {
-			d.left = draw(20) // once more, often while it is repaired
+			d.left = draw(20) // a second cut, often during the repair
 		}
 	}
 }
 
-// TestCrashAfterEachOperation cuts the power after each write, sync and change of a name.
+// TestCrashAfterEachOperation cuts the power after each write, sync and rename.
 func TestCrashAfterEachOperation(t *testing.T) {
 	for seed := range uint64(4) {
 		for after := 0; ; after++ {
@@ -120,7 +120,7 @@ func TestCrashAnywhere(t *testing.T) {
 	})
 }
 
-// TestLogKeepsToItsModel goes on for long, over many segments, with clean restarts.
+// TestLogKeepsToItsModel makes a long run over many segments, with clean restarts.
 func TestLogKeepsToItsModel(t *testing.T) {
 	for seed := range uint64(5) {
 		draw := seeded(seed)

@@ -18,8 +18,8 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 )
 
-// sample is a log of a few segments, as a crash leaves it right behind an acknowledged step,
-// and what it holds: with that step, and without.
+// sample returns a log of a few segments, as a crash right after an acknowledged step
+// leaves it, and its content with and without that step.
 func sample(t *testing.T) (d *disc, acknowledged, before model) {
 	t.Helper()
 	d = newDisc()
@@ -51,7 +51,7 @@ func sample(t *testing.T) (d *disc, acknowledged, before model) {
 	return d, s.after, before
 }
 
-// reopened opens what is on the disk and says whether it is damage, and otherwise how it differs.
+// reopened opens the log on disk and reports whether it is damaged or else how it differs.
 func reopened(d *disc, o Options, m model) (damage *Damage, err error) {
 	if _, err := load(d); errors.As(err, &damage) {
 		return damage, nil
@@ -73,7 +73,7 @@ func TestSampleIsSound(t *testing.T) {
 	}
 }
 
-// spare reports whether a file holds nothing that counts.
+// spare reports whether a file holds no data.
 func spare(name string) bool { return strings.HasSuffix(name, spareSuffix) }
 
 // TestEveryByteCounts changes each byte of the log, used or not.
@@ -114,8 +114,8 @@ func TestEveryTailCounts(t *testing.T) {
 	}
 }
 
-// TestEverySectorCounts takes each sector away, as if it had not been written: only in the
-// last frame could a crash have done that.
+// TestEverySectorCounts erases each sector, as if it had not been written: a crash can
+// cause that only in the last frame.
 func TestEverySectorCounts(t *testing.T) {
 	d, _, before := sample(t)
 	last := slices.Max(slices.Collect(maps.Keys(withoutSpare(d))))
@@ -158,7 +158,7 @@ func withoutSpare(d *disc) map[string]*memFile {
 
 func missingIn(sector []byte) bool { return bytes.Equal(sector, noSector[:]) }
 
-// TestEveryFrameCounts takes whole frames away, one at a time, but for the last.
+// TestEveryFrameCounts erases each whole frame but the last, one at a time.
 func TestEveryFrameCounts(t *testing.T) {
 	d, m, _ := sample(t)
 	one, held := oneSegment(t)
@@ -232,8 +232,8 @@ func TestEveryFileCounts(t *testing.T) {
 	}
 }
 
-// TestOldFilesDontFit puts each segment back as it was some steps ago, and in another's
-// place.
+// TestOldFilesDontFit replaces each segment with an older version of itself, and with
+// another segment.
 func TestOldFilesDontFit(t *testing.T) {
 	o := small()
 	o.SegmentSize = 8 << 10
@@ -305,8 +305,8 @@ func aside(f func()) (returned bool) {
 	return returned
 }
 
-// TestADiskErrorEndsIt fails each write and sync there is: the call doesn't return, whatever
-// is asked for later, and the next start has all that was acknowledged.
+// TestADiskErrorEndsIt makes each write and sync fail in turn. Neither that call nor any
+// later one returns, and the next start finds everything that was acknowledged.
 func TestADiskErrorEndsIt(t *testing.T) {
 	for _, fails := range []error{syscall.EIO, syscall.ENOSPC} {
 		for after := range 60 {
@@ -339,7 +339,7 @@ func TestADiskErrorEndsIt(t *testing.T) {
 	}
 }
 
-// TestANearlyFullDiskDoes: segments are as large as there is room for.
+// TestANearlyFullDiskDoes checks that segments shrink to the room that is left.
 func TestANearlyFullDiskDoes(t *testing.T) {
 	d := newDisc()
 	d.room = 50 << 10
@@ -358,7 +358,7 @@ func TestANearlyFullDiskDoes(t *testing.T) {
 	}
 }
 
-// TestATornWriteIsToldInOneLine.
+// TestATornWriteIsToldInOneLine checks the one log line about a torn write.
 func TestATornWriteIsToldInOneLine(t *testing.T) {
 	d, _, before := sample(t)
 	disk, err := load(d.clone())
@@ -384,7 +384,7 @@ func TestATornWriteIsToldInOneLine(t *testing.T) {
 	}
 }
 
-// FuzzFrame reads a sound frame with any content, as the head or behind it.
+// FuzzFrame decodes valid frames with arbitrary content, as the first frame or a later one.
 func FuzzFrame(f *testing.F) {
 	d, _, _ := sampleFuzz(f)
 	for name := range withoutSpare(d) {
@@ -408,7 +408,7 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
-// tooWide reports whether a head speaks of more entries than a test has memory for.
+// tooWide reports whether a head claims more entries than a test has memory for.
 func tooWide(content []byte) bool {
 	for at := 0; at < len(content); {
 		r, next, err := cutRecord(content, at)
@@ -433,7 +433,7 @@ func sampleFuzz(f *testing.F) (*disc, model, model) {
 	return d, m, before
 }
 
-// FuzzSegment reads any bytes as a file.
+// FuzzSegment reads arbitrary bytes as a segment.
 func FuzzSegment(f *testing.F) {
 	d, _, _ := sampleFuzz(f)
 	file := d.names[slices.Min(slices.Collect(maps.Keys(withoutSpare(d))))]

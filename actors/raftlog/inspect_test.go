@@ -11,8 +11,8 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 )
 
-// TestCutLeavesWhatIsSound damages each frame of a log, cuts it there, and compares what is
-// left with what was held then.
+// TestCutLeavesWhatIsSound damages each frame of a log, cuts the log there, and compares
+// the rest with the log's content before that frame.
 func TestCutLeavesWhatIsSound(t *testing.T) {
 	d, o := newDisc(), small()
 	o.SegmentSize = 1 << 20
@@ -23,7 +23,7 @@ func TestCutLeavesWhatIsSound(t *testing.T) {
 	history := map[uint32]model{}
 	m, draw := model{}, seeded(4)
 	for range 40 {
-		history[uint32(db.active.next)] = m // what is there before the frame at this sector
+		history[uint32(db.active.next)] = m // the content before the frame at this sector
 		m, _ = run(db, m, 1, draw, new([]string))
 	}
 	for sector, then := range history {

@@ -10,12 +10,12 @@ import (
 	"syscall"
 )
 
-// errCut is what everything returns once the power is off.
+// errCut is the error of every operation once the power is off.
 var errCut = errors.New("the power is off")
 
-// disc is a directory in memory that forgets, when the power is cut, what was not synced:
-// of each write since a file's last sync any sectors stay, and of the changes of names
-// since the last one any number from the front.
+// disc is a directory in memory that loses unsynced data when the power is cut. Of the
+// writes since a file's last sync, any subset of sectors survives; of the renames since
+// the directory's last sync, any number of the first ones.
 type disc struct {
 	mu    sync.Mutex
 	names map[string]*memFile
@@ -37,7 +37,7 @@ func newDisc() *disc {
 	return &disc{names: map[string]*memFile{}, sure: map[string]*memFile{}, left: -1}
 }
 
-// op counts an operation that changes something.
+// op counts an operation that changes the disk.
 func (d *disc) op() error {
 	if d.left == 0 {
 		return errCut
@@ -50,7 +50,7 @@ func (d *disc) op() error {
 	return nil
 }
 
-// cut is what is left when the power is cut; keep decides what of that which wasn't synced is.
+// cut returns what survives a power cut; keep decides about unsynced data.
 func (d *disc) cut(keep func() bool) *disc {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -75,7 +75,7 @@ func (d *disc) cut(keep func() bool) *disc {
 	return next
 }
 
-// clone is the directory as it is, all synced.
+// clone returns a copy of the directory in which everything is synced.
 func (d *disc) clone() *disc {
 	next := newDisc()
 	for name, f := range d.names {

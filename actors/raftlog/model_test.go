@@ -11,13 +11,13 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 )
 
-// model is what a log should hold, kept in the simplest way.
+// model is the expected content of a log, kept in the simplest way.
 type model map[raftio.NodeInfo]*held
 
 type held struct {
 	boot    bool
 	state   pb.State
-	sure    uint64 // the commit that a crash leaves at least
+	sure    uint64 // the smallest commit index that a crash may leave
 	covered uint64
 	first   uint64 // the log may have older entries
 	entries []pb.Entry
@@ -42,7 +42,7 @@ func (m model) of(n raftio.NodeInfo) *held {
 
 func (h *held) last() uint64 { return h.first + uint64(len(h.entries)) - 1 }
 
-// settle is what a write to the log does to what was put off.
+// settle is the effect of a write to the log on what was put off.
 func (m model) settle() {
 	for _, h := range m {
 		h.sure = h.state.Commit
@@ -56,10 +56,10 @@ type step struct {
 	after model
 }
 
-// source draws numbers below n.
+// source draws a number below n.
 type source func(n int) int
 
-// next draws a step as dragonboat could make it; removals says whether replicas may go.
+// next draws a step that dragonboat could make; removals allows it to remove replicas.
 func (m model) next(draw source, removals bool) step {
 	after := m.clone()
 	n := node(uint64(draw(3))+1, uint64(draw(2))*0xffff_0000_0000+7)
@@ -118,8 +118,8 @@ func saveState(what string, after model, updates ...pb.Update) step {
 	return step{what, func(db raftio.ILogDB) error { return db.SaveRaftState(updates, 1) }, after}
 }
 
-// append draws entries, which may take the place of some that aren't committed; those of
-// another shard may be with them.
+// append draws entries, which may replace uncommitted ones, possibly together with
+// entries of another shard.
 func (m model) append(n raftio.NodeInfo, update pb.Update, draw source) step {
 	updates := []pb.Update{m.grow(n, update, draw)}
 	if other := node(n.ShardID%3+1, 7); draw(4) == 0 {
@@ -149,7 +149,7 @@ func (m model) grow(n raftio.NodeInfo, update pb.Update, draw source) pb.Update 
 	return update
 }
 
-// text draws the content of an entry: zeros too, and more than a sector.
+// text draws the content of an entry, which may be zeros or larger than a sector.
 func text(draw source) []byte {
 	size := draw(40)
 	if draw(3) == 0 {
@@ -164,7 +164,7 @@ func text(draw source) []byte {
 	return b
 }
 
-// snapshot draws a snapshot of what is committed, and lets entries go.
+// snapshot draws a snapshot of committed entries, and drops entries.
 func (m model) snapshot(n raftio.NodeInfo, update pb.Update, draw source) step {
 	h := m.of(n)
 	index := h.state.Commit
@@ -190,8 +190,8 @@ func (m model) snapshot(n raftio.NodeInfo, update pb.Update, draw source) step {
 	}, m}
 }
 
-// differs says how the log differs from the model; crashed: the commits that were put off
-// may be gone, and only what lies behind the snapshot is held.
+// differs reports how the log differs from the model. After a crash, commits that were put
+// off may be lost, and only the entries after the snapshot count.
 func (m model) differs(db raftio.ILogDB, crashed bool) error {
 	for shard := uint64(1); shard <= 3; shard++ {
 		for _, n := range []raftio.NodeInfo{node(shard, 7), node(shard, 0xffff_0000_0007)} {
@@ -260,7 +260,7 @@ func (h *held) differs(db raftio.ILogDB, n raftio.NodeInfo, crashed bool) error 
 	return nil
 }
 
-// adopt takes the commits over that a crash has left.
+// adopt adopts the commits that a crash has left.
 func (m model) adopt(db raftio.ILogDB) {
 	for n, h := range m {
 		if rs, err := db.ReadRaftState(n.ShardID, n.ReplicaID, h.covered); err == nil {

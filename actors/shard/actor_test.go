@@ -15,8 +15,8 @@ import (
 	"copse/statemachine/tree"
 )
 
-// oneRaft is a raft group of one member, whose replica applies what is proposed at once,
-// unless it is stalled.
+// oneRaft is a raft group of one member, whose replica applies proposals at once unless
+// it is stalled.
 type oneRaft struct {
 	feed *Feed
 	bell chan struct{}
@@ -84,7 +84,7 @@ type entryDone bool
 
 func (e entryDone) Settled() (done, dropped bool) { return bool(e), false }
 
-// noLink has no other members; it keeps what would be refused to them.
+// noLink is a link without other members; it records the refusals sent to them.
 type noLink struct {
 	refusals chan Refusal
 }
@@ -97,7 +97,7 @@ func (l noLink) PostRefusal(_ uint64, r Refusal) bool {
 
 const self = 1
 
-// newActor returns an actor that leads, alone, in term 2.
+// newActor returns an actor that leads in term 2, as the only member.
 func newActor(timeout time.Duration) (*Actor, *oneRaft, noLink) {
 	id := tree.RequestID{Replica: self, Nonce: 7}
 	feed := NewFeed(0, id, 0, 0)
@@ -282,7 +282,7 @@ func TestSubmissionsOfOthers(t *testing.T) {
 	}
 }
 
-// expirations is a store with one expiration.
+// expirations is a store with at most one expiration.
 type expirations struct {
 	mu   sync.Mutex
 	at   int64 // 0: none

@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// clientCommands draws what a member may submit: creates in the root, or others.
+// clientCommands draws commands that a member may submit: creates in the root, or others.
 func clientCommands(t *rapid.T, root bool) (list []tree.Command) {
 	for range rapid.IntRange(0, 5).Draw(t, "commands") {
 		c := tree.Command{Op: tree.OpCreateInOrder, Key: "/", Value: rapid.SliceOf(rapid.Byte()).Draw(t, "value"), Now: rapid.Int64().Draw(t, "now")}
@@ -80,7 +80,7 @@ func TestWhatNoMemberSubmitsIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		s              Submission
 		change         func(*Submission)
-		dense, sharded bool // it is taken
+		dense, sharded bool // accepted by a shard of this kind
 	}{
 		"a write":                         {good(set), nil, true, true},
 		"a probe":                         {good(), nil, true, true},
@@ -108,7 +108,7 @@ func TestWhatNoMemberSubmitsIsRefused(t *testing.T) {
 			}
 		}
 	}
-	// A clock that is far ahead doesn't make a leader keep it for ever.
+	// A sender's clock far ahead must not make the leader keep a submission for ever.
 	s := good(set)
 	s.Deadline = now.Add(1000 * time.Hour)
 	if _, got, err := ReadSubmission(AppendSubmission(nil, 1, &s, now), 4, false, now); err != nil || got.Deadline.After(now.Add(leftLimit)) {
@@ -135,8 +135,8 @@ func TestRefusalsAreReadBack(t *testing.T) {
 	})
 }
 
-// FuzzSubmission reads arbitrary bytes as a submission: what a leader takes, its replica
-// can apply, and each command gets an answer.
+// FuzzSubmission decodes arbitrary bytes as a submission. Every submission that a leader
+// accepts can be applied by its replica, and each command gets an answer.
 func FuzzSubmission(f *testing.F) {
 	now := time.Unix(1_000_000, 0)
 	for _, list := range [][]tree.Command{
@@ -190,7 +190,7 @@ func FuzzSubmission(f *testing.F) {
 	})
 }
 
-// FuzzRefusal reads arbitrary bytes as a refusal; what is one is written back the same.
+// FuzzRefusal decodes arbitrary bytes as a refusal, which must survive encoding.
 func FuzzRefusal(f *testing.F) {
 	f.Add(AppendRefusal(nil, 1, Refusal{Nonce: 5, First: 2, Last: 9}))
 	f.Add([]byte{})

@@ -28,8 +28,8 @@ func rings(f *Feed) bool {
 	}
 }
 
-// The bell rings when the actor has to do with it: an actor that leads has with all, one
-// that doesn't with its own submissions, another epoch, and a jump.
+// The bell rings for everything that concerns the actor. Everything concerns a leader;
+// only its own submissions, a new epoch or a jump concern a follower.
 func TestTheFeedRings(t *testing.T) {
 	batch := []statemachine.BatchID{{Epoch: 3, Number: 1}}
 	for name, c := range map[string]struct {
@@ -63,7 +63,7 @@ func TestTheFeedRings(t *testing.T) {
 	}
 }
 
-// All that was told of since the last time is taken at once, in its order, and not again.
+// One take returns everything since the previous take, in order and only once.
 func TestTheFeedIsTakenWhole(t *testing.T) {
 	f := testFeed()
 	if got, want := f.take(3), (Applied{Handed: 30, Settled: 20}); !reflect.DeepEqual(got, want) {
@@ -89,8 +89,8 @@ func TestTheFeedIsTakenWhole(t *testing.T) {
 	}
 }
 
-// A jump leaves nothing of what came before it, for nobody can tell what is missing
-// between. An actor that doesn't take what it is told of is told no more than that.
+// A jump drops everything before it, since nobody knows what is missing in between.
+// An actor that takes too late gets only the jump.
 func TestTheFeedIsBounded(t *testing.T) {
 	many := make([]uint64, outcomesLimit)
 	for name, overflow := range map[string]func(*Feed){
@@ -114,7 +114,7 @@ func TestTheFeedIsBounded(t *testing.T) {
 		if got := f.take(7); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %d outcomes, %d batches, jumped %v; want one, none, and a jump", name, len(got.Outcomes), len(got.Batches), got.Jumped)
 		}
-		// As much as may be is kept, once it has been taken up to there.
+		// After a take, the feed holds results up to its limits again.
 		f.Data(&statemachine.ApplyResult{Last: 52, Epoch: 7, Outcomes: outcomesOf(feedNonce, outcomesBytesLimit/outcomesLimit, many...)})
 		if got := f.take(7); got.Jumped || len(got.Outcomes) != outcomesLimit {
 			t.Errorf("%s: then %d outcomes, jumped %v", name, len(got.Outcomes), got.Jumped)

@@ -13,8 +13,8 @@ import (
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
-// The logs of some worlds, applied by a real state machine, come to what the worlds took
-// them for: the same outcomes, in the same epochs, at the same settled indexes.
+// A real state machine applies the logs of some simulated worlds and arrives at what the
+// simulation assumed: the same outcomes, in the same epochs, at the same settled indexes.
 func TestTheStateMachineSeesWhatTheWorldsDo(t *testing.T) {
 	if slot := tree.Slot(simKey, simSlots); slot != 1 {
 		t.Fatalf("%s lives in slot %d", simKey, slot)
@@ -73,8 +73,8 @@ func (w *world) replay() error {
 	return nil
 }
 
-// sameReplies compares real replies with the numbers of the commands that the world has
-// for them: a set's value is its number, unless it is a large one.
+// sameReplies compares real replies with the world's, which are the numbers of the
+// commands: the value of a set is its number, unless the value is large.
 func sameReplies(got, want []byte) error {
 	for len(want) > 0 {
 		reply, rest, ok := statemachine.CutReply(got)

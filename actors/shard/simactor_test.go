@@ -8,8 +8,8 @@ import (
 	"copse/statemachine/tree"
 )
 
-// step does what an actor does around a step of its core. byWake says that nothing but
-// the time that the core asked for has come.
+// step does what an actor does around a step of its core. byWake says that the only
+// cause is the wake-up time that the core asked for.
 func (w *world) step(m *simMember, byWake bool) {
 	in := m.in
 	m.in = Input{}
@@ -57,7 +57,7 @@ func (w *world) step(m *simMember, byWake bool) {
 	}
 }
 
-// bounds checks that the core holds no more than it may.
+// bounds checks that the core keeps within its limits.
 func (w *world) bounds(m *simMember) {
 	o, l := &m.core.origin, &m.core.leader
 	now := len(o.underWay(m.lead.Term))
@@ -90,13 +90,13 @@ func (w *world) bounds(m *simMember) {
 	if w.sharded {
 		limit = rangesLimit
 	}
-	// What was dropped may have been taken for lost before, and has no place kept for it.
+	// A dropped batch may have been given up before, and then no longer counts.
 	if n := l.underWay(w.now); n > limit && w.seen.drops == 0 {
 		w.fail("member %d: %d batches under way", m.id, n)
 	}
 }
 
-// effects carries out what the core asks for.
+// effects carries out the core's effects.
 func (w *world) effects(m *simMember, out *Effects, lead Lead) {
 	for _, a := range out.Answers {
 		if a.Err == nil && len(a.Outcome.Data) != simReply*len(a.Writes) {
@@ -187,7 +187,7 @@ func (w *world) submit(m *simMember, s *Submission, lead Lead) {
 	})
 }
 
-// send brings a message to another member, or loses it.
+// send delivers a message to another member, or loses it.
 func (w *world) send(m *simMember, to uint64, loses bool, deliver func(to *simMember)) {
 	if w.chance(loses, 15) {
 		return
@@ -253,7 +253,7 @@ func (w *world) merged(m *simMember, cmd []byte) {
 	}
 }
 
-// arrive is what raft does with a proposal.
+// arrive simulates what raft does with a proposal.
 func (w *world) arrive(m *simMember, incarnation int, id statemachine.BatchID, cmd []byte) {
 	if w.leader == 0 {
 		w.after(20*time.Millisecond, func() { w.arrive(m, incarnation, id, cmd) })
@@ -263,7 +263,7 @@ func (w *world) arrive(m *simMember, incarnation int, id statemachine.BatchID, c
 	switch {
 	case leads && !w.chance(w.faults.drop, 10):
 		w.append(id, cmd)
-	case !leads && w.chance(w.faults.late, 50): // forwarded to who leads now
+	case !leads && w.chance(w.faults.late, 50): // forwarded to the new leader
 		w.seen.late++
 		w.after(w.between(0, 500*time.Millisecond), func() { w.append(id, cmd) })
 	case !leads && w.rng.IntN(2) == 0: // lost with its leader
@@ -289,7 +289,7 @@ func (w *world) append(id statemachine.BatchID, cmd []byte) {
 	w.followAll()
 }
 
-// ask brings an ask to the order shard.
+// ask delivers an ask to the order shard.
 func (w *world) ask(m *simMember, a tree.Ask) {
 	w.say("member %d asks (%d) for %d", m.id, a.ID.Number, a.Count)
 	incarnation := m.incarnation

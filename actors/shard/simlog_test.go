@@ -8,20 +8,20 @@ import (
 	"copse/statemachine/tree"
 )
 
-// simLog is the log of a data shard in a simulated world: what raft has agreed on, with
-// what rule 4 makes of each entry. The replicas of all members tell of the same, each
-// at its own pace. Every command has a number of its own in Now.
+// simLog is the log of a data shard in a simulated world: the entries that raft has
+// agreed on, with their outcomes under rule 4 of docs/SHARDS.md. The replicas of all
+// members report the same, each at its own pace. The field Now numbers the commands.
 type simLog struct {
 	sharded bool
 	slot    int
 	entries []simEntry
-	applied map[int64]int // how often each command was
+	applied map[int64]int // how often each command was applied
 
 	stale      int // batches
 	violations []string
 }
 
-// simSlots is how many shards there are in a sharded world.
+// simSlots is the number of shards in a sharded world.
 const simSlots = 3
 
 // simEntry is one entry, and the state after it.
@@ -42,7 +42,7 @@ func (l *simLog) end() simEntry {
 
 func (l *simLog) complain(what string) { l.violations = append(l.violations, what) }
 
-// append applies one more entry: rules 4 and 5.
+// append applies one more entry by rules 4 and 5.
 func (l *simLog) append(cmd []byte) {
 	e := l.end()
 	e.cmd, e.outcomes = cmd, nil
@@ -102,8 +102,8 @@ func (l *simLog) append(cmd []byte) {
 	l.entries = append(l.entries, e)
 }
 
-// simReply is how large a reply is; it is one without an event, whose index says which
-// command it is to.
+// simReply is the size of a simulated reply in bytes: a reply without an event, whose
+// index is the number of its command.
 const simReply = 16
 
 func appendSimReply(dst []byte, number uint64) []byte {
@@ -111,13 +111,13 @@ func appendSimReply(dst []byte, number uint64) []byte {
 	return append(dst, 0, 0, 0, 0)
 }
 
-// cutSimReply returns the number of the command that the first reply is to.
+// cutSimReply cuts off the first reply and returns the number of its command.
 func cutSimReply(data []byte) (number uint64, rest []byte) {
 	r, rest, _ := statemachine.CutReply(data)
 	return uint64(r.State.Index), rest
 }
 
-// apply applies one command after the running index, and returns that.
+// apply applies one command after the index running, and returns the new one.
 func (l *simLog) apply(b *tree.BatchReader, c *tree.Command, running tree.Index) tree.Index {
 	l.applied[c.Now]++
 	if l.sharded && !b.Ordered {
@@ -136,7 +136,7 @@ func (l *simLog) apply(b *tree.BatchReader, c *tree.Command, running tree.Index)
 	return next
 }
 
-// news is what a member's replica tells of the entries from one place to another.
+// news returns what a member's replica reports for the given entries.
 func (l *simLog) news(member uint64, from, to int) *statemachine.ApplyResult {
 	n := &statemachine.ApplyResult{Last: l.entries[to-1].settled, Epoch: l.entries[to-1].epoch}
 	for _, e := range l.entries[from:to] {
@@ -152,7 +152,7 @@ func (l *simLog) news(member uint64, from, to int) *statemachine.ApplyResult {
 	return n
 }
 
-// at is the state of a replica that has applied n entries.
+// at returns the state of a replica that has applied n entries.
 func (l *simLog) at(n int) simEntry {
 	if n == 0 {
 		return simEntry{}
@@ -160,7 +160,7 @@ func (l *simLog) at(n int) simEntry {
 	return l.entries[n-1]
 }
 
-// simOrder is the log of the order shard: rules 1 to 3.
+// simOrder is the log of the order shard, under rules 1 to 3.
 type simOrder struct {
 	entries []simGrant
 }

@@ -7,7 +7,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// step has the core take the step, and returns what it asks for, a line each.
+// step makes the core take the step and returns its effects, one per line.
 func (s *script) step() []string {
 	if s.core == nil {
 		s.t.Fatal("a step without a core")
@@ -162,7 +162,7 @@ func name(c *tree.Command) string {
 	}
 }
 
-// short is a list, of which only the ends are shown if it is long.
+// short prints a list, and only both ends of a long one.
 func short(list []string) string {
 	if len(list) > 6 {
 		return fmt.Sprintf("%s..%s (%d)", list[0], list[len(list)-1], len(list))

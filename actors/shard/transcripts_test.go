@@ -18,8 +18,8 @@ import (
 var rewrite = flag.Bool("rewrite", false, "write what the transcripts in testdata print now into them")
 
 // TestTranscripts plays the scripts in testdata to a core. Each block of a script is one
-// step: its lines up to ---- are what has happened since the last one, those after it,
-// up to an empty line, all that the core asks for. See [script.input] for the lines.
+// step: the lines before ---- are its inputs (see [script.input]), the lines after it, up
+// to an empty line, are all effects of the core.
 func TestTranscripts(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(names) == 0 {
@@ -43,7 +43,7 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// diff shows from the first line on that differs.
+// diff shows both texts from the first line that differs.
 func diff(want, got string) string {
 	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
 	i := 0
@@ -55,7 +55,7 @@ func diff(want, got string) string {
 		strings.Join(w[i:min(i+8, len(w))], "\n"), strings.Join(g[i:min(i+8, len(g))], "\n"))
 }
 
-// play returns the script with what the core does now.
+// play returns the script with the effects that the core has now.
 func play(t *testing.T, text string) string {
 	var out []string
 	s := newScript(t)
@@ -77,16 +77,16 @@ func play(t *testing.T, text string) string {
 	return strings.Join(out, "\n") + "\n"
 }
 
-// script is a core and the step that is being put together for it.
+// script is a core and the inputs of its next step.
 type script struct {
 	t     *testing.T
 	core  *Core
 	began time.Time
 	now   time.Time
-	in    Input // Lead and what is handed and settled stay as they are
+	in    Input // Lead, handed and settled carry over from step to step
 	stop  bool
 
-	wanted map[*Write]uint64 // which reply is whose
+	wanted map[*Write]uint64 // the number of each write's reply
 }
 
 const scriptNonce = 7
@@ -107,23 +107,23 @@ func (s *script) line(line string) {
 	s.input(words[0], words[1:])
 }
 
-// input takes in one line:
+// input reads one line:
 //
-//	core [sharded]                     begin anew, on member 1, with a patience of 300ms
-//	at 5ms                             the time since the script's begin
-//	lead 2@5                           member 2 leads in term 5; 0@5: nobody does
-//	write a b [in=5s]                  see [script.writes]; their deadline is 5s away unless it says so
-//	submission 2/3 epoch=5 base=1 a b  of member 2, its third
+//	core [sharded]                     a new core, on member 1, with a patience of 300ms
+//	at 5ms                             the time since the script began
+//	lead 2@5                           member 2 leads in term 5; 0@5: there is no leader
+//	write a b [in=5s]                  see [script.writes]; the deadline is in 5s by default
+//	submission 2/3 epoch=5 base=1 a b  the third submission of member 2
 //	refusal 3-4 [nonce=8]              of this member's submissions
-//	unsent 3                           a submission
-//	dropped 2                          a batch
+//	unsent 3                           the submission couldn't be sent
+//	dropped 2                          raft dropped the batch
 //	batch 5/2                          the replica here has applied batch 2 of epoch 5
-//	outcome 3 [stale] [nonce=8]        and in it the submission
+//	outcome 3 [stale] [nonce=8]        the submission's outcome in that batch
 //	epoch 5, settled 9, handed 9       the replicas' state
 //	jumped, asklost
 //	grant 1 4-6 [nonce=8]              the order shard has answered ask 1
-//	pause, resume                      before and after a transfer of the leadership
-//	stop                               instead of a step
+//	pause, resume                      before and after a leadership transfer
+//	stop                               stop the core instead of a step
 func (s *script) input(what string, args []string) {
 	if what != "core" && s.core == nil {
 		panic("no core")
@@ -187,7 +187,7 @@ func (s *script) input(what string, args []string) {
 	}
 }
 
-// replies makes replies to the writes of a submission; each says which it is to.
+// replies makes numbered replies to the writes of a submission.
 func (s *script) replies(number uint64) (data []byte) {
 	for _, sent := range s.core.origin.pending {
 		if sent.number != number {
@@ -203,7 +203,7 @@ func (s *script) replies(number uint64) (data []byte) {
 	return data
 }
 
-// option takes name=value out of the words.
+// option removes name=value from the words and returns the value.
 func (s *script) option(args *[]string, name string, otherwise uint64) uint64 {
 	i := slices.IndexFunc(*args, func(arg string) bool { return strings.HasPrefix(arg, name+"=") })
 	if i < 0 {

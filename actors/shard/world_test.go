@@ -13,7 +13,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// faults are what goes wrong in a world.
+// faults says which kinds of faults happen in a world.
 type faults struct {
 	lose, reorder, unsent, loseRefusals bool // links
 	drop, late                          bool // proposals
@@ -21,18 +21,18 @@ type faults struct {
 	restart, stall                      bool // members
 	lag, jump                           bool // replicas
 	loseAsks, lateAsks                  bool // the order shard
-	hasty                               bool // writers who wait for a short time only
+	hasty                               bool // writers with short deadlines
 }
 
-// world is a simulated cluster of cores for one shard, in which time is a list of
-// events. The same seed makes the same world.
+// world is a discrete-event simulation of a cluster of cores for one shard. The same
+// seed gives the same run.
 type world struct {
 	seed    uint64
 	rng     *rand.Rand
 	faults  faults
-	faulty  bool      // faults happen now
+	faulty  bool      // faults may still happen
 	healed  time.Time // when they ended
-	outage  time.Time // nobody can be elected before
+	outage  time.Time // no election succeeds before
 	sharded bool
 
 	now    time.Time
@@ -50,13 +50,13 @@ type world struct {
 	seen    counts
 }
 
-// counts says what happened in worlds: a check that they are worth anything.
+// counts counts what happened in the worlds, to show that they exercise everything.
 type counts struct {
 	writes, replies, timeouts, lost, stopped, again, stale, refusals, probes, unsent, drops, late, elections, transfers,
 	restarts, jumps, closes, merged, full, reasked int
 }
 
-// simWrite is one write and what became of it.
+// simWrite is one write and its outcome.
 type simWrite struct {
 	w        *Write
 	member   *simMember
@@ -67,7 +67,7 @@ type simWrite struct {
 	err      error
 }
 
-// simMember is one member: what its actor would do around the core.
+// simMember is one member, with the state that its actor keeps around the core.
 type simMember struct {
 	id          uint64
 	up          bool
@@ -80,7 +80,7 @@ type simMember struct {
 	in          Input
 	stalled     time.Time
 	poked       bool
-	wake        int // the latest; older ones are void
+	wake        int // number of the latest wake-up; older ones are ignored
 	idle        int // steps in a row in which nothing happened, before the look was due
 	jumped      bool
 	lastSent    map[uint64]time.Time // per target: links keep the order
@@ -104,7 +104,7 @@ func newWorld(seed uint64, members int, sharded bool, f faults) *world {
 	return w
 }
 
-// event is something that happens at a time.
+// event is something that happens at a given time.
 type event struct {
 	at  time.Time
 	seq int
@@ -135,7 +135,7 @@ func (w *world) until(at time.Time, do func()) {
 	heap.Push(&w.events, event{at, w.seq, do})
 }
 
-// run has what is due happen until the time, or until nothing is left.
+// run lets events happen until the given time, or until none are left.
 func (w *world) run(end time.Time) {
 	for len(w.events) > 0 && len(w.errs) == 0 && !w.events[0].at.After(end) {
 		e := heap.Pop(&w.events).(event)
@@ -160,12 +160,12 @@ func (w *world) chance(on bool, percent int) bool {
 	return on && w.faulty && w.rng.IntN(100) < percent
 }
 
-// between draws a time.
+// between draws a duration.
 func (w *world) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(w.rng.Int64N(int64(most-least)+1))
 }
 
-// delay is how long something that is quick takes.
+// delay draws the duration of something quick.
 func (w *world) delay() time.Duration { return w.between(50*time.Microsecond, 800*time.Microsecond) }
 
 func (w *world) start(m *simMember) {
@@ -187,7 +187,7 @@ func (w *world) stop(m *simMember, crash bool) {
 	if crash {
 		for _, s := range w.writes {
 			if s.member == m && s.incarnat == m.incarnation && !s.answered {
-				s.answered, s.err = true, errCrash // nobody is there to wait
+				s.answered, s.err = true, errCrash // nobody waits any more
 			}
 		}
 	} else {
@@ -197,7 +197,7 @@ func (w *world) stop(m *simMember, crash bool) {
 		w.effects(m, m.core.Stop(ErrStopped), Lead{})
 	}
 	m.up = false
-	m.dataAt -= w.rng.IntN(min(m.dataAt, 3) + 1) // what wasn't synced is applied again
+	m.dataAt -= w.rng.IntN(min(m.dataAt, 3) + 1) // entries that weren't synced are applied again
 	if w.leader == m.id {
 		w.leader = 0
 	}
@@ -205,7 +205,7 @@ func (w *world) stop(m *simMember, crash bool) {
 
 var errCrash = errors.New("the member crashed")
 
-// elect makes the member the leader, in a new term; 0: nobody.
+// elect makes the member the leader in a new term; 0 leaves the term without one.
 func (w *world) elect(id uint64) {
 	w.seen.elections++
 	w.term++
@@ -220,7 +220,7 @@ func (w *world) elect(id uint64) {
 	}
 }
 
-// learn tells the member who leads now, after a while.
+// learn tells the member about the current leader, after the given time.
 func (w *world) learn(m *simMember, d time.Duration) {
 	lead, incarnation := Lead{w.leader, w.term}, m.incarnation
 	w.after(d, func() {
@@ -234,7 +234,7 @@ func (w *world) learn(m *simMember, d time.Duration) {
 	})
 }
 
-// poke has the member's core take a step soon.
+// poke makes the member's core take a step soon.
 func (w *world) poke(m *simMember) {
 	if !m.up || m.poked {
 		return
@@ -256,7 +256,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// follow has the member's replicas apply what they lack, a few entries at a time.
+// follow makes the member's replicas catch up, a few entries at a time.
 func (w *world) follow(m *simMember) {
 	if !m.up || m.applying || m.dataAt == len(w.data.entries) && m.orderAt == len(w.order.entries) {
 		return
@@ -312,7 +312,7 @@ func (w *world) followAll() {
 	}
 }
 
-// write has a client write by way of the member.
+// write makes a client write through the member.
 func (w *world) write(m *simMember) {
 	if !m.up {
 		return
@@ -343,7 +343,7 @@ const simKey = "/d"
 
 var large = make([]byte, 700<<10)
 
-// answer notes that a write is answered, and checks that it may be.
+// answer records the answer to a write, and checks that it is allowed.
 func (w *world) answer(m *simMember, write *Write, reply uint64, err error) {
 	id := write.Command.Now
 	s := w.writes[id-1]
@@ -379,7 +379,7 @@ func (w *world) up() []*simMember {
 	return slices.DeleteFunc(slices.Clone(w.members), func(m *simMember) bool { return !m.up })
 }
 
-// electAny elects one of those that are up, if that is a majority.
+// electAny elects one of the running members, if they are a majority.
 func (w *world) electAny() {
 	if w.now.Before(w.outage) {
 		w.until(w.outage, func() {

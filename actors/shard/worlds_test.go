@@ -15,8 +15,8 @@ var (
 	tracing    bool
 )
 
-// TestWorlds runs cores in simulated clusters in which all goes wrong that may, and
-// checks what docs/SHARDS.md promises. A world that fails is made again by its seed.
+// TestWorlds runs cores in simulated clusters with every kind of fault, and checks what
+// docs/SHARDS.md promises. The seed of a failed world reproduces it.
 func TestWorlds(t *testing.T) {
 	seed := *seedFlag
 	if seed == 0 {
@@ -39,7 +39,7 @@ func TestWorlds(t *testing.T) {
 	}
 }
 
-// makeWorld draws a world: a third of them are without any fault.
+// makeWorld draws a world; one in three has no faults.
 func makeWorld(seed uint64) *world {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	var f faults
@@ -54,11 +54,11 @@ func makeWorld(seed uint64) *world {
 	return newWorld(seed, 1+rng.IntN(5)*2/3, rng.IntN(2) == 0, f)
 }
 
-// play runs the world: faults and writes for a while, then writes only, then nothing.
+// play runs the world: first faults and writes, then only writes, then neither.
 func (w *world) play() {
 	start := w.now
 	w.elect(1 + w.rng.Uint64N(uint64(len(w.members))))
-	w.load(start.Add(5*time.Millisecond), 150*time.Millisecond+w.between(0, time.Second)) // who leads is known by then
+	w.load(start.Add(5*time.Millisecond), 150*time.Millisecond+w.between(0, time.Second)) // the leader is known by then
 	if w.faults != (faults{}) {
 		w.harm(start.Add(time.Second))
 	}
@@ -71,12 +71,12 @@ func (w *world) play() {
 	w.check()
 }
 
-// healing is how long it takes at most after the faults until all is as if there had been
-// none: what is under way comes or doesn't, and then a probe asks for it.
+// healing is the longest time from the last fault until the world behaves as if there
+// had been none: messages under way arrive or are lost, and then a probe asks for them.
 const healing = time.Second + 600*time.Millisecond
 
-// settled checks that no write waits for its deadline any more. Where refusals were lost
-// too, nothing but that tells of them.
+// settled checks that no write still waits for its deadline. It skips worlds that lose
+// refusals, where only the deadline ends some writes.
 func (w *world) settled() {
 	if w.faults.loseRefusals {
 		return
@@ -88,7 +88,7 @@ func (w *world) settled() {
 	}
 }
 
-// load has clients write from the time on.
+// load makes clients write, starting at the given time.
 func (w *world) load(from time.Time, d time.Duration) {
 	busy := w.rng.IntN(8)
 	for range 1 + w.rng.IntN(30) {
@@ -108,7 +108,7 @@ func (w *world) load(from time.Time, d time.Duration) {
 	}
 }
 
-// harm has a fault happen every now and then.
+// harm makes a fault happen every now and then.
 func (w *world) harm(end time.Time) {
 	w.after(w.between(0, 60*time.Millisecond), func() {
 		if w.now.After(end) {
@@ -129,7 +129,7 @@ func (w *world) harm(end time.Time) {
 			}
 		case 4:
 			if w.faults.flap && m.up && m.lead.Member != m.id {
-				m.lead.Member = nobody // as in a vote that nobody wins: the term stays
+				m.lead.Member = nobody // as in an election without a winner, but in the same term
 				w.poke(m)
 				w.learn(m, w.between(0, 100*time.Millisecond))
 			}
@@ -159,7 +159,7 @@ func (w *world) loseLeader() {
 	})
 }
 
-// transfer has the leader rest, and another lead then.
+// transfer pauses the leader and then elects another member.
 func (w *world) transfer() {
 	if !w.faults.transfer || w.leader == nobody {
 		return
@@ -174,7 +174,7 @@ func (w *world) transfer() {
 	look = func() {
 		switch {
 		case m.incarnation != incarnation || !m.up:
-		case w.term != term: // if it leads in that one, the pause may have met it there
+		case w.term != term: // it may lead again, and have been paused in the new term
 			m.in.Resume = true
 			w.poke(m)
 		case m.core.Rested() || w.now.After(giveUp):
@@ -209,7 +209,7 @@ func (w *world) restart(m *simMember) {
 	})
 }
 
-// heal ends all faults, and sees to it that there is a leader.
+// heal ends all faults and makes sure that there is a leader.
 func (w *world) heal() {
 	w.say("all faults end")
 	w.faulty, w.healed, w.outage = false, w.now, time.Time{}
@@ -227,7 +227,7 @@ func (w *world) heal() {
 	}
 }
 
-// check checks what must be so in the end.
+// check checks what must hold at the end.
 func (w *world) check() {
 	for _, v := range w.data.violations {
 		w.fail("%s", v)

@@ -16,8 +16,8 @@ func TestTheHubStartsAndStops(t *testing.T) {
 	looptest.StartStop(t, func() looptest.Actor { return watch.NewHub(watch.Options{}) })
 }
 
-// A crowd is woken after the answer to the write has had a head start. The hub goes on
-// meanwhile, and what comes later doesn't overtake.
+// Many watchers of one key are woken a little after the write, so that its answer goes
+// out first. Meanwhile the hub keeps working, and later events don't overtake.
 func TestACrowdIsWokenInOrderWhileTheHubGoesOn(t *testing.T) {
 	tests := map[string]struct {
 		wakes func(f *forest) []tree.EncodedEvent
@@ -61,7 +61,7 @@ func TestACrowdIsWokenInOrderWhileTheHubGoesOn(t *testing.T) {
 				}
 				late := &sink{}
 				if err := h.Watch(&tree.Watch{Key: "/d/k", Stream: true, Since: 2, Sink: late}); err != nil {
-					t.Fatal(err) // and it is answered: the bubble's clock stands still
+					t.Fatal(err) // the hub answers although the bubble's clock stands still
 				}
 				time.Sleep(time.Second)
 				synctest.Wait()
@@ -75,7 +75,7 @@ func TestACrowdIsWokenInOrderWhileTheHubGoesOn(t *testing.T) {
 	}
 }
 
-// A crowd spread over keys that don't change is let alone.
+// Many watchers of unchanged keys don't delay others.
 func TestOthersAreToldAtOnce(t *testing.T) {
 	f := &forest{window: 100}
 	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {

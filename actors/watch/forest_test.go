@@ -21,8 +21,8 @@ type forest struct {
 	reads  int // calls of History
 }
 
-// do applies commands and returns their events; those that are refused have
-// none. existed tells for each event which of keys existed right before it.
+// do applies commands and returns the events of those that succeed. existed says for
+// each event which of keys existed right before it.
 func (f *forest) do(commands []tree.Command, keys []string) (events []tree.EncodedEvent, existed []map[string]bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -43,13 +43,13 @@ func (f *forest) do(commands []tree.Command, keys []string) (events []tree.Encod
 	return events, existed
 }
 
-// put changes one key and returns the event.
+// put sets one key and returns the event.
 func (f *forest) put(key string) []tree.EncodedEvent {
 	events, _ := f.do([]tree.Command{{Op: tree.OpSet, Key: key}}, nil)
 	return events
 }
 
-// publish changes one key and publishes that.
+// publish sets one key and publishes the event.
 func (f *forest) publish(h *watch.Hub, key string) {
 	events := f.put(key)
 	h.Publish(f.last, events)
@@ -91,7 +91,7 @@ func (f *forest) hub(o watch.Options) *watch.Hub {
 	return watch.NewHub(o)
 }
 
-// sink notes what a watcher was told.
+// sink records what a watcher receives.
 type sink struct {
 	mu      sync.Mutex
 	indexes []tree.Index

@@ -9,7 +9,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// crowd parks n watchers, each on the key that it is given.
+// crowd starts n watchers that wait, each on its own key.
 func crowd(b *testing.B, h *watch.Hub, n int, s tree.Sink, key func(i int) string) []*tree.Watch {
 	watches := make([]*tree.Watch, n)
 	for i := range watches {
@@ -23,7 +23,7 @@ func crowd(b *testing.B, h *watch.Hub, n int, s tree.Sink, key func(i int) strin
 	return watches
 }
 
-// countSink counts deliveries and says when all have come.
+// countSink counts deliveries and signals when all have arrived.
 type countSink struct {
 	left int
 	done chan struct{}
@@ -36,8 +36,8 @@ func (c *countSink) Deliver(*tree.EncodedEvent) {
 }
 func (c *countSink) End() {}
 
-// BenchmarkParkedWatcher reports what the hub itself holds for one watcher;
-// the tree.Watch, with its key, belongs to the front-end.
+// BenchmarkParkedWatcher reports the memory that the hub itself uses per watcher. The
+// tree.Watch, with its key, belongs to the front end.
 func BenchmarkParkedWatcher(b *testing.B) {
 	for name, key := range map[string]func(int) string{
 		"one key":              func(int) string { return "/config/key" },
@@ -91,7 +91,7 @@ func BenchmarkFire(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/watcher")
 }
 
-// BenchmarkLeave parks 15,000 watchers of one key and takes them out again.
+// BenchmarkLeave adds 15,000 watchers of one key and removes them again.
 func BenchmarkLeave(b *testing.B) {
 	const n = 15_000
 	h := watch.NewHub(watch.Options{})

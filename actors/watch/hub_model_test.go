@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// modelWatch is one watch as the plain list of the model has it.
+// modelWatch is one watch in the model's plain list.
 type modelWatch struct {
 	watch  *tree.Watch
 	sink   *sink
@@ -26,12 +26,12 @@ func (m *modelWatch) see(n *tree.EncodedEvent) {
 	m.parked = m.parked && m.watch.Stream
 }
 
-// hubModel holds a hub against a list of watchers that is asked about every
+// hubModel compares a hub with a plain list of watchers that is checked for every
 // event, one after the other.
 type hubModel struct {
 	f       *forest
 	h       *watch.Hub
-	past    []tree.EncodedEvent // all there ever were
+	past    []tree.EncodedEvent // all events so far
 	watches []*modelWatch
 }
 
@@ -51,7 +51,7 @@ func genCommand(t *rapid.T) tree.Command {
 	return c
 }
 
-// change carries out commands and lets the model's watchers see them live.
+// change carries out commands and delivers their events to the model's watchers.
 func (m *hubModel) change(commands []tree.Command) []tree.EncodedEvent {
 	events, existed := m.f.do(commands, modelKeys)
 	m.past = append(m.past, events...)
@@ -76,8 +76,8 @@ func (m *hubModel) publish(t *rapid.T) {
 	m.h.Publish(m.f.last, events)
 }
 
-// stall publishes while the hub is held up, so that it has to read the disk,
-// or finds that the window has moved on and ends everybody.
+// stall publishes while the hub is blocked, so that it has to read from disk, or finds
+// that the window has moved on and ends all watches.
 func (m *hubModel) stall(t *rapid.T) {
 	busy := &sink{stall: make(chan struct{})}
 	if err := m.h.Watch(&tree.Watch{Key: "/busy", Since: m.f.last + 1, Sink: busy}); err != nil {
@@ -178,8 +178,8 @@ func (m *hubModel) check(t *rapid.T) {
 	}
 }
 
-// inBubble hides from rapid that it has a *testing.T, whose deadline must not be
-// asked for inside a synctest bubble.
+// inBubble hides the *testing.T from rapid, because its Deadline must not be called
+// inside a synctest bubble.
 type inBubble struct{ *testing.T }
 
 func TestHubAgainstAPlainList(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// orderSink checks the order of what it gets and how it ends.
+// orderSink checks the order of its events and how it ends.
 type orderSink struct {
 	t     *testing.T
 	watch *tree.Watch
@@ -44,8 +44,8 @@ func (s *orderSink) End() {
 	}
 }
 
-// Everything at once: one goroutine publishes, more come, watch and leave, and
-// the hub is stopped in the middle of it, again and again.
+// Everything at once: one goroutine publishes, others watch and leave, and the hub is
+// stopped in the middle of it, again and again.
 func TestHubStartStopUnderLoad(t *testing.T) {
 	for round := range 30 {
 		f := &forest{window: 50, page: 7}

@@ -11,8 +11,8 @@ import (
 	"copse/statemachine/tree"
 )
 
-// bubble runs f with a hub that lives inside a synctest bubble, where
-// synctest.Wait returns once the hub has dealt with all that it was given.
+// bubble runs f with a hub inside a synctest bubble, where synctest.Wait returns once
+// the hub has handled everything in its mailbox.
 func bubble(t *testing.T, fo *forest, o watch.Options, f func(t *testing.T, h *watch.Hub)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestUnwatchDoesNotWaitForABusyHub(t *testing.T) {
 	})
 }
 
-// The client of a watch that still waits at the hub's door leaves.
+// A client may leave while its watch is still in the hub's mailbox.
 func TestUnwatchBeforeTheHubHasSeenTheWatch(t *testing.T) {
 	f := &forest{window: 10}
 	bubble(t, f, watch.Options{}, func(t *testing.T, h *watch.Hub) {
@@ -268,8 +268,8 @@ func TestHubStopBeforeRun(t *testing.T) {
 	}
 }
 
-// stalled makes the hub wait inside a Deliver while f's next events are
-// published, so that all but one batch are dropped.
+// stalled blocks the hub inside a Deliver while f's next events are published, so that
+// all but one batch are dropped.
 func stalled(t *testing.T, h *watch.Hub, f *forest, publish func()) {
 	t.Helper()
 	busy := &sink{stall: make(chan struct{})}
@@ -359,7 +359,7 @@ func TestHubEndsWatchersThatFellBehindTheWindow(t *testing.T) {
 				t.Errorf("%s: got %v and %d ends, want nothing but one end", name, got, ends)
 			}
 		}
-		// The hub goes on from there.
+		// The hub continues from there.
 		var s sink
 		if err := h.Watch(&tree.Watch{Key: "/a", Stream: true, Since: f.floor(), Sink: &s}); err != nil {
 			t.Fatal(err)
@@ -413,7 +413,7 @@ func TestHubFailsWhenTheWindowIsUnreadable(t *testing.T) {
 	h.Stop()
 }
 
-// Events are published while the hub reads the disk for those before them.
+// Events are published while the hub reads earlier ones from disk.
 func TestHubTakesEventsInWhileItClosesAGap(t *testing.T) {
 	f := &forest{window: 100, page: 2}
 	var h *watch.Hub
@@ -451,15 +451,15 @@ func TestHubTakesEventsInWhileItClosesAGap(t *testing.T) {
 	})
 }
 
-// What the asker knows of the watched key may be older or newer than what the
-// hub knows; a watcher must hear of its directory's removal all the same.
+// The caller's knowledge about the watched key may be older or newer than the hub's; a
+// watcher must see its directory's removal in both cases.
 func TestHubRemovalAboveAKeyOfUncertainExistence(t *testing.T) {
 	// The events: 1 makes /d/x, 2 removes /d, 3 makes /d/y.
 	commands := []tree.Command{set("/d/x"), remove("/d"), set("/d/y")}
 	tests := map[string]struct {
 		key    string
 		exists bool
-		asOf   tree.Index // what Exists answers
+		asOf   tree.Index // the index that Exists returns
 		told   int        // events published before the watch
 		then   tree.Command
 		wakes  bool
@@ -508,7 +508,7 @@ func TestHubRemovalAboveAKeyOfUncertainExistence(t *testing.T) {
 	}
 }
 
-// What the hub knows of a key is worth more than a guess about it.
+// The hub's own knowledge about a key overrides a guess.
 func TestHubKeepsWhatItKnowsOfAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &forest{window: 100}

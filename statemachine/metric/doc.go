@@ -1,13 +1,14 @@
-// Package metric holds what a number needs on its way from the code that
-// counts it to Prometheus: a histogram that many goroutines may fill at once,
-// and a writer of the text form.
+// Package metric carries numbers from the code that counts them to Prometheus.
 //
-// There is no registry. Whoever counts keeps its counters in its own struct,
-// as plain atomics, and has a method that writes them to a [Writer] when a
-// scrape asks; main puts those methods in a row. So a number has one owner,
-// two servers in one process don't mix theirs, and nothing is paid for a
-// number between two scrapes but the counting.
+// It owns a histogram that many goroutines can fill at once, a writer of
+// Prometheus' text format, and the metrics of the process itself. Package metrictest,
+// below it, parses scrapes in tests.
 //
-// The package is a leaf: it imports the standard library alone, and has no
-// goroutine.
+// It doesn't own a registry. Code that counts keeps its counters in its own structs,
+// as plain atomics, and has a method that writes them to a [Writer] when a scrape
+// comes; the caller runs those methods one after the other. So each number has one
+// owner, two servers in one process don't mix theirs, and between scrapes a number
+// costs only the counting.
+//
+// The package imports only the standard library and starts no goroutine.
 package metric

@@ -5,39 +5,40 @@ import (
 	"time"
 )
 
-// bucketLimit is how many bounds a Histogram may have; it keeps the counts in
-// the struct, one step from whoever observes.
+// bucketLimit is the largest number of bounds of a Histogram. A fixed limit keeps the
+// counts inside the struct, which saves a pointer on each observation.
 const bucketLimit = 18
 
-// Histogram counts observations in fixed buckets with upper bounds, as
-// Prometheus' le wants them. Observe takes no lock and allocates nothing. Make
-// one with NewHistogram or NewDurations; it mustn't be copied after first use.
+// Histogram counts observations in fixed buckets with inclusive upper bounds,
+// Prometheus' "le". Observe takes no lock and allocates nothing. Create one with
+// NewHistogram or NewDurations, and don't copy it after first use.
 type Histogram struct {
-	// Fixed after it was made.
+	// Constant after creation.
 	bounds []int64 // ascending
-	per    float64 // how many of what is observed make one of what is shown
+	per    float64 // observed units per displayed unit: nanoseconds per second
 
-	counts [bucketLimit + 1]atomic.Uint64 // the last: above all bounds
+	counts [bucketLimit + 1]atomic.Uint64 // the last counts values above all bounds
 	sum    atomic.Int64
 }
 
-// NewHistogram returns a Histogram of numbers with the given upper bounds,
-// ascending, at most 18.
+// NewHistogram returns a Histogram of numbers with the given upper bounds, which must
+// be ascending. It panics on more than 18.
 func NewHistogram(bounds ...int64) *Histogram {
 	h := new(Histogram)
 	h.init(bounds, 1)
 	return h
 }
 
-// NewDurations returns a Histogram of durations, shown in seconds, with bounds
-// from 100 µs to 10 s.
+// NewDurations returns a Histogram of durations with bounds from 100 µs to 10 s. It
+// observes nanoseconds and displays seconds.
 func NewDurations() *Histogram {
 	h := new(Histogram)
 	h.InitDurations()
 	return h
 }
 
-// InitDurations makes h what NewDurations returns, where it lies in an array.
+// InitDurations initializes h in place to what NewDurations returns, for arrays of
+// histograms.
 func (h *Histogram) InitDurations() { h.init(latencyBounds[:], float64(time.Second)) }
 
 var latencyBounds = [...]int64{
@@ -50,13 +51,13 @@ var latencyBounds = [...]int64{
 
 func (h *Histogram) init(bounds []int64, per float64) {
 	if len(bounds) > bucketLimit {
-		panic("metric: a histogram with too many buckets")
+		panic("metric: histogram has too many buckets")
 	}
 	h.bounds, h.per = bounds, per
 }
 
-// Observe counts v. Most of what is observed is small, so the search begins at
-// the smallest bound.
+// Observe counts v. Most values are small, so the search begins at the smallest
+// bound.
 func (h *Histogram) Observe(v int64) {
 	i := 0
 	for i < len(h.bounds) && v > h.bounds[i] {
@@ -66,10 +67,10 @@ func (h *Histogram) Observe(v int64) {
 	h.sum.Add(v)
 }
 
-// ObserveSince counts the time since start.
+// ObserveSince counts the time since start, in a histogram of durations.
 func (h *Histogram) ObserveSince(start time.Time) { h.Observe(int64(time.Since(start))) }
 
-// Count is how much has been observed.
+// Count returns the number of observations.
 func (h *Histogram) Count() uint64 {
 	n := uint64(0)
 	for i := range h.counts {

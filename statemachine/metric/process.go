@@ -10,17 +10,17 @@ import (
 	"syscall"
 )
 
-// WriteProcess writes what dashboards expect of any program in Go: the go_ and
-// process_ families, under the names of Prometheus' own client library. What
-// the system doesn't tell is left out.
+// WriteProcess writes the metrics that dashboards expect from any Go program: the go_
+// and process_ families, named as in Prometheus' own client library. A number that
+// the system doesn't provide is left out.
 func WriteProcess(w *Writer) {
 	writeGo(w)
 	writeUsage(w)
 	writeProc(w)
 }
 
-// goGauges are the numbers of the runtime that are shown as they are. Reading
-// them doesn't stop the program, as runtime.ReadMemStats would.
+// goGauges are the numbers of the Go runtime that are written unchanged. Unlike
+// runtime.ReadMemStats, reading them doesn't stop the world.
 var goGauges = [...]struct {
 	source, name string
 	kind         Kind
@@ -73,25 +73,25 @@ func writeUsage(w *Writer) {
 	}
 }
 
-// Fields of /proc/self/stat, counted from behind the command's name; see
-// proc(5).
+// Positions of fields in /proc/self/stat, counted from the first one after the
+// command's name; see proc(5).
 const (
 	statStartTime = 22 - 3
 	statVirtual   = 23 - 3
 	statResident  = 24 - 3
 
-	clockTicks = 100 // a second, in that file, on every Linux that Go runs on
+	clockTicks = 100 // per second in that file, on every Linux that Go supports
 )
 
 func writeProc(w *Writer) {
 	if names, err := readNames("/proc/self/fd"); err == nil {
-		w.Gauge("process_open_fds", "Open files, sockets among them.", float64(names-1)) // one is what reads them
+		w.Gauge("process_open_fds", "Open files, sockets among them.", float64(names-1)) // minus the one open for this listing
 	}
 	stat, err := os.ReadFile("/proc/self/stat")
 	if err != nil {
 		return
 	}
-	// The name is in brackets, and may hold anything, brackets too.
+	// The name is in parentheses and may contain anything, even parentheses.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	number := func(i int) (float64, bool) {
 		if i >= len(fields) {
@@ -123,7 +123,7 @@ func readNames(dir string) (int, error) {
 	return len(names), err
 }
 
-// bootTime is when the machine was started, in Unix seconds.
+// bootTime returns when the machine started, in Unix seconds.
 func bootTime() (float64, bool) {
 	stat, err := os.ReadFile("/proc/stat")
 	if err != nil {

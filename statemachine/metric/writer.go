@@ -5,31 +5,32 @@ import (
 	"strings"
 )
 
-// ContentType is that of the text form.
+// ContentType is the content type of Prometheus' text format.
 const ContentType = "text/plain; version=0.0.4; charset=utf-8"
 
-// Kind is a family's type.
+// Kind is the type of a family of samples.
 type Kind string
 
-// The kinds that copse has.
+// The kinds that copse uses.
 const (
 	CounterKind   Kind = "counter"
 	GaugeKind     Kind = "gauge"
 	HistogramKind Kind = "histogram"
-	SummaryKind   Kind = "summary" // of a sum and a count, without quantiles
+	SummaryKind   Kind = "summary" // a sum and a count, without quantiles
 )
 
-// Writer writes families of samples in Prometheus' text form: a Family, its
-// samples, the next Family. A scrape has one Writer; the zero Writer is ready.
+// Writer writes families of samples in Prometheus' text format: Family, then its
+// samples, then the next Family. Each scrape has its own Writer; the zero Writer is
+// ready to use.
 type Writer struct {
 	buf  []byte
 	name string
 }
 
-// Bytes is what has been written.
+// Bytes returns the text written so far.
 func (w *Writer) Bytes() []byte { return w.buf }
 
-// Family begins a family. Each name may come once in a scrape.
+// Family begins a family. A name may occur only once per scrape.
 func (w *Writer) Family(name string, kind Kind, help string) {
 	w.name = name
 	w.buf = append(w.buf, "# HELP "...)
@@ -48,36 +49,36 @@ var (
 	labelEscaper = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 )
 
-// Counter writes a family of one counter.
+// Counter writes a family with a single counter.
 func (w *Writer) Counter(name, help string, v uint64) {
 	w.Family(name, CounterKind, help)
 	w.Uint(v)
 }
 
-// Gauge writes a family of one gauge.
+// Gauge writes a family with a single gauge.
 func (w *Writer) Gauge(name, help string, v float64) {
 	w.Family(name, GaugeKind, help)
 	w.Float(v)
 }
 
-// Line writes a sample of the family that somebody else has put into words.
+// Line writes a sample of the family that the caller has formatted.
 func (w *Writer) Line(sample string) {
 	w.buf = append(append(w.buf, sample...), '\n')
 }
 
-// Uint writes one sample of the family. labels are names and values in turn.
+// Uint writes one sample of the family. labels alternates names and values.
 func (w *Writer) Uint(v uint64, labels ...string) {
 	w.head("", labels)
 	w.buf = append(strconv.AppendUint(w.buf, v, 10), '\n')
 }
 
-// Float writes one sample of the family. labels are names and values in turn.
+// Float writes one sample of the family. labels alternates names and values.
 func (w *Writer) Float(v float64, labels ...string) {
 	w.head("", labels)
 	w.buf = append(appendFloat(w.buf, v), '\n')
 }
 
-// Bool writes 1 for true and 0 for false.
+// Bool writes one sample of the family: 1 for true, 0 for false.
 func (w *Writer) Bool(v bool, labels ...string) {
 	n := uint64(0)
 	if v {
@@ -86,11 +87,11 @@ func (w *Writer) Bool(v bool, labels ...string) {
 	w.Uint(n, labels...)
 }
 
-// Histogram writes the samples of h. A family may have several histograms,
-// told apart by labels.
+// Histogram writes the samples of h. A family may have several histograms with
+// different labels.
 func (w *Writer) Histogram(h *Histogram, labels ...string) {
-	// The count is the sum of the buckets read, not a counter of its own: they
-	// have to agree even while somebody observes.
+	// The count is the sum of the buckets rather than a separate counter, so that
+	// they agree even if observations come in meanwhile.
 	n := uint64(0)
 	withLE := append(append(make([]string, 0, len(labels)+2), labels...), "le", "")
 	for i, bound := range h.bounds {
@@ -109,7 +110,7 @@ func (w *Writer) Histogram(h *Histogram, labels ...string) {
 	w.buf = append(strconv.AppendUint(w.buf, n, 10), '\n')
 }
 
-// Summary writes a sum and a count.
+// Summary writes one summary of the family: a sum and a count.
 func (w *Writer) Summary(sum float64, count uint64, labels ...string) {
 	w.head("_sum", labels)
 	w.buf = append(appendFloat(w.buf, sum), '\n')

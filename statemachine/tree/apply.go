@@ -1,8 +1,8 @@
 package tree
 
-// Apply carries out c on s, where last is the index of the latest change, and
-// hands each event to emit, in index order; it returns why nothing was done
-// otherwise. An event is the callee's until it returns.
+// Apply carries out c on s and passes each event to emit, in index order. last is
+// the index of the latest change. If c is refused, Apply changes nothing and returns
+// the error. emit must not keep an event after it returns.
 func Apply(s Store, c *Command, last Index, emit func(*Event)) *Error {
 	a := applier{store: s, cmd: c, last: last}
 	var ev *Event
@@ -33,7 +33,7 @@ func Apply(s Store, c *Command, last Index, emit func(*Event)) *Error {
 	return err
 }
 
-// applier is one command at work.
+// applier carries out one command.
 type applier struct {
 	store Store
 	cmd   *Command
@@ -48,8 +48,7 @@ func (a *applier) event(action Action, n Node) *Event {
 	return &Event{Action: action, Node: n, Refresh: a.cmd.Refresh, Now: a.cmd.Now}
 }
 
-// find returns the node at key, or the error that names the first name in the
-// way: missing (100), or a file where a directory must be (104).
+// find is Find in the applier's store; its errors carry the latest index.
 func (a *applier) find(key string) (Node, *Error) {
 	n, err := Find(a.store, key)
 	if err != nil {
@@ -86,7 +85,7 @@ func (a *applier) set() (*Event, *Error) {
 	return ev, nil
 }
 
-// create makes a new node at key. v2 takes no notice of refresh here.
+// create makes a new node at key. Like v2, it ignores Refresh.
 func (a *applier) create(key string) (*Event, *Error) {
 	if key == "/" {
 		return nil, a.fail(CodeRootReadOnly, "/")
@@ -114,7 +113,7 @@ func (a *applier) newNode(key string, value []byte) Node {
 	return n
 }
 
-// makeParents makes the missing directories above key. The caller has seen
+// makeParents makes the missing directories above key. The caller has checked
 // that no file is in the way.
 func (a *applier) makeParents(key string) {
 	dir := Parent(key)
@@ -155,9 +154,9 @@ func (a *applier) compareAndSwap() (*Event, *Error) {
 	return a.rewrite(ActionCompareAndSwap, prev), nil
 }
 
-// rewrite gives an existing node the command's value and time to live. Of a
-// directory only the time to live changes, and what is stored keeps its old
-// modified index although the event shows the new one, as in v2.
+// rewrite gives an existing node the command's value and time to live. A
+// directory has no value, and as in v2 the stored directory keeps its old modified
+// index although the event shows the new one.
 func (a *applier) rewrite(action Action, prev Node) *Event {
 	n := prev
 	n.Expires = a.cmd.Expires
@@ -207,11 +206,11 @@ func (a *applier) compareAndDelete() (*Event, *Error) {
 	return a.takeOut(ActionCompareAndDelete, prev, a.last+1), nil
 }
 
-// expireBytes of values are about what one command expires at most: each event
-// holds the value that went.
+// expireBytes is about how many bytes of values one command expires at most, because
+// each event holds the expired value.
 const expireBytes = 1 << 20
 
-// expire removes what is due at the command's Now, earliest first.
+// expire removes the nodes that are due at the command's Now, earliest first.
 func (a *applier) expire(emit func(*Event)) {
 	size := 0
 	for i := range Index(max(a.cmd.Limit, 0)) {

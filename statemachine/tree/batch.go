@@ -6,27 +6,27 @@ import (
 	"fmt"
 )
 
-// A batch is what one raft entry holds: the writes of one or more members, as their
-// submissions brought them to the leader of the shard.
+// A raft entry holds one batch: the writes of one or more members, in the
+// submissions that they sent to the shard's leader.
 //
 //	version      1 byte   ledVersion
 //	flags        1 byte   batchOrdered, batchRoot
-//	epoch        uvarint  raft's term in which the proposer led; above 0
-//	number       uvarint  counts the proposer's batches in that epoch
-//	first, last  uvarint  if batchOrdered: the range of indexes; first is above 0
+//	epoch        uvarint  raft term in which the proposer led; above 0
+//	number       uvarint  of the batch, counted by the proposer within the epoch
+//	first, last  uvarint  only if batchOrdered: the range of indexes; first is above 0
 //	submissions  uvarint
-//	each:
-//	  replica    uvarint  of the member that waits for the replies
+//	each submission:
+//	  replica    uvarint  the replica whose member waits for the replies
 //	  nonce      8 bytes  little-endian
 //	  number     uvarint
 //	  count      uvarint
 //	  commands   see codec.go
 //
-// What a member proposes by itself, whoever leads (a change of the membership, asks
-// for indexes), is one submission without an epoch, and has a shorter head:
+// What any member may propose, whether it leads or not (membership changes, asks for
+// indexes), is a single submission without an epoch, and has a shorter head:
 //
 //	version      1 byte   loneVersion
-//	replica      uvarint  that waits for the replies
+//	replica      uvarint  the replica whose member waits for the replies
 //	count        uvarint
 //	commands
 const (
@@ -37,26 +37,27 @@ const (
 	batchRoot    = 2
 )
 
-// Errors of decoding. None of them can come from a client's input: they mean
-// a damaged log, or one written by a newer copse.
+// Decoding errors. No client input can cause them: the log is damaged, or was
+// written by a newer copse.
 var (
-	ErrBatchVersion = errors.New("raft entry is in a newer format than this copse knows: start the newer copse again")
-	errBatchShort   = errors.New("raft entry is cut short or damaged")
+	// ErrBatchVersion means that a newer copse wrote the batch.
+	ErrBatchVersion = errors.New("a newer version of copse wrote this raft entry: start that version again")
+	errBatchShort   = errors.New("raft entry is truncated or damaged")
 )
 
-// BatchHead is what a batch says of itself.
+// BatchHead describes a batch.
 type BatchHead struct {
-	Epoch  uint64 // raft's term in which the proposer led; 0: none is claimed
-	Number uint64 // counts the proposer's batches in the epoch
-	// Ordered: the batch takes its indexes from Range. Root: its writes are creates in
-	// order in the root, whose names belong to the shard's slot.
+	Epoch  uint64 // raft term in which the proposer led; 0: proposed without leading
+	Number uint64 // of the batch, counted by the proposer within the epoch
+	// Ordered means that the batch takes its indexes from Range; Root that its writes
+	// are in-order creates in the root, whose names belong to the shard's slot.
 	Ordered, Root bool
 	Range         Range
 	Submissions   int
 }
 
-// AppendBatchHead appends the head of a batch that a leader proposes to dst; its
-// submissions follow, each by AppendSubmission.
+// AppendBatchHead appends to dst the head of a batch that a leader proposes. Append
+// each submission with AppendSubmission.
 func AppendBatchHead(dst []byte, h BatchHead) []byte {
 	var flags byte
 	if h.Ordered {
@@ -75,8 +76,8 @@ func AppendBatchHead(dst []byte, h BatchHead) []byte {
 	return binary.AppendUvarint(dst, uint64(h.Submissions))
 }
 
-// AppendSubmission appends the head of a submission of count commands to a batch; the
-// commands follow, each by AppendCommand.
+// AppendSubmission appends the head of a submission of count commands to a batch.
+// Append each command with AppendCommand.
 func AppendSubmission(dst []byte, id RequestID, count int) []byte {
 	dst = binary.AppendUvarint(dst, id.Replica)
 	dst = binary.LittleEndian.AppendUint64(dst, id.Nonce)
@@ -84,27 +85,29 @@ func AppendSubmission(dst []byte, id RequestID, count int) []byte {
 	return binary.AppendUvarint(dst, uint64(count))
 }
 
-// AppendBatch appends the head of a batch of count commands that no leader has to
-// propose; the replica waits for the replies. The commands follow, each by
-// AppendCommand.
+// AppendBatch appends to dst the head of a batch of count commands that any member
+// may propose; the given replica's member waits for the replies. Append each command
+// with AppendCommand.
 func AppendBatch(dst []byte, replica uint64, count int) []byte {
 	dst = append(dst, loneVersion)
 	dst = binary.AppendUvarint(dst, replica)
 	return binary.AppendUvarint(dst, uint64(count))
 }
 
-// BatchReader reads a batch, submission by submission, and of each command by command.
+// BatchReader reads a batch submission by submission, and each submission command by
+// command.
 type BatchReader struct {
 	BatchHead
-	Submission RequestID // the one that is being read
+	Submission RequestID // the current submission
 
-	lone     bool
-	left     int    // submissions
-	commands uint64 // left of the submission
+	lone     bool   // without an epoch, from AppendBatch
+	left     int    // submissions not yet begun
+	commands uint64 // commands left in the current submission
 	d        Decoder
 }
 
-// ReadBatch starts reading a batch.
+// ReadBatch reads the head of a batch and returns a reader of its submissions. The
+// error is ErrBatchVersion for a newer format, or says that the batch is damaged.
 func ReadBatch(data []byte) (*BatchReader, error) {
 	r := &BatchReader{d: NewDecoder(data)}
 	switch version := r.d.Byte(); version {
@@ -139,8 +142,8 @@ func (r *BatchReader) readHead() {
 	r.Submissions = int(submissions)
 }
 
-// NextSubmission goes on to the next submission, and reports whether there is one. The
-// commands of the one before must have been read, or SkipCommands called.
+// NextSubmission moves on to the next submission and reports whether there is one. The
+// commands of the previous one must have been read or skipped.
 func (r *BatchReader) NextSubmission() (bool, error) {
 	if r.commands > 0 || r.left == 0 && r.d.Left() > 0 {
 		return false, errBatchShort
@@ -160,11 +163,11 @@ func (r *BatchReader) NextSubmission() (bool, error) {
 	return true, nil
 }
 
-// Len is how many commands of the submission are left.
+// Len returns how many commands of the current submission are left.
 func (r *BatchReader) Len() int { return int(r.commands) }
 
 // Next reads the submission's next command into c and reports whether there was one.
-// What c holds then points into the batch's bytes.
+// c.Value then points into the batch's bytes.
 func (r *BatchReader) Next(c *Command) (bool, error) {
 	if r.commands == 0 {
 		return false, nil
@@ -176,7 +179,7 @@ func (r *BatchReader) Next(c *Command) (bool, error) {
 	return true, nil
 }
 
-// Skip passes over the commands of the submission that are left.
+// Skip skips the remaining commands of the current submission.
 func (r *BatchReader) Skip() error {
 	for {
 		var c Command
@@ -186,13 +189,13 @@ func (r *BatchReader) Skip() error {
 	}
 }
 
-// ErrCommands is what CheckCommands says of commands that may not enter a shard's log.
-var ErrCommands = errors.New("the commands of a submission are cut short, damaged, or not what a member may submit")
+// ErrCommands is CheckCommands' error for commands that may not enter a shard's log.
+var ErrCommands = errors.New("a submission's commands are truncated, damaged, or not for a member to submit")
 
-// CheckCommands makes sure that commands, as another member sent them, are count whole
-// commands that members submit and every replica can apply, and that each takes an
-// index at least. It returns how many indexes they may take, and how many of them
-// create in the root.
+// CheckCommands checks commands that another member sent: they must be exactly count
+// complete commands that a member may submit and every replica can apply, and each
+// must take at least one index. It returns how many indexes they take at most, and how
+// many of them are in-order creates in the root. Its only error is ErrCommands.
 func CheckCommands(commands []byte, count int) (indexes, roots int, err error) {
 	d := NewDecoder(commands)
 	for range count {
@@ -211,12 +214,12 @@ func CheckCommands(commands []byte, count int) (indexes, roots int, err error) {
 	return indexes, roots, nil
 }
 
-// InRoot reports whether c creates a key in order in the root: its name, and so its
-// shard, follow from its index.
+// InRoot reports whether c is an in-order create in the root: its index decides its
+// name, and so its shard.
 func (c *Command) InRoot() bool { return c.Op == OpCreateInOrder && c.Key == "/" }
 
-// submittable reports whether a member may submit c to the shard's leader, and every
-// replica can apply it. What founds a cluster, or closes indexes, is proposed otherwise.
+// submittable reports whether a member may submit c to the shard's leader and every
+// replica can apply it. Commands that found a cluster or close indexes take other ways.
 func (c *Command) submittable() bool {
 	switch c.Op {
 	case OpFound, OpMemberReplaceAll, OpClose:

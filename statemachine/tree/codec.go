@@ -1,20 +1,18 @@
 package tree
 
-import (
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // A command in a batch:
 //
 //	op     1 byte
-//	flags  1 byte   which of the following fields are there
+//	flags  1 byte   the command's booleans, and which optional fields follow
 //	now    varint   Unix nanoseconds
 //	key, value, prevValue   uvarint length, bytes
 //	prevIndex  uvarint
 //	expires    varint
 //	limit      uvarint
 //
-// The key is always there. Integers are encoding/binary's varints.
+// The key is always present. Integers are encoding/binary's varints.
 const (
 	flagDir = 1 << iota
 	flagRecursive
@@ -49,7 +47,7 @@ func AppendCommand(dst []byte, c *Command) []byte {
 	return dst
 }
 
-// Size is about how many bytes AppendCommand takes for c; never less.
+// Size returns an upper bound, in bytes, of what AppendCommand appends for c.
 func (c *Command) Size() int {
 	return 64 + len(c.Key) + len(c.Value) + len(c.PrevValue)
 }
@@ -76,7 +74,8 @@ func appendBytes[S string | []byte](dst []byte, s S) []byte {
 	return append(dst, s...)
 }
 
-// readCommand reads one command into c, which then points into d's bytes.
+// readCommand reads one command into c, whose Value then points into d's bytes. An
+// unknown operation makes d fail.
 func readCommand(d *Decoder, c *Command) {
 	op, flags := Op(d.Byte()), d.Byte()
 	*c = Command{
@@ -107,7 +106,7 @@ func readCommand(d *Decoder, c *Command) {
 	}
 }
 
-// Indexes is how many indexes c may take at most.
+// Indexes returns how many indexes c takes at most.
 func (c *Command) Indexes() int {
 	if c.Op == OpExpire {
 		return c.Limit

@@ -1,6 +1,6 @@
 package tree
 
-// Op is what a command asks for.
+// Op is a command's operation.
 type Op uint8
 
 // The operations. Zero is invalid.
@@ -12,31 +12,31 @@ const (
 	OpCompareAndSwap
 	OpDelete
 	OpCompareAndDelete
-	OpExpire // removes what is due at Now, earliest first, Limit nodes at most
-	// OpFound founds a cluster: Value's members become its first, and the
-	// tree's last index PrevIndex; it has Limit data shards, 0 being one. Where
-	// there are members it does nothing.
+	OpExpire // removes the nodes due at Now, earliest first, at most Limit of them
+	// OpFound founds a cluster with Value's members and Limit data shards (0 means
+	// one), and makes PrevIndex the tree's last index. If the cluster has members
+	// already, it does nothing.
 	OpFound
 
-	// The others that change the membership. Value holds the one member that
-	// they are about, of whom only the fields named here count.
-	OpMemberAdd     // ID, PeerURLs, of a new member
-	OpMemberUpdate  // PeerURLs, of the member ID
+	// The other changes of the membership. Value holds the one member concerned;
+	// only the fields named here count.
+	OpMemberAdd     // ID and PeerURLs of a new member
+	OpMemberUpdate  // the new PeerURLs of the member ID
 	OpMemberRemove  // ID
 	OpMemberPublish // Name and ClientURLs: the member ID has started
-	// OpMemberReplaceAll makes Value's members the only ones. It is for a tree
-	// that has reached PrevIndex; a replica that hasn't lacks what was there
-	// before, and can't go on.
+	// OpMemberReplaceAll makes Value's members the only ones. It applies to a tree
+	// that has reached PrevIndex; a replica that hasn't reached it lacks earlier
+	// changes and can't continue.
 	OpMemberReplaceAll
 
-	OpAsk   // the order shard: hand out indexes; see AskCommand
-	OpClose // a data shard of several: settle all up to PrevIndex; see CloseCommand
+	OpAsk   // asks the order shard for indexes; see AskCommand
+	OpClose // settles a data shard's indexes up to PrevIndex; see CloseCommand
 
 	opEnd
 )
 
 // Membership reports whether op changes the membership rather than the tree:
-// ApplyMembership carries it out, it takes no index and leaves no event.
+// ApplyMembership carries it out; it takes no index and produces no event.
 func (op Op) Membership() bool { return op >= OpFound && op <= OpMemberReplaceAll }
 
 // Grows reports whether the operation may make the tree larger.
@@ -49,8 +49,8 @@ func (op Op) Grows() bool {
 	}
 }
 
-// Command is one wish to change the tree: the one thing that is proposed.
-// Fields that an operation doesn't name are ignored by it.
+// Command is one requested change of the tree or the membership. An operation ignores
+// the fields that don't concern it.
 type Command struct {
 	Op        Op
 	Dir       bool // set, create: make a directory; delete: allow an empty one
@@ -58,15 +58,16 @@ type Command struct {
 	Refresh   bool // set, update, compareAndSwap: keep the value
 	Key       string
 	Value     []byte
-	// PrevValue and PrevIndex are conditions of compareAndSwap and
-	// compareAndDelete; empty and 0 mean not asked for.
+	// PrevValue and PrevIndex are the conditions of compareAndSwap and
+	// compareAndDelete; empty and 0 mean no condition. Other operations give
+	// PrevIndex a meaning of their own.
 	PrevValue string
 	PrevIndex Index
-	// Expires is when the node shall go, Unix nanoseconds; 0: never.
+	// Expires is when the node expires, in Unix nanoseconds; 0: never.
 	Expires int64
-	// Now is the clock of the member that took the command in, Unix
+	// Now is the clock of the member that received the command, in Unix
 	// nanoseconds: the ttl fields of the answer count from it, and OpExpire
-	// removes up to it.
+	// removes nodes due by then.
 	Now   int64
 	Limit int // OpExpire, OpFound
 }

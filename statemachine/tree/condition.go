@@ -2,7 +2,7 @@ package tree
 
 import "fmt"
 
-// match returns the file at the command's key if the conditions hold for it.
+// match returns the file at the command's key if it meets the conditions.
 func (a *applier) match() (Node, *Error) {
 	n, err := a.find(a.cmd.Key)
 	if err == nil && n.Dir {
@@ -14,8 +14,8 @@ func (a *applier) match() (Node, *Error) {
 	return n, err
 }
 
-// compare holds n against the command's prevValue and prevIndex. The cause
-// lists the conditions that failed, as given != actual, the value's first.
+// compare checks n against the command's prevValue and prevIndex. The cause lists
+// the failed conditions as [given != actual], the value's first.
 func (a *applier) compare(n *Node) *Error {
 	c := a.cmd
 	valueOK := c.PrevValue == "" || c.PrevValue == string(n.Value)

@@ -2,9 +2,9 @@ package tree
 
 import "encoding/binary"
 
-// Decoder takes fields off the front of an encoding. The first field that is cut
-// short or out of bounds makes it fail; whatever is read after that is zero, so
-// that a reader checks Failed once, at its end.
+// Decoder reads fields off the front of encoded data. The first field that is
+// truncated or out of bounds makes it fail, and everything read after that is zero,
+// so a reader checks Failed once, at the end.
 type Decoder struct {
 	data   []byte
 	failed bool
@@ -14,16 +14,16 @@ type Decoder struct {
 // data.
 func NewDecoder(data []byte) Decoder { return Decoder{data: data} }
 
-// Fail makes the decoder fail.
+// Fail makes the decoder fail, for a field whose value is invalid.
 func (d *Decoder) Fail() { d.data, d.failed = nil, true }
 
-// Failed reports whether a field was cut short or out of bounds.
+// Failed reports whether a field was truncated or out of bounds.
 func (d *Decoder) Failed() bool { return d.failed }
 
-// Left is how many bytes have not been read yet.
+// Left returns how many bytes have not been read yet.
 func (d *Decoder) Left() int { return len(d.data) }
 
-// Rest returns all that has not been read yet, as one field.
+// Rest reads all remaining bytes as one field.
 func (d *Decoder) Rest() []byte {
 	rest := d.data
 	d.data = nil
@@ -64,19 +64,24 @@ func (d *Decoder) Varint() int64 {
 }
 
 // Fixed64 reads 8 little-endian bytes.
-func (d *Decoder) Fixed64() uint64 {
-	if len(d.data) < 8 {
-		d.Fail()
+func (d *Decoder) Fixed64() uint64 { return d.fixed64(binary.LittleEndian) }
+
+// bigEndian64 reads 8 big-endian bytes, as member ids are stored.
+func (d *Decoder) bigEndian64() uint64 { return d.fixed64(binary.BigEndian) }
+
+func (d *Decoder) fixed64(order binary.ByteOrder) uint64 {
+	b := d.take(8)
+	if d.failed {
 		return 0
 	}
-	v := binary.LittleEndian.Uint64(d.data)
-	d.data = d.data[8:]
-	return v
+	return order.Uint64(b)
 }
 
-// Bytes reads a uvarint length and as many bytes.
-func (d *Decoder) Bytes() []byte {
-	n := d.Uvarint()
+// Bytes reads a uvarint length and that many bytes.
+func (d *Decoder) Bytes() []byte { return d.take(d.Uvarint()) }
+
+// take reads n bytes.
+func (d *Decoder) take(n uint64) []byte {
 	if n > uint64(len(d.data)) {
 		d.Fail()
 		return nil
@@ -84,4 +89,15 @@ func (d *Decoder) Bytes() []byte {
 	b := d.data[:n:n]
 	d.data = d.data[n:]
 	return b
+}
+
+// count reads the number of items that follow, of at least size bytes each, and
+// fails if the remaining bytes can't hold that many.
+func (d *Decoder) count(size int) int {
+	n := d.Uvarint()
+	if n > uint64(len(d.data)/size) {
+		d.Fail()
+		return 0
+	}
+	return int(n)
 }

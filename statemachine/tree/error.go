@@ -2,12 +2,12 @@ package tree
 
 import "strconv"
 
-// Error is an answer that v2 gives instead of an event. It is a result, not a
-// fault: the state machine returns it to the client, never to raft.
+// Error is v2's answer to a command or read that is refused. It is a result, not a
+// failure: the state machine returns it to the client, never to raft.
 type Error struct {
 	Code  Code
-	Cause string
-	Index Index // the tree's index at the time; 0 for errors outside the tree
+	Cause string // what v2 prints as the cause, often the key
+	Index Index  // the latest index at that time; 0 for errors outside the tree
 }
 
 // Code is v2's errorCode.
@@ -33,16 +33,16 @@ const (
 	CodeRaftInternal     Code = 300
 	CodeEventIndexClosed Code = 401
 
-	// Of changes of the membership. v2 has no numbers for them, and no client
+	// Errors of membership changes. v2 has no codes for them, and no client
 	// sees these.
 	CodePeerURLExists Code = 1001
 	CodeMemberExists  Code = 1002
 	CodeMemberUnknown Code = 1003
 	CodeMemberRemoved Code = 1004
-	CodeQuorumLoss    Code = 1005 // the members left, or those of them that run, would be too few
+	CodeQuorumLoss    Code = 1005 // too few members, or too few running ones, would remain
 )
 
-// Message is v2's fixed text for the code.
+// Message returns v2's fixed text for the code; empty for an unknown one.
 func (c Code) Message() string {
 	switch c {
 	case CodeKeyNotFound:
@@ -80,25 +80,26 @@ func (c Code) Message() string {
 	case CodeEventIndexClosed:
 		return "The event in requested index is outdated and cleared"
 	case CodePeerURLExists:
-		return "A peer URL belongs to another member"
+		return "Peer URL belongs to another member"
 	case CodeMemberExists:
-		return "There is such a member already"
+		return "Member already exists"
 	case CodeMemberUnknown:
-		return "There is no such member"
+		return "Member not found"
 	case CodeMemberRemoved:
-		return "The member has been removed for good"
+		return "Member was permanently removed"
 	case CodeQuorumLoss:
 		return "The cluster would lose its quorum"
 	}
 	return ""
 }
 
-// Error gives the code, message and cause in one line, for logs and tests.
+// Error returns code, message, cause and index in one line, for logs and tests.
 func (e *Error) Error() string {
 	return strconv.Itoa(int(e.Code)) + ": " + e.Code.Message() + " (" + e.Cause + ") [" +
 		strconv.FormatUint(uint64(e.Index), 10) + "]"
 }
 
-// Unavailable is v2's answer where raft has none: err says why. What was asked for may
-// have been done, unless it was turned away.
+// Unavailable returns v2's answer to a request that raft didn't complete; err is the
+// cause. The command may have been carried out all the same, unless it was turned
+// away before it was proposed.
 func Unavailable(err error) *Error { return &Error{Code: CodeRaftInternal, Cause: err.Error()} }

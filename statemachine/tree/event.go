@@ -1,7 +1,7 @@
 package tree
 
-// Action names what happened to a node, in v2's words. There are no others:
-// clients panic on an action that they don't know.
+// Action is what happened to a node, in v2's terms. The set is closed: clients
+// panic on an action that they don't know.
 type Action uint8
 
 // The actions of v2.
@@ -27,6 +27,7 @@ var actionNames = [...]string{
 	ActionExpire:           "expire",
 }
 
+// String returns v2's name of the action; empty for an unknown one.
 func (a Action) String() string {
 	if int(a) < len(actionNames) {
 		return actionNames[a]
@@ -34,47 +35,47 @@ func (a Action) String() string {
 	return ""
 }
 
-// Removes reports whether the action takes its node out of the tree.
+// Removes reports whether the action removes its node from the tree.
 func (a Action) Removes() bool {
 	return a == ActionDelete || a == ActionCompareAndDelete || a == ActionExpire
 }
 
-// Event is what one successful command did. Node.Modified is its index.
+// Event records what one successful command did. Node.Modified is its index.
 type Event struct {
 	Action  Action
 	Node    Node
-	Prev    Node // the node as it was before; valid if HasPrev
+	Prev    Node // the node before the change; valid if HasPrev
 	HasPrev bool
-	// Refresh marks a change of nothing but the time to live. It takes an
-	// index and a place in the window, and no watcher sees it.
+	// Refresh marks a change of only the time to live. It takes an index and a
+	// place in the window, but no watcher sees it.
 	Refresh bool
-	// Now is the moment, Unix nanoseconds, that the ttl fields count from.
+	// Now is the time, in Unix nanoseconds, that the ttl fields count from.
 	Now int64
 }
 
-// Index is the event's place in the order of all changes.
+// Index returns the event's index: its place in the order of all changes.
 func (e *Event) Index() Index { return e.Node.Modified }
 
-// Created reports whether v2 answers the write with 201 rather than 200.
+// Created reports whether v2 answers the write with 201 instead of 200.
 func (e *Event) Created() bool {
 	return e.Action == ActionCreate || e.Action == ActionSet && !e.HasPrev
 }
 
-// EncodedEvent is an event as watchers and the window keep it: encoded once, with
-// just what it takes to find the watchers that it concerns. It is immutable.
+// EncodedEvent is an event as watchers and the event window hold it: encoded once,
+// with the fields needed to find the watchers that it concerns. It is immutable.
 type EncodedEvent struct {
 	Index  Index
 	Action Action
 	Key    string
-	// Dir: the node is a directory; with a removing Action, everything below
-	// it is gone too, and watchers below it are told.
+	// Dir says that the node is a directory. If Action removes it, everything
+	// below it is gone too, and watchers below it see the event.
 	Dir     bool
-	Refresh bool
+	Refresh bool // see Event
 	// JSON is the event as v2 prints it, with the newline.
 	JSON []byte
 }
 
-// Encoded returns e in its encoded form; json must be AppendEvent's output for e.
+// Encoded returns e as an EncodedEvent; json must be AppendEvent's output for e.
 func (e *Event) Encoded(json []byte) EncodedEvent {
 	return EncodedEvent{
 		Index:   e.Index(),
@@ -87,10 +88,10 @@ func (e *Event) Encoded(json []byte) EncodedEvent {
 }
 
 // Concerns reports whether a watcher of key sees the event. Live delivery and
-// replay from the window obey this one rule.
+// replay from the window both follow this rule.
 //
-// A directory's removal concerns the watchers below it, hidden or not; the
-// hub narrows that, for live delivery, to keys that existed.
+// The removal of a directory concerns all watchers below it, hidden or not. For
+// live delivery, the watch hub narrows that to keys that existed.
 func (n *EncodedEvent) Concerns(key string, recursive bool) bool {
 	switch {
 	case n.Refresh:

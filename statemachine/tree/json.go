@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// AppendEvent appends e as v2 prints it, with the newline.
+// AppendEvent appends e as v2 prints it, including the newline.
 func AppendEvent(dst []byte, e *Event) []byte {
 	dst = append(dst, `{"action":"`...)
 	dst = append(dst, e.Action.String()...)
@@ -19,7 +19,8 @@ func AppendEvent(dst []byte, e *Event) []byte {
 	return append(dst, '}', '\n')
 }
 
-// AppendGet appends the answer to a read of the single node n at now.
+// AppendGet appends the answer to a read of the single node n; now is in Unix
+// nanoseconds.
 func AppendGet(dst []byte, n *Node, now int64) []byte {
 	dst = append(dst, getHead...)
 	dst = appendNode(dst, n, now, true)
@@ -28,7 +29,7 @@ func AppendGet(dst []byte, n *Node, now int64) []byte {
 
 const getHead = `{"action":"get","node":`
 
-// AppendError appends e as v2 prints it, with the newline.
+// AppendError appends e as v2 prints it, including the newline.
 func AppendError(dst []byte, e *Error) []byte {
 	dst = append(dst, `{"errorCode":`...)
 	dst = strconv.AppendInt(dst, int64(e.Code), 10)
@@ -43,14 +44,14 @@ func AppendError(dst []byte, e *Error) []byte {
 	return append(dst, '}', '\n')
 }
 
-// appendNode appends n without children. The node of a removal has no value.
+// appendNode appends n without children. A removal's node is printed without value.
 func appendNode(dst []byte, n *Node, now int64, withValue bool) []byte {
 	dst = appendNodeHead(dst, n, now, withValue)
 	return appendNodeTail(dst, n)
 }
 
-// appendNodeHead appends n's fields up to where its children, if shown, go.
-// It ends behind a field or, for a root without fields, behind the brace.
+// appendNodeHead appends n's fields up to the place of its children. The output ends
+// after a field, or after the opening brace if there is none.
 func appendNodeHead(dst []byte, n *Node, now int64, withValue bool) []byte {
 	dst = append(dst, '{')
 	if n.Key != "/" {
@@ -92,7 +93,7 @@ func appendNodeTail(dst []byte, n *Node) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// plain marks the bytes that stand for themselves inside a JSON string.
+// plain marks the ASCII bytes that need no escape inside a JSON string.
 var plain = func() (t [utf8.RuneSelf]bool) {
 	for c := range t {
 		t[c] = c >= ' ' && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&'
@@ -100,9 +101,9 @@ var plain = func() (t [utf8.RuneSelf]bool) {
 	return t
 }()
 
-// AppendString appends s as a JSON string, escaped the way the encoder of
-// etcd 3.4's Go did: HTML characters and U+2028/9 by number, each byte that is
-// no UTF-8 as U+FFFD, \n \r \t by letter, other control characters by number.
+// AppendString appends s as a JSON string, escaped exactly as etcd 3.4 does: HTML
+// characters and U+2028/9 as \u escapes, each invalid UTF-8 byte as \ufffd,
+// \n \r \t by letter, other control characters as \u escapes.
 func AppendString[S string | []byte](dst []byte, s S) []byte {
 	dst = append(dst, '"')
 	for {
@@ -131,11 +132,11 @@ func AppendString[S string | []byte](dst []byte, s S) []byte {
 	}
 }
 
-// plainLen is how many bytes at the front of s stand for themselves. It looks at
-// eight of them at once: this is most of the work of a listing.
+// plainLen returns how many bytes at the front of s need no escape. It checks
+// eight at once, since a listing spends most of its time here.
 func plainLen[S string | []byte](s S) int {
 	const (
-		each = 0x0101010101010101 // a byte's value in each of eight
+		each = 0x0101010101010101 // times a byte: that byte, eight times
 		high = 0x80 * each
 	)
 	n := 0
@@ -143,9 +144,10 @@ func plainLen[S string | []byte](s S) int {
 		b := s[n : n+8]
 		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
-		// In a word of ASCII, a byte gets its high bit from the first if it is
-		// below a space, and from each of the others unless it is one of the two
-		// named, which differ in one bit, or the one.
+		// If all eight bytes are ASCII, control has the high bit of each byte below
+		// the space, and the other three words lack the high bit of each byte
+		// that they are named after. Pairs of characters that differ in one bit
+		// share a word.
 		control := w - ' '*each
 		quoteAmp := (w&^(4*each) ^ '"'*each) + 0x7f*each
 		lessMore := (w&^(2*each) ^ '<'*each) + 0x7f*each

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Clean turns the decoded path behind /v2/keys into a key: absolute, without
-// a trailing slash, without empty, "." or ".." names. It never climbs above
+// Clean turns the decoded path after /v2/keys into a key: absolute, without a
+// trailing slash and without empty, "." or ".." names. A ".." in the root stays in
 // the root.
 func Clean(p string) string {
 	return path.Clean("/" + p)
 }
 
-// Parent returns the key of the directory that holds key; the root's is "/".
+// Parent returns the key of the directory that contains key; the root's is "/".
 func Parent(key string) string {
 	i := strings.LastIndexByte(key, '/')
 	if i <= 0 {
@@ -21,7 +21,7 @@ func Parent(key string) string {
 	return key[:i]
 }
 
-// Child returns the key of name inside the directory dir.
+// Child returns the key of the entry name in the directory dir.
 func Child(dir, name string) string {
 	if dir == "/" {
 		return "/" + name
@@ -37,9 +37,9 @@ func Within(dir, key string) bool {
 	return len(key) > len(dir) && key[len(dir)] == '/' && key[:len(dir)] == dir
 }
 
-// HiddenBelow reports whether key, which is dir or lies within it, has a
-// hidden name ("_…") behind the part that is dir: a recursive watcher or a
-// listing of dir doesn't show it.
+// HiddenBelow reports whether a name in key after the part that is dir is hidden
+// (starts with "_"), so that a listing or a recursive watcher of dir doesn't show key.
+// key must be dir or lie below it.
 func HiddenBelow(dir, key string) bool {
 	if dir == "/" {
 		dir = ""

@@ -2,9 +2,9 @@ package tree
 
 import "strings"
 
-// Listing prints a directory with what is below it, as nodes come by in
-// depth-first order. It prints each node once, keeps only the open
-// directories, and so can be written out in parts.
+// Listing prints a directory and its content as the caller adds nodes in depth-first
+// order. Each node is printed at once and only the open directories are kept, so the
+// output can be sent in parts.
 type Listing struct {
 	recursive bool
 	now       int64
@@ -16,7 +16,8 @@ type openDir struct {
 	shown bool // at least one child has been printed
 }
 
-// NewListing starts the answer to a GET of dir at now.
+// NewListing starts the answer to a GET of dir and appends its beginning to dst; now
+// is in Unix nanoseconds.
 func NewListing(dst []byte, dir *Node, recursive bool, now int64) (*Listing, []byte) {
 	l := &Listing{recursive: recursive, now: now}
 	dst = append(dst, getHead...)
@@ -29,8 +30,8 @@ func (l *Listing) enter(dst []byte, dir *Node) []byte {
 	return appendNodeHead(dst, dir, l.now, true)
 }
 
-// Add prints n, which follows all nodes so far in depth-first order. It keeps
-// nothing of n, and reports whether what lies below n is wanted too.
+// Add prints n, which must follow all earlier nodes in depth-first order. It keeps
+// no reference to n, and reports whether to add the nodes below n too.
 func (l *Listing) Add(dst []byte, n *Node) (out []byte, below bool) {
 	for !Within(l.open[len(l.open)-1].node.Key, n.Key) {
 		dst = l.leave(dst)
@@ -60,7 +61,7 @@ func (l *Listing) leave(dst []byte) []byte {
 	return appendNodeTail(dst, &top.node)
 }
 
-// End closes what is open and ends the answer.
+// End closes the open directories and the answer.
 func (l *Listing) End(dst []byte) []byte {
 	for len(l.open) > 0 {
 		dst = l.leave(dst)

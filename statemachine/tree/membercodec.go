@@ -6,29 +6,28 @@ import (
 	"fmt"
 )
 
-// Members are written, in the Value of a command that changes the membership
-// and in the store, as
+// Members are encoded, in the Value of a command that changes the membership and in
+// the store, as
 //
 //	version  1 byte   membersVersion
 //	count    uvarint
-//	members, each:
+//	each member:
 //	  id           8 bytes, big-endian
 //	  name         uvarint length, bytes
 //	  peer URLs    uvarint count, then each: uvarint length, bytes
 //	  client URLs  likewise
 //
-// A Membership is its members, with the removed ids behind them: uvarint
-// count, then each as 8 bytes; and then, if there are several, the number of
-// shards: uvarint.
+// A Membership is its members, then the removed ids (uvarint count, then 8 bytes
+// each, big-endian), then, only if there are several, the number of shards (uvarint).
 const membersVersion = 1
 
-// Errors of decoding; like those of a batch, never a client's doing.
+// Decoding errors. As with batches, no client input can cause them.
 var (
-	errMembersVersion = errors.New("the membership is in a newer format than this copse knows: start the newer copse again")
-	errMembers        = errors.New("membership record is cut short or damaged")
+	errMembersVersion = errors.New("a newer version of copse wrote this membership: start that version again")
+	errMembers        = errors.New("membership record is truncated or damaged")
 )
 
-// AppendMembers appends members in their encoded form to dst.
+// AppendMembers appends the encoding of members to dst.
 func AppendMembers(dst []byte, members []Member) []byte {
 	dst = append(dst, membersVersion)
 	dst = binary.AppendUvarint(dst, uint64(len(members)))
@@ -50,20 +49,21 @@ func appendTexts(dst []byte, list []string) []byte {
 	return dst
 }
 
-// ReadMembers reads what AppendMembers has written; nothing is no members.
+// ReadMembers decodes what AppendMembers has written. Empty data means no members.
+// The error says that a newer copse wrote the data, or that it is damaged.
 func ReadMembers(data []byte) ([]Member, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
-	d := Decoder{data: data}
-	members, err := d.members()
-	if err == nil && (d.failed || len(d.data) > 0) {
+	d := NewDecoder(data)
+	members, err := readMembers(&d)
+	if err == nil && (d.Failed() || d.Left() > 0) {
 		err = errMembers
 	}
 	return members, err
 }
 
-// AppendMembership appends ms in its encoded form to dst.
+// AppendMembership appends the encoding of ms to dst.
 func AppendMembership(dst []byte, ms *Membership) []byte {
 	dst = AppendMembers(dst, ms.Members)
 	dst = binary.AppendUvarint(dst, uint64(len(ms.Removed)))
@@ -76,69 +76,49 @@ func AppendMembership(dst []byte, ms *Membership) []byte {
 	return dst
 }
 
-// ReadMembership reads what AppendMembership has written.
+// ReadMembership decodes what AppendMembership has written; its errors are those of
+// ReadMembers.
 func ReadMembership(data []byte) (*Membership, error) {
-	d := Decoder{data: data}
-	members, err := d.members()
+	d := NewDecoder(data)
+	members, err := readMembers(&d)
 	if err != nil {
 		return nil, err
 	}
 	ms := &Membership{Members: members, Shards: 1}
 	for n := d.count(8); n > 0; n-- {
-		ms.Removed = append(ms.Removed, d.uint64())
+		ms.Removed = append(ms.Removed, d.bigEndian64())
 	}
-	if !d.failed && len(d.data) > 0 {
+	if d.Left() > 0 {
 		n := d.Uvarint()
 		if n < 2 || n > MaxSlots {
 			return nil, errMembers
 		}
 		ms.Shards = int(n)
 	}
-	if d.failed || len(d.data) > 0 {
+	if d.Failed() || d.Left() > 0 {
 		return nil, errMembers
 	}
 	return ms, nil
 }
 
-func (d *Decoder) members() ([]Member, error) {
+func readMembers(d *Decoder) ([]Member, error) {
 	if version := d.Byte(); version != membersVersion {
-		if version < membersVersion { // none was there, or zero
+		if version < membersVersion { // zero, or missing
 			return nil, errMembers
 		}
 		return nil, fmt.Errorf("%w (version %d)", errMembersVersion, version)
 	}
 	var members []Member
-	for n := d.count(11); n > 0; n-- { // 11: an id, and three lengths
-		members = append(members, Member{ID: d.uint64(), Name: string(d.Bytes()), PeerURLs: d.texts(), ClientURLs: d.texts()})
+	for n := d.count(11); n > 0; n-- { // 11: an id and three lengths
+		members = append(members, Member{ID: d.bigEndian64(), Name: string(d.Bytes()), PeerURLs: readTexts(d), ClientURLs: readTexts(d)})
 	}
 	return members, nil
 }
 
-func (d *Decoder) texts() []string {
+func readTexts(d *Decoder) []string {
 	var list []string
 	for n := d.count(1); n > 0; n-- {
 		list = append(list, string(d.Bytes()))
 	}
 	return list
-}
-
-// count reads how many things of at least size bytes follow; there can't be
-// more of them than there are bytes.
-func (d *Decoder) count(size int) int {
-	n := d.Uvarint()
-	if n > uint64(len(d.data)/size) {
-		d.Fail()
-		return 0
-	}
-	return int(n)
-}
-
-func (d *Decoder) uint64() uint64 {
-	if len(d.data) < 8 {
-		d.Fail()
-		return 0
-	}
-	v := binary.BigEndian.Uint64(d.data)
-	d.data = d.data[8:]
-	return v
 }

@@ -6,23 +6,23 @@ import (
 	"slices"
 )
 
-// Membership is who belongs to the cluster, as the log of the first shard says.
-// It is immutable; a change makes a new one.
+// Membership lists the members of the cluster, as decided by the log of the first
+// shard. It is immutable; every change makes a new one.
 type Membership struct {
 	Members []Member // sorted by ID
-	// Removed are the ids of those who belonged to it once, sorted. None of
-	// them can be added again: a member that returns gets a new id.
+	// Removed are the ids of former members, sorted. None of them can be added
+	// again: a member that returns gets a new id.
 	Removed []uint64
-	// Shards is how many data shards the tree is spread over, for ever; 0 before
-	// the cluster is founded.
+	// Shards is the number of data shards, which never changes; 0 before the
+	// cluster is founded.
 	Shards int
 }
 
-// Founded reports whether the cluster has been founded: it has members then,
-// and never again has none.
+// Founded reports whether the cluster has been founded. From then on it always has
+// members.
 func (ms *Membership) Founded() bool { return len(ms.Members) > 0 }
 
-// Member returns the member with the id.
+// Member returns the member with the id, and false if there is none.
 func (ms *Membership) Member(id uint64) (Member, bool) {
 	i, ok := findMember(ms.Members, id)
 	if !ok {
@@ -31,7 +31,7 @@ func (ms *Membership) Member(id uint64) (Member, bool) {
 	return ms.Members[i], true
 }
 
-// WasRemoved reports whether the id belonged to the cluster and does no longer.
+// WasRemoved reports whether the id is that of a former member.
 func (ms *Membership) WasRemoved(id uint64) bool {
 	_, found := slices.BinarySearch(ms.Removed, id)
 	return found
@@ -41,15 +41,15 @@ func findMember(members []Member, id uint64) (int, bool) {
 	return slices.BinarySearchFunc(members, id, func(m Member, id uint64) int { return cmp.Compare(m.ID, id) })
 }
 
-// MemberCommand is the command that does op, which must be one that changes the
-// membership, with the members given.
+// MemberCommand returns the command for op, which must be one that changes the
+// membership, with the given members as its Value.
 func MemberCommand(op Op, given ...Member) Command {
 	return Command{Op: op, Key: "/", Value: AppendMembers(nil, given)}
 }
 
-// ApplyMembership carries out c, which changes the membership, on ms. It
-// returns ms itself where nothing changes; refused says why nothing may. err
-// means that c can't be read: no client can bring that about.
+// ApplyMembership carries out c, a change of the membership, on ms; last is the latest
+// index, for errors. It returns ms itself if nothing changes, and refused if c isn't
+// allowed. err means that c can't be decoded, which no client can cause.
 func ApplyMembership(ms *Membership, c *Command, last Index) (next *Membership, refused *Error, err error) {
 	given, err := ReadMembers(c.Value)
 	if err != nil {
@@ -61,7 +61,7 @@ func ApplyMembership(ms *Membership, c *Command, last Index) (next *Membership, 
 		return next, refused, nil
 	}
 	if len(given) != 1 {
-		return ms, nil, fmt.Errorf("%w: %d members where one belongs", errMembers, len(given))
+		return ms, nil, fmt.Errorf("%w: %d members, want one", errMembers, len(given))
 	}
 	m := given[0]
 	switch c.Op {
@@ -79,7 +79,7 @@ func ApplyMembership(ms *Membership, c *Command, last Index) (next *Membership, 
 	return next, refused, nil
 }
 
-// changer is one change of the membership at work.
+// changer carries out one change of the membership.
 type changer struct {
 	old  *Membership
 	last Index
@@ -89,7 +89,7 @@ func (a *changer) refuse(code Code, format string, args ...any) (*Membership, *E
 	return a.old, &Error{Code: code, Cause: fmt.Sprintf(format, args...), Index: a.last}
 }
 
-// replace makes given the members, all of them. Founding does so once.
+// replace makes given the only members. OpFound does so only once.
 func (a *changer) replace(c *Command, given []Member) (*Membership, *Error) {
 	if c.Op == OpFound && (a.old.Founded() || len(given) == 0) {
 		return a.old, nil
@@ -174,7 +174,7 @@ func (a *changer) publish(given Member) (*Membership, *Error) {
 	return a.with(m), nil
 }
 
-// find returns the member that a change is about.
+// find returns the member to change.
 func (a *changer) find(id uint64) (Member, *Error) {
 	m, ok := a.old.Member(id)
 	if ok {
@@ -203,8 +203,8 @@ func (a *changer) taken(m Member) (url string, taken bool) {
 	return "", false
 }
 
-// with returns the old membership with m in it, in the place of the one with
-// its id; the old one if that says the same already.
+// with returns the old membership with m added, or in place of the member with its
+// id. If that changes nothing, it returns the old membership itself.
 func (a *changer) with(m Member) *Membership {
 	if old, ok := a.old.Member(m.ID); ok && old.equal(m) {
 		return a.old
@@ -212,7 +212,7 @@ func (a *changer) with(m Member) *Membership {
 	return &Membership{Members: withMember(a.old.Members, m), Removed: a.old.Removed, Shards: max(1, a.old.Shards)}
 }
 
-// withMember returns a copy of members with m in its place, its peer URLs
+// withMember returns a copy of members with m added or replaced, its peer URLs
 // sorted.
 func withMember(members []Member, m Member) []Member {
 	m.PeerURLs = sorted(m.PeerURLs)

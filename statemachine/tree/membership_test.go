@@ -28,14 +28,14 @@ func published(id uint64, name string, clients ...string) tree.Member {
 	return tree.Member{ID: id, Name: name, ClientURLs: clients}
 }
 
-// Each step goes on from what the one before left.
+// Each step starts from the result of the previous one.
 func TestMembershipChanges(t *testing.T) {
 	steps := []struct {
 		name  string
 		op    tree.Op
 		given []tree.Member
-		code  tree.Code // 0: done
-		want  string    // the membership then; empty: as it was, and the very same
+		code  tree.Code // 0: not refused
+		want  string    // the new membership; empty: the old one, and the same pointer
 	}{
 		{"nobody is known before the founding", tree.OpMemberUpdate, []tree.Member{member(1, "a")}, tree.CodeMemberUnknown, ""},
 		{"founders without members found nothing", tree.OpFound, nil, 0, ""},
@@ -209,8 +209,8 @@ func (m *memberModel) show() string {
 	return show(ms)
 }
 
-// memberChange draws one change of the membership, of few members and URLs so
-// that they meet.
+// memberChange draws one change of the membership, from few members and URLs so that
+// conflicts happen.
 func memberChange(t *rapid.T) (tree.Op, tree.Member) {
 	op := rapid.SampledFrom([]tree.Op{
 		tree.OpFound, tree.OpMemberAdd, tree.OpMemberAdd, tree.OpMemberAdd, tree.OpMemberUpdate,
@@ -259,8 +259,8 @@ func TestMembershipDoesWhatTheModelDoes(t *testing.T) {
 	})
 }
 
-// FuzzMembers reads arbitrary bytes as members and as a membership: what can't
-// be one must be refused, and what is one must be written back the same.
+// FuzzMembers decodes arbitrary bytes as members and as a membership. What decodes
+// without an error must survive encoding and decoding.
 func FuzzMembers(f *testing.F) {
 	list := []tree.Member{{ID: 1, Name: "n", PeerURLs: []string{"http://h:1", "b"}, ClientURLs: []string{""}}, {ID: 1 << 63}}
 	f.Add(tree.AppendMembers(nil, list))

@@ -1,23 +1,23 @@
 package tree
 
-// Index is v2's counter over the whole tree: every change has its own, later
-// changes have larger ones. 0 means none.
+// Index is v2's counter of changes to the whole tree: each change has its own, and
+// later changes have larger ones. 0 means none.
 type Index uint64
 
 // Node is one key of the tree: a directory, or a file with a value.
 type Node struct {
 	Key      string
-	Value    []byte // of a file; may be empty
+	Value    []byte // only of a file; may be empty
 	Dir      bool
 	Expires  int64 // Unix nanoseconds; 0: permanent
-	Modified Index
+	Modified Index // of the latest change
 	Created  Index
-	// Written is the index of the change that gave a file its value. A refresh keeps
-	// it. A Store may leave it 0 for values that it keeps within the node.
+	// Written is the index of the change that gave a file its value; a refresh
+	// keeps it. A Store may leave it 0 if it stores the value inside the node.
 	Written Index
 }
 
-// keepValue gives n the value of prev. A directory has none.
+// keepValue gives n the value of prev, unless n is a directory.
 func (n *Node) keepValue(prev *Node) {
 	if n.Dir {
 		return
@@ -25,8 +25,8 @@ func (n *Node) keepValue(prev *Node) {
 	n.Value, n.Written = prev.Value, prev.Written
 }
 
-// TTL is the time to live that v2 prints at now (Unix nanoseconds): whole
-// seconds, rounded up; negative once the node is overdue by a second or more.
+// TTL returns the time to live that v2 prints at now (Unix nanoseconds), in whole
+// seconds rounded up. It is negative once the node is overdue by a second or more.
 func (n *Node) TTL(now int64) int64 {
 	const second = 1e9
 	left := n.Expires - now

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// With several shards the tree is spread over slots, counted from 0: each is the
-// place of one data shard among them. docs/SHARDS.md has the rules.
+// With several data shards, the tree is spread over slots, numbered from 0, one for
+// each data shard. docs/SHARDS.md has the rules.
 
-// MaxSlots is how many slots there may be.
+// MaxSlots is the largest number of slots.
 const MaxSlots = 64
 
-// Slot returns which of the slots key lives in: by its top-level name, whose
-// hash never changes. The root counts as the empty name.
+// Slot returns the slot of key, out of slots of them. It is decided by a hash of the
+// key's top-level name, which is part of the format on disk. The root's name is empty.
 func Slot(key string, slots int) int {
 	name, _, _ := strings.Cut(strings.TrimPrefix(key, "/"), "/")
 	return slotOf(name, slots)
@@ -25,7 +25,7 @@ func slotOf[S string | []byte](name S, slots int) int {
 	for i := range len(name) {
 		h = (h ^ uint64(name[i])) * prime
 	}
-	// Its lowest bits are weak: they depend on the bytes' lowest bits alone.
+	// FNV's lowest bits are weak, as they depend only on the bytes' lowest bits: mix.
 	h ^= h >> 33
 	h *= 0xff51afd7ed558ccd
 	h ^= h >> 33
@@ -34,10 +34,10 @@ func slotOf[S string | []byte](name S, slots int) int {
 	return int(h % uint64(slots))
 }
 
-// inOrderDigits is how many digits the name of a create in order has.
+// inOrderDigits is the number of digits in the name that an in-order create makes.
 const inOrderDigits = 20
 
-// InOrderName is the name that a create in order makes of its index.
+// InOrderName returns the name of the node that an in-order create makes at the index.
 func InOrderName(at Index) string {
 	name := inOrderName(at)
 	return string(name[:])
@@ -51,7 +51,7 @@ func inOrderName(at Index) (name [inOrderDigits]byte) {
 	return name
 }
 
-// NextNamed returns the first index from from on whose in-order name belongs to
+// NextNamed returns the first index, from or later, whose in-order name belongs to
 // the slot.
 func NextNamed(from Index, slot, slots int) Index {
 	for ; ; from++ {
@@ -61,15 +61,15 @@ func NextNamed(from Index, slot, slots int) Index {
 	}
 }
 
-// Range is a range of indexes, both ends included.
+// Range is a range of indexes, including both ends.
 type Range struct{ First, Last Index }
 
-// RequestID names a request of a member's actor for good: the replica whose actor it
-// is, a number drawn when that actor started, and a count of its requests.
+// RequestID identifies a request for ever: the replica whose actor sent it, a random
+// number that the actor drew when it started, and the actor's count of its requests.
 type RequestID struct{ Replica, Nonce, Number uint64 }
 
-// Ask asks the order shard for Count indexes for the slot. Those for Root are for
-// creates in order in the root, so their names belong to the slot.
+// Ask asks the order shard for Count indexes for the slot. With Root, they are for
+// in-order creates in the root, so their names must belong to the slot.
 type Ask struct {
 	ID    RequestID
 	Slot  int
@@ -77,22 +77,22 @@ type Ask struct {
 	Root  bool
 }
 
-// Grant is the answer to an Ask.
+// Grant is the order shard's answer to the Ask with the same ID.
 type Grant struct {
 	ID    RequestID
 	Slot  int
 	Range Range
 }
 
-// Of the command OpAsk, Value holds the asks, each:
+// The Value of an OpAsk command holds the asks, each encoded as
 //
 //	replica, nonce, number  8 bytes each, little-endian
 //	slot, count             uvarint
-//	root                    1 byte
+//	root                    1 byte, 0 or 1
 //
-// PrevIndex is the number of slots.
+// and its PrevIndex the number of slots.
 
-// AskCommand returns the command that puts asks to the order shard.
+// AskCommand returns the command that sends asks to the order shard.
 func AskCommand(slots int, asks ...Ask) Command {
 	var b []byte
 	for _, a := range asks {
@@ -110,17 +110,17 @@ func AskCommand(slots int, asks ...Ask) Command {
 	return Command{Op: OpAsk, Key: "/", Value: b, PrevIndex: Index(slots)}
 }
 
-// AskLimit is how many indexes one ask may be for.
+// AskLimit is the largest number of indexes that one ask can get.
 const AskLimit = 1 << 16
 
-var errAsks = errors.New("the asks for indexes are cut short or damaged")
+var errAsks = errors.New("asks for indexes are truncated or damaged")
 
-// ReadAsks reads the asks that c, made by AskCommand, puts. Whether they can be
-// granted it doesn't look at.
+// ReadAsks returns the asks in c, which AskCommand made. It doesn't check whether they
+// can be granted. The error says that they are damaged.
 func ReadAsks(c *Command) ([]Ask, error) {
 	var asks []Ask
-	d := Decoder{data: c.Value}
-	for len(d.data) > 0 {
+	d := NewDecoder(c.Value)
+	for d.Left() > 0 {
 		a := Ask{
 			ID:    RequestID{Replica: d.Fixed64(), Nonce: d.Fixed64(), Number: d.Fixed64()},
 			Slot:  int(min(d.Uvarint(), 1<<30)),
@@ -128,7 +128,7 @@ func ReadAsks(c *Command) ([]Ask, error) {
 		}
 		root := d.Byte()
 		a.Root = root == 1
-		if d.failed || root > 1 {
+		if d.Failed() || root > 1 {
 			return nil, errAsks
 		}
 		asks = append(asks, a)
@@ -136,8 +136,9 @@ func ReadAsks(c *Command) ([]Ask, error) {
 	return asks, nil
 }
 
-// Grant returns the range that the ask gets when counter is the last index that
-// was handed out; ok is false if it can't be granted.
+// Grant returns the range that the ask gets if counter is the last index handed out
+// so far, and false if the ask is invalid. A Root ask's range contains Count indexes
+// whose names belong to the slot, and others between them.
 func (a *Ask) Grant(counter Index, slots int) (r Range, ok bool) {
 	if a.Slot < 0 || a.Slot >= slots || a.Count < 1 || a.Count > AskLimit {
 		return Range{}, false
@@ -152,6 +153,6 @@ func (a *Ask) Grant(counter Index, slots int) (r Range, ok bool) {
 	return r, true
 }
 
-// CloseCommand returns the command that settles all that was handed out to a shard
-// up to h.
+// CloseCommand returns the command that settles all indexes up to h that were handed
+// out to a data shard: those not used so far never will be.
 func CloseCommand(h Index) Command { return Command{Op: OpClose, Key: "/", PrevIndex: h} }

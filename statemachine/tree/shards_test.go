@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The table in docs/SHARDS.md is what other clients of the hash go by.
+// Other programs that compute the hash rely on the table in docs/SHARDS.md.
 func TestSlotsAreTheDocumented(t *testing.T) {
 	f, err := os.Open("../../docs/SHARDS.md")
 	if err != nil {
@@ -111,7 +111,7 @@ func TestGrants(t *testing.T) {
 		"less than none":  {tree.Ask{Slot: 2, Count: -1}, 1, tree.Range{}, false},
 		"no such slot":    {tree.Ask{Slot: 3, Count: 1}, 1, tree.Range{}, false},
 		"below all slots": {tree.Ask{Slot: -1, Count: 1}, 1, tree.Range{}, false},
-		// Of three, 1 lives in slot 1, and 42 in slot 0: see docs/SHARDS.md.
+		// With three slots, index 1 is in slot 1 and 42 in slot 0: see docs/SHARDS.md.
 		"root, at once": {tree.Ask{Slot: 1, Count: 1, Root: true}, 0, tree.Range{First: 1, Last: 1}, true},
 		"root, 42":      {tree.Ask{Slot: 0, Count: 1, Root: true}, 41, tree.Range{First: 42, Last: 42}, true},
 	} {
@@ -136,7 +136,7 @@ func TestGrants(t *testing.T) {
 	})
 }
 
-// submission is one of a batch, in plain.
+// submission is one submission of a batch, decoded.
 type submission struct {
 	id       tree.RequestID
 	commands []tree.Command
@@ -153,7 +153,7 @@ func appendLed(h tree.BatchHead, list []submission) []byte {
 	return data
 }
 
-// readLed reads a batch whole.
+// readLed decodes a whole batch.
 func readLed(data []byte) (h tree.BatchHead, list []submission, err error) {
 	b, err := tree.ReadBatch(data)
 	if err != nil {
@@ -181,7 +181,7 @@ func readAll(data []byte) error {
 	return err
 }
 
-// skipAll reads a batch as that of a stale one is.
+// skipAll skips all commands of a batch, as is done with stale batches.
 func skipAll(data []byte) error {
 	b, err := tree.ReadBatch(data)
 	for more := err == nil; more; {
@@ -253,7 +253,7 @@ func TestLedBatchesAreReadBack(t *testing.T) {
 	})
 }
 
-// What was begun must be read to its end: nobody goes on in the middle of a submission.
+// NextSubmission fails while commands of the current submission are unread.
 func TestASubmissionIsReadToItsEnd(t *testing.T) {
 	list := []submission{{commands: []tree.Command{{Op: tree.OpSet, Key: "/a"}, {Op: tree.OpSet, Key: "/b"}}}, {}}
 	b, err := tree.ReadBatch(appendLed(tree.BatchHead{Epoch: 1, Submissions: 2}, list))
@@ -310,8 +310,8 @@ func TestCheckCommands(t *testing.T) {
 	}
 }
 
-// FuzzAsks reads arbitrary bytes as asks: those that are some are written back
-// and read the same, and none is granted more than it may be.
+// FuzzAsks decodes arbitrary bytes as asks. What decodes without an error must survive
+// encoding and decoding, and no ask may get more than the limit.
 func FuzzAsks(f *testing.F) {
 	c := tree.AskCommand(2, tree.Ask{ID: tree.RequestID{Replica: 1, Nonce: 2, Number: 3}, Slot: 1, Count: 9, Root: true}, tree.Ask{Count: 1})
 	f.Add(c.Value)
@@ -328,7 +328,7 @@ func FuzzAsks(f *testing.F) {
 		}
 		for i := range asks {
 			if asks[i].Root {
-				continue // many of them take long
+				continue // large ones take long
 			}
 			if r, ok := asks[i].Grant(5, 64); ok && (r.First != 6 || r.Last < 6 || r.Last > 5+tree.AskLimit) {
 				t.Fatalf("%+v gets %+v", asks[i], r)
@@ -337,7 +337,7 @@ func FuzzAsks(f *testing.F) {
 	})
 }
 
-// Records from before there were several shards say nothing of them.
+// A record without a number of shards is from a cluster with one.
 func TestAMembershipKnowsItsShards(t *testing.T) {
 	founders := []tree.Member{{ID: 1, PeerURLs: []string{"http://a:1"}}, {ID: 2, PeerURLs: []string{"http://b:1"}}}
 	for limit, want := range map[int]int{0: 1, 1: 1, 2: 2, 64: 64, 65: 64} {

@@ -2,66 +2,67 @@ package tree
 
 import "time"
 
-// State is where a member stands: what goes into the X-Etcd-Index,
-// X-Raft-Index and X-Raft-Term headers.
+// State is a member's position in the log. It fills the headers X-Etcd-Index,
+// X-Raft-Index and X-Raft-Term.
 type State struct {
 	Index     Index
 	RaftIndex uint64
 	RaftTerm  uint64
 }
 
-// Reply is the outcome of a command that was applied: an event or an error.
+// Reply is the outcome of an applied command: an event or an error.
 type Reply struct {
-	// JSON is the event as v2 prints it, with the newline; nil if Err is set.
-	// It is shared with watchers: don't change it.
+	// JSON is the event as v2 prints it, including the newline; nil if Err is
+	// set. It is shared with watchers and must not be modified.
 	JSON    []byte
 	Action  Action
-	Created bool // 201 rather than 200
+	Created bool // answer with 201 instead of 200
 	State   State
 	Err     *Error
-	// Queued is how long the command waited to be proposed, Applied what it took
-	// from there to its outcome.
+	// Queued is the time until the command was proposed, Applied the time from
+	// then until its outcome was known.
 	Queued, Applied time.Duration
 }
 
-// Query is a read of one node or of a directory's listing.
+// Query is a read of a file or a directory listing.
 type Query struct {
 	Key       string
 	Recursive bool
 	Sorted    bool
-	Quorum    bool // linearizable: as of a moment after the call began
+	Quorum    bool // linearizable: sees every write completed before the call
 }
 
-// Watch is one client's wish to be told of changes. The asker fills it, uses
-// it once, and never changes it afterwards.
+// Watch is one client's request for events. The caller fills it in, uses it once,
+// and never changes it afterwards.
 type Watch struct {
 	Key       string
 	Recursive bool
-	Stream    bool  // every event, not just the first
-	Since     Index // the first index of interest; 0: the next change
+	Stream    bool  // deliver every event, not only the first
+	Since     Index // first index to deliver; 0: from the next change on
 	Sink      Sink
 }
 
-// Sink receives what a Watch asked for, in index order. Its methods are called
-// by one goroutine at a time, mustn't wait for the client, and get notices that
-// are shared and immutable.
+// Sink receives the events of a Watch, in index order. Its methods are called by one
+// goroutine at a time and must not wait for the client. The events are shared and
+// immutable.
 type Sink interface {
-	// Deliver hands over the next event. Unless the watch streams, it is the
-	// only call.
+	// Deliver passes the next event. Without Watch.Stream there is at most one call,
+	// and no End after it.
 	Deliver(*EncodedEvent)
-	// End says that no more will come: the server stops, or a stream fell
-	// behind what the window still holds. It is the last call.
+	// End says that there will be no more events: the server is stopping, or the
+	// watcher has fallen behind the event window. It is the last call.
 	End()
 }
 
-// Rest is what is left of a listing that was too long for one buffer. It holds
-// a snapshot of the tree until it is closed, and is not safe for concurrent use.
+// Rest is the rest of a listing that is too long for one buffer. It holds a snapshot
+// of the tree until it is closed, and is not safe for concurrent use.
 type Rest interface {
-	// Size is how many bytes there are, before the first Next; -1 if nobody knows.
+	// Size returns the total size in bytes, before the first Next; -1 if unknown.
 	Size() int
-	// Next returns the next part, and reports whether more follows. The part is
-	// good until the next call or Close, and mustn't be changed. After an error,
-	// which is a fault of the storage, the answer can't be completed.
+	// Next returns the next part and reports whether more follow. The part is valid
+	// until the next call of Next or Close, and must not be modified. An error comes
+	// from the storage, and the answer can't be completed after it.
 	Next() (part []byte, more bool, err error)
+	// Close releases the snapshot.
 	Close()
 }

@@ -1,8 +1,8 @@
 package tree
 
-// Stats are the counters of /v2/stats/store. Writes are counted where they are
-// applied, so on every member alike; reads and watchers on the member that
-// serves them.
+// Stats are the counters of /v2/stats/store. Writes are counted when they are
+// applied, so every member has the same counts; reads and watchers are counted on the
+// member that serves them.
 type Stats struct {
 	GetsSuccess, GetsFail                         uint64
 	SetsSuccess, SetsFail                         uint64
@@ -12,10 +12,10 @@ type Stats struct {
 	CompareAndSwapSuccess, CompareAndSwapFail     uint64
 	CompareAndDeleteSuccess, CompareAndDeleteFail uint64
 	ExpireCount                                   uint64
-	Watchers                                      uint64
+	Watchers                                      uint64 // waiting now
 }
 
-// Add adds what o has counted.
+// Add adds the counts of o.
 func (s *Stats) Add(o *Stats) {
 	from := o.counters()
 	for i, n := range s.counters() {
@@ -32,8 +32,8 @@ func (s *Stats) counters() []*uint64 {
 	}
 }
 
-// CountWrite counts one applied command of the kind op that did, or didn't,
-// succeed. Expiries are counted by their events.
+// CountWrite counts one applied command, which succeeded if ok. It ignores operations
+// without counters of their own; expiries are counted by their events.
 func (s *Stats) CountWrite(op Op, ok bool) {
 	success, fail := s.writes(op)
 	switch {

@@ -7,31 +7,31 @@ import (
 
 // Getter looks up single nodes. The root is never stored.
 type Getter interface {
-	// Get returns the node at key.
+	// Get returns the node at key, and false if there is none.
 	Get(key string) (Node, bool)
 }
 
-// Store is the set of nodes that Apply works on. It never fails: one on disk
-// panics where it can't go on, since a replica that skips a command is no
-// replica.
+// Store is the set of nodes that Apply works on. Its methods return no errors: a
+// store on disk panics when it can't continue, because a replica that skips a command
+// would diverge from the others.
 type Store interface {
 	Getter
-	// Put stores n in the place of prev, the node that Get found there (nil:
-	// none). The Store keeps neither n.Value nor prev.
+	// Put stores n in place of prev, the node that Get returned for its key (nil:
+	// none). The Store copies what it needs of both.
 	Put(n *Node, prev *Node)
-	// Remove takes out n and, of a directory, everything below it.
+	// Remove removes n and, if it is a directory, everything below it.
 	Remove(n *Node)
 	// HasChildren reports whether anything, hidden or not, lies below dir.
 	HasChildren(dir string) bool
-	// NextExpiry returns the node that is due first among those due at limit
-	// (Unix nanoseconds) or before, by time, then by key. It may say that there
-	// is none, to be asked again by another command.
+	// NextExpiry returns the earliest node due at limit (Unix nanoseconds) or
+	// before; of several due at the same time, the first by key. It may report that
+	// there is none although one is due, which leaves that node to a later command.
 	NextExpiry(limit int64) (Node, bool)
 }
 
-// Find returns the node at key; the root is a directory with no indexes. Its
-// error, whose Index is left 0, names the first name in the way: missing
-// (100), or a file where a directory must be (104).
+// Find returns the node at key; the root is a directory without indexes. The error's
+// cause is the first key on the path that is missing (100), or that is a file where a
+// directory must be (104). Its Index is 0, for the caller to fill in.
 func Find(g Getter, key string) (Node, *Error) {
 	if key == "/" {
 		return Node{Key: "/", Dir: true}, nil
@@ -56,8 +56,8 @@ func Find(g Getter, key string) (Node, *Error) {
 	return Node{}, &Error{Code: CodeKeyNotFound, Cause: key}
 }
 
-// MemStore is a Store in memory, plain rather than fast: the double in tests.
-// The zero value is an empty tree.
+// MemStore is a Store in memory, for tests: simple, not fast. The zero value is an
+// empty tree.
 type MemStore struct {
 	nodes map[string]Node
 }
@@ -124,7 +124,7 @@ func (m *MemStore) Below(dir string) []Node {
 	return nodes
 }
 
-// List appends the answer to a GET of dir, a directory, at now.
+// List appends the answer to a GET of the directory dir; now is in Unix nanoseconds.
 func (m *MemStore) List(dst []byte, dir *Node, recursive bool, now int64) []byte {
 	l, dst := NewListing(dst, dir, recursive, now)
 	skipped := ""
@@ -140,8 +140,9 @@ func (m *MemStore) List(dst []byte, dir *Node, recursive bool, now int64) []byte
 	return l.End(dst)
 }
 
-// CompareKeys orders keys depth first: a directory, then all below it, then
-// its next sibling; siblings by the bytes of their names.
+// CompareKeys orders keys depth first: a directory, then everything below it, then
+// its next sibling. Siblings are in the byte order of their names. The result is
+// negative, zero or positive.
 func CompareKeys(a, b string) int {
 	for i := range min(len(a), len(b)) {
 		if a[i] == b[i] {

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// world is a MemStore with the bookkeeping that a machine does.
+// world is a MemStore and the latest index, which the state machine keeps otherwise.
 type world struct {
 	store tree.MemStore
 	last  tree.Index
@@ -138,7 +138,7 @@ func TestStringsReadBackAsGoDecodesThem(t *testing.T) {
 		if err := enc.Encode(string(in)); err != nil {
 			t.Fatal(err)
 		}
-		// Newer encoders write \b and \f where etcd 3.4's wrote numbers.
+		// Newer encoders write \b and \f where etcd 3.4's wrote \u escapes.
 		want := strings.NewReplacer(`\\`, `\\`, `\b`, `\u0008`, `\f`, `\u000c`).Replace(strings.TrimSuffix(buf.String(), "\n"))
 		if string(got) != want {
 			t.Fatalf("got %s want %s", got, want)
@@ -202,8 +202,8 @@ func TestBatchesReadBack(t *testing.T) {
 	})
 }
 
-// FuzzBatch reads arbitrary bytes as a batch: what is one is read the same when it is
-// written back, and passed over without an error if and only if it can be read.
+// FuzzBatch decodes arbitrary bytes as a batch. What decodes without an error must
+// survive encoding and decoding; skipping must fail exactly when decoding fails.
 func FuzzBatch(f *testing.F) {
 	f.Add(tree.AppendCommand(tree.AppendBatch(nil, 1, 1), &tree.Command{Op: tree.OpSet, Key: "/k", Value: []byte("v"), Now: 1, Expires: 5}))
 	f.Add([]byte{1, 0, 200})

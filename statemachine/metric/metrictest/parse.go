@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Scrape is a scrape's families by name.
+// Scrape holds the families of a scrape, by name.
 type Scrape map[string]*Family
 
 // Family is one family of a scrape.
@@ -20,7 +20,7 @@ type Family struct {
 	Samples          []Sample
 }
 
-// Sample is one line. Name has the family's name in front.
+// Sample is one line of a family. Name is the family's name with a suffix like _sum.
 type Sample struct {
 	Name   string
 	Labels map[string]string
@@ -33,15 +33,15 @@ var (
 	kinds      = []string{"counter", "gauge", "histogram", "summary"}
 )
 
-// Parse reads a scrape. Each family must have a help, a type and then its
-// samples, all in one place; each sample may come once; counters end in _total
-// and don't fall below zero, and the buckets of a histogram rise to its count.
+// Parse parses a scrape. Each family must consist of its help, its type and its
+// samples, without other families between them; no sample may occur twice; counters
+// must not be negative; and a histogram's buckets must ascend to its count.
 func Parse(text []byte) (Scrape, error) {
 	s := Scrape{}
 	var f *Family
 	help := ""
 	if len(text) > 0 && text[len(text)-1] != '\n' {
-		return nil, fmt.Errorf("the last line has no end")
+		return nil, fmt.Errorf("last line has no newline")
 	}
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
@@ -51,19 +51,19 @@ func Parse(text []byte) (Scrape, error) {
 		case strings.HasPrefix(line, "# HELP "):
 			name, text, ok := strings.Cut(line[len("# HELP "):], " ")
 			if !ok || text == "" || s[name] != nil {
-				err = fmt.Errorf("no help, or the second of its name")
+				err = fmt.Errorf("help without text, or second help for this name")
 			}
 			f, help = &Family{Name: name, Help: text}, name
 		case strings.HasPrefix(line, "# TYPE "):
 			name, kind, _ := strings.Cut(line[len("# TYPE "):], " ")
 			if help != name || !slices.Contains(kinds, kind) || !metricName.MatchString(name) {
-				err = fmt.Errorf("a type without a help before it, or not a type")
+				err = fmt.Errorf("type without help before it, or unknown type")
 				break
 			}
 			f.Kind, help = kind, ""
 			s[name] = f
 		case f == nil || help != "":
-			err = fmt.Errorf("a sample of no family")
+			err = fmt.Errorf("sample outside a family")
 		default:
 			err = f.add(line)
 		}
@@ -79,7 +79,7 @@ func Parse(text []byte) (Scrape, error) {
 	return s, nil
 }
 
-// suffixes are what samples of the kind have behind the family's name.
+// suffixes returns the suffixes that samples of this kind add to the family's name.
 func (f *Family) suffixes() []string {
 	switch f.Kind {
 	case "histogram":
@@ -98,7 +98,7 @@ func (f *Family) add(line string) error {
 	p := Sample{Name: line[:end], Labels: map[string]string{}}
 	suffix, ok := strings.CutPrefix(p.Name, f.Name)
 	if !ok || !slices.Contains(f.suffixes(), suffix) {
-		return fmt.Errorf("a sample of another family than %s", f.Name)
+		return fmt.Errorf("sample doesn't belong to family %s", f.Name)
 	}
 	rest := line[end:]
 	if rest[0] == '{' {
@@ -117,7 +117,7 @@ func (f *Family) add(line string) error {
 	}
 	for _, other := range f.Samples {
 		if other.id() == p.id() {
-			return fmt.Errorf("the sample has come before")
+			return fmt.Errorf("duplicate sample")
 		}
 	}
 	f.Samples = append(f.Samples, p)
@@ -129,7 +129,7 @@ func (p *Sample) readLabels(text string) (rest string, err error) {
 	for {
 		name, after, ok := strings.Cut(text, `="`)
 		if _, twice := p.Labels[name]; !ok || twice || !labelName.MatchString(name) {
-			return "", fmt.Errorf("not a label: %q", text)
+			return "", fmt.Errorf("invalid or duplicate label: %q", text)
 		}
 		value, i := "", 0
 		for ; i < len(after) && after[i] != '"'; i++ {
@@ -140,12 +140,12 @@ func (p *Sample) readLabels(text string) (rest string, err error) {
 			i++
 			plain, ok := map[byte]string{'\\': `\`, 'n': "\n", '"': `"`}[(after + " ")[i]]
 			if !ok {
-				return "", fmt.Errorf("an escape that nobody knows in %q", after)
+				return "", fmt.Errorf("unknown escape in %q", after)
 			}
 			value += plain
 		}
 		if i+1 >= len(after) {
-			return "", fmt.Errorf("a label without an end: %q", after)
+			return "", fmt.Errorf("unterminated label: %q", after)
 		}
 		p.Labels[name] = value
 		switch after[i+1] {
@@ -154,15 +154,15 @@ func (p *Sample) readLabels(text string) (rest string, err error) {
 		case ',':
 			text = after[i+2:]
 		default:
-			return "", fmt.Errorf("what follows a label is no comma: %q", after)
+			return "", fmt.Errorf("no comma after a label: %q", after)
 		}
 	}
 }
 
-// id tells samples apart.
+// id identifies a sample by its name and labels.
 func (p *Sample) id() string { return p.Name + p.without("") }
 
-// without prints the labels but one.
+// without prints all labels but one.
 func (p *Sample) without(label string) string {
 	var list []string
 	for name, value := range p.Labels {
@@ -179,7 +179,7 @@ func (f *Family) check() error {
 	case "counter":
 		for _, p := range f.Samples {
 			if p.Value < 0 || math.IsNaN(p.Value) {
-				return fmt.Errorf("a counter of %v", p.Value)
+				return fmt.Errorf("counter has the value %v", p.Value)
 			}
 		}
 	case "histogram":
@@ -188,7 +188,7 @@ func (f *Family) check() error {
 	return nil
 }
 
-// checkBuckets looks at each histogram of the family.
+// checkBuckets checks each histogram of the family.
 func (f *Family) checkBuckets() error {
 	type state struct{ le, count float64 }
 	at := map[string]state{}
@@ -199,20 +199,20 @@ func (f *Family) checkBuckets() error {
 			le, err := strconv.ParseFloat(p.Labels["le"], 64)
 			last, known := at[id]
 			if err != nil || known && (le <= last.le || p.Value < last.count) {
-				return fmt.Errorf("bucket %v of %v is out of order", p.Labels, p.Value)
+				return fmt.Errorf("bucket %v with count %v is out of order", p.Labels, p.Value)
 			}
 			at[id] = state{le, p.Value}
 		case f.Name + "_count":
 			if last := at[id]; !math.IsInf(last.le, 1) || last.count != p.Value {
-				return fmt.Errorf("{%s} counts %v, and %v in its last bucket", id, p.Value, last.count)
+				return fmt.Errorf("{%s} has the count %v, but %v in its last bucket", id, p.Value, last.count)
 			}
 		}
 	}
 	return nil
 }
 
-// Value is the sum of the samples called name whose labels have all that are
-// given, names and values in turn; false if there are none.
+// Value returns the sum of the samples called name that have all the given labels
+// (alternating names and values), and false if there are none.
 func (s Scrape) Value(name string, labels ...string) (float64, bool) {
 	sum, found := 0.0, false
 	for _, f := range s {
