@@ -14,7 +14,7 @@ import (
 type Stats struct {
 	Changes   int // with an event that the oracle confirmed
 	Traced    int // those that were of unknown outcome at first
-	Refreshes int // of those, seen only by the index of a node
+	Refreshes int // of those, known only from a node's index or by the order of expiries
 	Expiries  int
 	Unseen    int // indexes that belong to no known change
 	Answers   int // reads and refusals
@@ -34,7 +34,6 @@ func Check(h *history.History) ([]verdict.Violation, Stats) {
 		seen:  map[uint64]*sighting{},
 		hints: map[uint64]v2api.Node{},
 		canon: map[uint64]*v2api.Event{},
-		quiet: map[uint64]bool{},
 		taken: map[*history.Op]uint64{},
 	}
 	for range max(1, h.Rules.Shards) {
@@ -58,7 +57,7 @@ func Check(h *history.History) ([]verdict.Violation, Stats) {
 	for _, death := range h.Deaths {
 		c.Complain(verdict.MemberDied, "%s", death)
 	}
-	c.stats.Changes, c.stats.Traced = len(c.canon), len(c.taken)
+	c.stats.Changes, c.stats.Traced, c.stats.Unseen = len(c.canon), len(c.taken), len(c.unseen)
 	return c.Found, c.stats
 }
 
@@ -79,7 +78,7 @@ type checker struct {
 
 	shards  shards
 	canon   map[uint64]*v2api.Event // every change according to the oracle
-	quiet   map[uint64]bool         // refreshes, which watchers don't see
+	unseen  []uint64                // indexes that belong to no known change, in order
 	watches []*watchCheck
 	stats   Stats
 	wrong   int // changes that differ from the oracle's

@@ -13,9 +13,9 @@
 //     of unknown outcome that caused it (values are unique, deletes are identified by
 //     key, kind and time), or is an expiry, which must be the one that is due.
 //     An index that nobody saw can be a refresh of unknown outcome, if a node
-//     was ever shown with that modifiedIndex, or the servers' own, which are
-//     limited in number. Each answer must equal the oracle's, errors and
-//     prevNode included.
+//     was ever shown with that modifiedIndex or outlived its expiration, or the
+//     servers' own, which are limited in number. Each answer must equal the
+//     oracle's, errors and prevNode included.
 //  3. Reads. Each read, and each refusal, is repeated on the oracle at its
 //     index. Reads on one connection match states that never go back.
 //  4. Watches. Each saw all changes in its scope, once and in order, unless it

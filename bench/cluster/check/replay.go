@@ -30,7 +30,7 @@ func (c *checker) replay() {
 			shard.SetIndex(at) // even if the change failed
 		}
 		if ev != nil {
-			c.canon[at], c.quiet[at] = ev, quiet
+			c.canon[at] = ev
 			if !quiet {
 				c.require(at, ev, before)
 			}
@@ -61,7 +61,10 @@ func (c *checker) change(at uint64) (ev *v2api.Event, quiet bool) {
 			return nil, false
 		}
 		c.taken[op] = at
-		c.lateTTL(op, at, s)
+		if end := s.event.Node.Expiration; !c.lasts(op, at, end) {
+			first, _ := c.clock.since(at)
+			c.Complain(verdict.TTLDiffers, "%v, done at %d and seen at %v, expires at %v", op, at, c.h.Begin.Add(first), end)
+		}
 		return c.carryOut(op, s.event), false
 	}
 	if hint, ok := c.hints[at]; ok {
@@ -79,7 +82,7 @@ func (c *checker) change(at uint64) (ev *v2api.Event, quiet bool) {
 		}
 		return ev, true
 	}
-	c.stats.Unseen++
+	c.unseen = append(c.unseen, at)
 	return nil, false
 }
 
@@ -101,21 +104,28 @@ func (c *checker) fail(kind verdict.Kind, format string, args ...any) {
 	c.Complain(kind, format, args...)
 }
 
-// lateTTL: a write without an answer still got its expiration from the clock of a
-// member that had received it by then.
-func (c *checker) lateTTL(op *history.Op, at uint64, s *sighting) {
-	end := s.event.Node.Expiration
+// ends: a write without an answer still got its expiration from the clock of a
+// member that had received it by the time that its index was seen.
+func (c *checker) ends(op *history.Op, at uint64) (earliest, latest time.Time) {
 	first, _ := c.clock.since(at)
 	life := time.Duration(op.TTL) * time.Second
-	if op.TTL != 0 && end != nil && (end.Before(c.h.Begin.Add(op.Invoke+life-clockSlack)) || end.After(c.h.Begin.Add(first+life+clockSlack))) {
-		c.Complain(verdict.TTLDiffers, "%v, done at %d and seen at %v, expires at %v", op, at, c.h.Begin.Add(first), end)
-	}
+	return c.h.Begin.Add(op.Invoke + life - clockSlack), c.h.Begin.Add(first + life + clockSlack)
+}
+
+// lasts reports whether a write without an answer, if its index is at, can have set this
+// expiration. The replay reports one that is missing or has no ttl.
+func (c *checker) lasts(op *history.Op, at uint64, end *time.Time) bool {
+	earliest, latest := c.ends(op, at)
+	return op.TTL == 0 || end == nil || !end.Before(earliest) && !end.After(latest)
 }
 
 // expire: it is the turn of the node that is due first, in its shard.
 func (c *checker) expire(at uint64, s *sighting) *v2api.Event {
 	store := c.shards.of(s.event.Node.Key)
 	key, due, ok := store.Due()
+	for ok && key != s.event.Node.Key && c.postpone(key, s.event) {
+		key, due, ok = store.Due()
+	}
 	if !ok || key != s.event.Node.Key {
 		c.fail(verdict.EventOrder, "%s saw %s expire at %d, and due was %q (%v)", s.who, s.event.Node.Key, at, key, due)
 		return nil
@@ -144,7 +154,7 @@ func (c *checker) gaps() {
 			allowed++
 		}
 	}
-	if c.stats.Unseen > allowed {
-		c.Complain(verdict.IndexGap, "%d indexes of %d..%d belong to no known change; %d may", c.stats.Unseen, c.h.Start+1, c.h.End, allowed)
+	if len(c.unseen) > allowed {
+		c.Complain(verdict.IndexGap, "%d indexes of %d..%d belong to no known change; %d may", len(c.unseen), c.h.Start+1, c.h.End, allowed)
 	}
 }

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"slices"
+
 	"copse/bench/cluster/history"
 	"copse/bench/v2api"
 	"copse/bench/verdict"
@@ -44,17 +46,33 @@ func (c *checker) claim(at uint64, s *sighting) *history.Op {
 		}
 		return op
 	}
-	var found *history.Op
-	for _, op := range c.suspects.byKey[ev.Node.Key] {
-		// A recursive delete can do more than a plain one, so it is kept.
-		if c.taken[op] == 0 && c.fits(op, ev) && c.inTime(op, at) && (found == nil || found.Recursive && !op.Recursive) {
-			found = op
-		}
-	}
+	found := c.likeliest(ev.Node, at, func(op *history.Op) bool { return c.fits(op, ev) })
 	if found == nil {
 		c.Complain(verdict.EventAlien, "%s saw %s of %s at %d, which nobody asked for", s.who, ev.Action, ev.Node.Key, at)
 	}
 	return found
+}
+
+// likeliest chooses the write without a value that gave a node the index at. If several
+// can have done it, those are kept that may still have to explain what the chosen one
+// can't: writes whose ttl doesn't fit, recursive deletes, which can do more than plain
+// ones, and then those that were sent first, for their nodes may expire earlier.
+func (c *checker) likeliest(n v2api.Node, at uint64, may func(*history.Op) bool) (best *history.Op) {
+	worse := func(a, b *history.Op) bool {
+		if x, y := c.lasts(a, at, n.Expiration), c.lasts(b, at, n.Expiration); x != y {
+			return y
+		}
+		if a.Recursive != b.Recursive {
+			return a.Recursive
+		}
+		return a.Invoke < b.Invoke
+	}
+	for _, op := range c.suspects.byKey[n.Key] {
+		if c.taken[op] == 0 && may(op) && c.inTime(op, at) && (best == nil || worse(best, op)) {
+			best = op
+		}
+	}
+	return best
 }
 
 // inTime: a write gets an index above all that anyone had seen when it was sent, and
@@ -93,11 +111,44 @@ func (c *checker) fits(op *history.Op, ev *v2api.Event) bool {
 // refreshed finds the refresh of unknown outcome that gave a node the index
 // that it was shown with.
 func (c *checker) refreshed(at uint64, n v2api.Node) *history.Op {
-	for _, op := range c.suspects.byKey[n.Key] {
-		if op.Refresh && c.taken[op] == 0 && c.inTime(op, at) {
-			return op
+	op := c.likeliest(n, at, func(op *history.Op) bool { return op.Refresh })
+	if op == nil {
+		c.Complain(verdict.FromNowhere, "%s was shown with the modifiedIndex %d, which no change has", n.Key, at)
+	}
+	return op
+}
+
+// postpone finds a refresh of unknown outcome that explains why a node is still there
+// when one with a later expiration expires. If an answer to the node's next refresh is
+// lost as well, nobody is shown the first one, so its index is one that was not seen.
+// Its expiration is unknown too; the latest possible one is assumed, which lasts until
+// the next refresh if any does.
+func (c *checker) postpone(key string, expired *v2api.Event) bool {
+	store := c.shards.of(key)
+	got, fault := store.Do(&v2api.Request{Method: "GET", Key: key}, nil)
+	if fault != nil || expired.Prev == nil || expired.Prev.Expiration == nil {
+		return false
+	}
+	for _, op := range c.suspects.byKey[key] {
+		if !op.Refresh || c.taken[op] != 0 {
+			continue
+		}
+		for i, index := range c.unseen {
+			_, end := c.ends(op, index)
+			if index <= got.Node.Modified || !c.inTime(op, index) || end.Before(*expired.Prev.Expiration) {
+				continue
+			}
+			store.SetIndex(index - 1)
+			ev, fault := store.Do(&op.Request, &end)
+			store.SetIndex(expired.Index() - 1)
+			if fault != nil {
+				return false
+			}
+			c.canon[index], c.taken[op] = ev, index
+			c.unseen = slices.Delete(c.unseen, i, i+1)
+			c.stats.Refreshes++
+			return true
 		}
 	}
-	c.Complain(verdict.FromNowhere, "%s was shown with the modifiedIndex %d, which no change has", n.Key, at)
-	return nil
+	return false
 }
