@@ -9,21 +9,21 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// across is a listing of the root whose nodes are spread over several machines; it
-// implements tree.Rest. All of a top-level name is in one of them, so the parts are
-// merged by their top-level names.
-type across struct {
+// mergedListing is a listing of the root when its nodes are spread over several machines.
+// It implements tree.Rest. Everything below a top-level name is in one machine, so the
+// listings of the machines are merged by top-level name.
+type mergedListing struct {
 	parts []*listing
-	at    *listing // the part that goes on; nil: the one with the least name does
+	at    *listing // the part being read; nil: the one with the smallest name is next
 	print *tree.Listing
-	text  []byte // what Next returned last
+	text  []byte // the part that Next returned last
 }
 
-// GetAcross appends the listing of the root, which is spread over all machines, to
-// dst, as Get does; of q only Recursive counts. What is shown of each machine is of
-// one moment. It is counted where the first machine's reads are.
+// GetAcross appends the listing of the root, which is spread over all machines, to dst,
+// like Get; it uses only q.Recursive. Each machine's part is consistent
+// in itself, but the parts may differ in time. The read counts as one of machines[0].
 func GetAcross(machines []*Machine, dst []byte, q *tree.Query, now int64) (out []byte, rest tree.Rest, fail error) {
-	a := &across{}
+	a := &mergedListing{}
 	more := false
 	defer func() {
 		if !more {
@@ -49,7 +49,7 @@ func GetAcross(machines []*Machine, dst []byte, q *tree.Query, now int64) (out [
 	return out, nil, fail
 }
 
-// listRoot begins to read what the machine has of the root's listing.
+// listRoot starts reading the machine's share of the root's listing.
 func (m *Machine) listRoot() (*listing, error) {
 	h, err := m.acquire()
 	if err != nil {
@@ -60,22 +60,22 @@ func (m *Machine) listRoot() (*listing, error) {
 		h.release()
 		return nil, err
 	}
-	return &listing{h: h, it: it, valid: it.First(), lists: m.lists, tidy: &m.tidy}, nil
+	return &listing{h: h, it: it, valid: it.First(), lists: m.caches.lists, flusher: &m.flusher}, nil
 }
 
 // Size implements tree.Rest.
-func (*across) Size() int { return -1 }
+func (*mergedListing) Size() int { return -1 }
 
 // Next implements tree.Rest.
-func (a *across) Next() (part []byte, more bool, err error) {
+func (a *mergedListing) Next() (part []byte, more bool, err error) {
 	a.text, more, err = a.next(slices.Grow(a.text[:0], listingBuffer))
 	return a.text, more, err
 }
 
 // next appends the next part to dst.
-func (a *across) next(dst []byte) (out []byte, more bool, err error) {
+func (a *mergedListing) next(dst []byte) (out []byte, more bool, err error) {
 	limit := len(dst) + listingPart
-	for l := a.nearest(); l != nil; l = a.nearest() {
+	for l := a.current(); l != nil; l = a.current() {
 		if len(dst) > limit {
 			return dst, true, nil
 		}
@@ -98,8 +98,8 @@ func (a *across) next(dst []byte) (out []byte, more bool, err error) {
 	return a.print.End(dst), false, nil
 }
 
-// nearest is the part that has the next node; nil if there is none.
-func (a *across) nearest() *listing {
+// current returns the part that has the next node, or nil if all are at their ends.
+func (a *mergedListing) current() *listing {
 	if a.at == nil {
 		for _, l := range a.parts {
 			if l.valid && (a.at == nil || bytes.Compare(l.it.Key(), a.at.it.Key()) < 0) {
@@ -115,7 +115,7 @@ func topLevel(storeKey []byte) bool {
 	return bytes.LastIndexByte(storeKey, pathSeparator) == 1
 }
 
-func (a *across) end() (err error) {
+func (a *mergedListing) end() (err error) {
 	for _, l := range a.parts {
 		err = firstError(err, l.end())
 		l.h.release()
@@ -124,4 +124,4 @@ func (a *across) end() (err error) {
 }
 
 // Close implements tree.Rest.
-func (a *across) Close() { _ = a.end() } // an error has come out of Next already
+func (a *mergedListing) Close() { _ = a.end() } // Next has reported any error

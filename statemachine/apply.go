@@ -10,19 +10,20 @@ import (
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
-// outSlack is how many bytes of an entry's output may be kept for nothing.
-const outSlack = 64 << 10
+// maxReplySlack is how many unused bytes of an entry's output the event window in memory
+// may keep alive.
+const maxReplySlack = 64 << 10
 
-// eventSlack is about what an event's JSON takes besides two keys and values.
-const eventSlack = 240
+// eventOverhead is the approximate size of an event's JSON without its keys and values.
+const eventOverhead = 240
 
-// outStart is the size up to which an entry's output gets its buffer at once.
-const outStart = 256 << 10
+// initialReplyBytes limits the buffer that an entry's output starts with.
+const initialReplyBytes = 256 << 10
 
-// errOrdered stops a replica whose log is another shard's.
-var errOrdered = errors.New("a batch with indexes from an order shard, which this replica is not to have: was the cluster made with another number of shards?")
+// errOrdered stops a replica that has been given the log of another shard.
+var errOrdered = errors.New("unexpected batch with indexes from an order shard: was the cluster created with a different number of shards?")
 
-// applyEntry applies one raft entry, which is a batch, and adds what happened to res.
+// applyEntry applies one raft entry, which holds a batch, and adds its results to res.
 func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result, error) {
 	result := sm.Result{Value: e.Index}
 	if len(e.Cmd) == 0 {
@@ -37,7 +38,7 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 		return result, err
 	}
 	before := len(res.Events)
-	out := make([]byte, 0, min(2*len(e.Cmd), outStart))
+	out := make([]byte, 0, min(2*len(e.Cmd), initialReplyBytes))
 	for {
 		more, err := batch.NextSubmission()
 		if err != nil {
@@ -56,21 +57,21 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 			return result, err
 		}
 		switch {
-		case batch.Submission.Replica != m.replica: // another member's clients wait for it
+		case batch.Submission.Replica != m.replica: // clients of another member wait for it
 		case batch.Epoch == 0:
 			result.Data = out[from:]
 		default:
 			res.Outcomes = append(res.Outcomes, Outcome{ID: batch.Submission, Stale: stale, Data: out[from:len(out):len(out)], RaftIndex: e.Index})
 		}
 	}
-	release(res.Events[before:], len(out))
+	detachEvents(res.Events[before:], len(out))
 	m.endBatch(v, batch, stale, res)
 	return result, nil
 }
 
-// beginBatch reports whether the batch is stale, so that nothing of it is applied:
-// another leader's batches have begun, or the range that it takes its indexes from is
-// settled already.
+// beginBatch reports whether the batch is stale, in which case none of it is applied (rule
+// 4 of docs/SHARDS.md): a leader of a later epoch has started, or the range that the batch
+// takes its indexes from is settled already.
 func (m *Machine) beginBatch(v *view, batch *tree.BatchReader) (stale bool, err error) {
 	if batch.Epoch != 0 {
 		stale = batch.Epoch < v.meta.epoch
@@ -81,13 +82,13 @@ func (m *Machine) beginBatch(v *view, batch *tree.BatchReader) (stale bool, err 
 			return false, errOrdered
 		}
 		if stale = stale || batch.Range.First <= v.meta.last; !stale {
-			v.meta.last = batch.Range.First - 1 // while the batch is applied, the running index
+			v.meta.last = batch.Range.First - 1 // the running index while the batch is applied
 		}
 	}
 	return stale, nil
 }
 
-// endBatch settles the batch's range, whatever was used of it.
+// endBatch settles the whole range of the batch, used or not.
 func (m *Machine) endBatch(v *view, batch *tree.BatchReader, stale bool, res *ApplyResult) {
 	if batch.Ordered && !stale {
 		v.meta.last = batch.Range.Last
@@ -97,14 +98,14 @@ func (m *Machine) endBatch(v *view, batch *tree.BatchReader, stale bool, res *Ap
 	}
 }
 
-// applyCommands applies the commands of a submission and appends their replies to out.
+// applyCommands applies the commands of one submission and appends their replies to out.
 func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, res *ApplyResult) ([]byte, error) {
-	out = slices.Grow(out, min(eventSlack*batch.Len(), outStart))
+	out = slices.Grow(out, min(eventOverhead*batch.Len(), initialReplyBytes))
 	replied := false
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
 		var json []byte
-		if ev.Action == tree.ActionExpire { // one command makes many
+		if ev.Action == tree.ActionExpire { // one command emits many events, and they are no reply
 			json = tree.AppendEvent(nil, ev)
 			v.meta.stats.ExpireCount++
 		} else {
@@ -152,16 +153,16 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 	return out, nil
 }
 
-// release keeps the window in memory, which holds on to notices, from holding
-// on to all of a buffer of size bytes in which they are just a small part.
-func release(notices []tree.EncodedEvent, size int) {
-	for i := range notices {
-		size -= len(notices[i].JSON)
+// detachEvents copies the JSON of events out of the entry's output, of size bytes, if they
+// are a small part of it. The event window in memory would otherwise keep all of it alive.
+func detachEvents(events []tree.EncodedEvent, size int) {
+	for i := range events {
+		size -= len(events[i].JSON)
 	}
-	if size < outSlack {
+	if size < maxReplySlack {
 		return
 	}
-	for i := range notices {
-		notices[i].JSON = bytes.Clone(notices[i].JSON)
+	for i := range events {
+		events[i].JSON = bytes.Clone(events[i].JSON)
 	}
 }

@@ -2,35 +2,35 @@ package statemachine
 
 import "copse/statemachine/tree"
 
-// ApplyResult is what one Update did, for the subscriber: published after the store's
-// commit and before any reply shows it, though reads may show it already. What it points
-// to belongs to the subscriber.
+// ApplyResult is the result of one Update, for the subscriber. It is published after the
+// commit and before any reply is sent; reads may see the changes earlier. The subscriber
+// owns everything it refers to.
 type ApplyResult struct {
-	Last   tree.Index          // the tree's index; of a data shard of several, what is settled; of the order shard, the counter
+	Last   tree.Index          // the tree's index; in a sharded cluster, what is settled or the order shard's counter
 	Events []tree.EncodedEvent // in index order
 
-	// Jumped: a snapshot has replaced the tree, so nobody here knows what the
-	// entries in between did. Then only Last and Handed are set.
+	// Jumped reports that a snapshot has replaced the tree, so the effects of the skipped
+	// entries are unknown here. Only Last, Epoch and Handed are set then.
 	Jumped bool
 
-	Epoch uint64 // the highest of any batch applied: no batch of a lower one will be
-	// Batches are those that leaders have proposed, stale ones too, and Outcomes what
-	// became of this member's submissions in them, both in the order of the log.
+	Epoch uint64 // the highest epoch of any batch applied; batches of lower ones are stale
+	// Batches names the batches proposed by leaders, including stale ones. Outcomes are
+	// those of this member's submissions in them. Both are in log order.
 	Batches  []BatchID
 	Outcomes []Outcome
-	// Of the order shard: the ranges handed out, in order, and the last index
-	// handed out to each slot.
+	// For the order shard: the ranges handed out by this Update, in order, and the last
+	// index ever handed out to each slot.
 	Grants []tree.Grant
 	Handed []tree.Index
 }
 
-// BatchID names a batch that a leader has proposed.
+// BatchID identifies a batch proposed by a leader.
 type BatchID struct{ Epoch, Number uint64 }
 
-// Outcome is what became of one submission.
+// Outcome is the outcome of one submission.
 type Outcome struct {
 	ID        tree.RequestID
-	Stale     bool   // it was refused, and changed nothing
-	Data      []byte // its commands' replies; see CutReply
+	Stale     bool   // the submission was refused and changed nothing
+	Data      []byte // the replies to its commands; see CutReply
 	RaftIndex uint64
 }

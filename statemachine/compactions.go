@@ -6,55 +6,54 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// compactions lets one store compact as much at a time as it may, but not before it
-// is open. What the last run left in the store's log becomes a table at the start; with
-// that there may be enough tables for a compaction, and Pebble's own scheduler would
-// begin it at once, and Open would wait for it.
+// compactionScheduler lets one store run as many compactions at a time as its options
+// allow, but none before it is open. Opening replays the store's log into a new table,
+// which may be the one that makes a compaction due. Pebble's own scheduler would start it
+// at once, and Open would wait for it to finish.
 //
-// It has no goroutine: the end of one compaction begins the next, and so does the store
-// itself where it asks.
-type compactions struct {
+// It has no goroutine. A compaction is started when the store asks for one, or when
+// another one ends.
+type compactionScheduler struct {
 	db pebble.DBForCompaction
 
 	mu       sync.Mutex
-	granted  sync.Cond // granting is over
+	granted  sync.Cond // signaled when granting becomes false
 	open     bool
 	closed   bool
 	granting bool
 	running  int
 }
 
-func newCompactions() *compactions {
-	s := &compactions{}
+func newCompactionScheduler() *compactionScheduler {
+	s := &compactionScheduler{}
 	s.granted.L = &s.mu
 	return s
 }
 
-// openPebble opens the store at path.
+// openPebble opens the store at path, with compactions held back until it is open.
 func openPebble(path string, o *pebble.Options) (*pebble.DB, error) {
-	s := newCompactions()
+	s := newCompactionScheduler()
 	o.Experimental.CompactionScheduler = s
 	db, err := pebble.Open(path, o)
 	if err == nil {
-		s.begin()
+		s.opened()
 	}
 	return db, err
 }
 
-// begin says that the store is open.
-func (s *compactions) begin() {
+// opened allows compactions from now on.
+func (s *compactionScheduler) opened() {
 	s.mu.Lock()
 	s.open = true
 	s.mu.Unlock()
-	s.grant() // what Open has asked for in vain
+	s.grant() // those that were refused during Open
 }
 
 // Register implements pebble.CompactionScheduler.
-func (s *compactions) Register(_ int, db pebble.DBForCompaction) { s.db = db }
+func (s *compactionScheduler) Register(_ int, db pebble.DBForCompaction) { s.db = db }
 
-// Unregister implements pebble.CompactionScheduler: nothing is granted any more when it
-// returns.
-func (s *compactions) Unregister() {
+// Unregister implements pebble.CompactionScheduler: it grants nothing once it has returned.
+func (s *compactionScheduler) Unregister() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
@@ -63,10 +62,10 @@ func (s *compactions) Unregister() {
 	}
 }
 
-// TrySchedule implements pebble.CompactionScheduler. Where it says no, the store
-// remembers that it waits, under a lock that it holds meanwhile and takes in grant too:
-// so it isn't forgotten.
-func (s *compactions) TrySchedule() (bool, pebble.CompactionGrantHandle) {
+// TrySchedule implements pebble.CompactionScheduler. A refused store marks itself as
+// waiting before it releases its lock. The methods that grant calls take the same lock,
+// so a waiting compaction isn't missed.
+func (s *compactionScheduler) TrySchedule() (bool, pebble.CompactionGrantHandle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.free() {
@@ -76,12 +75,12 @@ func (s *compactions) TrySchedule() (bool, pebble.CompactionGrantHandle) {
 	return true, s
 }
 
-func (s *compactions) free() bool {
+func (s *compactionScheduler) free() bool {
 	return s.open && !s.closed && s.running < s.db.GetAllowedWithoutPermission()
 }
 
-// grant lets the store begin a compaction if it waits to.
-func (s *compactions) grant() {
+// grant starts the compactions that the store is waiting for, as many as are allowed.
+func (s *compactionScheduler) grant() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.granting {
@@ -89,7 +88,7 @@ func (s *compactions) grant() {
 	}
 	for more := true; more && s.free(); {
 		s.granting = true
-		s.mu.Unlock() // the store's locks come before this one
+		s.mu.Unlock() // lock order: the store's locks come before this one
 		waiting, _ := s.db.GetWaitingCompaction()
 		more = waiting && s.db.Schedule(s)
 		s.mu.Lock()
@@ -102,18 +101,18 @@ func (s *compactions) grant() {
 }
 
 // Done implements pebble.CompactionGrantHandle.
-func (s *compactions) Done() {
+func (s *compactionScheduler) Done() {
 	s.mu.Lock()
 	s.running--
 	s.mu.Unlock()
 	s.grant()
 }
 
-// UpdateGetAllowedWithoutPermission implements pebble.CompactionScheduler. How much
-// is allowed doesn't change: see storeOptions.
-func (s *compactions) UpdateGetAllowedWithoutPermission() {}
+// UpdateGetAllowedWithoutPermission implements pebble.CompactionScheduler. The number
+// allowed never changes: see storeOptions.
+func (s *compactionScheduler) UpdateGetAllowedWithoutPermission() {}
 
 // Started, MeasureCPU and CumulativeStats implement pebble.CompactionGrantHandle.
-func (s *compactions) Started()                                          {}
-func (s *compactions) MeasureCPU(pebble.CompactionGoroutineKind)         {}
-func (s *compactions) CumulativeStats(pebble.CompactionGrantHandleStats) {}
+func (s *compactionScheduler) Started()                                          {}
+func (s *compactionScheduler) MeasureCPU(pebble.CompactionGoroutineKind)         {}
+func (s *compactionScheduler) CumulativeStats(pebble.CompactionGrantHandleStats) {}

@@ -35,7 +35,7 @@ func TestCompactionsWaitForTheStoreToOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	s := newCompactions()
+	s := newCompactionScheduler()
 	o = options()
 	o.Experimental.CompactionScheduler = s
 	if db, err = pebble.Open("store", o); err != nil {
@@ -49,7 +49,7 @@ func TestCompactionsWaitForTheStoreToOpen(t *testing.T) {
 	if m := db.Metrics(); m.Compact.NumInProgress != 0 || m.Compact.Count != 0 {
 		t.Errorf("the store compacted while it was opened: %d compactions are done and %d under way", m.Compact.Count, m.Compact.NumInProgress)
 	}
-	s.begin()
+	s.opened()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 		m := db.Metrics()
 		if m.Levels[0].TablesCount < int64(o.L0CompactionThreshold) && m.Compact.NumInProgress == 0 {

@@ -42,7 +42,7 @@ func newCounted(t *testing.T, dir string) *Machine {
 func TestSubtreesAreCountedAsTheyGo(t *testing.T) {
 	m := newCounted(t, t.TempDir())
 	defer m.Close()
-	for _, many := range []int{fewNodes / 2, fewNodes - 1, fewNodes, fewNodes + 1, 5 * fewNodes} {
+	for _, many := range []int{deleteOneByOne / 2, deleteOneByOne - 1, deleteOneByOne, deleteOneByOne + 1, 5 * deleteOneByOne} {
 		var list []tree.Command
 		for i := range many {
 			c := tree.Command{Op: tree.OpSet, Key: fmt.Sprintf("/d/%d", i)}

@@ -1,23 +1,29 @@
-// Package statemachine keeps one shard's replica in one Pebble store, driven by
-// dragonboat as an on-disk state machine: of a data shard, the v2 tree with its
-// event window, expirations and counters; of the order shard, which there is beside
-// several data shards, the counter of indexes; and in the first shard the cluster's
-// membership.
+// Package statemachine is one replica of one shard: a Pebble store, driven by dragonboat
+// as an on-disk state machine. A data shard holds the v2 tree with its event window,
+// expirations and counters. The order shard, which exists only if there are several data
+// shards, holds the counter that indexes come from. The first shard also holds the
+// cluster's membership.
 //
-// It owns the store's layout on disk (layout.go), the order of effects of a
-// raft entry (machine.go, apply.go, ordered.go, order.go), reads (lookup.go,
-// across.go, nodecache.go), the event window (history.go), the membership
-// (membership.go) and the snapshot stream (snapshot.go). The rules of the tree are
-// not here but in the package tree, those of several shards in docs/SHARDS.md; who
-// listens to events isn't either: Subscribe is handed a publish func.
+// It owns
+//   - the layout of the store on disk (layout.go), in which values of 1 KiB or more have
+//     keys of their own (the v and d keys, values.go);
+//   - what applying a raft entry does, and in which order (machine.go, apply.go,
+//     ordered.go, order.go, membership.go);
+//   - reads (lookup.go, across.go) and their caches (caches.go);
+//   - the event window (history.go, recent.go);
+//   - snapshots (snapshot.go).
 //
-// It runs no goroutine of its own (Pebble runs its own). Update, Sync and the
-// snapshot calls come from dragonboat's workers, one at a time; reads may come
-// from any goroutine at any time, also while the store is being replaced.
+// It doesn't own the rules of the tree (package tree), the protocol between shards
+// (docs/SHARDS.md), the time at which nodes expire (an actor proposes it), or watchers
+// (Subscribe hands events on).
+//
+// It starts no goroutines; Pebble has its own. Update, Sync and the snapshot methods are
+// called by dragonboat's workers, Update and Sync one at a time. Any goroutine may read at
+// any time, even while a snapshot is replacing the store.
 //
 //	raft entry ──▶ Update ──▶ tree.Apply on a view of one Pebble batch
 //	                 │             commit (not synced: the raft log is durable)
-//	                 ├──▶ replies, as the entry's result, where it was proposed
-//	                 └──▶ ApplyResult: events, and with several shards what became of
-//	                      batches, or who got which indexes ──▶ publish
+//	                 ├──▶ replies, as the entry's result, on the member that proposed it
+//	                 └──▶ ApplyResult ──▶ the subscriber: events, and in a sharded cluster
+//	                      the outcomes of batches, or the ranges handed out
 package statemachine

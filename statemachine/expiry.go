@@ -8,8 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// expirySignal tells whoever waits for the next expiration that an earlier
-// one than he waits for has come in.
+// expirySignal wakes the goroutine that waits for the next expiration when an earlier one
+// has been added.
 type expirySignal struct {
 	awaited *atomic.Int64
 	wake    chan struct{}
@@ -30,14 +30,14 @@ func (s *expirySignal) added(at int64) {
 	}
 }
 
-// ExpiryWake receives when an expiration has come in that is earlier than the
-// one NextExpiry returned last.
+// ExpiryWake receives a value when an expiration has been added that is earlier than the
+// one that NextExpiry returned last. It has one reader.
 func (m *Machine) ExpiryWake() <-chan struct{} { return m.expiry.wake }
 
-// NextExpiry returns the earliest moment, in Unix nanoseconds, at which a node
-// may be due; ok is false if none will be. One caller at a time.
+// NextExpiry returns the earliest time, in Unix nanoseconds, at which a node may expire;
+// ok is false if none will. It must not be called concurrently.
 func (m *Machine) NextExpiry() (at int64, ok bool, err error) {
-	// Whatever comes in from here on wakes the caller.
+	// From here on, any new expiration wakes the caller.
 	m.expiry.awaited.Store(math.MaxInt64)
 	h, err := m.acquire()
 	if err != nil {
@@ -61,9 +61,9 @@ func (m *Machine) NextExpiry() (at int64, ok bool, err error) {
 	return at, ok, nil
 }
 
-// Due counts the expirations that are due at now (Unix nanoseconds), limit at most:
-// an OpExpire at now takes no more indexes. Those whose nodes went otherwise, and
-// which it would just drop, are counted too.
+// Due returns the number of expirations that are due at now (Unix nanoseconds), up to
+// limit. An OpExpire at now needs at most that many indexes; it may need fewer, because
+// expirations of nodes that are gone already are counted too.
 func (m *Machine) Due(now int64, limit int) (n int, err error) {
 	h, err := m.acquire()
 	if err != nil {

@@ -7,15 +7,15 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// handle counts who uses a store, so that it is closed by the last one to let
-// go: Pebble panics when it is read after Close, and a long listing may outlive
-// the moment when a snapshot replaces the store below it.
+// handle counts the users of a store, so that the last one closes it. Pebble panics on
+// reads after Close, and a snapshot may replace the store while a long listing is still
+// reading it.
 type handle struct {
 	db     *pebble.DB
 	users  atomic.Int64
-	after  func() error // what to do once it is closed; set before the machine lets go
+	after  func() error // called once the store is closed; set before the machine releases it
 	closed chan struct{}
-	err    error // of closing; valid once closed is
+	err    error // the error of closing; valid once closed is closed
 }
 
 func newHandle(db *pebble.DB) *handle {
@@ -34,7 +34,7 @@ func (h *handle) release() {
 	}
 }
 
-// ErrClosed is what reads get once the machine is closed.
+// ErrClosed is the error of reads after Close.
 var ErrClosed = errors.New("the shard is closed")
 
 // acquire returns the open store; the caller must release it.
@@ -48,7 +48,7 @@ func (m *Machine) acquire() (*handle, error) {
 	return m.store, nil
 }
 
-// pinned is one moment of the store, to read more than one thing from.
+// pinned is a snapshot of the store, for reads that must be consistent with each other.
 type pinned struct {
 	h    *handle
 	snap *pebble.Snapshot

@@ -10,8 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// A record of the event window holds events of one raft entry (an entry with much to
-// tell has several records):
+// A record of the event window holds the events of one raft entry (an entry with large
+// events has several records):
 //
 //	size    8 bytes: of the events as JSON
 //	events, each:
@@ -19,27 +19,28 @@ import (
 //	  flags   1 byte: 1 refresh, 2 there is a prevNode
 //	  now     varint, Unix nanoseconds
 //	  key     uvarint length, bytes
-//	  node    uvarint length, a node's record as it is in the store
+//	  node    uvarint length, a node's record in stored form (layout.go)
 //	  prev    the same, if flagged
 //
-// The JSON is made anew from that: it says the same thing up to three times.
+// The JSON isn't stored. It repeats keys and values up to three times, and is encoded again
+// when it is read.
 const (
 	eventRefresh = 1
 	eventHasPrev = 2
 )
 
-// recordBytes is the size, as JSON, at which a record of the window is full.
+// recordBytes is the JSON size at which a record of the window is full.
 const recordBytes = 1 << 20
 
-// eventRecord is a record of the window that is being written.
+// eventRecord is a record of the window while it is being built.
 type eventRecord struct {
-	data  []byte // empty: there are no events yet
+	data  []byte // empty: no events yet
 	first tree.Index
 	size  uint64 // of the events as JSON
 	node  []byte // scratch
 }
 
-// add adds an event whose JSON has size bytes.
+// add adds an event, whose JSON has size bytes.
 func (r *eventRecord) add(e *tree.Event, size int) {
 	if len(r.data) == 0 {
 		r.data = append(r.data, make([]byte, 8)...)
@@ -69,14 +70,14 @@ func (r *eventRecord) addNode(n *tree.Node) {
 	r.data = append(r.data, r.node...)
 }
 
-// storedEvent is an event as it is in the store.
+// storedEvent is a decoded event with its nodes still in stored form.
 type storedEvent struct {
-	event      tree.Event // without its nodes
+	event      tree.Event // Node and Prev not yet set
 	key        []byte
-	node, prev []byte // records as they are in the store
+	node, prev []byte // records in stored form
 }
 
-// readEventSize takes the size off the front of a record.
+// readEventSize splits a record into its size field and its events.
 func readEventSize(rec []byte) (size uint64, events []byte, err error) {
 	if len(rec) <= 8 {
 		return 0, nil, errBadEvent
@@ -84,8 +85,8 @@ func readEventSize(rec []byte) (size uint64, events []byte, err error) {
 	return binary.BigEndian.Uint64(rec), rec[8:], nil
 }
 
-// readEvent takes one event off the front of a record's events. What it holds points
-// into them.
+// readEvent decodes the first of a record's events and returns the rest. The result refers
+// to the input.
 func readEvent(events []byte) (e storedEvent, rest []byte, err error) {
 	if len(events) < 2 {
 		return e, nil, errBadEvent
@@ -103,14 +104,14 @@ func readEvent(events []byte) (e storedEvent, rest []byte, err error) {
 	return e, f.rest, nil
 }
 
-// index is the event's.
+// index returns the event's index.
 func (e *storedEvent) index() (tree.Index, error) {
 	n, _, _, err := readNodeHead(e.node)
 	return n.Modified, err
 }
 
-// notice encodes the event; its values are read from the store.
-func (e *storedEvent) notice(from pebble.Reader) (tree.EncodedEvent, error) {
+// encode returns the event as JSON, with large values read from the store.
+func (e *storedEvent) encode(from pebble.Reader) (tree.EncodedEvent, error) {
 	key := string(e.key)
 	var err error
 	if e.event.Node, err = readStoredNode(from, key, e.node); err != nil {
@@ -124,17 +125,16 @@ func (e *storedEvent) notice(from pebble.Reader) (tree.EncodedEvent, error) {
 	return e.event.Encoded(tree.AppendEvent(nil, &e.event)), nil
 }
 
-// readStoredNode reads the record of the node at key as it is in the store.
+// readStoredNode decodes a record in stored form, of the node at key.
 func readStoredNode(from pebble.Reader, key string, rec []byte) (tree.Node, error) {
-	whole, err := appendWhole(nil, from, rec)
+	whole, err := appendFullRecord(nil, from, rec)
 	if err != nil {
 		return tree.Node{}, err
 	}
 	return readNode(key, whole)
 }
 
-// record adds an event of the raft entry that is being applied, whose JSON has size
-// bytes, to the window.
+// record adds an event of the current raft entry, whose JSON has size bytes, to the window.
 func (v *view) record(e *tree.Event, size int) {
 	v.events.add(e, size)
 	if v.events.size >= recordBytes {
@@ -142,7 +142,7 @@ func (v *view) record(e *tree.Event, size int) {
 	}
 }
 
-// endRecord stores the window's record that was begun, if one was.
+// endRecord stores the current record of the window, unless it is empty.
 func (v *view) endRecord() {
 	r := &v.events
 	if len(r.data) == 0 {
@@ -158,14 +158,14 @@ func (v *view) endRecord() {
 	r.data = r.data[:0]
 }
 
-// window bounds the event window: in events, and in bytes of their JSON.
+// window is the limits of the event window: a number of events, and the bytes of their JSON.
 type window struct {
 	events int
 	bytes  uint64
 }
 
-// windowFloor is the oldest index that waitIndex may ask for when last is the
-// latest: the window holds that many events, and all there were at first.
+// windowFloor returns the oldest index in a window of the given number of events when
+// indexes are dense and last is the latest.
 func windowFloor(last tree.Index, window int) tree.Index {
 	if last < tree.Index(window) {
 		return 1
@@ -173,16 +173,16 @@ func windowFloor(last tree.Index, window int) tree.Index {
 	return last - tree.Index(window) + 1
 }
 
-// trimStride is how many events are let pile up beyond the window before they
-// are taken out together: looking for them costs as much as several writes.
+// trimStride is how many events may accumulate beyond the window before they are removed
+// together. Finding them costs as much as several writes.
 func (w window) trimStride() tree.Index { return tree.Index(max(64, w.events/4)) }
 
-// trimBytes is the size that a window which has grown too large is cut down to.
+// trimBytes is the size that an oversized window is trimmed to.
 func (w window) trimBytes() uint64 { return w.bytes - w.bytes/8 }
 
-// trim takes records out of the store that lie wholly below the window, which begins
-// at floor, and more if the window is too large; the newest record stays. What it does
-// follows from the entries alone, so it is the same on every replica.
+// trim removes the records that lie wholly below floor, where the window begins, and more
+// if the window is too large. The newest record always stays. The effect depends on the
+// entries alone, so it is the same on every replica.
 func (v *view) trim(floor tree.Index, w window) {
 	large := v.meta.windowBytes > w.bytes
 	if v.meta.oldest == 0 || !large && floor < v.meta.oldest+w.trimStride() {
@@ -191,7 +191,7 @@ func (v *view) trim(floor tree.Index, w window) {
 	it := v.iter(appendEventKey(nil, v.meta.oldest), []byte{eventPrefix + 1})
 	defer v.close(it)
 	for ok := it.First(); ok; {
-		outdated := bytes.Clone(it.Key()) // if a later record shows it to be
+		outdated := bytes.Clone(it.Key()) // unless it is the newest
 		size, _, err := readEventSize(it.Value())
 		v.must(err)
 		if ok = it.Next(); !ok {
@@ -210,12 +210,13 @@ func (v *view) trim(floor tree.Index, w window) {
 	v.deleteValues(v.meta.oldest)
 }
 
-// historyBytes is about how many bytes of notices History reads at once.
+// historyBytes is the approximate limit of the JSON that one call of History returns.
 const historyBytes = 4 << 20
 
-// History reads up to limit notices of the window with an index of from or
-// above, fewer if they are large; none means that there are none. oldest is where the window begins: all from there on are still there.
-func (m *Machine) History(from tree.Index, limit int) (notices []tree.EncodedEvent, oldest tree.Index, err error) {
+// History returns up to limit events of the window with indexes of at least from, in
+// index order, and fewer if they are large. It returns none only if there are none. oldest
+// is the index where the window begins; no event from there on is missing.
+func (m *Machine) History(from tree.Index, limit int) (events []tree.EncodedEvent, oldest tree.Index, err error) {
 	p, err := m.pin()
 	if err != nil {
 		return nil, 0, err
@@ -225,34 +226,34 @@ func (m *Machine) History(from tree.Index, limit int) (notices []tree.EncodedEve
 	if err != nil {
 		return nil, 0, err
 	}
-	notices, err = readWindow(p.snap, from, limit)
+	events, err = readWindow(p.snap, from, limit)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read event window: %w", err)
 	}
-	// A window that was smaller before doesn't reach as far back as it may now.
+	// After a restart with a larger window, the older events are still missing.
 	if m.place.data() {
-		return notices, max(m.Floor(), meta.trimmed), nil
+		return events, max(m.Floor(), meta.trimmed), nil
 	}
-	return notices, max(windowFloor(meta.last, m.window.events), meta.trimmed), nil
+	return events, max(windowFloor(meta.last, m.window.events), meta.trimmed), nil
 }
 
-func readWindow(snap *pebble.Snapshot, from tree.Index, limit int) (notices []tree.EncodedEvent, err error) {
+func readWindow(snap *pebble.Snapshot, from tree.Index, limit int) (encoded []tree.EncodedEvent, err error) {
 	it, err := snap.NewIter(&pebble.IterOptions{LowerBound: []byte{eventPrefix}, UpperBound: []byte{eventPrefix + 1}})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = firstError(err, it.Close()) }()
-	// The record that holds from starts at from or below.
+	// The record that contains from starts at or before it.
 	ok := it.SeekLT(appendEventKey(nil, from+1))
 	if !ok {
 		ok = it.First()
 	}
-	for size := 0; ok && len(notices) < limit && (len(notices) == 0 || size < historyBytes); ok = it.Next() {
+	for size := 0; ok && len(encoded) < limit && (len(encoded) == 0 || size < historyBytes); ok = it.Next() {
 		_, events, err := readEventSize(it.Value())
 		if err != nil {
 			return nil, err
 		}
-		for len(events) > 0 && len(notices) < limit {
+		for len(events) > 0 && len(encoded) < limit {
 			var e storedEvent
 			if e, events, err = readEvent(events); err != nil {
 				return nil, err
@@ -264,15 +265,15 @@ func readWindow(snap *pebble.Snapshot, from tree.Index, limit int) (notices []tr
 			if index < from {
 				continue
 			}
-			n, err := e.notice(snap)
+			n, err := e.encode(snap)
 			if err != nil {
 				return nil, err
 			}
-			notices = append(notices, n)
+			encoded = append(encoded, n)
 			size += len(n.JSON)
 		}
 	}
-	return notices, it.Error()
+	return encoded, it.Error()
 }
 
 func firstError(errs ...error) error {

@@ -14,30 +14,30 @@ import (
 //
 //	c                                     the membership of the cluster
 //	m                                     meta: format, indexes, counters
-//	o                                     what the order shard has handed out
+//	o                                     the indexes handed out by the order shard
 //	n <path>                              a node
-//	v <index that wrote it, 8 bytes>      a value that is too large to lie in its node
-//	d <index, 8 bytes> <index, 8 bytes>   a value, by its second index, that the change at the first displaced
+//	v <index that wrote it, 8 bytes>      a large value, stored outside its node
+//	d <index, 8 bytes> <index, 8 bytes>   the change at the first index replaced the large value of the second
 //	x <expiration, 8 bytes> <path>        an expiration
 //	e <index of its first event, 8 bytes> events of one raft entry
 //
-// Numbers in keys are big-endian, so that their order is the bytes' order.
+// Numbers in keys are big-endian, so that keys sort by number.
 //
-// A path is the key with each '/' as 0x00, which sorts below every byte that a
-// name may hold. So a directory's subtree is one contiguous range behind it, in
-// depth-first order, and siblings are in the order of their names' bytes:
+// A path is the key with each '/' replaced by 0x00, which sorts below every byte of a
+// name. So a directory is directly followed by its subtree, as one contiguous range in
+// depth-first order, and siblings are sorted by the bytes of their names:
 //
 //	/a        n 00 'a'
 //	/a/b      n 00 'a' 00 'b'
 //	/a/b/c    n 00 'a' 00 'b' 00 'c'
 //	/a!       n 00 'a' '!'
 //
-// A name may hold 0x00 and 0x01 too: they are written 01 01 and 01 02. The
+// In names, 0x00 and 0x01 are escaped as 01 01 and 01 02. The
 // subtree of a path p is [p 00, p 01): no name starts with a bare 01.
 //
-// The membership's record is tree.AppendMembership's. It is in the first shard's
-// store, once the cluster is founded. The order shard's record is the last index
-// handed out to each slot, 8 bytes each.
+// The membership is encoded by tree.AppendMembership. It is in the first shard's store,
+// from the founding of the cluster on. The order shard's record is the last index handed
+// out to each slot, 8 bytes each.
 const (
 	membersPrefix = 'c'
 	handedPrefix  = 'o'
@@ -53,11 +53,12 @@ const (
 	pathEscape    = 0x01
 )
 
-// errDamaged is what a record that can't be read comes down to.
+// ErrDamaged reports that the store can't be read because its files are damaged.
+var ErrDamaged = errors.New("damaged record")
+
 var (
-	errDamaged  = errors.New("damaged record")
-	errBadNode  = fmt.Errorf("%w: node", errDamaged)
-	errBadEvent = fmt.Errorf("%w: event", errDamaged)
+	errBadNode  = fmt.Errorf("%w: node", ErrDamaged)
+	errBadEvent = fmt.Errorf("%w: event", ErrDamaged)
 )
 
 func appendPath(dst []byte, key string) []byte {
@@ -77,7 +78,7 @@ func appendPath(dst []byte, key string) []byte {
 	return dst
 }
 
-// appendKey appends the key that a path stands for.
+// appendKey decodes path and appends the key.
 func appendKey(dst, path []byte) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, path...)
@@ -92,7 +93,7 @@ func appendKey(dst, path []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// appendEscapedKey goes on with rest, the part of path from its first escape on.
+// appendEscapedKey is appendKey for rest, the part of path from its first escape on.
 func appendEscapedKey(dst, rest, path []byte) ([]byte, error) {
 	for i := 0; i < len(rest); i++ {
 		switch c := rest[i]; c {
@@ -101,7 +102,7 @@ func appendEscapedKey(dst, rest, path []byte) ([]byte, error) {
 		case pathEscape:
 			i++
 			if i == len(rest) || rest[i] < 0x01 || rest[i] > 0x02 {
-				return dst, fmt.Errorf("%w: path %x", errDamaged, path)
+				return dst, fmt.Errorf("%w: path %x", ErrDamaged, path)
 			}
 			dst = append(dst, rest[i]-1)
 		default:
@@ -115,8 +116,8 @@ func appendNodeKey(dst []byte, key string) []byte {
 	return appendPath(append(dst, nodePrefix), key)
 }
 
-// appendBelow appends the end of the subtree of the node at storeKey: the
-// first store key behind everything below it.
+// appendBelow appends the end of the subtree of the node at storeKey: the first store key
+// after everything below it.
 func appendBelow(dst, storeKey []byte) []byte {
 	if len(storeKey) == 1 { // the root
 		return append(dst, storeKey[0]+1)
@@ -133,17 +134,17 @@ func appendExpiryKey(dst []byte, at int64, key string) []byte {
 
 func readExpiryKey(storeKey []byte) (at int64, key string, err error) {
 	if len(storeKey) < 9 {
-		return 0, "", fmt.Errorf("%w: expiration key %x", errDamaged, storeKey)
+		return 0, "", fmt.Errorf("%w: expiration key %x", ErrDamaged, storeKey)
 	}
 	path, err := appendKey(nil, storeKey[9:])
 	key = string(path)
 	if err == nil && !bytes.Equal(appendPath(nil, key), storeKey[9:]) {
-		err = fmt.Errorf("%w: expiration key %x", errDamaged, storeKey)
+		err = fmt.Errorf("%w: expiration key %x", ErrDamaged, storeKey)
 	}
 	return unsortable(binary.BigEndian.Uint64(storeKey[1:])), key, err
 }
 
-// sortable maps a signed number to an unsigned one of the same order.
+// sortable maps signed numbers to unsigned ones in the same order.
 func sortable(n int64) uint64   { return uint64(n) ^ 1<<63 }
 func unsortable(n uint64) int64 { return int64(n ^ 1<<63) }
 
@@ -153,39 +154,39 @@ func appendEventKey(dst []byte, first tree.Index) []byte {
 
 func readEventKey(storeKey []byte) (tree.Index, error) {
 	if len(storeKey) != 9 {
-		return 0, fmt.Errorf("%w: event key %x", errDamaged, storeKey)
+		return 0, fmt.Errorf("%w: event key %x", ErrDamaged, storeKey)
 	}
 	return tree.Index(binary.BigEndian.Uint64(storeKey[1:])), nil
 }
 
 // A node's record:
 //
-//	flags     1 byte: 1 directory, 2 has an expiration, 4 its value lies apart; others must be 0
+//	flags     1 byte: 1 directory, 2 has an expiration, 4 has a large value; others must be 0
 //	modified  uvarint
 //	created   uvarint
 //	expires   8 bytes, if flagged
-//	written   uvarint, if flagged apart: the index of the change that wrote the value
-//	length    uvarint, if flagged apart: of the value
+//	written   uvarint, if the value is large: the index of the change that wrote it
+//	length    uvarint, if the value is large: its length
 //	value     the rest
 //
-// In memory the record is whole. In the store, in a node as in an event, it ends before
-// a value that lies apart.
+// That is the full form, as used in memory. The stored form, in nodes and in events, leaves
+// out a large value, which has a key of its own (values.go).
 const (
-	nodeIsDir   = 1
-	nodeExpires = 2
-	nodeApart   = 4
+	nodeIsDir      = 1
+	nodeExpires    = 2
+	nodeLargeValue = 4
 )
 
-// apartBytes is the size from which a value lies apart from its node.
-const apartBytes = 1 << 10
+// largeValueBytes is the smallest size of a large value.
+const largeValueBytes = 1 << 10
 
-// liesApart reports whether the value of n lies apart.
-func liesApart(n *tree.Node) bool { return len(n.Value) >= apartBytes }
+// hasLargeValue reports whether the value of n is stored under a key of its own.
+func hasLargeValue(n *tree.Node) bool { return len(n.Value) >= largeValueBytes }
 
-// nodeRecordHead is the most that a record holds besides the value.
+// nodeRecordHead is the maximum size of a record without its value.
 const nodeRecordHead = 1 + 4*binary.MaxVarintLen64 + 8
 
-// appendNodeHead appends the record up to the value.
+// appendNodeHead appends the record without its value.
 func appendNodeHead(dst []byte, n *tree.Node) []byte {
 	var flags byte
 	if n.Dir {
@@ -194,8 +195,8 @@ func appendNodeHead(dst []byte, n *tree.Node) []byte {
 	if n.Expires != 0 {
 		flags |= nodeExpires
 	}
-	if liesApart(n) {
-		flags |= nodeApart
+	if hasLargeValue(n) {
+		flags |= nodeLargeValue
 	}
 	dst = append(dst, flags)
 	dst = binary.AppendUvarint(dst, uint64(n.Modified))
@@ -203,32 +204,31 @@ func appendNodeHead(dst []byte, n *tree.Node) []byte {
 	if n.Expires != 0 {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(n.Expires))
 	}
-	if liesApart(n) {
+	if hasLargeValue(n) {
 		dst = binary.AppendUvarint(dst, uint64(n.Written))
 		dst = binary.AppendUvarint(dst, uint64(len(n.Value)))
 	}
 	return dst
 }
 
-// appendNode appends the record as it is in memory.
+// appendNode appends the full record.
 func appendNode(dst []byte, n *tree.Node) []byte {
 	return append(appendNodeHead(dst, n), n.Value...)
 }
 
-// appendStoredNode appends the record as it is in the store.
+// appendStoredNode appends the record in stored form.
 func appendStoredNode(dst []byte, n *tree.Node) []byte {
 	dst = appendNodeHead(dst, n)
-	if liesApart(n) {
+	if hasLargeValue(n) {
 		return dst
 	}
 	return append(dst, n.Value...)
 }
 
-// isDirRecord reports whether a record, which is whole, is a directory's.
+// isDirRecord reports whether rec, a valid record, is a directory's.
 func isDirRecord(rec []byte) bool { return rec[0]&nodeIsDir != 0 }
 
-// readNode reads the record, as it is in memory, of the node at key. The value points
-// into rec.
+// readNode decodes the full record of the node at key. The value refers to rec.
 func readNode(key string, rec []byte) (tree.Node, error) {
 	n, value, length, err := readNodeHead(rec)
 	if err == nil && len(value) != length {
@@ -238,10 +238,10 @@ func readNode(key string, rec []byte) (tree.Node, error) {
 	return n, err
 }
 
-// readNodeHead reads a record up to the value. rest is what follows: the value of length
-// bytes, unless that lies apart and rec comes from the store.
+// readNodeHead decodes a record up to its value, whose length it returns. rest is the
+// value; it is empty if the record is in stored form and the value is large.
 func readNodeHead(rec []byte) (n tree.Node, rest []byte, length int, err error) {
-	if len(rec) == 0 || rec[0] > nodeIsDir|nodeExpires|nodeApart {
+	if len(rec) == 0 || rec[0] > nodeIsDir|nodeExpires|nodeLargeValue {
 		return n, nil, 0, errBadNode
 	}
 	flags := rec[0]
@@ -251,20 +251,20 @@ func readNodeHead(rec []byte) (n tree.Node, rest []byte, length int, err error) 
 	if flags&nodeExpires != 0 {
 		n.Expires = int64(f.fixed())
 	}
-	if flags&nodeApart != 0 {
+	if flags&nodeLargeValue != 0 {
 		n.Written = tree.Index(f.uvarint())
 		length = int(min(f.uvarint(), math.MaxInt))
 	} else {
 		length = len(f.rest)
 	}
-	if f.short || flags&nodeApart != 0 && (n.Dir || n.Written == 0 || length < apartBytes) {
+	if f.short || flags&nodeLargeValue != 0 && (n.Dir || n.Written == 0 || length < largeValueBytes) {
 		return n, nil, 0, errBadNode
 	}
 	return n, f.rest, length, nil
 }
 
-// fields takes fields off the front of a record. Once one is cut short, short is set
-// and all later ones are zero.
+// fields decodes the fields of a record one by one. If one is truncated, short is set and
+// all further fields are zero.
 type fields struct {
 	rest  []byte
 	short bool
@@ -292,7 +292,7 @@ func (f *fields) varint() int64 {
 	return n
 }
 
-// fixed takes 8 bytes.
+// fixed decodes 8 bytes.
 func (f *fields) fixed() uint64 {
 	b := f.take(8)
 	if b == nil {
@@ -301,7 +301,7 @@ func (f *fields) fixed() uint64 {
 	return binary.BigEndian.Uint64(b)
 }
 
-// bytes takes a uvarint length and that many bytes.
+// bytes decodes a uvarint length and returns that many bytes.
 func (f *fields) bytes() []byte { return f.take(f.uvarint()) }
 
 func (f *fields) take(n uint64) []byte {
@@ -314,18 +314,18 @@ func (f *fields) take(n uint64) []byte {
 	return b
 }
 
-// Format is the version of the layout that this copse writes; it reads no other.
+// Format is the version of the layout, the only one that this copse reads and writes.
 const Format = 4
 
-// meta is what a replica knows besides its nodes. It is written in the same
-// batch as each change, and is the whole of what must agree with the raft log.
+// meta is the replica's state besides its nodes. It is written in the same batch as each
+// change, so it always agrees with the nodes and with the raft index.
 type meta struct {
-	raftIndex   uint64     // the last raft entry applied
-	last        tree.Index // the index of the latest change
-	oldest      tree.Index // the first event of the oldest record in the window; 0: none
-	trimmed     tree.Index // no event from here on has been taken out of the window
-	epoch       uint64     // the highest of any batch applied; see docs/SHARDS.md
-	windowBytes uint64     // size of the events in the window, as JSON
+	raftIndex   uint64     // of the last raft entry applied
+	last        tree.Index // the tree's index; see ApplyResult.Last
+	oldest      tree.Index // the index of the first event in the oldest record of the window; 0: none
+	trimmed     tree.Index // all events from this index on are still in the window
+	epoch       uint64     // the highest epoch of any batch applied; see docs/SHARDS.md
+	windowBytes uint64     // total JSON size of the events in the window
 	stats       tree.Stats // writes only
 	counts      counts
 }
@@ -336,8 +336,8 @@ var (
 	handedKey  = []byte{handedPrefix}
 )
 
-// numbers lists meta's fields in the order of the record: the format, then
-// each as 8 bytes.
+// numbers lists meta's fields in the order of the record, which is the format and then
+// these, 8 bytes each.
 func (m *meta) numbers() []*uint64 {
 	s := &m.stats
 	return []*uint64{
@@ -358,16 +358,16 @@ func (m *meta) append(dst []byte) []byte {
 	return dst
 }
 
-// Errors that refuse a store of another copse's.
+// ErrNewerFormat and ErrOlderFormat report a store written by another version of copse.
 var (
 	ErrNewerFormat = errors.New("the data is in a newer format than this copse knows: start the newer copse again")
-	ErrOlderFormat = errors.New("the data is in an older format, which this copse no longer reads: begin with an empty data directory")
+	ErrOlderFormat = errors.New("the data is in an older format, which this copse no longer reads: start with an empty data directory")
 )
 
 func readMeta(rec []byte) (meta, error) {
 	var m meta
 	if len(rec) < 8 {
-		return m, fmt.Errorf("%w: meta", errDamaged)
+		return m, fmt.Errorf("%w: meta", ErrDamaged)
 	}
 	switch format := binary.BigEndian.Uint64(rec); {
 	case format > Format:
@@ -378,7 +378,7 @@ func readMeta(rec []byte) (meta, error) {
 	rec = rec[8:]
 	fields := m.numbers()
 	if len(rec) != 8*len(fields) {
-		return m, fmt.Errorf("%w: meta", errDamaged)
+		return m, fmt.Errorf("%w: meta", ErrDamaged)
 	}
 	for i, n := range fields {
 		*n = binary.BigEndian.Uint64(rec[8*i:])

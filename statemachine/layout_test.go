@@ -55,7 +55,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add(appendNode(nil, &n))
 	f.Add(appendNode(nil, &tree.Node{Key: "/k", Dir: true, Modified: 1, Created: 1}))
 	var events eventRecord
-	large := tree.Node{Key: "/k", Value: bytes.Repeat([]byte("v"), apartBytes), Modified: 8, Created: 2, Written: 8}
+	large := tree.Node{Key: "/k", Value: bytes.Repeat([]byte("v"), largeValueBytes), Modified: 8, Created: 2, Written: 8}
 	events.add(&tree.Event{Action: tree.ActionSet, Node: large, Prev: n, HasPrev: true, Refresh: true, Now: 12}, 77)
 	f.Add(events.data[8:])
 	f.Add(appendNode(nil, &large))

@@ -9,61 +9,59 @@ import (
 	"copse/statemachine/tree"
 )
 
-// listCache keeps listings that are asked for again and again, as they are sent:
-// clients that watch a directory all read it anew after each change. What an
-// update changes is barred before it is committed and let in again before anyone
-// is told of it, as in the nodeCache: all listings that show it go.
+// listCache caches the JSON of listings that are read repeatedly: clients that watch a
+// directory tend to read it again after each change. An update removes all listings that
+// show what it changes, and blocks new ones while it commits (see caches).
 //
-// A listing is kept if it was asked for twice, and if nothing it shows has
-// changed while it was put together. All methods may be called from any
-// goroutine.
+// A listing is cached when it is read for the second time, unless something that it shows
+// changed while it was read. All methods may be called from any goroutine.
 type listCache struct {
 	seed  maphash.Seed
 	limit int
 
-	mu     sync.RWMutex // guards what follows
-	kept   map[listName][]byte
-	size   int
-	fills  map[*listFill]struct{}
-	recent [256]uint64 // hashes of names that were asked for lately
-	barred int
+	mu      sync.RWMutex // guards the fields below
+	entries map[listName][]byte
+	size    int
+	fills   map[*listFill]struct{}
+	recent  [256]uint64 // hashes of listings read recently
+	blocked int
 }
 
-// listName names a listing.
+// listName identifies a listing.
 type listName struct {
 	key       string
 	recursive bool
 }
 
-// listFill is a listing that is being put together, by one goroutine.
+// listFill collects a listing while a goroutine reads it from the store.
 type listFill struct {
-	name    listName
-	text    []byte
-	useless bool // too long, or not the same at another moment
-	stale   bool // what it shows has changed; guarded by the cache's lock
+	name        listName
+	text        []byte
+	uncacheable bool // too long, or its text depends on the time
+	stale       bool // something that it shows has changed; guarded by the cache's lock
 }
 
-// listShare is the part of the cache that one listing may take.
+// listShare limits one listing to 1/listShare of the cache.
 const listShare = 2
 
 func newListCache(limit int) *listCache {
 	return &listCache{
-		seed:  maphash.MakeSeed(),
-		limit: limit,
-		kept:  make(map[listName][]byte),
-		fills: make(map[*listFill]struct{}),
+		seed:    maphash.MakeSeed(),
+		limit:   limit,
+		entries: make(map[listName][]byte),
+		fills:   make(map[*listFill]struct{}),
 	}
 }
 
-// get returns a listing, which mustn't be changed, or nil.
+// get returns the listing, which must not be modified, or nil.
 func (c *listCache) get(key string, recursive bool) []byte {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.kept[listName{key, recursive}]
+	return c.entries[listName{key, recursive}]
 }
 
-// begin is called before a listing is read from the store; it returns nil if
-// the listing isn't to be kept.
+// begin is called before a listing is read from the store. It returns nil if the listing
+// isn't to be cached; otherwise the caller must call finish or abandon.
 func (c *listCache) begin(key string, recursive bool) *listFill {
 	name := listName{key, recursive}
 	hash := maphash.Comparable(c.seed, name)
@@ -78,36 +76,36 @@ func (c *listCache) begin(key string, recursive bool) *listFill {
 	return f
 }
 
-// add notes the next part of the listing.
+// add adds the next part of the listing.
 func (f *listFill) add(part []byte, limit int) {
 	if len(f.text)+len(part) > limit/listShare {
-		f.useless, f.text = true, nil
+		f.uncacheable, f.text = true, nil
 	}
-	if !f.useless {
+	if !f.uncacheable {
 		f.text = append(f.text, part...)
 	}
 }
 
-// giveUp ends a fill that doesn't get to its end; nil is none.
-func (c *listCache) giveUp(f *listFill) {
+// abandon ends a fill whose listing isn't read to its end. f may be nil.
+func (c *listCache) abandon(f *listFill) {
 	if f != nil {
-		f.useless = true
-		c.end(f)
+		f.uncacheable = true
+		c.finish(f)
 	}
 }
 
-// end is called once for each fill.
-func (c *listCache) end(f *listFill) {
+// finish ends a fill and caches its listing if possible.
+func (c *listCache) finish(f *listFill) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.fills, f)
-	if f.useless || f.stale || c.barred > 0 || c.kept[f.name] != nil {
+	if f.uncacheable || f.stale || c.blocked > 0 || c.entries[f.name] != nil {
 		return
 	}
 	text := slices.Clip(f.text)
-	c.kept[f.name] = text
+	c.entries[f.name] = text
 	c.size += f.name.cost(text)
-	for name := range c.kept { // a map hands its entries out at random
+	for name := range c.entries { // map order is random enough to choose victims
 		if c.size <= c.limit {
 			break
 		}
@@ -115,37 +113,37 @@ func (c *listCache) end(f *listFill) {
 	}
 }
 
-// listCost is what a listing takes besides its bytes.
+// listCost is the approximate overhead of an entry, in bytes.
 const listCost = 200
 
 func (n listName) cost(text []byte) int { return len(n.key) + cap(text) + listCost }
 
 func (c *listCache) remove(name listName) {
-	if text := c.kept[name]; text != nil {
-		delete(c.kept, name)
+	if text := c.entries[name]; text != nil {
+		delete(c.entries, name)
 		c.size -= name.cost(text)
 	}
 }
 
-// bar forgets the listings that show what is going to change, and takes none in
-// until unbar.
-func (c *listCache) bar(changed map[string][]byte) {
+// block removes the listings that show what is about to change, and keeps all new ones out
+// until unblock.
+func (c *listCache) block(changed map[string][]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.barred++
+	c.blocked++
 	c.drop(changed)
 }
 
-// unbar ends what bar, with the same changes, began.
-func (c *listCache) unbar(changed map[string][]byte) {
+// unblock ends a block of the same changes.
+func (c *listCache) unblock(changed map[string][]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.barred--
-	c.drop(changed) // of those that were begun meanwhile, nobody knows what they saw
+	c.blocked--
+	c.drop(changed) // a fill that began in between may have read either version
 }
 
 func (c *listCache) drop(changed map[string][]byte) {
-	if len(c.kept) == 0 && len(c.fills) == 0 {
+	if len(c.entries) == 0 && len(c.fills) == 0 {
 		return
 	}
 	for key := range changed {
@@ -162,54 +160,55 @@ func (c *listCache) drop(changed map[string][]byte) {
 	}
 }
 
-// shows reports whether the listing may show the node.
+// shows reports whether the listing may contain the node at key.
 func (n listName) shows(key string) bool {
 	return n.key == key || n.key == tree.Parent(key) || n.recursive && tree.Within(n.key, key)
 }
 
-// barAll forgets everything, and takes nothing in until unbarAll.
-func (c *listCache) barAll() {
+// blockAll removes everything, and keeps all listings out until unblockAll.
+func (c *listCache) blockAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.barred++
+	c.blocked++
 	c.clear()
 }
 
-// unbarAll ends what barAll began.
-func (c *listCache) unbarAll() {
+// unblockAll ends a blockAll.
+func (c *listCache) unblockAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.barred--
+	c.blocked--
 	c.clear()
 }
 
 func (c *listCache) clear() {
-	clear(c.kept)
+	clear(c.entries)
 	c.size = 0
 	for f := range c.fills {
 		f.stale = true
 	}
 }
 
-// keptListing is a listing from the cache; it implements tree.Rest.
-type keptListing struct {
+// cachedListing sends a listing from the cache in parts. It implements tree.Rest.
+type cachedListing struct {
 	text []byte
 	sent int
 }
 
-// keptPart is how many bytes a part has of a listing that lies ready: a few writes
-// send more than a megabyte, and a slow client has the write time-out for each.
-const keptPart = 2 * listingPart
+// cachedPart is the size of the parts of a cached listing: large, so that a few writes
+// send a megabyte, but small enough for a slow client to receive one within the write
+// timeout.
+const cachedPart = 2 * listingPart
 
 // Size implements tree.Rest.
-func (l *keptListing) Size() int { return len(l.text) }
+func (l *cachedListing) Size() int { return len(l.text) }
 
-// Next implements tree.Rest. Nothing is copied.
-func (l *keptListing) Next() (part []byte, more bool, err error) {
-	part = l.text[l.sent:min(len(l.text), l.sent+keptPart)]
+// Next implements tree.Rest. The part is not a copy.
+func (l *cachedListing) Next() (part []byte, more bool, err error) {
+	part = l.text[l.sent:min(len(l.text), l.sent+cachedPart)]
 	l.sent += len(part)
 	return part, l.sent < len(l.text), nil
 }
 
 // Close implements tree.Rest.
-func (*keptListing) Close() {}
+func (*cachedListing) Close() {}

@@ -11,7 +11,7 @@ func keep(c *listCache, key string, recursive bool, text string) {
 	for range 2 {
 		if f := c.begin(key, recursive); f != nil {
 			f.add([]byte(text), c.limit)
-			c.end(f)
+			c.finish(f)
 		}
 	}
 }
@@ -38,8 +38,8 @@ func TestListCacheForgetsWhatShowsAChange(t *testing.T) {
 			c.begin(n.key, n.recursive)
 			fills = append(fills, c.begin(n.key, n.recursive))
 		}
-		c.bar(map[string][]byte{changed: nil})
-		c.unbar(map[string][]byte{changed: nil})
+		c.block(map[string][]byte{changed: nil})
+		c.unblock(map[string][]byte{changed: nil})
 		for i, f := range fills {
 			if f.stale != (c.get(listings[i].key, listings[i].recursive) == nil) {
 				t.Errorf("after a change of %s, a listing of %v under way is stale: %v", changed, listings[i], f.stale)
@@ -64,16 +64,16 @@ func TestListCacheTakesNothingStaleOrUseless(t *testing.T) {
 	}
 	change := map[string][]byte{"/a/x": nil}
 	for name, spoil := range map[string]func(*listFill){
-		"changed meanwhile": func(*listFill) { c.bar(change); c.unbar(change) },
-		"ended in a change": func(f *listFill) { c.bar(nil); c.end(f); c.unbar(nil); f.useless = true },
-		"cleared meanwhile": func(*listFill) { c.barAll(); c.unbarAll() },
+		"changed meanwhile": func(*listFill) { c.block(change); c.unblock(change) },
+		"ended in a change": func(f *listFill) { c.block(nil); c.finish(f); c.unblock(nil); f.uncacheable = true },
+		"cleared meanwhile": func(*listFill) { c.blockAll(); c.unblockAll() },
 		"too long":          func(f *listFill) { f.add(make([]byte, 501), c.limit) },
-		"given up":          func(f *listFill) { c.giveUp(f) },
+		"given up":          func(f *listFill) { c.abandon(f) },
 	} {
 		f := c.begin("/a", false)
 		f.add([]byte("x"), c.limit)
 		spoil(f)
-		c.end(f)
+		c.finish(f)
 		if c.get("/a", false) != nil || c.size != 0 {
 			t.Errorf("%s: it is kept", name)
 		}
@@ -90,14 +90,14 @@ func TestListCacheStaysWithinItsLimit(t *testing.T) {
 		key := fmt.Sprintf("/%d", i)
 		keep(c, key, i%2 == 0, strings.Repeat("x", i))
 		real := 0
-		for n, text := range c.kept {
+		for n, text := range c.entries {
 			real += n.cost(text)
 		}
 		if c.size != real || real > c.limit {
 			t.Fatalf("it holds %d bytes and counts %d", real, c.size)
 		}
 	}
-	if len(c.kept) < 5 {
-		t.Errorf("%d listings are kept", len(c.kept))
+	if len(c.entries) < 5 {
+		t.Errorf("%d listings are kept", len(c.entries))
 	}
 }

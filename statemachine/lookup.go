@@ -12,29 +12,17 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Index is the tree's index: of the latest change that reads see.
-func (m *Machine) Index() tree.Index { return tree.Index(m.index.Load()) }
-
-// RaftIndex is the last raft entry that reads see.
-func (m *Machine) RaftIndex() uint64 { return m.raftIndex.Load() }
-
-// Stats are the counters of this replica, watchers apart.
-func (m *Machine) Stats() tree.Stats {
-	s := *m.stats.Load()
-	s.GetsSuccess, s.GetsFail = m.gets.success.Load(), m.gets.fail.Load()
-	return s
-}
-
-// Exists reports whether key was there in the tree as it was at the index at.
+// Exists reports whether key existed in the tree at index at, the latest one. After a
+// fault it returns true and 0.
 func (m *Machine) Exists(key string) (exists bool, at tree.Index) {
 	p, err := m.pin()
 	if err != nil {
-		return true, 0 // unknown: index 0 is no moment that anyone waits for
+		return true, 0 // unknown: nobody waits for index 0
 	}
 	defer func() { _ = p.unpin() }()
 	var fail error
 	func() {
-		defer caught(&fail)
+		defer recoverFault(&fail)
 		_, missing := tree.Find(reader{p.snap}, key)
 		exists = missing == nil
 	}()
@@ -45,7 +33,7 @@ func (m *Machine) Exists(key string) (exists bool, at tree.Index) {
 	return exists, meta.last
 }
 
-// reader looks single nodes up in a store. Faults panic with a fault.
+// reader looks up single nodes in a store. Storage errors panic with a fault.
 type reader struct{ from pebble.Reader }
 
 // Get implements tree.Getter.
@@ -64,10 +52,10 @@ func (r reader) Get(key string) (tree.Node, bool) {
 	return n, true
 }
 
-// Get appends the answer to q to dst. now tells the time, in Unix nanoseconds; it is
-// asked once what is answered is known, and has a time to live. A listing of
-// more than listingPart bytes is cut there; rest yields what follows. err is an
-// answer of v2's, fail a fault of the store's.
+// Get appends the answer to q to dst. now returns the time in Unix nanoseconds; it is
+// called only where the answer may contain a TTL, after the data was read. A listing of
+// more than listingPart bytes is returned in parts: rest yields those after the first, and
+// the caller must close it. err is an error as v2 defines it, fail is a storage error.
 func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, rest tree.Rest, err *tree.Error, fail error) {
 	defer func() {
 		if err == nil && fail == nil {
@@ -76,16 +64,16 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 			m.gets.fail.Add(1)
 		}
 	}()
-	// The cache is asked before the store is taken hold of: what is read from a
-	// store that a snapshot has just replaced must not be put into it.
-	rec, seen := m.nodes.get(q.Key)
+	// Ask the cache before acquiring the store. In this order, a record read from a
+	// store that a snapshot has just replaced is never put into the cache.
+	rec, seen := m.caches.nodes.get(q.Key)
 	if rec != nil && !isDirRecord(rec) {
 		n, fail := readNode(q.Key, rec)
 		return appendFile(dst, &n, now), nil, nil, fail
 	}
-	if text := m.lists.get(q.Key, q.Recursive); text != nil {
+	if text := m.caches.lists.get(q.Key, q.Recursive); text != nil {
 		if len(text) > listingPart {
-			return dst, &keptListing{text: text}, nil, nil
+			return dst, &cachedListing{text: text}, nil, nil
 		}
 		return append(dst, text...), nil, nil, nil
 	}
@@ -98,7 +86,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 			h.release()
 		}
 	}()
-	defer caught(&fail)
+	defer recoverFault(&fail)
 	for {
 		out, found, err, fail := m.file(dst, h.db, q.Key, seen, now)
 		if found || err != nil || fail != nil {
@@ -107,11 +95,12 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 		if out, rest, found, fail = m.list(dst, h, q, now()); found || fail != nil {
 			return out, rest, nil, fail
 		}
-		// A directory became a file, or went, between the two looks.
+		// Between the two reads, a directory became a file or was removed.
 	}
 }
 
-// appendFile appends the answer that is n; the time matters to few.
+// appendFile appends the answer to a read of the file n. Most files have no TTL, and need
+// no clock.
 func appendFile(dst []byte, n *tree.Node, now func() int64) []byte {
 	at := int64(0)
 	if n.Expires != 0 {
@@ -122,7 +111,7 @@ func appendFile(dst []byte, n *tree.Node, now func() int64) []byte {
 
 var keyBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// file answers a read of key unless it is a directory; then found is false.
+// file answers a read of key; if it is a directory, found is false.
 func (m *Machine) file(dst []byte, db *pebble.DB, key string, seen uint64, now func() int64) (out []byte, found bool, err *tree.Error, fail error) {
 	if key == "/" {
 		return dst, false, nil, nil
@@ -137,14 +126,14 @@ func (m *Machine) file(dst []byte, db *pebble.DB, key string, seen uint64, now f
 			err.Index = index
 			return dst, false, err, nil
 		}
-		return m.file(dst, db, key, seen, now) // it came into being meanwhile
+		return m.file(dst, db, key, seen, now) // it has been created in between
 	}
 	if fail != nil {
 		return dst, false, nil, fail
 	}
 	n, fail := readNode(key, rec)
 	if fail == nil {
-		m.nodes.put(key, rec, seen)
+		m.caches.nodes.put(key, rec, seen)
 	}
 	if fail == nil && !n.Dir {
 		dst, found = appendFile(dst, &n, now), true
@@ -152,39 +141,40 @@ func (m *Machine) file(dst []byte, db *pebble.DB, key string, seen uint64, now f
 	return dst, found, nil, fail
 }
 
-// listingPart is about how many bytes a part of a long listing has, and listingBuffer
-// what most parts fit into.
+// listingPart is the approximate size of the parts of a long listing. Most of them fit into
+// a buffer of listingBuffer bytes.
 const (
 	listingPart   = 128 << 10
 	listingBuffer = listingPart + 4<<10
 )
 
-// listing is a directory's listing under way; it implements tree.Rest.
+// listing reads a directory from the store and encodes it in parts. It implements
+// tree.Rest.
 type listing struct {
 	h     *handle
 	it    *pebble.Iterator
 	print *tree.Listing
-	valid bool // it stands on a node
-	// values reads the values that lie apart, of the same moment; nil: none did yet.
+	valid bool // the iterator is at a node
+	// values reads large values from the same snapshot; nil: none was needed so far.
 	values   *pebble.Iterator
 	key, rec []byte    // scratch
-	part     []byte    // what Next returned last
-	fill     *listFill // nil: it isn't to be kept
+	part     []byte    // the part that Next returned last
+	fill     *listFill // nil: the listing isn't to be cached
 	lists    *listCache
-	tidy     *tidier
+	flusher  *memtableFlusher
 }
 
-// list answers a read of the directory q.Key, all of it from one view of the
-// store; found is false if it isn't one.
+// list answers a read of the directory q.Key from one snapshot of the store. If q.Key
+// isn't a directory, found is false.
 func (m *Machine) list(dst []byte, h *handle, q *tree.Query, now int64) (out []byte, rest tree.Rest, found bool, fail error) {
 	root := appendNodeKey(nil, q.Key)
-	fill := m.lists.begin(q.Key, q.Recursive)
+	fill := m.caches.lists.begin(q.Key, q.Recursive)
 	it, fail := h.db.NewIter(&pebble.IterOptions{LowerBound: root, UpperBound: appendBelow(nil, root)})
 	if fail != nil {
-		m.lists.giveUp(fill)
+		m.caches.lists.abandon(fill)
 		return dst, nil, false, fail
 	}
-	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.lists, tidy: &m.tidy}
+	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher}
 	defer func() {
 		if rest == nil {
 			fail = firstError(fail, l.end())
@@ -201,7 +191,7 @@ func (m *Machine) list(dst []byte, h *handle, q *tree.Query, now int64) (out []b
 		l.valid = it.Next()
 	}
 	if fill != nil && dir.Expires != 0 {
-		fill.useless = true
+		fill.uncacheable = true
 	}
 	l.print, out = tree.NewListing(dst, &dir, q.Recursive, now)
 	if fill != nil {
@@ -214,8 +204,7 @@ func (m *Machine) list(dst []byte, h *handle, q *tree.Query, now int64) (out []b
 	return out, nil, true, fail
 }
 
-// node is the one that the iterator stands on; its bytes are good until the
-// next step.
+// node returns the node at the iterator. Its bytes are valid until the next step.
 func (l *listing) node() (tree.Node, error) {
 	var err error
 	l.key, err = appendKey(l.key[:0], l.it.Key()[1:])
@@ -229,8 +218,8 @@ func (l *listing) node() (tree.Node, error) {
 	return readNode(unsafe.String(unsafe.SliceData(l.key), len(l.key)), rec)
 }
 
-// record is the record of the node that the iterator stands on, as it is in memory; its
-// bytes are good until the next step.
+// record returns the full record of the node at the iterator. Its bytes are valid until
+// the next step.
 func (l *listing) record() ([]byte, error) {
 	rec, err := l.it.ValueAndErr()
 	if err != nil {
@@ -273,7 +262,7 @@ func (l *listing) next(dst []byte) (out []byte, more bool, err error) {
 	if l.fill != nil {
 		l.fill.add(out[start:], l.lists.limit)
 		if !more && err == nil {
-			l.lists.end(l.fill)
+			l.lists.finish(l.fill)
 			l.fill = nil
 		}
 	}
@@ -291,7 +280,7 @@ func (l *listing) append(dst []byte) (out []byte, more bool, err error) {
 			return dst, false, err
 		}
 		if n.Expires != 0 && l.fill != nil {
-			l.fill.useless = true
+			l.fill.uncacheable = true
 		}
 		below := false
 		dst, below = l.print.Add(dst, &n)
@@ -303,7 +292,7 @@ func (l *listing) append(dst []byte) (out []byte, more bool, err error) {
 	return l.print.End(dst), false, nil
 }
 
-// advance goes to the next node; past all that is below this one, if asked to.
+// advance moves to the next node; with skip, to the next one outside the current subtree.
 func (l *listing) advance(skip bool) {
 	if !skip {
 		l.valid = l.it.Next()
@@ -316,25 +305,25 @@ func (l *listing) advance(skip bool) {
 	}
 }
 
-// end closes all but the store.
+// end closes everything except the store.
 func (l *listing) end() error {
-	l.lists.giveUp(l.fill)
+	l.lists.abandon(l.fill)
 	stats := l.it.Stats()
 	err := l.it.Close()
 	if l.values != nil {
 		err = firstError(err, l.values.Close())
 	}
-	l.tidy.look(l.h.db, stats)
+	l.flusher.afterListing(l.h.db, stats)
 	return err
 }
 
 // Close implements tree.Rest.
 func (l *listing) Close() {
-	_ = l.end() // an error has come out of Next already
+	_ = l.end() // Next has reported any error
 	l.h.release()
 }
 
-// Lookup implements IOnDiskStateMachine; reads don't go through dragonboat.
+// Lookup implements IOnDiskStateMachine. It is never called: reads bypass dragonboat.
 func (m *Machine) Lookup(any) (any, error) {
 	return nil, errors.New("copse reads its shards directly")
 }

@@ -17,22 +17,23 @@ import (
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
-// Options are what a Machine is made with.
+// Options configure a Machine.
 type Options struct {
 	Dir     string // the shard's own directory
-	Replica uint64 // this replica's id: it builds replies for what it proposed
-	Window  int    // events that waitIndex can reach back to; above 0
-	// WindowBytes bounds the same events by the size of their JSON; above 0.
+	Replica uint64 // this replica's id: it returns the replies to its own submissions only
+	Window  int    // number of events that waitIndex can reach back to; above 0
+	// WindowBytes bounds the same events by the total size of their JSON; above 0.
 	WindowBytes int64
-	Cache       *pebble.Cache // shared by the shards; nil: a small one
-	Nodes       int           // bytes of the cache of nodes that are read often
-	Lists       int           // bytes of the cache of listings that are
-	Files       int           // files that Pebble may keep open; 0: its default
-	// Slots is how many data shards there are, Slot which of them this one is; with
-	// 0 or 1 its indexes are dense. Order: it is none of the several, but the order shard.
+	Cache       *pebble.Cache // of blocks, shared by the shards; nil: a small one
+	Nodes       int           // size in bytes of the cache of nodes
+	Lists       int           // size in bytes of the cache of listings
+	Files       int           // files that Pebble may keep open; 0: Pebble's default
+	// Slots is the number of data shards, and Slot the position of this one among them.
+	// With 0 or 1 slots the cluster isn't sharded, and indexes are dense. Order marks the
+	// order shard, which is none of them.
 	Slot, Slots int
 	Order       bool
-	FS          vfs.FS // nil: the real one
+	FS          vfs.FS // nil: the operating system's
 	Logger      *slog.Logger
 }
 
@@ -52,40 +53,34 @@ type Machine struct {
 
 	// Owned by dragonboat's apply worker.
 	meta meta
-	// expiryLow is a time before which no expiration is stored.
+	// expiryLow is a lower bound of the stored expirations, in Unix nanoseconds.
 	expiryLow int64
-	broken    error // the fault after which nothing may be applied
+	broken    error // the fault that stopped this replica; nothing is applied after it
 	view      view
-	recent    recent // of a data shard of several
-	created   bool   // New found no store
+	recent    recent // used by the data shards of a sharded cluster
+	created   bool
 
-	// The open store; replaced under the lock when a snapshot comes in.
+	// The open store. It is replaced, under the lock, when a snapshot is installed.
 	mu       sync.RWMutex
 	store    *handle              // nil once closed
-	prepared map[*pinned]struct{} // snapshots that wait to be streamed
+	prepared map[*pinned]struct{} // snapshots waiting to be streamed
 
-	nodes   *nodeCache
-	lists   *listCache
-	tidy    tidier
+	caches  caches
+	flusher memtableFlusher
 	members membership
 	waiters waiters
 
-	// Published after each batch, read from anywhere.
-	index     atomic.Uint64
-	raftIndex atomic.Uint64
-	floor     atomic.Uint64 // of the window
-	stats     atomic.Pointer[tree.Stats]
-	handed    atomic.Pointer[[]tree.Index] // immutable
-	counts    publishedCounts
+	// Updated after each batch; any goroutine may read them.
+	published published
 	expiry    expirySignal
-	applied   atomic.Uint64 // bytes of raft entries since the start
+	applied   atomic.Uint64 // bytes of raft entries since New
 	gets      struct{ success, fail atomic.Uint64 }
 }
 
 var _ sm.IOnDiskStateMachine = (*Machine)(nil)
 
-// New opens or creates the store in o.Dir. Its errors wrap ErrNewerFormat and
-// ErrDamaged where those are the cause.
+// New opens or creates the store in o.Dir. Its errors wrap ErrNewerFormat, ErrOlderFormat
+// or ErrDamaged if one of those is the cause.
 func New(o Options) (*Machine, error) {
 	if o.Window <= 0 || o.WindowBytes <= 0 {
 		return nil, fmt.Errorf("event window of %d events and %d bytes: both must be above 0", o.Window, o.WindowBytes)
@@ -97,14 +92,13 @@ func New(o Options) (*Machine, error) {
 	m := &Machine{
 		dir: o.Dir, replica: o.Replica, window: window{o.Window, uint64(o.WindowBytes)}, fs: fs, place: placeOf(o),
 		pebble:   func() *pebble.Options { return storeOptions(fs, o) },
-		nodes:    newNodeCache(o.Nodes),
-		lists:    newListCache(o.Lists),
-		members:  membership{bell: make(chan struct{}, 1)},
+		caches:   caches{nodes: newNodeCache(o.Nodes), lists: newListCache(o.Lists)},
+		members:  membership{changed: make(chan struct{}, 1)},
 		measures: newMeasures(),
 		expiry:   newExpirySignal(),
 		prepared: make(map[*pinned]struct{}),
 	}
-	m.view = view{nodes: m.nodes, changed: make(map[string][]byte)}
+	m.view = view{nodes: m.caches.nodes, changed: make(map[string][]byte)}
 	name, created, err := currentStore(fs, o.Dir)
 	if err != nil {
 		return nil, err
@@ -116,15 +110,12 @@ func New(o Options) (*Machine, error) {
 	return m, nil
 }
 
-// Subscribe makes publish get the result of each Update after it is committed, in
-// the order of the log, and of each snapshot that has replaced the tree. It mustn't
-// wait. To be called before the replica is started.
+// Subscribe sets the function that receives the result of each Update, once it is
+// committed and in log order, and of each snapshot that replaces the tree. publish must
+// not block. Call Subscribe before the replica is started.
 func (m *Machine) Subscribe(publish func(*ApplyResult)) { m.publish = publish }
 
-// ErrDamaged is the cause where the store can't be read: its files are broken.
-var ErrDamaged = errDamaged
-
-// open opens the named store as the machine's own and takes its state over.
+// open makes the named store the machine's current one and loads its state.
 func (m *Machine) open(name string) error {
 	db, err := openPebble(filepath.Join(m.dir, name), m.pebble())
 	if err != nil {
@@ -139,12 +130,12 @@ func (m *Machine) open(name string) error {
 		h.release()
 		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
 	}
-	m.barAll()
+	m.caches.blockAll()
 	m.mu.Lock()
 	old := m.store
 	m.store = h
 	m.mu.Unlock()
-	m.unbarAll()
+	m.caches.unblockAll()
 	if old != nil {
 		old.release()
 	}
@@ -155,7 +146,7 @@ func (m *Machine) open(name string) error {
 	return nil
 }
 
-// state is what a machine keeps of its store in memory.
+// state is the part of the store that a machine keeps in memory.
 type state struct {
 	meta    meta
 	members *tree.Membership
@@ -163,7 +154,7 @@ type state struct {
 	recent  recent
 }
 
-// load reads the state of the machine from its store.
+// load reads the machine's state from a store.
 func (m *Machine) load(from *pebble.DB) (st state, err error) {
 	if st.meta, err = loadMeta(from); err != nil {
 		return st, err
@@ -192,37 +183,32 @@ func loadMeta(from pebble.Reader) (meta, error) {
 	return m, errors.Join(err, closer.Close())
 }
 
-// announce makes the state after an update known: first to readers, then, as
-// in an ApplyResult, to whoever has subscribed, then to who waits for it.
+// announce publishes the state after an update: first to readers, then to the subscriber
+// as an ApplyResult, and last to those in WaitApplied.
 func (m *Machine) announce(members *tree.Membership, handed []tree.Index, res *ApplyResult) {
-	stats := m.meta.stats
-	m.stats.Store(&stats)
-	m.counts.set(m.meta.counts)
-	m.raftIndex.Store(m.meta.raftIndex)
-	m.index.Store(uint64(m.meta.last))
-	m.floor.Store(uint64(max(m.windowFloor(m.meta.last), m.meta.trimmed)))
+	m.published.set(m.meta, max(m.windowFloor(m.meta.last), m.meta.trimmed))
 	if m.place.order {
-		m.handed.Store(&handed)
+		m.published.handed.Store(&handed)
 	}
 	m.members.set(members)
 	if m.publish != nil {
 		res.Last, res.Epoch, res.Handed = m.meta.last, m.meta.epoch, slices.Clone(handed)
 		m.publish(res)
 	}
-	m.waiters.applied(m.meta.raftIndex)
+	m.waiters.notify(m.meta.raftIndex)
 }
 
 // Created reports whether New found no store and made a new one.
 func (m *Machine) Created() bool { return m.created }
 
-// Open implements IOnDiskStateMachine: the store is open already, so it only
-// tells the last raft entry that it holds.
+// Open implements IOnDiskStateMachine. New has opened the store already, so Open just
+// returns the index of the last raft entry in it.
 func (m *Machine) Open(<-chan struct{}) (uint64, error) {
 	return m.meta.raftIndex, nil
 }
 
-// Update applies raft entries in one atomic batch. The batch isn't synced: the
-// raft log holds the entries until Sync has been called behind them.
+// Update applies raft entries in one atomic batch. The batch isn't synced: the raft log
+// keeps the entries until a later Sync has made them durable here.
 func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	if m.broken != nil {
 		return nil, m.broken
@@ -236,7 +222,7 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 			err = m.broken
 		}
 	}()
-	defer caught(&err)
+	defer recoverFault(&err)
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
 	v := &m.view
@@ -261,9 +247,9 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 		v.trim(m.windowFloor(v.meta.last), m.window)
 	}
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
-	m.bar(v)
+	m.caches.block(v)
 	v.must(batch.Commit(pebble.NoSync))
-	m.unbar(v)
+	m.caches.unblock(v)
 	m.meta = v.meta
 	if at, _, err := readExpiryKey(v.expiryFrom); err == nil {
 		m.expiryLow = at
@@ -273,40 +259,10 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	return entries, nil
 }
 
-// bar keeps readers from finding in a cache what v is about to change, until
-// unbar.
-func (m *Machine) bar(v *view) {
-	if v.changedAll {
-		m.barAll()
-		return
-	}
-	m.nodes.bar(v.changed)
-	m.lists.bar(v.changed)
-}
-
-func (m *Machine) unbar(v *view) {
-	if v.changedAll {
-		m.unbarAll()
-		return
-	}
-	m.nodes.unbar(v.changed)
-	m.lists.unbar(v.changed)
-}
-
-func (m *Machine) barAll() {
-	m.nodes.barAll()
-	m.lists.barAll()
-}
-
-func (m *Machine) unbarAll() {
-	m.nodes.unbarAll()
-	m.lists.unbarAll()
-}
-
-// AppliedBytes is the size of all raft entries applied since the start.
+// AppliedBytes returns the total size of the raft entries applied since New.
 func (m *Machine) AppliedBytes() uint64 { return m.applied.Load() }
 
-// Sync makes all that was applied durable. Raft drops log entries after it.
+// Sync makes everything applied so far durable. Raft may drop those log entries then.
 func (m *Machine) Sync() error {
 	began := m.measures.begin()
 	defer m.measures.end(m.measures.Sync, began)
@@ -316,13 +272,13 @@ func (m *Machine) Sync() error {
 	return nil
 }
 
-// Close closes the store once the last reader has let go of it, and waits for
-// that. Reads fail from now on.
+// Close makes further reads fail, waits for the current readers to finish, and closes
+// the store.
 func (m *Machine) Close() error {
 	m.mu.Lock()
 	h := m.store
 	m.store = nil
-	m.barAll() // for good
+	m.caches.blockAll() // never unblocked
 	m.waiters.close()
 	left := m.prepared
 	m.prepared = nil

@@ -7,15 +7,14 @@ import (
 	"copse/statemachine/metric"
 )
 
-// Measures are what a machine measures of its own work. They are read while it
-// goes on.
+// Measures are a machine's measurements of its own work. They may be read at any time.
 type Measures struct {
-	Apply   *metric.Histogram // seconds for one call of Update
-	Entries *metric.Histogram // raft entries in one call of Update
-	Sync    *metric.Histogram // seconds to make all that was applied durable
+	Apply   *metric.Histogram // duration of a call of Update
+	Entries *metric.Histogram // number of raft entries in a call of Update
+	Sync    *metric.Histogram // duration of a call of Sync
 
-	epoch time.Time    // a monotonic clock's zero
-	since atomic.Int64 // of that clock: when the work that is under way began; 0: none is
+	epoch time.Time    // zero of the monotonic clock below
+	since atomic.Int64 // start of the call in progress, in nanoseconds since epoch; 0: none
 }
 
 func newMeasures() *Measures {
@@ -27,9 +26,8 @@ func newMeasures() *Measures {
 	}
 }
 
-// begin says that work has begun; end, that it is done, and counts how long it
-// took. There is one piece of work at a time: raft excludes Update and Sync
-// from each other.
+// begin marks the start of a call of Update or Sync, and end its end. There is only one
+// call at a time: dragonboat never runs Update and Sync concurrently.
 func (m *Measures) begin() (now int64) {
 	now = int64(time.Since(m.epoch))
 	m.since.Store(now)
@@ -41,9 +39,9 @@ func (m *Measures) end(h *metric.Histogram, began int64) {
 	h.Observe(int64(time.Since(m.epoch)) - began)
 }
 
-// Busy is how long the work that is under way has taken, 0 if none is. A
-// machine that is busy for long has a disk that stands still: nothing waits for
-// a quorum here.
+// Busy returns how long the current call of Update or Sync has been running; 0 if there is
+// none. A long time means that the disk is stuck, because neither of them waits for a
+// quorum.
 func (m *Measures) Busy() time.Duration {
 	since := m.since.Load()
 	if since == 0 {
@@ -52,24 +50,24 @@ func (m *Measures) Busy() time.Duration {
 	return time.Since(m.epoch) - time.Duration(since)
 }
 
-// Measures returns what the machine measures of itself.
+// Measures returns the machine's measurements.
 func (m *Machine) Measures() *Measures { return m.measures }
 
-// StoreMetrics is what Pebble knows of one store at one moment.
+// StoreMetrics are Pebble's metrics of one store.
 type StoreMetrics struct {
-	DiskBytes     uint64 // all of the store's files
-	NodeBytes     uint64 // of them, about what the nodes and the large values take; what is still in memory isn't counted
-	MemTableBytes uint64 // what is still in memory
-	Compactions   uint64
-	CompactBytes  uint64 // that compactions have yet to work through
-	ReadAmp       uint64 // places where a read may have to look
-	CacheBytes    uint64 // of the cache that the shards share
+	DiskBytes     uint64 // size of all files of the store
+	NodeBytes     uint64 // estimated part of DiskBytes for nodes and large values
+	MemTableBytes uint64 // size of the memory tables
+	Compactions   uint64 // number since the store was opened
+	CompactBytes  uint64 // estimated bytes still to be compacted
+	ReadAmp       uint64 // number of places that a read may have to look in
+	CacheBytes    uint64 // size of the block cache, which the shards share
 	CacheHits     uint64
 	CacheMisses   uint64
 }
 
-// StoreMetrics asks the store. It is cheap enough for a scrape, not for a
-// request.
+// StoreMetrics reads the metrics from the store. It is cheap enough for each scrape, but
+// not for each request.
 func (m *Machine) StoreMetrics() (StoreMetrics, error) {
 	h, err := m.acquire()
 	if err != nil {
@@ -98,7 +96,7 @@ func (m *Machine) StoreMetrics() (StoreMetrics, error) {
 	}, nil
 }
 
-// ExpiryLag is how late, at now, the earliest expiration is: 0 if none is due.
+// ExpiryLag returns how long the earliest expiration has been due at now; 0 if none is.
 func (m *Machine) ExpiryLag(now time.Time) time.Duration {
 	return max(0, time.Duration(now.UnixNano()-m.expiry.awaited.Load()))
 }

@@ -10,30 +10,30 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// membership is what a machine makes known of who belongs to the cluster.
+// membership is the published membership of the cluster.
 type membership struct {
-	now  atomic.Pointer[tree.Membership] // never nil
-	bell chan struct{}                   // capacity 1
+	now     atomic.Pointer[tree.Membership] // never nil
+	changed chan struct{}                   // capacity 1
 }
 
-// set makes next known, and rings if it is another one.
+// set publishes next, and signals if it is a different one.
 func (m *membership) set(next *tree.Membership) {
 	if m.now.Swap(next) != next {
 		select {
-		case m.bell <- struct{}{}:
-		default: // it rings already
+		case m.changed <- struct{}{}:
+		default: // a signal is pending already
 		}
 	}
 }
 
-// Membership is who belongs to the cluster, as far as this replica has applied
-// the log; nobody does before the cluster is founded. It may be called from any
-// goroutine.
+// Membership returns the members of the cluster as far as this replica has applied the
+// log. It is empty before the cluster is founded. It may be called from any goroutine.
 func (m *Machine) Membership() *tree.Membership { return m.members.now.Load() }
 
-// MembershipChanged receives after Membership has changed, or may have because
-// a snapshot came in. Changes in quick succession ring once. One reader.
-func (m *Machine) MembershipChanged() <-chan struct{} { return m.members.bell }
+// MembershipChanged receives a value after Membership has changed, or may have changed
+// because a snapshot was installed. Several changes may send a single value. It has one
+// reader.
+func (m *Machine) MembershipChanged() <-chan struct{} { return m.members.changed }
 
 func loadMembership(from pebble.Reader) (*tree.Membership, error) {
 	rec, closer, err := from.Get(membersKey)
@@ -45,16 +45,16 @@ func loadMembership(from pebble.Reader) (*tree.Membership, error) {
 	}
 	ms, err := tree.ReadMembership(rec)
 	if err != nil {
-		err = fmt.Errorf("%w: %w", errDamaged, err)
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return ms, errors.Join(err, closer.Close())
 }
 
-// changeMembers carries out c, which changes the membership. err stops the
-// replica: it can't read what the others could.
+// changeMembers executes c, which changes the membership. err stops the replica, because
+// it can't follow a log that the others can.
 func (v *view) changeMembers(c *tree.Command) (refused *tree.Error, err error) {
 	if c.Op == tree.OpMemberReplaceAll && v.meta.last < c.PrevIndex {
-		return nil, fmt.Errorf("the log goes on from a tree at index %d, which this replica at index %d never got: remove this member and add it anew", c.PrevIndex, v.meta.last)
+		return nil, fmt.Errorf("the log continues from a tree at index %d, but this replica is at index %d: remove this member and add it again", c.PrevIndex, v.meta.last)
 	}
 	founded := v.members.Founded()
 	next, refused, err := tree.ApplyMembership(v.members, c, v.meta.last)
@@ -71,26 +71,26 @@ func (v *view) changeMembers(c *tree.Command) (refused *tree.Error, err error) {
 	return nil, nil
 }
 
-// ForceNew makes the store the first of a new raft group, whose only member is
-// keep: the tree, its index and its events stay, everyone else is removed, and
-// the raft log begins anew. It is durable when ForceNew returns, and to be
-// called before the replica is started; a crash leaves all of it done or
-// nothing. What the old log still holds has to be applied, with Update, before.
+// ForceNew makes the store the first replica of a new raft group whose only member is
+// keep. The tree, its index and its events stay, all other members are removed, and the
+// raft log starts from the beginning. Call it before the replica is started, after applying
+// the rest of the old log with Update. It is atomic, and durable when it returns.
 //
-// The tree is then older than the new log, so a replica that gets all of the
-// log and no snapshot would lack it. The first command in the new log must be
-// an OpMemberReplaceAll with this tree's index as its PrevIndex, which such a
-// replica refuses, and the log must be compacted before another member joins.
+// The new log doesn't contain the tree, so a replica that received the whole log and no
+// snapshot would lack it. Therefore the first command of the new log must be an
+// OpMemberReplaceAll with this tree's index as its PrevIndex, which such a replica refuses,
+// and the log must be compacted before another member joins.
 //
-// Of an order shard, settled is the largest index of the data shards here: what the
-// old log of this one has lost of their asks isn't handed out again. Of others it is 0.
+// For an order shard, settled is the largest index of this member's data shards, so that
+// indexes whose asks are missing from the order shard's old log aren't handed out again.
+// For other shards it is 0.
 func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
-	defer caught(&err)
+	defer recoverFault(&err)
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
 	v := &m.view
 	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
-	v.meta.raftIndex, v.meta.epoch, v.meta.last = 0, 0, max(v.meta.last, settled) // raft's terms begin anew too
+	v.meta.raftIndex, v.meta.epoch, v.meta.last = 0, 0, max(v.meta.last, settled) // raft's terms restart too
 	alone := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
 	refused, err := v.changeMembers(&alone)
 	if refused != nil {

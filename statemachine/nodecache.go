@@ -7,28 +7,26 @@ import (
 	"sync"
 )
 
-// nodeCache keeps the records of nodes that were read lately, by clients or by
-// writes that look at what they change: a read from Pebble costs several times
-// as much as all the rest of a plain GET. What an update changes is barred before
-// it is committed, and comes back changed before anyone is told of it: a reader
-// that has seen one part of an update, or knows its index, never gets a record
-// from before it.
+// nodeCache caches the full records of nodes that clients, or writes, have read recently: a
+// read from Pebble costs several times as much as the rest of a plain GET. An update blocks
+// the keys that it changes while it commits, and then puts their new records in (see
+// caches).
 //
-// A record is taken in only if nothing has been barred since before it was
-// read: else a slow reader could put back what was just dropped. All methods
-// may be called from any goroutine.
+// put ignores a record if any key of its cache shard has been blocked since the
+// corresponding get. Otherwise a slow reader could put an outdated record back. All methods
+// but block and unblock may be called from any goroutine.
 type nodeCache struct {
 	seed   maphash.Seed
 	shards [nodeCacheShards]nodeCacheShard
-	// returning are the keys that had records when they were barred. It belongs to
-	// the goroutine that updates.
+	// returning lists the keys that had records when they were blocked. It is owned by
+	// the goroutine that runs Update.
 	returning []string
 }
 
 const (
 	nodeCacheShards   = 16
-	nodeCacheOverhead = 128      // bytes an entry takes besides key and record
-	nodeCacheRecord   = 16 << 10 // larger ones aren't kept: their cost is in copying
+	nodeCacheOverhead = 128      // bytes of an entry besides its key and record
+	nodeCacheRecord   = 16 << 10 // largest record cached: for larger ones, most of the cost is copying
 )
 
 type nodeCacheShard struct {
@@ -36,8 +34,8 @@ type nodeCacheShard struct {
 	records map[string][]byte
 	size    int
 	limit   int
-	drops   uint64 // how often something was barred or let in again
-	barred  int    // keys, or times all keys, that are barred now
+	blocks  uint64 // number of blocks and unblocks so far
+	blocked int    // number of blocks not yet ended
 }
 
 // newNodeCache returns a cache of about limit bytes.
@@ -54,17 +52,16 @@ func (c *nodeCache) shard(key string) *nodeCacheShard {
 	return &c.shards[maphash.String(c.seed, key)%nodeCacheShards]
 }
 
-// get returns the record of the node at key, which mustn't be changed. If it
-// has none, seen is what put wants to know after the caller has read it.
+// get returns the record of the node at key, which must not be modified, or nil. seen is
+// to be passed to put after reading the record from the store.
 func (c *nodeCache) get(key string) (rec []byte, seen uint64) {
 	s := c.shard(key)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.records[key], s.drops
+	return s.records[key], s.blocks
 }
 
-// put takes rec, which is copied, in for key, unless something has been
-// dropped since get.
+// put adds a copy of rec for key, unless an update has intervened since get returned seen.
 func (c *nodeCache) put(key string, rec []byte, seen uint64) {
 	cost := len(key) + len(rec) + nodeCacheOverhead
 	s := c.shard(key)
@@ -73,17 +70,17 @@ func (c *nodeCache) put(key string, rec []byte, seen uint64) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.drops != seen || s.barred > 0 || s.records[key] != nil {
+	if s.blocks != seen || s.blocked > 0 || s.records[key] != nil {
 		return
 	}
 	s.add(strings.Clone(key), bytes.Clone(rec))
 }
 
-// add takes a record in, and makes room for it.
+// add adds a record, and evicts others if necessary.
 func (s *nodeCacheShard) add(key string, rec []byte) {
 	s.records[key] = rec
 	s.size += len(key) + len(rec) + nodeCacheOverhead
-	for old, record := range s.records { // a map hands its entries out at random
+	for old, record := range s.records { // map order is random enough to choose victims
 		if s.size <= s.limit {
 			break
 		}
@@ -96,15 +93,15 @@ func (s *nodeCacheShard) remove(key string, rec []byte) {
 	s.size -= len(key) + len(rec) + nodeCacheOverhead
 }
 
-// bar forgets the records of what is going to change, and takes none in on their
-// shards until unbar.
-func (c *nodeCache) bar(changed map[string][]byte) {
+// block removes the records of the changed keys, and keeps all new ones out of their cache
+// shards until unblock.
+func (c *nodeCache) block(changed map[string][]byte) {
 	c.returning = c.returning[:0]
 	for key := range changed {
 		s := c.shard(key)
 		s.mu.Lock()
-		s.drops++
-		s.barred++
+		s.blocks++
+		s.blocked++
 		if rec := s.records[key]; rec != nil {
 			s.remove(key, rec)
 			c.returning = append(c.returning, key)
@@ -113,18 +110,17 @@ func (c *nodeCache) bar(changed map[string][]byte) {
 	}
 }
 
-// unbar ends what bar, with the same changes, began. What had a record has its
-// new one, if there is one: a node that is written for the first time need not be
-// read soon.
-func (c *nodeCache) unbar(changed map[string][]byte) {
+// unblock ends a block of the same changes. Keys that had records get their new ones, if
+// they still exist. Other keys get none: a node that was just created may not be read soon.
+func (c *nodeCache) unblock(changed map[string][]byte) {
 	for key := range changed {
-		c.shard(key).unbar()
+		c.shard(key).unblock()
 	}
 	for _, key := range c.returning {
 		rec := changed[key]
 		if s := c.shard(key); rec != nil && len(rec) <= nodeCacheRecord {
 			s.mu.Lock()
-			if s.records[key] == nil { // a reader may have been quicker
+			if s.records[key] == nil { // a reader may have added it first
 				s.add(key, rec)
 			}
 			s.mu.Unlock()
@@ -133,29 +129,29 @@ func (c *nodeCache) unbar(changed map[string][]byte) {
 	clear(c.returning)
 }
 
-// barAll forgets everything, and takes nothing in until unbarAll.
-func (c *nodeCache) barAll() {
+// blockAll removes everything, and keeps all records out until unblockAll.
+func (c *nodeCache) blockAll() {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
-		s.drops++
-		s.barred++
+		s.blocks++
+		s.blocked++
 		s.size = 0
 		clear(s.records)
 		s.mu.Unlock()
 	}
 }
 
-// unbarAll ends what barAll began.
-func (c *nodeCache) unbarAll() {
+// unblockAll ends a blockAll.
+func (c *nodeCache) unblockAll() {
 	for i := range c.shards {
-		c.shards[i].unbar()
+		c.shards[i].unblock()
 	}
 }
 
-func (s *nodeCacheShard) unbar() {
+func (s *nodeCacheShard) unblock() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.drops++
-	s.barred--
+	s.blocks++
+	s.blocked--
 }

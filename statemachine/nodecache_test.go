@@ -15,44 +15,44 @@ func TestNodeCacheForgetsWhatWasBarred(t *testing.T) {
 		t.Fatal("what was put isn't held")
 	}
 	one := map[string][]byte{"/a": nil}
-	for _, barring := range []struct {
-		name       string
-		bar, unbar func()
+	for _, blocking := range []struct {
+		name           string
+		block, unblock func()
 	}{
-		{"the key", func() { c.bar(one) }, func() { c.unbar(one) }},
-		{"everything", c.barAll, c.unbarAll},
+		{"the key", func() { c.block(one) }, func() { c.unblock(one) }},
+		{"everything", c.blockAll, c.unblockAll},
 	} {
 		_, before := c.get("/a")
-		barring.bar()
+		blocking.block()
 		if held("/a") != "" {
-			t.Fatalf("%s: what was barred is still held", barring.name)
+			t.Fatalf("%s: what was blocked is still held", blocking.name)
 		}
 		c.put("/a", []byte("1"), before)
 		_, meanwhile := c.get("/a")
 		c.put("/a", []byte("1"), meanwhile)
 		if held("/a") != "" {
-			t.Fatalf("%s: a record is taken in while it is barred", barring.name)
+			t.Fatalf("%s: a record is taken in while it is blocked", blocking.name)
 		}
-		if barring.unbar(); held("/a") != "" {
-			t.Fatalf("%s: what has gone is back", barring.name)
+		if blocking.unblock(); held("/a") != "" {
+			t.Fatalf("%s: what has gone is back", blocking.name)
 		}
 		c.put("/a", []byte("1"), before)
 		c.put("/a", []byte("1"), meanwhile)
 		if held("/a") != "" {
-			t.Fatalf("%s: a reader from before has put its record back", barring.name)
+			t.Fatalf("%s: a reader from before has put its record back", blocking.name)
 		}
 		_, after := c.get("/a")
 		c.put("/a", []byte("2"), after)
 		if held("/a") != "2" {
-			t.Fatalf("%s: nothing is taken in afterwards", barring.name)
+			t.Fatalf("%s: nothing is taken in afterwards", blocking.name)
 		}
 	}
 	changed := map[string][]byte{"/a": []byte("3"), "/b": []byte("3")}
-	c.bar(changed)
+	c.block(changed)
 	if got := held("/a") + held("/b"); got != "" {
 		t.Fatalf("what is going to change is still held: %q", got)
 	}
-	if c.unbar(changed); held("/a")+held("/b") != "3" {
+	if c.unblock(changed); held("/a")+held("/b") != "3" {
 		t.Fatalf("after a change of what was held and of what wasn't: got %q, %q", held("/a"), held("/b"))
 	}
 	_, seen = c.get("/big")
@@ -70,8 +70,8 @@ func TestNodeCacheStaysWithinItsLimit(t *testing.T) {
 		_, seen := c.get(key)
 		c.put(key, []byte(strings.Repeat("x", i%300)), seen)
 		changed := map[string][]byte{fmt.Sprintf("/key/%d", i/2): make([]byte, i%500)}
-		c.bar(changed)
-		c.unbar(changed)
+		c.block(changed)
+		c.unblock(changed)
 	}
 	size, count := 0, 0
 	for i := range c.shards {

@@ -11,19 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Handed is the last index that the order shard has handed out to each slot, as
-// far as this replica has applied the log; nil of any other shard. It is not to be
-// changed, and may be asked for from any goroutine. At a given moment Index, the
-// counter, may already be larger: read it first.
-func (m *Machine) Handed() []tree.Index {
-	if handed := m.handed.Load(); handed != nil {
-		return *handed
-	}
-	return nil
-}
-
-// handOut carries out OpAsk: each ask, in order, gets the indexes that follow. One
-// that no actor would make gets none.
+// handOut executes OpAsk: each ask, in order, gets the next indexes. An invalid ask,
+// which no actor would send, gets none.
 func (m *Machine) handOut(v *view, c *tree.Command, res *ApplyResult) (refused *tree.Error, err error) {
 	if !m.place.order || c.PrevIndex != tree.Index(m.place.slots) {
 		return &tree.Error{Code: tree.CodeRaftInternal, Cause: "this shard doesn't hand out indexes for so many", Index: v.meta.last}, nil
@@ -32,7 +21,7 @@ func (m *Machine) handOut(v *view, c *tree.Command, res *ApplyResult) (refused *
 	if err != nil {
 		return nil, err
 	}
-	handed := slices.Clone(v.handed) // what v has is known to others
+	handed := slices.Clone(v.handed) // v.handed is published already
 	for i := range asks {
 		a := &asks[i]
 		r, ok := a.Grant(v.meta.last, m.place.slots)
@@ -56,7 +45,7 @@ func appendHanded(dst []byte, handed []tree.Index) []byte {
 
 func readHanded(rec []byte, slots int) ([]tree.Index, error) {
 	if len(rec) != 8*slots {
-		return nil, fmt.Errorf("%w: what was handed out to %d shards takes %d bytes", errDamaged, slots, len(rec))
+		return nil, fmt.Errorf("%w: indexes handed out: %d bytes for %d shards", ErrDamaged, len(rec), slots)
 	}
 	handed := make([]tree.Index, slots)
 	for i := range handed {

@@ -2,9 +2,9 @@ package statemachine
 
 import "copse/statemachine/tree"
 
-// place is which shard a machine is a replica of; docs/SHARDS.md has the rules.
+// place identifies the shard that a machine is a replica of; see docs/SHARDS.md.
 type place struct {
-	slot, slots int // slots is 1 where indexes are dense
+	slot, slots int // slots is 1 in a cluster that isn't sharded
 	order       bool
 }
 
@@ -15,21 +15,22 @@ func placeOf(o Options) place {
 	return place{slot: o.Slot, slots: o.Slots, order: o.Order}
 }
 
-// data reports whether the place is a data shard of several.
+// data reports whether the place is a data shard of a sharded cluster.
 func (p place) data() bool { return p.slots > 1 && !p.order }
 
-// applyAt applies a command of an ordered batch: one that succeeds takes the next
-// index, in a batch of creates in the root the next whose name belongs here.
+// applyAt applies a command of a batch with a range of indexes. If it succeeds, it uses the
+// next index; in a batch of in-order creates in the root, the next index whose name belongs
+// to this shard.
 func (m *Machine) applyAt(v *view, batch *tree.BatchReader, c *tree.Command, emit func(*tree.Event)) *tree.Error {
 	running := v.meta.last
-	at := running // the index before the next
+	at := running // the index before the one to use
 	if batch.Root {
 		at = tree.NextNamed(running+1, m.place.slot, m.place.slots) - 1
 	}
 	left := batch.Range.Last - min(at, batch.Range.Last)
 	var failed *tree.Error
 	switch {
-	case m.place.strays(c, batch.Root):
+	case m.place.misplaced(c, batch.Root):
 		failed = &tree.Error{Code: tree.CodeRaftInternal, Cause: "the key lives in another shard"}
 	case left == 0 && c.Op != tree.OpExpire:
 		failed = &tree.Error{Code: tree.CodeRaftInternal, Cause: "no index is left"}
@@ -44,9 +45,9 @@ func (m *Machine) applyAt(v *view, batch *tree.BatchReader, c *tree.Command, emi
 	return failed
 }
 
-// strays reports whether what c is about lives in another shard. A create in order
-// in the root belongs to all of them, and into a batch of its kind.
-func (p place) strays(c *tree.Command, root bool) bool {
+// misplaced reports whether the key of c belongs to another shard. In-order creates in the
+// root may go to any shard, but only in batches of their own kind.
+func (p place) misplaced(c *tree.Command, root bool) bool {
 	switch {
 	case c.Op == tree.OpExpire:
 		return false
@@ -57,8 +58,8 @@ func (p place) strays(c *tree.Command, root bool) bool {
 	}
 }
 
-// settle carries out OpClose: nothing of what was handed out up to the index that
-// it names will be applied any more.
+// settle executes OpClose: indexes up to the given one that were handed out to this shard
+// and are still unused stay unused.
 func (m *Machine) settle(v *view, c *tree.Command) *tree.Error {
 	if !m.place.data() {
 		return &tree.Error{Code: tree.CodeRaftInternal, Cause: "nothing is handed out to this shard", Index: v.meta.last}

@@ -6,13 +6,13 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// recent holds the indexes of the last events of a data shard of several, as many as
-// the window is to hold. There indexes have gaps: a write that fails leaves its own unused,
-// so the window can't be counted in them.
+// recent holds the indexes of the latest events, up to the size of the event window. It
+// is used by the data shards of a sharded cluster only: there a failed write leaves its
+// index unused, so the window can't be found by counting back from the latest index.
 type recent struct {
 	limit int
-	at    []tree.Index // circular once it has grown to limit
-	next  int          // the oldest, then
+	at    []tree.Index // a ring once it has grown to limit
+	next  int          // position of the oldest, once it is a ring
 }
 
 func (r *recent) push(at tree.Index) {
@@ -24,7 +24,7 @@ func (r *recent) push(at tree.Index) {
 	r.next = (r.next + 1) % r.limit
 }
 
-// floor is the oldest index that waitIndex may ask for.
+// floor returns the oldest index that waitIndex may ask for.
 func (r *recent) floor() tree.Index {
 	if len(r.at) < r.limit {
 		return 1
@@ -32,7 +32,7 @@ func (r *recent) floor() tree.Index {
 	return r.at[r.next]
 }
 
-// loadRecent reads the indexes of the window's events.
+// loadRecent reads the indexes of the events in the stored window.
 func loadRecent(from pebble.Reader, limit int) (r recent, err error) {
 	r.limit = max(1, limit)
 	it, err := from.NewIter(&pebble.IterOptions{LowerBound: []byte{eventPrefix}, UpperBound: []byte{eventPrefix + 1}})
@@ -60,12 +60,7 @@ func loadRecent(from pebble.Reader, limit int) (r recent, err error) {
 	return r, it.Error()
 }
 
-// Floor is the oldest index that waitIndex may ask for. It may be called from any
-// goroutine.
-func (m *Machine) Floor() tree.Index { return tree.Index(m.floor.Load()) }
-
-// windowFloor is what Floor becomes once an update is known that leaves the tree at
-// last.
+// windowFloor returns the oldest index of the event window when the tree's index is last.
 func (m *Machine) windowFloor(last tree.Index) tree.Index {
 	if m.place.data() {
 		return m.recent.floor()

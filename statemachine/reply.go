@@ -6,17 +6,17 @@ import (
 	"copse/statemachine/tree"
 )
 
-// The result of a raft entry, for the replica that proposed it, holds for each
-// command of the batch, in order:
+// The replies to a submission, which go to the clients of the replica that submitted it,
+// contain for each command, in order:
 //
-//	action   1 byte; 0: an error; 255: done, there is no event to tell of
-//	created  1 byte: answer 201
+//	action   1 byte; 0: an error; 255: success without an event
+//	created  1 byte: 1 if the HTTP status is 201
 //	code     2 bytes: the error's code
-//	index    8 bytes: the event's, or the tree's at the error
+//	index    8 bytes: the event's, or the tree's if there is none
 //	length   4 bytes
 //	body     the event's JSON, or the error's cause
 //
-// Numbers are little-endian. The event's JSON is the very bytes that watchers
+// Numbers are little-endian. The event's JSON is byte for byte what watchers
 // get.
 const (
 	replyHead = 16
@@ -46,17 +46,17 @@ func appendErrorReply(dst []byte, e *tree.Error) []byte {
 	return append(dst, e.Cause...)
 }
 
-// appendDoneReply answers a command that has no one event to tell of, one that changes
-// the membership or an expiry, at the tree's index.
+// appendDoneReply appends the reply to a command that succeeded without a single event of
+// its own, such as a change of the membership or an OpExpire.
 func appendDoneReply(dst []byte, index tree.Index) []byte {
 	dst = append(dst, replyDone, 0, 0, 0)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(index))
 	return append(dst, 0, 0, 0, 0)
 }
 
-// CutReply takes the next reply off the front of an entry's result; ok is false
-// at the end. Of the reply's State only the Index is set; of the reply to a
-// command without an event nothing else is.
+// CutReply decodes the first of the replies in data, which Update has built, and returns
+// the rest; ok is false at the end. In the reply's State only Index is set. The reply to a
+// command that succeeded without an event has nothing else.
 func CutReply(data []byte) (r tree.Reply, rest []byte, ok bool) {
 	if len(data) < replyHead {
 		return r, nil, false

@@ -14,26 +14,26 @@ import (
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
-// A snapshot is the store as one stream, to bring a lagging or new replica up
-// to date:
+// A snapshot is the content of the store as one stream, which brings a lagging or new
+// replica up to date:
 //
 //	magic    8 bytes  "copsesm1"
 //	records  uvarint key length (never 0), key, uvarint value length, value;
 //	         in key order, the meta record among them
 //	end      1 byte 0
-//	count    8 bytes  how many records
+//	count    8 bytes  number of records
 //	crc      4 bytes  CRC-32C of all bytes before it
 //
-// Numbers of fixed size are big-endian. A stream that is cut short, or whose
-// count or checksum is wrong, is not taken in at all.
+// Numbers of fixed size are big-endian. A stream that is truncated, or has the wrong count
+// or checksum, is rejected as a whole.
 const snapshotMagic = "copsesm1"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errSnapshot = errors.New("damaged snapshot")
 
-// PrepareSnapshot implements IOnDiskStateMachine: it pins the present state.
-// What SaveSnapshot is never called for, Close lets go.
+// PrepareSnapshot implements IOnDiskStateMachine: it pins the current state. If
+// SaveSnapshot is never called for it, Close releases it.
 func (m *Machine) PrepareSnapshot() (any, error) {
 	p, err := m.pin()
 	if err != nil {
@@ -48,8 +48,8 @@ func (m *Machine) PrepareSnapshot() (any, error) {
 	return p, nil
 }
 
-// SaveSnapshot implements IOnDiskStateMachine: it streams what was pinned to
-// w, while entries go on being applied.
+// SaveSnapshot implements IOnDiskStateMachine: it streams the pinned state to w. Update may
+// run at the same time.
 func (m *Machine) SaveSnapshot(state any, w io.Writer, stop <-chan struct{}) error {
 	p := state.(*pinned)
 	m.mu.Lock()
@@ -70,7 +70,7 @@ func writeSnapshot(snap *pebble.Snapshot, w io.Writer, stop <-chan struct{}) (er
 		return err
 	}
 	defer func() { err = firstError(err, it.Close()) }()
-	_, _ = out.WriteString(snapshotMagic) // a bufio.Writer keeps its error for Flush
+	_, _ = out.WriteString(snapshotMagic) // Flush returns the first error
 	var count uint64
 	var head []byte
 	for ok := it.First(); ok; ok = it.Next() {
@@ -105,8 +105,8 @@ func writeSnapshot(snap *pebble.Snapshot, w io.Writer, stop <-chan struct{}) (er
 	return err
 }
 
-// RecoverFromSnapshot implements IOnDiskStateMachine: it fills a new store from
-// the stream, and puts it in the place of the old one if all of it came.
+// RecoverFromSnapshot implements IOnDiskStateMachine: it fills a new store from the stream,
+// and replaces the old store with it if the stream was complete.
 func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
 	old, err := readCurrent(m.fs, m.dir)
 	if err != nil {
@@ -123,38 +123,38 @@ func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
 	}
 	err = readSnapshot(db, r, stop)
 	if err == nil {
-		_, err = m.load(db) // so that open can't fail on it once it is the current one
+		_, err = m.load(db) // so that open won't fail after the switch
 	}
 	if err == nil {
 		err = db.Flush()
 	}
 	if err = firstError(err, db.Close()); err != nil {
-		// err itself: dragonboat looks for its own.
+		// The error stays unwrapped: dragonboat compares it with its own.
 		return firstError(err, m.fs.RemoveAll(path))
 	}
 	if err := setCurrent(m.fs, m.dir, name); err != nil {
 		return err
 	}
-	// A listing may still read the old store; its last user removes it.
+	// A listing may still be reading the old store. Its last user removes it.
 	m.store.after = func() error { return m.fs.RemoveAll(filepath.Join(m.dir, old)) }
 	m.broken = nil
 	return m.open(name)
 }
 
-// recoverBatch is about how many bytes are written at a time when a snapshot
-// is taken in.
+// recoverBatch is the approximate size of the batches in which a snapshot is written to the
+// store.
 const recoverBatch = 1 << 20
 
-// maxRecord bounds what a damaged length can make a reader allocate.
+// maxRecord is the largest length accepted for a key or value.
 const maxRecord = 1 << 30
 
-// summed reads a stream and sums up what was read.
-type summed struct {
+// checksumReader computes the CRC of the bytes that are read through it.
+type checksumReader struct {
 	*bufio.Reader
 	crc uint32
 }
 
-func (s *summed) ReadByte() (byte, error) {
+func (s *checksumReader) ReadByte() (byte, error) {
 	b, err := s.Reader.ReadByte()
 	if err == nil {
 		s.crc = crc32.Update(s.crc, castagnoli, []byte{b})
@@ -162,14 +162,14 @@ func (s *summed) ReadByte() (byte, error) {
 	return b, err
 }
 
-func (s *summed) full(p []byte) error {
+func (s *checksumReader) readFull(p []byte) error {
 	_, err := io.ReadFull(s.Reader, p)
 	s.crc = crc32.Update(s.crc, castagnoli, p)
 	return err
 }
 
-// bytes reads a length and that many bytes, reusing buf.
-func (s *summed) bytes(buf []byte) ([]byte, error) {
+// bytes reads a length and that many bytes into buf, which it may reallocate.
+func (s *checksumReader) bytes(buf []byte) ([]byte, error) {
 	n, err := binary.ReadUvarint(s)
 	if err != nil {
 		return buf, err
@@ -178,10 +178,10 @@ func (s *summed) bytes(buf []byte) ([]byte, error) {
 		return buf, fmt.Errorf("%w: a record of %d bytes", errSnapshot, n)
 	}
 	buf = buf[:0]
-	for left := int(n); left > 0; { // in steps: a damaged length ends before it costs memory
+	for left := int(n); left > 0; { // in steps, so that a damaged length reaches the end of the stream before it costs memory
 		step := min(left, recoverBatch)
 		buf = slices.Grow(buf, step)[:len(buf)+step]
-		if err := s.full(buf[len(buf)-step:]); err != nil {
+		if err := s.readFull(buf[len(buf)-step:]); err != nil {
 			return buf, err
 		}
 		left -= step
@@ -190,10 +190,10 @@ func (s *summed) bytes(buf []byte) ([]byte, error) {
 }
 
 func readSnapshot(db *pebble.DB, r io.Reader, stop <-chan struct{}) error {
-	in := &summed{Reader: bufio.NewReaderSize(r, 256<<10)}
+	in := &checksumReader{Reader: bufio.NewReaderSize(r, 256<<10)}
 	magic := make([]byte, len(snapshotMagic))
-	if err := in.full(magic); err != nil || string(magic) != snapshotMagic {
-		return errors.Join(fmt.Errorf("%w: it doesn't start as one", errSnapshot), err)
+	if err := in.readFull(magic); err != nil || string(magic) != snapshotMagic {
+		return errors.Join(fmt.Errorf("%w: no snapshot header", errSnapshot), err)
 	}
 	var count uint64
 	var key, value []byte
@@ -230,12 +230,12 @@ func readSnapshot(db *pebble.DB, r io.Reader, stop <-chan struct{}) error {
 		return err
 	}
 	var tail [12]byte
-	if err := in.full(tail[:8]); err != nil || binary.BigEndian.Uint64(tail[:]) != count {
-		return errors.Join(fmt.Errorf("%w: it has %d records, not as many as it says", errSnapshot, count), err)
+	if err := in.readFull(tail[:8]); err != nil || binary.BigEndian.Uint64(tail[:]) != count {
+		return errors.Join(fmt.Errorf("%w: %d records, which is not the number at its end", errSnapshot, count), err)
 	}
 	crc := in.crc
-	if err := in.full(tail[8:]); err != nil || binary.BigEndian.Uint32(tail[8:]) != crc {
-		return errors.Join(fmt.Errorf("%w: its checksum is wrong", errSnapshot), err)
+	if err := in.readFull(tail[8:]); err != nil || binary.BigEndian.Uint32(tail[8:]) != crc {
+		return errors.Join(fmt.Errorf("%w: wrong checksum", errSnapshot), err)
 	}
 	return nil
 }

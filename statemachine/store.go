@@ -14,20 +14,19 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A shard's directory holds one store, in a sub-directory of its own, and the
-// file CURRENT, which names it. A snapshot is taken in by filling a new store
-// beside the old one and switching CURRENT in one step; what a crash leaves
-// lying about is removed at the next start.
+// A shard's directory contains one store, in a sub-directory, and the file CURRENT, which
+// names it. A snapshot is installed by filling a new store beside the old one and replacing
+// CURRENT atomically. Leftovers of a crash are removed at the next start.
 const (
 	currentFile = "CURRENT"
 	storePrefix = "store-"
 )
 
-// currentStore returns the name of the current store in dir, making a first
-// one if there is none, and clears away the others.
+// currentStore returns the name of the current store in dir, and removes all others. If
+// there is none, it names a first one, and created is true.
 func currentStore(fs vfs.FS, dir string) (name string, created bool, err error) {
 	if err := makeDir(fs, dir); err != nil {
-		return "", false, fmt.Errorf("make shard directory: %w", err)
+		return "", false, fmt.Errorf("create shard directory: %w", err)
 	}
 	if name, err = readCurrent(fs, dir); err != nil {
 		return "", false, err
@@ -38,11 +37,10 @@ func currentStore(fs vfs.FS, dir string) (name string, created bool, err error) 
 			return "", false, err
 		}
 	}
-	return name, created, clearOthers(fs, dir, name)
+	return name, created, removeOtherStores(fs, dir, name)
 }
 
-// makeDir makes dir, and makes sure that it is still there after a power cut.
-// Its parent must be.
+// makeDir creates dir and makes it durable. The parent of dir must already be durable.
 func makeDir(fs vfs.FS, dir string) error {
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -113,7 +111,7 @@ func syncDir(fs vfs.FS, dir string) error {
 	return firstError(d.Sync(), d.Close())
 }
 
-func clearOthers(fs vfs.FS, dir, keep string) error {
+func removeOtherStores(fs vfs.FS, dir, keep string) error {
 	names, err := fs.List(dir)
 	if err != nil {
 		return fmt.Errorf("list %s: %w", dir, err)
@@ -121,18 +119,18 @@ func clearOthers(fs vfs.FS, dir, keep string) error {
 	for _, name := range names {
 		if strings.HasPrefix(name, storePrefix) && name != keep {
 			if err := fs.RemoveAll(filepath.Join(dir, name)); err != nil {
-				return fmt.Errorf("clear away %s: %w", name, err)
+				return fmt.Errorf("remove %s: %w", name, err)
 			}
 		}
 	}
 	return nil
 }
 
-// storeOptions are how a shard uses Pebble. Filters spare most disk reads for
-// keys that aren't there: a write looks for its key and its parent first.
+// storeOptions returns the options of a shard's store. Bloom filters save most disk reads
+// of missing keys, which are common: a write first looks up its key and the parent.
 //
-// The format is pinned: a newer Pebble must not make the store unreadable to
-// the copse of yesterday unless we say so, with a new Format.
+// Pebble's format version is pinned. A newer Pebble must not make the store unreadable for
+// an older copse, unless we decide so with a new Format.
 func storeOptions(fs vfs.FS, from Options) *pebble.Options {
 	logger := from.Logger
 	if logger == nil {
@@ -157,8 +155,8 @@ func storeOptions(fs vfs.FS, from Options) *pebble.Options {
 	return o
 }
 
-// pebbleLogger hands Pebble's own messages on. Pebble calls Fatalf where it
-// can't go on; it mustn't return.
+// pebbleLogger passes Pebble's messages to a slog.Logger. Pebble calls Fatalf when it can't
+// continue, and expects it not to return.
 type pebbleLogger struct{ log *slog.Logger }
 
 func (l pebbleLogger) Infof(format string, args ...any) {

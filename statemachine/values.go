@@ -11,40 +11,41 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// A value of apartBytes or more is stored once, under a key of its own. The node that has
-// it and the events that tell of it refer to it by the index of the change that wrote it,
-// which no other value has.
+// A large value, of largeValueBytes or more, is stored once, under a key of its own (v). Its
+// node, and the events that contain it, refer to it by the index of the change that wrote
+// it, which is unique.
 //
 //	n /k ──────────────┐          set /k at 7: writes v7
 //	e 7  node ─────────┼──▶ v 7
 //	e 9  prevNode ─────┘          set /k at 9: writes v9, and d 9 7
 //	     node ────────────▶ v 9
 //
-// The event of the change that displaced a value is the last one to refer to it. When it
-// leaves the window, the value is deleted. A change that displaces many values has one
-// event, so the values to delete are noted (d) rather than read out of the events.
+// The last event to refer to a value is that of the change that replaced or removed it. When
+// that event leaves the window, the value is deleted. Removing a directory may remove many
+// values but has a single event, so the values to delete are recorded under keys (d) rather
+// than found through the events.
 
 func appendValueKey(dst []byte, written tree.Index) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, valuePrefix), uint64(written))
 }
 
-func appendDropKey(dst []byte, displaced, written tree.Index) []byte {
-	dst = binary.BigEndian.AppendUint64(append(dst, dropPrefix), uint64(displaced))
+func appendDropKey(dst []byte, replacedAt, written tree.Index) []byte {
+	dst = binary.BigEndian.AppendUint64(append(dst, dropPrefix), uint64(replacedAt))
 	return binary.BigEndian.AppendUint64(dst, uint64(written))
 }
 
 func readDropKey(storeKey []byte) (written tree.Index, err error) {
 	if len(storeKey) != 17 {
-		return 0, fmt.Errorf("%w: key of a displaced value %x", errDamaged, storeKey)
+		return 0, fmt.Errorf("%w: key of a replaced value %x", ErrDamaged, storeKey)
 	}
 	return tree.Index(binary.BigEndian.Uint64(storeKey[9:])), nil
 }
 
-// errNoValue says that a record refers to a value that isn't there.
-var errNoValue = fmt.Errorf("%w: a value is missing", errDamaged)
+// errNoValue reports a record that refers to a large value that isn't in the store.
+var errNoValue = fmt.Errorf("%w: a value is missing", ErrDamaged)
 
-// appendWhole appends a record from the store as it is in memory.
-func appendWhole(dst []byte, from pebble.Reader, rec []byte) ([]byte, error) {
+// appendFullRecord appends the full form of rec, which is in stored form.
+func appendFullRecord(dst []byte, from pebble.Reader, rec []byte) ([]byte, error) {
 	n, _, length, err := readNodeHead(rec)
 	dst = append(dst, rec...)
 	if err != nil || n.Written == 0 {
@@ -63,8 +64,8 @@ func appendWhole(dst []byte, from pebble.Reader, rec []byte) ([]byte, error) {
 	return append(dst, value...), errors.Join(err, closer.Close())
 }
 
-// getRecord reads the record of a node as it is in memory. Its error is
-// pebble.ErrNotFound if there is none.
+// getRecord reads the full record of a node. Its error is pebble.ErrNotFound if there is
+// none.
 func getRecord(from pebble.Reader, storeKey []byte) ([]byte, error) {
 	var before []byte
 	for {
@@ -72,11 +73,11 @@ func getRecord(from pebble.Reader, storeKey []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		whole, err := appendWhole(make([]byte, 0, len(rec)), from, rec)
+		whole, err := appendFullRecord(make([]byte, 0, len(rec)), from, rec)
 		if errors.Is(err, errNoValue) && !bytes.Equal(before, rec) {
-			// The node may have got another value, and its old one have been deleted,
-			// between the two looks. An index is never used again, so a node that still
-			// refers to the missing value is damaged.
+			// Between the two reads, the node may have been overwritten and the old value
+			// deleted. Indexes are never reused, so if the node still refers to the missing
+			// value, it is damaged.
 			before = bytes.Clone(rec)
 			if err := closer.Close(); err != nil {
 				return nil, err
@@ -87,32 +88,33 @@ func getRecord(from pebble.Reader, storeKey []byte) ([]byte, error) {
 	}
 }
 
-// putValue stores the value of n, which takes the place of prev (nil: none), if it lies
-// apart and isn't stored yet, and notes that prev's is displaced.
+// putValue stores the value of n, which replaces prev (nil: none), if it is large and isn't
+// stored yet. It records that prev's value is to be deleted, if that was large.
 func (v *view) putValue(n, prev *tree.Node) {
-	kept := prev != nil && liesApart(prev) && liesApart(n) && prev.Written == n.Written
+	kept := prev != nil && hasLargeValue(prev) && hasLargeValue(n) && prev.Written == n.Written
 	if kept {
 		return
 	}
-	if liesApart(n) {
+	if hasLargeValue(n) {
 		v.key = appendValueKey(v.key[:0], n.Written)
 		v.must(v.batch.Set(v.key, n.Value, nil))
 	}
-	if prev != nil && liesApart(prev) {
+	if prev != nil && hasLargeValue(prev) {
 		v.dropValue(prev.Written)
 	}
 }
 
-// dropValue notes that the change which is being made, the next one, displaces a value.
+// dropValue records that the current change, which gets the next index, drops a value.
 func (v *view) dropValue(written tree.Index) {
 	v.key = appendDropKey(v.key[:0], v.meta.last+1, written)
 	v.must(v.batch.Set(v.key, nil, nil))
 }
 
-// dropLimit is how many values are deleted at once; the others wait for the next time.
+// dropLimit is the number of values that one call of deleteValues deletes at most; it
+// leaves the rest to the next call.
 const dropLimit = 10_000
 
-// deleteValues deletes the values that were displaced before the oldest event.
+// deleteValues deletes the values that were dropped before the oldest event.
 func (v *view) deleteValues(oldest tree.Index) {
 	it := v.iter([]byte{dropPrefix}, appendDropKey(nil, oldest, 0))
 	defer v.close(it)

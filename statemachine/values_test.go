@@ -38,7 +38,7 @@ func TestValuesAreStoredOnceAndDeletedInTheEnd(t *testing.T) {
 	}
 	defer m.Close()
 	value := func() []byte {
-		return []byte(strings.Repeat(string('a'+rune(random.IntN(26))), apartBytes-1+random.IntN(3)))
+		return []byte(strings.Repeat(string('a'+rune(random.IntN(26))), largeValueBytes-1+random.IntN(3)))
 	}
 	check := func() {
 		t.Helper()
@@ -122,7 +122,7 @@ func TestManyValuesAreDeletedInPortions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	value := []byte(strings.Repeat("v", apartBytes))
+	value := []byte(strings.Repeat("v", largeValueBytes))
 	for i := 0; i < dropLimit+1000; i += 500 {
 		var list []tree.Command
 		for j := range 500 {

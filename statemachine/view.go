@@ -10,22 +10,21 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// view is the tree as one raft batch sees and changes it: a tree.Store over one
-// indexed Pebble batch. A storage fault panics with a fault, which Update turns
-// into its error.
+// view is the tree as seen and changed by one call of Update: a tree.Store over an indexed
+// Pebble batch. Storage errors panic with a fault, which Update returns as an error.
 type view struct {
 	batch   *pebble.Batch
 	meta    meta
 	members *tree.Membership
-	handed  []tree.Index // known to others: not to be changed in place
-	// soonest is the earliest expiration put by this view.
+	handed  []tree.Index // published: not to be modified in place
+	// soonest is the earliest expiration added by this view.
 	soonest int64
-	// expiryFrom is where the search for due nodes goes on: no expiration
-	// below it is left.
+	// expiryFrom is where the search for due nodes continues; there are no expirations
+	// before it. Searching from the start would step over the tombstones of old ones.
 	expiryFrom []byte
-	stale      int // expirations dropped by this raft entry
-	// changed are the records of the nodes that were put, nil for those that
-	// were removed; unless many were, at once.
+	stale      int // number of stale expirations dropped by the current raft entry
+	// changed holds the full records of nodes that were put, and nil for those removed.
+	// It is incomplete if changedAll is set, because a large directory was removed.
 	changed    map[string][]byte
 	changedAll bool
 	nodes      *nodeCache
@@ -33,7 +32,7 @@ type view struct {
 	key, rec   []byte // scratch
 }
 
-// fault is a storage error on its way up through tree.Apply.
+// fault carries a storage error up through tree.Apply, as a panic.
 type fault struct{ err error }
 
 func (v *view) must(err error) {
@@ -42,8 +41,8 @@ func (v *view) must(err error) {
 	}
 }
 
-// caught, deferred, turns a fault's panic into err.
-func caught(err *error) {
+// recoverFault is deferred to turn the panic of a fault into err.
+func recoverFault(err *error) {
 	switch r := recover().(type) {
 	case nil:
 	case fault:
@@ -53,13 +52,13 @@ func caught(err *error) {
 	}
 }
 
-// reset makes the view ready for another batch; it keeps its buffers.
+// reset prepares the view for another batch, and keeps its buffers.
 func (v *view) reset(batch *pebble.Batch, m meta, members *tree.Membership, expiryFrom int64) {
 	v.batch, v.meta, v.members, v.soonest, v.stale = batch, m, members, math.MaxInt64, 0
 	v.expiryFrom = appendExpiryKey(v.expiryFrom[:0], expiryFrom, "/")
 	v.changedAll = false
-	if len(v.changed) > viewSlack {
-		v.changed = make(map[string][]byte) // an emptied map stays as large as it was
+	if len(v.changed) > maxReusedChanges {
+		v.changed = make(map[string][]byte) // clear would keep the memory
 	} else {
 		clear(v.changed)
 	}
@@ -69,8 +68,8 @@ func (v *view) reset(batch *pebble.Batch, m meta, members *tree.Membership, expi
 	}
 }
 
-// viewSlack is how many changed nodes the view keeps room for.
-const viewSlack = 4096
+// maxReusedChanges is the largest number of changed nodes whose map is reused.
+const maxReusedChanges = 4096
 
 func (v *view) iter(lower, upper []byte) *pebble.Iterator {
 	it, err := v.batch.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
@@ -91,9 +90,8 @@ func (v *view) Get(key string) (tree.Node, bool) {
 	return n, true
 }
 
-// find returns the record of the node at key, which mustn't be changed, or
-// nil. The batch is asked only for what neither it nor the cache is known to
-// hold.
+// find returns the full record of the node at key, which must not be modified, or nil. It
+// reads from the batch only if neither changed nor the cache knows the key.
 func (v *view) find(key string) []byte {
 	seen := uint64(0)
 	if !v.changedAll {
@@ -146,19 +144,19 @@ func (v *view) dropExpiry(n *tree.Node) {
 	}
 }
 
-// fewNodes is up to how many nodes a subtree is taken out one by one: range
-// tombstones cost every later read, and most directories are small.
-const fewNodes = 64
+// deleteOneByOne is the size up to which the nodes of a subtree are deleted one by one. A
+// range tombstone would slow down every later read, and most directories are small.
+const deleteOneByOne = 64
 
-// Remove implements tree.Store. The expirations of what lay below a directory
-// stay behind; NextExpiry drops them when their time comes.
+// Remove implements tree.Store. The expirations of nodes below a directory stay, and
+// NextExpiry drops them once they are due.
 func (v *view) Remove(n *tree.Node) {
 	v.dropExpiry(n)
 	root := appendNodeKey(nil, n.Key)
 	if !n.Dir {
 		v.changed[n.Key] = nil
 		v.must(v.batch.Delete(root, nil))
-		if liesApart(n) {
+		if hasLargeValue(n) {
 			v.dropValue(n.Written)
 		}
 		v.meta.counts.remove(n.Expires != 0)
@@ -167,8 +165,8 @@ func (v *view) Remove(n *tree.Node) {
 	end := appendBelow(nil, root)
 	it := v.iter(root, end)
 	var found [][]byte
-	for ok := it.First(); ok; ok = it.Next() { // all are counted, however many
-		if len(found) <= fewNodes {
+	for ok := it.First(); ok; ok = it.Next() { // to the end: counts and large values need every node
+		if len(found) <= deleteOneByOne {
 			found = append(found, bytes.Clone(it.Key()))
 		}
 		below, _, _, err := readNodeHead(it.Value())
@@ -179,7 +177,7 @@ func (v *view) Remove(n *tree.Node) {
 		v.meta.counts.remove(below.Expires != 0)
 	}
 	v.close(it)
-	if len(found) > fewNodes {
+	if len(found) > deleteOneByOne {
 		v.changedAll = true
 		v.must(v.batch.DeleteRange(root, end, nil))
 		return
@@ -202,11 +200,11 @@ func (v *view) HasChildren(dir string) bool {
 	return found
 }
 
-// staleLimit is how many expirations without a node one raft entry drops.
+// staleLimit is the number of stale expirations that one raft entry drops at most.
 const staleLimit = 1000
 
-// NextExpiry implements tree.Store. An expiration whose node is gone, or has
-// got another one, is dropped on the way.
+// NextExpiry implements tree.Store. It drops stale expirations on the way: those whose
+// nodes are gone, or expire at another time.
 func (v *view) NextExpiry(limit int64) (tree.Node, bool) {
 	it := v.iter(v.expiryFrom, []byte{expiryPrefix + 1})
 	defer v.close(it)

@@ -7,30 +7,30 @@ import (
 	"sync/atomic"
 )
 
-// waiters are those who wait for the replica to apply a raft entry.
+// waiters are the goroutines in WaitApplied.
 type waiters struct {
-	told   atomic.Uint64 // the last entry that is applied and told of
-	many   atomic.Int64  // entries of parked, so that nobody waiting costs nothing
-	mu     sync.Mutex
-	parked map[*waiter]struct{}
-	closed bool
+	appliedTo   atomic.Uint64 // index of the last raft entry whose ApplyResult is published
+	parkedCount atomic.Int64  // len(parked), so that notify needs no lock if nobody waits
+	mu          sync.Mutex
+	parked      map[*waiter]struct{}
+	closed      bool
 }
 
 type waiter struct {
 	at   uint64
-	done chan struct{} // closed once the entry is applied, or the machine closed
+	done chan struct{} // closed when the entry is applied or the machine is closed
 }
 
-// waiterLimit is how many may wait at a time.
+// waiterLimit is the maximum number of waiters.
 const waiterLimit = 1 << 16
 
 var errWaiters = errors.New("too many wait for the replica")
 
-// WaitApplied waits until reads see what the raft entry at raftIndex did, or a
-// snapshot that includes it, and its ApplyResult is published. Its error is the context's,
-// ErrClosed, or that too many wait.
+// WaitApplied waits until the raft entry at raftIndex, or a snapshot that includes it, is
+// visible to reads and its ApplyResult is published. It returns the context's error,
+// ErrClosed, or an error if there are too many waiters.
 func (m *Machine) WaitApplied(ctx context.Context, raftIndex uint64) error {
-	if m.waiters.told.Load() >= raftIndex {
+	if m.waiters.appliedTo.Load() >= raftIndex {
 		return nil
 	}
 	w, err := m.waiters.park(raftIndex)
@@ -38,7 +38,7 @@ func (m *Machine) WaitApplied(ctx context.Context, raftIndex uint64) error {
 		return err
 	}
 	defer m.waiters.leave(w)
-	if m.waiters.told.Load() >= raftIndex { // it was applied before w was there to be told
+	if m.waiters.appliedTo.Load() >= raftIndex { // it was applied before w was parked
 		return nil
 	}
 	select {
@@ -46,7 +46,7 @@ func (m *Machine) WaitApplied(ctx context.Context, raftIndex uint64) error {
 		return ctx.Err()
 	case <-w.done:
 	}
-	if m.waiters.told.Load() >= raftIndex {
+	if m.waiters.appliedTo.Load() >= raftIndex {
 		return nil
 	}
 	return ErrClosed
@@ -66,7 +66,7 @@ func (ws *waiters) park(at uint64) (*waiter, error) {
 		ws.parked = make(map[*waiter]struct{})
 	}
 	ws.parked[w] = struct{}{}
-	ws.many.Add(1)
+	ws.parkedCount.Add(1)
 	return w, nil
 }
 
@@ -79,14 +79,14 @@ func (ws *waiters) leave(w *waiter) {
 func (ws *waiters) remove(w *waiter) {
 	if _, parked := ws.parked[w]; parked {
 		delete(ws.parked, w)
-		ws.many.Add(-1)
+		ws.parkedCount.Add(-1)
 	}
 }
 
-// applied tells those who wait for the entry or an earlier one.
-func (ws *waiters) applied(raftIndex uint64) {
-	ws.told.Store(raftIndex)
-	if ws.many.Load() == 0 {
+// notify wakes those who wait for the entry at raftIndex or an earlier one.
+func (ws *waiters) notify(raftIndex uint64) {
+	ws.appliedTo.Store(raftIndex)
+	if ws.parkedCount.Load() == 0 {
 		return
 	}
 	ws.mu.Lock()
@@ -99,7 +99,7 @@ func (ws *waiters) applied(raftIndex uint64) {
 	}
 }
 
-// close tells everyone, for good.
+// close wakes all waiters, and refuses new ones.
 func (ws *waiters) close() {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()

@@ -31,8 +31,8 @@ func TestListingHasOldRecordsClearedAway(t *testing.T) {
 		}
 	}
 	list := func() {
-		m.lists.barAll()
-		m.lists.unbarAll()
+		m.caches.lists.blockAll()
+		m.caches.lists.unblockAll()
 		if _, _, err, fail := m.Get(nil, &tree.Query{Key: "/d"}, func() int64 { return 1 }); err != nil || fail != nil {
 			t.Fatal(err, fail)
 		}
@@ -40,13 +40,13 @@ func TestListingHasOldRecordsClearedAway(t *testing.T) {
 	for round := range 3 {
 		overwrite()
 		list()
-		if m.tidy.pending == nil {
+		if m.flusher.pending == nil {
 			t.Fatalf("round %d: nothing was done about %d old records", round, 10*files*rounds)
 		}
-		<-m.tidy.pending
-		done := m.tidy.pending
+		<-m.flusher.pending
+		done := m.flusher.pending
 		list()
-		if m.tidy.pending != done {
+		if m.flusher.pending != done {
 			t.Errorf("round %d: it was done again for nothing", round)
 		}
 	}

@@ -1,0 +1,39 @@
+package statemachine
+
+// caches are a machine's caches of what clients read often. Update blocks in both
+// whatever it is about to change, commits, and unblocks it before anyone learns of the
+// update. So a reader that has seen part of an update, or knows its index, never gets
+// anything from before it.
+type caches struct {
+	nodes *nodeCache
+	lists *listCache
+}
+
+// block removes what v is about to change, and keeps it out until unblock.
+func (c caches) block(v *view) {
+	if v.changedAll {
+		c.blockAll()
+		return
+	}
+	c.nodes.block(v.changed)
+	c.lists.block(v.changed)
+}
+
+func (c caches) unblock(v *view) {
+	if v.changedAll {
+		c.unblockAll()
+		return
+	}
+	c.nodes.unblock(v.changed)
+	c.lists.unblock(v.changed)
+}
+
+func (c caches) blockAll() {
+	c.nodes.blockAll()
+	c.lists.blockAll()
+}
+
+func (c caches) unblockAll() {
+	c.nodes.unblockAll()
+	c.lists.unblockAll()
+}

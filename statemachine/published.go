@@ -1,0 +1,66 @@
+package statemachine
+
+import (
+	"sync/atomic"
+
+	"copse/statemachine/tree"
+)
+
+// published is a machine's state after the last update. The apply worker stores it, and
+// readers load it without a lock. Each field is consistent by itself, not with the others.
+type published struct {
+	index     atomic.Uint64
+	raftIndex atomic.Uint64
+	floor     atomic.Uint64
+	stats     atomic.Pointer[tree.Stats]
+	nodes     atomic.Uint64
+	expiring  atomic.Uint64
+	handed    atomic.Pointer[[]tree.Index] // immutable; nil except in the order shard
+}
+
+// set publishes what m says, with the event window beginning at floor.
+func (p *published) set(m meta, floor tree.Index) {
+	stats := m.stats
+	p.stats.Store(&stats)
+	p.nodes.Store(m.counts.nodes)
+	p.expiring.Store(m.counts.expiring)
+	p.raftIndex.Store(m.raftIndex)
+	p.index.Store(uint64(m.last))
+	p.floor.Store(uint64(floor))
+}
+
+// The methods below may be called from any goroutine.
+
+// Index returns the tree's index: that of the latest change visible to reads.
+func (m *Machine) Index() tree.Index { return tree.Index(m.published.index.Load()) }
+
+// RaftIndex returns the index of the last raft entry visible to reads.
+func (m *Machine) RaftIndex() uint64 { return m.published.raftIndex.Load() }
+
+// Floor returns the oldest index that waitIndex may ask for.
+func (m *Machine) Floor() tree.Index { return tree.Index(m.published.floor.Load()) }
+
+// Nodes returns the number of nodes in the replica: files and directories, including
+// hidden ones.
+func (m *Machine) Nodes() uint64 { return m.published.nodes.Load() }
+
+// Expirations returns the number of nodes that have a TTL of their own.
+func (m *Machine) Expirations() uint64 { return m.published.expiring.Load() }
+
+// Handed returns the last index that the order shard has handed out to each slot, as
+// far as this replica has applied the log; nil for any other shard. The caller must not
+// modify it. Index, which is the counter here, may already be larger by the time Handed
+// returns, so read Index first.
+func (m *Machine) Handed() []tree.Index {
+	if handed := m.published.handed.Load(); handed != nil {
+		return *handed
+	}
+	return nil
+}
+
+// Stats returns the counters of this replica, without those of watchers.
+func (m *Machine) Stats() tree.Stats {
+	s := *m.published.stats.Load()
+	s.GetsSuccess, s.GetsFail = m.gets.success.Load(), m.gets.fail.Load()
+	return s
+}
