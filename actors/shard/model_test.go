@@ -254,13 +254,14 @@ func (l logged) applied(member uint64, stale bool) (a Applied) {
 
 func submissionsIn(cmd []byte) (ids []tree.RequestID) {
 	r, err := tree.ReadBatch(cmd)
-	for err == nil {
-		var more bool
-		if more, err = r.NextSubmission(); !more {
-			break
-		}
+	if err != nil {
+		panic(err) // the core has made it
+	}
+	for more, err := r.NextSubmission(); more && err == nil; more, err = r.NextSubmission() {
 		ids = append(ids, r.Submission)
-		err = r.Skip()
+		if err := r.Skip(); err != nil {
+			panic(err)
+		}
 	}
 	return ids
 }
