@@ -68,7 +68,6 @@ type Machine struct {
 	caches  caches
 	flusher memtableFlusher
 	members membership
-	waiters waiters
 
 	// Updated after each batch; any goroutine may read them.
 	published published
@@ -184,7 +183,7 @@ func loadMeta(from pebble.Reader) (meta, error) {
 }
 
 // announce publishes the state after an update: first to readers, then to the subscriber
-// as an ApplyResult, and last to those in WaitApplied.
+// as an ApplyResult.
 func (m *Machine) announce(members *tree.Membership, handed []tree.Index, res *ApplyResult) {
 	m.published.set(m.meta, max(m.windowFloor(m.meta.last), m.meta.trimmed))
 	if m.place.order {
@@ -195,7 +194,6 @@ func (m *Machine) announce(members *tree.Membership, handed []tree.Index, res *A
 		res.Last, res.Epoch, res.Handed = m.meta.last, m.meta.epoch, slices.Clone(handed)
 		m.publish(res)
 	}
-	m.waiters.notify(m.meta.raftIndex)
 }
 
 // Created reports whether New found no store and made a new one.
@@ -279,7 +277,6 @@ func (m *Machine) Close() error {
 	h := m.store
 	m.store = nil
 	m.caches.blockAll() // never unblocked
-	m.waiters.close()
 	left := m.prepared
 	m.prepared = nil
 	m.mu.Unlock()

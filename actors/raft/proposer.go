@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// Lateness is how long after dragonboat's own time-out an answer is given up:
+	// lateness is how long after dragonboat's own time-out an answer is given up:
 	// dragonboat's clock stands still while its disk does.
-	Lateness = 500 * time.Millisecond
-	// RetryPause is how long to wait before a request that failed with ErrUnsent is
+	lateness = 500 * time.Millisecond
+	// retryPause is how long to wait before a request that failed with ErrUnsent is
 	// made again.
-	RetryPause = 5 * time.Millisecond
+	retryPause = 5 * time.Millisecond
 )
 
 // ErrUnsent says that a request did not enter the raft log and may be made again:
@@ -135,7 +135,7 @@ func (p *Proposer) nextReadTimeout(last time.Duration) time.Duration {
 // do repeats start while it fails with ErrUnsent, and waits for its request. It gives
 // up at the request time-out, or when stop is closed.
 func (p *Proposer) do(stop <-chan struct{}, start func() (Request, error)) (data []byte, raftIndex uint64, err error) {
-	late := time.NewTimer(p.o.RequestTimeout + Lateness)
+	late := time.NewTimer(p.o.RequestTimeout + lateness)
 	defer late.Stop()
 	for {
 		r, err := start()
@@ -153,7 +153,7 @@ func (p *Proposer) do(stop <-chan struct{}, start func() (Request, error)) (data
 			return data, raftIndex, err
 		}
 		select {
-		case <-time.After(RetryPause):
+		case <-time.After(retryPause):
 		case <-late.C:
 			return nil, 0, ErrTimeout
 		case <-stop:

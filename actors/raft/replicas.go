@@ -141,7 +141,7 @@ func (r *Replicas) RestartReplica(stop <-chan struct{}, shard uint64) error {
 			return err
 		}
 		select {
-		case <-time.After(RetryPause):
+		case <-time.After(retryPause):
 		case <-late.C:
 			return err
 		case <-stop:
@@ -262,7 +262,7 @@ func awaitChange(request func(limit time.Duration) (*dragonboat.RequestState, er
 		return err
 	}
 	defer rs.Release()
-	late := time.NewTimer(changeLimit + Lateness)
+	late := time.NewTimer(changeLimit + lateness)
 	defer late.Stop()
 	select {
 	case result := <-rs.AppliedC():
