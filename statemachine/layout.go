@@ -257,8 +257,11 @@ func readNodeHead(rec []byte) (n tree.Node, rest []byte, length int, err error) 
 	} else {
 		length = len(f.rest)
 	}
-	if f.short || flags&nodeLargeValue != 0 && (n.Dir || n.Written == 0 || length < largeValueBytes) {
-		return n, nil, 0, errBadNode
+	large := flags&nodeLargeValue != 0
+	switch {
+	case f.short, large != (length >= largeValueBytes), large && n.Written == 0,
+		n.Dir && length > 0, n.Expires == 0 && flags&nodeExpires != 0:
+		return n, nil, 0, errBadNode // no encoder writes such a record
 	}
 	return n, f.rest, length, nil
 }
