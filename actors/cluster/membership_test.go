@@ -21,7 +21,7 @@ const electionTimeout = time.Second
 func testDir(t *testing.T, learning bool) *datadir.Dir {
 	t.Helper()
 	d, err := datadir.Open(filepath.Join(t.TempDir(), "data"), datadir.Identity{
-		ClusterID: 1, MemberID: 1, Name: "a", Shards: 1, ExecShards: 1, Host: "box", Learning: learning,
+		ClusterID: 1, MemberID: 1, Name: "a", Shards: 1, ExecShards: 1, Host: "box", Marks: datadir.Marks{Learning: learning},
 	}, datadir.Claim{})
 	if err != nil {
 		t.Fatal(err)
