@@ -129,7 +129,7 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 		Metrics: []func(*metric.Writer){server.WriteMetrics, member.WriteMetrics, starter.Disk.WriteMetrics},
 	})
 	join := sync.OnceValue(func() error {
-		if err := member.Join(ctx.Done()); err != nil {
+		if err := member.Join(ctx.Done()); err != nil || member.SteppedOut() {
 			return err
 		}
 		status.Serving()
