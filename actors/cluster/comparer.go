@@ -66,6 +66,7 @@ func NewComparer(o ComparerOptions, log *slog.Logger) *Comparer {
 
 const (
 	compareEvery = 10 * time.Second
+	compareAgain = time.Second // while a majority hasn't agreed
 	// compareLimit is how long a comparison may wait for this member's replicas.
 	compareLimit = 5 * time.Second
 	comparePause = 20 * time.Millisecond
@@ -97,9 +98,17 @@ func (c *Comparer) Run() error {
 		case <-ctx.Done():
 			return nil
 		}
-		c.round(ctx)
-		compared()
-		if c.Wrong() == "" { // which never changes
+		asked, settled := c.round(ctx)
+		if asked {
+			compared()
+		}
+		switch {
+		case c.Wrong() != "": // which never changes
+		case !asked:
+			timer.Reset(busyPause)
+		case !settled:
+			timer.Reset(compareAgain)
+		default:
 			timer.Reset(compareEvery)
 		}
 	}
@@ -171,8 +180,9 @@ func (c *Comparer) account(ctx context.Context, i int, index uint64) (a account)
 // replies are the accounts of the members that have answered, by member.
 type replies map[uint64][]account
 
-// round compares this member with all others.
-func (c *Comparer) round(ctx context.Context) {
+// round compares this member with all others. asked is false if it isn't known yet who the
+// voters are, and settled is true if a majority agrees with each replica.
+func (c *Comparer) round(ctx context.Context) (asked, settled bool) {
 	own := make([]point, len(c.o.Replicas))
 	voters := make([]map[uint64]bool, len(own))
 	var question []byte
@@ -181,14 +191,17 @@ func (c *Comparer) round(ctx context.Context) {
 		if hash, known := r.HashAt(at); known {
 			own[i] = point{at, hash}
 		}
-		voters[i] = c.o.Voters(uint64(i) + MembersShard)
+		if voters[i] = c.o.Voters(uint64(i) + MembersShard); len(voters[i]) == 0 {
+			return false, false
+		}
 		question = binary.BigEndian.AppendUint64(question, own[i].index)
 	}
 	stances := c.settle(ctx, own, c.ask(ctx, question, voters))
 	if ctx.Err() != nil {
-		return
+		return false, false
 	}
 	now := findings{shards: slices.Clone(c.found.Load().shards)}
+	settled = true
 	for i := range own {
 		var others []stance
 		for id := range voters[i] {
@@ -197,10 +210,12 @@ func (c *Comparer) round(ctx context.Context) {
 			}
 		}
 		is, by := judge(voters[i][c.o.Self], others)
+		settled = settled && is == sound
 		now.note(uint64(i)+MembersShard, is, by)
 	}
 	c.tell(&now)
 	c.found.Store(&now)
+	return true, settled
 }
 
 // ask asks all voters but this member at once.

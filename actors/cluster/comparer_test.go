@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"copse/actors/loop/looptest"
 )
@@ -191,6 +193,51 @@ func TestAWrongMemberAnswersNobody(t *testing.T) {
 		}
 		if _, err := cl.comparers[1].Answer(t.Context(), make([]byte, 9)); err == nil {
 			t.Error("a question of another size was answered")
+		}
+	})
+}
+
+// A member isn't compared before it knows who votes, and often until a majority agrees.
+func TestHowOftenMembersAreCompared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := history(1, 50, never, 0), history(1, 40, never, 0)
+		cl := compared(nil, one, two)
+		c := cl.comparers[0]
+		var asked []time.Duration
+		began, know, confirmed := time.Now(), c.o.Voters, false
+		c.o.Voters = func(shard uint64) map[uint64]bool {
+			if time.Since(began) < 3*busyPause {
+				return nil
+			}
+			return know(shard)
+		}
+		ask := c.o.Ask
+		c.o.Ask = func(ctx context.Context, member uint64, question []byte) ([]byte, error) {
+			asked = append(asked, time.Since(began))
+			return ask(ctx, member, question)
+		}
+		cl.comparers[1].o.Confirm = func(<-chan struct{}, uint64) error {
+			if confirmed {
+				two.become(one)
+				return nil
+			}
+			return errors.New("no leader")
+		}
+		go c.Run()
+		time.Sleep(2 * busyPause)
+		select {
+		case <-c.Compared():
+			t.Error("compared before it is known with whom")
+		default:
+		}
+		<-c.Compared()
+		time.Sleep(compareAgain / 2)
+		confirmed = true
+		time.Sleep(compareAgain + compareEvery)
+		c.Stop()
+		first := 3 * busyPause
+		if want := []time.Duration{first, first + compareAgain, first + compareAgain + compareEvery}; !slices.Equal(asked, want) {
+			t.Errorf("asked at %v, want %v", asked, want)
 		}
 	})
 }
