@@ -1,8 +1,10 @@
 package peerlink
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Refusal is why a member refused a connection.
@@ -61,6 +63,21 @@ type CallError struct {
 }
 
 func (e *CallError) Error() string { return e.Text }
+
+// explain adds to a failed TLS handshake what it means for members: what the libraries say
+// of authorities is about certificates that, with a cluster secret, nobody has ever seen.
+func explain(err error) error {
+	var stranger x509.UnknownAuthorityError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &stranger):
+		return fmt.Errorf("it has another cluster secret, or a certificate of another authority: %w", err)
+	case strings.HasSuffix(err.Error(), "remote error: tls: unknown certificate authority"), strings.HasSuffix(err.Error(), "remote error: tls: bad certificate"):
+		return fmt.Errorf("it doesn't trust this member, which has another cluster secret, or a certificate that it refuses: %w", err)
+	}
+	return err
+}
 
 // The reasons why a connection ends.
 var (
