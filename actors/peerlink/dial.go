@@ -44,6 +44,7 @@ func (l *Link) dial(ctx context.Context, member uint64, k kind) (*conn, error) {
 			c.close()
 		}
 		failed = append(failed, err)
+		l.log.untrusted(member, err)
 		if ctx.Err() != nil {
 			break
 		}

@@ -37,6 +37,14 @@ func (c *rateLimitedLog) refused(conn *conn, h hello, err error) {
 	c.Warn(kind, "refused a peer's connection", args...)
 }
 
+// untrusted logs that a member that was dialled and this one don't trust each other: they
+// never will, unlike members that can't be reached for the moment.
+func (c *rateLimitedLog) untrusted(member uint64, err error) {
+	if errors.Is(err, errTLS) {
+		c.Warn("dialled: "+logging.HandshakeKind(err.Error()), "a member can't be talked to", "member", fmt.Sprintf("%x", member), "reason", err)
+	}
+}
+
 // ended logs that a connection ended that its owner didn't close.
 func (c *rateLimitedLog) ended(conn *conn, err error) {
 	if errors.Is(err, errIdle) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {

@@ -95,8 +95,13 @@ func (a *Authority) issue(name string, until time.Time) (cert, key []byte) {
 // WriteFiles writes a certificate and its key into dir, over those of the last
 // call.
 func (a *Authority) WriteFiles(dir, name string) (certFile, keyFile string) {
+	return a.WriteFilesUntil(dir, name, time.Now().Add(time.Hour))
+}
+
+// WriteFilesUntil is WriteFiles with a certificate that runs out then.
+func (a *Authority) WriteFilesUntil(dir, name string, until time.Time) (certFile, keyFile string) {
 	a.t.Helper()
-	cert, key := a.Issue(name)
+	cert, key := a.issue(name, until)
 	return a.write(dir, "server.crt", cert), a.write(dir, "server.key", key)
 }
 
