@@ -42,7 +42,7 @@
 // # Goroutines
 //
 // The package has none that last but one, which keeps the raft.Host open until the
-// group stops it. It adds to the group those of the hubs, compactors, Membership, Comparer, read
-// lanes, shard actors, expirers and, with several shards, the Balancer. dragonboat,
-// Pebble and the peer link run their own, which end with their Close.
+// group stops it. It adds to the group those of the hubs, compactors, Comparer,
+// Membership, read lanes, shard actors, expirers and, with several shards, the Balancer.
+// dragonboat, Pebble and the peer link run their own, which end with their Close.
 package actors
