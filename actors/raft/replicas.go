@@ -100,7 +100,7 @@ func (r *Replicas) start(shard uint64) (err error) {
 	heartbeat := max(1, uint64(r.o.Heartbeat/time.Millisecond)/tickMS)
 	election := max(3*heartbeat, uint64(r.o.Election/time.Millisecond)/tickMS*electionTenths/10)
 	if own.alone {
-		heartbeat, election = 1, 10 // nobody else has to agree
+		heartbeat, election = 1, 3 // nobody else has to agree
 	}
 	create := func(uint64, uint64) sm.IOnDiskStateMachine { return own.machine }
 	err = r.nh.StartOnDiskReplica(founders, join, create, raft.Config{
