@@ -15,6 +15,9 @@ func (r *Router) AuthChanged() <-chan struct{} { return r.member.machine.AuthCha
 // change of a cluster goes through the log of the shard that has its users, one after the
 // other: none is lost to another one that was made at the same time.
 func (r *Router) ChangeAuth(c *auth.Change) (auth.Outcome, *tree.Error) {
+	if err := r.refusal(); err != nil {
+		return auth.Outcome{}, err
+	}
 	value := c.Append(nil)
 	if !auth.IsChange(value) { // httpfront sends none that is bad in another way
 		return auth.TooLong(), nil
