@@ -119,7 +119,7 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}
-	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients,
+	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, CertificateNames: c.CertificateNames(),
 		Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, SetLogLevel: level.Set, Log: log,
 	})
 	if err != nil {
@@ -130,7 +130,7 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 		Metrics: []func(*metric.Writer){server.WriteMetrics, member.WriteMetrics, starter.Disk.WriteMetrics},
 	})
 	join := sync.OnceValue(func() error {
-		if err := member.Join(ctx.Done()); err != nil {
+		if err := member.Join(ctx.Done()); err != nil || member.SteppedOut() {
 			return err
 		}
 		status.Serving()

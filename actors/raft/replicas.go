@@ -150,6 +150,20 @@ func (r *Replicas) RestartReplica(stop <-chan struct{}, shard uint64) error {
 	}
 }
 
+// StopReplicas stops all of this member's replicas, so that it votes no more and applies
+// nothing more. They can't be started again. What is proposed afterwards fails with
+// ErrUnsent.
+func (h *Host) StopReplicas() error {
+	var all error
+	for shard := uint64(1); shard <= uint64(h.o.Shards); shard++ {
+		if err := h.nh.StopReplica(shard, h.o.Replica); err != nil && !errors.Is(err, dragonboat.ErrShardNotFound) {
+			all = errors.Join(all, fmt.Errorf("stop the replica of shard %d: %w", shard, err))
+		}
+		h.lost(shard)
+	}
+	return all
+}
+
 // Learning reports whether this member's replica of the shard runs without a vote.
 func (r *Replicas) Learning(shard uint64) bool { return r.own[shard].learning }
 
