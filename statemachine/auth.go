@@ -87,7 +87,7 @@ func (v *view) changeAuth(c *tree.Command) (outcome []byte, err error) {
 func (v *view) storeAuth(next *auth.State, name string) {
 	old := v.shared.auth
 	if old.Enabled != next.Enabled {
-		v.must(v.batch.Set(authKey, auth.AppendFlag(nil, next.Enabled), nil))
+		v.must(v.batch.Set(authKey, next.AppendFlag(nil), nil))
 	}
 	for _, name := range []string{auth.Root, name} {
 		was, _ := old.User(name)

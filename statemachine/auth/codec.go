@@ -109,8 +109,8 @@ func ReadRole(name string, data []byte) (*Role, error) {
 	return r, d.end()
 }
 
-// AppendFlag appends the store's record of State.Enabled to dst.
-func AppendFlag(dst []byte, enabled bool) []byte { return append(dst, version, boolByte(enabled)) }
+// AppendFlag appends the store's record of s.Enabled to dst.
+func (s *State) AppendFlag(dst []byte) []byte { return append(dst, version, boolByte(s.Enabled)) }
 
 // ReadFlag decodes what AppendFlag has written; its errors are ReadChange's.
 func ReadFlag(data []byte) (enabled bool, err error) {

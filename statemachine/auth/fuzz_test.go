@@ -21,7 +21,7 @@ func FuzzCodec(f *testing.F) {
 	f.Add((&auth.Role{Permissions: *kv(texts("/a"), nil), Grant: kv(nil, nil)}).Append(nil))
 	f.Add((&auth.Outcome{Kind: auth.Created, User: &auth.User{Name: "u"}}).Append(nil))
 	f.Add((&auth.Outcome{Kind: auth.Conflict, Message: "m", Role: &auth.Role{Name: "r", Revoke: kv(nil, texts())}}).Append(nil))
-	f.Add(auth.AppendFlag(nil, true))
+	f.Add((&auth.State{Enabled: true}).AppendFlag(nil))
 	f.Add([]byte{1, 3, 1, 'u', 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if c, err := auth.ReadChange(data); err == nil {
@@ -46,7 +46,7 @@ func FuzzCodec(f *testing.F) {
 				t.Fatalf("the outcome %+v became %+v, %v", o, again, err)
 			}
 		}
-		if on, err := auth.ReadFlag(data); err == nil && len(auth.AppendFlag(nil, on)) != len(data) {
+		if on, err := auth.ReadFlag(data); err == nil && len((&auth.State{Enabled: on}).AppendFlag(nil)) != len(data) {
 			t.Fatalf("%x is a flag", data)
 		}
 	})

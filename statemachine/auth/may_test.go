@@ -170,7 +170,7 @@ func TestAnyChanges(t *testing.T) {
 }
 
 func sameAfterTheStore(t *rapid.T, s *auth.State) {
-	enabled, err := auth.ReadFlag(auth.AppendFlag(nil, s.Enabled))
+	enabled, err := auth.ReadFlag(s.AppendFlag(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
