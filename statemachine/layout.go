@@ -54,7 +54,7 @@ const (
 )
 
 // ErrDamaged reports that the store can't be read because its files are damaged.
-var ErrDamaged = errors.New("damaged record")
+var ErrDamaged = errors.New("the store is damaged")
 
 var (
 	errBadNode  = fmt.Errorf("%w: node", ErrDamaged)
@@ -245,80 +245,29 @@ func readNodeHead(rec []byte) (n tree.Node, rest []byte, length int, err error) 
 		return n, nil, 0, errBadNode
 	}
 	flags := rec[0]
-	f := fields{rest: rec[1:]}
+	f := tree.NewDecoder(rec[1:])
 	n.Dir = flags&nodeIsDir != 0
-	n.Modified, n.Created = tree.Index(f.uvarint()), tree.Index(f.uvarint())
+	n.Modified, n.Created = tree.Index(f.Uvarint()), tree.Index(f.Uvarint())
 	if flags&nodeExpires != 0 {
-		n.Expires = int64(f.fixed())
+		n.Expires = int64(f.BigEndian64())
 	}
 	if flags&nodeLargeValue != 0 {
-		n.Written = tree.Index(f.uvarint())
-		length = int(min(f.uvarint(), math.MaxInt))
+		n.Written = tree.Index(f.Uvarint())
+		length = int(min(f.Uvarint(), math.MaxInt))
 	} else {
-		length = len(f.rest)
+		length = f.Left()
 	}
 	large := flags&nodeLargeValue != 0
 	switch {
-	case f.short, large != (length >= largeValueBytes), large && n.Written == 0,
+	case f.Failed(), large != (length >= largeValueBytes), large && n.Written == 0,
 		n.Dir && length > 0, n.Expires == 0 && flags&nodeExpires != 0:
 		return n, nil, 0, errBadNode // no encoder writes such a record
 	}
-	return n, f.rest, length, nil
-}
-
-// fields decodes the fields of a record one by one. If one is truncated, short is set and
-// all further fields are zero.
-type fields struct {
-	rest  []byte
-	short bool
-}
-
-func (f *fields) fail() { f.rest, f.short = nil, true }
-
-func (f *fields) uvarint() uint64 {
-	n, size := binary.Uvarint(f.rest)
-	if size <= 0 {
-		f.fail()
-		return 0
-	}
-	f.rest = f.rest[size:]
-	return n
-}
-
-func (f *fields) varint() int64 {
-	n, size := binary.Varint(f.rest)
-	if size <= 0 {
-		f.fail()
-		return 0
-	}
-	f.rest = f.rest[size:]
-	return n
-}
-
-// fixed decodes 8 bytes.
-func (f *fields) fixed() uint64 {
-	b := f.take(8)
-	if b == nil {
-		return 0
-	}
-	return binary.BigEndian.Uint64(b)
-}
-
-// bytes decodes a uvarint length and returns that many bytes.
-func (f *fields) bytes() []byte { return f.take(f.uvarint()) }
-
-func (f *fields) take(n uint64) []byte {
-	if n > uint64(len(f.rest)) {
-		f.fail()
-		return nil
-	}
-	b := f.rest[:n:n]
-	f.rest = f.rest[n:]
-	return b
+	return n, f.Rest(), length, nil
 }
 
 // Format is the version of the layout, the only one that this copse reads and writes.
-const Format = 4
+const Format = 5
 
 // meta is the replica's state besides its nodes. It is written in the same batch as each
 // change, so it always agrees with the nodes and with the raft index.
@@ -367,16 +316,24 @@ var (
 	ErrOlderFormat = errors.New("the data is in an older format, which this copse no longer reads: start with an empty data directory")
 )
 
+// formatError is the error for data of the given format; nil: it can be read.
+func formatError(format uint64) error {
+	switch {
+	case format > Format:
+		return fmt.Errorf("%w (format %d)", ErrNewerFormat, format)
+	case format < Format:
+		return fmt.Errorf("%w (format %d)", ErrOlderFormat, format)
+	}
+	return nil
+}
+
 func readMeta(rec []byte) (meta, error) {
 	var m meta
 	if len(rec) < 8 {
 		return m, fmt.Errorf("%w: meta", ErrDamaged)
 	}
-	switch format := binary.BigEndian.Uint64(rec); {
-	case format > Format:
-		return m, fmt.Errorf("%w (format %d)", ErrNewerFormat, format)
-	case format < Format:
-		return m, fmt.Errorf("%w (format %d)", ErrOlderFormat, format)
+	if err := formatError(binary.BigEndian.Uint64(rec)); err != nil {
+		return m, err
 	}
 	rec = rec[8:]
 	fields := m.numbers()
