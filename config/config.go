@@ -33,17 +33,19 @@ type Config struct {
 
 	// Security. ClientTLS serves the https URLs of clients and of operations,
 	// PeerTLS those of members, which it dials with the same certificate.
-	ClientTLS TLS
-	PeerTLS   TLS
+	ClientTLS       TLS
+	PeerTLS         TLS
+	SelfSignedYears int // how long certificates of this server's own are good
 
 	Raft
 
 	Requests
 
 	// Resources.
-	CacheSize         int64 // bytes
-	EventHistoryBytes int64 // size, as JSON, of the events that waitIndex can reach back to, in each shard
-	DiskReserve       int64 // bytes that must stay free for the store to grow; 0 is off
+	CacheSize         int64         // bytes
+	EventHistoryBytes int64         // size, as JSON, of the events that waitIndex can reach back to, in each shard
+	DiskReserve       int64         // bytes that must stay free for the store to grow; 0 is off
+	TimerSlack        time.Duration // of the process's threads; 0 leaves it as it is
 
 	// Operations.
 	ListenMetricsURLs []url.URL     // the operations port: health, metrics; nil is off
@@ -60,12 +62,23 @@ type Config struct {
 	origins map[string]string // by flag; a default has none
 }
 
-// TLS names the files, in PEM, that secure one kind of port; all are empty for plain
-// text.
+// TLS is how one kind of port is secured: by files in PEM, by a certificate of this
+// server's own, or between members by a secret. All is empty for plain text.
 type TLS struct {
 	Cert, Key  string
 	CA         string // who may sign the certificates of the other side
 	ClientAuth bool   // clients must show such a certificate
+	CRL        string // certificates that are revoked
+	// The name that the other side's certificate must have: the common one, or one among the
+	// alternative ones. At most one is set.
+	AllowedCN, AllowedHostname string
+	// Auto makes a certificate if no file has one, for Names and for that long, and keeps it
+	// in Dir.
+	Auto     bool
+	Dir      string
+	Names    []string
+	Validity time.Duration
+	Secret   string // a file; for members only
 }
 
 // Raft has the settings of raft.
@@ -103,6 +116,7 @@ const (
 	headerFloor        = 4 << 10
 	headerLimit        = 1 << 20 // etcd's
 	cacheFloor         = 1 << 20
+	slackLimit         = 10 * time.Millisecond // expirations and time-outs come later by it
 )
 
 // Default returns the Config of an empty command line, before derive has filled
@@ -114,6 +128,7 @@ func Default() Config {
 		ListenPeerURLs:      []url.URL{{Scheme: "http", Host: "127.0.0.1:2380"}},
 		InitialClusterState: "new",
 		InitialClusterToken: "etcd-cluster",
+		SelfSignedYears:     1,
 		Shards:              1,
 		Raft:                Raft{Heartbeat: 100 * time.Millisecond, ElectionTimeout: time.Second, SnapshotCount: 100_000},
 		Requests: Requests{
@@ -126,6 +141,7 @@ func Default() Config {
 			SlowRequest:     200 * time.Millisecond,
 		},
 		CacheSize:         128 << 20,
+		TimerSlack:        500 * time.Microsecond,
 		EventHistoryBytes: 128 << 20, // 1,000 changes of values of 64 KiB
 		// Twice what main keeps of the raft log between two compactions: log and
 		// store can then finish what they began.

@@ -95,7 +95,7 @@ func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
 	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
-	v.meta.raftIndex, v.meta.epoch, v.meta.last = 0, 0, max(v.meta.last, settled) // raft's terms restart too
+	v.meta.raftIndex, v.meta.hash, v.meta.epoch, v.meta.last = 0, 0, 0, max(v.meta.last, settled) // raft's terms restart too
 	alone := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
 	refused, err := v.changeMembers(&alone)
 	if refused != nil {
@@ -108,6 +108,7 @@ func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
 	v.must(batch.Commit(pebble.NoSync))
 	m.meta = v.meta
 	v.must(m.makeDurable())
+	m.published.hashes.restart(0, 0)
 	m.announce(v.members, m.Handed(), &ApplyResult{})
 	return nil
 }

@@ -41,6 +41,9 @@ const (
 	lockName     = "LOCK"
 	identityName = "copse.json"
 	raftName     = "raft"
+	// Certificates of auto-tls and peer-auto-tls: a member may need one to ask others which
+	// cluster it belongs to.
+	ownCertificates = "fixtures"
 )
 
 // Dir is a data directory that belongs to this process until Close.
@@ -48,6 +51,7 @@ const (
 //	<dir>/LOCK          locked with flock; contains the holder's process id
 //	<dir>/copse.json    the Identity, replaced atomically
 //	<dir>/raft/         dragonboat's: raft/<host name>/<deployment id>/...
+//	<dir>/fixtures/     certificates that config/certs has made
 //	<dir>/shard-0001/   the state machine's store, one for each shard
 type Dir struct {
 	// Identity is the one stored in the directory. From the second start on it
@@ -230,7 +234,7 @@ func refuseForeign(path string) error {
 			return nil
 		case "member", "proxy":
 			return dirErrorf(ErrForeign, "data directory %s belongs to etcd and can't be opened: choose another --data-dir and load the keys over HTTP", path)
-		case lockName, identityName + tempSuffix, "lost+found":
+		case lockName, identityName + tempSuffix, ownCertificates, "lost+found":
 		default:
 			names = append(names, e.Name())
 		}
