@@ -140,13 +140,11 @@ func machineOptions(o MemberOptions, cache *pebble.Cache, shard uint64) statemac
 		Nodes:       int(nodeCache(o)) / shards,
 		Lists:       int(listCache(o)) / shards,
 		Files:       o.OpenFiles / Groups(shards),
+		Fatal:       o.Host.Fatal,
 		Logger:      o.Logger.With("component", "store", "shard", shard),
 	}
 	if shards > 1 {
-		m.Slots, m.Order = shards, shard == orderShard
-		if !m.Order {
-			m.Slot = int(shard) - orderShard - 1
-		}
+		m.Slots, m.Slot = shards, int(shard)-orderShard-1 // OrderSlot for the order shard
 	}
 	return m
 }

@@ -105,6 +105,7 @@ func Open(ctx context.Context, o StartOptions, waiting func(what string) error) 
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	o.Fatal = first(o.Fatal)
 	f := o.fresh()
 	id, members := f.Wanted, f.Founders
 	// A directory in use is found out before the ports: it is the better message.
@@ -127,6 +128,19 @@ func Open(ctx context.Context, o StartOptions, waiting func(what string) error) 
 		return nil, errors.Join(err, dir.Close())
 	}
 	return s, nil
+}
+
+// first returns a function that calls fatal (nil: panics), which doesn't return, for the
+// first error only: a disk that fails is noticed in several places, and one line is enough.
+func first(fatal func(error)) func(error) {
+	var called sync.Mutex
+	return func(err error) {
+		called.Lock()
+		if fatal == nil {
+			panic(err)
+		}
+		fatal(err)
+	}
 }
 
 func (s *Starter) prepare(waiting func(string) error) error {

@@ -81,6 +81,7 @@ func (a *mergedListing) next(dst []byte) (out []byte, more bool, err error) {
 		}
 		n, err := l.node()
 		if err != nil {
+			l.h.end.ifDamaged(err)
 			return dst, false, err
 		}
 		below := false

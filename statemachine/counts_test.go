@@ -8,6 +8,7 @@ import (
 
 	"copse/statemachine/tree"
 
+	"github.com/cockroachdb/pebble/v2"
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
@@ -71,10 +72,10 @@ func TestAnOlderFormatIsRefused(t *testing.T) {
 	applyAll(t, m, tree.Command{Op: tree.OpSet, Key: "/a/b"})
 	older := m.meta.append(nil)
 	binary.BigEndian.PutUint64(older, Format-1)
-	if err := m.store.db.Set(metaKey, older, nil); err != nil {
+	if err := m.store.db.Set(metaKey, older, pebble.NoSync); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Close(); err != nil {
+	if err := m.Close(); err != nil { // which flushes
 		t.Fatal(err)
 	}
 	_, err := New(Options{Dir: dir, Replica: 1, Window: 10, WindowBytes: 1 << 30})

@@ -5,7 +5,8 @@
 // cluster's membership, its users and its roles.
 //
 // It owns
-//   - the layout of the store on disk (layout.go, meta.go), in which values of 1 KiB or more have
+//   - the shard's directory, and how a store that has lost something is told (home.go);
+//   - the layout of the store (layout.go, meta.go), in which values of 1 KiB or more have
 //     keys of their own (the v and d keys, values.go);
 //   - what applying a raft entry does, and in which order (machine.go, apply.go,
 //     ordered.go, order.go, membership.go, auth.go);
@@ -23,7 +24,7 @@
 // any time, even while a snapshot is replacing the store.
 //
 //	raft entry ──▶ Update ──▶ tree.Apply on a view of one Pebble batch
-//	                 │             commit (not synced: the raft log is durable)
+//	                 │             commit (in memory: the raft log is durable)
 //	                 ├──▶ replies, as the entry's result, on the member that proposed it
 //	                 └──▶ ApplyResult ──▶ the subscriber: events, and in a sharded cluster
 //	                      the outcomes of batches, or the ranges handed out

@@ -24,7 +24,8 @@ import (
 // that it got, opens the store on good storage, and holds it against the model.
 
 // faultPlanEnv makes the test binary play the process whose storage fails:
-// "dir kind n" lets the n-th and all later writing calls fail.
+// "dir kind n" lets the n-th and all later calls fail: those that write, or for the kinds
+// read and rot those that read a file.
 const faultPlanEnv = "COPSE_TEST_FAULT_PLAN"
 
 // faultCommand is the i-th command of the log that is applied under faults.
@@ -58,21 +59,22 @@ func runFaulty(plan string) int {
 		return 2
 	}
 	m, err := statemachine.New(statemachine.Options{
-		Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, FS: &faultyFS{FS: vfs.Default, kind: kind, left: new(atomic.Int64), from: n},
+		Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, Fatal: endProcess,
+		FS: &faultyFS{FS: vfs.Default, kind: kind, left: new(atomic.Int64), from: n},
 	})
 	if err != nil {
-		return 1
+		endProcess(err)
 	}
 	want := &model{}
 	for i := range faultCommands {
 		c := faultCommand(i)
 		if _, err := m.Update([]sm.Entry{faultEntry(i)}); err != nil {
-			return checkReads(m, want)
+			endProcess(err)
 		}
 		want.apply(&c)
 		if i%20 == 19 {
 			if err := m.Sync(); err != nil {
-				return checkReads(m, want)
+				endProcess(err)
 			}
 			fmt.Println("synced", i+1)
 		}
@@ -82,15 +84,26 @@ func runFaulty(plan string) int {
 				err = m.SaveSnapshot(state, io.Discard, nil)
 			}
 			if err != nil {
-				return checkReads(m, want)
+				endProcess(err)
 			}
+			checkReads(m, want)
 		}
 	}
-	return checkReads(m, want)
+	checkReads(m, want)
+	return 0
 }
 
-// checkReads makes sure that what the broken replica still answers is true.
-func checkReads(m *statemachine.Machine, want *model) int {
+// endProcess ends the process as copse does: damage is 5, all else is 1.
+func endProcess(err error) {
+	fmt.Println("ended:", err)
+	if errors.Is(err, statemachine.ErrDamaged) {
+		os.Exit(5)
+	}
+	os.Exit(1)
+}
+
+// checkReads makes sure that what the replica answers, while reads fail, is true.
+func checkReads(m *statemachine.Machine, want *model) {
 	for i := range 31 {
 		q := tree.Query{Key: fmt.Sprintf("/d%d/k%d", i%7, i)}
 		out, rest, err, fail := m.Get(nil, &q, at(0))
@@ -104,11 +117,11 @@ func checkReads(m *statemachine.Machine, want *model) int {
 			fmt.Println("wrong", q.Key, string(out), want.get(&q, 0))
 		}
 	}
-	return 1
 }
 
-// faultyFS fails writing calls (create, write, sync, rename …) from the from-th
-// on: with an I/O error, with a full disk, or by writing half.
+// faultyFS fails calls that write (create, write, sync, rename …) from the from-th on:
+// with an I/O error, with a full disk, or by writing half. Of the kinds read and rot it
+// fails reads instead: with an I/O error, or by returning other bytes.
 type faultyFS struct {
 	vfs.FS
 	kind string
@@ -116,16 +129,33 @@ type faultyFS struct {
 	from int64
 }
 
-var errInjected = errors.New("injected I/O error")
+func (f *faultyFS) reads() bool { return f.kind == "read" || f.kind == "rot" }
 
 func (f *faultyFS) fault() error {
-	if f.left.Add(1) < f.from {
+	if f.reads() || f.left.Add(1) < f.from {
 		return nil
 	}
 	if f.kind == "full" {
 		return syscall.ENOSPC
 	}
-	return errInjected
+	return syscall.EIO
+}
+
+func (f *faultyFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	file, err := f.FS.Open(name, opts...)
+	return &faultyFile{File: file, fs: f}, err
+}
+
+func (f *faultyFile) ReadAt(p []byte, off int64) (int, error) {
+	failing := f.fs.reads() && f.fs.left.Add(1) >= f.fs.from
+	if failing && f.fs.kind == "read" {
+		return 0, syscall.EIO
+	}
+	n, err := f.File.ReadAt(p, off)
+	if failing && n > 0 {
+		p[n/2] ^= 1
+	}
+	return n, err
 }
 
 func (f *faultyFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
@@ -189,29 +219,33 @@ func (f *faultyFile) SyncTo(length int64) (bool, error) {
 }
 
 func TestStorageFaultsLoseNothingThatWasPromised(t *testing.T) {
-	finished := 0
-	for _, kind := range []string{"error", "full", "short"} {
-		for from := int64(1); from < 2000; from += from/4 + 1 {
-			dir := t.TempDir()
+	ends := map[int]string{0: "got through"} // an example for each exit code
+	for _, kind := range []string{"error", "full", "short", "read", "rot"} {
+		for from := int64(1); from < 1500; from += from/3 + 1 {
+			dir, what := t.TempDir(), fmt.Sprintf("%s from call %d on", kind, from)
 			cmd := exec.Command(os.Args[0])
 			cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d", faultPlanEnv, dir, kind, from))
-			out, _ := cmd.Output() // it may end in any way
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			out, _ := cmd.Output()
+			code := cmd.ProcessState.ExitCode()
+			ends[code] = what
+			if stderr.Len() > 0 || code != 0 && code != 1 && (code != 5 || kind != "rot") || strings.Count(string(out), "ended:") > 1 {
+				t.Fatalf("%s: exit code %d\n%s%s", what, code, out, stderr.String())
+			}
 			synced := uint64(0)
 			lines := bufio.NewScanner(strings.NewReader(string(out)))
 			for lines.Scan() {
 				if strings.HasPrefix(lines.Text(), "wrong") {
-					t.Fatalf("%s from call %d on: %s", kind, from, lines.Text())
+					t.Fatalf("%s: %s", what, lines.Text())
 				}
 				_, _ = fmt.Sscanf(lines.Text(), "synced %d", &synced)
 			}
-			checkSurvivor(t, dir, fmt.Sprintf("%s from call %d on", kind, from), synced)
-			if synced == faultCommands {
-				finished++
-			}
+			checkSurvivor(t, dir, what, synced)
 		}
 	}
-	if finished == 0 {
-		t.Error("no run got through: the faults come too early to show much")
+	if len(ends) != 3 {
+		t.Errorf("the ends of all runs: %v; want some of 0, 1 and 5", ends)
 	}
 }
 

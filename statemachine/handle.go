@@ -12,14 +12,16 @@ import (
 // reading it.
 type handle struct {
 	db     *pebble.DB
+	files  *storeFS
+	end    ending
 	users  atomic.Int64
 	after  func() error // called once the store is closed; set before the machine releases it
 	closed chan struct{}
 	err    error // the error of closing; valid once closed is closed
 }
 
-func newHandle(db *pebble.DB) *handle {
-	h := &handle{db: db, closed: make(chan struct{})}
+func newHandle(db *pebble.DB, files *storeFS, end ending) *handle {
+	h := &handle{db: db, files: files, end: end, closed: make(chan struct{})}
 	h.users.Store(1) // the machine itself
 	return h
 }

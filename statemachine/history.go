@@ -92,16 +92,16 @@ func readEvent(events []byte) (e storedEvent, rest []byte, err error) {
 		return e, nil, errBadEvent
 	}
 	action, flags := tree.Action(events[0]), events[1]
-	f := fields{rest: events[2:]}
-	e.event = tree.Event{Action: action, Refresh: flags&eventRefresh != 0, HasPrev: flags&eventHasPrev != 0, Now: f.varint()}
-	e.key, e.node = f.bytes(), f.bytes()
+	f := tree.NewDecoder(events[2:])
+	e.event = tree.Event{Action: action, Refresh: flags&eventRefresh != 0, HasPrev: flags&eventHasPrev != 0, Now: f.Varint()}
+	e.key, e.node = f.Bytes(), f.Bytes()
 	if e.event.HasPrev {
-		e.prev = f.bytes()
+		e.prev = f.Bytes()
 	}
-	if f.short || action < tree.ActionSet || action > tree.ActionExpire || flags > eventRefresh|eventHasPrev {
+	if f.Failed() || action < tree.ActionSet || action > tree.ActionExpire || flags > eventRefresh|eventHasPrev {
 		return e, nil, errBadEvent
 	}
-	return e, f.rest, nil
+	return e, f.Rest(), nil
 }
 
 // index returns the event's index.
@@ -228,6 +228,7 @@ func (m *Machine) History(from tree.Index, limit int) (events []tree.EncodedEven
 	}
 	events, err = readWindow(p.snap, from, limit)
 	if err != nil {
+		m.end.ifDamaged(err)
 		return nil, 0, fmt.Errorf("read event window: %w", err)
 	}
 	// After a restart with a larger window, the older events are still missing.

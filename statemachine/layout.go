@@ -68,7 +68,7 @@ var (
 )
 
 // ErrDamaged reports that the store can't be read because its files are damaged.
-var ErrDamaged = errors.New("damaged record")
+var ErrDamaged = errors.New("the store is damaged")
 
 var (
 	errBadNode  = fmt.Errorf("%w: node", ErrDamaged)
@@ -259,23 +259,23 @@ func readNodeHead(rec []byte) (n tree.Node, rest []byte, length int, err error) 
 		return n, nil, 0, errBadNode
 	}
 	flags := rec[0]
-	f := fields{rest: rec[1:]}
+	f := tree.NewDecoder(rec[1:])
 	n.Dir = flags&nodeIsDir != 0
-	n.Modified, n.Created = tree.Index(f.uvarint()), tree.Index(f.uvarint())
+	n.Modified, n.Created = tree.Index(f.Uvarint()), tree.Index(f.Uvarint())
 	if flags&nodeExpires != 0 {
-		n.Expires = int64(f.fixed())
+		n.Expires = int64(f.BigEndian64())
 	}
 	if flags&nodeLargeValue != 0 {
-		n.Written = tree.Index(f.uvarint())
-		length = int(min(f.uvarint(), math.MaxInt))
+		n.Written = tree.Index(f.Uvarint())
+		length = int(min(f.Uvarint(), math.MaxInt))
 	} else {
-		length = len(f.rest)
+		length = f.Left()
 	}
 	large := flags&nodeLargeValue != 0
 	switch {
-	case f.short, large != (length >= largeValueBytes), large && n.Written == 0,
+	case f.Failed(), large != (length >= largeValueBytes), large && n.Written == 0,
 		n.Dir && length > 0, n.Expires == 0 && flags&nodeExpires != 0:
 		return n, nil, 0, errBadNode // no encoder writes such a record
 	}
-	return n, f.rest, length, nil
+	return n, f.Rest(), length, nil
 }

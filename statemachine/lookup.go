@@ -82,6 +82,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 		return dst, nil, nil, fail
 	}
 	defer func() {
+		m.end.ifDamaged(fail)
 		if rest == nil {
 			h.release()
 		}
@@ -277,6 +278,7 @@ func (l *listing) append(dst []byte) (out []byte, more bool, err error) {
 		}
 		n, err := l.node()
 		if err != nil {
+			l.h.end.ifDamaged(err)
 			return dst, false, err
 		}
 		if n.Expires != 0 && l.fill != nil {

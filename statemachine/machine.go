@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,37 +27,40 @@ type Options struct {
 	Nodes       int           // size in bytes of the cache of nodes
 	Lists       int           // size in bytes of the cache of listings
 	Files       int           // files that Pebble may keep open; 0: Pebble's default
-	// Slots is the number of data shards, and Slot the position of this one among them.
-	// With 0 or 1 slots the cluster isn't sharded, and indexes are dense. Order marks the
-	// order shard, which is none of them.
+	// Slots is the number of data shards, and Slot the position of this one among them, or
+	// OrderSlot. With 0 or 1 slots the cluster isn't sharded, and indexes are dense.
 	Slot, Slots int
-	Order       bool
 	FS          vfs.FS // nil: the operating system's
-	Logger      *slog.Logger
+	// Fatal is called with the reason why the store can't go on: its disk fails, or it
+	// turns out to be damaged. It ends the process, and doesn't return. Nil: a panic.
+	Fatal  func(error)
+	Logger *slog.Logger
 }
+
+// OrderSlot is the Slot of the order shard, which is none of the data shards.
+const OrderSlot = -1
 
 // Machine is one replica of one shard. It implements dragonboat's
 // IOnDiskStateMachine.
 type Machine struct {
 	// Fixed after New.
-	dir     string
 	replica uint64
 	window  window
 	place   place
 	publish func(*ApplyResult) // set by Subscribe
 	pebble  func() *pebble.Options
-	fs      vfs.FS
+	end     ending
 
 	measures *Measures
 
 	// Owned by dragonboat's apply worker.
+	home home
 	meta meta
 	// expiryLow is a lower bound of the stored expirations, in Unix nanoseconds.
 	expiryLow int64
 	broken    error // the fault that stopped this replica; nothing is applied after it
 	view      view
 	recent    recent // used by the data shards of a sharded cluster
-	created   bool
 
 	// The open store. It is replaced, under the lock, when a snapshot is installed.
 	mu       sync.RWMutex
@@ -84,13 +86,18 @@ func New(o Options) (*Machine, error) {
 	if o.Window <= 0 || o.WindowBytes <= 0 {
 		return nil, fmt.Errorf("event window of %d events and %d bytes: both must be above 0", o.Window, o.WindowBytes)
 	}
-	fs := o.FS
-	if fs == nil {
-		fs = vfs.Default
+	if o.FS == nil {
+		o.FS = vfs.Default
 	}
+	home, err := openHome(o.FS, o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	end := ending{dir: o.Dir, fatal: o.Fatal}
 	m := &Machine{
-		dir: o.Dir, replica: o.Replica, window: window{o.Window, uint64(o.WindowBytes)}, fs: fs, place: placeOf(o),
-		pebble:   func() *pebble.Options { return storeOptions(fs, o) },
+		home: home, replica: o.Replica, window: window{o.Window, uint64(o.WindowBytes)}, place: placeOf(o),
+		pebble:   func() *pebble.Options { return storeOptions(o, end) },
+		end:      end,
 		caches:   caches{nodes: newNodeCache(o.Nodes), lists: newListCache(o.Lists)},
 		shared:   newPublishedShared(),
 		measures: newMeasures(),
@@ -98,12 +105,7 @@ func New(o Options) (*Machine, error) {
 		prepared: make(map[*pinned]struct{}),
 	}
 	m.view = view{nodes: m.caches.nodes, changed: make(map[string][]byte)}
-	name, created, err := currentStore(fs, o.Dir)
-	if err != nil {
-		return nil, err
-	}
-	m.created = created
-	if err := m.open(name); err != nil {
+	if err := m.open(); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -114,20 +116,20 @@ func New(o Options) (*Machine, error) {
 // not block. Call Subscribe before the replica is started.
 func (m *Machine) Subscribe(publish func(*ApplyResult)) { m.publish = publish }
 
-// open makes the named store the machine's current one and loads its state.
-func (m *Machine) open(name string) error {
-	db, err := openPebble(filepath.Join(m.dir, name), m.pebble())
+// open makes the store that CURRENT names the machine's, and loads its state.
+func (m *Machine) open() error {
+	at := m.home.current
+	h, err := m.openStore(at)
 	if err != nil {
-		if pebble.IsCorruptionError(err) {
-			err = fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
-		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
+		return err
 	}
-	h := newHandle(db)
-	st, err := m.load(db)
+	st, err := m.load(h.db)
+	if err == nil && (st.meta.raftIndex < at.raft || st.meta.last < at.tree) {
+		err = fmt.Errorf("%w: it ends at raft entry %d and index %d, but held entry %d and index %d before", ErrDamaged, st.meta.raftIndex, st.meta.last, at.raft, at.tree)
+	}
 	if err != nil {
 		h.release()
-		return fmt.Errorf("open store %s: %w", filepath.Join(m.dir, name), err)
+		return oneLine(fmt.Errorf("open store %s: %w", m.home.path(), err))
 	}
 	m.caches.blockAll()
 	m.mu.Lock()
@@ -198,7 +200,7 @@ func (m *Machine) announce(next shared, handed []tree.Index, res *ApplyResult) {
 }
 
 // Created reports whether New found no store and made a new one.
-func (m *Machine) Created() bool { return m.created }
+func (m *Machine) Created() bool { return m.home.created }
 
 // Open implements IOnDiskStateMachine. New has opened the store already, so Open just
 // returns the index of the last raft entry in it.
@@ -206,8 +208,8 @@ func (m *Machine) Open(<-chan struct{}) (uint64, error) {
 	return m.meta.raftIndex, nil
 }
 
-// Update applies raft entries in one atomic batch. The batch isn't synced: the raft log
-// keeps the entries until a later Sync has made them durable here.
+// Update applies raft entries in one atomic batch, which is in memory until it is flushed:
+// the raft log keeps the entries until a later Sync has made them durable here.
 func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	if m.broken != nil {
 		return nil, m.broken
@@ -217,8 +219,10 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	defer m.measures.end(m.measures.Apply, began)
 	defer func() {
 		if err != nil {
-			m.broken = fmt.Errorf("apply to %s: %w", m.dir, err)
-			err = m.broken
+			m.broken = fmt.Errorf("apply to %s: %w", m.home.dir, err)
+			if err = m.broken; m.end.fatal != nil {
+				m.end.with(err)
+			}
 		}
 	}()
 	defer recoverFault(&err)
@@ -262,19 +266,68 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 // AppliedBytes returns the total size of the raft entries applied since New.
 func (m *Machine) AppliedBytes() uint64 { return m.applied.Load() }
 
-// Sync makes everything applied so far durable. Raft may drop those log entries then.
-func (m *Machine) Sync() error {
-	began := m.measures.begin()
-	defer m.measures.end(m.measures.Sync, began)
-	if err := m.store.db.LogData(nil, pebble.Sync); err != nil {
-		return fmt.Errorf("sync %s: %w", m.dir, err)
+// Flush writes out what has been applied so far, so that the next Sync, for which Update has
+// to wait, has little left to do. It gives up waiting when stop is closed. Any goroutine may
+// call it.
+func (m *Machine) Flush(stop <-chan struct{}) error {
+	h, err := m.acquire()
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	flushed, err := h.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+	case <-stop:
 	}
 	return nil
 }
 
-// Close makes further reads fail, waits for the current readers to finish, and closes
-// the store.
+// Sync makes everything applied so far durable. Raft may drop those log entries then.
+func (m *Machine) Sync() error {
+	began := m.measures.begin()
+	defer m.measures.end(m.measures.Sync, began)
+	if now, _ := m.holds(m.store); now == m.home.current {
+		return nil // nothing was applied or compacted since the last time
+	}
+	return m.makeDurable()
+}
+
+// holds is what CURRENT says once all that was applied is durable, and which files may be
+// removed then.
+func (m *Machine) holds(h *handle) (now current, removed []string) {
+	now = current{name: m.home.current.name, raft: m.meta.raftIndex, tree: m.meta.last}
+	now.blobs, removed = h.files.list()
+	return now, removed
+}
+
+// makeDurable flushes the store, and notes in CURRENT what it holds now.
+func (m *Machine) makeDurable() error {
+	if err := m.store.db.Flush(); err != nil {
+		return fmt.Errorf("flush %s: %w", m.home.dir, err)
+	}
+	return m.note(m.store)
+}
+
+// note writes CURRENT.
+func (m *Machine) note(h *handle) error {
+	now, removed := m.holds(h)
+	return firstError(m.home.set(now), h.files.release(removed))
+}
+
+// Close makes everything applied durable and further reads fail, waits for the current
+// readers to finish, and closes the store.
 func (m *Machine) Close() error {
+	m.mu.RLock()
+	open := m.store != nil
+	m.mu.RUnlock()
+	if !open {
+		return nil
+	}
+	err := m.Sync()
 	m.mu.Lock()
 	h := m.store
 	m.store = nil
@@ -282,13 +335,13 @@ func (m *Machine) Close() error {
 	left := m.prepared
 	m.prepared = nil
 	m.mu.Unlock()
-	if h == nil {
-		return nil
-	}
 	for p := range left {
 		_ = p.unpin()
 	}
 	h.release()
 	<-h.closed
-	return h.err
+	if err = firstError(err, h.err); err == nil {
+		err = m.note(h) // a compaction may have ended meanwhile
+	}
+	return err
 }

@@ -69,9 +69,14 @@ func (v *view) changeMembers(c *tree.Command) (refused *tree.Error, err error) {
 // For other shards it is 0.
 func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
 	defer recoverFault(&err)
+	// CURRENT never says that the store holds more than it does: it is first, and last.
+	v := &m.view
+	v.must(m.makeDurable())
+	lower := m.home.current
+	lower.raft = 0
+	v.must(m.home.set(lower))
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
-	v := &m.view
 	v.reset(batch, m.meta, m.shared.load(), m.expiryLow)
 	v.meta.raftIndex, v.meta.hash, v.meta.epoch, v.meta.last = 0, 0, 0, max(v.meta.last, settled) // raft's terms restart too
 	alone := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
@@ -80,11 +85,12 @@ func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
 		err = refused
 	}
 	if err != nil {
-		return fmt.Errorf("force a new cluster in %s: %w", m.dir, err)
+		return fmt.Errorf("force a new cluster in %s: %w", m.home.dir, err)
 	}
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
-	v.must(batch.Commit(pebble.Sync))
+	v.must(batch.Commit(pebble.NoSync))
 	m.meta = v.meta
+	v.must(m.makeDurable())
 	m.published.hashes.restart(0, 0)
 	m.announce(v.shared, m.Handed(), &ApplyResult{})
 	return nil

@@ -53,16 +53,24 @@ var (
 	ErrOlderFormat = errors.New("the data is in an older format, which this copse no longer reads: start with an empty data directory")
 )
 
+// formatError is the error for data of the given format; nil: it can be read.
+func formatError(format uint64) error {
+	switch {
+	case format > Format:
+		return fmt.Errorf("%w (format %d)", ErrNewerFormat, format)
+	case format < Format:
+		return fmt.Errorf("%w (format %d)", ErrOlderFormat, format)
+	}
+	return nil
+}
+
 func readMeta(rec []byte) (meta, error) {
 	var m meta
 	if len(rec) < 8 {
 		return m, fmt.Errorf("%w: meta", ErrDamaged)
 	}
-	switch format := binary.BigEndian.Uint64(rec); {
-	case format > Format:
-		return m, fmt.Errorf("%w (format %d)", ErrNewerFormat, format)
-	case format < Format:
-		return m, fmt.Errorf("%w (format %d)", ErrOlderFormat, format)
+	if err := formatError(binary.BigEndian.Uint64(rec)); err != nil {
+		return m, err
 	}
 	rec = rec[8:]
 	fields := m.numbers()

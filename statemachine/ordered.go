@@ -12,7 +12,7 @@ func placeOf(o Options) place {
 	if o.Slots <= 1 {
 		return place{slots: 1}
 	}
-	return place{slot: o.Slot, slots: o.Slots, order: o.Order}
+	return place{slot: o.Slot, slots: o.Slots, order: o.Slot == OrderSlot}
 }
 
 // data reports whether the place is a data shard of a sharded cluster.

@@ -29,7 +29,7 @@ func plainOptions() statemachine.Options {
 }
 
 func orderOptions() statemachine.Options {
-	return statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30, Slots: slots, Order: true}
+	return statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30, Slots: slots, Slot: statemachine.OrderSlot}
 }
 
 func mustOpen(t rapid.TB, o statemachine.Options, dir string, fs vfs.FS) *statemachine.Machine {

@@ -59,7 +59,9 @@ func (m *Machine) SaveSnapshot(state any, w io.Writer, stop <-chan struct{}) err
 	if !mine {
 		return ErrClosed
 	}
-	return firstError(writeSnapshot(p.snap, w, stop), p.unpin())
+	err := firstError(writeSnapshot(p.snap, w, stop), p.unpin())
+	m.end.ifDamaged(err)
+	return err
 }
 
 func writeSnapshot(snap *pebble.Snapshot, w io.Writer, stop <-chan struct{}) (err error) {
@@ -108,37 +110,38 @@ func writeSnapshot(snap *pebble.Snapshot, w io.Writer, stop <-chan struct{}) (er
 // RecoverFromSnapshot implements IOnDiskStateMachine: it fills a new store from the stream,
 // and replaces the old store with it if the stream was complete.
 func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
-	old, err := readCurrent(m.fs, m.dir)
+	old := m.home
+	next := current{name: nextStoreName(old.current.name)}
+	path := filepath.Join(old.dir, next.name)
+	if err := old.fs.RemoveAll(path); err != nil {
+		return err
+	}
+	h, err := m.openStore(next)
 	if err != nil {
 		return err
 	}
-	name := nextStoreName(old)
-	path := filepath.Join(m.dir, name)
-	if err := m.fs.RemoveAll(path); err != nil {
-		return err
-	}
-	db, err := openPebble(path, m.pebble())
-	if err != nil {
-		return fmt.Errorf("open store for snapshot: %w", err)
-	}
-	err = readSnapshot(db, r, stop)
+	var st state
+	err = readSnapshot(h.db, r, stop)
 	if err == nil {
-		_, err = m.load(db) // so that open won't fail after the switch
+		st, err = m.load(h.db) // so that open won't fail after the switch
 	}
 	if err == nil {
-		err = db.Flush()
+		err = h.db.Flush()
 	}
-	if err = firstError(err, db.Close()); err != nil {
+	h.release()
+	if err = firstError(err, h.err); err != nil {
 		// The error stays unwrapped: dragonboat compares it with its own.
-		return firstError(err, m.fs.RemoveAll(path))
+		return firstError(err, old.fs.RemoveAll(path))
 	}
-	if err := setCurrent(m.fs, m.dir, name); err != nil {
+	next.raft, next.tree = st.meta.raftIndex, st.meta.last
+	next.blobs, _ = h.files.list()
+	if err := m.home.set(next); err != nil {
 		return err
 	}
 	// A listing may still be reading the old store. Its last user removes it.
-	m.store.after = func() error { return m.fs.RemoveAll(filepath.Join(m.dir, old)) }
+	m.store.after = func() error { return old.fs.RemoveAll(old.path()) }
 	m.broken = nil
-	return m.open(name)
+	return m.open()
 }
 
 // recoverBatch is the approximate size of the batches in which a snapshot is written to the

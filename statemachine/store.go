@@ -3,151 +3,89 @@ package statemachine
 import (
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A shard's directory contains one store, in a sub-directory, and the file CURRENT, which
-// names it. A snapshot is installed by filling a new store beside the old one and replacing
-// CURRENT atomically. Leftovers of a crash are removed at the next start.
-const (
-	currentFile = "CURRENT"
-	storePrefix = "store-"
-)
-
-// currentStore returns the name of the current store in dir, and removes all others. If
-// there is none, it names a first one, and created is true.
-func currentStore(fs vfs.FS, dir string) (name string, created bool, err error) {
-	if err := makeDir(fs, dir); err != nil {
-		return "", false, fmt.Errorf("create shard directory: %w", err)
-	}
-	if name, err = readCurrent(fs, dir); err != nil {
-		return "", false, err
-	}
-	if name == "" {
-		name, created = storeName(1), true
-		if err := setCurrent(fs, dir, name); err != nil {
-			return "", false, err
+// openStore opens the Pebble store that at describes, in the directory home.
+func (m *Machine) openStore(at current) (h *handle, err error) {
+	path := filepath.Join(m.home.dir, at.name)
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case lineError: // with no Fatal
+			err = r
+		default:
+			err = fmt.Errorf("%w: %v", ErrDamaged, r) // so some of Pebble's readers report what they don't understand
 		}
-	}
-	return name, created, removeOtherStores(fs, dir, name)
-}
-
-// makeDir creates dir and makes it durable. The parent of dir must already be durable.
-func makeDir(fs vfs.FS, dir string) error {
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return syncDir(fs, filepath.Dir(dir))
-}
-
-func storeName(n int) string { return fmt.Sprintf("%s%06d", storePrefix, n) }
-
-func nextStoreName(name string) string {
-	var n int
-	if _, err := fmt.Sscanf(name, storePrefix+"%d", &n); err != nil {
-		n = 0
-	}
-	return storeName(n + 1)
-}
-
-func readCurrent(fs vfs.FS, dir string) (string, error) {
-	path := filepath.Join(dir, currentFile)
-	f, err := fs.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(f)
-	if err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	name, whole := strings.CutSuffix(string(data), "\n")
-	if !whole || !strings.HasPrefix(name, storePrefix) || strings.ContainsRune(name, filepath.Separator) {
-		return "", fmt.Errorf("%w: %s", ErrDamaged, path)
-	}
-	return name, nil
-}
-
-func setCurrent(fs vfs.FS, dir, name string) error {
-	path := filepath.Join(dir, currentFile)
-	err := writeSynced(fs, path+".new", name+"\n")
-	if err == nil {
-		err = fs.Rename(path+".new", path)
-	}
-	if err == nil {
-		err = syncDir(fs, dir)
-	}
-	if err != nil {
-		return fmt.Errorf("switch to %s: %w", name, err)
-	}
-	return nil
-}
-
-func writeSynced(fs vfs.FS, path, content string) error {
-	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write([]byte(content))
-	return firstError(err, f.Sync(), f.Close())
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return firstError(d.Sync(), d.Close())
-}
-
-func removeOtherStores(fs vfs.FS, dir, keep string) error {
-	names, err := fs.List(dir)
-	if err != nil {
-		return fmt.Errorf("list %s: %w", dir, err)
-	}
-	for _, name := range names {
-		if strings.HasPrefix(name, storePrefix) && name != keep {
-			if err := fs.RemoveAll(filepath.Join(dir, name)); err != nil {
-				return fmt.Errorf("remove %s: %w", name, err)
-			}
+		if err != nil {
+			err = oneLine(fmt.Errorf("open store %s: %w", path, err))
 		}
+	}()
+	files, err := openFS(m.home.fs, path, at.blobs, m.end)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	o := m.pebble()
+	o.FS, o.ErrorIfNotExists = files, at.promises()
+	db, err := pebble.Open(path, o)
+	if err != nil {
+		if refused := syscall.Errno(0); !errors.As(cause(err), &refused) {
+			err = fmt.Errorf("%w: %w", ErrDamaged, err) // the files were there to be read, and make no sense
+		}
+		return nil, err
+	}
+	return newHandle(db, files, m.end), nil
 }
 
 // storeOptions returns the options of a shard's store. Bloom filters save most disk reads
 // of missing keys, which are common: a write first looks up its key and the parent.
 //
+// The store has no log of its own: what isn't flushed yet is in the raft log. Large values
+// are written to files apart from the tables (blob files), which compactions don't carry
+// along; a file goes when nothing refers to it any more, and is written anew without the
+// rest when half of what such files hold is garbage.
+//
 // Pebble's format version is pinned. A newer Pebble must not make the store unreadable for
 // an older copse, unless we decide so with a new Format.
-func storeOptions(fs vfs.FS, from Options) *pebble.Options {
+func storeOptions(from Options, end ending) *pebble.Options {
 	logger := from.Logger
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	o := &pebble.Options{
 		Cache:                       from.Cache,
-		FS:                          fs,
+		DisableWAL:                  true,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
 		MaxOpenFiles:                from.Files,
-		Logger:                      pebbleLogger{logger},
+		Logger:                      pebbleLogger{logger, end},
 		MemTableSize:                8 << 20,
 		MemTableStopWritesThreshold: 8,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
 		BytesPerSync:                1 << 20,
-		WALBytesPerSync:             1 << 20,
+	}
+	o.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
+		return pebble.ValueSeparationPolicy{
+			Enabled:               true,
+			MinimumSize:           largeValueBytes,
+			MaxBlobReferenceDepth: 1000, // values are written in the order of their keys, so that a file's lie together anyway
+			RewriteMinimumAge:     5 * time.Minute,
+			TargetGarbageRatio:    0.5,
+		}
+	}
+	o.EventListener = &pebble.EventListener{
+		BackgroundError: end.with,
+		DataCorruption: func(i pebble.DataCorruptionInfo) {
+			end.with(fmt.Errorf("%w: %s: %w", ErrDamaged, i.Path, i.Details))
+		},
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -155,9 +93,61 @@ func storeOptions(fs vfs.FS, from Options) *pebble.Options {
 	return o
 }
 
+// ending ends the process when Pebble can't go on.
+type ending struct {
+	dir   string
+	fatal func(error) // as Options.Fatal
+}
+
+// with doesn't return.
+func (e ending) with(err error) {
+	if err = oneLine(fmt.Errorf("store of %s: %w", e.dir, err)); e.fatal == nil {
+		panic(err)
+	}
+	e.fatal(err)
+}
+
+// ifDamaged ends the process if err says that the store is damaged. Pebble calls the
+// listener for what is wrong with a table, but not for what is wrong within a blob file.
+func (e ending) ifDamaged(err error) {
+	if err != nil && e.fatal != nil && cause(err) == ErrDamaged {
+		e.with(err)
+	}
+}
+
+// cause returns what is behind err: the operating system's error, ErrDamaged, or else err.
+// Pebble takes some errors of the operating system for damage; they come first.
+func cause(err error) error {
+	var refused syscall.Errno
+	switch {
+	case errors.As(err, &refused) && refused != syscall.ENOENT:
+		return refused
+	case pebble.IsCorruptionError(err), errors.Is(err, ErrDamaged), errors.Is(err, fs.ErrNotExist):
+		return ErrDamaged
+	}
+	return err
+}
+
+// oneLine returns an error with the message of err in one line, and with its cause:
+// Pebble's messages may have several.
+func oneLine(err error) error {
+	return lineError{cause(err), strings.Join(strings.Fields(err.Error()), " ")}
+}
+
+type lineError struct {
+	cause error
+	line  string
+}
+
+func (e lineError) Error() string { return e.line }
+func (e lineError) Unwrap() error { return e.cause }
+
 // pebbleLogger passes Pebble's messages to a slog.Logger. Pebble calls Fatalf when it can't
 // continue, and expects it not to return.
-type pebbleLogger struct{ log *slog.Logger }
+type pebbleLogger struct {
+	log *slog.Logger
+	end ending
+}
 
 func (l pebbleLogger) Infof(format string, args ...any) {
 	l.log.Debug(fmt.Sprintf(format, args...))
@@ -167,6 +157,13 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 	l.log.Error(fmt.Sprintf(format, args...))
 }
 
+// Fatalf keeps an error among its arguments, so that damage is told from a full disk.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	panic("store: " + fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	for _, arg := range args {
+		if err, ok := arg.(error); ok {
+			l.end.with(lineError{err, text})
+		}
+	}
+	l.end.with(errors.New(text))
 }

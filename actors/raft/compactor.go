@@ -18,17 +18,19 @@ const (
 	finalWait  = time.Second
 )
 
-// Compactor is the actor that bounds the size of one shard's raft log. dragonboat
-// compacts it after a number of entries (--snapshot-count); an entry is a batch of
-// writes and may be large, so this does it after a number of bytes too.
+// Compactor is the actor that bounds the size of one shard's raft log: it has the log
+// compacted after a number of entries (--snapshot-count), and after a number of bytes,
+// since an entry is a batch of writes and may be large. It leaves neither to dragonboat:
+// the log may only go as far as the store is durable, and no entry is applied while
+// dragonboat has the store made durable. So the Compactor has most of that done before.
 type Compactor struct {
-	log      compactable
-	shard    uint64
-	machine  applied
-	limit    uint64 // bytes
-	overhead uint64 // entries that stay after the last compaction
-	logger   *slog.Logger
-	life     loop.Life
+	log     compactable
+	shard   uint64
+	machine applied
+	bytes   uint64 // applied between two compactions, at most
+	entries uint64 // likewise
+	logger  *slog.Logger
+	life    loop.Life
 }
 
 // compactable is what a Compactor needs of a Host.
@@ -41,16 +43,17 @@ type compactable interface {
 type applied interface {
 	AppliedBytes() uint64 // of all entries so far
 	RaftIndex() uint64
+	Flush(stop <-chan struct{}) error
 }
 
-// NewCompactor returns the compactor of the shard, whose log is compacted whenever limit
-// bytes of entries have been applied to m.
-func NewCompactor(host *Host, shard uint64, m applied, limit uint64, logger *slog.Logger) *Compactor {
-	return newCompactor(host, shard, m, limit, host.o.SnapshotCount/compactKeep, logger)
+// NewCompactor returns the compactor of the shard, whose log is compacted whenever so many
+// bytes of entries, or SnapshotCount entries, have been applied to m.
+func NewCompactor(host *Host, shard uint64, m applied, bytes uint64, logger *slog.Logger) *Compactor {
+	return newCompactor(host, shard, m, bytes, host.o.SnapshotCount, logger)
 }
 
-func newCompactor(log compactable, shard uint64, m applied, limit, overhead uint64, logger *slog.Logger) *Compactor {
-	return &Compactor{log: log, shard: shard, machine: m, limit: limit, overhead: overhead, logger: logger, life: loop.NewLife()}
+func newCompactor(log compactable, shard uint64, m applied, bytes, entries uint64, logger *slog.Logger) *Compactor {
+	return &Compactor{log: log, shard: shard, machine: m, bytes: bytes, entries: entries, logger: logger, life: loop.NewLife()}
 }
 
 // Run is the actor's loop.
@@ -61,7 +64,7 @@ func (c *Compactor) Run() error {
 	defer c.life.End()
 	ticker := time.NewTicker(compactEvery)
 	defer ticker.Stop()
-	var bytes, index uint64 // applied when the log was last compacted
+	var bytes, index uint64 // applied when the log was last compacted; at the start unknown
 	for {
 		select {
 		case <-ticker.C:
@@ -72,10 +75,14 @@ func (c *Compactor) Run() error {
 			return nil
 		}
 		bytesNow, indexNow := c.machine.AppliedBytes(), c.machine.RaftIndex()
-		if bytesNow-bytes < c.limit {
+		if bytesNow-bytes < c.bytes && indexNow-index < c.entries {
 			continue
 		}
-		if err := c.log.Compact(c.shard, (indexNow-index)/compactKeep); err != nil {
+		err := c.machine.Flush(c.life.Stopping())
+		if err == nil {
+			err = c.log.Compact(c.shard, min(indexNow-index, c.entries)/compactKeep)
+		}
+		if err != nil {
 			c.logger.Warn("compacting the raft log failed; trying again", "shard", c.shard, "err", err)
 			continue
 		}
@@ -86,7 +93,7 @@ func (c *Compactor) Run() error {
 // finish compacts the log and waits a while for it. If it fails, the next start takes
 // longer, nothing worse.
 func (c *Compactor) finish() {
-	r, err := c.log.compact(c.shard, c.overhead)
+	r, err := c.log.compact(c.shard, c.entries/compactKeep)
 	if err != nil {
 		return
 	}

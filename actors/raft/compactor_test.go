@@ -21,6 +21,13 @@ type fakeLog struct {
 	calls        []string
 }
 
+func (l *fakeLog) Flush(<-chan struct{}) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, "flush")
+	return nil
+}
+
 func (l *fakeLog) Compact(shard, overhead uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,17 +77,19 @@ func TestTheCompactorBoundsTheBytesOfALog(t *testing.T) {
 		atStop []string
 	}{
 		"little is left alone":        {[]step{{999, 50, nil, nil}}, nil},
-		"the limit":                   {[]step{{1000, 50, nil, []string{"compact shard 3, keep 10"}}}, nil},
-		"counted from the last time":  {[]step{{1000, 50, nil, []string{"compact shard 3, keep 10"}}, {999, 10, nil, nil}, {1, 15, nil, []string{"compact shard 3, keep 5"}}}, nil},
-		"tried again after a failure": {[]step{{1000, 50, broken, []string{"compact shard 3, keep 10"}}, {0, 0, nil, []string{"compact shard 3, keep 10"}}, {0, 0, nil, nil}}, nil},
-		"much is left at the stop": {[]step{{1000, 50, nil, []string{"compact shard 3, keep 10"}}, {999, 1, nil, nil}, {finalBytes, 5, broken, []string{"compact shard 3, keep 1"}}},
-			[]string{"compact shard 3, keep 7"}},
+		"the limit":                   {[]step{{1000, 50, nil, []string{"flush", "compact shard 3, keep 10"}}}, nil},
+		"counted from the last time":  {[]step{{1000, 50, nil, []string{"flush", "compact shard 3, keep 10"}}, {999, 10, nil, nil}, {1, 15, nil, []string{"flush", "compact shard 3, keep 5"}}}, nil},
+		"many entries":                {[]step{{1, 59, nil, nil}, {1, 1, nil, []string{"flush", "compact shard 3, keep 12"}}, {1, 59, nil, nil}}, nil},
+		"keeps some of a full log":    {[]step{{1, 6000, nil, []string{"flush", "compact shard 3, keep 12"}}}, nil},
+		"tried again after a failure": {[]step{{1000, 50, broken, []string{"flush", "compact shard 3, keep 10"}}, {0, 0, nil, []string{"flush", "compact shard 3, keep 10"}}, {0, 0, nil, nil}}, nil},
+		"much is left at the stop": {[]step{{1000, 50, nil, []string{"flush", "compact shard 3, keep 10"}}, {999, 1, nil, nil}, {finalBytes, 5, broken, []string{"flush", "compact shard 3, keep 1"}}},
+			[]string{"compact shard 3, keep 12"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := &fakeLog{}
-				c := newCompactor(l, 3, l, 1000, 7, slog.New(slog.DiscardHandler))
+				c := newCompactor(l, 3, l, 1000, 60, slog.New(slog.DiscardHandler))
 				ended := make(chan error, 1)
 				go func() { ended <- c.Run() }()
 				synctest.Wait()
@@ -108,13 +117,13 @@ func TestTheCompactorBoundsTheBytesOfALog(t *testing.T) {
 func TestTheStopWaitsABoundedTimeForTheLastCompaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &fakeLog{}
-		c := newCompactor(l, 1, l, 1<<30, 7, slog.New(slog.DiscardHandler))
+		c := newCompactor(l, 1, l, 1<<30, 60, slog.New(slog.DiscardHandler))
 		go c.Run()
 		synctest.Wait()
 		l.apply(finalBytes, 1, nil)
 		began := time.Now()
 		c.Stop()
-		if got := l.took(); !slices.Equal(got, []string{"compact shard 1, keep 7"}) || time.Since(began) != finalWait {
+		if got := l.took(); !slices.Equal(got, []string{"compact shard 1, keep 12"}) || time.Since(began) != finalWait {
 			t.Errorf("got %q, stopped after %v", got, time.Since(began))
 		}
 	})

@@ -112,7 +112,7 @@ func (r *Replicas) start(shard uint64) (err error) {
 		OrderedConfigChange: true,
 		HeartbeatRTT:        heartbeat,
 		ElectionRTT:         election,
-		SnapshotEntries:     r.o.SnapshotCount,
+		SnapshotEntries:     0, // never by itself: see Compactor
 		CompactionOverhead:  r.o.SnapshotCount / compactKeep,
 		MaxInMemLogSize:     64 << 20,
 	})

@@ -66,8 +66,8 @@ func (d *Decoder) Varint() int64 {
 // Fixed64 reads 8 little-endian bytes.
 func (d *Decoder) Fixed64() uint64 { return d.fixed64(binary.LittleEndian) }
 
-// bigEndian64 reads 8 big-endian bytes, as member ids are stored.
-func (d *Decoder) bigEndian64() uint64 { return d.fixed64(binary.BigEndian) }
+// BigEndian64 reads 8 big-endian bytes.
+func (d *Decoder) BigEndian64() uint64 { return d.fixed64(binary.BigEndian) }
 
 func (d *Decoder) fixed64(order binary.ByteOrder) uint64 {
 	b := d.take(8)

@@ -86,7 +86,7 @@ func ReadMembership(data []byte) (*Membership, error) {
 	}
 	ms := &Membership{Members: members, Shards: 1}
 	for n := d.count(8); n > 0; n-- {
-		ms.Removed = append(ms.Removed, d.bigEndian64())
+		ms.Removed = append(ms.Removed, d.BigEndian64())
 	}
 	if d.Left() > 0 {
 		n := d.Uvarint()
@@ -110,7 +110,7 @@ func readMembers(d *Decoder) ([]Member, error) {
 	}
 	var members []Member
 	for n := d.count(11); n > 0; n-- { // 11: an id and three lengths
-		members = append(members, Member{ID: d.bigEndian64(), Name: string(d.Bytes()), PeerURLs: readTexts(d), ClientURLs: readTexts(d)})
+		members = append(members, Member{ID: d.BigEndian64(), Name: string(d.Bytes()), PeerURLs: readTexts(d), ClientURLs: readTexts(d)})
 	}
 	return members, nil
 }
