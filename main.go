@@ -26,6 +26,7 @@ import (
 	"copse/httpfront"
 	"copse/httpfront/listen"
 	"copse/httpfront/ops"
+	"copse/statemachine/inflight"
 	"copse/statemachine/metric"
 	"copse/statemachine/tree"
 )
@@ -82,7 +83,7 @@ func exitCode(err error) int {
 
 // serve joins the parts and runs them until ctx is done or one fails.
 func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slog.LevelVar, began time.Time) error {
-	c, files := &work.Config, limits.Files()
+	c, files, inFlight := &work.Config, limits.Files(), inflight.New(limits.InFlight())
 	c.CacheSize = limits.Memory(c.CacheSize, c.Given("cache-size"), log)
 	security, err := certs.LoadSet(certs.Files(c.ClientTLS), certs.Files(c.PeerTLS), log)
 	if err != nil {
@@ -118,7 +119,7 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}
-	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients,
+	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, InFlight: inFlight,
 		Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, SetLogLevel: level.Set, Log: log,
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"copse/httpfront/ops"
+	"copse/statemachine/inflight"
 	"copse/statemachine/metric"
 )
 
@@ -17,6 +18,8 @@ type Options struct {
 	// MaxConnections is how many clients may be connected at once; further ones
 	// wait.
 	MaxConnections int
+	// InFlight bounds the bytes that requests hold together; nil: nothing does.
+	InFlight *inflight.Budget
 	// Live and Ready are what /livez and /readyz check.
 	Live, Ready ops.Checks
 	// Scrape writes every metric of the process, for /metrics.

@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"copse/httpfront/listen"
+	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 )
 
@@ -72,6 +73,8 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		ReadBufferSize:               o.MaxHeaderBytes,
 		WriteBufferSize:              writeBuffer,
 		MaxRequestBodySize:           o.MaxRequestBytes + bodySlack,
+		StreamRequestBody:            true, // see bodies.go
+		HeaderReceived:               holdBack,
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
@@ -90,10 +93,17 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 		c.begun()
 	case fasthttp.StateIdle:
 		c.answered()
-		s.slow.sent(c)
+		s.answered(c)
 	case fasthttp.StateClosed:
-		s.slow.sent(c)
+		s.answered(c)
 	}
+}
+
+// answered is called when c's answer has been sent, or can't be.
+func (s *Server) answered(c *conn) {
+	s.slow.sent(c)
+	s.opts.InFlight.Give(inflight.Answers, c.answer)
+	c.answer = 0
 }
 
 // fasthttpLog logs fasthttp's messages about single connections, at debug.
