@@ -53,7 +53,11 @@ func (s *Sample) Try(kind peer.Kind, dir string, place peer.Place, shards int) (
 	case <-ctx.Done():
 		return Wrong, fmt.Sprintf("it neither serves nor ends: %v", err)
 	}
-	return refusal(node)
+	why, ok := Ended(node, exitDamaged)
+	if !ok {
+		return Wrong, why
+	}
+	return Refused, why
 }
 
 // served waits until the server answers, and reads what it has.
@@ -65,26 +69,27 @@ func (s *Sample) served(ctx context.Context, node *peer.Server, shards int) (Tru
 	return Read(ctx, client, node.URL, shards)
 }
 
-// refusal judges how the server has ended.
-func refusal(node *peer.Server) (Verdict, string) {
+// Ended judges how a server has ended: with this exit code, and one line that says why,
+// which is returned. Otherwise ok is false.
+func Ended(node *peer.Server, code int) (why string, ok bool) {
 	log, err := os.ReadFile(node.LogFile)
 	if err != nil {
-		return Wrong, err.Error()
+		return err.Error(), false
 	}
 	var reasons []string
 	for line := range bytes.Lines(log) {
 		var entry struct{ Level, Msg, Err string }
 		if json.Unmarshal(line, &entry) != nil {
-			return Wrong, fmt.Sprintf("it ended with %v, and its log isn't lines of JSON: %.3000s", node.Exit(), log)
+			return fmt.Sprintf("it ended with %v, and its log isn't lines of JSON: %.3000s", node.Exit(), log), false
 		}
 		if entry.Level == "ERROR" {
 			reasons = append(reasons, entry.Msg+": "+entry.Err)
 		}
 	}
-	if code := exitCode(node.Exit()); code != exitDamaged || len(reasons) != 1 {
-		return Wrong, fmt.Sprintf("it ended with %v and %d reasons: %s", node.Exit(), len(reasons), log)
+	if exitCode(node.Exit()) != code || len(reasons) != 1 {
+		return fmt.Sprintf("it ended with %v and %d reasons: %s", node.Exit(), len(reasons), log), false
 	}
-	return Refused, reasons[0]
+	return reasons[0], true
 }
 
 // exitCode is 0 for none, and -1 for a signal.
