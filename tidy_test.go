@@ -21,7 +21,7 @@ import (
 // folder may import. Arrows never turn back: docs/ARCHITECTURE.md draws them.
 var allowed = map[string][]string{
 	".": {"copse/actors", "copse/actors/cluster", "copse/actors/loop", "copse/config", "copse/config/build", "copse/config/certs", "copse/config/command", "copse/config/limits", "copse/config/logging",
-		"copse/httpfront", "copse/httpfront/listen", "copse/httpfront/ops", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/tree"},
+		"copse/httpfront", "copse/httpfront/listen", "copse/httpfront/ops", "copse/statemachine/metric", "copse/statemachine/tree"},
 	"actors":            {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/raftlog", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
 	"actors/cluster":    {"copse/actors/datadir", "copse/actors/loop", "copse/actors/peerlink", "copse/statemachine", "copse/statemachine/tree"},
 	"actors/datadir":    {},

@@ -50,7 +50,7 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, x *exchange) bool {
 		s.refuseBody(ctx, stream, fasthttp.ErrBodyTooLarge)
 		return false
 	}
-	b := bodyReader{budget: s.opts.InFlight, x: x, from: stream, most: most}
+	b := bodyReader{budget: s.inFlight, x: x, from: stream, most: most}
 	err := b.read(length)
 	if err != nil {
 		s.refuseBody(ctx, stream, err)
@@ -66,7 +66,7 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, x *exchange) bool {
 // dropBody lets go of the body, and of what was held for it, once it is no longer needed.
 func (s *Server) dropBody(ctx *fasthttp.RequestCtx, x *exchange) (kept []byte) {
 	ctx.Request.ResetBody()
-	s.opts.InFlight.Give(inflight.Bodies, x.held)
+	s.inFlight.Give(inflight.Bodies, x.held)
 	if cap(x.body) > pooledBodyLimit {
 		return nil
 	}
@@ -78,7 +78,7 @@ func (s *Server) dropBody(ctx *fasthttp.RequestCtx, x *exchange) (kept []byte) {
 func (s *Server) holdAnswer(ctx *fasthttp.RequestCtx, text []byte) {
 	if len(text) > freeBody {
 		ctx.Conn().(*conn).answer += int64(len(text))
-		s.opts.InFlight.Add(inflight.Answers, int64(len(text)))
+		s.inFlight.Add(inflight.Answers, int64(len(text)))
 	}
 }
 

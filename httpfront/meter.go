@@ -113,7 +113,7 @@ func (s *Server) WriteMetrics(w *metric.Writer) {
 	w.Counter("copse_watch_slow_total", "Streams ended because the client had fallen behind the event window.", m.parking.slow.Load())
 	w.Counter("copse_watch_outdated_total", "Watches refused with errorCode 401, as their index had left the event window.", m.outdated.Load())
 	w.Counter("copse_tls_handshakes_failed_total", "Failed TLS handshakes with clients.", m.handshakes.Load())
-	s.opts.InFlight.WriteMetrics(w)
+	s.inFlight.WriteMetrics(w)
 	m.writeEtcd(w)
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"copse/httpfront/ops"
-	"copse/statemachine/inflight"
 	"copse/statemachine/metric"
 )
 
@@ -18,8 +17,8 @@ type Options struct {
 	// MaxConnections is how many clients may be connected at once; further ones
 	// wait.
 	MaxConnections int
-	// InFlight bounds the bytes that requests hold together; nil: nothing does.
-	InFlight *inflight.Budget
+	// InFlight bounds the bytes that requests hold together; 0: nothing does.
+	InFlight int64
 	// Live and Ready are what /livez and /readyz check.
 	Live, Ready ops.Checks
 	// Scrape writes every metric of the process, for /metrics.

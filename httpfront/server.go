@@ -28,6 +28,7 @@ type Server struct {
 
 	renderedID atomic.Pointer[[]byte] // the cluster's id, once known
 	exchanges  sync.Pool              // of *exchange
+	inFlight   *inflight.Budget
 	meter      *meter
 	slow       slowLog
 	clock      func() time.Time // of tests; nil: the system clock
@@ -63,6 +64,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		opts:      o,
 		cors:      newCORS(o.CORS),
 		meter:     newMeter(),
+		inFlight:  inflight.New(o.InFlight),
 		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
@@ -103,7 +105,7 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 // answered is called when c's answer has been sent, or can't be.
 func (s *Server) answered(c *conn) {
 	s.slow.sent(c)
-	s.opts.InFlight.Give(inflight.Answers, c.answer)
+	s.inFlight.Give(inflight.Answers, c.answer)
 	c.answer = 0
 }
 

@@ -51,7 +51,7 @@ func confine(t *testing.T, bytes int64) []string {
 func start(t *testing.T, memory int64) *peer.Server {
 	t.Helper()
 	prefix := confine(t, memory)
-	node, err := peer.Launch(peer.Kind(*server), peer.Options{Prefix: prefix})
+	node, err := peer.Launch(peer.Kind(*server), peer.Options{Prefix: prefix, Args: []string{"--read-timeout=5m"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,8 +47,13 @@ type waiter struct {
 	ready chan struct{} // closed when the bytes are held
 }
 
-// New returns a Budget of so many bytes.
-func New(limit int64) *Budget { return &Budget{limit: limit} }
+// New returns a Budget of so many bytes; nil for 0.
+func New(limit int64) *Budget {
+	if limit <= 0 {
+		return nil
+	}
+	return &Budget{limit: limit}
+}
 
 // Take holds so many bytes, and reports whether it could: if the bound would be passed, it
 // waits for as long as patience for others to give back. A claim above the bound counts as
