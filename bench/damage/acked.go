@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -37,9 +38,18 @@ func (a Acked) Write(client *http.Client, base string, rng *rand.Rand) error {
 	return nil
 }
 
-// Check reads every key, and says which one has a value that it can't have.
+// Clone returns a copy.
+func (a Acked) Clone() Acked {
+	c := Acked{}
+	for key, values := range a {
+		c[key] = maps.Clone(values)
+	}
+	return c
+}
+
+// Check reads every key through the log, and says which one has a value that it can't have.
 func (a Acked) Check(client *http.Client, base string) error {
-	resp, err := get(context.Background(), client, base+"/v2/keys/?recursive=true")
+	resp, err := get(context.Background(), client, base+"/v2/keys/?recursive=true&quorum=true")
 	if err != nil {
 		return err
 	}
