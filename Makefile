@@ -76,6 +76,7 @@ compat:
 
 crash:
 	cd bench && $(GO) test -race -count=1 -timeout 20m ./crash/...
+	cd bench && $(GO) test -count=1 -timeout 20m ./damage/... ./bounds/...
 
 # Three members as real processes under faults, with one shard and with four; a checker
 # verifies what clients saw. Eight to ten minutes. Needs root, for network namespaces and

@@ -97,9 +97,9 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 	port := ops.NewPort(status, ops.PortOptions{URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
 	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Started: began, Log: log, Raft: actors.RaftOptions(c.Raft)}
+	var fatal sync.Once // the first reason is the reason
 	o.Fatal = func(err error) {
-		log.Error("copse can't continue", "component", "main", "err", err)
-		os.Exit(exitCode(err))
+		fatal.Do(func() { log.Error("copse can't continue", "component", "main", "err", err); os.Exit(exitCode(err)) })
 	}
 	o.Cluster = actors.ClusterOptions(c.Cluster())
 	o.Peer.Listen = config.Strings(c.ListenPeerURLs)
@@ -119,7 +119,7 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}
-	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, CertificateNames: c.CertificateNames(),
+	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, InFlight: limits.InFlight(), CertificateNames: c.CertificateNames(),
 		Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, SetLogLevel: level.Set, Log: log,
 	})
 	if err != nil {

@@ -32,6 +32,7 @@ type conn struct {
 
 	// Its goroutine's.
 	slow   *slowRequest // the one whose answer is being sent
+	answer int64        // its size, as the budget has it
 	client login.Client
 	deadlines
 	served bool // at least one request

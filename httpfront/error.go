@@ -104,12 +104,8 @@ func (s *Server) answerBroken(ctx *fasthttp.RequestCtx, err error) (answered boo
 	var tooSmall *fasthttp.ErrSmallBuffer
 	var netErr net.Error
 	switch {
-	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		s.drain(ctx, drainBodyLimit)
-		s.setCommonHead(ctx)
-		writeError(ctx, invalid(tree.CodeInvalidForm, errBodyTooLarge.Error()))
 	case errors.As(err, &tooSmall):
-		s.drain(ctx, drainHeadLimit)
+		s.skim(ctx, ctx.Conn(), drainHeadLimit)
 		refuse(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "")
 	case errors.As(err, &netErr) && netErr.Timeout():
 		// No request, or only a part of one, has arrived. An answer could be taken for that of
@@ -135,26 +131,3 @@ const (
 	// drainPause is the longest pause of the client meanwhile.
 	drainPause = 200 * time.Millisecond
 )
-
-// drain reads and drops the rest of an oversized request, within limits.
-func (s *Server) drain(ctx *fasthttp.RequestCtx, left int) {
-	if n := ctx.Request.Header.ContentLength(); n > 0 {
-		left = min(left, n)
-	}
-	start := time.Now()
-	buf := make([]byte, 32<<10)
-	for left > 0 {
-		deadline := time.Now().Add(drainPause)
-		if limit := start.Add(s.opts.ReadTimeout); limit.Before(deadline) {
-			deadline = limit
-		}
-		if err := ctx.Conn().SetReadDeadline(deadline); err != nil {
-			return
-		}
-		n, err := ctx.Conn().Read(buf[:min(len(buf), left)])
-		left -= n
-		if err != nil {
-			return
-		}
-	}
-}

@@ -17,6 +17,10 @@ type exchange struct {
 	query  []byte
 	params params
 	req    request
+	// arrived is when the request had been read.
+	arrived time.Time
+	body    []byte
+	held    int64 // of the budget, for the body
 	// queued and applied are the times that the shard took for a write.
 	queued, applied time.Duration
 }
@@ -42,7 +46,7 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, sent string) {
 		key:       key,
 		query:     x.query,
 		bodyLimit: s.opts.MaxRequestBytes,
-		now:       s.arrival(ctx),
+		now:       s.arrival(x),
 	}
 	if x.method == methodPut || x.method == methodPost {
 		in.contentType, in.body = contentType(ctx), ctx.Request.Body()
@@ -91,10 +95,9 @@ func (s *Server) now() time.Time {
 }
 
 // arrival is the time when the request had been read, from which times to live count.
-// fasthttp has read the clock then anyway.
-func (s *Server) arrival(ctx *fasthttp.RequestCtx) time.Time {
+func (s *Server) arrival(x *exchange) time.Time {
 	if s.clock == nil {
-		return ctx.Time()
+		return x.arrived
 	}
 	return s.clock()
 }
@@ -136,4 +139,5 @@ func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, x *exchange, _ grant) {
 		return
 	}
 	ctx.Response.SetBodyRaw(reply.JSON)
+	s.holdAnswer(ctx, reply.JSON)
 }

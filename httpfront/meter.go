@@ -90,7 +90,7 @@ func (m *parkMeter) watching(stream bool) *atomic.Int64 {
 
 // observe counts a request that has been served.
 func (s *Server) observe(ctx *fasthttp.RequestCtx, x *exchange) {
-	took := time.Since(ctx.Time())
+	took := time.Since(x.arrived)
 	s.meter.count(x.route, x.method, ctx.Response.StatusCode(), took)
 	s.slow.watch(ctx, x, took)
 }
@@ -116,6 +116,7 @@ func (s *Server) WriteMetrics(w *metric.Writer) {
 	w.Counter("copse_watch_outdated_total", "Watches refused with errorCode 401, as their index had left the event window.", m.outdated.Load())
 	w.Counter("copse_tls_handshakes_failed_total", "Failed TLS handshakes with clients.", m.handshakes.Load())
 	s.logins.WriteMetrics(w)
+	s.inFlight.WriteMetrics(w)
 	m.writeEtcd(w)
 }
 

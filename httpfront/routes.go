@@ -56,9 +56,11 @@ const keysPrefix = "/v2/keys"
 // handle serves one request.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	x := s.exchanges.Get().(*exchange)
-	s.serve(ctx, x)
+	if s.readBody(ctx, x) {
+		s.serve(ctx, x)
+	}
 	s.observe(ctx, x)
-	*x = exchange{} // the pool must not keep the request's bytes alive
+	*x = exchange{body: s.dropBody(ctx, x)} // the pool must not keep the request's bytes alive
 	s.exchanges.Put(x)
 	if s.conns.active.closing.Load() {
 		ctx.SetConnectionClose()

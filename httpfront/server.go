@@ -16,6 +16,7 @@ import (
 	"copse/config/logging"
 	"copse/httpfront/listen"
 	"copse/httpfront/login"
+	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 )
 
@@ -29,6 +30,7 @@ type Server struct {
 
 	renderedID atomic.Pointer[[]byte] // the cluster's id, once known
 	exchanges  sync.Pool              // of *exchange
+	inFlight   *inflight.Budget
 	meter      *meter
 	slow       slowLog
 	refusals   *logging.Seldom // of handshakes and of credentials
@@ -66,6 +68,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		opts:      o,
 		cors:      newCORS(o.CORS),
 		meter:     newMeter(),
+		inFlight:  inflight.New(o.InFlight),
 		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
 		refusals:  logging.NewSeldom(o.Log),
 		logins:    login.New(b.Auth),
@@ -79,6 +82,8 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		ReadBufferSize:               o.MaxHeaderBytes,
 		WriteBufferSize:              writeBuffer,
 		MaxRequestBodySize:           o.MaxRequestBytes + bodySlack,
+		StreamRequestBody:            true, // see bodies.go
+		HeaderReceived:               holdBack,
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
@@ -97,10 +102,17 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 		c.begun()
 	case fasthttp.StateIdle:
 		c.answered()
-		s.slow.sent(c)
+		s.answered(c)
 	case fasthttp.StateClosed:
-		s.slow.sent(c)
+		s.answered(c)
 	}
+}
+
+// answered is called when c's answer has been sent, or can't be.
+func (s *Server) answered(c *conn) {
+	s.slow.sent(c)
+	s.inFlight.Give(inflight.Answers, c.answer)
+	c.answer = 0
 }
 
 // fasthttpLog logs fasthttp's messages about single connections, at debug.

@@ -54,7 +54,7 @@ func (l *slowLog) watch(ctx *fasthttp.RequestCtx, x *exchange, ready time.Durati
 		return
 	}
 	r := &slowRequest{
-		began: ctx.Time(), ready: ready, queued: x.queued, applied: x.applied,
+		began: x.arrived, ready: ready, queued: x.queued, applied: x.applied,
 		method: x.method, route: x.route, code: ctx.Response.StatusCode(), size: size,
 	}
 	if l.log.Enabled(context.Background(), slog.LevelDebug) {

@@ -14,7 +14,9 @@ import (
 // show what it changes, and blocks new ones while it commits (see caches).
 //
 // A listing is cached when it is read for the second time, unless something that it shows
-// changed while it was read. All methods may be called from any goroutine.
+// changed while it was read. Of many who read one listing at the same time, only one
+// collects it, and what is being collected counts towards the limit like what is cached.
+// All methods may be called from any goroutine.
 type listCache struct {
 	seed  maphash.Seed
 	limit int
@@ -22,7 +24,8 @@ type listCache struct {
 	mu      sync.RWMutex // guards the fields below
 	entries map[listName][]byte
 	size    int
-	fills   map[*listFill]struct{}
+	fills   map[listName]*listFill
+	filling int         // bytes of the fills
 	recent  [256]uint64 // hashes of listings read recently
 	blocked int
 }
@@ -35,10 +38,12 @@ type listName struct {
 
 // listFill collects a listing while a goroutine reads it from the store.
 type listFill struct {
-	name        listName
-	text        []byte
-	uncacheable bool // too long, or its text depends on the time
-	stale       bool // something that it shows has changed; guarded by the cache's lock
+	name listName
+	// Guarded by the cache's lock.
+	text  []byte
+	stale bool // it is given up: too long, or something that it shows has changed
+	// uncacheable: its text depends on the time. It is the reading goroutine's.
+	uncacheable bool
 }
 
 // listShare limits one listing to 1/listShare of the cache.
@@ -49,7 +54,7 @@ func newListCache(limit int) *listCache {
 		seed:    maphash.MakeSeed(),
 		limit:   limit,
 		entries: make(map[listName][]byte),
-		fills:   make(map[*listFill]struct{}),
+		fills:   make(map[listName]*listFill),
 	}
 }
 
@@ -71,26 +76,45 @@ func (c *listCache) begin(key string, recursive bool) *listFill {
 		*slot = hash
 		return nil
 	}
+	if c.fills[name] != nil {
+		return nil
+	}
 	f := &listFill{name: listName{strings.Clone(key), recursive}}
-	c.fills[f] = struct{}{}
+	c.fills[f.name] = f
 	return f
 }
 
-// add adds the next part of the listing.
-func (f *listFill) add(part []byte, limit int) {
-	if len(f.text)+len(part) > limit/listShare {
-		f.uncacheable, f.text = true, nil
+// add adds the next part of the listing. The fill is given up if that makes it too long,
+// or all fills together.
+func (c *listCache) add(f *listFill, part []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.stale {
+		return
 	}
-	if !f.uncacheable {
-		f.text = append(f.text, part...)
+	if f.uncacheable || len(f.text)+len(part) > c.limit/listShare || c.filling+len(part) > c.limit {
+		c.giveUp(f)
+		return
+	}
+	f.text = append(f.text, part...)
+	c.filling += len(part)
+}
+
+// giveUp lets go of what a fill has collected. c.mu is held.
+func (c *listCache) giveUp(f *listFill) {
+	if !f.stale {
+		delete(c.fills, f.name)
+		c.filling -= len(f.text)
+		f.stale, f.text = true, nil
 	}
 }
 
 // abandon ends a fill whose listing isn't read to its end. f may be nil.
 func (c *listCache) abandon(f *listFill) {
 	if f != nil {
-		f.uncacheable = true
-		c.finish(f)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.giveUp(f)
 	}
 }
 
@@ -98,15 +122,15 @@ func (c *listCache) abandon(f *listFill) {
 func (c *listCache) finish(f *listFill) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.fills, f)
-	if f.uncacheable || f.stale || c.blocked > 0 || c.entries[f.name] != nil {
+	useful, text := !f.uncacheable && !f.stale && c.blocked == 0 && c.entries[f.name] == nil, slices.Clip(f.text)
+	c.giveUp(f)
+	if !useful {
 		return
 	}
-	text := slices.Clip(f.text)
 	c.entries[f.name] = text
 	c.size += f.name.cost(text)
 	for name := range c.entries { // map order is random enough to choose victims
-		if c.size <= c.limit {
+		if c.size+c.filling <= c.limit {
 			break
 		}
 		c.remove(name)
@@ -154,8 +178,10 @@ func (c *listCache) drop(changed map[string][]byte) {
 			c.remove(listName{dir, true})
 		}
 		c.remove(listName{tree.Parent(key), false})
-		for f := range c.fills {
-			f.stale = f.stale || f.name.shows(key)
+		for _, f := range c.fills {
+			if f.name.shows(key) {
+				c.giveUp(f)
+			}
 		}
 	}
 }
@@ -184,8 +210,8 @@ func (c *listCache) unblockAll() {
 func (c *listCache) clear() {
 	clear(c.entries)
 	c.size = 0
-	for f := range c.fills {
-		f.stale = true
+	for _, f := range c.fills {
+		c.giveUp(f)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 func keep(c *listCache, key string, recursive bool, text string) {
 	for range 2 {
 		if f := c.begin(key, recursive); f != nil {
-			f.add([]byte(text), c.limit)
+			c.add(f, []byte(text))
 			c.finish(f)
 		}
 	}
@@ -35,8 +35,7 @@ func TestListCacheForgetsWhatShowsAChange(t *testing.T) {
 		}
 		var fills []*listFill
 		for _, n := range listings {
-			c.begin(n.key, n.recursive)
-			fills = append(fills, c.begin(n.key, n.recursive))
+			fills = append(fills, c.begin(n.key, n.recursive)) // it was read before
 		}
 		c.block(map[string][]byte{changed: nil})
 		c.unblock(map[string][]byte{changed: nil})
@@ -67,11 +66,11 @@ func TestListCacheTakesNothingStaleOrUseless(t *testing.T) {
 		"changed meanwhile": func(*listFill) { c.block(change); c.unblock(change) },
 		"ended in a change": func(f *listFill) { c.block(nil); c.finish(f); c.unblock(nil); f.uncacheable = true },
 		"cleared meanwhile": func(*listFill) { c.blockAll(); c.unblockAll() },
-		"too long":          func(f *listFill) { f.add(make([]byte, 501), c.limit) },
+		"too long":          func(f *listFill) { c.add(f, make([]byte, 501)) },
 		"given up":          func(f *listFill) { c.abandon(f) },
 	} {
 		f := c.begin("/a", false)
-		f.add([]byte("x"), c.limit)
+		c.add(f, []byte("x"))
 		spoil(f)
 		c.finish(f)
 		if c.get("/a", false) != nil || c.size != 0 {
@@ -99,5 +98,38 @@ func TestListCacheStaysWithinItsLimit(t *testing.T) {
 	}
 	if len(c.entries) < 5 {
 		t.Errorf("%d listings are kept", len(c.entries))
+	}
+}
+
+func TestManyReadersOfOneListingCollectItOnce(t *testing.T) {
+	c := newListCache(10_000)
+	c.begin("/a", true)
+	f := c.begin("/a", true)
+	c.add(f, make([]byte, 4000))
+	if c.begin("/a", true) != nil {
+		t.Error("a second reader collects it, too")
+	}
+	c.begin("/b", true)
+	g := c.begin("/b", true)
+	c.add(g, make([]byte, 4000))
+	c.begin("/c", true)
+	h := c.begin("/c", true)
+	if c.add(h, make([]byte, 4000)); !h.stale || c.filling != 8000 {
+		t.Errorf("%d bytes are being collected, of %d", c.filling, c.limit)
+	}
+	change := map[string][]byte{"/a/x": nil}
+	c.block(change)
+	c.unblock(change)
+	if !f.stale || f.text != nil || c.filling != 4000 {
+		t.Errorf("%d bytes are held of a listing that has changed, and %d of all", len(f.text), c.filling)
+	}
+	if f = c.begin("/a", true); f == nil {
+		t.Fatal("nobody may collect it again")
+	}
+	c.add(f, []byte("x"))
+	c.finish(f)
+	c.finish(g)
+	if c.get("/a", true) == nil || c.get("/b", true) == nil || c.filling != 0 {
+		t.Errorf("%d bytes are being collected in the end", c.filling)
 	}
 }

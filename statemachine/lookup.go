@@ -196,7 +196,7 @@ func (m *Machine) list(dst []byte, h *handle, q *tree.Query, now int64) (out []b
 	}
 	l.print, out = tree.NewListing(dst, &dir, q.Recursive, now)
 	if fill != nil {
-		fill.add(out[len(dst):], l.lists.limit)
+		l.lists.add(fill, out[len(dst):])
 	}
 	out, more, fail := l.next(out)
 	if more {
@@ -261,7 +261,7 @@ func (l *listing) next(dst []byte) (out []byte, more bool, err error) {
 	start := len(dst)
 	out, more, err = l.append(dst)
 	if l.fill != nil {
-		l.fill.add(out[start:], l.lists.limit)
+		l.lists.add(l.fill, out[start:])
 		if !more && err == nil {
 			l.lists.finish(l.fill)
 			l.fill = nil

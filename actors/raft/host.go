@@ -14,6 +14,7 @@ import (
 
 	"github.com/lni/dragonboat/v4"
 	raft "github.com/lni/dragonboat/v4/config"
+	"github.com/lni/vfs"
 )
 
 // Options are what a Host is made with.
@@ -136,6 +137,7 @@ func (h *Host) config() raft.NodeHostConfig {
 		MaxSendQueueSize:    64 << 20,
 		MaxReceiveQueueSize: 64 << 20,
 		Expert: raft.ExpertConfig{
+			FS: snapshotFiles{vfs.Default, func(err error) { h.fatal(fmt.Errorf("raft: the disk fails: %w", err)) }},
 			Engine: raft.EngineConfig{
 				ExecShards:     o.ExecShards,
 				CommitShards:   1,

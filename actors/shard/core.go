@@ -311,14 +311,14 @@ func sooner(wake, next time.Duration) time.Duration {
 	return min(wake, next)
 }
 
-// gate says whether a submission or batch may be sent while n others are under way, the
-// latest of which was sent at latest. If not, wait is how long to wait; 0 means until
-// one of them is settled.
-func gate(now time.Time, n int, latest time.Time) (open bool, wait time.Duration) {
+// gate says whether a submission or batch may be sent while n others of so many bytes are
+// under way, the latest of which was sent at latest. If not, wait is how long to wait; 0
+// means until one of them is settled.
+func gate(now time.Time, n, bytes int, latest time.Time) (open bool, wait time.Duration) {
 	switch gathered := now.Sub(latest); {
 	case n == 0:
 		return true, 0
-	case n >= inflightLimit:
+	case n >= inflightLimit || bytes >= inflightLimit*batchBytesLimit:
 		return false, 0
 	case gathered >= gatherTime:
 		return true, 0

@@ -123,15 +123,16 @@ func (l *leader) accept(s Submission) {
 	}
 }
 
-// underWay counts the batches with writes that are proposed, except those that take so
-// long that they may be lost.
-func (l *leader) underWay(now time.Time) (n int) {
+// underWay counts the batches with writes that are proposed, and their bytes, except those
+// that take so long that they may be lost.
+func (l *leader) underWay(now time.Time) (n, bytes int) {
 	for _, b := range l.batches {
 		if len(b.parts) > 0 && !l.overdue(now, b) {
 			n++
+			bytes += len(b.cmd)
 		}
 	}
-	return n
+	return n, bytes
 }
 
 // overdue reports whether b has taken so long that it may be lost. Neither later batches
@@ -145,11 +146,11 @@ func (l *leader) roomy(now time.Time) bool {
 	if l.paused || slices.ContainsFunc(l.batches, func(b *batch) bool { return !b.sent }) {
 		return false
 	}
-	n := l.underWay(now)
+	n, bytes := l.underWay(now)
 	if l.o.Sharded {
 		return l.asks.asking == nil && n < rangesLimit && !now.Before(l.asks.retry)
 	}
-	open, _ := gate(now, n, l.latest)
+	open, _ := gate(now, n, bytes, l.latest)
 	return open
 }
 
@@ -308,7 +309,8 @@ func (l *leader) wake(now time.Time) (wake time.Duration) {
 	if l.epoch == 0 {
 		return 0
 	}
-	if _, wait := gate(now, l.underWay(now), l.latest); wait > 0 && !l.o.Sharded {
+	n, bytes := l.underWay(now)
+	if _, wait := gate(now, n, bytes, l.latest); wait > 0 && !l.o.Sharded {
 		wake = wait
 	}
 	if len(l.inbox[plain])+len(l.inbox[root])+len(l.batches) > 0 || l.asks.asking != nil || l.asks.handed > l.asks.settled {

@@ -60,6 +60,7 @@ type sent struct {
 	number   uint64
 	epoch    uint64
 	kind     int
+	size     int       // of its commands, in bytes
 	writes   []*Write  // nil: answered already, when its time was over
 	due      time.Time // no writer's time is over before
 	gathered time.Time
@@ -100,7 +101,11 @@ func (o *origin) underWay(epoch uint64) []*sent {
 // open says whether something may be sent to the leader of the epoch, another member;
 // see gate.
 func (o *origin) open(now time.Time, epoch uint64) (bool, time.Duration) {
-	return gate(now, len(o.underWay(epoch)), o.latest)
+	waiting, bytes := o.underWay(epoch), 0
+	for _, s := range waiting {
+		bytes += s.size
+	}
+	return gate(now, len(waiting), bytes, o.latest)
 }
 
 // next returns what is to be sent to another member that leads in the epoch: writes,
@@ -146,7 +151,7 @@ func (o *origin) gather(now time.Time, epoch uint64) *Submission {
 	for _, w := range writes {
 		s.Commands = tree.AppendCommand(s.Commands, w.Command)
 	}
-	o.pending = append(o.pending, &sent{number: s.ID.Number, epoch: epoch, kind: kind, writes: writes, gathered: now})
+	o.pending = append(o.pending, &sent{number: s.ID.Number, epoch: epoch, kind: kind, size: len(s.Commands), writes: writes, gathered: now})
 	return s
 }
 

@@ -91,7 +91,7 @@ func (w *world) bounds(m *simMember) {
 		limit = rangesLimit
 	}
 	// A dropped batch may have been given up before, and then no longer counts.
-	if n := l.underWay(w.now); n > limit && w.seen.drops == 0 {
+	if n, _ := l.underWay(w.now); n > limit && w.seen.drops == 0 {
 		w.fail("member %d: %d batches under way", m.id, n)
 	}
 }

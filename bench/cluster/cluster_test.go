@@ -29,6 +29,7 @@ var (
 	seed     = flag.Uint64("cluster.seed", 0, "seed of the schedule and of the load; 0 takes a new one")
 	schedule = flag.String("cluster.schedule", "", "a file with a schedule to replay, instead of one from the seed")
 	faults   = flag.String("cluster.faults", "", "kinds of faults to draw from, with commas; none is all that the server can bear")
+	kills    = flag.Int("cluster.kills", 200, "how often leaders are killed one after the other, over all numbers of shards")
 	args     = flag.String("cluster.args", "", "further flags of the servers")
 	failures = flag.String("cluster.failures", filepath.Join(os.TempDir(), "copse-cluster-failures"), "where a failed run leaves its history, logs and pictures")
 )
@@ -68,6 +69,28 @@ func run(t *testing.T, namespaces bool, shards int) {
 		t.Fatal(err)
 	}
 	t.Logf("seed %d; the schedule, to be replayed with -cluster.schedule:\n%v", opts.Seed, opts.Schedule)
+	carryOut(t, opts)
+}
+
+// TestKillsOfTheLeader kills whoever leads, again and again, under the whole load.
+func TestKillsOfTheLeader(t *testing.T) {
+	peer.EachShards(t, peer.Kind(*server), func(t *testing.T, shards int) {
+		opts := cluster.Options{
+			Kind: peer.Kind(*server), Members: *members, Shards: shards, Seed: *seed, Logf: t.Logf,
+			Args:     append([]string{"--heartbeat-interval=20", "--election-timeout=200"}, strings.Fields(*args)...),
+			Schedule: cluster.Schedule{{At: time.Second, Kind: "kill-leaders", Pick: *kills / len(peer.ShardCounts())}},
+		}
+		if opts.Seed == 0 {
+			opts.Seed = rand.Uint64()
+		}
+		t.Logf("seed %d", opts.Seed)
+		carryOut(t, opts)
+	})
+}
+
+// carryOut does a run, and judges it.
+func carryOut(t *testing.T, opts cluster.Options) {
+	t.Helper()
 	dir := filepath.Join(*failures, fmt.Sprintf("%s-%d", t.Name(), opts.Seed))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)

@@ -144,6 +144,15 @@ var faultKinds = map[string]faultKind{
 		_, err := n.fleet.Remove(n.fleet.Spare)
 		return err
 	}},
+	// A test of its own has this one. Pick is how often it kills.
+	"kill-leaders": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		for k := range f.Pick {
+			if err := n.killAndElect(Fault{Pick: k}); err != nil {
+				return "", fmt.Errorf("kill %d: %w", k+1, err)
+			}
+		}
+		return fmt.Sprintf("%d leaders killed", f.Pick), nil
+	}, nothing},
 	// No server can survive this one, and no schedule has it: a test uses it to show
 	// that a run can fail.
 	"secede": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
@@ -222,6 +231,31 @@ func (n *nemesis) others(than ...int) []int {
 func (n *nemesis) kill(i int) (string, error) {
 	n.fleet.Kill(i)
 	return fmt.Sprintf("m%d killed", i), nil
+}
+
+// electionLimit ends the wait for a new leader.
+const electionLimit = time.Minute
+
+// killAndElect kills a leader, starts it again as soon as the others have elected another,
+// and waits until that one serves.
+func (n *nemesis) killAndElect(f Fault) error {
+	old := n.leader(f)
+	n.fleet.Kill(old)
+	for began := n.now(); ; n.wait(10 * time.Millisecond) {
+		if now, ok := n.fleet.Leader(); ok && now != old {
+			n.last = now
+			break
+		}
+		if n.now()-began > electionLimit {
+			return fmt.Errorf("m%d was killed, and there is no other leader after %v", old, electionLimit)
+		}
+	}
+	n.restarts++
+	if err := n.fleet.Restart(old); err != nil {
+		return err
+	}
+	n.look(n.last)
+	return n.revive("between two kills of leaders")
 }
 
 // replace takes a member out, and a new one with an empty disk in, at the same

@@ -49,6 +49,9 @@ func Prepare(kind Kind, opts Options, place Place) (*Server, error) {
 	return s, nil
 }
 
+// Place is where the server listens, and the cluster that it belongs to.
+func (s *Server) Place() Place { return s.place }
+
 // Advertise is the URL that the member's peers know.
 func (s *Server) Advertise() string { return s.place.Advertise }
 

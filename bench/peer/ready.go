@@ -21,12 +21,17 @@ const pollInterval = 10 * time.Millisecond
 // so a fresh server still gives its first key the index that clients
 // expect. It counts as one updateFail in the statistics.
 func (s *Server) WaitReady(ctx context.Context) error {
-	begin := time.Now()
 	client := v2api.NewClient(s.opts.Dial, 0)
+	return s.poll(ctx, func() error { return s.probe(ctx, client) })
+}
+
+// poll repeats a probe until it succeeds.
+func (s *Server) poll(ctx context.Context, probe func() error) error {
+	begin := time.Now()
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	for {
-		err := s.probe(ctx, client)
+		err := probe()
 		if err == nil {
 			return nil
 		}
@@ -38,6 +43,16 @@ func (s *Server) WaitReady(ctx context.Context) error {
 		case <-poll.C:
 		}
 	}
+}
+
+// WaitServing polls until the server takes connections. It writes nothing, and
+// returns an error once the process has ended.
+func (s *Server) WaitServing(ctx context.Context) error {
+	client := v2api.NewClient(s.opts.Dial, 0)
+	return s.poll(ctx, func() error {
+		_, _, err := call(ctx, client, http.MethodGet, s.URL+"/version")
+		return err
+	})
 }
 
 func (s *Server) probe(ctx context.Context, client *http.Client) error {

@@ -1,6 +1,9 @@
 package limits
 
-import "syscall"
+import (
+	"os/signal"
+	"syscall"
+)
 
 // OpenFiles is how many files may be opened, and by whom.
 type OpenFiles struct {
@@ -9,8 +12,11 @@ type OpenFiles struct {
 }
 
 // Files divides the files that the system lets this process open. The raft log and
-// the stores can't work without theirs, so clients get what these leave.
+// the stores can't work without theirs, so clients get what these leave. Where the system
+// limits the size of files, a write beyond that shall be an error as on a full disk, and
+// not a signal that ends the process with a stack.
 func Files() OpenFiles {
+	signal.Ignore(syscall.SIGXFSZ)
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		limit.Cur = 1024

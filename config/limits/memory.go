@@ -8,26 +8,39 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Memory keeps the process to the memory that it may use, and returns the size that
 // its caches should have. Go's runtime doesn't ask the kernel for the limit, and lets
 // garbage pile up until the process is killed: so it is told to aim for 80 % of the
-// limit, unless GOMEMLIMIT sets an aim. Caches of the default size shrink to a quarter
-// of the limit.
+// limit, less the caches, unless GOMEMLIMIT sets an aim. The store has its blocks and
+// memtables outside of the memory that the runtime knows of. Caches of the default size
+// shrink to a quarter of the limit.
 func Memory(caches int64, chosen bool, log *slog.Logger) int64 {
 	limit := memoryLimit(os.ReadFile)
 	if limit == math.MaxInt64 {
 		return caches
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(limit / 10 * 8)
-	}
 	if !chosen {
 		caches = min(caches, max(limit/4, 1<<20))
 	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(max(limit/10*8-caches, limit/2))
+	}
 	log.Info("memory is limited", "component", "main", "limit_b", limit, "runtime_b", debug.SetMemoryLimit(-1), "cache_b", caches)
 	return caches
+}
+
+// InFlight is how many bytes requests under way may hold together: a quarter of the memory
+// that this process may use.
+func InFlight() int64 {
+	limit := memoryLimit(os.ReadFile)
+	var machine syscall.Sysinfo_t
+	if syscall.Sysinfo(&machine) == nil {
+		limit = min(limit, int64(machine.Totalram)*int64(machine.Unit)) //nolint:unconvert // their types differ by architecture
+	}
+	return limit / 4
 }
 
 // memoryLimit is the limit in bytes that the control groups of this process set, or

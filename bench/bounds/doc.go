@@ -1,0 +1,5 @@
+// Package bounds has tests only: what many clients together can make a server hold, in a
+// control group with little memory, where the kernel ends a process that takes more.
+//
+// They need root and a hierarchy of control groups that can be written, version 1 or 2.
+package bounds

@@ -1,0 +1,107 @@
+package damage
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+)
+
+// Truth is what a server shows: the index, the whole tree, and every event that a watcher
+// can still ask for.
+type Truth struct {
+	Index  uint64
+	Tree   []byte
+	Events []byte
+}
+
+// ttl is the only part of an answer that depends on when it is given.
+var ttl = regexp.MustCompile(`,"ttl":\d+`)
+
+// window is how many events a server keeps; with several shards, each of them does.
+const window = 1000
+
+// Read asks a server for all that it has.
+func Read(ctx context.Context, client *http.Client, base string, shards int) (t Truth, err error) {
+	resp, err := get(ctx, client, base+"/v2/keys/?recursive=true&sorted=true")
+	if err != nil {
+		return t, err
+	}
+	defer resp.Body.Close()
+	if t.Index, err = strconv.ParseUint(resp.Header.Get("X-Etcd-Index"), 10, 64); err != nil {
+		return t, err
+	}
+	if t.Tree, err = io.ReadAll(resp.Body); err != nil {
+		return t, err
+	}
+	t.Tree = ttl.ReplaceAll(t.Tree, nil)
+	t.Events, err = events(ctx, client, base, t.Index)
+	return t, err
+}
+
+func get(ctx context.Context, client *http.Client, url string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		err = fmt.Errorf("status %d %s", resp.StatusCode, body)
+	}
+	return resp, err
+}
+
+// events reads the recent past, up to the index last, from a stream.
+func events(ctx context.Context, client *http.Client, base string, last uint64) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx) // ends the stream
+	defer cancel()
+	first := max(last, window) - window + 1
+	resp, err := get(ctx, client, fmt.Sprintf("%s/v2/keys/?recursive=true&wait=true&stream=true&waitIndex=%d", base, first))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var all bytes.Buffer
+	lines := bufio.NewReader(resp.Body)
+	ending := fmt.Appendf(nil, `"modifiedIndex":%d,`, last)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return nil, fmt.Errorf("the stream of events ended after %d bytes: %w", all.Len(), err)
+		}
+		all.Write(ttl.ReplaceAll(line, nil))
+		node, _, _ := bytes.Cut(line, []byte(`"prevNode"`))
+		if bytes.Contains(node, ending) {
+			return all.Bytes(), nil
+		}
+	}
+}
+
+// Differs says how what was acknowledged differs from what is served; "" if it doesn't.
+func (t *Truth) Differs(served *Truth) string {
+	switch {
+	case served.Index < t.Index:
+		return fmt.Sprintf("the index fell from %d to %d", t.Index, served.Index)
+	case !bytes.Equal(served.Tree, t.Tree):
+		return fmt.Sprintf("the tree differs: %s", difference(t.Tree, served.Tree))
+	case !bytes.Equal(served.Events, t.Events):
+		return fmt.Sprintf("the events differ: %s", difference(t.Events, served.Events))
+	}
+	return ""
+}
+
+// difference quotes both texts from where they part.
+func difference(want, got []byte) string {
+	at := 0
+	for at < min(len(want), len(got)) && want[at] == got[at] {
+		at++
+	}
+	from := max(at-60, 0)
+	return fmt.Sprintf("%d and %d bytes, want ...%.200s, got ...%.200s", len(want), len(got), want[from:], got[from:])
+}

@@ -1,0 +1,178 @@
+package httpfront
+
+import (
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"copse/statemachine/inflight"
+	"copse/statemachine/tree"
+)
+
+// Bodies of requests are read here rather than by fasthttp, which would make room for
+// each as soon as its length is known, whatever the sum.
+
+const (
+	// freeBody is the size up to which a body needs no admission: fasthttp has read as
+	// much, with the head, into a buffer that the connection has anyway.
+	freeBody = 8 << 10
+	// bodyCopies is how often a body is in memory on its way: here, in the submission, the
+	// batch and the raft entry, in the log's write and the store's, and in the event.
+	bodyCopies = 8
+	// bodyPatience is how long a body waits for its turn.
+	bodyPatience = 5 * time.Second
+)
+
+var errBusy = errors.New("etcdserver: too many requests: those under way hold as much memory as they may")
+
+// holdBack makes fasthttp leave a large body to readBody, but for a byte.
+func holdBack(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
+	if h.ContentLength() > freeBody {
+		c.MaxRequestBodySize = 1
+	}
+	return c
+}
+
+// readBody reads the body of the request, if it has one, so that ctx.Request.Body returns
+// it. If it can't, it answers the request and returns false.
+func (s *Server) readBody(ctx *fasthttp.RequestCtx, x *exchange) bool {
+	x.arrived = ctx.Time()
+	stream := ctx.RequestBodyStream()
+	if stream == nil {
+		return true
+	}
+	length := ctx.Request.Header.ContentLength() // negative: in chunks
+	most := s.opts.MaxRequestBytes + bodySlack
+	if length > most {
+		s.refuseBody(ctx, stream, fasthttp.ErrBodyTooLarge)
+		return false
+	}
+	b := bodyReader{budget: s.inFlight, x: x, from: stream, most: most}
+	err := b.read(length)
+	if err != nil {
+		s.refuseBody(ctx, stream, err)
+		return false
+	}
+	ctx.Request.SetBodyRaw(x.body)
+	if length < 0 || length > freeBody {
+		x.arrived = time.Now()
+	}
+	return true
+}
+
+// dropBody lets go of the body, and of what was held for it, once it is no longer needed.
+func (s *Server) dropBody(ctx *fasthttp.RequestCtx, x *exchange) (kept []byte) {
+	ctx.Request.ResetBody()
+	s.inFlight.Give(inflight.Bodies, x.held)
+	if cap(x.body) > pooledBodyLimit {
+		return nil
+	}
+	return x.body[:0]
+}
+
+// holdAnswer counts the answer to a write until its client has taken it. The write has been
+// made, so it can't be refused any more.
+func (s *Server) holdAnswer(ctx *fasthttp.RequestCtx, text []byte) {
+	if len(text) > freeBody {
+		ctx.Conn().(*conn).answer += int64(len(text))
+		s.inFlight.Add(inflight.Answers, int64(len(text)))
+	}
+}
+
+// bodyReader reads one body into its exchange.
+type bodyReader struct {
+	budget *inflight.Budget
+	x      *exchange
+	from   io.Reader
+	most   int
+}
+
+// read reads a body whose length is known, or negative.
+func (b *bodyReader) read(length int) error {
+	x := b.x
+	x.body = x.body[:0]
+	if err := b.grow(max(length, 512)); err != nil {
+		return err
+	}
+	for {
+		if len(x.body) == cap(x.body) {
+			if err := b.grow(2 * cap(x.body)); err != nil {
+				return err
+			}
+		}
+		n, err := b.from.Read(x.body[len(x.body):cap(x.body)])
+		x.body = x.body[:len(x.body)+n]
+		switch {
+		case len(x.body) > b.most:
+			return fasthttp.ErrBodyTooLarge
+		case length >= 0 && len(x.body) == length:
+			return nil
+		case err == io.EOF && length < 0:
+			return nil
+		case err == io.EOF:
+			return io.ErrUnexpectedEOF
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// grow makes room for a body of so many bytes.
+func (b *bodyReader) grow(size int) error {
+	x := b.x
+	if held := int64(size) * bodyCopies; size > freeBody && held > x.held {
+		if !b.budget.Take(inflight.Bodies, held-x.held, bodyPatience) {
+			return errBusy
+		}
+		x.held = held
+	}
+	if size > cap(x.body) {
+		x.body = append(make([]byte, 0, size), x.body...)
+	}
+	return nil
+}
+
+// refuseBody answers a request whose body isn't served, after reading what is left of it:
+// closing a connection with unread data may lose the answer.
+func (s *Server) refuseBody(ctx *fasthttp.RequestCtx, stream io.Reader, why error) {
+	var netErr net.Error
+	switch {
+	case errors.Is(why, errBusy):
+		_, err := io.Copy(io.Discard, stream) // within the time that the request has anyway
+		s.setCommonHead(ctx)
+		writeError(ctx, tree.Unavailable(errBusy))
+		if err == nil {
+			return
+		}
+	case errors.Is(why, fasthttp.ErrBodyTooLarge):
+		s.skim(ctx, stream, drainBodyLimit)
+		s.setCommonHead(ctx)
+		writeError(ctx, invalid(tree.CodeInvalidForm, errBodyTooLarge.Error()))
+	case errors.As(why, &netErr) && netErr.Timeout():
+		// An answer could be taken for that of the next request, so there is none.
+		_ = ctx.Conn().Close()
+	default:
+		refuse(ctx, fasthttp.StatusBadRequest, "")
+	}
+	ctx.SetConnectionClose()
+}
+
+// skim reads and drops what the client still sends of an oversized request, within limits.
+func (s *Server) skim(ctx *fasthttp.RequestCtx, from io.Reader, left int) {
+	start := time.Now()
+	buf := make([]byte, 32<<10)
+	for left > 0 {
+		deadline := earlier(time.Now().Add(drainPause), start.Add(s.opts.ReadTimeout))
+		if err := ctx.Conn().SetReadDeadline(deadline); err != nil {
+			return
+		}
+		n, err := from.Read(buf[:min(len(buf), left)])
+		left -= n
+		if err != nil {
+			return
+		}
+	}
+}

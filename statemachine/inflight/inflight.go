@@ -1,0 +1,164 @@
+// Package inflight counts the bytes that the process holds because of requests under way,
+// and bounds their sum.
+//
+// Each request alone is bounded elsewhere; thousands of them together could take more
+// memory than there is, and the kernel would end the process. So whoever needs bytes for
+// a client asks a [Budget] first, and gets them at once, after waiting, or not at all.
+// What no longer can be refused, such as the answer to a write that has been made, is
+// added in any case and makes others wait.
+//
+// It runs no goroutine. All methods may be called from any goroutine.
+package inflight
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"copse/statemachine/metric"
+)
+
+// Kind is what the bytes are held for.
+type Kind uint8
+
+const (
+	Bodies  Kind = iota // of requests, and their copies on the way through the log
+	Answers             // until the clients have taken them
+	kinds
+)
+
+var kindNames = [kinds]string{"bodies", "answers"}
+
+// Budget is a number of bytes to be shared. A nil Budget has no bound.
+type Budget struct {
+	limit int64
+
+	mu      sync.Mutex
+	used    int64 // the sum of held
+	held    [kinds]int64
+	waiting []*waiter // in the order of their arrival
+	refused [kinds]uint64
+}
+
+// waiter is someone who waits for bytes.
+type waiter struct {
+	kind  Kind
+	bytes int64
+	ready chan struct{} // closed when the bytes are held
+}
+
+// New returns a Budget of so many bytes; nil for 0.
+func New(limit int64) *Budget {
+	if limit <= 0 {
+		return nil
+	}
+	return &Budget{limit: limit}
+}
+
+// Take holds so many bytes, and reports whether it could: if the bound would be passed, it
+// waits for as long as patience for others to give back. A claim above the bound counts as
+// the whole bound. Those that fit pass those that wait for more.
+func (b *Budget) Take(kind Kind, bytes int64, patience time.Duration) bool {
+	if b == nil || bytes <= 0 {
+		return true
+	}
+	b.mu.Lock()
+	if b.fits(bytes) {
+		b.add(kind, bytes)
+		b.mu.Unlock()
+		return true
+	}
+	if patience <= 0 {
+		b.refused[kind]++
+		b.mu.Unlock()
+		return false
+	}
+	w := &waiter{kind: kind, bytes: bytes, ready: make(chan struct{})}
+	b.waiting = append(b.waiting, w)
+	b.mu.Unlock()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-w.ready:
+		return true
+	case <-late.C:
+		return !b.leave(w)
+	}
+}
+
+// fits reports whether so many bytes can be held. b.mu is held.
+func (b *Budget) fits(bytes int64) bool { return b.used+min(bytes, b.limit) <= b.limit }
+
+// add counts bytes, which may be negative. b.mu is held.
+func (b *Budget) add(kind Kind, bytes int64) {
+	b.held[kind] += bytes
+	b.used += bytes
+}
+
+// leave takes w out of the queue, and reports whether it was still there.
+func (b *Budget) leave(w *waiter) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := slices.Index(b.waiting, w)
+	if at < 0 {
+		return false
+	}
+	b.waiting = slices.Delete(b.waiting, at, at+1)
+	b.refused[w.kind]++
+	return true
+}
+
+// Add holds bytes even past the bound, because nothing can be refused any more.
+func (b *Budget) Add(kind Kind, bytes int64) {
+	if b == nil || bytes == 0 {
+		return
+	}
+	b.mu.Lock()
+	b.add(kind, bytes)
+	b.mu.Unlock()
+}
+
+// Give gives back what was held.
+func (b *Budget) Give(kind Kind, bytes int64) {
+	if b == nil || bytes == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.add(kind, -bytes)
+	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter) bool {
+		if !b.fits(w.bytes) {
+			return false
+		}
+		b.add(w.kind, w.bytes)
+		close(w.ready)
+		return true
+	})
+}
+
+// Held is how many bytes are held for a kind.
+func (b *Budget) Held(kind Kind) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.held[kind]
+}
+
+// WriteMetrics writes what is held, and the bound.
+func (b *Budget) WriteMetrics(w *metric.Writer) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	held, refused, waiting := b.held, b.refused, len(b.waiting)
+	b.mu.Unlock()
+	w.Gauge("copse_in_flight_limit_bytes", "Bytes that requests under way may hold together.", float64(b.limit))
+	w.Family("copse_in_flight_bytes", metric.GaugeKind, "Bytes held for requests under way, by what for.")
+	for kind, bytes := range held {
+		w.Uint(uint64(max(bytes, 0)), "kind", kindNames[kind])
+	}
+	w.Family("copse_in_flight_refused_total", metric.CounterKind, "Requests for bytes that were refused, since too many were held.")
+	for kind, n := range refused {
+		w.Uint(n, "kind", kindNames[kind])
+	}
+	w.Gauge("copse_in_flight_waiting", "Requests that wait for bytes to be given back.", float64(waiting))
+}

@@ -1,0 +1,91 @@
+package inflight_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"copse/statemachine/inflight"
+	"copse/statemachine/metric"
+	"copse/statemachine/metric/metrictest"
+)
+
+func waiting(t *testing.T, b *inflight.Budget) float64 {
+	t.Helper()
+	var w metric.Writer
+	b.WriteMetrics(&w)
+	scrape, err := metrictest.Parse(w.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := scrape.Value("copse_in_flight_waiting")
+	return n
+}
+
+func TestTheSumIsBounded(t *testing.T) {
+	b := inflight.New(100)
+	if !b.Take(inflight.Bodies, 60, 0) || b.Take(inflight.Answers, 41, 0) || !b.Take(inflight.Answers, 40, 0) {
+		t.Fatal("60 and 40 of 100 fit, and nothing else")
+	}
+	b.Give(inflight.Bodies, 60)
+	b.Give(inflight.Answers, 40)
+	if !b.Take(inflight.Bodies, 1000, 0) || b.Take(inflight.Bodies, 1, 0) {
+		t.Error("a claim above the bound is the whole bound")
+	}
+	b.Give(inflight.Bodies, 1000)
+	b.Add(inflight.Answers, 150)
+	if b.Take(inflight.Bodies, 1, time.Millisecond) {
+		t.Error("what can't be refused makes others wait")
+	}
+}
+
+func TestWhoWaitsGetsWhatIsGivenBack(t *testing.T) {
+	b := inflight.New(100)
+	b.Take(inflight.Bodies, 100, 0)
+	got := make(chan int64, 2)
+	var group sync.WaitGroup
+	for i, bytes := range []int64{90, 20} {
+		group.Go(func() {
+			if b.Take(inflight.Bodies, bytes, time.Minute) {
+				got <- bytes
+			}
+		})
+		for waiting(t, b) != float64(i+1) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	b.Give(inflight.Bodies, 30)
+	if first := <-got; first != 20 {
+		t.Errorf("%d came first; 20 fit, and 90 did not yet", first)
+	}
+	b.Give(inflight.Bodies, 70)
+	b.Give(inflight.Bodies, 20)
+	group.Wait()
+	if last := <-got; last != 90 || b.Held(inflight.Bodies) != 90 {
+		t.Errorf("got %d, and %d are held", last, b.Held(inflight.Bodies))
+	}
+}
+
+// TestHeldNeverPassesTheBound takes and gives from many goroutines.
+func TestHeldNeverPassesTheBound(t *testing.T) {
+	b := inflight.New(1000)
+	var group sync.WaitGroup
+	for worker := range 16 {
+		group.Go(func() {
+			for i := range 500 {
+				bytes := int64((worker*37+i*101)%600 + 1)
+				if !b.Take(inflight.Bodies, bytes, time.Duration(i%3)*time.Millisecond) {
+					continue
+				}
+				if held := b.Held(inflight.Bodies); held > 1000 {
+					t.Errorf("%d are held", held)
+				}
+				b.Give(inflight.Bodies, bytes)
+			}
+		})
+	}
+	group.Wait()
+	if b.Held(inflight.Bodies) != 0 || waiting(t, b) != 0 {
+		t.Errorf("%d are held in the end, and %v wait", b.Held(inflight.Bodies), waiting(t, b))
+	}
+}
