@@ -85,6 +85,7 @@ func TestScripts(t *testing.T) {
 		"loaded":     loaded,
 		"neverread":  neverRead,
 		"remove":     remove,
+		"move":       move,
 		"spoil":      spoil,
 		"smalldisk":  smallDisk,
 		"fill":       fill,
@@ -491,19 +492,28 @@ func occupy(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// remove NAME URL removes a member by its name.
+// remove NAME URL removes a member by its name; move NAME URL PEERURL gives it another peer
+// URL.
 func remove(ts *testscript.TestScript, _ bool, args []string) {
-	text, err := answer(call(ts, []string{"GET", args[1] + "/v2/members"}))
+	changeMember(ts, args[0], args[1], "DELETE")
+}
+
+func move(ts *testscript.TestScript, _ bool, args []string) {
+	changeMember(ts, args[0], args[1], "PUT", `{"peerURLs":["`+args[2]+`"]}`)
+}
+
+func changeMember(ts *testscript.TestScript, name, url, method string, body ...string) {
+	text, err := answer(call(ts, []string{"GET", url + "/v2/members"}))
 	ts.Check(err)
 	var list struct{ Members []struct{ ID, Name string } }
 	ts.Check(json.Unmarshal([]byte(strings.TrimPrefix(text, "200 ")), &list))
 	for _, m := range list.Members {
-		if m.Name == args[0] {
-			text, err = answer(call(ts, []string{"DELETE", args[1] + "/v2/members/" + m.ID}))
+		if m.Name == name {
+			text, err = answer(call(ts, append([]string{method, url + "/v2/members/" + m.ID}, body...)))
 		}
 	}
 	if err != nil || !strings.HasPrefix(text, "204 ") {
-		ts.Fatalf("remove %s: %s, %v", args[0], text, err)
+		ts.Fatalf("%s of %s: %s, %v", method, name, text, err)
 	}
 }
 

@@ -22,13 +22,13 @@ import (
 var allowed = map[string][]string{
 	".": {"copse/actors", "copse/actors/cluster", "copse/actors/loop", "copse/config", "copse/config/build", "copse/config/certs", "copse/config/command", "copse/config/limits", "copse/config/logging",
 		"copse/httpfront", "copse/httpfront/listen", "copse/httpfront/ops", "copse/statemachine/metric", "copse/statemachine/tree"},
-	"actors":            {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/raftlog", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
+	"actors":            {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/raftlog", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
 	"actors/cluster":    {"copse/actors/datadir", "copse/actors/loop", "copse/actors/peerlink", "copse/statemachine", "copse/statemachine/tree"},
 	"actors/datadir":    {},
 	"actors/disk":       {"copse/actors/loop", "copse/statemachine/metric"},
 	"actors/loop":       {},
 	"actors/order":      {"copse/actors/loop", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/tree"},
-	"actors/shard":      {"copse/actors/loop", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree"},
+	"actors/shard":      {"copse/actors/loop", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/tree"},
 	"actors/watch":      {"copse/actors/loop", "copse/statemachine/tree"},
 	"actors/raft":       {"copse/actors/loop", "copse/actors/peerlink", "copse/actors/raftlog", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"actors/raftlog":    {"copse/statemachine/metric", "github.com/lni/dragonboat"},
@@ -39,11 +39,13 @@ var allowed = map[string][]string{
 	"config/command":    {"copse/config", "copse/config/build"},
 	"config/limits":     {},
 	"config/logging":    {},
-	"httpfront":         {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/ops", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},
+	"httpfront":         {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/login", "copse/httpfront/ops", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},
 	"httpfront/listen":  {},
+	"httpfront/login":   {"copse/statemachine/auth", "copse/statemachine/metric", "golang.org/x/crypto"},
 	"httpfront/ops":     {"copse/config/logging", "copse/httpfront/listen", "copse/statemachine/metric"},
-	"statemachine":      {"copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat", "github.com/cockroachdb/pebble", "github.com/cespare/xxhash"},
+	"statemachine":      {"copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat", "github.com/cockroachdb/pebble", "github.com/cespare/xxhash"},
 	"statemachine/tree": {},
+	"statemachine/auth": {"copse/statemachine/tree"},
 	// Numbers on their way to Prometheus; every package that counts imports it.
 	"statemachine/metric":            {},
 	"statemachine/metric/metrictest": {},
@@ -62,6 +64,7 @@ var libraries = map[string][]string{
 	"github.com/valyala/fasthttp":   nil,
 	"github.com/goccy/go-json":      nil,
 	"go.yaml.in/yaml":               {"config/file.go"},
+	"golang.org/x/crypto":           {"httpfront/login/login.go"},
 }
 
 // source is one file of the server that isn't a test.

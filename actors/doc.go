@@ -22,7 +22,8 @@
 // What is decided here is only what concerns several of them: which shard a key belongs
 // to (router.go), in which order the parts learn of what is applied (parts.go), how
 // leadership is transferred before a stop (transfer.go), what members ask each other
-// (calls.go, raftgroup.go), and what is measured (metrics.go). The package knows neither
+// (calls.go, raftgroup.go), what a member with wrong data still answers (differs.go),
+// and what is measured (metrics.go). The package knows neither
 // HTTP nor what a command does to the tree, which is package tree's business.
 //
 //	       ┌──▶ shard.Actor ───propose──▶ raft.Host ──▶ dragonboat ──▶ Machine.Update
@@ -41,7 +42,7 @@
 // # Goroutines
 //
 // The package has none that last but one, which keeps the raft.Host open until the
-// group stops it. It adds to the group those of the hubs, compactors, Membership, read
-// lanes, shard actors, expirers and, with several shards, the Balancer. dragonboat,
-// Pebble and the peer link run their own, which end with their Close.
+// group stops it. It adds to the group those of the hubs, compactors, Comparer,
+// Membership, read lanes, shard actors, expirers and, with several shards, the Balancer.
+// dragonboat, Pebble and the peer link run their own, which end with their Close.
 package actors

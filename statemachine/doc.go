@@ -2,14 +2,14 @@
 // as an on-disk state machine. A data shard holds the v2 tree with its event window,
 // expirations and counters. The order shard, which exists only if there are several data
 // shards, holds the counter that indexes come from. The first shard also holds the
-// cluster's membership.
+// cluster's membership, its users and its roles.
 //
 // It owns
 //   - the shard's directory, and how a store that has lost something is told (home.go);
 //   - the layout of the store (layout.go, meta.go), in which values of 1 KiB or more have
 //     keys of their own (the v and d keys, values.go);
 //   - what applying a raft entry does, and in which order (machine.go, apply.go,
-//     ordered.go, order.go, membership.go);
+//     ordered.go, order.go, membership.go, auth.go);
 //   - reads (lookup.go, across.go) and their caches (caches.go);
 //   - the event window (history.go, recent.go);
 //   - the hash of the entries applied, by which replicas are compared (hash.go);

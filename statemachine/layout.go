@@ -12,9 +12,12 @@ import (
 
 // The store's keys, by their first byte:
 //
+//	a                                     whether auth is on
 //	c                                     the membership of the cluster
 //	m                                     meta: format, indexes, counters
 //	o                                     the indexes handed out by the order shard
+//	r <name>                              a role
+//	u <name>                              a user
 //	n <path>                              a node
 //	v <index that wrote it, 8 bytes>      a large value, stored outside its node
 //	d <index, 8 bytes> <index, 8 bytes>   the change at the first index replaced the large value of the second
@@ -36,11 +39,15 @@ import (
 // subtree of a path p is [p 00, p 01): no name starts with a bare 01.
 //
 // The membership is encoded by tree.AppendMembership. It is in the first shard's store,
-// from the founding of the cluster on. The order shard's record is the last index handed
+// from the founding of the cluster on. So are users and roles, encoded by package auth: a
+// record each, so that a change writes little however many there are. The order shard's record is the last index handed
 // out to each slot, 8 bytes each.
 const (
+	authPrefix    = 'a'
 	membersPrefix = 'c'
 	handedPrefix  = 'o'
+	rolePrefix    = 'r'
+	userPrefix    = 'u'
 
 	metaPrefix   = 'm'
 	nodePrefix   = 'n'
@@ -55,6 +62,7 @@ const (
 
 var (
 	metaKey    = []byte{metaPrefix}
+	authKey    = []byte{authPrefix}
 	membersKey = []byte{membersPrefix}
 	handedKey  = []byte{handedPrefix}
 )

@@ -69,7 +69,7 @@ type Machine struct {
 
 	caches  caches
 	flusher memtableFlusher
-	members membership
+	shared  publishedShared
 
 	// Updated after each batch; any goroutine may read them.
 	published published
@@ -99,7 +99,7 @@ func New(o Options) (*Machine, error) {
 		pebble:   func() *pebble.Options { return storeOptions(o, end) },
 		end:      end,
 		caches:   caches{nodes: newNodeCache(o.Nodes), lists: newListCache(o.Lists)},
-		members:  membership{changed: make(chan struct{}, 1)},
+		shared:   newPublishedShared(),
 		measures: newMeasures(),
 		expiry:   newExpirySignal(),
 		prepared: make(map[*pinned]struct{}),
@@ -143,17 +143,17 @@ func (m *Machine) open() error {
 	m.meta, m.recent = st.meta, st.recent
 	m.published.hashes.restart(m.meta.raftIndex, m.meta.hash)
 	m.expiryLow = math.MinInt64
-	m.announce(st.members, st.handed, &ApplyResult{Jumped: true})
+	m.announce(st.shared, st.handed, &ApplyResult{Jumped: true})
 	m.expiry.added(math.MinInt64)
 	return nil
 }
 
 // state is the part of the store that a machine keeps in memory.
 type state struct {
-	meta    meta
-	members *tree.Membership
-	handed  []tree.Index
-	recent  recent
+	meta   meta
+	shared shared
+	handed []tree.Index
+	recent recent
 }
 
 // load reads the machine's state from a store.
@@ -161,7 +161,7 @@ func (m *Machine) load(from *pebble.DB) (st state, err error) {
 	if st.meta, err = loadMeta(from); err != nil {
 		return st, err
 	}
-	if st.members, err = loadMembership(from); err != nil {
+	if st.shared, err = loadShared(from); err != nil {
 		return st, err
 	}
 	switch {
@@ -187,12 +187,12 @@ func loadMeta(from pebble.Reader) (meta, error) {
 
 // announce publishes the state after an update: first to readers, then to the subscriber
 // as an ApplyResult.
-func (m *Machine) announce(members *tree.Membership, handed []tree.Index, res *ApplyResult) {
+func (m *Machine) announce(next shared, handed []tree.Index, res *ApplyResult) {
 	m.published.set(m.meta, max(m.windowFloor(m.meta.last), m.meta.trimmed))
 	if m.place.order {
 		m.published.handed.Store(&handed)
 	}
-	m.members.set(members)
+	m.shared.set(next)
 	if m.publish != nil {
 		res.Last, res.Epoch, res.Handed = m.meta.last, m.meta.epoch, slices.Clone(handed)
 		m.publish(res)
@@ -229,7 +229,7 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
 	v := &m.view
-	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
+	v.reset(batch, m.meta, m.shared.load(), m.expiryLow)
 	v.handed = m.Handed()
 	res := &ApplyResult{}
 	for i := range entries {
@@ -258,7 +258,7 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	if at, _, err := readExpiryKey(v.expiryFrom); err == nil {
 		m.expiryLow = at
 	}
-	m.announce(v.members, v.handed, res)
+	m.announce(v.shared, v.handed, res)
 	m.expiry.added(v.soonest)
 	return entries, nil
 }

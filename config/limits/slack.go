@@ -2,7 +2,6 @@ package limits
 
 import (
 	"bytes"
-	"log/slog"
 	"os"
 	"runtime"
 	"syscall"
@@ -30,10 +29,9 @@ func TimerSlack(slack time.Duration) {
 	if err == nil {
 		err = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0)
 	}
-	if err == nil && timerSlack() == slack { // it is what the next start will find
-		err = syscall.Exec(self, os.Args, os.Environ())
+	if err == nil && timerSlack() == slack { // which is what the next start finds: it stays
+		_ = syscall.Exec(self, os.Args, os.Environ())
 	}
-	slog.Debug("the timer slack stays as it is", "component", "main", "err", err)
 }
 
 // timerSlack is that of the current thread; 0 if it isn't known.
