@@ -239,6 +239,7 @@ func (m *Machine) History(from tree.Index, limit int) (events []tree.EncodedEven
 }
 
 func readWindow(snap *pebble.Snapshot, from tree.Index, limit int) (encoded []tree.EncodedEvent, err error) {
+	defer recoverFault(&err)
 	it, err := snap.NewIter(&pebble.IterOptions{LowerBound: []byte{eventPrefix}, UpperBound: []byte{eventPrefix + 1}})
 	if err != nil {
 		return nil, err

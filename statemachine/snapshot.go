@@ -65,6 +65,7 @@ func (m *Machine) SaveSnapshot(state any, w io.Writer, stop <-chan struct{}) err
 }
 
 func writeSnapshot(snap *pebble.Snapshot, w io.Writer, stop <-chan struct{}) (err error) {
+	defer recoverFault(&err)
 	sum := crc32.New(castagnoli)
 	out := bufio.NewWriterSize(io.MultiWriter(w, sum), 256<<10)
 	it, err := snap.NewIter(nil)

@@ -3,6 +3,7 @@ package statemachine
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 
 	"copse/statemachine/tree"
@@ -41,14 +42,20 @@ func (v *view) must(err error) {
 	}
 }
 
-// recoverFault is deferred to turn the panic of a fault into err.
+// badBlob is what Pebble (v2.1.7) panics with where it can't open a blob file.
+const badBlob = "unknown metadata type: <nil>"
+
+// recoverFault is deferred to turn the panic of a fault, or over a blob file, into err.
 func recoverFault(err *error) {
 	switch r := recover().(type) {
 	case nil:
 	case fault:
 		*err = r.err
 	default:
-		panic(r)
+		if r != any(badBlob) {
+			panic(r)
+		}
+		*err = fmt.Errorf("%w: a blob file", ErrDamaged)
 	}
 }
 
