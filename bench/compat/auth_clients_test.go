@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -14,8 +15,8 @@ import (
 	"go.etcd.io/etcd/client/v2"
 )
 
-// etcdctlAuthCalls are run in this order; each must print the same everywhere. Passwords
-// that etcdctl asks for are left out: it wants a terminal.
+// etcdctlAuthCalls are run in this order; each must print the same everywhere. Without
+// a terminal etcdctl reads passwords from standard input.
 var etcdctlAuthCalls = []string{
 	"user list",
 	"role list",
@@ -57,6 +58,7 @@ var etcdctlAuthCalls = []string{
 	"user revoke --roles a --roles b --roles a,b u",
 	"user revoke --roles a u",
 	"user get u",
+	"user passwd u",
 	"user list",
 	"set /bar before",
 	"auth enable",
@@ -72,6 +74,7 @@ var etcdctlAuthCalls = []string{
 	"set /foo/a 1",
 	"rm /bar",
 	"mk --in-order /foo 1",
+	"watch /bar",
 	"-u u:secret set /foo/a 1",
 	"-u u:secret get /foo/a",
 	"-u u:secret mk --in-order /foo/q 1",
@@ -104,20 +107,65 @@ var etcdctlAuthCalls = []string{
 
 func TestEtcdctlAuth(t *testing.T) {
 	t.Parallel()
+	const stdin = "secret\n"
+	reference := newCtl(t, peer.Etcd34, 1)
+	var want []string
+	for _, line := range etcdctlAuthCalls {
+		want = append(want, reference.run(line, stdin))
+	}
 	peer.EachShards(t, peer.Kind(*candidate), func(t *testing.T, shards int) {
-		reference, other := newCtl(t, peer.Etcd34, 1), newCtl(t, peer.Kind(*candidate), shards)
+		other := newCtl(t, peer.Kind(*candidate), shards)
 		if other.ranks == nil && other.server.Kind.IsCopse() {
 			other.ranks = &ranks{} // "auth-index"
 			other.ranks.bind(founded, founded)
 		}
-		for _, line := range etcdctlAuthCalls {
-			const stdin = "secret\n"
-			want, got := reference.run(line, stdin), other.run(other.local(line), stdin)
-			if got = other.ranked(want, got); !same([]string{want}, []string{got}) {
-				t.Errorf("etcdctl %s\ngot\n%s\nwant\n%s", line, got, want)
+		for i, line := range etcdctlAuthCalls {
+			got := other.ranked(want[i], other.run(other.local(line), stdin))
+			if !same([]string{want[i]}, []string{got}) {
+				t.Errorf("etcdctl %s\ngot\n%s\nwant\n%s", line, got, want[i])
 			}
 		}
 	})
+}
+
+// TestGuide runs the commands of docs/AUTH.md, which have to print what it says.
+func TestGuide(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/AUTH.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []peer.Kind{peer.Etcd34, peer.Kind(*candidate)} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			peer.EachShards(t, kind, func(t *testing.T, shards int) { followGuide(t, string(text), newCtl(t, kind, shards)) })
+		})
+	}
+}
+
+func followGuide(t *testing.T, text string, c *ctl) {
+	const indent, prompt, here = "    ", "$ ", "http://127.0.0.1:2379"
+	lines, commands := strings.Split(text, "\n"), 0
+	for i := 0; i < len(lines); i++ {
+		command, found := strings.CutPrefix(lines[i], indent+prompt)
+		if !found {
+			continue
+		}
+		commands++
+		var want strings.Builder
+		for ; i+1 < len(lines) && strings.HasPrefix(lines[i+1], indent) && !strings.HasPrefix(lines[i+1], indent+prompt); i++ {
+			want.WriteString(lines[i+1][len(indent):] + "\n")
+		}
+		cmd := exec.Command("sh", "-c", strings.ReplaceAll(command, here, c.server.URL))
+		cmd.Env = append(c.command("").Env, "ETCDCTL_ENDPOINTS="+c.server.URL)
+		out, _ := cmd.CombinedOutput() // what is refused is part of the guide
+		if string(out) != want.String() {
+			t.Errorf("%s\nprints\n%s\nwant\n%s", command, out, want.String())
+		}
+	}
+	if commands == 0 {
+		t.Error("docs/AUTH.md has no commands")
+	}
 }
 
 // TestClientAuth uses what etcd's Go client has for users, roles and the flag.
