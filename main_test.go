@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -79,6 +80,7 @@ func TestScripts(t *testing.T) {
 		"watched":    watched,
 		"metrics":    metrics,
 		"certify":    certify,
+		"revoke":     revoke,
 		"load":       load,
 		"loaded":     loaded,
 		"neverread":  neverRead,
@@ -279,7 +281,7 @@ func client(ts *testscript.TestScript) *http.Client {
 	if dir := ts.Getenv("CERT"); dir != "" {
 		pair, err := tls.LoadX509KeyPair(ts.MkAbs(dir+"/server.crt"), ts.MkAbs(dir+"/server.key"))
 		ts.Check(err)
-		config.Certificates = []tls.Certificate{pair}
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil } // to any authority
 	}
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}, Timeout: limit}
 }
@@ -373,17 +375,36 @@ func metrics(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// certify AUTHORITY DIR NAME writes server.crt, server.key and the authority's ca.crt
-// into DIR.
+// certify AUTHORITY DIR NAME [expired] writes server.crt, server.key and the authority's
+// ca.crt into DIR.
 func certify(ts *testscript.TestScript, _ bool, args []string) {
-	w := worldOf(ts)
-	if w.authorities[args[0]] == nil {
-		w.authorities[args[0]] = tlstest.New(ts.Value("t").(testing.TB))
-	}
-	dir := ts.MkAbs(args[1])
+	a, dir, until := authorityOf(ts, args[0]), ts.MkAbs(args[1]), time.Now().Add(time.Hour)
 	ts.Check(os.MkdirAll(dir, 0o700))
-	w.authorities[args[0]].WriteFiles(dir, args[2])
-	w.authorities[args[0]].WriteCA(dir)
+	if len(args) > 3 {
+		until = time.Now().Add(-time.Minute)
+	}
+	a.WriteFilesUntil(dir, args[2], until)
+	a.WriteCA(dir)
+}
+
+// revoke AUTHORITY DIR [REVOKED] writes the authority's ca.crl into DIR, in which is the
+// certificate in REVOKED.
+func revoke(ts *testscript.TestScript, _ bool, args []string) {
+	var serials []*big.Int
+	for _, dir := range args[2:] {
+		pair, err := tls.LoadX509KeyPair(ts.MkAbs(dir+"/server.crt"), ts.MkAbs(dir+"/server.key"))
+		ts.Check(err)
+		serials = append(serials, pair.Leaf.SerialNumber)
+	}
+	authorityOf(ts, args[0]).WriteCRL(ts.MkAbs(args[1]), serials...)
+}
+
+func authorityOf(ts *testscript.TestScript, name string) *tlstest.Authority {
+	w := worldOf(ts)
+	if w.authorities[name] == nil {
+		w.authorities[name] = tlstest.Named(ts.Value("t").(testing.TB), name)
+	}
+	return w.authorities[name]
 }
 
 // written is a write that was answered.

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"strings"
 	"testing"
 
 	"copse/config"
@@ -63,7 +64,7 @@ func TestAContainerNeedsNoFlag(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c, warnings := load(t, nil, append(image, tt.more...))
-			if len(warnings) != 0 {
+			if len(warnings) != 1 || !strings.Contains(warnings[0], "whoever reaches http://0.0.0.0:2380") {
 				t.Errorf("warnings: %q", warnings)
 			}
 			for flag, want := range map[string]string{
@@ -120,6 +121,9 @@ func TestPortsThatOverlap(t *testing.T) {
 		{"a wildcard of IPv4 beside IPv6", "http://0.0.0.0:1", "http://[::1]:1", "off", nil},
 		{"a wildcard of IPv6 over IPv4", "http://[::]:1", "http://127.0.0.1:1", "off", []string{clash}},
 		{"operations", "http://0.0.0.0:1", "http://0.0.0.0:2", "http://127.0.0.1:2", []string{clash}},
+		{"http and https of clients", "http://127.0.0.1:1,https://127.0.0.1:1", "http://0.0.0.0:2", "off", []string{"https://127.0.0.1:1 can't be served without"}},
+		{"http and https of members", "http://0.0.0.0:1", "http://0.0.0.0:2,https://0.0.0.0:2", "off", []string{clash, "https://0.0.0.0:2 can't be served without"}},
+		{"http and https on two names", "http://localhost:1,https://127.0.0.1:1", "http://0.0.0.0:2", "off", []string{clash, "can't be served without"}},
 		{"in one list", "http://0.0.0.0:1,http://127.0.0.1:1", "http://0.0.0.0:2", "off", []string{clash}},
 	}
 	for _, tt := range tests {

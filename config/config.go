@@ -33,8 +33,9 @@ type Config struct {
 
 	// Security. ClientTLS serves the https URLs of clients and of operations,
 	// PeerTLS those of members, which it dials with the same certificate.
-	ClientTLS TLS
-	PeerTLS   TLS
+	ClientTLS       TLS
+	PeerTLS         TLS
+	SelfSignedYears int // how long certificates of this server's own are good
 
 	Raft
 
@@ -60,12 +61,23 @@ type Config struct {
 	origins map[string]string // by flag; a default has none
 }
 
-// TLS names the files, in PEM, that secure one kind of port; all are empty for plain
-// text.
+// TLS is how one kind of port is secured: by files in PEM, by a certificate of this
+// server's own, or between members by a secret. All is empty for plain text.
 type TLS struct {
 	Cert, Key  string
 	CA         string // who may sign the certificates of the other side
 	ClientAuth bool   // clients must show such a certificate
+	CRL        string // certificates that are revoked
+	// The name that the other side's certificate must have: the common one, or one among the
+	// alternative ones. At most one is set.
+	AllowedCN, AllowedHostname string
+	// Auto makes a certificate if no file has one, for Names and for that long, and keeps it
+	// in Dir.
+	Auto     bool
+	Dir      string
+	Names    []string
+	Validity time.Duration
+	Secret   string // a file; for members only
 }
 
 // Raft has the settings of raft.
@@ -114,6 +126,7 @@ func Default() Config {
 		ListenPeerURLs:      []url.URL{{Scheme: "http", Host: "127.0.0.1:2380"}},
 		InitialClusterState: "new",
 		InitialClusterToken: "etcd-cluster",
+		SelfSignedYears:     1,
 		Shards:              1,
 		Raft:                Raft{Heartbeat: 100 * time.Millisecond, ElectionTimeout: time.Second, SnapshotCount: 100_000},
 		Requests: Requests{

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,6 +17,7 @@ func (c *Config) derive(hostname string) []string {
 	if !c.Given("data-dir") {
 		c.DataDir = c.Name + ".copse"
 	}
+	c.deriveSecretPeers()
 	if !c.Given("advertise-client-urls") {
 		c.AdvertiseClientURLs = advertise(c.ListenClientURLs, hostname)
 	}
@@ -37,7 +40,71 @@ func (c *Config) derive(hostname string) []string {
 	c.deriveMetrics(warn)
 	c.deriveSecurity("", &c.ClientTLS, warn)
 	c.deriveSecurity("peer-", &c.PeerTLS, warn)
+	c.deriveOwn("", &c.ClientTLS, "client", names(hostname, c.ListenClientURLs, c.ListenMetricsURLs, c.AdvertiseClientURLs), warn)
+	c.deriveOwn("peer-", &c.PeerTLS, "peer", names(hostname, c.ListenPeerURLs, c.InitialAdvertisePeerURLs), warn)
+	c.warnOfOpenPeers(warn)
 	return warnings
+}
+
+// deriveSecretPeers makes the peer URLs that nobody has chosen https if there is a secret:
+// it must take one setting to use one.
+func (c *Config) deriveSecretPeers() {
+	const flag = "listen-peer-urls"
+	if c.PeerTLS.Secret == "" || c.Given(flag) && !c.ofImage(flag) {
+		return
+	}
+	c.ListenPeerURLs = slices.Clone(c.ListenPeerURLs)
+	for i := range c.ListenPeerURLs {
+		c.ListenPeerURLs[i].Scheme = "https"
+	}
+	c.origins[flag] = follows + "cluster-secret-file"
+}
+
+// ofImage reports whether a value is the default of a container image.
+func (c *Config) ofImage(flag string) bool {
+	return strings.HasPrefix(c.Origin(flag), "environment COPSE_DEFAULT_")
+}
+
+// deriveOwn says for whom a certificate of this server's own is, and where it is kept: as
+// with etcd, in the data directory, under fixtures.
+func (c *Config) deriveOwn(prefix string, t *TLS, side string, names []string, warn func(string, ...any)) {
+	switch {
+	case !t.Auto:
+		return
+	case t.Cert != "":
+		warn("%sauto-tls has no effect: there is %scert-file", prefix, prefix)
+	}
+	t.Dir = filepath.Join(c.DataDir, "fixtures", side)
+	t.Names = names
+	t.Validity = time.Duration(c.SelfSignedYears) * 365 * 24 * time.Hour
+}
+
+// names are the hosts by which others may reach this server.
+func names(hostname string, lists ...[]url.URL) []string {
+	list := []string{"localhost", "127.0.0.1", "::1"}
+	if hostname != "" {
+		list = append(list, hostname)
+	}
+	for _, u := range slices.Concat(lists...) {
+		if host := u.Hostname(); !isWildcard(u) && !slices.Contains(list, host) {
+			list = append(list, host)
+		}
+	}
+	return list
+}
+
+// warnOfOpenPeers: whoever reaches a peer port that asks for nothing can take part in raft.
+func (c *Config) warnOfOpenPeers(warn func(string, ...any)) {
+	t := &c.PeerTLS
+	for _, u := range c.ListenPeerURLs {
+		switch {
+		case isPlain(u) && t.Secret != "":
+			warn("%s of listen-peer-urls is http: whoever reaches it can act as a member, whatever cluster-secret-file says", u.String())
+		case isLoopback(u):
+		case isPlain(u) || t.Secret == "" && !t.ClientAuth:
+			warn("whoever reaches %s of listen-peer-urls can act as a member; cluster-secret-file keeps strangers out", u.String())
+		}
+	}
 }
 
 // deriveMetrics disables the operations port if it isn't set and its default address is

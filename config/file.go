@@ -149,14 +149,21 @@ func isSection(name string) bool { return name == clientSection || name == peerS
 
 // sectionKeys are a section's names of flags.
 func sectionKeys(section string) []string {
-	all := []string{"cert-file", "key-file", "trusted-ca-file", "client-cert-auth", "auto-tls", "ca-file", "client-cert-file", "client-key-file"}
+	all := []string{"cert-file", "key-file", "trusted-ca-file", "client-cert-auth", "auto-tls", "ca-file", "client-cert-file", "client-key-file", "allowed-cn", "allowed-hostname"}
 	known := knownFlags()
 	return slices.DeleteFunc(all, func(key string) bool { return !slices.Contains(known, sectionFlag(section, key)) })
 }
 
 func sectionFlag(section, key string) string {
-	if section == peerSection {
+	allowed := strings.HasPrefix(key, "allowed-")
+	switch {
+	case allowed && section == peerSection:
+		return "peer-cert-" + key
+	case allowed:
+		return "client-cert-" + key
+	case section == peerSection:
 		return "peer-" + key
+	default:
+		return key
 	}
-	return key
 }

@@ -142,6 +142,8 @@ func TestFileForms(t *testing.T) {
 		{"etcd 2's name in a section", "listen-client-urls: https://127.0.0.1:2\nclient-transport-security: {cert-file: c, key-file: k, ca-file: a}\n", "trusted-ca-file", "a"},
 		{"debug", "debug: true\n", "log-level", "debug"},
 		{"no debug", "debug: false\n", "log-level", "info"},
+		{"a certificate of one's own, in a section", "listen-client-urls: https://127.0.0.1:2\nclient-transport-security: {auto-tls: true}\n", "auto-tls", "true"},
+		{"a name in a section", "listen-peer-urls: https://127.0.0.1:2\npeer-transport-security: {cert-file: c, key-file: k, trusted-ca-file: a, allowed-cn: n}\n", "peer-cert-allowed-cn", "n"},
 		{"an empty section", "client-transport-security:\n", "cert-file", ""},
 	}
 	for _, tt := range tests {
@@ -167,8 +169,8 @@ func TestFilesThatCantBeFollowed(t *testing.T) {
 			[]string{`f:2: initial-cluster-state: "old" is not new or existing`, `f:1: election-timeout: "3s"`}},
 		{"given twice", "name: a\nname: b\n", []string{"f:2: name is already set in line 1"}},
 		{"given twice, in a section and outside", "cert-file: a\nclient-transport-security:\n  cert-file: b\n", []string{"f:3: cert-file is already set in line 1", "cert-file is given without"}},
-		{"refused", "peer-transport-security:\n  auto-tls: true\nhost-whitelist: [a, b]\n",
-			[]string{"f:2: auto-tls: copse generates no certificates", "f:3: host-whitelist: a list"}},
+		{"refused", "peer-transport-security:\n  client-cert-file: x\nhost-whitelist: [a, b]\n",
+			[]string{"f:2: client-cert-file: members dial", "f:3: host-whitelist: a list"}},
 		{"a mapping for a value", "name: {a: b}\n", []string{"f:1: name must be one value or a list"}},
 		{"lists of lists", "cors: [[a]]\n", []string{"f:1: cors must be one value"}},
 		{"a value for a section", "client-transport-security: x\n", []string{"f:1: settings have the form name: value"}},

@@ -55,7 +55,7 @@ func foreigners() []foreign {
 		auto-compaction-retention auto-compaction-mode v2-deprecation
 		proxy-failure-wait proxy-refresh-interval proxy-dial-timeout
 		proxy-write-timeout proxy-read-timeout
-		cipher-suites tls-max-version self-signed-cert-validity
+		cipher-suites tls-max-version
 		auth-token auth-token-ttl bcrypt-cost metrics
 		logger log-output log-outputs log-package-levels log-rotation-config-json
 		experimental-distributed-tracing-address experimental-distributed-tracing-service-name
@@ -82,24 +82,12 @@ func foreigners() []foreign {
 		experimental-stop-grpc-service-on-defrag force snapshot`) {
 		list = append(list, foreign{flag: name, boolean: true})
 	}
-	const (
-		auto    = "copse generates no certificates: create one, for example with openssl req -x509, and set its files"
-		dialled = "members dial with the certificate of peer-cert-file; leave this out"
-		revoked = "revocation lists are not supported, so revoked certificates would be accepted"
-		named   = "names in certificates are not checked: any certificate of the trusted authority would be accepted"
-	)
+	const dialled = "members dial with the certificate of peer-cert-file; leave this out"
 	return append(list,
-		foreign{"auto-tls", true, auto + " as cert-file and key-file", nil},
-		foreign{"peer-auto-tls", true, auto + " as peer-cert-file and peer-key-file", nil},
 		foreign{"client-cert-file", false, dialled, nil},
 		foreign{"client-key-file", false, dialled, nil},
 		foreign{"peer-client-cert-file", false, dialled, nil},
 		foreign{"peer-client-key-file", false, dialled, nil},
-		foreign{"client-crl-file", false, revoked, nil},
-		foreign{"peer-crl-file", false, revoked, nil},
-		foreign{"client-cert-allowed-hostname", false, named, nil},
-		foreign{"peer-cert-allowed-cn", false, named, nil},
-		foreign{"peer-cert-allowed-hostname", false, named, nil},
 		foreign{"tls-min-version", false, "the oldest version that is spoken is always TLS1.2", []string{"TLS1.0", "TLS1.1", "TLS1.2"}},
 		foreign{"host-whitelist", false, "a list of allowed hosts is not served yet", []string{"*"}},
 		foreign{"proxy", false, "copse is no proxy", []string{"off"}},

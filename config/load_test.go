@@ -114,6 +114,9 @@ func TestDefaults(t *testing.T) {
 		"shards": "1", "force-new-cluster": "false", "config-file": "",
 		"cert-file": "", "key-file": "", "trusted-ca-file": "", "client-cert-auth": "false",
 		"peer-cert-file": "", "peer-key-file": "", "peer-trusted-ca-file": "", "peer-client-cert-auth": "false",
+		"client-crl-file": "", "client-cert-allowed-cn": "", "client-cert-allowed-hostname": "", "auto-tls": "false",
+		"peer-crl-file": "", "peer-cert-allowed-cn": "", "peer-cert-allowed-hostname": "", "peer-auto-tls": "false",
+		"cluster-secret-file": "", "self-signed-cert-validity": "1",
 	}
 	for _, v := range c.Values() {
 		if text, ok := want[v.Flag]; !ok || v.Text != text || v.Origin != "default" {

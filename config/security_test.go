@@ -7,9 +7,11 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"copse/config"
 )
@@ -50,11 +52,25 @@ func TestSecurity(t *testing.T) {
 			client: config.TLS{Cert: "c", Key: "k", CA: "a", ClientAuth: true}},
 		{name: "and the other way round", args: []string{secureClient, "--cert-file=c", "--key-file=k", "--ca-file=a"}, environ: []string{"ETCD_TRUSTED_CA_FILE=new"},
 			client: config.TLS{Cert: "c", Key: "k", CA: "a", ClientAuth: true}},
+		{name: "names and revoked certificates", args: []string{secureClient, "--cert-file=c", "--key-file=k", "--trusted-ca-file=a", "--client-crl-file=r", "--client-cert-allowed-cn=n",
+			securePeer, "--peer-cert-file=d", "--peer-key-file=l", "--peer-trusted-ca-file=b", "--peer-crl-file=q", "--peer-cert-allowed-hostname=h"},
+			client: config.TLS{Cert: "c", Key: "k", CA: "a", ClientAuth: true, CRL: "r", AllowedCN: "n"},
+			peer:   config.TLS{Cert: "d", Key: "l", CA: "b", ClientAuth: true, CRL: "q", AllowedHostname: "h"}},
+		{name: "certificates of one's own", args: []string{"--name=m", secureClient, "--auto-tls", "--advertise-client-urls=https://here:1", securePeer}, environ: []string{"ETCD_PEER_AUTO_TLS=true", "ETCD_SELF_SIGNED_CERT_VALIDITY=2"},
+			client: config.TLS{Auto: true, Dir: "m.copse/fixtures/client", Names: []string{"localhost", "127.0.0.1", "::1", "box1", "here"}, Validity: 2 * 365 * 24 * time.Hour},
+			peer:   config.TLS{Auto: true, Dir: "m.copse/fixtures/peer", Names: []string{"localhost", "127.0.0.1", "::1", "box1"}, Validity: 2 * 365 * 24 * time.Hour}},
+		{name: "files outrank them", args: []string{secureClient, "--auto-tls=false", securePeer, "--peer-cert-file=c", "--peer-key-file=k", "--cert-file=c", "--key-file=k"},
+			client: config.TLS{Cert: "c", Key: "k"}, peer: config.TLS{Cert: "c", Key: "k"}},
+		{name: "a secret takes one setting", args: []string{"--cluster-secret-file=s"}, peer: config.TLS{Secret: "s"}},
+		{name: "a secret beside a port without", args: []string{"--cluster-secret-file=s", securePeer + ",http://127.0.0.1:3"}, peer: config.TLS{Secret: "s"},
+			warnings: []string{"http://127.0.0.1:3 of listen-peer-urls is http: whoever reaches it can act as a member, whatever cluster-secret-file says"}},
+		{name: "a port that asks nobody", args: []string{"--listen-peer-urls=https://10.0.0.1:2", "--peer-cert-file=c", "--peer-key-file=k"}, peer: config.TLS{Cert: "c", Key: "k"},
+			warnings: []string{"whoever reaches https://10.0.0.1:2 of listen-peer-urls can act as a member; cluster-secret-file keeps strangers out"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c, warnings := load(t, tt.args, tt.environ)
-			if c.ClientTLS != tt.client || c.PeerTLS != tt.peer || !slices.Equal(warnings, tt.warnings) {
+			if !reflect.DeepEqual(c.ClientTLS, tt.client) || !reflect.DeepEqual(c.PeerTLS, tt.peer) || !slices.Equal(warnings, tt.warnings) {
 				t.Errorf("clients %+v, peers %+v, warnings %q", c.ClientTLS, c.PeerTLS, warnings)
 			}
 		})
@@ -81,6 +97,14 @@ func TestSecurityThatContradictsItself(t *testing.T) {
 			[]string{"client-cert-auth needs trusted-ca-file"}},
 		{"the wrong kind of files", []string{secureClient, "--peer-cert-file=c", "--peer-key-file=k"},
 			[]string{"can't be served without cert-file", "no URL of listen-peer-urls"}},
+		{"https by itself, in plain text", []string{"--auto-tls", "--peer-auto-tls"}, []string{"auto-tls: no URL of listen-client-urls", "peer-auto-tls: no URL of listen-peer-urls"}},
+		{"names of nobody's", []string{secureClient, "--cert-file=c", "--key-file=k", "--client-cert-allowed-cn=n"}, []string{"need trusted-ca-file"}},
+		{"revoked certificates of nobody's", []string{securePeer, "--peer-cert-file=c", "--peer-key-file=k", "--peer-crl-file=r"}, []string{"need peer-trusted-ca-file"}},
+		{"two kinds of names", []string{secureClient, "--cert-file=c", "--key-file=k", "--trusted-ca-file=a", "--client-cert-allowed-cn=n", "--client-cert-allowed-hostname=h"}, []string{"exclude each other"}},
+		{"a secret in plain text", []string{"--cluster-secret-file=s", "--listen-peer-urls=http://127.0.0.1:2"}, []string{"cluster-secret-file: no URL of listen-peer-urls"}},
+		{"a secret beside an authority", []string{securePeer, "--cluster-secret-file=s", "--peer-auto-tls", "--peer-trusted-ca-file=a"}, []string{"peer-trusted-ca-file would have no effect beside cluster-secret-file"}},
+		{"an authority of members that ask for none", []string{securePeer, "--peer-auto-tls", "--peer-trusted-ca-file=a"}, []string{"peer-trusted-ca-file would have no effect beside peer-auto-tls"}},
+		{"a certificate that is good for no time", []string{"--self-signed-cert-validity=0"}, []string{"self-signed-cert-validity (0)"}},
 		{"two authorities", []string{secureClient, "--cert-file=c", "--key-file=k", "--ca-file=a", "--trusted-ca-file=b"},
 			[]string{"--ca-file (a) and --trusted-ca-file (b) contradict each other"}},
 	}
@@ -92,13 +116,16 @@ func TestSecurityThatContradictsItself(t *testing.T) {
 func TestFilesOfSecurityAreRead(t *testing.T) {
 	cert, key := certificate(t)
 	_, otherKey := certificate(t)
-	disk := files{"c": cert, "k": key, "other": otherKey, "text": "no certificate"}
+	disk := files{"c": cert, "k": key, "other": otherKey, "text": "no certificate", "secret": strings.Repeat("0123456789", 4)}
 	tests := []struct {
 		name string
 		args []string
 		want []string
 	}{
 		{"all is well", []string{"--cert-file=c", "--key-file=k", "--trusted-ca-file=c"}, nil},
+		{"a secret", []string{securePeer, "--cluster-secret-file=secret", "--cert-file=c", "--key-file=k"}, nil},
+		{"a secret that can be guessed", []string{securePeer, "--cluster-secret-file=text", "--cert-file=c", "--key-file=k"}, []string{"cluster-secret-file text line 1 can be guessed"}},
+		{"no list", []string{"--cert-file=c", "--key-file=k", "--trusted-ca-file=c", "--client-crl-file=text"}, []string{"client-crl-file text holds no list of revoked certificates"}},
 		{"files that aren't there", []string{"--cert-file=x", "--key-file=y", "--trusted-ca-file=z"},
 			[]string{"cert-file: open x: file does not exist", "key-file: open y", "trusted-ca-file: open z"}},
 		{"a key of another certificate", []string{"--cert-file=c", "--key-file=other"}, []string{"cert-file c and key-file other: "}},
@@ -137,4 +164,14 @@ func certificate(t *testing.T) (cert, key string) {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
 	}
 	return encode("CERTIFICATE", c), encode("PRIVATE KEY", k)
+}
+
+// The authority alone says who may come in, but not that names are users.
+func TestNamesInCertificatesAreAskedFor(t *testing.T) {
+	files := []string{secureClient, "--cert-file=c", "--key-file=k", "--trusted-ca-file=a"}
+	for more, want := range map[string]bool{"--client-cert-auth": true, "--client-cert-auth=false": false, "--trusted-ca-file=a": false} {
+		if c, _ := load(t, append(files, more), nil); c.CertificateNames() != want {
+			t.Errorf("%s: %v", more, !want)
+		}
+	}
 }

@@ -21,8 +21,7 @@ func groups() []group {
 		{"Cluster", clusterSettings()},
 		{"Security of clients", securitySettings("", "Certificate (PEM) for https in listen-client-urls and listen-metrics-urls.",
 			func(c *Config) *TLS { return &c.ClientTLS })},
-		{"Security of members", securitySettings("peer-", "Certificate (PEM) for https in listen-peer-urls, also shown when dialling other members.",
-			func(c *Config) *TLS { return &c.PeerTLS })},
+		{"Security of members", peerSecuritySettings()},
 		{"Raft", raftSettings()},
 		{"Requests", requestSettings()},
 		{"Resources", resourceSettings()},
@@ -79,7 +78,25 @@ func securitySettings(prefix, certificate string, at func(*Config) *TLS) []setti
 		{prefix + "client-cert-auth", "true|false", "Require a certificate signed by an authority of " + prefix + "trusted-ca-file.",
 			"true with " + prefix + "trusted-ca-file",
 			boolean(func(c *Config) *bool { return &at(c).ClientAuth })},
+		{sideOf(prefix) + "crl-file", "path", "Certificates that their authorities have revoked (PEM, or one list in DER); they are refused.", "",
+			text(func(c *Config) *string { return &at(c).CRL })},
+		{sideOf(prefix) + "cert-allowed-cn", "name", "The only common name that certificates may have.", "",
+			text(func(c *Config) *string { return &at(c).AllowedCN })},
+		{sideOf(prefix) + "cert-allowed-hostname", "name", "A host name or address that certificates must be for.", "",
+			text(func(c *Config) *string { return &at(c).AllowedHostname })},
+		{prefix + "auto-tls", "true|false", "Without " + prefix + "cert-file, use a certificate that signs itself, made at the start and kept in the data directory.", "",
+			boolean(func(c *Config) *bool { return &at(c).Auto })},
 	}
+}
+
+func peerSecuritySettings() []setting {
+	list := securitySettings("peer-", "Certificate (PEM) for https in listen-peer-urls, also shown when dialling other members.",
+		func(c *Config) *TLS { return &c.PeerTLS })
+	return append(list,
+		setting{"cluster-secret-file", "path", "File with the secret that all members share, at least 32 random characters. Members with https peer URLs then admit only each other, and need no certificates. Several lines: the first is used, all are accepted.", "",
+			text(func(c *Config) *string { return &c.PeerTLS.Secret })},
+		setting{"self-signed-cert-validity", "years", "How long the certificates of auto-tls and peer-auto-tls are good; then new ones are made.", "",
+			count(func(c *Config) *int { return &c.SelfSignedYears })})
 }
 
 func raftSettings() []setting {

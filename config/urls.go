@@ -152,6 +152,12 @@ func isWildcard(u url.URL) bool {
 	return err == nil && ip.IsUnspecified()
 }
 
+// isLoopback reports whether only this machine reaches a URL.
+func isLoopback(u url.URL) bool {
+	ip, err := netip.ParseAddr(u.Hostname())
+	return strings.EqualFold(u.Hostname(), "localhost") || err == nil && ip.IsLoopback()
+}
+
 func isPlain(u url.URL) bool { return u.Scheme == "http" }
 
 // overlap reports whether two URLs can't be listened on together. On Linux an IPv6 wildcard
@@ -162,6 +168,9 @@ func overlap(a, b url.URL) bool {
 	}
 	return canonicalHost(a) == canonicalHost(b) || covers(a, b) || covers(b, a)
 }
+
+// twins reports whether two URLs are http and https on one address.
+func twins(a, b url.URL) bool { return a.Host == b.Host && a.Scheme != b.Scheme }
 
 func covers(wide, narrow url.URL) bool {
 	if !isWildcard(wide) {

@@ -18,8 +18,9 @@ func (c *Config) validate(maxShards int) []error {
 	complain := func(format string, args ...any) { list = append(list, fmt.Errorf(format, args...)) }
 	c.validateURLs(complain)
 	c.validateCluster(complain)
-	c.validateSecurity("", c.ClientTLS, "listen-client-urls and listen-metrics-urls", slices.Concat(c.ListenClientURLs, c.ListenMetricsURLs), complain)
-	c.validateSecurity("peer-", c.PeerTLS, "listen-peer-urls", c.ListenPeerURLs, complain)
+	c.validateSecurity("", &c.ClientTLS, "listen-client-urls and listen-metrics-urls", slices.Concat(c.ListenClientURLs, c.ListenMetricsURLs), complain)
+	c.validateSecurity("peer-", &c.PeerTLS, "listen-peer-urls", c.ListenPeerURLs, complain)
+	c.validatePeerSecurity(complain)
 	c.validateRaft(complain)
 	c.validateLimits(maxShards, complain)
 	c.validateTexts(complain)
@@ -94,6 +95,9 @@ func (c *Config) validateURLs(complain complainer) {
 				complain("%s: %q must name an IP address or localhost", flag, u.String())
 			}
 			for _, other := range uses {
+				if flag == "listen-client-urls" && other.flag == flag && twins(u, other.url) {
+					continue // the first byte of a connection tells which one is meant
+				}
 				if overlap(u, other.url) {
 					complain("%s of %s and %s of %s can't both be listened on; give each a port of its own",
 						u.String(), flag, other.url.String(), other.flag)
@@ -154,33 +158,4 @@ func (c *Config) validateCluster(complain complainer) {
 			reachable(complain, "initial-cluster: member "+m.Name, m.PeerURLs)
 		}
 	}
-}
-
-// validateSecurity checks the files of one kind of port against its URLs.
-func (c *Config) validateSecurity(prefix string, t TLS, listens string, urls []url.URL, complain complainer) {
-	secure := slices.IndexFunc(urls, func(u url.URL) bool { return !isPlain(u) })
-	switch {
-	case t.Cert != "" && t.Key == "":
-		complain("%scert-file is given without %skey-file", prefix, prefix)
-	case t.Cert == "" && t.Key != "":
-		complain("%skey-file is given without %scert-file", prefix, prefix)
-	case t.Cert == "" && secure >= 0:
-		complain("%s can't be served without %scert-file and %skey-file", urls[secure].String(), prefix, prefix)
-	case t != TLS{} && secure < 0:
-		complain("%s: no URL of %s (%s) is https, so the traffic would not be encrypted", c.securityGiven(prefix), listens, printURLs(urls))
-	}
-	if t.ClientAuth && t.CA == "" {
-		complain("%sclient-cert-auth needs %strusted-ca-file", prefix, prefix)
-	}
-}
-
-// securityGiven names the TLS settings of one kind of port that are set.
-func (c *Config) securityGiven(prefix string) string {
-	var names []string
-	for _, s := range securitySettings(prefix, "", func(*Config) *TLS { return nil }) {
-		if c.Given(s.flag) {
-			names = append(names, s.flag)
-		}
-	}
-	return strings.Join(names, ", ")
 }

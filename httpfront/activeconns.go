@@ -29,6 +29,14 @@ func (t *activeConns) serve(c *conn, serveConn func(*conn) error) bool {
 	return true
 }
 
+// replace puts next in the place of c, which has the same socket and is being served. The
+// result removes it.
+func (t *activeConns) replace(c, next *conn) (remove func()) {
+	t.conns.Store(next, nil)
+	t.conns.Delete(c)
+	return func() { t.conns.Delete(next) }
+}
+
 // count returns the numbers of connections with a request in progress and without.
 func (t *activeConns) count() (active, idle int) {
 	t.conns.Range(func(c, _ any) bool {

@@ -1,8 +1,6 @@
 package httpfront
 
 import (
-	"strings"
-
 	"github.com/valyala/fasthttp"
 )
 
@@ -29,11 +27,8 @@ func rootRole() role {
 	return r
 }
 
-func (s *Server) serveAuthEnable(ctx *fasthttp.RequestCtx, m method) {
-	if !allow(ctx, m, allowAuth) {
-		return
-	}
-	switch m {
+func (s *Server) serveAuthEnable(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
+	switch x.method {
 	case methodPut:
 		writeMessage(ctx, fasthttp.StatusConflict, "auth: No root user available, please create one")
 	case methodDelete:
@@ -45,29 +40,30 @@ func (s *Server) serveAuthEnable(ctx *fasthttp.RequestCtx, m method) {
 	}
 }
 
-// serveUsers serves /v2/auth/users and below; rest is the part behind that.
-func (s *Server) serveUsers(ctx *fasthttp.RequestCtx, m method, rest string) {
-	name, ok := s.authName(ctx, m, rest)
-	switch {
-	case !ok:
-	case name == "":
-		writeJSONLine(ctx, fasthttp.StatusOK, struct {
-			Users []struct{} `json:"users"`
-		}{})
-	default:
-		writeMessage(ctx, fasthttp.StatusNotFound, "auth: User "+name+" does not exist.")
-	}
+func (s *Server) serveUsers(ctx *fasthttp.RequestCtx) {
+	writeJSONLine(ctx, fasthttp.StatusOK, struct {
+		Users []struct{} `json:"users"`
+	}{})
 }
 
-// serveRoles serves /v2/auth/roles and below; rest is the part behind that.
-func (s *Server) serveRoles(ctx *fasthttp.RequestCtx, m method, rest string) {
-	name, ok := s.authName(ctx, m, rest)
+func (s *Server) serveUser(ctx *fasthttp.RequestCtx, x *exchange, name string) {
+	if x.method != methodGet {
+		writeMessage(ctx, fasthttp.StatusInternalServerError, "Internal Server Error")
+		return
+	}
+	writeMessage(ctx, fasthttp.StatusNotFound, "auth: User "+name+" does not exist.")
+}
+
+func (s *Server) serveRoles(ctx *fasthttp.RequestCtx) {
+	writeJSONLine(ctx, fasthttp.StatusOK, struct {
+		Roles []role `json:"roles"`
+	}{[]role{rootRole()}})
+}
+
+func (s *Server) serveRole(ctx *fasthttp.RequestCtx, x *exchange, name string) {
 	switch {
-	case !ok:
-	case name == "":
-		writeJSONLine(ctx, fasthttp.StatusOK, struct {
-			Roles []role `json:"roles"`
-		}{[]role{rootRole()}})
+	case x.method != methodGet:
+		writeMessage(ctx, fasthttp.StatusInternalServerError, "Internal Server Error")
 	case name == "root":
 		writeJSONLine(ctx, fasthttp.StatusOK, rootRole())
 	default:
@@ -75,32 +71,7 @@ func (s *Server) serveRoles(ctx *fasthttp.RequestCtx, m method, rest string) {
 	}
 }
 
-// authName returns the user or role of a request, or "" for the list of all. It returns
-// false if it has answered the request itself.
-func (s *Server) authName(ctx *fasthttp.RequestCtx, m method, rest string) (name string, ok bool) {
-	name = strings.TrimSuffix(rest, "/")
-	switch {
-	case strings.Contains(name, "/"):
-		writeMessage(ctx, fasthttp.StatusBadRequest, "Invalid path")
-		return "", false
-	case name == "":
-		if !allow(ctx, m, allowGet) {
-			return "", false
-		}
-		return "", true
-	default:
-		return name, s.allowAuth(ctx, m)
-	}
-}
-
-// allowAuth lets reads of a user or a role through.
-func (s *Server) allowAuth(ctx *fasthttp.RequestCtx, m method) bool {
-	if !allow(ctx, m, allowAuth) {
-		return false
-	}
-	if m == methodGet {
-		return true
-	}
-	writeMessage(ctx, fasthttp.StatusInternalServerError, "Internal Server Error")
-	return false
+// invalidPath answers for a user or role whose name would have a slash.
+func (s *Server) invalidPath(ctx *fasthttp.RequestCtx) {
+	writeMessage(ctx, fasthttp.StatusBadRequest, "Invalid path")
 }

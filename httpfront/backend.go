@@ -1,6 +1,9 @@
 package httpfront
 
-import "copse/statemachine/tree"
+import (
+	"copse/statemachine/auth"
+	"copse/statemachine/tree"
+)
 
 // Backend is the rest of the server, as the front end sees it. All methods may be called
 // concurrently.
@@ -40,6 +43,16 @@ type Backend interface {
 	AddMember(peerURLs []string) (tree.Member, *tree.Error)
 	UpdateMember(id uint64, peerURLs []string) *tree.Error
 	RemoveMember(id uint64) *tree.Error
+
+	// Auth is what this member knows about users and roles; never nil. It is one load, and
+	// as new as whatever this member has answered: a change is there before its answer.
+	Auth() *auth.State
+	// AuthChanged receives a value after Auth has changed, or may have. Several changes may
+	// send a single value. It has one reader.
+	AuthChanged() <-chan struct{}
+	// ChangeAuth proposes c and waits, as Do does, until it is applied on this member. What
+	// the rules refuse is an outcome; the error has CodeRaftInternal.
+	ChangeAuth(c *auth.Change) (auth.Outcome, *tree.Error)
 
 	// Healthy reports whether there is a leader and a quorum answers within a second.
 	Healthy() bool

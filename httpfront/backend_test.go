@@ -3,8 +3,10 @@ package httpfront_test
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 )
 
@@ -25,17 +27,22 @@ type treeBackend struct {
 	sized   bool     // its length is known beforehand
 	closed  int      // listings that have been closed
 	down    bool
-	hold    chan struct{} // Do waits for it, if set
-	held    chan struct{} // and tells here that it does
+	auth    atomic.Pointer[auth.State]
+
+	authChanged chan struct{}
+
+	hold chan struct{} // Do waits for it, if set
+	held chan struct{} // and tells here that it does
 
 	queued, applied time.Duration // what Do says that it took
 }
 
 func newTreeBackend() *treeBackend {
 	epoch := time.Date(2026, 11, 23, 4, 0, 0, 0, time.UTC)
-	return &treeBackend{
-		now:  func() time.Time { return epoch },
-		last: 3,
+	b := &treeBackend{
+		authChanged: make(chan struct{}, 1),
+		now:         func() time.Time { return epoch },
+		last:        3,
 		cluster: tree.Cluster{
 			ID:   0x8b4b1c05fdb811e,
 			Self: 0xddd67b312462fd7b,
@@ -51,6 +58,8 @@ func newTreeBackend() *treeBackend {
 			LeaderSince: epoch.Add(-time.Minute),
 		},
 	}
+	b.auth.Store(&auth.State{})
+	return b
 }
 
 func (b *treeBackend) state() tree.State {
@@ -196,6 +205,28 @@ func (b *treeBackend) changeMembers(op tree.Op, m tree.Member) *tree.Error {
 	}
 	b.cluster.Members, b.cluster.Removed = next.Members, next.Removed
 	return refused
+}
+
+func (b *treeBackend) Auth() *auth.State { return b.auth.Load() }
+
+func (b *treeBackend) AuthChanged() <-chan struct{} { return b.authChanged }
+
+func (b *treeBackend) ChangeAuth(c *auth.Change) (auth.Outcome, *tree.Error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return auth.Outcome{}, b.err
+	}
+	old := b.auth.Load()
+	next, out := old.Apply(c)
+	b.auth.Store(next)
+	if next != old {
+		select {
+		case b.authChanged <- struct{}{}:
+		default:
+		}
+	}
+	return out, nil
 }
 
 func (b *treeBackend) Healthy() bool { return !b.down }

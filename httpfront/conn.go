@@ -23,9 +23,10 @@ import (
 // clock three times for each request, even for sixteen that are pipelined in one packet.
 type conn struct {
 	net.Conn
-	wire *wire // below a TLS session; nil: Conn is the socket
-	loop *pollLoop
-	rest []byte // to be read before the socket
+	wire  *wire // below a TLS session; nil: Conn is the socket
+	loop  *pollLoop
+	rest  []byte      // to be read before the socket
+	maybe *tls.Config // for a client that begins with TLS; nil: it is known whether it does
 
 	// Its goroutine's.
 	slow          *slowRequest // the one whose answer is being sent

@@ -2,7 +2,6 @@ package httpfront
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -24,7 +23,7 @@ type connections struct {
 
 // accept takes connections from ln, which it closes in the end, until stop. Each is
 // served on a goroutine of its own.
-func (c *connections) accept(ln net.Listener, security *tls.Config, serve func(*conn) error) error {
+func (c *connections) accept(ln net.Listener, security protection, serve func(*conn) error) error {
 	l, err := c.open(ln, security)
 	if l == nil {
 		return errors.Join(err, ln.Close())
@@ -47,7 +46,7 @@ func (c *connections) accept(ln net.Listener, security *tls.Config, serve func(*
 
 // open counts an accept and wraps its listener. It returns nil, without an error, if
 // stop has been called.
-func (c *connections) open(ln net.Listener, security *tls.Config) (net.Listener, error) {
+func (c *connections) open(ln net.Listener, security protection) (net.Listener, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {

@@ -14,7 +14,7 @@ import (
 type listener struct {
 	net.Listener
 	loop     *pollLoop
-	security *tls.Config // nil: no TLS
+	security protection
 	accepted chan *conn
 	closing  chan struct{}
 	done     chan struct{}
@@ -22,10 +22,16 @@ type listener struct {
 	err      error // of closing; valid after once
 }
 
-// listen returns a listener that yields the connections of ln, over TLS if security is set,
+// protection is how the clients of an address speak.
+type protection struct {
+	tls   *tls.Config // nil: none speaks TLS
+	plain bool        // some may do without
+}
+
+// listen returns a listener that yields the connections of ln, over TLS as security says,
 // and those that the poll loop hands back. Several listeners may share a loop: a connection
 // may come back on any of them.
-func (p *pollLoop) listen(ln net.Listener, security *tls.Config) net.Listener {
+func (p *pollLoop) listen(ln net.Listener, security protection) net.Listener {
 	l := &listener{
 		Listener: ln,
 		loop:     p,
@@ -101,10 +107,12 @@ func (l *listener) run() {
 
 // wrap prepares a new connection for serving, or closes it if that fails.
 func (l *listener) wrap(c net.Conn) (*conn, error) {
-	if l.security == nil {
-		return newConn(l.loop, c, nil, nil), nil
+	if l.security.plain {
+		plain := newConn(l.loop, c, nil, nil)
+		plain.maybe = l.security.tls
+		return plain, nil
 	}
-	s, err := secure(l.loop, c, l.security)
+	s, err := secure(l.loop, c, l.security.tls)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

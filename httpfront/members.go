@@ -37,11 +37,8 @@ func newMemberJSON(m tree.Member) memberJSON {
 func formatID(id uint64) string { return strconv.FormatUint(id, 16) }
 
 // serveMembers serves /v2/members and below; rest is the part behind that.
-func (s *Server) serveMembers(ctx *fasthttp.RequestCtx, m method, rest string) {
-	if !allow(ctx, m, allowMembers) {
-		return
-	}
-	switch m {
+func (s *Server) serveMembers(ctx *fasthttp.RequestCtx, x *exchange, rest string) {
+	switch x.method {
 	case methodGet:
 		serveMember(ctx, s.backend.Cluster(), rest)
 	case methodPost: // whatever follows the path

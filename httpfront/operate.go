@@ -19,13 +19,8 @@ import (
 // Operators' requests on the client port. Package ops serves most of them on the operations
 // port too.
 
-var allowPut = methods{methodPut, "PUT"}
-
 // serveProbe answers /livez and /readyz. etcd of that time has neither.
 func (s *Server) serveProbe(ctx *fasthttp.RequestCtx, x *exchange, probe string, checks ops.Checks) {
-	if !allow(ctx, x.method, allowMachines) {
-		return
-	}
 	query, _ := url.ParseQuery(string(x.query)) // whatever can be parsed of a broken query counts
 	ok, body := checks.Answer(probe, query)
 	if !ok {
@@ -35,10 +30,7 @@ func (s *Server) serveProbe(ctx *fasthttp.RequestCtx, x *exchange, probe string,
 	ctx.Response.SetBodyString(body)
 }
 
-func (s *Server) serveMetrics(ctx *fasthttp.RequestCtx, m method) {
-	if !allow(ctx, m, allowMachines) {
-		return
-	}
+func (s *Server) serveMetrics(ctx *fasthttp.RequestCtx) {
 	var w metric.Writer
 	s.opts.Scrape(&w)
 	ctx.Response.Header.SetContentType(metric.ContentType)
@@ -46,10 +38,7 @@ func (s *Server) serveMetrics(ctx *fasthttp.RequestCtx, m method) {
 }
 
 // serveLogLevel changes the log level. It accepts the names and numbers that etcd accepts.
-func (s *Server) serveLogLevel(ctx *fasthttp.RequestCtx, m method) {
-	if !allow(ctx, m, allowPut) {
-		return
-	}
+func (s *Server) serveLogLevel(ctx *fasthttp.RequestCtx) {
 	var in struct{ Level string }
 	// The standard library's decoder, as in etcd: it takes the first value and ignores the
 	// rest.
@@ -106,10 +95,7 @@ type raftStatus struct {
 }
 
 // serveDebugVars serves Go's expvar. Each request stops the program for some microseconds.
-func (s *Server) serveDebugVars(ctx *fasthttp.RequestCtx, m method) {
-	if !allow(ctx, m, allowGet) {
-		return
-	}
+func (s *Server) serveDebugVars(ctx *fasthttp.RequestCtx) {
 	c, st := s.backend.Cluster(), s.backend.State()
 	vars := debugVars{Cmdline: os.Args, RaftStatus: raftStatus{
 		ID: formatID(c.Self), Term: st.RaftTerm, Commit: st.RaftIndex,

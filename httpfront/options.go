@@ -17,6 +17,9 @@ type Options struct {
 	// MaxConnections is how many clients may be connected at once; further ones
 	// wait.
 	MaxConnections int
+	// CertificateNames makes the common name in a client's certificate a user, where the
+	// request names none. See conn.certificateName.
+	CertificateNames bool
 	// Live and Ready are what /livez and /readyz check.
 	Live, Ready ops.Checks
 	// Scrape writes every metric of the process, for /metrics.

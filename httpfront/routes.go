@@ -47,6 +47,7 @@ var (
 	allowMembers  = methods{methodGet | methodPost | methodDelete | methodPut, "GET,POST,DELETE,PUT"}
 	allowAuth     = methods{methodGet | methodPut | methodDelete, "GET,PUT,DELETE"}
 	allowGet      = methods{methodGet, "GET"}
+	allowPut      = methods{methodPut, "PUT"}
 )
 
 const keysPrefix = "/v2/keys"
@@ -97,7 +98,9 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, x *exchange, path string) {
 		r := &routes[i]
 		if rest, ok := r.match(path); ok {
 			x.route = r.id
-			r.serve(s, ctx, x, rest)
+			if r.methods.set == 0 || allow(ctx, x.method, r.methods) {
+				r.serve(s, ctx, x, rest)
+			}
 			return
 		}
 	}
@@ -108,36 +111,49 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, x *exchange, path string) {
 type route struct {
 	id       routeID // the place of its template
 	path     string
-	template string // as metrics and logs show it, "" for the path; several routes may share one
-	named    bool   // a slash and more may follow, which serve gets as rest
+	template string  // as metrics and logs show it, "" for the path; several routes may share one
+	below    shape   // what may follow the path
+	methods  methods // others are answered with 405; the zero value takes them all
 	serve    func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, rest string)
 }
 
+// shape is what may follow the path of a route.
+type shape uint8
+
+const (
+	nothing  shape = iota
+	slash          // perhaps a slash: the path of a list
+	oneName        // a slash and one name, which serve gets as rest, perhaps with a slash behind it
+	anything       // perhaps a slash and more, which serve gets as rest
+)
+
 // routes are all but those of keys, which come first and have no fixed number of names
-// behind them.
+// behind them. The first that matches counts.
 var routes = withIDs([]route{
-	{path: "/v2/machines", serve: plain((*Server).serveMachines)},
-	{path: "/v2/members", named: true, serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, rest string) {
-		s.serveMembers(ctx, x.method, rest)
-	}},
-	{path: "/v2/stats/self", template: "/v2/stats", serve: plain((*Server).serveSelfStats)},
-	{path: "/v2/stats/store", template: "/v2/stats", serve: plain((*Server).serveStoreStats)},
-	{path: "/v2/stats/leader", template: "/v2/stats", serve: plain((*Server).serveLeaderStats)},
-	{path: "/v2/copse/shards", template: "/v2/stats", serve: plain((*Server).serveShards)},
-	{path: "/version", serve: plain((*Server).serveVersion)},
-	{path: "/health", serve: plain((*Server).serveHealth)},
-	{path: "/livez", template: "/health", serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, _ string) {
+	{path: "/v2/machines", methods: allowMachines, serve: plain((*Server).serveMachines)},
+	{path: "/v2/members", below: anything, methods: allowMembers, serve: (*Server).serveMembers},
+	{path: "/v2/stats/self", template: "/v2/stats", methods: allowGet, serve: plain((*Server).serveSelfStats)},
+	{path: "/v2/stats/store", template: "/v2/stats", methods: allowGet, serve: plain((*Server).serveStoreStats)},
+	{path: "/v2/stats/leader", template: "/v2/stats", methods: allowGet, serve: plain((*Server).serveLeaderStats)},
+	{path: "/v2/copse/shards", template: "/v2/stats", methods: allowGet, serve: plain((*Server).serveShards)},
+	{path: "/version", methods: allowGet, serve: plain((*Server).serveVersion)},
+	{path: "/health", methods: allowGet, serve: plain((*Server).serveHealth)},
+	{path: "/livez", template: "/health", methods: allowMachines, serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 		s.serveProbe(ctx, x, "livez", s.opts.Live)
 	}},
-	{path: "/readyz", template: "/health", serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, _ string) {
+	{path: "/readyz", template: "/health", methods: allowMachines, serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 		s.serveProbe(ctx, x, "readyz", s.opts.Ready)
 	}},
-	{path: "/metrics", serve: plain((*Server).serveMetrics)},
-	{path: "/debug/vars", serve: plain((*Server).serveDebugVars)},
-	{path: "/config/local/log", serve: plain((*Server).serveLogLevel)},
-	{path: "/v2/auth/enable", template: "/v2/auth", serve: plain((*Server).serveAuthEnable)},
-	{path: "/v2/auth/users", template: "/v2/auth", named: true, serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, rest string) { s.serveUsers(ctx, x.method, rest) }},
-	{path: "/v2/auth/roles", template: "/v2/auth", named: true, serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, rest string) { s.serveRoles(ctx, x.method, rest) }},
+	{path: "/metrics", methods: allowMachines, serve: plain((*Server).serveMetrics)},
+	{path: "/debug/vars", methods: allowGet, serve: plain((*Server).serveDebugVars)},
+	{path: "/config/local/log", methods: allowPut, serve: plain((*Server).serveLogLevel)},
+	{path: "/v2/auth/enable", template: "/v2/auth", methods: allowAuth, serve: (*Server).serveAuthEnable},
+	{path: "/v2/auth/users", template: "/v2/auth", below: slash, methods: allowGet, serve: plain((*Server).serveUsers)},
+	{path: "/v2/auth/users", template: "/v2/auth", below: oneName, methods: allowAuth, serve: (*Server).serveUser},
+	{path: "/v2/auth/users", template: "/v2/auth", below: anything, serve: plain((*Server).invalidPath)},
+	{path: "/v2/auth/roles", template: "/v2/auth", below: slash, methods: allowGet, serve: plain((*Server).serveRoles)},
+	{path: "/v2/auth/roles", template: "/v2/auth", below: oneName, methods: allowAuth, serve: (*Server).serveRole},
+	{path: "/v2/auth/roles", template: "/v2/auth", below: anything, serve: plain((*Server).invalidPath)},
 })
 
 // routeID is the place of a route's template in routeNames.
@@ -173,19 +189,25 @@ func withIDs(table []route) []route {
 	return table
 }
 
-// plain adapts a method that needs no more than the HTTP method.
-func plain(serve func(*Server, *fasthttp.RequestCtx, method)) func(*Server, *fasthttp.RequestCtx, *exchange, string) {
-	return func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, _ string) { serve(s, ctx, x.method) }
+// plain adapts a method that needs nothing of the request.
+func plain(serve func(*Server, *fasthttp.RequestCtx)) func(*Server, *fasthttp.RequestCtx, *exchange, string) {
+	return func(s *Server, ctx *fasthttp.RequestCtx, _ *exchange, _ string) { serve(s, ctx) }
 }
 
-// match returns what follows the route's path and a slash.
+// match returns what serve gets as rest.
 func (r *route) match(path string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(path, r.path)
-	if !ok || rest == "" {
-		return "", ok
-	}
-	if !r.named {
+	if !ok || rest != "" && rest[0] != '/' {
 		return "", false
 	}
-	return strings.CutPrefix(rest, "/")
+	switch r.below {
+	case nothing:
+		return "", rest == ""
+	case slash:
+		return "", rest == "" || rest == "/"
+	case oneName:
+		name := strings.TrimSuffix(strings.TrimPrefix(rest, "/"), "/")
+		return name, name != "" && !strings.Contains(name, "/")
+	}
+	return strings.TrimPrefix(rest, "/"), true
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"copse/config/logging"
 	"copse/httpfront/listen"
 	"copse/statemachine/tree"
 )
@@ -29,6 +30,7 @@ type Server struct {
 	exchanges  sync.Pool              // of *exchange
 	meter      *meter
 	slow       slowLog
+	refusals   *logging.Seldom  // of handshakes
 	clock      func() time.Time // of tests; nil: the system clock
 	conns      connections
 }
@@ -62,6 +64,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		cors:      newCORS(o.CORS),
 		meter:     newMeter(),
 		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
+		refusals:  logging.NewSeldom(o.Log),
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
 	s.conns.newLoop = s.newLoop
@@ -108,10 +111,10 @@ func (l fasthttpLog) Printf(format string, args ...any) {
 
 // Serve accepts connections from ln until Stop, and closes ln in the end. It returns nil
 // after Stop. It may be called once for each address.
-func (s *Server) Serve(ln net.Listener) error { return s.serveOn(ln, nil) }
+func (s *Server) Serve(ln net.Listener) error { return s.serveOn(ln, protection{plain: true}) }
 
-// ServeWhen serves one address once ready has returned nil, over TLS if its URL is
-// https. Where ready fails it returns the error, or nil if ctx has ended.
+// ServeWhen serves one address once ready has returned nil, over TLS as its URLs
+// say. Where ready fails it returns the error, or nil if ctx has ended.
 func (s *Server) ServeWhen(ctx context.Context, ready func() error, l listen.Listener, security func() *tls.Config) error {
 	if err := ready(); err != nil {
 		err = errors.Join(err, l.Close())
@@ -120,10 +123,11 @@ func (s *Server) ServeWhen(ctx context.Context, ready func() error, l listen.Lis
 		}
 		return err
 	}
+	p := protection{plain: l.Plain}
 	if l.Secure {
-		return s.ServeTLS(l, security())
+		p.tls = security()
 	}
-	return s.Serve(l)
+	return s.serveOn(l, p)
 }
 
 // StopSoon is Stop with a limit for requests in flight. With three seconds for others
@@ -135,14 +139,24 @@ func (s *Server) StopSoon() {
 }
 
 // ServeTLS is Serve for clients that speak TLS as config says.
-func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error { return s.serveOn(ln, config) }
+func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
+	return s.serveOn(ln, protection{tls: config})
+}
 
-func (s *Server) serveOn(ln net.Listener, security *tls.Config) error {
+func (s *Server) serveOn(ln net.Listener, security protection) error {
 	return s.conns.accept(ln, security, s.serveConn)
 }
 
 // serveConn serves one connection until it is closed or parked.
 func (s *Server) serveConn(c *conn) error {
+	if c.maybe != nil {
+		chosen, err := c.choose()
+		if err != nil {
+			return errors.Join(err, c.Close())
+		}
+		defer s.conns.active.replace(c, chosen)()
+		c = chosen
+	}
 	if c.wire != nil {
 		if err := s.shakeHands(c); err != nil {
 			return err

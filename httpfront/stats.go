@@ -28,10 +28,8 @@ type storeStats struct {
 	Watchers                uint64 `json:"watchers"`
 }
 
-func (s *Server) serveStoreStats(ctx *fasthttp.RequestCtx, m method) {
-	if allow(ctx, m, allowGet) {
-		writeJSON(ctx, fasthttp.StatusOK, storeStats(s.backend.Stats()))
-	}
+func (s *Server) serveStoreStats(ctx *fasthttp.RequestCtx) {
+	writeJSON(ctx, fasthttp.StatusOK, storeStats(s.backend.Stats()))
 }
 
 // selfStats is the body of /v2/stats/self, in etcd's order. Zero rates are omitted.
@@ -57,10 +55,7 @@ type leaderInfo struct {
 	StartTime time.Time `json:"startTime"`
 }
 
-func (s *Server) serveSelfStats(ctx *fasthttp.RequestCtx, m method) {
-	if !allow(ctx, m, allowGet) {
-		return
-	}
+func (s *Server) serveSelfStats(ctx *fasthttp.RequestCtx) {
 	c, p := s.backend.Cluster(), s.backend.PeerStats()
 	self, _ := c.Member(c.Self)
 	stats := selfStats{
@@ -115,10 +110,7 @@ type counts struct {
 // noMinimum is v2's value before there is a minimum.
 const noMinimum = math.MaxInt64
 
-func (s *Server) serveLeaderStats(ctx *fasthttp.RequestCtx, m method) {
-	if !allow(ctx, m, allowGet) {
-		return
-	}
+func (s *Server) serveLeaderStats(ctx *fasthttp.RequestCtx) {
 	c := s.backend.Cluster()
 	if c.Leader == 0 || c.Leader != c.Self {
 		writeMessage(ctx, fasthttp.StatusForbidden, "not current leader")

@@ -16,10 +16,7 @@ const (
 	etcdClusterVersion = "3.4.0"
 )
 
-func (s *Server) serveVersion(ctx *fasthttp.RequestCtx, m method) {
-	if !allow(ctx, m, allowGet) {
-		return
-	}
+func (s *Server) serveVersion(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.SetContentTypeBytes(typeJSON)
 	body := append(takeBody(ctx), `{"etcdserver":`...)
 	body = tree.AppendString(body, EtcdVersion)
@@ -30,10 +27,7 @@ func (s *Server) serveVersion(ctx *fasthttp.RequestCtx, m method) {
 
 // serveHealth is for load balancers. The type is text although the body is JSON, as in
 // etcd.
-func (s *Server) serveHealth(ctx *fasthttp.RequestCtx, m method) {
-	if !allow(ctx, m, allowGet) {
-		return
-	}
+func (s *Server) serveHealth(ctx *fasthttp.RequestCtx) {
 	if !s.backend.Healthy() {
 		writeText(ctx, fasthttp.StatusServiceUnavailable, `{"health":"false"}`)
 		return
@@ -44,10 +38,7 @@ func (s *Server) serveHealth(ctx *fasthttp.RequestCtx, m method) {
 
 // serveMachines lists the client URLs of all members that have started, for clients from
 // the time of v1.
-func (s *Server) serveMachines(ctx *fasthttp.RequestCtx, m method) {
-	if !allow(ctx, m, allowMachines) {
-		return
-	}
+func (s *Server) serveMachines(ctx *fasthttp.RequestCtx) {
 	var urls []string
 	for _, member := range s.backend.Cluster().Members {
 		urls = append(urls, member.ClientURLs...)

@@ -20,6 +20,7 @@ type wire struct {
 	net.Conn // the socket
 	raw      syscall.RawConn
 	fd       int
+	name     string // of the client's certificate; fixed after the handshake
 
 	// Owned by the connection's goroutine, or by the poll loop.
 	parked bool

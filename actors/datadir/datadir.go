@@ -41,6 +41,9 @@ const (
 	lockName     = "LOCK"
 	identityName = "copse.json"
 	raftName     = "raft"
+	// Certificates of auto-tls and peer-auto-tls: a member may need one to ask others which
+	// cluster it belongs to.
+	ownCertificates = "fixtures"
 )
 
 // Dir is a data directory that belongs to this process until Close.
@@ -230,7 +233,7 @@ func refuseForeign(path string) error {
 			return nil
 		case "member", "proxy":
 			return dirErrorf(ErrForeign, "data directory %s belongs to etcd and can't be opened: choose another --data-dir and load the keys over HTTP", path)
-		case lockName, identityName + tempSuffix, "lost+found":
+		case lockName, identityName + tempSuffix, ownCertificates, "lost+found":
 		default:
 			names = append(names, e.Name())
 		}

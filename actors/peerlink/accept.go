@@ -35,7 +35,7 @@ func (l *Link) accept(p *port) {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			l.log.warn("accept", "accepting a peer's connection failed", "address", p.ln.Addr(), "error", err)
+			l.log.Warn("accept", "accepting a peer's connection failed", "address", p.ln.Addr(), "error", err)
 			select {
 			case <-time.After(pause):
 				pause = min(2*pause, longestAcceptGap)
@@ -132,7 +132,7 @@ func (c *conn) acceptTLS(l *Link, config *tls.Config) error {
 	config.SessionTicketsDisabled = true
 	server := tls.Server(&begunConn{Conn: c.raw, begun: begun}, config)
 	if err := server.HandshakeContext(l.ctx); err != nil {
-		return err
+		return explain(err)
 	}
 	c.nc = server
 	return nil

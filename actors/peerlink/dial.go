@@ -44,6 +44,7 @@ func (l *Link) dial(ctx context.Context, member uint64, k kind) (*conn, error) {
 			c.close()
 		}
 		failed = append(failed, err)
+		l.log.untrusted(member, err)
 		if ctx.Err() != nil {
 			break
 		}
@@ -86,7 +87,7 @@ func dialURL(ctx context.Context, url string, config *tls.Config, h hello, p *ti
 		if errors.Is(err, io.EOF) {
 			err = errors.New("it closed the connection during the handshake")
 		}
-		return nil, err
+		return nil, explain(err) // with TLS 1.3 it looks at this member's certificate last
 	}
 	return c, decodeAnswer(answer)
 }
@@ -108,7 +109,7 @@ func (c *conn) dialTLS(ctx context.Context, host string, config *tls.Config) err
 		if header := (tls.RecordHeaderError{}); errors.As(err, &header) {
 			return NoTLS
 		}
-		return err
+		return explain(err)
 	}
 	c.nc = client
 	return nil

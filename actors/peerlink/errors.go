@@ -1,8 +1,13 @@
 package peerlink
 
 import (
+	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"strings"
 )
 
 // Refusal is why a member refused a connection.
@@ -61,6 +66,27 @@ type CallError struct {
 }
 
 func (e *CallError) Error() string { return e.Text }
+
+// errTLS is in the error of a TLS handshake that failed for what one side has shown.
+var errTLS = errors.New("TLS")
+
+// explain adds to a failed TLS handshake what it means for members: what the libraries say
+// of authorities is about certificates that, with a cluster secret, nobody has ever seen.
+func explain(err error) error {
+	var stranger x509.UnknownAuthorityError
+	var network net.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &stranger):
+		return fmt.Errorf("%w: it has another cluster secret, or a certificate of another authority: %w", errTLS, err)
+	case strings.Contains(err.Error(), "remote error: tls: "):
+		return fmt.Errorf("%w: it doesn't trust this member, which has another cluster secret, or a certificate that it refuses: %w", errTLS, err)
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, context.Canceled):
+		return err
+	}
+	return fmt.Errorf("%w: %w", errTLS, err)
+}
 
 // The reasons why a connection ends.
 var (

@@ -31,27 +31,33 @@ func serve(t *testing.T, files Files) *site {
 	t.Helper()
 	s := &site{t: t}
 	s.certs = load(t, files, slog.New(slog.NewTextHandler(&s.log, nil)))
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", s.certs.Listener("http/1.1"))
+	s.addr = serving(t, s.certs)
+	return s
+}
+
+// serving says hello on an address of its own.
+func serving(t *testing.T, c *Certificates) (addr string) {
+	t.Helper()
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", c.Listener("http/1.1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addr = ln.Addr().String()
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
-			c, err := ln.Accept()
+			conn, err := ln.Accept()
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			_, _ = io.WriteString(c, "hello") // the other says whether it was let in
-			_ = c.Close()
+			_, _ = io.WriteString(conn, "hello") // the other says whether it was let in
+			_ = conn.Close()
 		}
 	})
 	t.Cleanup(func() {
 		_ = ln.Close()
 		serving.Wait()
 	})
-	return s
+	return ln.Addr().String()
 }
 
 // load reads files that are looked at with each handshake.

@@ -12,16 +12,16 @@ import (
 // Set has the certificates of a server. One is nil where its port speaks plain text.
 type Set struct{ Client, Peer *Certificates }
 
-// LoadSet reads the files of both sides; one without a certificate is left out.
+// LoadSet reads the files of both sides; one without TLS is left out.
 func LoadSet(client, peer Files, log *slog.Logger) (Set, error) {
 	var s Set
 	var err error
-	if client.Cert != "" {
+	if client.some() {
 		if s.Client, err = Load("client", client, log); err != nil {
 			return Set{}, err
 		}
 	}
-	if peer.Cert != "" {
+	if peer.some() {
 		if s.Peer, err = Load("peer", peer, log); err != nil {
 			return Set{}, err
 		}

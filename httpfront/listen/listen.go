@@ -11,18 +11,24 @@ import (
 // Listener is one open address.
 type Listener struct {
 	net.Listener
-	Secure bool // its URL is https
+	// Its URLs are http, https, or both: then each client says with its first byte which
+	// one it speaks.
+	Plain, Secure bool
 }
 
-// URL is the URL that clients of l would use.
-func (l Listener) URL() string {
-	if l.Secure {
-		return "https://" + l.Addr().String()
+// URLs are those that clients of l would use.
+func (l Listener) URLs() (urls []string) {
+	if l.Plain {
+		urls = append(urls, "http://"+l.Addr().String())
 	}
-	return "http://" + l.Addr().String()
+	if l.Secure {
+		urls = append(urls, "https://"+l.Addr().String())
+	}
+	return urls
 }
 
-// WithTLS is l with the TLS of config if its URL is https, else l as it is.
+// WithTLS is l with the TLS of config if its URL is https, else l as it is. Not both:
+// package config refuses that for all but clients.
 func (l Listener) WithTLS(config func() *tls.Config) net.Listener {
 	if l.Secure {
 		return tls.NewListener(l.Listener, config())
@@ -33,19 +39,34 @@ func (l Listener) WithTLS(config func() *tls.Config) net.Listener {
 // Listeners are open addresses.
 type Listeners []Listener
 
-// Open opens the addresses of urls, all or none. The error names whom they are for
-// and the flag that sets them.
+// Open opens the addresses of urls, all or none: one for each host and port. The error
+// names whom they are for and the flag that sets them.
 func Open(who, flag string, urls []url.URL) (Listeners, error) {
 	var list Listeners
+	at := map[string]int{} // by host and port
 	for _, u := range urls {
+		if i, open := at[u.Host]; open {
+			list[i].add(u)
+			continue
+		}
 		l, err := net.Listen("tcp", u.Host)
 		if err != nil {
 			err = fmt.Errorf("listen for %s: %w; is another server running there? --%s sets the address", who, err, flag)
 			return nil, errors.Join(err, list.Close())
 		}
-		list = append(list, Listener{Listener: l, Secure: u.Scheme == "https"})
+		at[u.Host] = len(list)
+		list = append(list, Listener{Listener: l})
+		list[len(list)-1].add(u)
 	}
 	return list, nil
+}
+
+func (l *Listener) add(u url.URL) {
+	if u.Scheme == "https" {
+		l.Secure = true
+	} else {
+		l.Plain = true
+	}
 }
 
 // Close closes all of them.
@@ -61,7 +82,7 @@ func (list Listeners) Close() error {
 func (list Listeners) URLs() []string {
 	urls := make([]string, 0, len(list))
 	for _, l := range list {
-		urls = append(urls, l.URL())
+		urls = append(urls, l.URLs()...)
 	}
 	return urls
 }

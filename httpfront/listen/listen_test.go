@@ -3,6 +3,7 @@ package listen_test
 import (
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ func TestAllAddressesOrNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	list, err := listen.Open("clients", "some-flag", []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}, {Scheme: "https", Host: "127.0.0.1:0"}})
+	list, err := listen.Open("clients", "some-flag", []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}, {Scheme: "https", Host: "localhost:0"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,4 +37,16 @@ func TestAllAddressesOrNone(t *testing.T) {
 		t.Fatalf("the first address has been kept: %v", err)
 	}
 	again.Close()
+}
+
+func TestTwoURLsMayShareAnAddress(t *testing.T) {
+	list, err := listen.Open("clients", "some-flag", []url.URL{{Scheme: "https", Host: "127.0.0.1:0"}, {Scheme: "http", Host: "127.0.0.1:0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	want := []string{"http://" + list[0].Addr().String(), "https://" + list[0].Addr().String()}
+	if len(list) != 1 || !list[0].Plain || !list[0].Secure || !slices.Equal(list.URLs(), want) {
+		t.Errorf("%+v, URLs %q", list, list.URLs())
+	}
 }

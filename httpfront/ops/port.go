@@ -106,7 +106,7 @@ func (p *Port) Close() {
 func (p *Port) URLs() []string {
 	list := make([]string, 0, len(p.ports))
 	for _, a := range p.ports {
-		list = append(list, a.URL())
+		list = append(list, a.URLs()...)
 	}
 	return list
 }

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"sync"
 	"time"
 
+	"copse/config/logging"
 	"copse/statemachine/metric"
 )
 
@@ -58,10 +61,34 @@ func NewServer(o Options) *Server {
 		WriteTimeout:      profileLimit,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		ErrorLog:          newErrorLog(o.Log),
 		ConnState:         s.connState,
 	}
 	return s
+}
+
+// errorLog takes what net/http says: of a refused handshake a line, but not too many, all
+// else at debug.
+type errorLog struct {
+	log      *slog.Logger
+	refusals *logging.Seldom
+}
+
+func newErrorLog(l *slog.Logger) *log.Logger {
+	l = l.With("component", "http", "port", "operations")
+	return log.New(&errorLog{l, logging.NewSeldom(l)}, "", 0)
+}
+
+func (l *errorLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	refused, found := strings.CutPrefix(text, "http: TLS handshake error from ")
+	from, reason, whole := strings.Cut(refused, ": ")
+	if !found || !whole || reason == "EOF" { // a port check
+		l.log.Debug(text)
+	} else {
+		l.refusals.Warn(logging.HandshakeKind(reason), "refused a connection", "from", from, "reason", reason)
+	}
+	return len(line), nil
 }
 
 // connState counts connections, on the goroutine of Serve before the connection gets its

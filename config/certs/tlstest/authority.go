@@ -26,14 +26,17 @@ type Authority struct {
 }
 
 // New returns an authority that nobody knows yet.
-func New(t testing.TB) *Authority {
+func New(t testing.TB) *Authority { return Named(t, "test authority") }
+
+// Named is New with a name of its own.
+func Named(t testing.TB, name string) *Authority {
 	t.Helper()
 	a := &Authority{t: t}
 	a.key = a.newKey()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	der := a.sign(template, template, &a.key.PublicKey)
 	var err error
@@ -69,11 +72,15 @@ func encode(kind string, der []byte) []byte {
 // Issue returns a certificate and its key in PEM, for a server on loopback as
 // well as for a client.
 func (a *Authority) Issue(name string) (cert, key []byte) {
+	return a.issue(name, time.Now().Add(time.Hour))
+}
+
+func (a *Authority) issue(name string, until time.Time) (cert, key []byte) {
 	a.t.Helper()
 	private := a.newKey()
 	der := a.sign(&x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: until,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
@@ -88,8 +95,13 @@ func (a *Authority) Issue(name string) (cert, key []byte) {
 // WriteFiles writes a certificate and its key into dir, over those of the last
 // call.
 func (a *Authority) WriteFiles(dir, name string) (certFile, keyFile string) {
+	return a.WriteFilesUntil(dir, name, time.Now().Add(time.Hour))
+}
+
+// WriteFilesUntil is WriteFiles with a certificate that runs out then.
+func (a *Authority) WriteFilesUntil(dir, name string, until time.Time) (certFile, keyFile string) {
 	a.t.Helper()
-	cert, key := a.Issue(name)
+	cert, key := a.issue(name, until)
 	return a.write(dir, "server.crt", cert), a.write(dir, "server.key", key)
 }
 
@@ -97,6 +109,27 @@ func (a *Authority) WriteFiles(dir, name string) (certFile, keyFile string) {
 func (a *Authority) WriteCA(dir string) (file string) {
 	a.t.Helper()
 	return a.write(dir, "ca.crt", a.PEM)
+}
+
+// CRL is the list of the certificates that the authority has revoked, in PEM: all of
+// these serial numbers.
+func (a *Authority) CRL(revoked ...*big.Int) []byte {
+	a.t.Helper()
+	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour)}
+	for _, serial := range revoked {
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: serial, RevocationTime: time.Now()})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, list, a.cert, a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return encode("X509 CRL", der)
+}
+
+// WriteCRL writes that list into dir.
+func (a *Authority) WriteCRL(dir string, revoked ...*big.Int) (file string) {
+	a.t.Helper()
+	return a.write(dir, "ca.crl", a.CRL(revoked...))
 }
 
 func (a *Authority) write(dir, name string, text []byte) string {
@@ -121,16 +154,23 @@ func (a *Authority) Server(name string) *tls.Config {
 // Client returns what a client needs that trusts the authority. With a name it
 // has a certificate of its own.
 func (a *Authority) Client(name string) *tls.Config {
+	return a.ClientUntil(name, time.Now().Add(time.Hour))
+}
+
+// ClientUntil is Client with a certificate that runs out then. It is shown whether the
+// server asks for the authority's or another's.
+func (a *Authority) ClientUntil(name string, until time.Time) *tls.Config {
 	a.t.Helper()
 	c := &tls.Config{RootCAs: x509.NewCertPool()}
 	c.RootCAs.AddCert(a.cert)
 	if name == "" {
 		return c
 	}
-	pair, err := tls.X509KeyPair(a.Issue(name))
+	pair, err := tls.X509KeyPair(a.issue(name, until))
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	c.Certificates = []tls.Certificate{pair}
+	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	return c
 }
