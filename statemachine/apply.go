@@ -125,12 +125,15 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 			break
 		}
 		var failed *tree.Error
+		var outcome []byte
 		replied = false
 		switch {
 		case batch.Ordered:
 			failed = m.applyAt(v, batch, &c, emit)
 		case c.Op.Membership():
 			failed, err = v.changeMembers(&c)
+		case c.Op == tree.OpAuth && !m.place.data():
+			outcome, err = v.changeAuth(&c)
 		case c.Op == tree.OpAsk:
 			failed, err = m.handOut(v, &c, res)
 		case c.Op == tree.OpClose:
@@ -147,7 +150,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		case failed != nil:
 			out = appendErrorReply(out, failed)
 		case !replied:
-			out = appendDoneReply(out, v.meta.last)
+			out = appendDoneReply(out, v.meta.last, outcome)
 		}
 	}
 	return out, nil

@@ -12,9 +12,12 @@ import (
 
 // The store's keys, by their first byte:
 //
+//	a                                     whether auth is on
 //	c                                     the membership of the cluster
 //	m                                     meta: format, indexes, counters
 //	o                                     the indexes handed out by the order shard
+//	r <name>                              a role
+//	u <name>                              a user
 //	n <path>                              a node
 //	v <index that wrote it, 8 bytes>      a large value, stored outside its node
 //	d <index, 8 bytes> <index, 8 bytes>   the change at the first index replaced the large value of the second
@@ -36,11 +39,15 @@ import (
 // subtree of a path p is [p 00, p 01): no name starts with a bare 01.
 //
 // The membership is encoded by tree.AppendMembership. It is in the first shard's store,
-// from the founding of the cluster on. The order shard's record is the last index handed
+// from the founding of the cluster on. So are users and roles, encoded by package auth: a
+// record each, so that a change writes little however many there are. The order shard's record is the last index handed
 // out to each slot, 8 bytes each.
 const (
+	authPrefix    = 'a'
 	membersPrefix = 'c'
 	handedPrefix  = 'o'
+	rolePrefix    = 'r'
+	userPrefix    = 'u'
 
 	metaPrefix   = 'm'
 	nodePrefix   = 'n'
@@ -266,59 +273,8 @@ func readNodeHead(rec []byte) (n tree.Node, rest []byte, length int, err error) 
 	return n, f.rest, length, nil
 }
 
-// fields decodes the fields of a record one by one. If one is truncated, short is set and
-// all further fields are zero.
-type fields struct {
-	rest  []byte
-	short bool
-}
-
-func (f *fields) fail() { f.rest, f.short = nil, true }
-
-func (f *fields) uvarint() uint64 {
-	n, size := binary.Uvarint(f.rest)
-	if size <= 0 {
-		f.fail()
-		return 0
-	}
-	f.rest = f.rest[size:]
-	return n
-}
-
-func (f *fields) varint() int64 {
-	n, size := binary.Varint(f.rest)
-	if size <= 0 {
-		f.fail()
-		return 0
-	}
-	f.rest = f.rest[size:]
-	return n
-}
-
-// fixed decodes 8 bytes.
-func (f *fields) fixed() uint64 {
-	b := f.take(8)
-	if b == nil {
-		return 0
-	}
-	return binary.BigEndian.Uint64(b)
-}
-
-// bytes decodes a uvarint length and returns that many bytes.
-func (f *fields) bytes() []byte { return f.take(f.uvarint()) }
-
-func (f *fields) take(n uint64) []byte {
-	if n > uint64(len(f.rest)) {
-		f.fail()
-		return nil
-	}
-	b := f.rest[:n:n]
-	f.rest = f.rest[n:]
-	return b
-}
-
 // Format is the version of the layout, the only one that this copse reads and writes.
-const Format = 4
+const Format = 5
 
 // meta is the replica's state besides its nodes. It is written in the same batch as each
 // change, so it always agrees with the nodes and with the raft index.
@@ -335,6 +291,7 @@ type meta struct {
 
 var (
 	metaKey    = []byte{metaPrefix}
+	authKey    = []byte{authPrefix}
 	membersKey = []byte{membersPrefix}
 	handedKey  = []byte{handedPrefix}
 )

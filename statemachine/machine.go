@@ -67,7 +67,7 @@ type Machine struct {
 
 	caches  caches
 	flusher memtableFlusher
-	members membership
+	shared  publishedShared
 
 	// Updated after each batch; any goroutine may read them.
 	published published
@@ -92,7 +92,7 @@ func New(o Options) (*Machine, error) {
 		dir: o.Dir, replica: o.Replica, window: window{o.Window, uint64(o.WindowBytes)}, fs: fs, place: placeOf(o),
 		pebble:   func() *pebble.Options { return storeOptions(fs, o) },
 		caches:   caches{nodes: newNodeCache(o.Nodes), lists: newListCache(o.Lists)},
-		members:  membership{changed: make(chan struct{}, 1)},
+		shared:   newPublishedShared(),
 		measures: newMeasures(),
 		expiry:   newExpirySignal(),
 		prepared: make(map[*pinned]struct{}),
@@ -140,17 +140,17 @@ func (m *Machine) open(name string) error {
 	}
 	m.meta, m.recent = st.meta, st.recent
 	m.expiryLow = math.MinInt64
-	m.announce(st.members, st.handed, &ApplyResult{Jumped: true})
+	m.announce(st.shared, st.handed, &ApplyResult{Jumped: true})
 	m.expiry.added(math.MinInt64)
 	return nil
 }
 
 // state is the part of the store that a machine keeps in memory.
 type state struct {
-	meta    meta
-	members *tree.Membership
-	handed  []tree.Index
-	recent  recent
+	meta   meta
+	shared shared
+	handed []tree.Index
+	recent recent
 }
 
 // load reads the machine's state from a store.
@@ -158,7 +158,7 @@ func (m *Machine) load(from *pebble.DB) (st state, err error) {
 	if st.meta, err = loadMeta(from); err != nil {
 		return st, err
 	}
-	if st.members, err = loadMembership(from); err != nil {
+	if st.shared, err = loadShared(from); err != nil {
 		return st, err
 	}
 	switch {
@@ -184,12 +184,12 @@ func loadMeta(from pebble.Reader) (meta, error) {
 
 // announce publishes the state after an update: first to readers, then to the subscriber
 // as an ApplyResult.
-func (m *Machine) announce(members *tree.Membership, handed []tree.Index, res *ApplyResult) {
+func (m *Machine) announce(next shared, handed []tree.Index, res *ApplyResult) {
 	m.published.set(m.meta, max(m.windowFloor(m.meta.last), m.meta.trimmed))
 	if m.place.order {
 		m.published.handed.Store(&handed)
 	}
-	m.members.set(members)
+	m.shared.set(next)
 	if m.publish != nil {
 		res.Last, res.Epoch, res.Handed = m.meta.last, m.meta.epoch, slices.Clone(handed)
 		m.publish(res)
@@ -224,7 +224,7 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
 	v := &m.view
-	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
+	v.reset(batch, m.meta, m.shared.load(), m.expiryLow)
 	v.handed = m.Handed()
 	res := &ApplyResult{}
 	for i := range entries {
@@ -252,7 +252,7 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	if at, _, err := readExpiryKey(v.expiryFrom); err == nil {
 		m.expiryLow = at
 	}
-	m.announce(v.members, v.handed, res)
+	m.announce(v.shared, v.handed, res)
 	m.expiry.added(v.soonest)
 	return entries, nil
 }

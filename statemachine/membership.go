@@ -3,37 +3,20 @@ package statemachine
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"copse/statemachine/tree"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// membership is the published membership of the cluster.
-type membership struct {
-	now     atomic.Pointer[tree.Membership] // never nil
-	changed chan struct{}                   // capacity 1
-}
-
-// set publishes next, and signals if it is a different one.
-func (m *membership) set(next *tree.Membership) {
-	if m.now.Swap(next) != next {
-		select {
-		case m.changed <- struct{}{}:
-		default: // a signal is pending already
-		}
-	}
-}
-
 // Membership returns the members of the cluster as far as this replica has applied the
 // log. It is empty before the cluster is founded. It may be called from any goroutine.
-func (m *Machine) Membership() *tree.Membership { return m.members.now.Load() }
+func (m *Machine) Membership() *tree.Membership { return m.shared.members.now.Load() }
 
 // MembershipChanged receives a value after Membership has changed, or may have changed
 // because a snapshot was installed. Several changes may send a single value. It has one
 // reader.
-func (m *Machine) MembershipChanged() <-chan struct{} { return m.members.changed }
+func (m *Machine) MembershipChanged() <-chan struct{} { return m.shared.members.changed }
 
 func loadMembership(from pebble.Reader) (*tree.Membership, error) {
 	rec, closer, err := from.Get(membersKey)
@@ -56,16 +39,16 @@ func (v *view) changeMembers(c *tree.Command) (refused *tree.Error, err error) {
 	if c.Op == tree.OpMemberReplaceAll && v.meta.last < c.PrevIndex {
 		return nil, fmt.Errorf("the log continues from a tree at index %d, but this replica is at index %d: remove this member and add it again", c.PrevIndex, v.meta.last)
 	}
-	founded := v.members.Founded()
-	next, refused, err := tree.ApplyMembership(v.members, c, v.meta.last)
+	founded := v.shared.members.Founded()
+	next, refused, err := tree.ApplyMembership(v.shared.members, c, v.meta.last)
 	if refused != nil || err != nil {
 		return refused, err
 	}
 	if c.Op == tree.OpFound && !founded {
 		v.meta.last = max(v.meta.last, c.PrevIndex)
 	}
-	if next != v.members {
-		v.members = next
+	if next != v.shared.members {
+		v.shared.members = next
 		v.must(v.batch.Set(membersKey, tree.AppendMembership(nil, next), nil))
 	}
 	return nil, nil
@@ -89,7 +72,7 @@ func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
 	v := &m.view
-	v.reset(batch, m.meta, m.Membership(), m.expiryLow)
+	v.reset(batch, m.meta, m.shared.load(), m.expiryLow)
 	v.meta.raftIndex, v.meta.epoch, v.meta.last = 0, 0, max(v.meta.last, settled) // raft's terms restart too
 	alone := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
 	refused, err := v.changeMembers(&alone)
@@ -102,6 +85,6 @@ func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
 	v.must(batch.Commit(pebble.Sync))
 	m.meta = v.meta
-	m.announce(v.members, m.Handed(), &ApplyResult{})
+	m.announce(v.shared, m.Handed(), &ApplyResult{})
 	return nil
 }

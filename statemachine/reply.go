@@ -14,7 +14,7 @@ import (
 //	code     2 bytes: the error's code
 //	index    8 bytes: the event's, or the tree's if there is none
 //	length   4 bytes
-//	body     the event's JSON, or the error's cause
+//	body     the event's JSON, the error's cause, or what became of a change of users
 //
 // Numbers are little-endian. The event's JSON is byte for byte what watchers
 // get.
@@ -46,17 +46,19 @@ func appendErrorReply(dst []byte, e *tree.Error) []byte {
 	return append(dst, e.Cause...)
 }
 
-// appendDoneReply appends the reply to a command that succeeded without a single event of
-// its own, such as a change of the membership or an OpExpire.
-func appendDoneReply(dst []byte, index tree.Index) []byte {
+// appendDoneReply appends the reply to a command that was carried out without a single
+// event of its own, such as a change of the membership or an OpExpire. outcome is what
+// became of an OpAuth.
+func appendDoneReply(dst []byte, index tree.Index, outcome []byte) []byte {
 	dst = append(dst, replyDone, 0, 0, 0)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(index))
-	return append(dst, 0, 0, 0, 0)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(outcome)))
+	return append(dst, outcome...)
 }
 
 // CutReply decodes the first of the replies in data, which Update has built, and returns
 // the rest; ok is false at the end. In the reply's State only Index is set. The reply to a
-// command that succeeded without an event has nothing else.
+// command that was carried out without an event has nothing else but an Outcome.
 func CutReply(data []byte) (r tree.Reply, rest []byte, ok bool) {
 	if len(data) < replyHead {
 		return r, nil, false
@@ -66,6 +68,9 @@ func CutReply(data []byte) (r tree.Reply, rest []byte, ok bool) {
 	body, rest := data[replyHead:replyHead+size], data[replyHead+size:]
 	r.State.Index = index
 	if data[0] == replyDone {
+		if size > 0 {
+			r.Outcome = body
+		}
 		return r, rest, true
 	}
 	r.Action = tree.Action(data[0])

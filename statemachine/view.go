@@ -13,10 +13,10 @@ import (
 // view is the tree as seen and changed by one call of Update: a tree.Store over an indexed
 // Pebble batch. Storage errors panic with a fault, which Update returns as an error.
 type view struct {
-	batch   *pebble.Batch
-	meta    meta
-	members *tree.Membership
-	handed  []tree.Index // published: not to be modified in place
+	batch  *pebble.Batch
+	meta   meta
+	shared shared
+	handed []tree.Index // published: not to be modified in place
 	// soonest is the earliest expiration added by this view.
 	soonest int64
 	// expiryFrom is where the search for due nodes continues; there are no expirations
@@ -53,8 +53,8 @@ func recoverFault(err *error) {
 }
 
 // reset prepares the view for another batch, and keeps its buffers.
-func (v *view) reset(batch *pebble.Batch, m meta, members *tree.Membership, expiryFrom int64) {
-	v.batch, v.meta, v.members, v.soonest, v.stale = batch, m, members, math.MaxInt64, 0
+func (v *view) reset(batch *pebble.Batch, m meta, now shared, expiryFrom int64) {
+	v.batch, v.meta, v.shared, v.soonest, v.stale = batch, m, now, math.MaxInt64, 0
 	v.expiryFrom = appendExpiryKey(v.expiryFrom[:0], expiryFrom, "/")
 	v.changedAll = false
 	if len(v.changed) > maxReusedChanges {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 )
 
@@ -71,7 +72,7 @@ func ReadSubmission(b []byte, member uint64, sharded bool, now time.Time) (shard
 	s.Root, s.Count = isRoot == 1, int(count)
 	s.Deadline = now.Add(time.Duration(min(left, uint64(leftLimit/time.Millisecond))) * time.Millisecond)
 	s.Commands = d.Rest()
-	indexes, roots, err := tree.CheckCommands(s.Commands, s.Count)
+	indexes, roots, err := tree.CheckCommands(s.Commands, s.Count, auth.IsChange)
 	wanted := 0
 	if s.Root {
 		wanted = s.Count

@@ -1,43 +1,73 @@
 package auth
 
-import "errors"
-
 // Op is what a Change does.
 type Op uint8
 
 // The operations. Zero is invalid.
 const (
-	Enable Op = iota + 1 // makes the role guest, with all rights, if there is none
-	Disable
-	PutUser
+	Enable  Op = iota + 1 // gives the guest all rights, if there is no role guest
+	Disable               // keeps users and roles
+	PutUser               // creates or updates a user
 	DeleteUser
-	PutRole
+	PutRole // creates or updates a role
 	DeleteRole
-	// Init makes the user root with Hash, takes all rights from the guest, and enables
-	// auth. It is refused where there is a user root, or auth is on.
+	// Init makes the user root, leaves the guest without rights, and enables auth: all,
+	// or nothing if auth is on or there is a user root.
 	Init
+
+	opEnd
 )
 
 // Change is one request to change users, roles or the flag, as it travels in the log.
-// What concerns only the form of the request is checked before: the name in the body
-// against the one in the URL, and that there are not both permissions, or roles, and
-// grant or revoke. Empty lists and nil differ where an answer shows them.
+// What depends on nothing but the request is checked before: whether the body's name is
+// the URL's, and that roles or permissions don't come with grant or revoke. As in etcd's
+// API, absent and empty lists differ where an answer shows them.
 type Change struct {
 	Op   Op
-	Name string // of the user or role; empty for the flag and Init
+	Name string // of the user or the role; empty for the others
 
-	// PutUser.
-	Hash                 string // bcrypt's, of the new password; "": none was given. Init has it too.
+	// Hash is bcrypt's, of the password that Init or PutUser was given; "": none was.
+	Hash string
+	// For PutUser. Grant and Revoke name roles.
 	Roles, Grant, Revoke []string
-
-	// PutRole.
+	// For PutRole. nil: not given.
 	Permissions           Permissions
-	GrantKeys, RevokeKeys *Permissions // nil: not given
+	GrantKeys, RevokeKeys *Permissions
 }
 
-// AppendChange appends the encoding of c to dst. It may be too long for the log; see
-// ReadChange.
-func AppendChange(dst []byte, c *Change) []byte { return dst }
+// Outcome says what became of a change.
+type Outcome struct {
+	Kind    Kind
+	Message string // why it was refused, in etcd's words
+	User    *User  // after PutUser, as the answer shows it: without its hash
+	Role    *Role  // after PutRole, as the answer shows it
+}
 
-// ReadChange decodes what AppendChange has written. It copies what it keeps.
-func ReadChange(data []byte) (*Change, error) { return nil, errors.ErrUnsupported }
+// Kind is the kind of an Outcome.
+type Kind uint8
+
+// The kinds, each with the HTTP status that says it.
+const (
+	OK        Kind = iota // 200
+	Created               // 201
+	Invalid               // 400
+	Forbidden             // 403
+	NotFound              // 404
+	Conflict              // 409
+
+	kindEnd
+)
+
+// Refused reports whether the change changed nothing.
+func (o *Outcome) Refused() bool { return o.Kind > Created }
+
+// NoUser and NoRole are the outcomes of asking for what isn't there.
+func NoUser(name string) Outcome { return refuse(NotFound, "User "+name+" does not exist.") }
+
+// NoRole is documented at NoUser.
+func NoRole(name string) Outcome { return refuse(NotFound, "Role "+name+" does not exist.") }
+
+// TooLong is the outcome of a change longer than ChangeLimit.
+func TooLong() Outcome { return refuse(Invalid, "The request is too long.") }
+
+func refuse(kind Kind, text string) Outcome { return Outcome{Kind: kind, Message: "auth: " + text} }

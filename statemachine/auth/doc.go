@@ -4,9 +4,9 @@
 // It owns [State], everything that the cluster knows about users and roles; [Change],
 // one request on /v2/auth as it travels in the log, and its encoding; and [State.May],
 // which decides about keys. It doesn't own HTTP, JSON or passwords: it never sees
-// one, only the bcrypt hash that httpfront makes of it, and compares no hashes either.
-// It imports only the standard library, starts no goroutine, and reads neither clock nor
-// random numbers: the same changes make the same state on every member.
+// one, only the bcrypt hash that httpfront makes of it, and compares no hashes either. Of
+// package tree it uses only the decoder. It starts no goroutine, and reads neither clock
+// nor random numbers: the same changes make the same state on every member.
 //
 // # The rules on one page
 //

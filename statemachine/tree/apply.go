@@ -13,7 +13,7 @@ func Apply(s Store, c *Command, last Index, emit func(*Event)) *Error {
 	case OpCreate:
 		ev, err = a.create(c.Key)
 	case OpCreateInOrder:
-		ev, err = a.create(Child(c.Key, InOrderName(last+1)))
+		ev, err = a.create(child(c.Key, InOrderName(last+1)))
 	case OpUpdate:
 		ev, err = a.update()
 	case OpCompareAndSwap:

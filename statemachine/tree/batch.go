@@ -194,13 +194,14 @@ var ErrCommands = errors.New("a submission's commands are truncated, damaged, or
 
 // CheckCommands checks commands that another member sent: they must be exactly count
 // complete commands that a member may submit and every replica can apply, and each
-// must take at least one index. It returns how many indexes they take at most, and how
-// many of them are in-order creates in the root. Its only error is ErrCommands.
-func CheckCommands(commands []byte, count int) (indexes, roots int, err error) {
+// must take at least one index. isChange checks an OpAuth's Value. It returns how many
+// indexes they take at most, and how many of them are in-order creates in the root. Its
+// only error is ErrCommands.
+func CheckCommands(commands []byte, count int, isChange func([]byte) bool) (indexes, roots int, err error) {
 	d := NewDecoder(commands)
 	for range count {
 		var c Command
-		if readCommand(&d, &c); d.Failed() || !c.submittable() || c.Indexes() == 0 {
+		if readCommand(&d, &c); d.Failed() || !c.submittable() || c.Indexes() == 0 || c.Op == OpAuth && !isChange(c.Value) {
 			return 0, 0, ErrCommands
 		}
 		indexes += c.Indexes()

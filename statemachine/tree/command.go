@@ -32,6 +32,8 @@ const (
 	OpAsk   // asks the order shard for indexes; see AskCommand
 	OpClose // settles a data shard's indexes up to PrevIndex; see CloseCommand
 
+	OpAuth // changes users and roles; Value is a change of package auth, which carries it out
+
 	opEnd
 )
 

@@ -25,6 +25,7 @@
 //   - A change of the cluster's membership ([ApplyMembership]) doesn't touch the
 //     tree: it takes no index and produces no event. Only founding the cluster
 //     sets the index, so that the first key gets the one after it.
+//   - Nor does a change of users and roles ([OpAuth]), whose rules are in package auth.
 //   - With several shards, each shard's batches carry the indexes they may use
 //     ([Range], [NextNamed]), so a shard's indexes have gaps but still grow.
 //   - [Apply] is the only way a node changes. It is deterministic: the same

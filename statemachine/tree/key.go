@@ -21,8 +21,8 @@ func Parent(key string) string {
 	return key[:i]
 }
 
-// Child returns the key of the entry name in the directory dir.
-func Child(dir, name string) string {
+// child returns the key of the entry name in the directory dir.
+func child(dir, name string) string {
 	if dir == "/" {
 		return "/" + name
 	}

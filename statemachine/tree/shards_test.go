@@ -301,9 +301,11 @@ func TestCheckCommands(t *testing.T) {
 		"an ask":                 {encode(tree.AskCommand(3, tree.Ask{Count: 1})), 1, 1, 0, true},
 		"one that is cut short":  {encode(tree.Command{Op: tree.OpAsk, Value: []byte{1, 2}}), 1, 0, 0, false},
 		"an expiry of nothing":   {encode(tree.Command{Op: tree.OpExpire, Key: "/"}), 1, 0, 0, false},
+		"a change of users":      {encode(tree.Command{Op: tree.OpAuth, Value: []byte("good")}), 1, 1, 0, true},
+		"one that is damaged":    {encode(tree.Command{Op: tree.OpAuth, Value: []byte("bad")}), 1, 0, 0, false},
 		"an operation not known": {encode(tree.Command{Op: 200, Key: "/"}), 1, 0, 0, false},
 	} {
-		indexes, roots, err := tree.CheckCommands(c.commands, c.count)
+		indexes, roots, err := tree.CheckCommands(c.commands, c.count, func(change []byte) bool { return string(change) == "good" })
 		if (err == nil) != c.fine || c.fine && (indexes != c.indexes || roots != c.roots) {
 			t.Errorf("%s: %d indexes, %d in the root, %v", name, indexes, roots, err)
 		}

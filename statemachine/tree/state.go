@@ -14,7 +14,9 @@ type State struct {
 type Reply struct {
 	// JSON is the event as v2 prints it, including the newline; nil if Err is
 	// set. It is shared with watchers and must not be modified.
-	JSON    []byte
+	JSON []byte
+	// Outcome is what became of a change of users and roles, encoded by package auth.
+	Outcome []byte
 	Action  Action
 	Created bool // answer with 201 instead of 200
 	State   State
