@@ -27,9 +27,9 @@ check: lint
 	cd bench && $(GO) vet ./...
 
 # Answers are compared with those of etcd and etcdctl 3.4, and python-etcd and curl are
-# clients. ip, tc and nft build and cut
-# the networks of the cluster tests, spin and gcc check the model of the index protocol,
-# openssl makes certificates, and docker-compose serves an engine without the plugin.
+# clients. ip, tc and nft build and cut the networks of the cluster tests, spin and gcc
+# check the model of the index protocol, openssl makes certificates, and docker-compose
+# serves an engine without the plugin.
 deps:
 	@for program in etcd etcdctl ip tc nft spin gcc openssl curl; do command -v $$program >/dev/null || missing=1; done; \
 	/usr/bin/python3 -c 'import etcd' 2>/dev/null || missing=1; \
