@@ -39,8 +39,9 @@ var allowed = map[string][]string{
 	"config/command":    {"copse/config", "copse/config/build"},
 	"config/limits":     {},
 	"config/logging":    {},
-	"httpfront":         {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/ops", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},
+	"httpfront":         {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/login", "copse/httpfront/ops", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},
 	"httpfront/listen":  {},
+	"httpfront/login":   {"copse/statemachine/auth", "copse/statemachine/metric", "golang.org/x/crypto"},
 	"httpfront/ops":     {"copse/config/logging", "copse/httpfront/listen", "copse/statemachine/metric"},
 	"statemachine":      {"copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat", "github.com/cockroachdb/pebble"},
 	"statemachine/tree": {},
@@ -62,6 +63,7 @@ var libraries = map[string][]string{
 	"github.com/valyala/fasthttp":   nil,
 	"github.com/goccy/go-json":      nil,
 	"go.yaml.in/yaml":               {"config/file.go"},
+	"golang.org/x/crypto":           {"httpfront/login/login.go"},
 }
 
 // source is one file of the server that isn't a test.

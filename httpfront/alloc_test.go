@@ -2,13 +2,16 @@ package httpfront
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"testing"
 	"time"
 
 	"github.com/valyala/fasthttp"
+	"golang.org/x/crypto/bcrypt"
 
+	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 )
 
@@ -16,6 +19,7 @@ import (
 type stillBackend struct {
 	Backend
 	answer []byte
+	auth   *auth.State
 }
 
 var stillState = tree.State{Index: 123456, RaftIndex: 234567, RaftTerm: 3}
@@ -31,7 +35,13 @@ func (b *stillBackend) Do(c *tree.Command) tree.Reply {
 	return tree.Reply{JSON: b.answer, Action: tree.ActionSet, State: stillState}
 }
 
+func (b *stillBackend) Auth() *auth.State            { return b.auth }
+func (b *stillBackend) AuthChanged() <-chan struct{} { return nil }
+
 func (b *stillBackend) Cluster() *tree.Cluster { return &tree.Cluster{ID: 1} }
+
+// stillLoop has the timeouts of connections that never come to an end.
+var stillLoop = &pollLoop{options: pollLoopOptions{readTimeout: time.Minute, writeTimeout: time.Minute, idleTimeout: time.Minute, slack: time.Second}}
 
 // patientConn is a connection that takes every deadline.
 type patientConn struct{ net.Conn }
@@ -42,17 +52,21 @@ func (patientConn) LocalAddr() net.Addr              { return nil }
 
 // loop returns a func that serves the same request again and again, as
 // fasthttp does on one connection, without its reading and writing.
-func loop(method, target, body string) func() {
-	s := NewTestServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n")}, Options{})
+func loop(method, target, body string) func() { return loopAs(new(auth.State), method, target, body) }
+
+// loopAs is loop for the user u with the password p.
+func loopAs(st *auth.State, method, target, body string) func() {
+	s := NewTestServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n"), auth: st}, Options{})
 	var request fasthttp.Request
 	request.Header.SetMethod(method)
 	request.Header.SetRequestURI(target)
 	request.Header.SetHost("h")
+	request.Header.Set("Authorization", "Basic dTpw")
 	if body != "" {
 		request.Header.SetContentType(formType)
 	}
 	var ctx fasthttp.RequestCtx
-	ctx.Init2(patientConn{}, nil, false)
+	ctx.Init2(newConn(stillLoop, patientConn{}, nil, nil), nil, false)
 	request.CopyTo(&ctx.Request)
 	ctx.Response.KeepBodyBuffer, ctx.Request.KeepBodyBuffer = true, true
 	text := []byte(body)
@@ -66,8 +80,26 @@ func loop(method, target, body string) func() {
 	}
 }
 
+// tenThousand are users, among them u, who has a role with some patterns.
+func tenThousand(tb testing.TB) *auth.State {
+	tb.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte("p"), bcrypt.MinCost)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	keys := []string{"/x", "/y/*", "/a/*"}
+	users := []*auth.User{{Name: "u", Hash: string(hash), Roles: []string{"r"}}}
+	for i := range 10_000 {
+		users = append(users, &auth.User{Name: fmt.Sprintf("another %04d", i)})
+	}
+	return auth.NewState(true, users, []*auth.Role{{Name: "r", Permissions: auth.Permissions{Read: keys, Write: keys}}})
+}
+
 func TestHotRequestsAllocateNothing(t *testing.T) {
+	users := tenThousand(t)
 	for name, serve := range map[string]func(){
+		"GET by a user":    loopAs(users, "GET", "/v2/keys/a/b", ""),
+		"PUT by a user":    loopAs(users, "PUT", "/v2/keys/a/b", "value=some+text+%26+more&ttl=60"),
 		"GET":              loop("GET", "/v2/keys/a/b", ""),
 		"GET with a query": loop("GET", "/v2/keys/a/b?quorum=false&recursive=false&sorted=false", ""),
 		"PUT":              loop("PUT", "/v2/keys/a/b", "value=some+text+%26+more&ttl=60"),
@@ -80,6 +112,14 @@ func TestHotRequestsAllocateNothing(t *testing.T) {
 
 func BenchmarkGet(b *testing.B) {
 	serve := loop("GET", "/v2/keys/a/b", "")
+	b.ReportAllocs()
+	for b.Loop() {
+		serve()
+	}
+}
+
+func BenchmarkGetByUser(b *testing.B) {
+	serve := loopAs(tenThousand(b), "GET", "/v2/keys/a/b", "")
 	b.ReportAllocs()
 	for b.Loop() {
 		serve()
@@ -115,8 +155,7 @@ func (c *batches) Close() error                    { return nil }
 // BenchmarkPipelinedGets is a batch of sixteen, with all that fasthttp does but the
 // system calls.
 func BenchmarkPipelinedGets(b *testing.B) {
-	s := NewTestServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n")}, Options{})
-	p := &pollLoop{options: pollLoopOptions{readTimeout: time.Minute, writeTimeout: time.Minute, idleTimeout: time.Minute, slack: time.Second}}
+	s := NewTestServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n"), auth: new(auth.State)}, Options{})
 	b.ReportAllocs()
-	_ = s.serveConn(newConn(p, &batches{b: b, bytes: bytes.Repeat([]byte(getLine("/a/b")), 16)}, nil, nil))
+	_ = s.serveConn(newConn(stillLoop, &batches{b: b, bytes: bytes.Repeat([]byte(getLine("/a/b")), 16)}, nil, nil))
 }

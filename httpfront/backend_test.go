@@ -209,6 +209,14 @@ func (b *treeBackend) changeMembers(op tree.Op, m tree.Member) *tree.Error {
 
 func (b *treeBackend) Auth() *auth.State { return b.auth.Load() }
 
+func (b *treeBackend) setAuth(st *auth.State) {
+	b.auth.Store(st)
+	select {
+	case b.authChanged <- struct{}{}:
+	default:
+	}
+}
+
 func (b *treeBackend) AuthChanged() <-chan struct{} { return b.authChanged }
 
 func (b *treeBackend) ChangeAuth(c *auth.Change) (auth.Outcome, *tree.Error) {

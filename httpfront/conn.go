@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"copse/httpfront/login"
 )
 
 // conn is a connection that fasthttp serves. A parked connection returns as a new conn:
@@ -29,9 +31,10 @@ type conn struct {
 	maybe *tls.Config // for a client that begins with TLS; nil: it is known whether it does
 
 	// Its goroutine's.
-	slow          *slowRequest // the one whose answer is being sent
-	reads, writes deadline
-	served        bool // at least one request
+	slow   *slowRequest // the one whose answer is being sent
+	client login.Client
+	deadlines
+	served bool // at least one request
 
 	busy  atomic.Bool // a request has begun
 	state atomic.Uint32
@@ -39,6 +42,9 @@ type conn struct {
 	// arriving.
 	watch atomic.Pointer[parked]
 }
+
+// deadlines are those of reading and writing.
+type deadlines struct{ reads, writes deadline }
 
 // The states of a conn: closed and detached are final.
 const (
@@ -52,7 +58,8 @@ const (
 func newConn(p *pollLoop, c net.Conn, wire *wire, rest []byte) *conn {
 	return &conn{
 		Conn: c, wire: wire, loop: p, rest: rest,
-		reads: deadline{limit: p.options.readTimeout}, writes: deadline{limit: p.options.writeTimeout},
+		client:    login.Client{Addr: c.RemoteAddr()},
+		deadlines: deadlines{reads: deadline{limit: p.options.readTimeout}, writes: deadline{limit: p.options.writeTimeout}},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"copse/statemachine/auth"
 	"copse/statemachine/metric"
 	"copse/statemachine/tree"
 )
@@ -58,6 +59,10 @@ func newTestPollLoop(o pollLoopOptions) (*pollLoop, error) {
 	}
 	if o.report == nil {
 		o.report = func(string, error) {}
+	}
+	if o.auth == nil {
+		open := new(auth.State)
+		o.auth = func() *auth.State { return open }
 	}
 	if o.meter == nil {
 		o.meter = new(parkMeter)

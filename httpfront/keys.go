@@ -26,15 +26,13 @@ type exchange struct {
 // single letters 2,900.
 const keyWeightLimit = 16 << 20
 
-// serveKeys serves /v2/keys and below. key is the clean path behind that; it may be empty
+// serveKeys serves /v2/keys and below. sent is the clean path behind that; it may be empty
 // or end in a slash.
-func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
+func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, sent string) {
 	if !allow(ctx, x.method, allowKeys) {
 		return
 	}
-	if key = strings.TrimSuffix(key, "/"); key == "" {
-		key = "/"
-	}
+	key := keyOf(sent)
 	if strings.Count(key, "/")*len(key) > keyWeightLimit {
 		writeError(ctx, invalid(tree.CodeInvalidField, "the key is too deep"))
 		return
@@ -56,14 +54,32 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, key string) {
 	switch x.req.kind {
 	case kindWatch:
 		x.route = routeWatch
-		s.serveWatch(ctx, &x.req.watch)
 	case kindRead:
 		if x.req.query.Quorum {
 			x.route = routeQuorum
 		}
-		s.serveRead(ctx, x.req.query)
+	}
+	if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok {
+		s.serveGranted(ctx, x, g)
+	}
+}
+
+// keyOf returns the key of a clean path behind /v2/keys.
+func keyOf(path string) string {
+	if key := strings.TrimSuffix(path, "/"); key != "" {
+		return key
+	}
+	return "/"
+}
+
+func (s *Server) serveGranted(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
+	switch x.req.kind {
+	case kindWatch:
+		s.serveWatch(ctx, x, g)
+	case kindRead:
+		s.serveRead(ctx, x, g)
 	case kindWrite:
-		s.serveWrite(ctx, x)
+		s.serveWrite(ctx, x, g)
 	}
 }
 
@@ -83,9 +99,9 @@ func (s *Server) arrival(ctx *fasthttp.RequestCtx) time.Time {
 	return s.clock()
 }
 
-func (s *Server) serveRead(ctx *fasthttp.RequestCtx, q tree.Query) {
+func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, _ grant) {
 	body := takeBody(ctx)
-	out, rest, st, err := s.backend.Get(body, q)
+	out, rest, st, err := s.backend.Get(body, x.req.query)
 	if err != nil {
 		ctx.Response.SwapBody(body)
 		writeError(ctx, err)
@@ -99,7 +115,7 @@ func (s *Server) serveRead(ctx *fasthttp.RequestCtx, q tree.Query) {
 	ctx.Response.SwapBody(out)
 }
 
-func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, x *exchange) {
+func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, x *exchange, _ grant) {
 	reply := s.backend.Do(&x.req.cmd)
 	x.queued, x.applied = reply.Queued, reply.Applied
 	// Setting any deadline, even none, makes fasthttp send the answer at once. Otherwise it

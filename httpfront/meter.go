@@ -56,6 +56,7 @@ type parkMeter struct {
 	polls, streams atomic.Int64  // parked now
 	sent           atomic.Uint64 // events
 	slow           atomic.Uint64 // streams that were ended
+	revoked        atomic.Uint64 // watches that were ended
 }
 
 func newMeter() *meter {
@@ -111,8 +112,10 @@ func (s *Server) WriteMetrics(w *metric.Writer) {
 	w.Uint(uint64(max(0, streams)), "kind", "stream")
 	w.Counter("copse_watch_events_sent_total", "Events sent to watchers.", m.parking.sent.Load())
 	w.Counter("copse_watch_slow_total", "Streams ended because the client had fallen behind the event window.", m.parking.slow.Load())
+	w.Counter("copse_watch_revoked_total", "Watches ended because their client may no longer read what it watches.", m.parking.revoked.Load())
 	w.Counter("copse_watch_outdated_total", "Watches refused with errorCode 401, as their index had left the event window.", m.outdated.Load())
 	w.Counter("copse_tls_handshakes_failed_total", "Failed TLS handshakes with clients.", m.handshakes.Load())
+	s.logins.WriteMetrics(w)
 	m.writeEtcd(w)
 }
 

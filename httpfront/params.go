@@ -5,16 +5,18 @@ import (
 	"time"
 	"unsafe"
 
+	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 )
 
 // request is a parsed key request: a read, a watch or a write, by kind.
 type request struct {
-	kind    requestKind
-	query   tree.Query   // kindRead
-	watch   watchRequest // kindWatch
-	cmd     tree.Command // kindWrite
-	noValue bool         // noValueOnSuccess: the answer has the action alone
+	kind      requestKind
+	recursive bool         // as it was sent, whatever the method
+	query     tree.Query   // kindRead
+	watch     watchRequest // kindWatch
+	cmd       tree.Command // kindWrite
+	noValue   bool         // noValueOnSuccess: the answer has the action alone
 }
 
 type requestKind uint8
@@ -25,11 +27,19 @@ const (
 	kindWrite
 )
 
+// access is what the request needs a permission for. A writer sees the value before in its
+// answer, as in etcd, and needs none to read.
+func (r *request) access() auth.Access {
+	if r.kind == kindWrite {
+		return auth.Write
+	}
+	return auth.Read
+}
+
 // watchRequest is a GET with wait=true.
 type watchRequest struct {
-	key               string
-	recursive, stream bool
-	since             tree.Index
+	stream bool
+	since  tree.Index
 }
 
 // input is a raw key request. parse works in place: it may change query and body, and its
@@ -74,11 +84,11 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 		return f.err
 	}
 
-	r.noValue = noValue
+	r.noValue, r.recursive = noValue, recursive
 	switch {
 	case in.method == methodGet && wait && !quorum:
 		r.kind = kindWatch
-		r.watch = watchRequest{key: in.key, recursive: recursive, stream: stream, since: tree.Index(waitIndex)}
+		r.watch = watchRequest{stream: stream, since: tree.Index(waitIndex)}
 	case in.method == methodGet || in.method == methodHead:
 		r.kind = kindRead
 		r.query = tree.Query{

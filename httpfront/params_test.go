@@ -151,8 +151,11 @@ func TestWritesAreDispatchedAsV2Does(t *testing.T) {
 }
 
 func TestReadsAndWatches(t *testing.T) {
-	read := func(q tree.Query) request { q.Key = "/k"; return request{kind: kindRead, query: q} }
-	watch := func(w watchRequest) request { w.key = "/k"; return request{kind: kindWatch, watch: w} }
+	read := func(q tree.Query) request {
+		q.Key = "/k"
+		return request{kind: kindRead, recursive: q.Recursive, query: q}
+	}
+	watch := func(w watchRequest) request { return request{kind: kindWatch, watch: w} }
 	for name, c := range map[string]struct {
 		method method
 		query  string
@@ -165,7 +168,7 @@ func TestReadsAndWatches(t *testing.T) {
 		"quorum counts before wait":  {methodGet, "quorum=true&wait=true", read(tree.Query{Quorum: true})},
 		"stream alone is nothing":    {methodGet, "stream=true&waitIndex=9", read(tree.Query{})},
 		"wait":                       {methodGet, "wait=true", watch(watchRequest{})},
-		"wait with everything":       {methodGet, "wait=true&recursive=true&stream=TRUE&waitIndex=007", watch(watchRequest{recursive: true, stream: true, since: 7})},
+		"wait with everything":       {methodGet, "wait=true&recursive=true&stream=TRUE&waitIndex=007", request{kind: kindWatch, recursive: true, watch: watchRequest{stream: true, since: 7}}},
 		"wait ignores sorted, dir":   {methodGet, "wait=t&sorted=true&dir=true", watch(watchRequest{})},
 		"values of writes are legal": {methodGet, "ttl=5&prevIndex=1&value=x&prevValue=y&prevExist=true", read(tree.Query{})},
 	} {

@@ -12,10 +12,12 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"copse/config/certs/tlstest"
+	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 )
 
@@ -34,16 +36,26 @@ type fakeHub struct {
 	watched  chan *tree.Watch
 	returned chan *tree.Watch // what Unwatch was called with
 	refusal  *tree.Error
+	auth     atomic.Pointer[auth.State]
+	changed  chan struct{}
+
+	closeSoon bool // the guest loses all rights when the next watch has begun
 }
 
 func newFakeHub() *fakeHub {
-	return &fakeHub{
+	h := &fakeHub{
+		changed:  make(chan struct{}, 1),
 		index:    3,
 		watches:  make(map[*tree.Watch]bool),
 		watched:  make(chan *tree.Watch, 20000),
 		returned: make(chan *tree.Watch, 20000),
 	}
+	h.auth.Store(new(auth.State))
+	return h
 }
+
+func (h *fakeHub) Auth() *auth.State            { return h.auth.Load() }
+func (h *fakeHub) AuthChanged() <-chan struct{} { return h.changed }
 
 func (h *fakeHub) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 	h.mu.Lock()
@@ -59,6 +71,9 @@ func (h *fakeHub) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 				h.deliver(w, n)
 			}
 		}
+	}
+	if h.closeSoon {
+		h.auth.Store(&auth.State{Enabled: true})
 	}
 	h.watched <- w
 	return st, nil
@@ -147,7 +162,7 @@ func serveLoop(t *testing.T, o pollLoopOptions) *loopTest {
 func serveLoopOn(t *testing.T, ln net.Listener, o pollLoopOptions) *loopTest {
 	t.Helper()
 	hub := newFakeHub()
-	o.unwatch = hub.Unwatch
+	o.unwatch, o.auth, o.authChanged = hub.Unwatch, hub.Auth, hub.AuthChanged()
 	p, err := newTestPollLoop(o)
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ type parked struct {
 	keepAlive bool
 
 	// Owned by the poll loop's run.
+	grant    grant // of which only that changes under which it was checked
 	stage    stage
 	readable bool // the client has sent bytes beyond its request
 	writable bool // the poller reports when the socket takes bytes again

@@ -4,6 +4,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 
 	"golang.org/x/sys/unix"
@@ -78,10 +79,11 @@ func (l *parkedConns) park(p *parked, sock *socket, head []byte) {
 		}
 	}
 	l.flush(p)
+	l.recheck(p, l.options.auth()) // what changed on the way here was reviewed without p
 }
 
 func (l *parkedConns) deliver(p *parked, n *tree.EncodedEvent) {
-	if p.stage != watching {
+	if p.stage != watching || !l.recheck(p, l.options.auth()) {
 		return
 	}
 	bytes := l.framed.whole(n)
@@ -107,6 +109,29 @@ func (l *parkedConns) deliver(p *parked, n *tree.EncodedEvent) {
 	}
 	l.options.meter.sent.Add(1)
 	l.write(p, n.Index, bytes)
+}
+
+// recheck ends a watch whose client may no longer read what it watches, and reports whether
+// it goes on. The client gets no error, for the head of its answer is out; it asks again and
+// is refused. A watch goes on after a change of its user's password: its rights are the same.
+func (l *parkedConns) recheck(p *parked, now *auth.State) bool {
+	if p.stage != watching || p.grant.stands(now) {
+		return true
+	}
+	l.options.meter.revoked.Add(1)
+	l.unwatch(p)
+	l.end(p)
+	return false
+}
+
+// review looks at all watches after a change of users or roles.
+func (l *parkedConns) review() {
+	now := l.options.auth()
+	for _, p := range l.slots.list {
+		if p != nil {
+			l.recheck(p, now)
+		}
+	}
 }
 
 // advance moves p to another stage than watching.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 )
 
@@ -34,6 +35,10 @@ type pollLoop struct {
 type pollLoopOptions struct {
 	// unwatch removes the watch of a client that has left. It may block.
 	unwatch func(*tree.Watch)
+	// auth is who may do what now. authChanged receives a value after it has changed; the poll
+	// loop alone reads it.
+	auth        func() *auth.State
+	authChanged <-chan struct{}
 	// report logs an error for operators that no client gets.
 	report func(what string, err error)
 
@@ -51,6 +56,10 @@ const (
 	mailboxLimit = 16384    // one event for that many watchers doesn't make the hub wait
 	handleLimit  = 32       // messages, most of them a write to a socket, that are handled in a row
 	streamLimit  = 64 << 20 // bytes that a stream may leave unread; the window shares them
+
+	// reviewPause is from a change of users or roles to the look at all watches that it costs,
+	// whatever else changes meanwhile. A watch of which an event comes is looked at then.
+	reviewPause = 100 * time.Millisecond
 )
 
 // message is about one parked request: its connection has arrived, or an event, or with
@@ -156,6 +165,8 @@ func (p *pollLoop) run() {
 	l := newParkedConns(p)
 	tick := time.NewTicker(l.interval)
 	defer tick.Stop()
+	changed := p.options.authChanged
+	var review <-chan time.Time
 	for {
 		// A nil channel is never chosen: there may be nothing to send.
 		var resumed chan *conn
@@ -186,6 +197,11 @@ func (p *pollLoop) run() {
 			l.unwatched = nil
 		case <-tick.C:
 			l.sweep()
+		case <-changed:
+			changed, review = nil, time.After(reviewPause)
+		case <-review:
+			changed, review = p.options.authChanged, nil
+			l.review()
 		case <-p.stopping:
 			p.shut(l)
 			return

@@ -48,6 +48,7 @@ var (
 	allowAuth     = methods{methodGet | methodPut | methodDelete, "GET,PUT,DELETE"}
 	allowGet      = methods{methodGet, "GET"}
 	allowPut      = methods{methodPut, "PUT"}
+	allowPost     = methods{methodPost, "POST"}
 )
 
 const keysPrefix = "/v2/keys"
@@ -98,7 +99,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, x *exchange, path string) {
 		r := &routes[i]
 		if rest, ok := r.match(path); ok {
 			x.route = r.id
-			if r.methods.set == 0 || allow(ctx, x.method, r.methods) {
+			if (r.methods.set == 0 || allow(ctx, x.method, r.methods)) && (r.root&x.method == 0 || s.administers(ctx)) {
 				r.serve(s, ctx, x, rest)
 			}
 			return
@@ -114,6 +115,7 @@ type route struct {
 	template string  // as metrics and logs show it, "" for the path; several routes may share one
 	below    shape   // what may follow the path
 	methods  methods // others are answered with 405; the zero value takes them all
+	root     method  // those that need the role root while auth is on; the others are open to all
 	serve    func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, rest string)
 }
 
@@ -131,11 +133,12 @@ const (
 // behind them. The first that matches counts.
 var routes = withIDs([]route{
 	{path: "/v2/machines", methods: allowMachines, serve: plain((*Server).serveMachines)},
-	{path: "/v2/members", below: anything, methods: allowMembers, serve: (*Server).serveMembers},
+	{path: "/v2/members", below: anything, methods: allowMembers, root: methodPost | methodPut | methodDelete, serve: (*Server).serveMembers},
 	{path: "/v2/stats/self", template: "/v2/stats", methods: allowGet, serve: plain((*Server).serveSelfStats)},
 	{path: "/v2/stats/store", template: "/v2/stats", methods: allowGet, serve: plain((*Server).serveStoreStats)},
 	{path: "/v2/stats/leader", template: "/v2/stats", methods: allowGet, serve: plain((*Server).serveLeaderStats)},
-	{path: "/v2/copse/shards", template: "/v2/stats", methods: allowGet, serve: plain((*Server).serveShards)},
+	{path: "/v2/copse/shards", template: "/v2/stats", methods: allowGet, root: methodGet, serve: plain((*Server).serveShards)},
+	{path: "/v2/copse/auth/init", template: "/v2/auth", methods: allowPost, root: methodPost, serve: plain((*Server).serveAuthInit)},
 	{path: "/version", methods: allowGet, serve: plain((*Server).serveVersion)},
 	{path: "/health", methods: allowGet, serve: plain((*Server).serveHealth)},
 	{path: "/livez", template: "/health", methods: allowMachines, serve: func(s *Server, ctx *fasthttp.RequestCtx, x *exchange, _ string) {
@@ -146,13 +149,13 @@ var routes = withIDs([]route{
 	}},
 	{path: "/metrics", methods: allowMachines, serve: plain((*Server).serveMetrics)},
 	{path: "/debug/vars", methods: allowGet, serve: plain((*Server).serveDebugVars)},
-	{path: "/config/local/log", methods: allowPut, serve: plain((*Server).serveLogLevel)},
-	{path: "/v2/auth/enable", template: "/v2/auth", methods: allowAuth, serve: (*Server).serveAuthEnable},
-	{path: "/v2/auth/users", template: "/v2/auth", below: slash, methods: allowGet, serve: plain((*Server).serveUsers)},
-	{path: "/v2/auth/users", template: "/v2/auth", below: oneName, methods: allowAuth, serve: (*Server).serveUser},
+	{path: "/config/local/log", methods: allowPut, root: methodPut, serve: plain((*Server).serveLogLevel)},
+	{path: "/v2/auth/enable", template: "/v2/auth", methods: allowAuth, root: methodPut | methodDelete, serve: (*Server).serveAuthEnable},
+	{path: "/v2/auth/users", template: "/v2/auth", below: slash, methods: allowGet, root: methodGet, serve: (*Server).serveUsers},
+	{path: "/v2/auth/users", template: "/v2/auth", below: oneName, methods: allowAuth, root: allowAuth.set, serve: (*Server).serveUser},
 	{path: "/v2/auth/users", template: "/v2/auth", below: anything, serve: plain((*Server).invalidPath)},
-	{path: "/v2/auth/roles", template: "/v2/auth", below: slash, methods: allowGet, serve: plain((*Server).serveRoles)},
-	{path: "/v2/auth/roles", template: "/v2/auth", below: oneName, methods: allowAuth, serve: (*Server).serveRole},
+	{path: "/v2/auth/roles", template: "/v2/auth", below: slash, methods: allowGet, root: methodGet, serve: (*Server).serveRoles},
+	{path: "/v2/auth/roles", template: "/v2/auth", below: oneName, methods: allowAuth, root: allowAuth.set, serve: (*Server).serveRole},
 	{path: "/v2/auth/roles", template: "/v2/auth", below: anything, serve: plain((*Server).invalidPath)},
 })
 

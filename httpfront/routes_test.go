@@ -55,6 +55,8 @@ const (
 	member = `{"id":"ddd67b312462fd7b","name":"infra1","peerURLs":["http://127.0.0.1:12380"],` +
 		`"clientURLs":["http://127.0.0.1:12379","http://10.0.0.1:12379"]}`
 	rootRole = `{"role":"root","permissions":{"kv":{"read":["/*"],"write":["/*"]}}}`
+
+	unauthorized = `{"errorCode":110,"message":"The request requires user authentication","cause":"Insufficient credentials","index":0}` + "\n"
 )
 
 func message(m string) string { return `{"message":` + strconv.Quote(m) + `}` }
@@ -96,34 +98,18 @@ func TestSmallEndpoints(t *testing.T) {
 		"HEAD /v2/stats/leader":  {405, "GET", text, ""},
 		"DELETE /v2/stats/store": notAllowed("GET"),
 
-		"GET /v2/members":           {200, "", jsonT, `{"members":[` + member + "]}\n"},
-		"GET /v2/members/":          {200, "", jsonT, `{"members":[` + member + "]}\n"},
-		"GET /v2/members/leader":    {200, "", jsonT, member + "\n"},
-		"GET /v2/members/ddd67b31":  {404, "", jsonT, message("Not found")},
-		"PATCH /v2/members":         notAllowed("GET,POST,DELETE,PUT"),
-		"PUT /v2/members":           {405, "", text, "Method Not Allowed\n"},
-		"DELETE /v2/members/":       {405, "", text, "Method Not Allowed\n"},
-		"DELETE /v2/members/0x1":    {404, "", jsonT, message("No such member: 0x1")},
-		"DELETE /v2/members/00AB":   {404, "", jsonT, message("No such member: ab")},
-		"DELETE /v2/members/ab/":    {404, "", jsonT, message("No such member: ab/")},
-		"POST /v2/members":          {415, "", jsonT, message("Bad Content-Type , accept application/json")},
-		"PUT /v2/members/ab":        {415, "", jsonT, message("Bad Content-Type , accept application/json")},
-		"GET /v2/auth/enable":       {200, "", jsonT, `{"enabled":false}` + "\n"},
-		"PUT /v2/auth/enable":       {409, "", jsonT, message("auth: No root user available, please create one")},
-		"DELETE /v2/auth/enable":    {409, "", jsonT, message("auth: already disabled")},
-		"PATCH /v2/auth/enable":     notAllowed("GET,PUT,DELETE"),
-		"GET /v2/auth/users":        {200, "", jsonT, `{"users":null}` + "\n"},
-		"GET /v2/auth/users/":       {200, "", jsonT, `{"users":null}` + "\n"},
-		"PUT /v2/auth/users":        notAllowed("GET"),
-		"GET /v2/auth/users/u":      {404, "", jsonT, message("auth: User u does not exist.")},
-		"GET /v2/auth/users/u/":     {404, "", jsonT, message("auth: User u does not exist.")},
-		"GET /v2/auth/users/a%2Fb":  {400, "", jsonT, message("Invalid path")},
-		"PUT /v2/auth/users/u":      {500, "", jsonT, message("Internal Server Error")},
-		"POST /v2/auth/users/u":     notAllowed("GET,PUT,DELETE"),
-		"GET /v2/auth/roles":        {200, "", jsonT, `{"roles":[` + rootRole + "]}\n"},
-		"GET /v2/auth/roles/root":   {200, "", jsonT, rootRole + "\n"},
-		"GET /v2/auth/roles/r":      {404, "", jsonT, message("auth: Role r does not exist.")},
-		"DELETE /v2/auth/roles/r/x": {400, "", jsonT, message("Invalid path")},
+		"GET /v2/members":          {200, "", jsonT, `{"members":[` + member + "]}\n"},
+		"GET /v2/members/":         {200, "", jsonT, `{"members":[` + member + "]}\n"},
+		"GET /v2/members/leader":   {200, "", jsonT, member + "\n"},
+		"GET /v2/members/ddd67b31": {404, "", jsonT, message("Not found")},
+		"PATCH /v2/members":        notAllowed("GET,POST,DELETE,PUT"),
+		"PUT /v2/members":          {405, "", text, "Method Not Allowed\n"},
+		"DELETE /v2/members/":      {405, "", text, "Method Not Allowed\n"},
+		"DELETE /v2/members/0x1":   {404, "", jsonT, message("No such member: 0x1")},
+		"DELETE /v2/members/00AB":  {404, "", jsonT, message("No such member: ab")},
+		"DELETE /v2/members/ab/":   {404, "", jsonT, message("No such member: ab/")},
+		"POST /v2/members":         {415, "", jsonT, message("Bad Content-Type , accept application/json")},
+		"PUT /v2/members/ab":       {415, "", jsonT, message("Bad Content-Type , accept application/json")},
 	} {
 		if got := parse(t, s.send(lines(request+" HTTP/1.1", "Host: h"))); got != want {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", request, got, want)

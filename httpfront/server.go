@@ -15,6 +15,7 @@ import (
 
 	"copse/config/logging"
 	"copse/httpfront/listen"
+	"copse/httpfront/login"
 	"copse/statemachine/tree"
 )
 
@@ -30,7 +31,8 @@ type Server struct {
 	exchanges  sync.Pool              // of *exchange
 	meter      *meter
 	slow       slowLog
-	refusals   *logging.Seldom  // of handshakes
+	refusals   *logging.Seldom // of handshakes and of credentials
+	logins     *login.Checker
 	clock      func() time.Time // of tests; nil: the system clock
 	conns      connections
 }
@@ -65,6 +67,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		meter:     newMeter(),
 		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
 		refusals:  logging.NewSeldom(o.Log),
+		logins:    login.New(b.Auth),
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
 	s.conns.newLoop = s.newLoop
@@ -178,6 +181,8 @@ func (s *Server) newLoop() (*pollLoop, error) {
 		connections:  s.opts.MaxConnections,
 		slack:        min(s.opts.ReadTimeout, s.opts.IdleTimeout, s.opts.WriteTimeout) / deadlineSlack,
 		meter:        &s.meter.parking,
+		auth:         s.backend.Auth,
+		authChanged:  s.backend.AuthChanged(),
 	})
 }
 
@@ -185,5 +190,9 @@ func (s *Server) newLoop() (*pollLoop, error) {
 // watches, lets requests in flight be answered and closes connections as they
 // become idle. When ctx ends it closes the rest too. It returns when all
 // goroutines of the server have, however often it is called; a request that
-// the backend holds is waited for in any case.
-func (s *Server) Stop(ctx context.Context) error { return s.conns.stop(ctx) }
+// the backend holds is waited for in any case. Clients whose passwords are still
+// to be checked are sent away.
+func (s *Server) Stop(ctx context.Context) error {
+	s.logins.Stop()
+	return s.conns.stop(ctx)
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 )
 
@@ -58,7 +59,7 @@ type timedClient struct {
 func timed(t *testing.T, slack time.Duration, test func(*timedClient)) {
 	new(fasthttp.ResponseHeader).Header() // starts fasthttp's clock, which never ends, outside of the bubble
 	synctest.Test(t, func(t *testing.T) {
-		s := NewTestServer(&slowBackend{stillBackend{answer: []byte("{}\n")}}, Options{
+		s := NewTestServer(&slowBackend{stillBackend{answer: []byte("{}\n"), auth: new(auth.State)}}, Options{
 			Requests: Requests{ReadTimeout: testReadTimeout, WriteTimeout: testWriteTimeout, IdleTimeout: testIdleTimeout},
 		})
 		s.conns.loop = &pollLoop{options: pollLoopOptions{

@@ -11,23 +11,25 @@ import (
 
 // serveWatch registers the watch and hijacks the connection, once earlier requests on it
 // are answered. Events may be faster.
-func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, w *watchRequest) {
+func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	c := ctx.Conn().(*conn)
 	if !c.parkable() {
 		writeError(ctx, &tree.Error{Code: tree.CodeRaftInternal, Cause: "watches need a plain socket"})
 		return
 	}
+	g.path = strings.Clone(g.path) // the watch outlives the request
 	http11 := ctx.Request.Header.IsHTTP11()
 	p := &parked{
 		loop:      s.conns.loop,
 		chunked:   http11,
 		keepAlive: http11 && !ctx.Request.Header.ConnectionClose(),
 		watch: tree.Watch{
-			Key:       strings.Clone(w.key), // the watch outlives the request
-			Recursive: w.recursive,
-			Stream:    w.stream,
-			Since:     w.since,
+			Key:       keyOf(g.path),
+			Recursive: g.recursive,
+			Stream:    x.req.watch.stream,
+			Since:     x.req.watch.since,
 		},
+		grant: g,
 	}
 	p.watch.Sink = p
 	st, err := s.backend.Watch(&p.watch)

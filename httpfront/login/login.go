@@ -1,0 +1,191 @@
+package login
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"copse/statemachine/auth"
+)
+
+// Checker finds out who clients are. Its methods may be called concurrently.
+type Checker struct {
+	state  func() *auth.State
+	nobody string // the hash that the password of an unknown user is compared with
+	proofs proofs
+	turns  turns
+	counts counts
+}
+
+// New returns a Checker of the users in the state that the function returns, which must
+// not block.
+func New(state func() *auth.State) *Checker {
+	return &Checker{state: state, nobody: nobodysHash, proofs: newProofs(), turns: newTurns()}
+}
+
+// Stop ends the waits of those whose passwords are still to be checked, with ErrStopped.
+func (c *Checker) Stop() { c.turns.stop() }
+
+// Refused is the error for credentials that are wrong. It has no secrets in it.
+type Refused struct {
+	User string // as the client has named it; empty if its header can't be read
+	Why  string
+}
+
+// Error implements error.
+func (r *Refused) Error() string { return r.Why }
+
+// The errors of passwords that can't be checked, or hashed, at the moment or at all.
+var (
+	ErrBusy    = errors.New("too many passwords are waiting to be checked")
+	ErrStopped = errors.New("etcdserver: server stopped")
+	ErrTooLong = errors.New("the password has more than 72 bytes, of which bcrypt ignores all but the first 72")
+)
+
+// passwordLimit is how many bytes of a password count for bcrypt. A longer one is never
+// right, for otherwise its beginning would be as good as the whole.
+const passwordLimit = 72
+
+// Client is a connection. What it remembers belongs to the connection's goroutine.
+type Client struct {
+	Addr net.Addr
+
+	header []byte     // the last one that was right
+	user   *auth.User // whose it is
+}
+
+// rememberLimit is the length above which a connection doesn't remember a header.
+const rememberLimit = 256
+
+// Identify returns who has sent a request with this Authorization header. If that is empty
+// or missing, the client is the user that its certificate names, and the guest if there is
+// no such user. The error is a [*Refused], upon which the client is nobody, or ErrBusy or
+// ErrStopped. Identify may wait for some seconds.
+func (c *Checker) Identify(client *Client, header []byte, certificate string) (auth.Who, error) {
+	header = bytes.Trim(header, " \t")
+	if len(header) == 0 {
+		return c.byCertificate(certificate), nil
+	}
+	if u := client.recall(c.state(), header); u != nil {
+		c.counts.remembered.Add(1)
+		return auth.TheUser(u.Name), nil
+	}
+	name, password, ok := parseBasic(header)
+	if !ok {
+		c.counts.malformed.Add(1)
+		return auth.Who{}, &Refused{Why: "the Authorization header can't be read"}
+	}
+	u, err := c.check(name, password, client.From())
+	if err != nil {
+		return auth.Who{}, err
+	}
+	client.remember(header, u)
+	return auth.TheUser(u.Name), nil
+}
+
+// byCertificate returns the user of that name, or the guest: as in etcd, a certificate in
+// another name is none.
+func (c *Checker) byCertificate(name string) auth.Who {
+	if name == "" {
+		return auth.TheGuest
+	}
+	u, ok := c.state().User(name)
+	if !ok {
+		return auth.TheGuest
+	}
+	c.counts.certificate.Add(1)
+	return auth.TheUser(u.Name)
+}
+
+// From returns the address of the client's host, the zero one if it has none.
+func (c *Client) From() netip.Addr {
+	if tcp, ok := c.Addr.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+func (c *Client) recall(st *auth.State, header []byte) *auth.User {
+	if c.user == nil || subtle.ConstantTimeCompare(header, c.header) == 0 {
+		return nil
+	}
+	u, ok := st.User(c.user.Name)
+	if !ok || u.Hash != c.user.Hash {
+		return nil
+	}
+	return u
+}
+
+func (c *Client) remember(header []byte, u *auth.User) {
+	if len(header) <= rememberLimit {
+		c.header, c.user = append(c.header[:0], header...), u
+	}
+}
+
+// check returns the user, if the password is right.
+func (c *Checker) check(name string, password []byte, from netip.Addr) (*auth.User, error) {
+	proof := c.proofs.of(name, password)
+	if u := c.proven(name, proof); u != nil {
+		c.counts.remembered.Add(1)
+		return u, nil
+	}
+	asks := asker{from: from}
+	if u, ok := c.state().User(name); ok {
+		asks.user = u.Name
+	} // Those of no user share a line, or there would be as many lines as names to think of.
+	if err := c.turns.take(asks); err != nil {
+		c.counts.busy.Add(1)
+		return nil, err
+	}
+	defer c.turns.pass()
+	// Another request with the same password may have had its turn meanwhile.
+	if u := c.proven(name, proof); u != nil {
+		c.counts.remembered.Add(1)
+		return u, nil
+	}
+	u, ok := c.state().User(name)
+	hash := c.nobody
+	if ok = ok && len(password) <= passwordLimit; ok {
+		hash = u.Hash
+	}
+	began := time.Now()
+	if err := bcrypt.CompareHashAndPassword([]byte(hash), password); err != nil || !ok {
+		c.turns.rest(time.Since(began))
+		c.counts.failed.Add(1)
+		return nil, &Refused{User: name, Why: "no such user, or the wrong password"}
+	}
+	c.counts.verified.Add(1)
+	c.proofs.put(u, proof)
+	return u, nil
+}
+
+// nobodysHash is compared with the password of a user that doesn't exist, so that it takes
+// as long as for one that does. Nobody knows a password for it, and it wouldn't help.
+const nobodysHash = "$2a$10$K4gD2dJb0l9yq5rV1cWq6OeM8nYx3uT7hZs0aQpLwEvCfRkBjGiNm"
+
+func (c *Checker) proven(name string, p proof) *auth.User {
+	u, ok := c.state().User(name)
+	if !ok || !c.proofs.has(u, p) {
+		return nil
+	}
+	return u
+}
+
+// Hash returns bcrypt's hash of a new password, at the cost that etcd uses, or ErrTooLong,
+// ErrBusy or ErrStopped.
+func (c *Checker) Hash(password string, client *Client) (string, error) {
+	if len(password) > passwordLimit {
+		return "", ErrTooLong
+	}
+	if err := c.turns.take(asker{from: client.From(), hashes: true}); err != nil {
+		return "", err
+	}
+	defer c.turns.pass()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
+	return string(hash), err
+}
