@@ -40,6 +40,10 @@ var mutants = []mutant{
 		"v.meta.raftIndex, v.meta.epoch, v.meta.last = 0, 0,", "v.meta.raftIndex, v.meta.last = 0,", "TestTheEpochIsKept",
 	},
 	{
+		"users aren't in snapshots", "of auth", "statemachine/snapshot.go",
+		"for ok := it.First(); ok; ok = it.Next() {\n\t\tselect {", "for ok := it.First(); ok; ok = it.Next() {\n\t\tif it.Key()[0] == userPrefix {\n\t\t\tcontinue\n\t\t}\n\t\tselect {", "TestUsersAreKept",
+	},
+	{
 		"a close goes back", "5", "statemachine/ordered.go",
 		"v.meta.last = max(v.meta.last, c.PrevIndex)", "v.meta.last = c.PrevIndex", "TestRunningIndexes",
 	},
