@@ -130,6 +130,7 @@ func (s *Server) ServeWhen(ctx context.Context, ready func() error, l listen.Lis
 	if l.Secure {
 		p.tls = security()
 	}
+	s.warnIfExposed(l, p)
 	return s.serveOn(l, p)
 }
 
