@@ -68,8 +68,7 @@ func (w *world) latest() state {
 	return w.history[len(w.history)-1]
 }
 
-// found makes the users and the keys, and enables auth. The guest may always write what
-// tells that a member serves.
+// found makes the users and the keys, and enables auth.
 func (w *world) found(t *testing.T) {
 	t.Helper()
 	s := initial()
@@ -105,10 +104,7 @@ func (w *world) reset(t tb) {
 	first, s := w.members[0], initial()
 	for _, name := range roleNames {
 		_, _, _ = first.ask(w.client, root, "pw", "DELETE", "/v2/auth/roles/"+name, "") // it need not be there
-		permissions := map[string]any{"kv": map[string]any{"read": []string{}, "write": []string{}}}
-		if name == guest {
-			permissions["kv"] = map[string]any{"read": []string{}, "write": []string{"/not-there"}}
-		}
+		permissions := map[string]any{"kv": map[string]any{"read": s.roles[name].read, "write": s.roles[name].write}}
 		w.must(t, first, "PUT", "/v2/auth/roles/"+name, object("role", name, "permissions", permissions))
 	}
 	for _, name := range userNames {

@@ -26,10 +26,11 @@ const (
 
 var userNames, roleNames = []string{"u", "v"}, []string{"a", "b", guest}
 
-// initial is the state that each run starts from.
+// initial is the state that each run starts from. The guest may always write what tells
+// that a member serves, see peer.Server.WaitReady.
 func initial() state {
 	return state{
-		roles:     map[string]role{guest: {}, "a": {}, "b": {}},
+		roles:     map[string]role{guest: {read: []string{"/e"}, write: []string{"/not-there"}}, "a": {read: []string{"/d*"}}, "b": {write: []string{"/d/*"}}},
 		users:     map[string][]string{root: {root}, "u": {"a"}, "v": {"a", "b"}},
 		passwords: map[string]string{root: "pw", "u": "u0", "v": "v0"},
 	}
