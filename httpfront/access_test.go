@@ -1,12 +1,17 @@
 package httpfront
 
 import (
+	"crypto/tls"
+	"fmt"
 	"io"
+	"net"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/crypto/bcrypt"
 
+	"copse/config/certs/tlstest"
 	"copse/statemachine/auth"
 )
 
@@ -183,5 +188,57 @@ func TestEveryRouteSaysWhoMayUseIt(t *testing.T) {
 		if r.root != want {
 			t.Errorf("%s: the role root is needed for %b, not %b", r.path, r.root, want)
 		}
+	}
+}
+
+// With its own name in a certificate a client is that user: not with that of the authority,
+// nor beside an Authorization header, nor where names don't count.
+func TestTheCertificateNamesTheUser(t *testing.T) {
+	ca := tlstest.Named(t, "boss")
+	config := ca.Server("server")
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, ca.Client("").RootCAs
+	users := []*auth.User{{Name: "boss", Roles: []string{auth.Root}}, {Name: "u", Roles: []string{"r"}}}
+	roles := []*auth.Role{guestReads("/g"), {Name: "r", Permissions: auth.Permissions{Read: []string{"/r"}}}}
+	for name, c := range map[string]struct {
+		names          bool
+		client, header string
+		sees           string // of /g, /r and /x
+	}{
+		"a user":                   {true, "u", "", "/r"},
+		"an empty header":          {true, "u", "Authorization: \r\n", "/r"},
+		"root":                     {true, "boss", "", "/g /r /x"},
+		"no user":                  {true, "somebody", "", "/g"},
+		"a wrong header":           {true, "u", "Authorization: Basic dTp4\r\n", ""},
+		"names that don't count":   {false, "boss", "", "/g"},
+		"a name that is not whole": {true, "bos", "", "/g"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := newFakeHub()
+			hub.auth.Store(auth.NewState(true, users, roles))
+			s := NewTestServer(hub, Options{CertificateNames: c.names})
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan error, 1)
+			go func() { done <- s.ServeTLS(ln, config) }()
+			var sees []string
+			for _, key := range []string{"/g", "/r", "/x"} {
+				conn, err := tls.Dial("tcp", ln.Addr().String(), ca.Client(c.client))
+				if err != nil {
+					t.Fatal(err)
+				}
+				fmt.Fprintf(conn, "GET /v2/keys%s HTTP/1.1\r\nHost: h\r\n%sConnection: close\r\n\r\n", key, c.header)
+				if answer, _ := io.ReadAll(conn); strings.HasSuffix(string(answer), "plain "+key) {
+					sees = append(sees, key)
+				}
+				_ = conn.Close()
+			}
+			_ = s.Stop(t.Context())
+			<-done
+			if got := strings.Join(sees, " "); got != c.sees {
+				t.Errorf("sees %q want %q", got, c.sees)
+			}
+		})
 	}
 }
