@@ -35,17 +35,18 @@ func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
 // run is the whole program. It returns the exit code.
 func run(args, environ []string, stdout, stderr io.Writer) int {
 	began := time.Now()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	work, code := command.Run(command.Line{Args: args, Environ: environ, Like: httpfront.EtcdVersion, MaxShards: tree.MaxSlots, Stdout: stdout, Stderr: stderr})
 	if work == nil {
 		return code
+	} else if work.Command == "serve" {
+		limits.TimerSlack(work.Config.TimerSlack) // before any signal is caught
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	switch c := &work.Config; work.Command {
 	case "health":
-		q := ops.Question{URL: c.HealthURL(), Cert: c.ClientTLS.Cert, Key: c.ClientTLS.Key, CA: c.ClientTLS.CA, Timeout: c.Options.Timeout, Quiet: c.Options.Quiet}
-		return ops.Health(ctx, q, stdout, stderr)
+		return ops.Health(ctx, ops.Question{URL: c.HealthURL(), Cert: c.ClientTLS.Cert, Key: c.ClientTLS.Key, CA: c.ClientTLS.CA, Timeout: c.Options.Timeout, Quiet: c.Options.Quiet}, stdout, stderr)
 	case "raftlog inspect":
 		return report(actors.InspectLog(c.DataDir, stdout), stderr)
 	case "raftlog cut":
@@ -129,7 +130,7 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 		Metrics: []func(*metric.Writer){server.WriteMetrics, member.WriteMetrics, starter.Disk.WriteMetrics},
 	})
 	join := sync.OnceValue(func() error {
-		if err := member.Join(ctx.Done()); err != nil {
+		if err := member.Join(ctx.Done()); err != nil || member.SteppedOut() {
 			return err
 		}
 		status.Serving()

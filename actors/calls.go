@@ -13,6 +13,8 @@ const (
 	callNote = cluster.CallNote + iota
 	// callReady asks how far the member has applied a shard that it could lead.
 	callReady
+	// callCompare asks for the hashes of the member's replicas.
+	callCompare
 )
 
 // Messages between members, over the peer link: see package shard.
@@ -33,6 +35,8 @@ func (n *Member) answerCall(ctx context.Context, from uint64, kind uint8, payloa
 		})
 	case callReady:
 		return n.answerReady(payload)
+	case callCompare:
+		return n.answerCompare(ctx, payload)
 	default:
 		return nil, fmt.Errorf("unknown call %d: this member may run an older copse", kind)
 	}

@@ -73,7 +73,7 @@ type Member struct {
 	renewed  bool // the raft log is new and the tree is not; see ForceNew
 
 	membership *cluster.Membership
-	compactors []*raft.Compactor
+	comparer   *cluster.Comparer
 }
 
 // NewMember opens the stores, the peer port and the raft log, and starts this member's
@@ -104,11 +104,13 @@ func (n *Member) open() (err error) {
 		return errors.Join(err, n.closeMachines())
 	}
 	n.openParts()
+	n.comparer = n.newComparer()
 	n.membership = cluster.NewMembership(raftGroups{n.host}, n.machine, cluster.MembershipOptions{
 		Self: n.self(), Shards: o.Host.Shards, Election: o.Host.Election,
 		Dir: o.Dir, SetAddresses: n.book.Set, Peers: o.Peer.Peers,
 		Name: o.Name, ClientURLs: o.ClientURLs, Known: o.Members,
 		Refused: func(ctx context.Context) bool { return n.others().Refuse(ctx, n.machine.Membership().Members) },
+		Wrong:   n.comparer.Wrong, EndWatches: n.endWatches,
 	}, o.Logger.With("component", "membership"))
 	n.router = &Router{
 		member:  n,
@@ -248,7 +250,8 @@ func (n *Member) allowed(member uint64) error {
 func (n *Member) Router() *Router { return n.router }
 
 // Join waits until this member may serve reads, and founds the tree if there is none;
-// cluster.Joiner says when it gives up waiting.
+// cluster.Joiner says when it gives up waiting. It also waits until the member's data was
+// compared with that of the others: see SteppedOut.
 func (n *Member) Join(stop <-chan struct{}) error {
 	j := cluster.Joiner{
 		Self: n.self(), Log: raftGroups{n.host}, Machines: n.machines(), Founders: n.o.Members, Shards: n.id.Shards,
@@ -257,7 +260,14 @@ func (n *Member) Join(stop <-chan struct{}) error {
 	if n.sharded != nil {
 		j.Closed = n.sharded.closed.Index
 	}
-	return j.Join(stop)
+	err := j.Join(stop)
+	if err == nil {
+		select {
+		case <-n.comparer.Compared():
+		case <-stop:
+		}
+	}
+	return err
 }
 
 // Parts adds the member's actors to g. The peer link and the raft host come first, so

@@ -37,6 +37,9 @@ func (r *Router) admin() cluster.Admin {
 
 // decide carries out a command that changes the list of members.
 func (r *Router) decide(c *tree.Command) *tree.Error {
+	if err := r.refusal(); err != nil {
+		return err
+	}
 	return r.member.part(orderShard).actor.Do(c).Err
 }
 

@@ -83,6 +83,9 @@ func (n *Member) writeRaft(w *metric.Writer, each family) {
 	each("copse_raft_applied_index", metric.GaugeKind, "The last raft entry of the shard that this member has applied.", func(v *shardView) {
 		w.Uint(v.machine.RaftIndex(), "shard", v.label)
 	})
+	each("copse_replica_differs", metric.GaugeKind, "Whether another member's replica of the shard contradicts this one's: the two have applied different raft entries.", func(v *shardView) {
+		w.Bool(n.comparer.Differs(v.id), "shard", v.label)
+	})
 }
 
 func (n *Member) writeWrites(w *metric.Writer, each family) {

@@ -40,6 +40,8 @@ type part struct {
 	feed    *shard.Feed
 	actor   *shard.Actor
 	expirer *shard.Expirer
+
+	compactor *raft.Compactor
 }
 
 // unclosedBytesLimit bounds the events that wait until the closed index covers them.
@@ -54,17 +56,21 @@ type sharding struct {
 	balancer *order.Balancer
 }
 
-// machines are the replicas of all groups, the order shard's first.
-func (n *Member) machines() []*statemachine.Machine {
+// all are the parts of all raft groups, the order shard's first.
+func (n *Member) all() []*part {
 	if n.sharded == nil {
-		return []*statemachine.Machine{n.machine}
+		return n.parts
 	}
-	return append([]*statemachine.Machine{n.machine}, n.dataMachines()...)
+	return append([]*part{n.sharded.order}, n.parts...)
 }
 
-func (n *Member) dataMachines() []*statemachine.Machine {
-	var list []*statemachine.Machine
-	for _, p := range n.parts {
+// machines are the replicas of all groups, the order shard's first.
+func (n *Member) machines() []*statemachine.Machine { return machinesOf(n.all()) }
+
+func (n *Member) dataMachines() []*statemachine.Machine { return machinesOf(n.parts) }
+
+func machinesOf(parts []*part) (list []*statemachine.Machine) {
+	for _, p := range parts {
 		list = append(list, p.machine)
 	}
 	return list
@@ -122,8 +128,8 @@ func (n *Member) openParts() {
 		}
 		s.balancer = order.NewBalancer(n.self(), shards, balanced{n}, o.Logger.With("component", "balancer"))
 	}
-	for i, m := range n.machines() {
-		n.compactors = append(n.compactors, raft.NewCompactor(n.host, uint64(i)+orderShard, m, o.LogBytes, o.Logger.With("component", "compactor")))
+	for _, p := range n.all() {
+		p.compactor = raft.NewCompactor(n.host, p.id, p.machine, o.LogBytes, o.Logger.With("component", "compactor"))
 	}
 }
 
@@ -236,9 +242,10 @@ func (n *Member) addParts(g *loop.Group) {
 	for _, p := range n.parts {
 		g.Add("watch hub", p.hub.Run, p.hub.Stop)
 	}
-	for _, c := range n.compactors {
-		g.Add("compactor", c.Run, c.Stop)
+	for _, p := range n.all() {
+		g.Add("compactor", p.compactor.Run, p.compactor.Stop)
 	}
+	g.Add("comparer", n.comparer.Run, n.comparer.Stop)
 	g.Add("membership", n.membership.Run, n.membership.Stop)
 	if s != nil {
 		g.Add("order shard's read lane", s.order.lane.Run, s.order.lane.Stop)

@@ -31,6 +31,9 @@ func (r *Router) spans(key string) bool { return r.sharded != nil && key == "/" 
 
 // Do has c carried out and waits until that is applied here.
 func (r *Router) Do(c *tree.Command) tree.Reply {
+	if err := r.refusal(); err != nil {
+		return tree.Reply{Err: err}
+	}
 	p := r.at(c.Key)
 	if r.sharded == nil {
 		return p.actor.Do(c)
@@ -48,6 +51,9 @@ func (r *Router) Do(c *tree.Command) tree.Reply {
 // Get answers a read from this member's replica. A quorum read first waits until the
 // replica has caught up with everything that was acknowledged before.
 func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
+	if err := r.refusal(); err != nil {
+		return dst, nil, tree.State{}, err
+	}
 	if r.spans(q.Key) {
 		return r.sharded.spanning.Get(dst, q, r.timeout, r.State)
 	}
@@ -74,6 +80,9 @@ func unixNow() int64 { return time.Now().UnixNano() }
 
 // Watch registers w; its Since becomes the next index if it is 0.
 func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
+	if err := r.refusal(); err != nil {
+		return tree.State{}, err
+	}
 	if r.spans(w.Key) {
 		return r.sharded.spanning.Watch(w, r.State)
 	}
@@ -145,5 +154,5 @@ const healthLimit = time.Second
 // Healthy reports whether every shard has a known leader and a quorum that answers in
 // time.
 func (r *Router) Healthy() bool {
-	return r.member.CheckLeader() == nil && r.member.CheckCaughtUp() == nil
+	return !r.member.SteppedOut() && r.member.CheckLeader() == nil && r.member.CheckCaughtUp() == nil
 }

@@ -146,6 +146,9 @@ func (s *Starter) prepare(waiting func(string) error) error {
 		s.o.Log.Warn("this member becomes the only one of a new generation of its cluster; the others can't come back", "component", "main", "generation", s.dir.Identity.Generation+1)
 		return ForceNew(s.memberOptions())
 	}
+	if why := s.dir.Identity.Differs; why != "" {
+		return fmt.Errorf("data directory %s: %w (%s)", s.o.Dir, cluster.ErrDiffers, why)
+	}
 	return nil
 }
 
@@ -317,6 +320,7 @@ func ReasonOf(err error) Reason {
 		{datadir.ErrLocked, Locked},
 		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
 		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
+		{cluster.ErrDiffers, Damaged},
 	} {
 		if errors.Is(err, kind.err) {
 			return kind.reason

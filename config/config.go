@@ -42,9 +42,10 @@ type Config struct {
 	Requests
 
 	// Resources.
-	CacheSize         int64 // bytes
-	EventHistoryBytes int64 // size, as JSON, of the events that waitIndex can reach back to, in each shard
-	DiskReserve       int64 // bytes that must stay free for the store to grow; 0 is off
+	CacheSize         int64         // bytes
+	EventHistoryBytes int64         // size, as JSON, of the events that waitIndex can reach back to, in each shard
+	DiskReserve       int64         // bytes that must stay free for the store to grow; 0 is off
+	TimerSlack        time.Duration // of the process's threads; 0 leaves it as it is
 
 	// Operations.
 	ListenMetricsURLs []url.URL     // the operations port: health, metrics; nil is off
@@ -116,6 +117,7 @@ const (
 	headerFloor        = 4 << 10
 	headerLimit        = 1 << 20 // etcd's
 	cacheFloor         = 1 << 20
+	slackLimit         = 10 * time.Millisecond // expirations and time-outs come later by it
 )
 
 // Default returns the Config of an empty command line, before derive has filled
@@ -140,6 +142,7 @@ func Default() Config {
 			SlowRequest:     200 * time.Millisecond,
 		},
 		CacheSize:         128 << 20,
+		TimerSlack:        500 * time.Microsecond,
 		EventHistoryBytes: 128 << 20, // 1,000 changes of values of 64 KiB
 		// Twice what main keeps of the raft log between two compactions: log and
 		// store can then finish what they began.

@@ -139,6 +139,8 @@ func resourceSettings() []setting {
 			size(func(c *Config) *int64 { return &c.CacheSize })},
 		{"disk-reserve", "size", "Disk space to keep free. Below it, writes that grow the store are refused, so that log and store can complete what they have begun. 0 is off.", "",
 			size(func(c *Config) *int64 { return &c.DiskReserve })},
+		{"timer-slack", "duration", "How late the kernel may wake the process's threads, at most 10ms: Go's runtime then takes less CPU time. The process starts over once to set it. 0 leaves it as it is.", "",
+			duration(func(c *Config) *time.Duration { return &c.TimerSlack })},
 	}
 }
 

@@ -61,6 +61,9 @@ func (c *Config) validateLimits(maxShards int, complain complainer) {
 	if c.CacheSize < cacheFloor {
 		complain("cache-size (%s) must be at least %s", printSize(c.CacheSize), printSize(cacheFloor))
 	}
+	if c.TimerSlack > slackLimit {
+		complain("timer-slack (%v) must be at most %v", c.TimerSlack, slackLimit)
+	}
 	if c.EnablePprof && c.Given("listen-metrics-urls") && len(c.ListenMetricsURLs) == 0 {
 		complain("enable-pprof needs the operations port, and listen-metrics-urls is off")
 	}

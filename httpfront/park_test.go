@@ -147,8 +147,10 @@ type loopTest struct {
 	tls  *tls.Config // of clients; nil: there is no TLS
 }
 
-// overTLS tells the tests that run once more as parts of TestOverTLS.
-func overTLS(t *testing.T) bool { return strings.HasPrefix(t.Name(), "TestOverTLS/") }
+// overTLS tells the tests that run once more as parts of TestOverTLS or TestOnOnePort.
+func overTLS(t *testing.T) bool {
+	return strings.HasPrefix(t.Name(), "TestOverTLS/") || strings.HasPrefix(t.Name(), "TestOnOnePort/secure")
+}
 
 func serveLoop(t *testing.T, o pollLoopOptions) *loopTest {
 	t.Helper()
@@ -171,13 +173,16 @@ func serveLoopOn(t *testing.T, ln net.Listener, o pollLoopOptions) *loopTest {
 	s.conns.loop = p
 	lt := &loopTest{t: t, hub: hub, loop: p, addr: ln.Addr().String()}
 	done := make(chan error, 1)
-	if overTLS(t) {
+	onePort := strings.HasPrefix(t.Name(), "TestOnOnePort/")
+	security := protection{plain: onePort || !overTLS(t)}
+	if onePort || overTLS(t) {
 		a := tlstest.New(t)
-		lt.tls = a.Client("")
-		go func() { done <- s.ServeTLS(ln, a.Server("server")) }()
-	} else {
-		go func() { done <- s.Serve(ln) }()
+		security.tls = a.Server("server")
+		if overTLS(t) {
+			lt.tls = a.Client("")
+		}
 	}
+	go func() { done <- s.serveOn(ln, security) }()
 	t.Cleanup(func() {
 		if err := s.Stop(t.Context()); err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("stop: %v", err)

@@ -50,8 +50,9 @@ const writeBuffer = 8 << 10
 const deadlineSlack = 64
 
 // pooledBodyLimit is the size above which a body's buffer is freed after use, rather than
-// kept with its connection.
-const pooledBodyLimit = 64 << 10
+// kept with its connection. fasthttp's buffers are powers of two: this is enough for the form
+// of a value of 64 KiB.
+const pooledBodyLimit = 128 << 10
 
 // NewServer returns a Server that doesn't listen yet. It fails if an option is
 // missing.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,7 +13,10 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"copse/config/certs/tlstest"
 	"copse/statemachine/metric"
@@ -46,6 +50,99 @@ func TestOverTLS(t *testing.T) {
 		"many are cheap": parkedSessionsAreNoGoroutinesAndLittleMemory,
 	} {
 		t.Run(name, test)
+	}
+}
+
+// And over both on one address, where the first byte of a connection decides.
+func TestOnOnePort(t *testing.T) {
+	for name, test := range map[string]func(*testing.T){
+		"one chunk":    TestOneShotIsOneChunkOnTheWire,
+		"keep alive":   TestConnectionKeepsAliveFromPollToPoll,
+		"pipelined":    TestPipelinedRequestsAreAnsweredInOrder,
+		"departed":     TestDepartedClientIsForgotten,
+		"stream":       TestStreamDeliversEverythingInOrder,
+		"idle":         TestIdleConnectionIsClosed,
+		"never parked": TestConnectionThatWasNeverParkedHasItsTimeouts,
+		"polling":      TestPollingFromIndexToIndexMissesNothing,
+		"stop":         TestStopWhileEverythingMoves,
+	} {
+		t.Run("plain "+name, test)
+		t.Run("secure "+name, test)
+	}
+}
+
+// Who connects to such an address and says nothing has the time of any request; who leaves
+// is no failure.
+func TestOnOnePortTheSilentAreClosed(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewTestServer(newFakeHub(), Options{Requests: Requests{ReadTimeout: 50 * time.Millisecond}, MaxConnections: 1})
+	done := make(chan error, 1)
+	go func() { done <- s.serveOn(ln, protection{tls: tlstest.New(t).Server("server"), plain: true}) }()
+	for range 3 { // the place of the one before is free again
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(c); len(b) != 0 || err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("got %q, %v", b, err)
+		}
+		_ = c.Close()
+	}
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := s.meter.handshakes.Load(); n != 0 {
+		t.Errorf("%d failed handshakes", n)
+	}
+}
+
+// The name in the certificate belongs to the connection, and survives its being parked.
+func TestAClientsCertificateHasItsName(t *testing.T) {
+	a := tlstest.Named(t, "root") // whose name isn't the client's
+	server := a.Server("server")
+	server.ClientCAs, server.ClientAuth = a.Client("").RootCAs, tls.RequireAndVerifyClientCert
+	p, err := newTestPollLoop(pollLoopOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	here, there := socketPair(t)
+	c, err := secure(p, here, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := a.Client("somebody")
+	client.ServerName = "localhost"
+	var dialling sync.WaitGroup
+	dialling.Go(func() { _ = tls.Client(there, client).Handshake() })
+	err = NewTestServer(newFakeHub(), Options{}).shakeHands(c)
+	dialling.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.certificateName(); got != "somebody" {
+		t.Errorf("the name is %q", got)
+	}
+	sock, err := newSocket(c.Conn, c.wire, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := sock.conn(p).certificateName(); got != "somebody" {
+		t.Errorf("after parking the name is %q", got)
+	}
+	if got := newConn(p, here, nil, nil).certificateName(); got != "" {
+		t.Errorf("without TLS there is the name %q", got)
 	}
 }
 

@@ -5,12 +5,13 @@
 // cluster's membership.
 //
 // It owns
-//   - the layout of the store on disk (layout.go), in which values of 1 KiB or more have
+//   - the layout of the store on disk (layout.go, meta.go), in which values of 1 KiB or more have
 //     keys of their own (the v and d keys, values.go);
 //   - what applying a raft entry does, and in which order (machine.go, apply.go,
 //     ordered.go, order.go, membership.go);
 //   - reads (lookup.go, across.go) and their caches (caches.go);
 //   - the event window (history.go, recent.go);
+//   - the hash of the entries applied, by which replicas are compared (hash.go);
 //   - snapshots (snapshot.go).
 //
 // It doesn't own the rules of the tree (package tree), the protocol between shards

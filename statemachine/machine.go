@@ -139,6 +139,7 @@ func (m *Machine) open(name string) error {
 		old.release()
 	}
 	m.meta, m.recent = st.meta, st.recent
+	m.published.hashes.restart(m.meta.raftIndex, m.meta.hash)
 	m.expiryLow = math.MinInt64
 	m.announce(st.shared, st.handed, &ApplyResult{Jumped: true})
 	m.expiry.added(math.MinInt64)
@@ -229,7 +230,8 @@ func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	res := &ApplyResult{}
 	for i := range entries {
 		e := &entries[i]
-		v.meta.raftIndex = e.Index
+		v.meta.raftIndex, v.meta.hash = e.Index, nextHash(v.meta.hash, e.Index, e.Cmd)
+		m.published.hashes.put(v.meta.raftIndex, v.meta.hash)
 		v.stale = 0
 		m.applied.Add(uint64(len(e.Cmd)))
 		before := len(res.Events)

@@ -73,7 +73,7 @@ func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
 	defer batch.Close()
 	v := &m.view
 	v.reset(batch, m.meta, m.shared.load(), m.expiryLow)
-	v.meta.raftIndex, v.meta.epoch, v.meta.last = 0, 0, max(v.meta.last, settled) // raft's terms restart too
+	v.meta.raftIndex, v.meta.hash, v.meta.epoch, v.meta.last = 0, 0, 0, max(v.meta.last, settled) // raft's terms restart too
 	alone := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
 	refused, err := v.changeMembers(&alone)
 	if refused != nil {
@@ -85,6 +85,7 @@ func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
 	v.must(batch.Commit(pebble.Sync))
 	m.meta = v.meta
+	m.published.hashes.restart(0, 0)
 	m.announce(v.shared, m.Handed(), &ApplyResult{})
 	return nil
 }

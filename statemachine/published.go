@@ -16,6 +16,7 @@ type published struct {
 	nodes     atomic.Uint64
 	expiring  atomic.Uint64
 	handed    atomic.Pointer[[]tree.Index] // immutable; nil except in the order shard
+	hashes    hashes
 }
 
 // set publishes what m says, with the event window beginning at floor.

@@ -2,6 +2,7 @@ package statemachine
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"copse/statemachine/tree"
 )
@@ -23,7 +24,14 @@ const (
 	replyDone = 0xff
 )
 
+// appendEventReply appends the reply to a command that made the event. A buffer that is too
+// small for it is doubled once, since append would grow it by less, and copy large values
+// several times.
 func appendEventReply(dst []byte, e *tree.Event) (out, json []byte) {
+	size := replyHead + eventOverhead + len(e.Node.Key) + len(e.Node.Value) + len(e.Prev.Key) + len(e.Prev.Value)
+	if cap(dst)-len(dst) < size {
+		dst = slices.Grow(dst, max(size, cap(dst)))
+	}
 	head := len(dst)
 	dst = append(dst, make([]byte, replyHead)...)
 	dst = tree.AppendEvent(dst, e)

@@ -100,7 +100,7 @@ func TestAFreshMemberFindsItsCluster(t *testing.T) {
 		"founder, started before":      {with(nil, started), datadir.Identity{}, ErrStartedBefore, "DELETE /v2/members/b"},
 		"founder, removed":             {with(removed), datadir.Identity{}, ErrStartedBefore, ""},
 		"joins": {joining(with(nil, running)),
-			datadir.Identity{ClusterID: 0xab, MemberID: 11, Generation: 3, Token: "t", Shards: 2, Joined: true, Learning: true}, nil, ""},
+			datadir.Identity{ClusterID: 0xab, MemberID: 11, Generation: 3, Token: "t", Shards: 2, Marks: datadir.Marks{Joined: true, Learning: true}}, nil, ""},
 		"joins, nobody to ask":    {joining(), datadir.Identity{}, nil, "names no other member to ask"},
 		"joins, started before":   {joining(with(started)), datadir.Identity{}, ErrStartedBefore, ""},
 		"joins, other shards":     {joining(with(running), func(b *Bootstrap) { b.Shards = 3 }), datadir.Identity{}, ErrShards, "leave the flag out"},

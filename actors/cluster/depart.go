@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"copse/actors/datadir"
@@ -75,4 +76,15 @@ func (a *Membership) departed() bool {
 		}
 	}
 	return left == 0
+}
+
+// stepOut ends this member's part in the cluster, because its data is wrong, and sees to
+// it that no later start takes part again. The process goes on, so that operators see
+// why, until the member is removed.
+func (a *Membership) stepOut(why string) error {
+	a.o.EndWatches()
+	if a.o.Dir.Identity.Differs != "" {
+		return a.checkSilence()
+	}
+	return errors.Join(a.raft.StopReplicas(), a.o.Dir.Amend(func(id *datadir.Identity) { id.Differs = why }))
 }

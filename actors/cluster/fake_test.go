@@ -116,6 +116,7 @@ func (f *fakeRaft) RestartReplica(_ <-chan struct{}, shard uint64) error {
 	f.change(func(f *fakeRaft) { f.learning, f.alone = false, false })
 	return f.note("restart shard %d", shard)
 }
+func (f *fakeRaft) StopReplicas() error { return f.note("stop all replicas") }
 func (f *fakeRaft) RemembersVote(uint64) (bool, error) {
 	return get(f, func(f *fakeRaft) bool { return f.remembers }), nil
 }

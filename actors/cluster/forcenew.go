@@ -41,7 +41,7 @@ func ForceNew(f Forced) error {
 	}
 	return f.Dir.Amend(func(id *datadir.Identity) {
 		id.Generation++
-		id.Forcing, id.Joined, id.Learning, id.Removed, id.Logged = false, false, false, false, false
+		id.Marks = datadir.Marks{}
 	})
 }
 

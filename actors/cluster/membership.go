@@ -26,7 +26,8 @@ var errNoSuccessor = errors.New("no other voter was heard from lately")
 //   - a shard's leader adds members that have no replica yet, without a vote, and
 //     removes the replicas of members that were removed;
 //   - a member without a vote asks for it once it has caught up;
-//   - a member that finds itself removed transfers its leaderships and stops.
+//   - a member that finds itself removed transfers its leaderships and stops;
+//   - a member whose data differs from that of most members stops its replicas.
 //
 // It also keeps the peer link's address book, and publishes this member's name and
 // client URLs.
@@ -66,6 +67,10 @@ type MembershipOptions struct {
 	SetAddresses func(urls map[uint64][]string)
 	// Refused asks the others whether they refuse to speak to this member.
 	Refused func(ctx context.Context) bool
+	// Wrong says what is wrong with this member's data; see Comparer.
+	Wrong func() string
+	// EndWatches ends all watches, again and again while the data is wrong.
+	EndWatches func()
 }
 
 // NewMembership returns the actor.
@@ -125,6 +130,9 @@ func (a *Membership) step() (more bool, err error) {
 	a.fillBook(ms)
 	if a.o.Dir.Identity.Removed || ms.WasRemoved(a.o.Self) {
 		return false, a.depart()
+	}
+	if why := a.o.Wrong(); why != "" {
+		return false, a.stepOut(why)
 	}
 	if a.raft.Leader(MembersShard) == 0 {
 		return false, a.checkSilence()

@@ -21,7 +21,7 @@ const electionTimeout = time.Second
 func testDir(t *testing.T, learning bool) *datadir.Dir {
 	t.Helper()
 	d, err := datadir.Open(filepath.Join(t.TempDir(), "data"), datadir.Identity{
-		ClusterID: 1, MemberID: 1, Name: "a", Shards: 1, ExecShards: 1, Host: "box", Learning: learning,
+		ClusterID: 1, MemberID: 1, Name: "a", Shards: 1, ExecShards: 1, Host: "box", Marks: datadir.Marks{Learning: learning},
 	}, datadir.Claim{})
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +55,10 @@ func newMembership(f *fakeRaft, o MembershipOptions) *Membership {
 	if o.Refused == nil {
 		o.Refused = func(context.Context) bool { return false }
 	}
+	if o.Wrong == nil {
+		o.Wrong = func() string { return "" }
+	}
+	o.EndWatches = func() { _ = f.note("end all watches") }
 	return NewMembership(f, f, o, slog.New(slog.DiscardHandler))
 }
 
@@ -266,4 +270,31 @@ func TestTheListAndRaftWakeTheActor(t *testing.T) {
 func TestMembershipStartsAndStops(t *testing.T) {
 	dir := testDir(t, false)
 	looptest.StartStop(t, func() looptest.Actor { return newMembership(newFakeRaft(), MembershipOptions{Dir: dir}) })
+}
+
+func TestAMemberWithWrongDataStepsOutAndIsKeptOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeRaft()
+		f.leader, f.members.Members, f.set = 1, members(1, 2, 3), VoterSet{Voters: ids(1, 2, 3)}
+		refused := false
+		dir := testDir(t, false)
+		a := newMembership(f, MembershipOptions{Dir: dir, Wrong: func() string { return "it differs" }, Refused: func(context.Context) bool { return refused }})
+		for i, want := range [][]string{{"end all watches", "stop all replicas"}, {"end all watches"}} {
+			if more, err := a.step(); more || err != nil {
+				t.Fatal(more, err)
+			}
+			if got := f.took(); !slices.Equal(got, want) {
+				t.Errorf("step %d: asked for %q, want %q", i, got, want)
+			}
+		}
+		if stored, err := datadir.Read(dir.Path()); err != nil || stored.Differs != "it differs" {
+			t.Errorf("stored %q, %v", stored.Differs, err)
+		}
+		// The others have removed it.
+		refused = true
+		time.Sleep(2 * electionTimeout)
+		if _, err := a.step(); !errors.Is(err, ErrRemoved) {
+			t.Errorf("a removed member goes on: %v", err)
+		}
+	})
 }

@@ -43,6 +43,7 @@ type Replicas interface {
 	EndLearning(shard uint64)
 	Alone(shard uint64) bool // it runs with the time-outs of a single member
 	RestartReplica(stop <-chan struct{}, shard uint64) error
+	StopReplicas() error // of all shards, for good
 	// RemembersVote reports whether it would start with a vote, and Snapshot makes it
 	// so, once the snapshot has been taken.
 	RemembersVote(shard uint64) (bool, error)

@@ -51,6 +51,7 @@ const (
 //	<dir>/LOCK          locked with flock; contains the holder's process id
 //	<dir>/copse.json    the Identity, replaced atomically
 //	<dir>/raft/         dragonboat's: raft/<host name>/<deployment id>/...
+//	<dir>/fixtures/     certificates that config/certs has made
 //	<dir>/shard-0001/   the state machine's store, one for each shard
 type Dir struct {
 	// Identity is the one stored in the directory. From the second start on it

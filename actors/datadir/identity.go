@@ -27,18 +27,26 @@ type Identity struct {
 	// Generation counts how often the cluster was started anew from one member
 	// (--force-new-cluster). Members of an earlier generation are refused.
 	Generation uint64
-	// Joined: the member was added to a running cluster. Learning: it has no vote
-	// yet, since it may not have caught up. Removed: it was removed from the cluster
-	// and must never serve again. Forcing: the change to a new generation has begun
-	// and must be completed before anything else.
-	Joined, Learning, Removed, Forcing bool
-	// Logged: the raft log was created. A directory without one has lost it.
-	Logged bool
+	Marks
 	// Host is the host name under which the raft log's directory is found. MovingTo
 	// is set while that directory is being renamed; see LiftHostPin.
 	Host     string
 	MovingTo string
 	Created  time.Time
+}
+
+// Marks are what has happened to the member.
+type Marks struct {
+	Joined   bool `json:"joined,omitempty"`   // it was added to a running cluster
+	Learning bool `json:"learning,omitempty"` // it has no vote yet, since it may not have caught up
+	Removed  bool `json:"removed,omitempty"`  // it was removed from its cluster, and must never serve again
+	// Forcing: the change to a new generation has begun, and must be completed before
+	// anything else.
+	Forcing bool `json:"forcing,omitempty"`
+	Logged  bool `json:"logged,omitempty"` // the raft log was created: a directory without one has lost it
+	// Differs, if not empty, says how its data differs from that of most members. It
+	// must neither vote nor serve again.
+	Differs string `json:"differs,omitempty"`
 }
 
 // identityFormat is the version of the whole data directory's format. Up to 1 the raft
@@ -52,23 +60,19 @@ const identityLimit = 64 << 10
 // covers the same JSON without the checksum field: otherwise a flipped bit in an id
 // would turn this member into another one, with an empty log.
 type identityFile struct {
-	Format     int       `json:"format"`
-	ClusterID  string    `json:"clusterId"`
-	MemberID   string    `json:"memberId"`
-	Name       string    `json:"name"`
-	Token      string    `json:"token"`
-	Shards     int       `json:"shards"`
-	ExecShards uint64    `json:"execShards"`
-	Generation uint64    `json:"generation,omitempty"`
-	Joined     bool      `json:"joined,omitempty"`
-	Learning   bool      `json:"learning,omitempty"`
-	Removed    bool      `json:"removed,omitempty"`
-	Forcing    bool      `json:"forcing,omitempty"`
-	Logged     bool      `json:"logged,omitempty"`
-	Host       string    `json:"host"`
-	MovingTo   string    `json:"movingTo,omitempty"`
-	Created    time.Time `json:"created"`
-	Checksum   string    `json:"checksum,omitempty"`
+	Format     int    `json:"format"`
+	ClusterID  string `json:"clusterId"`
+	MemberID   string `json:"memberId"`
+	Name       string `json:"name"`
+	Token      string `json:"token"`
+	Shards     int    `json:"shards"`
+	ExecShards uint64 `json:"execShards"`
+	Generation uint64 `json:"generation,omitempty"`
+	Marks
+	Host     string    `json:"host"`
+	MovingTo string    `json:"movingTo,omitempty"`
+	Created  time.Time `json:"created"`
+	Checksum string    `json:"checksum,omitempty"`
 }
 
 func (f identityFile) sum() (string, error) {
@@ -90,11 +94,7 @@ func encodeIdentity(id Identity) ([]byte, error) {
 		Shards:     id.Shards,
 		ExecShards: id.ExecShards,
 		Generation: id.Generation,
-		Joined:     id.Joined,
-		Learning:   id.Learning,
-		Removed:    id.Removed,
-		Forcing:    id.Forcing,
-		Logged:     id.Logged,
+		Marks:      id.Marks,
 		Host:       id.Host,
 		MovingTo:   id.MovingTo,
 		Created:    id.Created.UTC(),
@@ -138,7 +138,7 @@ func decodeIdentity(b []byte) (Identity, error) {
 	}
 	id := Identity{
 		Name: f.Name, Token: f.Token, Shards: f.Shards, ExecShards: f.ExecShards,
-		Generation: f.Generation, Joined: f.Joined, Learning: f.Learning, Removed: f.Removed, Forcing: f.Forcing, Logged: f.Logged,
+		Generation: f.Generation, Marks: f.Marks,
 		Host: f.Host, MovingTo: f.MovingTo, Created: f.Created,
 	}
 	var err error
@@ -160,7 +160,7 @@ func (id Identity) check() error {
 		return errors.New("there are no shards")
 	case !isPathElement(id.Host) || id.MovingTo != "" && !isPathElement(id.MovingTo):
 		return fmt.Errorf("%q is not a host name", id.Host+id.MovingTo)
-	case !utf8.ValidString(id.Name + "|" + id.Token + "|" + id.Host + "|" + id.MovingTo):
+	case !utf8.ValidString(strings.Join([]string{id.Name, id.Token, id.Host, id.MovingTo, id.Differs}, "|")):
 		// JSON would replace the invalid bytes, and the checksum would not match.
 		return errors.New("a text is not UTF-8")
 	}

@@ -22,8 +22,8 @@
 // A connection begins with a handshake (hello.go): the dialer says who it is, whom it
 // wants to reach and what for, and is accepted or told why not. Without TLS this
 // prevents mistakes, not attacks: anyone who reaches the port and knows the cluster's
-// id can pose as any member. As with etcd, the peer port belongs in a trusted network,
-// or behind mutual TLS.
+// id can pose as any member. With mutual TLS, by a secret that members share or by
+// certificates (config/certs), strangers are kept out before the handshake.
 //
 // What arrives may be anything all the same. Lengths are checked before memory is
 // allocated, frames have checksums, and dragonboat's decoders, which trust their

@@ -109,10 +109,11 @@ func NewHost(o Options) (_ *Host, err error) {
 // Close stops all replicas and waits for that. It must be called once.
 func (h *Host) Close() { h.nh.Close() }
 
-// tick is the unit of dragonboat's clock. A single member elects itself after ten
-// ticks, so that its start is quick; a cluster keeps to etcd's heartbeat.
+// tick is the unit of dragonboat's clock: a heartbeat has five, if they aren't too long for
+// a quick start. Each wakes several goroutines for every replica, which is most of what an
+// idle member does.
 func tick(o Options) time.Duration {
-	return min(5*time.Millisecond, o.Heartbeat)
+	return max(time.Millisecond, min(20*time.Millisecond, o.Heartbeat/5).Truncate(time.Millisecond))
 }
 
 // unusedAddress fills a field that dragonboat insists on and doesn't need, since the

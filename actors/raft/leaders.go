@@ -80,6 +80,17 @@ func (l *Leaders) LeaderUpdated(info raftio.LeaderInfo) {
 	}
 }
 
+// lost notes that no leader is known any more, after the shard's replica has stopped.
+func (l *Leaders) lost(shard uint64) {
+	s := &l.shards[shard]
+	last := *s.view.Load()
+	last.Member = 0
+	s.view.Store(&last)
+	s.bell.Ring()
+	s.left.Ring()
+	l.changed.Ring()
+}
+
 // sawTerm notes a term of the shard.
 func (l *Leaders) sawTerm(shard, term uint64) {
 	raise(&l.shards[shard].term, term)

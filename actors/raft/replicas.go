@@ -100,7 +100,7 @@ func (r *Replicas) start(shard uint64) (err error) {
 	heartbeat := max(1, uint64(r.o.Heartbeat/time.Millisecond)/tickMS)
 	election := max(3*heartbeat, uint64(r.o.Election/time.Millisecond)/tickMS*electionTenths/10)
 	if own.alone {
-		heartbeat, election = 1, 10 // nobody else has to agree
+		heartbeat, election = 1, 3 // nobody else has to agree
 	}
 	create := func(uint64, uint64) sm.IOnDiskStateMachine { return own.machine }
 	err = r.nh.StartOnDiskReplica(founders, join, create, raft.Config{
@@ -148,6 +148,20 @@ func (r *Replicas) RestartReplica(stop <-chan struct{}, shard uint64) error {
 			return ErrStopped
 		}
 	}
+}
+
+// StopReplicas stops all of this member's replicas, so that it votes no more and applies
+// nothing more. They can't be started again. What is proposed afterwards fails with
+// ErrUnsent.
+func (h *Host) StopReplicas() error {
+	var all error
+	for shard := uint64(1); shard <= uint64(h.o.Shards); shard++ {
+		if err := h.nh.StopReplica(shard, h.o.Replica); err != nil && !errors.Is(err, dragonboat.ErrShardNotFound) {
+			all = errors.Join(all, fmt.Errorf("stop the replica of shard %d: %w", shard, err))
+		}
+		h.lost(shard)
+	}
+	return all
 }
 
 // Learning reports whether this member's replica of the shard runs without a vote.

@@ -33,6 +33,19 @@ func (h *Host) FirstEntry(shard uint64) (uint64, error) {
 	return first, nil
 }
 
+// EntryTerm is the raft term of an entry of the shard's log; 0 if the log doesn't hold it.
+func (h *Host) EntryTerm(shard, index uint64) uint64 {
+	log, err := h.logReader(shard)
+	if err != nil {
+		return 0
+	}
+	term, err := log.Term(index)
+	if err != nil {
+		return 0
+	}
+	return term
+}
+
 // RemembersVote reports whether this member's replica would start as a voter, because
 // the last snapshot of its log lists it as one. Until then a start first replays how
 // the replica became a learner, which dragonboat allows only for a replica that is

@@ -205,11 +205,14 @@ func (l *raftLog) write(content []byte) (at uint32, err error) {
 func (l *raftLog) put(s *segment, content []byte) error {
 	frame, chain := appendFrame(l.sectors[:0], content, s.salt, s.chain, s.next)
 	end := s.next + int64(len(frame))/sectorSize
-	frame = s.withZeros(frame, end)
 	if l.sectors = frame; cap(frame) > contentLimit {
 		l.sectors = nil
 	}
-	if _, err := s.file.WriteAt(frame, s.next*sectorSize); err != nil {
+	_, err := s.file.WriteAt(frame, s.next*sectorSize)
+	if err == nil && len(frame) <= smallFrame {
+		err = s.zeroAhead(end)
+	}
+	if err != nil {
 		return fmt.Errorf("write the raft log: %w", err)
 	}
 	if err := l.sync(s.file); err != nil {
@@ -221,19 +224,31 @@ func (l *raftLog) put(s *segment, content []byte) error {
 
 // A block of a new file that is written for the first time makes the sync slower, since the
 // file system has to note that it isn't empty any more. So a small frame takes some of the
-// blocks behind it along, as zeros, which are the same as nothing.
+// blocks behind it along, as zeros, which are the same as nothing: one frame in 256 or less
+// is a slow one. They are written one by one, for what is written at once may be one folio
+// of the page cache, all of which counts as changed when a sector of it is.
 const (
-	zerosAhead = 64 << 10
+	zerosAhead = 128 << 10
 	smallFrame = 8 << 10
+	blockSize  = 4 << 10
 )
 
-// withZeros appends them to a frame that ends before a sector, if they weren't written yet.
-func (s *segment) withZeros(frame []byte, end int64) []byte {
-	if end <= s.fresh || len(frame) > smallFrame {
-		return frame
+var noBlock [blockSize]byte
+
+// zeroAhead writes zeros behind a frame that ends before a sector, if that wasn't done yet.
+func (s *segment) zeroAhead(end int64) error {
+	if end <= s.fresh {
+		return nil
 	}
 	s.fresh = min(end+zerosAhead/sectorSize, s.sectors)
-	return append(frame, make([]byte, (s.fresh-end)*sectorSize)...)
+	for at := end * sectorSize; at < s.fresh*sectorSize; {
+		n := min(blockSize-at%blockSize, s.fresh*sectorSize-at)
+		if _, err := s.file.WriteAt(noBlock[:n], at); err != nil {
+			return err
+		}
+		at += n
+	}
+	return nil
 }
 
 func (l *raftLog) sync(f file) error {

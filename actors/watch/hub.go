@@ -30,7 +30,7 @@ type Hub struct {
 	published  loop.Mailbox[batch]
 	asks       loop.Mailbox[ask]
 	departures departures
-	behind     loop.Bell // rings when a batch was dropped
+	bells      bells
 
 	// Atomic.
 	last     atomic.Uint64 // the last index published, dropped or not
@@ -39,6 +39,12 @@ type Hub struct {
 	watching atomic.Int64
 
 	delivery delivery // owned by Run
+}
+
+// bells wake the hub's loop.
+type bells struct {
+	behind loop.Bell // a batch was dropped
+	end    loop.Bell // EndAll was called
 }
 
 // store is what the hub reads from disk.
@@ -109,7 +115,7 @@ func NewHub(o Options) *Hub {
 		bytesLimit: int64(bytesLimit),
 		life:       loop.NewLife(),
 		departures: newDepartures(),
-		behind:     loop.NewBell(),
+		bells:      bells{behind: loop.NewBell(), end: loop.NewBell()},
 		delivery:   newDelivery(o.First, orElse(o.RingLimit, min(window, 4096)), bytesLimit),
 	}
 	h.last.Store(uint64(o.First))
@@ -154,7 +160,7 @@ func (h *Hub) Publish(last tree.Index, events []tree.EncodedEvent) {
 // drop leaves what happened up to last to the window on disk.
 func (h *Hub) drop(last tree.Index) {
 	h.dropped.Store(uint64(last))
-	h.behind.Ring()
+	h.bells.behind.Ring()
 }
 
 // Watchers is the number of parked watchers.
@@ -238,6 +244,9 @@ func (h *Hub) ask(a ask) (answer, bool) {
 // Unwatch takes w out again. It never blocks; type departures says why and how. A
 // delivery under way may still arrive.
 func (h *Hub) Unwatch(w *tree.Watch) { h.departures.leave(w) }
+
+// EndAll ends all watchers that are parked now, and goes on. It never blocks.
+func (h *Hub) EndAll() { h.bells.end.Ring() }
 
 // Run serves until Stop. It fails if the window on disk can't be read.
 func (h *Hub) Run() error {

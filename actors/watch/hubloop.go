@@ -62,7 +62,9 @@ func (h *Hub) run() error {
 			a.reply <- h.admit(a)
 		case <-h.departures.bell:
 			d.trie.remove(h.departures.take())
-		case <-h.behind:
+		case <-h.bells.behind:
+		case <-h.bells.end:
+			h.endAll()
 		case <-gap:
 			if err := h.closeGap(); err != nil {
 				return err

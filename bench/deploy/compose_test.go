@@ -129,7 +129,7 @@ func TestComposeOfOne(t *testing.T) {
 // killed, one is cut off, and all are restarted in turn under load.
 func TestComposeOfThree(t *testing.T) {
 	port := ports(t, 3)
-	p := composeUp(t, "../../deploy/compose.cluster.yaml", "COPSE_PORT_1="+port[0], "COPSE_PORT_2="+port[1], "COPSE_PORT_3="+port[2])
+	p := composeUp(t, "../../deploy/compose.cluster.yaml", "COPSE_PORT_1="+port[0], "COPSE_PORT_2="+port[1], "COPSE_PORT_3="+port[2], "COPSE_SECRET="+secretFile(t))
 	var members []service
 	for i, port := range port {
 		members = append(members, p.service(fmt.Sprintf("m%d", i+1), "127.0.0.1:"+port))

@@ -3,7 +3,9 @@ package deploy
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -197,12 +199,14 @@ func TestCopseFollowsTheManifests(t *testing.T) {
 		env := podEnvironment(m, ordinal)
 		maps.Copy(env, imageDefaults(t))
 		name := fmt.Sprintf("%s-%d", m.set.Name, ordinal)
+		env["COPSE_CLUSTER_SECRET_FILE"] = clusterSecret(t, m, env["COPSE_CLUSTER_SECRET_FILE"])
 		shown := askCopse(t, env, m.set.Spec.Template.Spec.Containers[0].Args)
 		domain := name + "." + m.set.Spec.ServiceName
 		for setting, want := range map[string]string{
 			"name": name, "data-dir": "/var/lib/copse",
 			"advertise-client-urls":       "http://" + domain + ":2379",
-			"initial-advertise-peer-urls": "http://" + domain + ":2380",
+			"initial-advertise-peer-urls": "https://" + domain + ":2380",
+			"listen-peer-urls":            "https://0.0.0.0:2380",
 			"listen-metrics-urls":         "http://0.0.0.0:2381",
 		} {
 			if shown[setting] != want {
@@ -210,13 +214,44 @@ func TestCopseFollowsTheManifests(t *testing.T) {
 			}
 		}
 		ids[shown["initial-cluster"]] = true
-		if n := strings.Count(shown["initial-cluster"], "=http"); n != int(*m.set.Spec.Replicas) {
+		if n := strings.Count(shown["initial-cluster"], "=https"); n != int(*m.set.Spec.Replicas) {
 			t.Errorf("%d replicas, %d founders: %s", *m.set.Spec.Replicas, n, shown["initial-cluster"])
 		}
 	}
 	if len(ids) != 1 {
 		t.Errorf("the pods would found different clusters: %v", ids)
 	}
+}
+
+// clusterSecret makes a secret that stands for the one at path, which must be in a volume
+// of a Secret.
+func clusterSecret(t *testing.T, m manifests, path string) string {
+	t.Helper()
+	pod := m.set.Spec.Template.Spec
+	mounted := slices.ContainsFunc(pod.Containers[0].VolumeMounts, func(mount core.VolumeMount) bool {
+		secret := slices.ContainsFunc(pod.Volumes, func(v core.Volume) bool { return v.Name == mount.Name && v.Secret != nil })
+		return secret && mount.ReadOnly && mount.MountPath == filepath.Dir(path)
+	})
+	if !mounted {
+		t.Errorf("no Secret is mounted for %s", path)
+	}
+	return secretFile(t)
+}
+
+// secretFile has a secret of a cluster, for every user to read.
+func secretFile(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "copse-secret-") // t.TempDir is for this user only
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	file := filepath.Join(dir, "secret")
+	err = errors.Join(os.Chmod(dir, 0o755), os.WriteFile(file, []byte(rand.Text()+rand.Text()+"\n"), 0o644))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // TestProbesAreServed sends the manifests' probes to a real member.

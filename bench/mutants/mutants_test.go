@@ -12,7 +12,7 @@ import (
 // mutant is a change of one line that breaks a rule.
 type mutant struct {
 	name     string
-	rule     string // of docs/SHARDS.md
+	rule     string // of docs/SHARDS.md, or its heading
 	file     string
 	old, new string // old is in the file once
 	by       string // the tests that must fail, each of them
@@ -37,7 +37,7 @@ var mutants = []mutant{
 	},
 	{
 		"a new group keeps the old one's epochs", "4", "statemachine/membership.go",
-		"v.meta.raftIndex, v.meta.epoch, v.meta.last = 0, 0,", "v.meta.raftIndex, v.meta.last = 0,", "TestTheEpochIsKept",
+		"v.meta.raftIndex, v.meta.hash, v.meta.epoch, v.meta.last = 0, 0, 0,", "v.meta.raftIndex, v.meta.hash, v.meta.last = 0, 0,", "TestTheEpochIsKept",
 	},
 	{
 		"watches begin without a permission", "of auth", "httpfront/keys.go",
@@ -181,6 +181,38 @@ var mutants = []mutant{
 	{
 		"a leader that is about to go proposes", "transfer", "actors/shard/core.go",
 		"c.leader.dropLate(now)\n", "c.leader.dropLate(now)\n\tc.leader.paused = false\n", transcripts,
+	},
+	{
+		"snapshots and starts forget the hash", "same data", "statemachine/meta.go",
+		"&m.raftIndex, &m.hash,", "&m.raftIndex,", "TestReplicasOfOneLogHaveOneHash",
+	},
+	{
+		"the hash doesn't cover what came before", "same data", "statemachine/hash.go",
+		"binary.BigEndian.PutUint64(head[:8], before)", "_ = before", "TestAnotherLogHasAnotherHash",
+	},
+	{
+		"hashes from before a snapshot are kept", "same data", "statemachine/hash.go",
+		"h[i].index.Store(0)", "_ = i", "TestReplicasOfOneLogHaveOneHash",
+	},
+	{
+		"hashes aren't compared", "same data", "actors/cluster/verdict.go",
+		"if own.hash == other {", "if true {", "TestAMemberFindsOutWhetherItDiffers TestAMemberThatCatchesUpIsComparedThere",
+	},
+	{
+		"a member ahead of all is taken for one that is early", "same data", "actors/cluster/verdict.go",
+		"if a.has(upToDate) {", "if false {", "TestAMemberFindsOutWhetherItDiffers",
+	},
+	{
+		"terms aren't compared", "same data", "actors/cluster/verdict.go",
+		"case term != 0 && a.term != 0 && term != a.term:", "case false:", "TestAMemberFindsOutWhetherItDiffers",
+	},
+	{
+		"one other member is a majority", "same data", "actors/cluster/verdict.go",
+		"against[s] >= majority {", "true {", "TestTheMajorityDecides TestAMemberFindsOutWhetherItDiffers",
+	},
+	{
+		"a member with wrong data isn't kept out", "same data", "actors/cluster/depart.go",
+		"id.Differs = why", "_ = why", "TestAMemberWithWrongDataStepsOutAndIsKeptOut",
 	},
 }
 

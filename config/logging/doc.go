@@ -1,4 +1,5 @@
-// Package logging makes the log of the process.
+// Package logging makes the log of the process, and has [Seldom] for what strangers cause.
+// The parts get the log from main and import only that.
 //
 // Every line has time, level and msg. Its other fields go by these names:
 // component (main, http, tls, raft and the other parts of dragonboat, store, disk),

@@ -46,6 +46,7 @@ _copse() {
     '--idle-timeout=[How long an idle connection is kept open]:duration:'
     '--cache-size=[Memory for the caches: half for blocks of the store, a quarter each for nodes and for listings]:size:'
     '--disk-reserve=[Disk space to keep free]:size:'
+    '--timer-slack=[How late the kernel may wake the process'\''s threads, at most 10ms: Go'\''s runtime then takes less CPU time]:duration:'
     '--listen-metrics-urls=[Addresses of the operations port, with probes and metrics; off, or an empty flag, disables it]:urls:'
     '--enable-pprof=-[Serve Go profiles at /debug/pprof/ on the operations port]::value:(true false)'
     '--drain-delay=[On a stop, how long to keep serving while /readyz fails, for load balancers to notice]:duration:'

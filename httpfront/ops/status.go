@@ -26,6 +26,7 @@ type Parts struct {
 		CheckAlive() error
 		CheckLeader() error
 		CheckCaughtUp() error
+		CheckSame() error
 	}
 	Disk interface {
 		CheckAlive() error
@@ -77,6 +78,7 @@ func (s *Status) Ready() Checks {
 		}},
 		{Name: "leader", Ok: s.ask(absent, func(p *Parts) error { return p.Member.CheckLeader() })},
 		{Name: "caught-up", Ok: s.ask(absent, func(p *Parts) error { return p.Member.CheckCaughtUp() })},
+		{Name: "same-data", Ok: s.ask(absent, func(p *Parts) error { return p.Member.CheckSame() })},
 		{Name: "disk-reserve", Ok: s.ask(absent, func(p *Parts) error { return p.Disk.CheckReserve() })},
 		{Name: "draining", Ok: func() error {
 			if s.draining.Load() {

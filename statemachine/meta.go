@@ -1,0 +1,76 @@
+package statemachine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"copse/statemachine/tree"
+)
+
+// Format is the version of the layout, the only one that this copse reads and writes.
+const Format = 5
+
+// meta is the replica's state besides its nodes. It is written in the same batch as each
+// change, so it always agrees with the nodes and with the raft index.
+type meta struct {
+	raftIndex   uint64     // of the last raft entry applied
+	hash        uint64     // of all raft entries applied; see nextHash
+	last        tree.Index // the tree's index; see ApplyResult.Last
+	oldest      tree.Index // the index of the first event in the oldest record of the window; 0: none
+	trimmed     tree.Index // all events from this index on are still in the window
+	epoch       uint64     // the highest epoch of any batch applied; see docs/SHARDS.md
+	windowBytes uint64     // total JSON size of the events in the window
+	stats       tree.Stats // writes only
+	counts      counts
+}
+
+// numbers lists meta's fields in the order of the record, which is the format and then
+// these, 8 bytes each.
+func (m *meta) numbers() []*uint64 {
+	s := &m.stats
+	return []*uint64{
+		&m.raftIndex, &m.hash, (*uint64)(&m.last), (*uint64)(&m.oldest), (*uint64)(&m.trimmed), &m.windowBytes,
+		&s.SetsSuccess, &s.SetsFail, &s.DeleteSuccess, &s.DeleteFail,
+		&s.UpdateSuccess, &s.UpdateFail, &s.CreateSuccess, &s.CreateFail,
+		&s.CompareAndSwapSuccess, &s.CompareAndSwapFail,
+		&s.CompareAndDeleteSuccess, &s.CompareAndDeleteFail, &s.ExpireCount,
+		&m.counts.nodes, &m.counts.expiring, &m.epoch,
+	}
+}
+
+func (m *meta) append(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint64(dst, Format)
+	for _, n := range m.numbers() {
+		dst = binary.BigEndian.AppendUint64(dst, *n)
+	}
+	return dst
+}
+
+// ErrNewerFormat and ErrOlderFormat report a store written by another version of copse.
+var (
+	ErrNewerFormat = errors.New("the data is in a newer format than this copse knows: start the newer copse again")
+	ErrOlderFormat = errors.New("the data is in an older format, which this copse no longer reads: start with an empty data directory")
+)
+
+func readMeta(rec []byte) (meta, error) {
+	var m meta
+	if len(rec) < 8 {
+		return m, fmt.Errorf("%w: meta", ErrDamaged)
+	}
+	switch format := binary.BigEndian.Uint64(rec); {
+	case format > Format:
+		return m, fmt.Errorf("%w (format %d)", ErrNewerFormat, format)
+	case format < Format:
+		return m, fmt.Errorf("%w (format %d)", ErrOlderFormat, format)
+	}
+	rec = rec[8:]
+	fields := m.numbers()
+	if len(rec) != 8*len(fields) {
+		return m, fmt.Errorf("%w: meta", ErrDamaged)
+	}
+	for i, n := range fields {
+		*n = binary.BigEndian.Uint64(rec[8*i:])
+	}
+	return m, nil
+}
