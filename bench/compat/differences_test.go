@@ -22,6 +22,7 @@ var differences = []struct {
 	{"auth-certificates", true, "the CN of the client's own certificate is a user; etcd takes those of the authorities too; no transcript has certificates"},
 	{"auth-guest", true, "what is recursive needs a pattern with a star; etcd's guest doesn't; see leaks"},
 	{"auth-index", true, "users and roles take no index; etcd has them in its tree; see newPlayer and newAuthFleet"},
+	{"auth-init", true, "root, a closed guest and auth in one step; a path that etcd doesn't have"},
 	{"auth-names", true, "a user's name is no path, and .. is resolved before patterns are compared; see seedUser"},
 	{"auth-passwords", true, "the whole password counts; etcd 3.4 looks at 72 bytes"},
 	{"auth-settings", true, "the log level is for the role root; etcd 3.5 has no such route"},
