@@ -2,16 +2,16 @@
 // and results into the bytes that clients of etcd v2 expect. All that clients see, down to
 // the spelling of headers, is decided here and in tree's JSON.
 //
-//	             ┌──────────────── Server ────────────────┐
-//	             │            one goroutine each          │
-//	listener ──▶ connections ──▶ route ──▶ parse ──▶ Backend.Do, Get
-//	   ▲         │                           │            │
-//	   │         └───────────────────────────┼────────────┘
-//	   │                                     ▼ wait=true
-//	   └──── comes back ◀─── poll loop ◀─ Backend.Watch
+//	             ┌───────────────────── Server ─────────────────────┐
+//	             │                 one goroutine each               │
+//	listener ──▶ connections ──▶ route ──▶ parse ──▶ permit ──▶ Backend.Do, Get
+//	   ▲         │                                     │            │
+//	   │         └─────────────────────────────────────┼────────────┘
+//	   │                                               ▼ wait=true
+//	   └──── comes back ◀─────── poll loop ◀───── Backend.Watch
 //
 // It owns the listeners and the connections, their timeouts (conn.go), TLS on parked ones
-// (wire.go), and its own metrics ([Server.WriteMetrics]). It knows nothing of storage and
+// (wire.go), the permission of each request (access.go), and its own metrics ([Server.WriteMetrics]). It knows nothing of storage and
 // of raft; the rules of the tree are in package tree. The checks of probes and the metrics
 // of a scrape are handed to it; package ops serves the same on the operations port.
 //
