@@ -26,14 +26,16 @@ check: lint
 	$(GO) test -pgo=off ./...
 	cd bench && $(GO) vet ./...
 
-# Answers are compared with those of etcd and etcdctl 3.4. ip, tc and nft build and cut
-# the networks of the cluster tests, spin and gcc check the model of the index protocol,
-# openssl makes certificates, and docker-compose serves an engine without the plugin.
+# Answers are compared with those of etcd and etcdctl 3.4, and python-etcd and curl are
+# clients. ip, tc and nft build and cut the networks of the cluster tests, spin and gcc
+# check the model of the index protocol, openssl makes certificates, and docker-compose
+# serves an engine without the plugin.
 deps:
-	@for program in etcd etcdctl ip tc nft spin gcc openssl; do command -v $$program >/dev/null || missing=1; done; \
+	@for program in etcd etcdctl ip tc nft spin gcc openssl curl; do command -v $$program >/dev/null || missing=1; done; \
+	/usr/bin/python3 -c 'import etcd' 2>/dev/null || missing=1; \
 	test -z "$$missing" || { \
-		echo "installing etcd-server, etcd-client, iproute2, nftables, spin, gcc and openssl from Debian's packages"; \
-		apt-get update -qq && apt-get install -y -qq etcd-server etcd-client iproute2 nftables spin gcc openssl; }
+		echo "installing etcd-server, etcd-client, python3-etcd, iproute2, nftables, spin, gcc, openssl and curl from Debian's packages"; \
+		apt-get update -qq && apt-get install -y -qq etcd-server etcd-client python3-etcd iproute2 nftables spin gcc openssl curl; }
 	@! docker info >/dev/null 2>&1 || docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || { \
 		echo "installing docker-compose from Debian's packages"; apt-get update -qq && apt-get install -y -qq docker-compose; }
 
@@ -71,7 +73,7 @@ model-big:
 # command doesn't know that it has changed. ./compat runs without the race detector, which
 # would see the driver only, and slow it down.
 compat:
-	cd bench && $(GO) test -count=1 -timeout 30m ./compat/...
+	cd bench && $(GO) test -count=1 -timeout 30m ./compat/... ./access/...
 	cd bench && $(GO) test -race -count=1 -timeout 30m ./treecompat/... ./peer/... ./realfiles/... ./figures/... ./etcdstore/... ./v2api/... ./writemix/... ./placement/... ./verdict/...
 
 crash:

@@ -135,7 +135,7 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 		}
 		status.Serving()
 		log.Info("ready to serve", "component", "main", "clients", listeners.URLs(), logging.Since(began))
-		return nil
+		return server.ResetRoot(c.RootPasswordFile)
 	})
 	var group loop.Group // stopped in the reverse order
 	port.Add(group.Add)

@@ -49,6 +49,7 @@ type Config struct {
 
 	// Operations.
 	ListenMetricsURLs []url.URL     // the operations port: health, metrics; nil is off
+	RootPasswordFile  string        // with a new password of the user root; empty: it stays
 	EnablePprof       bool          // on the operations port
 	DrainDelay        time.Duration // between "not ready" and the stop
 	LogFormat         string        // auto, text or json

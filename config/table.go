@@ -149,6 +149,8 @@ func operationsSettings() []setting {
 	metrics.empty = true
 	return []setting{
 		{"listen-metrics-urls", "urls", "Addresses of the operations port, with probes and metrics; off, or an empty flag, disables it.", "", metrics},
+		{"root-password-file", "path", "At the start, give the user root the password in this file, whatever it was: when it is lost.", "",
+			text(func(c *Config) *string { return &c.RootPasswordFile })},
 		{"enable-pprof", "true|false", "Serve Go profiles at /debug/pprof/ on the operations port.", "",
 			boolean(func(c *Config) *bool { return &c.EnablePprof })},
 		{"drain-delay", "duration", "On a stop, how long to keep serving while /readyz fails, for load balancers to notice.", "",

@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"copse/bench/peer"
+
+	"pgregory.net/rapid"
 )
 
 // A fleet is the servers that get the same requests and must give the same
 // answers, the reference first.
 type fleet struct {
-	t       *testing.T
+	t       rapid.TB
 	sharded bool // one of them has several shards
 	targets []*target
 	asked   []string // the latest requests, for the message of a failure
@@ -29,7 +31,7 @@ type target struct {
 	caller caller
 	normal normaliser
 	base   uint64
-	ranks  *ranks           // of a server with several shards; nil: its indexes are the reference's
+	ranks  *ranks           // of a server whose indexes have gaps; nil: they are the reference's
 	before map[string]int64 // the statistics at the start
 	tally  map[string]int64 // what the statistics must have counted since then
 }
@@ -47,8 +49,7 @@ func newFleet(t *testing.T, kinds []peer.Kind, shards int) *fleet {
 			t.Fatal(err)
 		}
 		if shards > 1 && kind.IsCopse() {
-			tg.ranks = &ranks{}
-			tg.ranks.bind(fromStart, tg.base)
+			tg.rank()
 		}
 		if tg.before, err = tg.caller.stats(); err != nil {
 			t.Fatal(err)
@@ -57,6 +58,12 @@ func newFleet(t *testing.T, kinds []peer.Kind, shards int) *fleet {
 		f.targets = append(f.targets, tg)
 	}
 	return f
+}
+
+// rank compares the indexes from now on by their ranks.
+func (tg *target) rank() {
+	tg.ranks = &ranks{}
+	tg.ranks.bind(fromStart, tg.base)
 }
 
 func (f *fleet) close() {
@@ -106,7 +113,7 @@ func (f *fleet) settle(tg *target) {
 	if tg.ranks == nil {
 		return
 	}
-	h, _, err := tg.caller.do(request{method: "HEAD", target: "/v2/keys/"})
+	h, _, err := tg.caller.do(request{method: "HEAD", target: "/v2/keys/", header: []string{credentials(asAdmin)}})
 	if err != nil {
 		f.t.Fatalf("%s: %v%s", tg.server.Kind, err, f.history())
 	}
@@ -147,7 +154,7 @@ func (f *fleet) checkStats() {
 
 func (f *fleet) note(r request) {
 	const limit = 30
-	f.asked = append(f.asked, strings.TrimRight(short(fmt.Sprintf("%s %s %s", r.method, r.target, r.body)), " "))
+	f.asked = append(f.asked, strings.TrimRight(short(fmt.Sprintf("%s %s %s %s", r.as, r.method, r.target, r.body)), " "))
 	f.asked = f.asked[max(0, len(f.asked)-limit):]
 }
 
@@ -209,6 +216,12 @@ func (tg *target) localise(r request) request {
 	}
 	r.target = queueName.ReplaceAllStringFunc(r.target, local("%020d"))
 	r.target = indexName.ReplaceAllStringFunc(r.target, local("%d"))
+	if r.as == "" && leaks(r) && !tg.server.Kind.IsCopse() {
+		r.as = r.like
+	}
+	if r.as != "" {
+		r.header = append(slices.Clip(r.header), tg.credentials(r.as))
+	}
 	return r
 }
 

@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"encoding/base64"
 	"fmt"
 	"os"
 	"slices"
@@ -50,6 +51,9 @@ import (
 // Above a step, only that step is left out.
 //
 // ADDED-1 is the id of the first member that the script has added.
+//
+// The header "As: USER:PASSWORD" sends these as a Basic Authorization. In every
+// script the user root, if there is one, has the password "pw".
 type script struct {
 	path    string
 	without string // the kinds of server that can't play it
@@ -166,7 +170,17 @@ func parseRequest(call string, lines []string) (r request, err error) {
 	if body < 0 {
 		body = len(lines)
 	}
-	r.header = lines[:body]
+	for _, line := range lines[:body] {
+		r.header = append(r.header, credentials(line))
+	}
 	r.body, err = bodyText(lines[body:])
 	return r, err
+}
+
+// credentials writes the line "As: USER:PASSWORD" as it is sent; all others stay.
+func credentials(line string) string {
+	if who, found := strings.CutPrefix(line, "As: "); found {
+		return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(who))
+	}
+	return line
 }

@@ -30,6 +30,8 @@ type request struct {
 	header []string // lines, as they are sent
 	body   string
 	kind   string // how the statistics should count it: sets, create, ...
+	as     string // whose credentials a fleet sends: a user of seedUser's; "" for the guest
+	like   string // the user that etcd is asked as where its guest may do too much
 }
 
 // bytes renders r. Like curl, a PUT or POST with a body is a form unless a

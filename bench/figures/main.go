@@ -17,7 +17,7 @@ import (
 type options struct {
 	servers  lineup
 	turns    int
-	n        int           // watchers, or keys
+	n        int           // watchers, keys or users
 	rounds   int           // PUTs to take the median of
 	writers  int           // connections that write
 	value    int           // bytes of a value
@@ -49,6 +49,7 @@ var figures = map[string]figure{
 	"watchput": {10_000, watchPut},
 	"keys":     {1_000_000, manyKeys},
 	"plateau":  {1_000, plateau},
+	"auth":     {10_000, authFigure},
 }
 
 func main() {
@@ -71,7 +72,7 @@ func run(args []string) error {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	o.servers.flags(flags)
 	flags.IntVar(&o.turns, "turns", 1, "how often to measure each server")
-	flags.IntVar(&o.n, "n", figure.n, "watchers or keys")
+	flags.IntVar(&o.n, "n", figure.n, "watchers, keys or users")
 	flags.IntVar(&o.rounds, "rounds", 20, "PUTs to take the median of")
 	flags.IntVar(&o.writers, "writers", 128, "connections that write")
 	flags.IntVar(&o.value, "value", 100, "bytes of a value")

@@ -40,6 +40,45 @@ var mutants = []mutant{
 		"v.meta.raftIndex, v.meta.hash, v.meta.epoch, v.meta.last = 0, 0, 0,", "v.meta.raftIndex, v.meta.hash, v.meta.last = 0, 0,", "TestTheEpochIsKept",
 	},
 	{
+		"watches begin without a permission", "of auth", "httpfront/keys.go",
+		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok {",
+		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok || x.req.kind == kindWatch {",
+		"TestAWatchThatMayNotBeginIsAnOrdinaryAnswer",
+	},
+	{
+		"events are delivered without a permission", "of auth", "httpfront/parkedconns.go",
+		"if p.stage != watching || p.grant.stands(now) {", "if true {",
+		"TestNoEventAfterThePermissionIsGone TestAWatchEndsWithItsPermission TestAWatchIsItsUsers TestAWatchIsCheckedWhenItArrives",
+	},
+	{
+		"POST needs no permission", "of auth", "httpfront/keys.go",
+		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok {",
+		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok || x.method == methodPost {",
+		"TestWhoMayDoWhatToKeys",
+	},
+	{
+		"the listing of the root needs no permission", "of auth", "httpfront/keys.go",
+		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok {",
+		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok || x.req.kind == kindRead && keyOf(sent) == \"/\" {",
+		"TestWhoMayDoWhatToKeys",
+	},
+	{
+		"the guest is held to no rule for what is recursive", "of auth", "statemachine/auth/may.go",
+		"return s.gives(Guest, what, path, recursive)", "return s.gives(Guest, what, path, false)", "TestWhoMay",
+	},
+	{
+		"a password is remembered after it was changed", "of auth", "httpfront/login/proofs.go",
+		"ok && v.hash == u.Hash && subtle", "ok && subtle", "TestWhatIsRememberedEndsWithTheHash",
+	},
+	{
+		"a connection's password is remembered after it was changed", "of auth", "httpfront/login/login.go",
+		"if !ok || u.Hash != c.user.Hash {", "if !ok {", "TestWhatIsRememberedEndsWithTheHash",
+	},
+	{
+		"lists show hidden nodes", "of auth", "statemachine/tree/listing.go",
+		"if HiddenBelow(top.node.Key, n.Key) {", "if false {", "TestListingHidesSortsAndNests",
+	},
+	{
 		"users aren't in snapshots", "of auth", "statemachine/snapshot.go",
 		"for ok := it.First(); ok; ok = it.Next() {\n\t\tselect {", "for ok := it.First(); ok; ok = it.Next() {\n\t\tif it.Key()[0] == userPrefix {\n\t\t\tcontinue\n\t\t}\n\t\tselect {", "TestUsersAreKept",
 	},

@@ -23,7 +23,7 @@ _copse() {
     log-level) mapfile -t COMPREPLY < <(compgen -W 'debug info warn error' -- "$cur"); return ;;
     quiet) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     json) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
-    config-file|data-dir|cert-file|key-file|trusted-ca-file|client-crl-file|peer-cert-file|peer-key-file|peer-trusted-ca-file|peer-crl-file|cluster-secret-file)
+    config-file|data-dir|cert-file|key-file|trusted-ca-file|client-crl-file|peer-cert-file|peer-key-file|peer-trusted-ca-file|peer-crl-file|cluster-secret-file|root-password-file)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
@@ -34,7 +34,7 @@ _copse() {
         command+=${command:+ }${COMP_WORDS[i]}
     done
     if [[ $cur == -* ]]; then
-        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --force-new-cluster --cert-file --key-file --trusted-ca-file --client-cert-auth --client-crl-file --client-cert-allowed-cn --client-cert-allowed-hostname --auto-tls --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --peer-crl-file --peer-cert-allowed-cn --peer-cert-allowed-hostname --peer-auto-tls --cluster-secret-file --self-signed-cert-validity --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --event-history-bytes --max-request-bytes --max-header-bytes --request-timeout --read-timeout --idle-timeout --cache-size --disk-reserve --timer-slack --listen-metrics-urls --enable-pprof --drain-delay --slow-request --log-format --log-level'
+        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --force-new-cluster --cert-file --key-file --trusted-ca-file --client-cert-auth --client-crl-file --client-cert-allowed-cn --client-cert-allowed-hostname --auto-tls --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --peer-crl-file --peer-cert-allowed-cn --peer-cert-allowed-hostname --peer-auto-tls --cluster-secret-file --self-signed-cert-validity --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --event-history-bytes --max-request-bytes --max-header-bytes --request-timeout --read-timeout --idle-timeout --cache-size --disk-reserve --timer-slack --listen-metrics-urls --root-password-file --enable-pprof --drain-delay --slow-request --log-format --log-level'
         case $command in
         '') words="$settings --version --help" ;;
         'serve'*) words="--help $settings" ;;

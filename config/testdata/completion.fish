@@ -64,6 +64,7 @@ complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l disk-reserve -x -d 'Disk space to keep free'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l timer-slack -x -d 'How late the kernel may wake the process\'s threads, at most 10ms: Go\'s runtime then takes less CPU time'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l listen-metrics-urls -x -d 'Addresses of the operations port, with probes and metrics; off, or an empty flag, disables it'
+complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l root-password-file -r -F -d 'At the start, give the user root the password in this file, whatever it was: when it is lost'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l enable-pprof -d 'Serve Go profiles at /debug/pprof/ on the operations port'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l drain-delay -x -d 'On a stop, how long to keep serving while /readyz fails, for load balancers to notice'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l slow-request -x -d 'Log requests that take longer'

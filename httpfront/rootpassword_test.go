@@ -1,0 +1,44 @@
+package httpfront_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"copse/httpfront"
+)
+
+func TestALostPasswordOfRootIsSetAnew(t *testing.T) {
+	s := serve(t, httpfront.Options{})
+	s.enable()
+	file := filepath.Join(t.TempDir(), "password")
+	reset := func(text string) error {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return s.server.ResetRoot(file)
+	}
+	if err := s.server.ResetRoot(""); err != nil {
+		t.Error(err)
+	}
+	if got := s.as("root:pw", "GET /v2/auth/users", ""); got.status != 200 {
+		t.Errorf("without a file: %+v", got)
+	}
+	if err := reset("found again\n"); err != nil {
+		t.Fatal(err)
+	}
+	for credentials, want := range map[string]int{"root:found again": 200, "root:pw": 401, "root:found again\n": 401} {
+		if got := s.as(credentials, "GET /v2/auth/users", ""); got.status != want {
+			t.Errorf("%q: %+v", credentials, got)
+		}
+	}
+	for text, want := range map[string]string{"\n": "empty", strings.Repeat("x", 73): "72 bytes"} {
+		if err := reset(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "xxx") {
+			t.Errorf("%.10q: %v", text, err)
+		}
+	}
+	if err := s.server.ResetRoot(file + "-missing"); err == nil || !strings.Contains(err.Error(), "root-password-file") {
+		t.Error(err)
+	}
+}
