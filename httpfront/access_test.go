@@ -137,7 +137,7 @@ func TestNoEventAfterThePermissionIsGone(t *testing.T) {
 // it arrives: the review has not seen it.
 func TestAWatchIsCheckedWhenItArrives(t *testing.T) {
 	lt := serveLoop(t, pollLoopOptions{})
-	lt.hub.changeAuth(true, guestReads("/a"))
+	lt.hub.auth.Store(auth.NewState(true, nil, []*auth.Role{guestReads("/a")})) // and no bell
 	c := lt.dial()
 	lt.hub.closeSoon = true
 	c.get("/a?wait=true")
