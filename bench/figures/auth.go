@@ -46,13 +46,13 @@ func authFigure(o options, s *peer.Server, r *results) error {
 	r.add("users", plain, float64(users))
 	r.add("to make one", millis, time.Since(begin).Seconds()/float64(users))
 
-	right := userGets(s.Address, users, "right")
-	c, err := connect(s.Address, authConnections, 1, right)
+	right := userGets(s.Address, users, authConnections, "right")
+	c, err := connect(s.Address, floodConnections, 1, userGets(s.Address, users, floodConnections, "right"))
 	if err != nil {
 		return err
 	}
 	begin = time.Now()
-	_, err = c.runUntil(int64((users + authConnections - 1) / authConnections)) // each once
+	_, err = c.runUntil(int64((users + floodConnections - 1) / floodConnections)) // each once
 	c.close()
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func authFigure(o options, s *peer.Server, r *results) error {
 
 // flooded measures a flood of wrong passwords, alone and beside right ones.
 func flooded(s *peer.Server, r *results, users int, alone reading) error {
-	wrong := userGets(s.Address, users, "wrong")
+	wrong := userGets(s.Address, users, floodConnections, "wrong")
 	wrong.codes = []int{http.StatusUnauthorized, http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusTooManyRequests}
 	flood, err := connect(s.Address, floodConnections, 1, wrong)
 	if err != nil {
@@ -98,7 +98,7 @@ func flooded(s *peer.Server, r *results, users int, alone reading) error {
 		_, err := flood.run(time.Until(stop))
 		ended <- err
 	}()
-	beside, err := readSpan(s, userGets(s.Address, users, "right"))
+	beside, err := readSpan(s, userGets(s.Address, users, authConnections, "right"))
 	if err = errors.Join(err, <-ended); err != nil {
 		return err
 	}
@@ -119,13 +119,13 @@ func readSpan(s *peer.Server, from source) (reading, error) {
 }
 
 // userGets reads one of the keys as one user after the other.
-func userGets(address string, users int, password string) *prepared {
+func userGets(address string, users, connections int, password string) *prepared {
 	p := &prepared{codes: []int{http.StatusOK}}
 	for i := range users {
 		header := "Authorization: Basic " + base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "u%d:%s", i, password)) + "\r\n\r\n"
 		p.requests = append(p.requests, append(bytes.TrimSuffix(getRequest(address, benchKey(i)), []byte("\r\n")), header...))
 	}
-	p.pick = func(c int, n int64) int { return (c + int(n)*authConnections) % users }
+	p.pick = func(c int, n int64) int { return (c + int(n)*connections) % users }
 	return p
 }
 

@@ -64,7 +64,7 @@ var mutants = []mutant{
 	},
 	{
 		"the guest is held to no rule for what is recursive", "of auth", "statemachine/auth/may.go",
-		"return s.gives(Guest, what, path, recursive)", "return s.gives(Guest, what, path, false)", "TestWhoMay",
+		"return s.gives(Guest, what, path, recursive)", "return s.gives(Guest, what, path, false)", "TestTheGuestNeedsAStarForWhatIsRecursive",
 	},
 	{
 		"a password is remembered after it was changed", "of auth", "httpfront/login/proofs.go",
