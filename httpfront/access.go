@@ -52,6 +52,17 @@ func (s *Server) permit(ctx *fasthttp.RequestCtx, what auth.Access, path string,
 	return g, true
 }
 
+// permitted decides again about what was read under g, and answers the request if the
+// permission is gone: while a quorum was asked, it may have been taken away, and then the
+// value may have been written that it was taken away for.
+func (s *Server) permitted(ctx *fasthttp.RequestCtx, g *grant) (ok bool) {
+	if g.under == s.backend.Auth() {
+		return true
+	}
+	_, ok = s.permit(ctx, auth.Read, g.path, g.recursive)
+	return ok
+}
+
 // stands reports whether a watch may go on in the state now.
 func (g *grant) stands(now *auth.State) bool {
 	if g.under == now {

@@ -379,3 +379,30 @@ func TestTroubleWithRaftIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// What a reader may no longer read may have been written while its quorum was asked.
+func TestAReadIsCheckedAgainAfterwards(t *testing.T) {
+	s := serve(t, httpfront.Options{})
+	s.backend.parts = []string{"{", "}"}
+	for _, c := range []struct {
+		credentials, request string
+		status               int
+	}{
+		{"u:p", "GET /v2/keys/r/a?quorum=true", 401},
+		{"u:p", "GET /v2/keys/r/missing", 401},
+		{"", "GET /v2/keys/parts", 401},
+		{"root:pw", "GET /v2/keys/parts", 200},
+	} {
+		s.backend.setAuth(&auth.State{})
+		if c.credentials == "u:p" {
+			s.enable()
+		}
+		s.backend.reading = func() {
+			s.backend.setAuth(auth.NewState(true, []*auth.User{user(t, "root", "pw", "root"), user(t, "u", "p")}, nil))
+		}
+		if got := s.as(c.credentials, c.request, ""); got.status != c.status {
+			t.Errorf("%s by %q, changed meanwhile: got %+v", c.request, c.credentials, got)
+		}
+	}
+	s.wantClosedListings(2)
+}

@@ -35,6 +35,8 @@ type treeBackend struct {
 	held chan struct{} // and tells here that it does
 
 	queued, applied time.Duration // what Do says that it took
+
+	reading func() // Get calls it first, if set
 }
 
 func newTreeBackend() *treeBackend {
@@ -91,6 +93,9 @@ func (b *treeBackend) Do(c *tree.Command) tree.Reply {
 }
 
 func (b *treeBackend) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
+	if b.reading != nil {
+		b.reading()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err != nil {

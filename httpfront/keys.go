@@ -102,9 +102,15 @@ func (s *Server) arrival(x *exchange) time.Time {
 	return s.clock()
 }
 
-func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, _ grant) {
+func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	body := takeBody(ctx)
 	out, rest, st, err := s.backend.Get(body, x.req.query)
+	if !s.permitted(ctx, &g) {
+		if rest != nil {
+			rest.Close()
+		}
+		return
+	}
 	if err != nil {
 		ctx.Response.SwapBody(body)
 		writeError(ctx, err)
