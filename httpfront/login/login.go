@@ -137,16 +137,32 @@ func (c *Checker) check(name string, password []byte, from netip.Addr) (*auth.Us
 	asks := asker{from: from}
 	if u, ok := c.state().User(name); ok {
 		asks.user = u.Name
-	} // Those of no user share a line, or there would be as many lines as names to think of.
-	if err := c.turns.take(asks); err != nil {
+	} // Those of no user have none of their own, or there would be as many lines as names to think of.
+	w, err := c.turns.take(asks)
+	if err != nil {
 		c.counts.busy.Add(1)
 		return nil, err
 	}
-	defer c.turns.pass()
+	u := c.compare(name, password, proof)
+	if u != nil {
+		c.turns.leave(w)
+		c.turns.pass()
+		return u, nil
+	}
+	if err := c.turns.settle(w); err != nil {
+		c.counts.busy.Add(1)
+		return nil, err
+	}
+	c.counts.failed.Add(1)
+	return nil, &Refused{User: name, Why: "no such user, or the wrong password"}
+}
+
+// compare returns the user, if the password is right. It needs a turn.
+func (c *Checker) compare(name string, password []byte, proof proof) *auth.User {
 	// Another request with the same password may have had its turn meanwhile.
 	if u := c.proven(name, proof); u != nil {
 		c.counts.remembered.Add(1)
-		return u, nil
+		return u
 	}
 	u, ok := c.state().User(name)
 	hash := c.nobody
@@ -156,12 +172,11 @@ func (c *Checker) check(name string, password []byte, from netip.Addr) (*auth.Us
 	began := time.Now()
 	if err := bcrypt.CompareHashAndPassword([]byte(hash), password); err != nil || !ok {
 		c.turns.rest(time.Since(began))
-		c.counts.failed.Add(1)
-		return nil, &Refused{User: name, Why: "no such user, or the wrong password"}
+		return nil
 	}
 	c.counts.verified.Add(1)
 	c.proofs.put(u, proof)
-	return u, nil
+	return u
 }
 
 // nobodysHash is compared with the password of a user that doesn't exist, so that it takes
@@ -182,7 +197,7 @@ func (c *Checker) Hash(password string, client *Client) (string, error) {
 	if len(password) > passwordLimit {
 		return "", ErrTooLong
 	}
-	if err := c.turns.take(asker{from: client.From(), hashes: true}); err != nil {
+	if _, err := c.turns.take(asker{from: client.From(), hashes: true}); err != nil {
 		return "", err
 	}
 	defer c.turns.pass()

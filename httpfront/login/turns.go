@@ -10,13 +10,18 @@ import (
 // turns lets one goroutine compute a hash at a time. Those who wait stand in lines, one for
 // each asker, and the lines have turns by turns: so whoever floods the server with wrong
 // passwords delays itself, and others by one turn.
+//
+// Whoever names a user that exists stands in two lines: that user's, in which a right
+// password overtakes what else its host sends, and the host's, where those of unknown users
+// stand. A wrong password is refused only when it is its turn in the host's line. Otherwise
+// a host that fills its line could tell whose names exist by how soon they are refused.
 type turns struct {
 	patience time.Duration // that each has; then it gets ErrBusy
-	limit    int           // of all that wait; beyond it the last of the longest line gets ErrBusy
+	limit    int           // of places in lines; beyond it the last of the longest line gets ErrBusy
 
 	mu      sync.Mutex
 	taken   bool
-	waiting int
+	waiting int           // places that are taken in lines
 	lines   []*line       // those that aren't empty; the first is next
 	ended   chan struct{} // closed by stop
 }
@@ -30,7 +35,17 @@ type asker struct {
 
 type line struct {
 	of      asker
-	waiters []chan error // with room for the one error, or nil, that each gets
+	waiters []*waiter
+}
+
+// waiter is a request that waits.
+type waiter struct {
+	turn  chan error // with room for what it gets in each line: nil for a turn, or an error
+	until time.Time  // when its patience ends
+
+	// Under the lock of turns.
+	lines int  // in which it stands
+	due   bool // what it gets in its host's line is still to come, or was an error
 }
 
 const (
@@ -42,36 +57,69 @@ func newTurns() turns {
 	return turns{patience: turnPatience, limit: turnLimit, ended: make(chan struct{})}
 }
 
-// take waits for a turn, which pass ends.
-func (t *turns) take(a asker) error {
-	t.mu.Lock()
-	if t.isEnded() {
-		t.mu.Unlock()
-		return ErrStopped
+// take waits for a turn. After a wrong password settle ends it, otherwise leave and pass.
+func (t *turns) take(a asker) (*waiter, error) {
+	w := &waiter{turn: make(chan error, 2), until: time.Now().Add(t.patience)}
+	if err := t.join(a, w); err != nil {
+		return nil, err
 	}
-	if !t.taken {
+	return w, t.wait(w)
+}
+
+// join gives w a turn at once, or puts it into its lines.
+func (t *turns) join(a asker, w *waiter) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.isEnded():
+		return ErrStopped
+	case !t.taken:
 		t.taken = true
-		t.mu.Unlock()
+		w.turn <- nil
 		return nil
 	}
-	w := make(chan error, 1)
-	t.enqueue(a, w)
-	if t.waiting > t.limit {
+	w.due = true
+	t.enqueue(asker{from: a.from, hashes: a.hashes}, w)
+	if a.user != "" {
+		t.enqueue(a, w)
+	}
+	for t.waiting > t.limit {
 		t.shorten()
 	}
-	t.mu.Unlock()
+	return nil
+}
 
-	timer := time.NewTimer(t.patience)
+// wait waits for a turn in one of the lines.
+func (t *turns) wait(w *waiter) error {
+	timer := time.NewTimer(time.Until(w.until))
 	defer timer.Stop()
 	select {
-	case err := <-w:
+	case err := <-w.turn:
 		return err
 	case <-timer.C:
-		if t.leave(w) {
-			return ErrBusy
-		}
-		return <-w // it has just been told
+		t.leave(w)
 	}
+	select {
+	case err := <-w.turn: // it has just come
+		return err
+	default:
+		return ErrBusy
+	}
+}
+
+// settle ends the turn of w, whose password was wrong, and waits until w may be told so.
+func (t *turns) settle(w *waiter) error {
+	t.mu.Lock()
+	due := w.due // which doesn't change before the turn ends
+	t.mu.Unlock()
+	if t.pass(); !due {
+		return nil
+	}
+	err := t.wait(w)
+	if err == nil {
+		t.pass()
+	}
+	return err
 }
 
 // pass ends a turn.
@@ -83,9 +131,16 @@ func (t *turns) pass() {
 		return
 	}
 	l := t.lines[0]
-	t.remove(0, 0) <- nil
+	w := t.remove(0, 0)
 	if len(l.waiters) > 0 {
 		t.lines = append(t.lines[1:], l)
+	}
+	w.turn <- nil
+	if l.of.user == "" {
+		w.due = false
+		t.takeOut(w)
+	} else if w.lines == 0 {
+		w.turn <- ErrBusy // which it has got in its host's line before
 	}
 }
 
@@ -108,7 +163,9 @@ func (t *turns) stop() {
 	}
 	close(t.ended)
 	for len(t.lines) > 0 {
-		t.remove(0, 0) <- ErrStopped
+		w := t.lines[0].waiters[0]
+		t.takeOut(w)
+		w.turn <- ErrStopped
 	}
 }
 
@@ -121,23 +178,25 @@ func (t *turns) isEnded() bool {
 	}
 }
 
-func (t *turns) enqueue(a asker, w chan error) {
+func (t *turns) enqueue(a asker, w *waiter) {
 	t.waiting++
+	w.lines++
 	for _, l := range t.lines {
 		if l.of == a {
 			l.waiters = append(l.waiters, w)
 			return
 		}
 	}
-	t.lines = append(t.lines, &line{of: a, waiters: []chan error{w}})
+	t.lines = append(t.lines, &line{of: a, waiters: []*waiter{w}})
 }
 
 // remove takes a waiter out of a line, and the line out of the others if it was the last.
-func (t *turns) remove(at, waiter int) chan error {
-	t.waiting--
+func (t *turns) remove(at, i int) *waiter {
 	l := t.lines[at]
-	w := l.waiters[waiter]
-	if l.waiters = slices.Delete(l.waiters, waiter, waiter+1); len(l.waiters) == 0 {
+	w := l.waiters[i]
+	t.waiting--
+	w.lines--
+	if l.waiters = slices.Delete(l.waiters, i, i+1); len(l.waiters) == 0 {
 		t.lines = slices.Delete(t.lines, at, at+1)
 	}
 	return w
@@ -151,18 +210,22 @@ func (t *turns) shorten() {
 			longest = i
 		}
 	}
-	t.remove(longest, len(t.lines[longest].waiters)-1) <- ErrBusy
+	if w := t.remove(longest, len(t.lines[longest].waiters)-1); w.lines == 0 {
+		w.turn <- ErrBusy
+	}
 }
 
-// leave takes w out of its line, or returns false if it has left that already.
-func (t *turns) leave(w chan error) bool {
+// leave takes w out of its lines.
+func (t *turns) leave(w *waiter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i, l := range t.lines {
-		if at := slices.Index(l.waiters, w); at >= 0 {
+	t.takeOut(w)
+}
+
+func (t *turns) takeOut(w *waiter) {
+	for i := len(t.lines) - 1; i >= 0 && w.lines > 0; i-- {
+		if at := slices.Index(t.lines[i].waiters, w); at >= 0 {
 			t.remove(i, at)
-			return true
 		}
 	}
-	return false
 }

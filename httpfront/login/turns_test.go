@@ -2,7 +2,7 @@ package login
 
 import (
 	"errors"
-	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -33,15 +33,21 @@ type outcome struct {
 	err error
 }
 
+// hostOf makes an address of the first letter.
+func hostOf(who string) asker { return asker{from: netip.AddrFrom4([4]byte{10, 0, 0, who[0]})} }
+
 // queue makes askers wait one after the other, and returns where they tell what they got.
 func queue(t *testing.T, q *turns, askers ...string) <-chan outcome {
 	t.Helper()
-	if err := q.take(asker{user: "first"}); err != nil {
+	if _, err := q.take(asker{}); err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan outcome, len(askers))
 	for i, who := range askers {
-		go func() { got <- outcome{who, q.take(asker{user: who})} }()
+		go func() {
+			_, err := q.take(hostOf(who))
+			got <- outcome{who, err}
+		}()
 		waitFor(t, q, min(i+1, q.limit))
 	}
 	return got
@@ -63,8 +69,112 @@ func TestLinesHaveTurnsByTurns(t *testing.T) {
 		t.Errorf("got %v want %v", order, want)
 	}
 	q.pass()
-	if err := q.take(asker{}); err != nil || q.queued() != 0 {
+	if _, err := q.take(asker{}); err != nil || q.queued() != 0 {
 		t.Errorf("when all have left: %v, %d waiting", err, q.queued())
+	}
+}
+
+// ahead makes n requests wait that name no user, then one of u, which gets a turn. They
+// tell their numbers when their turns come.
+func ahead(t *testing.T, q *turns, n int) (u *waiter, turns <-chan int) {
+	t.Helper()
+	if _, err := q.take(asker{}); err != nil {
+		t.Fatal(err)
+	}
+	others := make(chan int, n)
+	for i := range n {
+		go func() {
+			if _, err := q.take(asker{}); err == nil {
+				others <- i
+			}
+		}()
+		waitFor(t, q, i+1)
+	}
+	got := make(chan *waiter)
+	go func() {
+		w, err := q.take(asker{user: "u"})
+		if err != nil {
+			t.Error(err)
+		}
+		got <- w
+	}()
+	waitFor(t, q, n+2)
+	q.pass()
+	if first := <-others; first != 0 {
+		t.Fatalf("the first turn is number %d's", first)
+	}
+	q.pass()
+	return <-got, others
+}
+
+func TestARightPasswordOvertakesItsHost(t *testing.T) {
+	q := newTurns()
+	u, others := ahead(t, &q, 5)
+	if q.queued() != 5 { // in the host's line: four, and u
+		t.Errorf("%d wait", q.queued())
+	}
+	q.leave(u)
+	for want := range 4 {
+		q.pass()
+		if got := <-others; got != want+1 {
+			t.Errorf("number %d has the turn, not %d", got, want+1)
+		}
+	}
+	if q.pass(); q.taken || q.queued() != 0 {
+		t.Error("the turn is lost")
+	}
+}
+
+// Whoever sends many passwords of unknown users, and then one that may be a user's, can't
+// tell by the order of the refusals.
+func TestAWrongPasswordIsRefusedInItsHostsOrder(t *testing.T) {
+	q := newTurns()
+	u, others := ahead(t, &q, 3)
+	refused := make(chan error)
+	go func() { refused <- q.settle(u) }()
+	for want := range 2 {
+		if got := <-others; got != want+1 {
+			t.Errorf("number %d has the turn, not %d", got, want+1)
+		}
+		select {
+		case <-refused:
+			t.Fatalf("refused before number %d's turn has passed", want+1)
+		default:
+		}
+		q.pass()
+	}
+	if err := <-refused; err != nil {
+		t.Error(err)
+	}
+	if _, err := q.take(asker{user: "u"}); err != nil || q.queued() != 0 {
+		t.Errorf("the turn is lost: %v", err)
+	}
+}
+
+// As one whose user doesn't exist is sent away, so is one that gives a user's wrong password.
+func TestAWrongPasswordHasNoPlaceOfItsOwn(t *testing.T) {
+	for when, shorten := range map[string]func(*turns){"before its turn": nil, "after its turn": (*turns).shorten} {
+		q := newTurns()
+		if _, err := q.take(asker{}); err != nil {
+			t.Fatal(err)
+		}
+		w := &waiter{turn: make(chan error, 2), until: time.Now().Add(time.Hour)}
+		q.enqueue(asker{user: "u"}, w)
+		q.enqueue(asker{}, w)
+		w.due = true
+		if shorten == nil {
+			q.remove(1, 0)
+		}
+		q.pass()
+		if err := q.wait(w); err != nil {
+			t.Fatal(err)
+		}
+		if shorten != nil {
+			shorten(&q)
+		}
+		if err := q.settle(w); !errors.Is(err, ErrBusy) {
+			t.Errorf("sent away %s: got %v", when, err)
+		}
 	}
 }
 
@@ -99,17 +209,19 @@ func TestTheLongestLineIsShortened(t *testing.T) {
 func TestPatienceEnds(t *testing.T) {
 	q := newTurns()
 	q.patience = time.Millisecond
-	if err := q.take(asker{}); err != nil {
+	if _, err := q.take(asker{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := q.take(asker{}); !errors.Is(err, ErrBusy) {
-		t.Errorf("got %v", err)
+	for _, user := range []string{"", "u"} {
+		if _, err := q.take(asker{user: user}); !errors.Is(err, ErrBusy) {
+			t.Errorf("got %v", err)
+		}
 	}
 	if q.queued() != 0 || len(q.lines) != 0 {
 		t.Errorf("%d still wait in %d lines", q.queued(), len(q.lines))
 	}
 	q.pass()
-	if err := q.take(asker{}); err != nil {
+	if _, err := q.take(asker{}); err != nil {
 		t.Errorf("the turn is lost: %v", err)
 	}
 }
@@ -122,11 +234,18 @@ func TestATurnIsNeverLost(t *testing.T) {
 	for g := range goroutines {
 		go func() {
 			turns := 0
-			for range rounds {
-				if q.take(asker{user: fmt.Sprint(g % 3)}) == nil {
-					turns++
-					time.Sleep(10 * time.Microsecond)
+			for i := range rounds {
+				w, err := q.take(asker{user: []string{"", "a", "b"}[g%3]})
+				if err != nil {
+					continue
+				}
+				turns++
+				time.Sleep(10 * time.Microsecond)
+				if i%2 == 0 { // the password was right
+					q.leave(w)
 					q.pass()
+				} else {
+					_ = q.settle(w)
 				}
 			}
 			done <- turns
