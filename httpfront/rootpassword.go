@@ -25,7 +25,7 @@ func (s *Server) ResetRoot(file string) error {
 	if err != nil {
 		return fmt.Errorf("root-password-file: %w", err)
 	}
-	s.opts.Log.Warn("the password of the user root was set anew: remove root-password-file", "component", "http", "file", file)
+	s.opts.Log.Warn("the password of the user root was set anew: remove root-password-file", "file", file)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package httpfront_test
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +11,8 @@ import (
 )
 
 func TestALostPasswordOfRootIsSetAnew(t *testing.T) {
-	s := serve(t, httpfront.Options{})
+	j := &journal{}
+	s := serve(t, httpfront.Options{Log: slog.New(slog.NewJSONHandler(j, nil))})
 	s.enable()
 	file := filepath.Join(t.TempDir(), "password")
 	reset := func(text string) error {
@@ -27,6 +29,9 @@ func TestALostPasswordOfRootIsSetAnew(t *testing.T) {
 	}
 	if err := reset("found again\n"); err != nil {
 		t.Fatal(err)
+	}
+	if told := j.text.String(); strings.Count(told, "remove root-password-file") != 1 || strings.Count(told, `"component":`) != 1 || strings.Contains(told, "found") {
+		t.Errorf("told: %s", told)
 	}
 	for credentials, want := range map[string]int{"root:found again": 200, "root:pw": 401, "root:found again\n": 401} {
 		if got := s.as(credentials, "GET /v2/auth/users", ""); got.status != want {
