@@ -193,7 +193,8 @@ func (s *Server) changeQuietly(ctx *fasthttp.RequestCtx, c *auth.Change) {
 	}
 }
 
-// hash hashes a new password, or answers the request. A password that is too long is
+// hash hashes a new password, or answers the request. That takes time, in which the client
+// may lose the right to set one, so it is asked for again. A password that is too long is
 // answered with 400; etcd 3.5 says 500, 3.4 takes its beginning.
 func (s *Server) hash(ctx *fasthttp.RequestCtx, password string) (hash string, ok bool) {
 	hash, err := s.logins.Hash(password, &ctx.Conn().(*conn).client)
@@ -203,7 +204,7 @@ func (s *Server) hash(ctx *fasthttp.RequestCtx, password string) (hash string, o
 	case err != nil:
 		writeMessage(ctx, fasthttp.StatusInternalServerError, err.Error())
 	}
-	return hash, err == nil
+	return hash, err == nil && s.administers(ctx)
 }
 
 // validQuery answers a request whose query can't be parsed. As in etcd, only some requests

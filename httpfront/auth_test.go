@@ -406,3 +406,20 @@ func TestAReadIsCheckedAgainAfterwards(t *testing.T) {
 	}
 	s.wantClosedListings(2)
 }
+
+func TestARightIsAskedForAgainAfterHashing(t *testing.T) {
+	for request, body := range map[string]string{
+		"PUT /v2/auth/users/evil":  `{"user":"evil","password":"p","roles":["root"]}`,
+		"POST /v2/copse/auth/init": `{"password":"p"}`,
+	} {
+		s := serve(t, httpfront.Options{})
+		on := auth.NewState(true, []*auth.User{user(t, "root", "pw", "root")}, nil)
+		s.backend.asked = func() { s.backend.auth.Store(on) }
+		if got := s.as("", request, body); got != refused(401, "Insufficient credentials") {
+			t.Errorf("%s, auth is enabled meanwhile: got %+v", request, got)
+		}
+		if s.backend.auth.Load() != on {
+			t.Errorf("%s has changed something", request)
+		}
+	}
+}

@@ -37,6 +37,7 @@ type treeBackend struct {
 	queued, applied time.Duration // what Do says that it took
 
 	reading func() // Get calls it first, if set
+	asked   func() // Auth calls it last, if set
 }
 
 func newTreeBackend() *treeBackend {
@@ -212,7 +213,13 @@ func (b *treeBackend) changeMembers(op tree.Op, m tree.Member) *tree.Error {
 	return refused
 }
 
-func (b *treeBackend) Auth() *auth.State { return b.auth.Load() }
+func (b *treeBackend) Auth() *auth.State {
+	st := b.auth.Load()
+	if b.asked != nil {
+		b.asked()
+	}
+	return st
+}
 
 func (b *treeBackend) setAuth(st *auth.State) {
 	b.auth.Store(st)
