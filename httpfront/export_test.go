@@ -41,7 +41,7 @@ func NewTestServer(b Backend, o Options) *Server {
 }
 
 // SetClock sets the clock that times to live count from.
-func (s *Server) SetClock(now func() time.Time) { s.clock = now }
+func (s *Server) SetClock(now func() time.Time) { s.opts.clock = now }
 
 // newTestPollLoop returns a poll loop; see NewTestServer.
 func newTestPollLoop(o pollLoopOptions) (*pollLoop, error) {
