@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -558,7 +560,9 @@ func fill(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(os.WriteFile(ts.MkAbs(args[0]+"/ballast"), make([]byte, free(ts, args[0])-left<<20), 0o600))
 		return
 	}
-	value := "value=" + strings.Repeat("v", 1<<20)
+	random := make([]byte, 3<<18) // so that the store can't compress it
+	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
+	value := "value=" + base64.RawURLEncoding.EncodeToString(random)
 	var crowd sync.WaitGroup
 	failures := make(chan string, 8)
 	for w := range 8 {

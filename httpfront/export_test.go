@@ -42,7 +42,7 @@ func NewTestServer(b Backend, o Options) *Server {
 }
 
 // SetClock sets the clock that times to live count from.
-func (s *Server) SetClock(now func() time.Time) { s.clock = now }
+func (s *Server) SetClock(now func() time.Time) { s.opts.clock = now }
 
 // Logins checks this server's passwords.
 func (s *Server) Logins() *login.Checker { return s.logins }
