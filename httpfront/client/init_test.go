@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -63,7 +64,7 @@ func TestInitSaysWhatTheServerSays(t *testing.T) {
 // A server that doesn't prove who it is gets no password, on loopback neither.
 func TestInitVerifiesCertificates(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a stranger was asked") }))
-	server.Config.ErrorLog = nil
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
 	if code, _, stderr := initAuth(t, server.URL, "secret"); code != 1 || !strings.Contains(stderr, "certificate") {

@@ -76,7 +76,7 @@ func hide(terminal *os.File) (restore func(), err error) {
 		t.Iflag |= unix.ICRNL
 		return unix.IoctlSetTermios(fd, unix.TCSETS, t)
 	})
-	return func() {
-		_ = control(func(fd int) error { return unix.IoctlSetTermios(fd, unix.TCSETS, &before) })
+	return func() { // and forget half a password, which the shell would read and show
+		_ = control(func(fd int) error { return unix.IoctlSetTermios(fd, unix.TCSETSF, &before) })
 	}, err
 }
