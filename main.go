@@ -24,6 +24,7 @@ import (
 	"copse/config/limits"
 	"copse/config/logging"
 	"copse/httpfront"
+	"copse/httpfront/client"
 	"copse/httpfront/listen"
 	"copse/httpfront/ops"
 	"copse/statemachine/metric"
@@ -44,15 +45,18 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	switch c := &work.Config; work.Command {
+	c := &work.Config
+	switch server := (client.Server{URL: work.Server, Cert: c.ClientTLS.Cert, Key: c.ClientTLS.Key, CA: c.ClientTLS.CA}); work.Command {
 	case "health":
-		return ops.Health(ctx, ops.Question{URL: c.HealthURL(), Cert: c.ClientTLS.Cert, Key: c.ClientTLS.Key, CA: c.ClientTLS.CA, Timeout: c.Options.Timeout, Quiet: c.Options.Quiet}, stdout, stderr)
+		return client.Health(ctx, client.Question{Server: server, Timeout: c.Options.Timeout, Quiet: c.Options.Quiet}, stdout, stderr)
+	case "auth init":
+		return client.InitAuth(ctx, server, client.Password{File: c.Options.PasswordFile, Environ: environ}, stdout, stderr)
 	case "raftlog inspect":
 		return report(actors.InspectLog(c.DataDir, stdout), stderr)
 	case "raftlog cut":
 		return report(actors.CutLog(c.DataDir, c.Options.Operands[0], stdout), stderr)
 	}
-	log, level := logging.New(work.Config.LogFormat, work.Config.LogLevel, stderr)
+	log, level := logging.New(c.LogFormat, c.LogLevel, stderr)
 	for _, w := range work.Warnings {
 		log.Warn(w, "component", "main")
 	}
@@ -90,18 +94,14 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 		return err
 	}
 	defer security.ReloadOnHangup(log)()
-	status := ops.NewStatus(func(w *metric.Writer) {
-		build.WriteMetrics(w, httpfront.EtcdVersion)
-		security.WriteMetrics(w)
-	})
+	status := ops.NewStatus(func(w *metric.Writer) { build.WriteMetrics(w, httpfront.EtcdVersion) }, security.WriteMetrics)
 	port := ops.NewPort(status, ops.PortOptions{URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
-	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Started: began, Log: log, Raft: actors.RaftOptions(c.Raft)}
+	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Started: began, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
 	var fatal sync.Once // the first reason is the reason
 	o.Fatal = func(err error) {
 		fatal.Do(func() { log.Error("copse can't continue", "component", "main", "err", err); os.Exit(exitCode(err)) })
 	}
-	o.Cluster = actors.ClusterOptions(c.Cluster())
 	o.Peer.Listen = config.Strings(c.ListenPeerURLs)
 	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
 	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve)}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -33,7 +35,7 @@ import (
 // The scripts in testdata run the whole program as processes. Beside testscript's own
 // commands they have those of scriptCommands. A server is called m1, m2 or m3; $C1 is
 // its client URL, $P1 its peer URL, $O1 that of its operations port, and $SC1, $SP1,
-// $SO1 are the same with https. Its data is in m1, its log in m1.log.
+// $SO1 are the same with https; $C1_AS_ROOT has the user root, and its password in the scripts. Its data is in m1, its log in m1.log.
 
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) != "copse" && os.Getuid() != 0 {
@@ -155,6 +157,7 @@ func setUp(e *testscript.Env) error {
 			}
 			e.Setenv(fmt.Sprint(kind, i+1), "http://"+address)
 			e.Setenv(fmt.Sprint("S", kind, i+1), "https://"+address)
+			e.Setenv(fmt.Sprint(kind, i+1, "_AS_ROOT"), "http://root:open%20sesame@"+address)
 		}
 	}
 	e.Setenv("CLUSTER", "m1="+e.Getenv("P1")+",m2="+e.Getenv("P2")+",m3="+e.Getenv("P3"))
@@ -273,8 +276,8 @@ func awaitLog(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// client trusts ca.crt of $CA, and shows server.crt of $CERT, if these are set.
-func client(ts *testscript.TestScript) *http.Client {
+// clientOf trusts ca.crt of $CA, and shows server.crt of $CERT, if these are set.
+func clientOf(ts *testscript.TestScript) *http.Client {
 	config := &tls.Config{RootCAs: x509.NewCertPool()}
 	if dir := ts.Getenv("CA"); dir != "" {
 		config.RootCAs.AppendCertsFromPEM([]byte(ts.ReadFile(dir + "/ca.crt")))
@@ -305,7 +308,7 @@ func call(ts *testscript.TestScript, args []string) (*http.Response, error) {
 	req, err := http.NewRequest(args[0], args[1], strings.NewReader(body+form.Encode()))
 	ts.Check(err)
 	req.Header.Set("Content-Type", kind)
-	return client(ts).Do(req)
+	return clientOf(ts).Do(req)
 }
 
 // answer is the status, the body, and whose certificate was shown.
@@ -557,7 +560,9 @@ func fill(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(os.WriteFile(ts.MkAbs(args[0]+"/ballast"), make([]byte, free(ts, args[0])-left<<20), 0o600))
 		return
 	}
-	value := "value=" + strings.Repeat("v", 1<<20)
+	random := make([]byte, 3<<18) // so that the store can't compress it
+	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
+	value := "value=" + base64.RawURLEncoding.EncodeToString(random)
 	var crowd sync.WaitGroup
 	failures := make(chan string, 8)
 	for w := range 8 {

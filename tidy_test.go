@@ -21,7 +21,7 @@ import (
 // folder may import. Arrows never turn back: docs/ARCHITECTURE.md draws them.
 var allowed = map[string][]string{
 	".": {"copse/actors", "copse/actors/cluster", "copse/actors/loop", "copse/config", "copse/config/build", "copse/config/certs", "copse/config/command", "copse/config/limits", "copse/config/logging",
-		"copse/httpfront", "copse/httpfront/listen", "copse/httpfront/ops", "copse/statemachine/metric", "copse/statemachine/tree"},
+		"copse/httpfront", "copse/httpfront/client", "copse/httpfront/listen", "copse/httpfront/ops", "copse/statemachine/metric", "copse/statemachine/tree"},
 	"actors":            {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/raftlog", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
 	"actors/cluster":    {"copse/actors/datadir", "copse/actors/loop", "copse/actors/peerlink", "copse/statemachine", "copse/statemachine/tree"},
 	"actors/datadir":    {},
@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"config/limits":     {},
 	"config/logging":    {},
 	"httpfront":         {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/login", "copse/httpfront/ops", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},
+	"httpfront/client":  {},
 	"httpfront/listen":  {},
 	"httpfront/login":   {"copse/statemachine/auth", "copse/statemachine/metric", "golang.org/x/crypto"},
 	"httpfront/ops":     {"copse/config/logging", "copse/httpfront/listen", "copse/statemachine/metric"},

@@ -28,6 +28,8 @@ type Options struct {
 	Timeout  time.Duration
 	JSON     bool
 	Operands []string
+
+	PasswordFile string // with the password of root; empty: it comes from elsewhere
 }
 
 // Commands lists all commands, in the order of the help.
@@ -48,6 +50,19 @@ name 127.0.0.1: nothing secret is sent, and whoever can listen there controls
 this machine already. Elsewhere the certificate must be signed by an authority
 of trusted-ca-file or of the system. A server that requires a client certificate
 gets that of cert-file.`},
+		{Name: "auth init", Settings: true, options: authInitOptions(),
+			Summary: "Make the user root, and enable auth with it, in one step.",
+			Details: `Takes root's password from password-file, otherwise from the variable
+COPSE_ROOT_PASSWORD, otherwise from the terminal, where it asks twice. It never is
+an argument, which others on the machine could see. From then on, whoever has no
+password may read and change nothing. Refused if auth is enabled or there is a
+user root.
+
+Takes the settings of copse serve, and so finds a server that was started with
+the same environment or file. The password goes over https, with a certificate
+that is verified by the authorities of trusted-ca-file or of the system, or to an
+address of this machine. The exit code is 1 if the server refuses or can't be
+reached, 2 if there is no password or it would cross a network unencrypted.`},
 		{Name: "config check", Settings: true,
 			Summary: "Check the settings and the certificates without starting.",
 			Details: "Prints all problems, one a line; the exit code is 2 if there are any."},
@@ -80,18 +95,30 @@ func shells() []string { return []string{"bash", "zsh", "fish"} }
 // firstWords are the words that a command line can begin with. Commands needs them,
 // and so can't be where they come from.
 func firstWords() []string {
-	return []string{"serve", "health", "config", "raftlog", "version", "completion", "help"}
+	return []string{"serve", "health", "auth", "config", "raftlog", "version", "completion", "help"}
 }
 
 func healthOptions() []setting {
 	return []setting{
 		{"quiet", "true|false", "Print nothing, only set the exit code.", "",
 			boolean(func(c *Config) *bool { return &c.Options.Quiet })},
-		{"endpoint", "url", "URL to request instead; /health if it has no path.", "from the settings",
-			bind(func(c *Config) *string { return &c.Options.Endpoint }, parseEndpoint, func(s string) string { return s })},
+		endpoint("URL to request instead; /health if it has no path."),
 		{"timeout", "duration", "Timeout of the request.", "",
 			duration(func(c *Config) *time.Duration { return &c.Options.Timeout })},
 	}
+}
+
+func authInitOptions() []setting {
+	return []setting{
+		{"password-file", "path", "File with the password of root; newlines at its end don't count.", "",
+			text(func(c *Config) *string { return &c.Options.PasswordFile })},
+		endpoint("URL of the server."),
+	}
+}
+
+func endpoint(usage string) setting {
+	return setting{"endpoint", "url", usage, "from the settings",
+		bind(func(c *Config) *string { return &c.Options.Endpoint }, parseEndpoint, func(s string) string { return s })}
 }
 
 func showOptions() []setting {

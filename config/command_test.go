@@ -25,6 +25,8 @@ func TestFindCommand(t *testing.T) {
 		{"completion bash", "completion", "bash", ""},
 		{"help config show", "help", "config show", ""},
 		{"config", "", "", "copse config needs a subcommand: copse config check, copse config show"},
+		{"auth init --password-file=p", "auth init", "--password-file=p", ""},
+		{"auth", "", "", "copse auth needs a subcommand: copse auth init"},
 		{"config --json", "", "", "copse config needs a subcommand"},
 		{"config shwo", "", "", "did you mean copse config show"},
 		{"srve", "", "", `unknown command "srve"; did you mean copse serve`},
@@ -67,6 +69,9 @@ func TestOptionsOfCommands(t *testing.T) {
 	if c, err = loadLine(t, "config show --json"); err != nil || !c.Options.JSON {
 		t.Errorf("%+v, %v", c.Options, err)
 	}
+	if c, err = loadLine(t, "auth init --password-file=p --endpoint=http://h:1"); err != nil || c.Options.PasswordFile != "p" || c.Options.Endpoint != "http://h:1" {
+		t.Errorf("%+v, %v", c.Options, err)
+	}
 	if c, err = loadLine(t, "completion zsh"); err != nil || !slices.Equal(c.Options.Operands, []string{"zsh"}) {
 		t.Errorf("%+v, %v", c.Options, err)
 	}
@@ -77,6 +82,8 @@ func TestOptionsOfCommands(t *testing.T) {
 		"health --endpoint=h:1":       `--endpoint: "h:1" is not a URL`,
 		"health --timeout=1":          `--timeout: "1" is not a duration`,
 		"health --election-timeout=1": "election-timeout (1ms) must be",
+		"auth init --password=secret": "unknown flag --password=secret",
+		"auth init secret":            `"secret" is not a flag`,
 		"config check now":            `"now" is not a flag`,
 	} {
 		if _, err := loadLine(t, line); err == nil || !strings.Contains(err.Error(), want) {
@@ -118,6 +125,7 @@ func TestCompletionInRealShells(t *testing.T) {
 	}{
 		{[]string{"copse", "con"}, "config", "serve"},
 		{[]string{"copse", "config", "s"}, "show", "check"},
+		{[]string{"copse", "auth", "init", "--pass"}, "--password-file", "--quiet"},
 		{[]string{"copse", "completion", ""}, "fish", "serve"},
 		{[]string{"copse", "--initial-cluster-s"}, "--initial-cluster-state", "--name"},
 		{[]string{"copse", "health", "--qu"}, "--quiet", "--json"},
@@ -186,6 +194,7 @@ words=("$@"); CURRENT=$#; _copse`
 	}
 	for _, c := range []struct{ words, want string }{
 		{"copse con", "config:Look at the settings."},
+		{"copse auth ", "init:Make the user root"},
 		{"copse config s", "show:Print each setting"},
 		{"copse config show --", "--json=-["},
 		{"copse health --", "--endpoint=["},

@@ -36,6 +36,11 @@ func subwords() map[string][]Command {
 	return list
 }
 
+// groupSummary is about all two-word commands with that first word, in one line.
+func groupSummary(first string) string {
+	return map[string]string{"auth": "Users and permissions.", "config": "Look at the settings.", "raftlog": "Look at the raft log, or mend it."}[first]
+}
+
 // step lists the words that may follow those typed so far.
 type step struct {
 	typed string

@@ -15,7 +15,7 @@ func completeZsh(b *strings.Builder) string {
 	for _, c := range Commands() {
 		first, _, two := strings.Cut(c.Name, " ")
 		if two {
-			c.Summary = "Look at the settings."
+			c.Summary = groupSummary(first)
 		}
 		if !seen[first] {
 			seen[first] = true

@@ -2,7 +2,7 @@ package config
 
 // Exit codes of copse.
 const (
-	ExitFailed  = 1 // serving failed, or the server asked is unhealthy
+	ExitFailed  = 1 // serving failed, or the server asked is unhealthy or refused
 	ExitUsage   = 2 // the settings are invalid
 	ExitLocked  = 3 // another copse uses the data directory
 	ExitNewer   = 4 // another copse wrote the data, in its own format
@@ -18,7 +18,7 @@ type exitCode struct {
 func exitCodes() []exitCode {
 	return []exitCode{
 		{0, "stopped on request, or the command succeeded"},
-		{ExitFailed, "serving failed, or the server is unhealthy"},
+		{ExitFailed, "serving failed, or the server asked is unhealthy or refused"},
 		{ExitUsage, "invalid flags, environment or configuration file"},
 		{ExitLocked, "another copse is using the data directory"},
 		{ExitNewer, "the data was written by a copse with another format"},

@@ -1,16 +1,49 @@
 package config_test
 
 import (
+	"strings"
 	"testing"
 
 	"copse/config"
 )
 
-func TestWhereHealthAsks(t *testing.T) {
-	health, _, err := config.FindCommand([]string{"health"})
+func TestWhereAuthInitAsks(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "http://127.0.0.1:2379"},
+		{[]string{"--listen-metrics-urls=http://127.0.0.1:1"}, "http://127.0.0.1:2379"},
+		{[]string{"--listen-client-urls=http://0.0.0.0:1"}, "http://127.0.0.1:1"},
+		{[]string{"--listen-client-urls=http://10.0.0.1:1,https://10.0.0.1:2,http://[::1]:3", "--auto-tls"}, "http://[::1]:3"},
+		{[]string{"--listen-client-urls=http://10.0.0.1:1,https://[::]:2", "--auto-tls"}, "https://[::1]:2"},
+		{[]string{"--listen-client-urls=http://10.0.0.1:1"}, "http://10.0.0.1:1"},
+		{[]string{"--endpoint=https://h:1/behind/a/proxy"}, "https://h:1/behind/a/proxy"},
+	} {
+		loaded := loadFor(t, "auth init", c.args, nil)
+		if got := loaded.AuthInitURL().String(); got != c.want {
+			t.Errorf("%q: asks %s, want %s", c.args, got, c.want)
+		}
+	}
+}
+
+// loadFor loads the settings for a command.
+func loadFor(t *testing.T, command string, args, environ []string) config.Config {
+	t.Helper()
+	found, _, err := config.FindCommand(strings.Fields(command))
 	if err != nil {
 		t.Fatal(err)
 	}
+	src := sources(t, nil, args, environ)
+	src.Command = found
+	loaded, _, err := config.Load(src)
+	if err != nil {
+		t.Errorf("%q: %v", args, err)
+	}
+	return loaded
+}
+
+func TestWhereHealthAsks(t *testing.T) {
 	for _, c := range []struct {
 		args, environ []string
 		want          string
@@ -25,12 +58,8 @@ func TestWhereHealthAsks(t *testing.T) {
 		{[]string{"--endpoint=http://h:1/"}, nil, "http://h:1/health"},
 		{[]string{"--endpoint=http://h:1/livez"}, nil, "http://h:1/livez"},
 	} {
-		src := sources(t, nil, c.args, c.environ)
-		src.Command = health
-		loaded, _, err := config.Load(src)
-		if err != nil {
-			t.Errorf("%q: %v", c.args, err)
-		} else if got := loaded.HealthURL().String(); got != c.want {
+		loaded := loadFor(t, "health", c.args, c.environ)
+		if got := loaded.HealthURL().String(); got != c.want {
 			t.Errorf("%q %q: asks %s, want %s", c.args, c.environ, got, c.want)
 		}
 	}

@@ -22,7 +22,7 @@ var authStatus = [...]int{
 func (s *Server) serveAuthEnable(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 	switch x.method {
 	case methodPut:
-		s.changeQuietly(ctx, &auth.Change{Op: auth.Enable})
+		s.enable(ctx, &auth.Change{Op: auth.Enable})
 	case methodDelete:
 		s.changeQuietly(ctx, &auth.Change{Op: auth.Disable})
 	default:
@@ -43,7 +43,7 @@ func (s *Server) serveAuthInit(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	if hash, ok := s.hash(ctx, in.Password); ok {
-		s.changeQuietly(ctx, &auth.Change{Op: auth.Init, Hash: hash})
+		s.enable(ctx, &auth.Change{Op: auth.Init, Hash: hash})
 	}
 }
 
@@ -187,9 +187,17 @@ func writeRefusal(ctx *fasthttp.RequestCtx, out auth.Outcome) {
 }
 
 // changeQuietly is change for what is answered without a body.
-func (s *Server) changeQuietly(ctx *fasthttp.RequestCtx, c *auth.Change) {
-	if _, ok := s.change(ctx, c); ok {
+func (s *Server) changeQuietly(ctx *fasthttp.RequestCtx, c *auth.Change) (ok bool) {
+	if _, ok = s.change(ctx, c); ok {
 		ctx.Response.Header.SetContentTypeBytes(typeJSON)
+	}
+	return ok
+}
+
+// enable makes a change from which on clients send passwords.
+func (s *Server) enable(ctx *fasthttp.RequestCtx, c *auth.Change) {
+	if s.changeQuietly(ctx, c) {
+		s.warnOfPasswords(s.conns.unencrypted())
 	}
 }
 

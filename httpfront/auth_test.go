@@ -1,15 +1,21 @@
 package httpfront_test
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
+	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"copse/httpfront"
+	"copse/httpfront/login"
 	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 )
@@ -365,6 +371,95 @@ func TestInitMakesRootAndClosesTheDoor(t *testing.T) {
 	}
 	if got := s.as("", "GET /v2/keys/", ""); got.status != 401 {
 		t.Errorf("the guest: %+v", got)
+	}
+}
+
+// elsewhere is a listener that seems to be reached by other machines.
+type elsewhere struct{ net.Listener }
+
+func (elsewhere) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 2379} }
+
+func TestEnablingWarnsOfPasswordsThatCanBeOverheard(t *testing.T) {
+	for _, exposed := range []bool{false, true} {
+		j := &journal{}
+		s := serve(t, httpfront.Options{Log: slog.New(slog.NewJSONHandler(j, nil))})
+		if exposed {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.addr = ln.Addr().String()
+			more := make(chan error, 1)
+			go func() { more <- s.server.Serve(elsewhere{ln}) }()
+			defer func() { _ = s.server.Stop(context.Background()); <-more }()
+		}
+		want := 0
+		for _, c := range []struct {
+			request, body string
+			status        int
+			enables       bool
+		}{
+			{"PUT /v2/auth/enable", "", 409, false},
+			{"POST /v2/copse/auth/init", `{"password":"pw"}`, 200, true},
+			{"DELETE /v2/auth/enable", "", 200, false},
+			{"PUT /v2/auth/enable", "", 200, true},
+			{"PUT /v2/auth/enable", "", 409, false},
+		} {
+			if got := s.as("root:pw", c.request, c.body); got.status != c.status {
+				t.Fatalf("%s: %+v", c.request, got)
+			}
+			if exposed && c.enables {
+				want++
+			}
+			if list := j.lines(t); len(list) != want {
+				t.Errorf("%s: %v, want %d warnings", c.request, list, want)
+			}
+		}
+		for _, line := range j.lines(t) {
+			if line["level"] != "WARN" || !strings.Contains(line["msg"].(string), "unencrypted") || !slices.Equal(line["clients"].([]any), []any{"http://10.0.0.1:2379"}) {
+				t.Errorf("%v", line)
+			}
+		}
+	}
+}
+
+// When more passwords wait than the server will ever get to, it says so.
+func TestTooManyPasswordsIsSaid(t *testing.T) {
+	s := serve(t, httpfront.Options{})
+	hash, err := bcrypt.GenerateFromPassword([]byte("p"), bcrypt.DefaultCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.backend.setAuth(auth.NewState(true, []*auth.User{{Name: "u", Hash: string(hash)}}, nil))
+	const places = 1024
+	wrong := "Basic " + base64.StdEncoding.EncodeToString([]byte("u:wrong"))
+	// They stand in the line in which u's next one from here would be the last.
+	var flood sync.WaitGroup
+	for range places + 1 { // one has its turn
+		flood.Go(func() {
+			from := login.Client{Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
+			for {
+				if _, err := s.server.Logins().Identify(&from, []byte(wrong), ""); errors.Is(err, login.ErrStopped) {
+					return
+				}
+			}
+		})
+	}
+	defer flood.Wait()
+	defer s.server.Stop(context.Background())
+	s.eventually(func() bool {
+		n, _ := s.scrape().Value("copse_auth_checks_waiting")
+		return n == places
+	})
+	const why = "too many passwords are waiting to be checked"
+	want := answer{500, "", jsonT, `{"errorCode":300,"message":"Raft Internal Error","cause":"` + why + `","index":0}` + "\n"}
+	if got := s.as("u:guess", "GET /v2/keys/k", ""); got != want {
+		t.Errorf("got %+v want %+v", got, want)
+	}
+	for _, request := range []string{"GET /v2/auth/users", "PUT /v2/auth/enable", "DELETE /v2/members/1"} {
+		if got := s.as("u:guess", request, ""); got != refused(500, why) {
+			t.Errorf("%s: %+v", request, got)
+		}
 	}
 }
 

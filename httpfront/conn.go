@@ -31,8 +31,7 @@ type conn struct {
 	maybe *tls.Config // for a client that begins with TLS; nil: it is known whether it does
 
 	// Its goroutine's.
-	slow   *slowRequest // the one whose answer is being sent
-	answer int64        // its size, as the budget has it
+	sending
 	client login.Client
 	deadlines
 	served bool // at least one request
@@ -42,6 +41,12 @@ type conn struct {
 	// watch is registered with the backend, but not yet with the poll loop. It counts as
 	// arriving.
 	watch atomic.Pointer[parked]
+}
+
+// sending is about the answers that are being sent.
+type sending struct {
+	slow   *slowRequest // the last one's, if it is slow
+	answer int64        // their size, as the budget has it
 }
 
 // deadlines are those of reading and writing.

@@ -16,7 +16,7 @@ type connections struct {
 
 	mu        sync.Mutex // guards what follows
 	loop      *pollLoop  // made by the first accept
-	listeners []net.Listener
+	listeners []*listener
 	stopped   bool
 	serving   sync.WaitGroup // one for each accept; grows only while not stopped
 }
@@ -46,7 +46,7 @@ func (c *connections) accept(ln net.Listener, security protection, serve func(*c
 
 // open counts an accept and wraps its listener. It returns nil, without an error, if
 // stop has been called.
-func (c *connections) open(ln net.Listener, security protection) (net.Listener, error) {
+func (c *connections) open(ln net.Listener, security protection) (*listener, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {
@@ -63,6 +63,18 @@ func (c *connections) open(ln net.Listener, security protection) (net.Listener, 
 	c.listeners = append(c.listeners, l)
 	c.serving.Add(1)
 	return l, nil
+}
+
+// unencrypted lists the addresses that other machines reach without TLS.
+func (c *connections) unencrypted() (urls []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.listeners {
+		if l.security.plain && !onLoopback(l) {
+			urls = append(urls, "http://"+l.Addr().String())
+		}
+	}
+	return urls
 }
 
 // stop is [Server.Stop].

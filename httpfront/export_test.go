@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"copse/httpfront/login"
 	"copse/statemachine/auth"
 	"copse/statemachine/metric"
 	"copse/statemachine/tree"
@@ -41,7 +42,10 @@ func NewTestServer(b Backend, o Options) *Server {
 }
 
 // SetClock sets the clock that times to live count from.
-func (s *Server) SetClock(now func() time.Time) { s.clock = now }
+func (s *Server) SetClock(now func() time.Time) { s.opts.clock = now }
+
+// Logins checks this server's passwords.
+func (s *Server) Logins() *login.Checker { return s.logins }
 
 // newTestPollLoop returns a poll loop; see NewTestServer.
 func newTestPollLoop(o pollLoopOptions) (*pollLoop, error) {

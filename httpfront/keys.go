@@ -88,18 +88,18 @@ func (s *Server) serveGranted(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 }
 
 func (s *Server) now() time.Time {
-	if s.clock == nil {
+	if s.opts.clock == nil {
 		return time.Now()
 	}
-	return s.clock()
+	return s.opts.clock()
 }
 
 // arrival is the time when the request had been read, from which times to live count.
 func (s *Server) arrival(x *exchange) time.Time {
-	if s.clock == nil {
+	if s.opts.clock == nil {
 		return x.arrived
 	}
-	return s.clock()
+	return s.opts.clock()
 }
 
 func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, g grant) {

@@ -31,7 +31,7 @@ type protection struct {
 // listen returns a listener that yields the connections of ln, over TLS as security says,
 // and those that the poll loop hands back. Several listeners may share a loop: a connection
 // may come back on any of them.
-func (p *pollLoop) listen(ln net.Listener, security protection) net.Listener {
+func (p *pollLoop) listen(ln net.Listener, security protection) *listener {
 	l := &listener{
 		Listener: ln,
 		loop:     p,

@@ -30,6 +30,8 @@ type Options struct {
 	SetLogLevel func(slog.Level)
 	// Log receives slow requests, and trouble with listeners and certificates.
 	Log *slog.Logger
+
+	clock func() time.Time // of tests; nil: the system clock
 }
 
 // Requests bound what one request may take. None but CORS and SlowRequest may be

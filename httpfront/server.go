@@ -35,7 +35,6 @@ type Server struct {
 	slow       slowLog
 	refusals   *logging.Seldom // of handshakes and of credentials
 	logins     *login.Checker
-	clock      func() time.Time // of tests; nil: the system clock
 	conns      connections
 }
 

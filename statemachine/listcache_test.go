@@ -7,6 +7,15 @@ import (
 )
 
 // keep puts a listing into the cache, as a reader who asks twice does.
+// collect begins to collect a listing that is asked for again. Another listing may have
+// taken its place among those that were read recently.
+func collect(c *listCache, key string, recursive bool) *listFill {
+	if f := c.begin(key, recursive); f != nil {
+		return f
+	}
+	return c.begin(key, recursive)
+}
+
 func keep(c *listCache, key string, recursive bool, text string) {
 	for range 2 {
 		if f := c.begin(key, recursive); f != nil {
@@ -35,7 +44,7 @@ func TestListCacheForgetsWhatShowsAChange(t *testing.T) {
 		}
 		var fills []*listFill
 		for _, n := range listings {
-			fills = append(fills, c.begin(n.key, n.recursive)) // it was read before
+			fills = append(fills, collect(c, n.key, n.recursive))
 		}
 		c.block(map[string][]byte{changed: nil})
 		c.unblock(map[string][]byte{changed: nil})
@@ -103,17 +112,14 @@ func TestListCacheStaysWithinItsLimit(t *testing.T) {
 
 func TestManyReadersOfOneListingCollectItOnce(t *testing.T) {
 	c := newListCache(10_000)
-	c.begin("/a", true)
-	f := c.begin("/a", true)
+	f := collect(c, "/a", true)
 	c.add(f, make([]byte, 4000))
 	if c.begin("/a", true) != nil {
 		t.Error("a second reader collects it, too")
 	}
-	c.begin("/b", true)
-	g := c.begin("/b", true)
+	g := collect(c, "/b", true)
 	c.add(g, make([]byte, 4000))
-	c.begin("/c", true)
-	h := c.begin("/c", true)
+	h := collect(c, "/c", true)
 	if c.add(h, make([]byte, 4000)); !h.stale || c.filling != 8000 {
 		t.Errorf("%d bytes are being collected, of %d", c.filling, c.limit)
 	}
@@ -123,7 +129,7 @@ func TestManyReadersOfOneListingCollectItOnce(t *testing.T) {
 	if !f.stale || f.text != nil || c.filling != 4000 {
 		t.Errorf("%d bytes are held of a listing that has changed, and %d of all", len(f.text), c.filling)
 	}
-	if f = c.begin("/a", true); f == nil {
+	if f = collect(c, "/a", true); f == nil {
 		t.Fatal("nobody may collect it again")
 	}
 	c.add(f, []byte("x"))

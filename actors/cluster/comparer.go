@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -231,7 +232,7 @@ func (c *Comparer) ask(ctx context.Context, question []byte, voters []map[uint64
 	delete(all, c.o.Self)
 	var mu sync.Mutex
 	var calls sync.WaitGroup
-	for id := range all {
+	for _, id := range slices.Collect(maps.Keys(all)) { // the calls write to all
 		calls.Go(func() {
 			answer, err := c.o.Ask(ctx, id, question)
 			if err != nil || len(answer) != accountSize*len(c.o.Replicas) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -204,7 +205,8 @@ func TestHowOftenMembersAreCompared(t *testing.T) {
 		cl := compared(nil, one, two)
 		c := cl.comparers[0]
 		var asked []time.Duration
-		began, know, confirmed := time.Now(), c.o.Voters, false
+		began, know := time.Now(), c.o.Voters
+		var confirmed atomic.Bool
 		c.o.Voters = func(shard uint64) map[uint64]bool {
 			if time.Since(began) < 3*busyPause {
 				return nil
@@ -217,7 +219,7 @@ func TestHowOftenMembersAreCompared(t *testing.T) {
 			return ask(ctx, member, question)
 		}
 		cl.comparers[1].o.Confirm = func(<-chan struct{}, uint64) error {
-			if confirmed {
+			if confirmed.Load() {
 				two.become(one)
 				return nil
 			}
@@ -232,7 +234,7 @@ func TestHowOftenMembersAreCompared(t *testing.T) {
 		}
 		<-c.Compared()
 		time.Sleep(compareAgain / 2)
-		confirmed = true
+		confirmed.Store(true)
 		time.Sleep(compareAgain + compareEvery)
 		c.Stop()
 		first := 3 * busyPause

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"runtime"
 	"text/tabwriter"
@@ -24,10 +25,11 @@ type Line struct {
 
 // Work is what is left for main.
 type Work struct {
-	Command  string // serve, health, raftlog inspect or raftlog cut
+	Command  string // serve, health, auth init, raftlog inspect or raftlog cut
 	Config   config.Config
 	Hostname string
 	Warnings []string // one line each
+	Server   *url.URL // that health and auth init ask; nil for the others
 }
 
 // Run reads the line and carries out its command. It returns nil and the exit code
@@ -55,7 +57,11 @@ func Run(l Line) (*Work, int) {
 		return nil, l.refuse(err)
 	}
 	switch command.Name {
-	case "health", "raftlog inspect":
+	case "health":
+		return &Work{Command: command.Name, Config: c, Hostname: host, Server: c.HealthURL()}, 0
+	case "auth init":
+		return &Work{Command: command.Name, Config: c, Hostname: host, Server: c.AuthInitURL()}, 0
+	case "raftlog inspect":
 		return &Work{Command: command.Name, Config: c, Hostname: host}, 0
 	case "raftlog cut":
 		if len(c.Options.Operands) != 1 {

@@ -128,7 +128,7 @@ func TestServeAndHealthAreLeftForMain(t *testing.T) {
 	} {
 		var out, errs bytes.Buffer
 		work, code := Run(Line{Args: c.args, MaxShards: 64, Stdout: &out, Stderr: &errs})
-		if work == nil || work.Command == "health" != c.health || work.Hostname == "" || out.Len()+errs.Len() > 0 {
+		if work == nil || work.Command == "health" != c.health || (work.Server != nil) != c.health || work.Hostname == "" || out.Len()+errs.Len() > 0 {
 			t.Errorf("%q: %+v, exit code %d\n%s%s", c.args, work, code, &out, &errs)
 		}
 	}

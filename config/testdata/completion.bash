@@ -23,11 +23,11 @@ _copse() {
     log-level) mapfile -t COMPREPLY < <(compgen -W 'debug info warn error' -- "$cur"); return ;;
     quiet) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     json) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
-    config-file|data-dir|cert-file|key-file|trusted-ca-file|client-crl-file|peer-cert-file|peer-key-file|peer-trusted-ca-file|peer-crl-file|cluster-secret-file|root-password-file)
+    config-file|data-dir|cert-file|key-file|trusted-ca-file|client-crl-file|peer-cert-file|peer-key-file|peer-trusted-ca-file|peer-crl-file|cluster-secret-file|root-password-file|password-file)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
-    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoint|timeout) return ;;
+    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoint|timeout|endpoint) return ;;
     esac
     for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
         [[ ${COMP_WORDS[i]} == -* ]] && break
@@ -39,6 +39,7 @@ _copse() {
         '') words="$settings --version --help" ;;
         'serve'*) words="--help $settings" ;;
         'health'*) words="--quiet --endpoint --timeout --help $settings" ;;
+        'auth init'*) words="--password-file --endpoint --help $settings" ;;
         'config check'*) words="--help $settings" ;;
         'config show'*) words="--json --help $settings" ;;
         'raftlog inspect'*) words="--help $settings" ;;
@@ -49,13 +50,15 @@ _copse() {
         esac
     elif [[ $command || $COMP_CWORD == 1 ]]; then
         case $command in
-        '') words='serve health config raftlog version completion help' ;;
+        '') words='serve health auth config raftlog version completion help' ;;
+        'auth') words='init' ;;
+        'help auth') words='init' ;;
         'config') words='check show' ;;
         'help config') words='check show' ;;
         'raftlog') words='inspect cut' ;;
         'help raftlog') words='inspect cut' ;;
         'completion') words='bash zsh fish' ;;
-        'help') words='serve health config raftlog version completion help' ;;
+        'help') words='serve health auth config raftlog version completion help' ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

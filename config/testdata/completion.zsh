@@ -59,8 +59,9 @@ _copse() {
     words_here=(
       'serve:Start the server. The default command.'
       'health:Check the server on this machine: exit code 0 if it is healthy, 1 if not.'
+      'auth:Users and permissions.'
       'config:Look at the settings.'
-      'raftlog:Look at the settings.'
+      'raftlog:Look at the raft log, or mend it.'
       'version:Print the versions of copse, of Go, and of the etcd whose API it serves.'
       'completion:Print a completion script for a shell.'
       'help:Print this help, or the help of one command.'
@@ -69,6 +70,17 @@ _copse() {
     return
   fi
   case $words[2] in
+  auth)
+    if (( CURRENT == 3 )); then
+      words_here=(
+        'init:Make the user root, and enable auth with it, in one step.'
+      )
+      _describe command words_here
+      return
+    fi
+    case $words[3] in
+    init) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--endpoint=[URL of the server]:url:' $settings ;;
+    esac ;;
   config)
     if (( CURRENT == 3 )); then
       words_here=(
@@ -99,7 +111,7 @@ _copse() {
   health) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--quiet=-[Print nothing, only set the exit code]::value:(true false)' '--endpoint=[URL to request instead; /health if it has no path]:url:' '--timeout=[Timeout of the request]:duration:' $settings ;;
   version) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   completion) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(bash zsh fish)' ;;
-  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health config raftlog version completion help)' ;;
+  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth config raftlog version completion help)' ;;
   *) _arguments '--version[Print the version]' '--help[Print the help]' $settings ;;
   esac
 }

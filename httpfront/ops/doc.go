@@ -1,8 +1,7 @@
 // Package ops serves operators: probes, metrics, profiles. [Status] knows how far the
 // server has come, and makes the [Checks] of probes, which the client port serves too.
 // [Port] is the operations port, with an HTTP [Server] of its own for each address, so that
-// neither the TLS of clients nor their number keeps a probe out. [Health] is the client,
-// for copse health.
+// neither the TLS of clients nor their number keeps a probe out.
 //
 //	kubelet, load balancer ──▶ /livez /readyz /health ──▶ Checks
 //	Prometheus ──────────────▶ /metrics ────────────────▶ Options.Scrape

@@ -17,7 +17,7 @@ type Status struct {
 	waits    atomic.Pointer[string] // why clients aren't served yet; nil once they are
 	parts    atomic.Pointer[Parts]  // nil until they exist
 	draining atomic.Bool
-	always   func(*metric.Writer)
+	always   []func(*metric.Writer)
 }
 
 // Parts are the parts of a running server that probes and scrapes ask.
@@ -37,8 +37,8 @@ type Parts struct {
 }
 
 // NewStatus returns the Status of a server that has just begun to start. A scrape
-// has the metrics that always writes even before there are parts.
-func NewStatus(always func(*metric.Writer)) *Status {
+// has the metrics that always write even before there are parts.
+func NewStatus(always ...func(*metric.Writer)) *Status {
 	s := &Status{always: always}
 	s.WaitFor("the member is starting")
 	return s
@@ -107,7 +107,9 @@ func (s *Status) Healthy() bool {
 
 // Scrape writes every metric of the process.
 func (s *Status) Scrape(w *metric.Writer) {
-	s.always(w)
+	for _, write := range s.always {
+		write(w)
+	}
 	if p := s.parts.Load(); p != nil {
 		for _, write := range p.Metrics {
 			write(w)

@@ -1,4 +1,4 @@
-package ops
+package client
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ import (
 func ask(t *testing.T, target string, q Question) (code int, stdout, stderr string) {
 	t.Helper()
 	var err error
-	if q.URL, err = url.Parse(target); err != nil {
+	if q.Server.URL, err = url.Parse(target); err != nil {
 		t.Fatal(err)
 	}
 	if q.Timeout == 0 {
@@ -86,16 +86,16 @@ func TestHealthOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := Question{Cert: write("cert.pem", "CERTIFICATE", pair.Certificate[0]), Key: write("key.pem", "PRIVATE KEY", key)}
-	q.CA = q.Cert
+	q := Question{Server: Server{Cert: write("cert.pem", "CERTIFICATE", pair.Certificate[0]), Key: write("key.pem", "PRIVATE KEY", key)}}
+	q.Server.CA = q.Server.Cert
 	if code, stdout, stderr := ask(t, server.URL, q); code != 0 {
 		t.Errorf("%d %s %s", code, stdout, stderr)
 	}
-	q.CA = dir + "/none"
+	q.Server.CA = dir + "/none"
 	if code, _, stderr := ask(t, server.URL, q); code != 1 || !strings.Contains(stderr, "no such file") {
 		t.Errorf("without the authorities' file: %d %s", code, stderr)
 	}
-	q.CA = q.Key
+	q.Server.CA = q.Server.Key
 	if code, _, stderr := ask(t, server.URL, q); code != 1 || !strings.Contains(stderr, "holds no certificate") {
 		t.Errorf("a file without authorities: %d %s", code, stderr)
 	}
@@ -110,7 +110,7 @@ func TestHealthVerifiesCertificatesOffLoopback(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		security, err := (&Question{URL: target}).security()
+		security, err := (&Question{Server: Server{URL: target}}).security()
 		if err != nil || security.InsecureSkipVerify != trusting {
 			t.Errorf("%s: takes any certificate: %v, %v", address, security.InsecureSkipVerify, err)
 		}
