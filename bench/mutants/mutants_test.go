@@ -57,10 +57,18 @@ var mutants = []mutant{
 		"TestWhoMayDoWhatToKeys",
 	},
 	{
-		"the listing of the root needs no permission", "of auth", "httpfront/keys.go",
-		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok {",
-		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok || x.req.kind == kindRead && keyOf(sent) == \"/\" {",
+		"the listing of the root needs no permission", "of auth", "httpfront/access.go",
+		"if !g.under.May(who, what, path, recursive) {",
+		"if !g.under.May(who, what, path, recursive) && (what == auth.Write || keyOf(path) != \"/\") {",
 		"TestWhoMayDoWhatToKeys",
+	},
+	{
+		"a read isn't checked again", "of auth", "httpfront/keys.go",
+		"if !s.permitted(ctx, &g) {", "if false {", "TestAReadIsCheckedAgainAfterwards",
+	},
+	{
+		"a user's wrong password is refused sooner than an unknown user's", "of auth", "httpfront/login/turns.go",
+		"if t.pass(); !due {", "if t.pass(); !due || true {", "TestAWrongPasswordIsRefusedInItsHostsOrder",
 	},
 	{
 		"the guest is held to no rule for what is recursive", "of auth", "statemachine/auth/may.go",

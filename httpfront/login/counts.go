@@ -24,7 +24,7 @@ func (c *Checker) WriteMetrics(w *metric.Writer) {
 	} {
 		w.Uint(of.count.Load(), "result", of.result)
 	}
-	w.Gauge("copse_auth_checks_waiting", "Places in the lines of those whose passwords wait to be hashed; whoever names a user that exists has two.", float64(c.turns.queued()))
+	w.Gauge("copse_auth_checks_waiting", "Passwords that wait to be hashed.", float64(c.turns.queued()))
 }
 
 func (t *turns) queued() int {

@@ -196,7 +196,7 @@ func TestManyWhoAskAtOnceAreHashedOnce(t *testing.T) {
 	for range clients {
 		done.Go(func() { b.wantUser(new(Client), basic("u", "right"), "u") })
 	}
-	b.waitFor(2 * clients) // in two lines
+	b.waitFor(clients)
 	b.turns.pass()
 	done.Wait()
 	b.wantCounts(map[string]uint64{"verified": 1, "remembered": clients - 1})

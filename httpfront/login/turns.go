@@ -17,11 +17,11 @@ import (
 // a host that fills its line could tell whose names exist by how soon they are refused.
 type turns struct {
 	patience time.Duration // that each has; then it gets ErrBusy
-	limit    int           // of places in lines; beyond it the last of the longest line gets ErrBusy
+	limit    int           // of all that wait; beyond it the last of the longest line gets ErrBusy
 
 	mu      sync.Mutex
 	taken   bool
-	waiting int           // places that are taken in lines
+	waiting int           // those in at least one line
 	lines   []*line       // those that aren't empty; the first is next
 	ended   chan struct{} // closed by stop
 }
@@ -179,8 +179,9 @@ func (t *turns) isEnded() bool {
 }
 
 func (t *turns) enqueue(a asker, w *waiter) {
-	t.waiting++
-	w.lines++
+	if w.lines++; w.lines == 1 {
+		t.waiting++
+	}
 	for _, l := range t.lines {
 		if l.of == a {
 			l.waiters = append(l.waiters, w)
@@ -194,8 +195,9 @@ func (t *turns) enqueue(a asker, w *waiter) {
 func (t *turns) remove(at, i int) *waiter {
 	l := t.lines[at]
 	w := l.waiters[i]
-	t.waiting--
-	w.lines--
+	if w.lines--; w.lines == 0 {
+		t.waiting--
+	}
 	if l.waiters = slices.Delete(l.waiters, i, i+1); len(l.waiters) == 0 {
 		t.lines = slices.Delete(t.lines, at, at+1)
 	}

@@ -98,7 +98,7 @@ func ahead(t *testing.T, q *turns, n int) (u *waiter, turns <-chan int) {
 		}
 		got <- w
 	}()
-	waitFor(t, q, n+2)
+	waitFor(t, q, n+1)
 	q.pass()
 	if first := <-others; first != 0 {
 		t.Fatalf("the first turn is number %d's", first)
