@@ -110,6 +110,15 @@ func (c *Client) From() netip.Addr {
 	return netip.Addr{}
 }
 
+// networkOf returns what stands for a host: of an IPv6 address the first half, for a host
+// chooses the other one, and has as many addresses as it wants.
+func networkOf(host netip.Addr) netip.Addr {
+	if network, err := host.Prefix(64); err == nil && host.Is6() {
+		return network.Addr()
+	}
+	return host
+}
+
 func (c *Client) recall(st *auth.State, header []byte) *auth.User {
 	if c.user == nil || subtle.ConstantTimeCompare(header, c.header) == 0 {
 		return nil
@@ -134,7 +143,7 @@ func (c *Checker) check(name string, password []byte, from netip.Addr) (*auth.Us
 		c.counts.remembered.Add(1)
 		return u, nil
 	}
-	asks := asker{from: from}
+	asks := asker{from: networkOf(from)}
 	if u, ok := c.state().User(name); ok {
 		asks.user = u.Name
 	} // Those of no user have none of their own, or there would be as many lines as names to think of.

@@ -239,6 +239,25 @@ func TestClientsOfOneHostShareALine(t *testing.T) {
 	}
 }
 
+func TestAHostHasOneLineWhateverItsAddresses(t *testing.T) {
+	b := newBench(t)
+	if _, err := b.turns.take(asker{}); err != nil {
+		t.Fatal(err)
+	}
+	var done sync.WaitGroup
+	addrs := []string{"2001:db8::1", "2001:db8::2:0:0:2", "10.0.0.1", "2001:db8:0:1::1", "10.0.0.2"}
+	for i, addr := range addrs {
+		client := &Client{Addr: &net.TCPAddr{IP: net.ParseIP(addr)}}
+		done.Go(func() { _, _ = b.Identify(client, basic("nobody", "x"), "") })
+		b.waitFor(i + 1)
+	}
+	if len(b.turns.lines) != 4 {
+		t.Errorf("%d lines for the addresses %v", len(b.turns.lines), addrs)
+	}
+	b.Stop()
+	done.Wait()
+}
+
 // recalled is what a request costs whose credentials the connection remembers.
 func BenchmarkRecalled(b *testing.B) {
 	var users []*auth.User
