@@ -213,12 +213,14 @@ func (w *world) drive(t *rapid.T) {
 
 // restart stops a member and starts it again: if it leads, others take over.
 func (w *world) restart(t *rapid.T, m *member, streams []*stream) []*stream {
+	var left []*stream
 	for _, s := range streams {
 		if s.at == m {
 			s.close()
+		} else {
+			left = append(left, s)
 		}
 	}
-	streams = slices.DeleteFunc(streams, func(s *stream) bool { return s.at == m })
 	m.known.Store(0)
 	if err := m.Stop(); err != nil {
 		t.Fatalf("%s: %v", m.Name, err)
@@ -228,7 +230,7 @@ func (w *world) restart(t *rapid.T, m *member, streams []*stream) []*stream {
 	}
 	m.awaitReady(t)
 	w.awaitMark(t, m)
-	return streams
+	return left
 }
 
 // A stream is a watch that goes on, of one who may watch.
