@@ -331,8 +331,36 @@ func TestADiskErrorEndsIt(t *testing.T) {
 			}
 			again := d.cut(func() bool { return true })
 			if damage, err := reopened(again, small(), m); damage != nil || err != nil {
-				if _, other := reopened(again, small(), maybe); other != nil {
+				if damage, other := reopened(again, small(), maybe); damage != nil || other != nil {
 					t.Fatalf("after %d: %v, %v, %v", after, damage, err, other)
+				}
+			}
+		}
+	}
+}
+
+// TestAShortWriteIsNoDamage writes to files until a limit in the middle of a sector.
+func TestAShortWriteIsNoDamage(t *testing.T) {
+	for most := int64(5); most < 4<<10; most += 131 {
+		d, o := newDisc(), small()
+		o.SegmentSize = 4 << 10
+		var fatal error
+		o.Fatal = func(err error) { fatal = err; runtime.Goexit() }
+		db, err := openAt(d, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, maybe := model{}, model{}
+		aside(func() { m, maybe = run(db, m, 1, seeded(1), new([]string)) }) // zeros are ahead now
+		d.most = most
+		aside(func() { m, maybe = run(db, m, 1000, seeded(uint64(most)), new([]string)) })
+		if d.most = 0; !errors.Is(fatal, syscall.EFBIG) {
+			t.Fatalf("a limit of %d bytes: %v", most, fatal)
+		}
+		for _, after := range []*disc{d, d.cut(func() bool { return true })} {
+			if damage, err := reopened(after, small(), m); damage != nil || err != nil {
+				if damage, other := reopened(after, small(), maybe); damage != nil || other != nil {
+					t.Fatalf("a limit of %d bytes: %v, %v, %v", most, damage, err, other)
 				}
 			}
 		}

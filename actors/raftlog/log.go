@@ -208,7 +208,10 @@ func (l *raftLog) put(s *segment, content []byte) error {
 	if l.sectors = frame; cap(frame) > contentLimit {
 		l.sectors = nil
 	}
-	_, err := s.file.WriteAt(frame, s.next*sectorSize)
+	n, err := s.file.WriteAt(frame, s.next*sectorSize)
+	if err != nil && n%sectorSize != 0 { // part of a sector would be taken for damage
+		_, _ = s.file.WriteAt(noBlock[:sectorSize], s.next*sectorSize+int64(n-n%sectorSize))
+	}
 	if err == nil && len(frame) <= smallFrame {
 		err = s.zeroAhead(end)
 	}

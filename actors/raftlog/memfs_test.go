@@ -25,6 +25,7 @@ type disc struct {
 	fails error // what the next write or sync returns
 	ops   int
 	room  int64 // bytes that may be allocated; 0: any number
+	most  int64 // bytes of a file that may be written; 0: any number
 }
 
 type memFile struct {
@@ -184,6 +185,9 @@ func (f *memFile) WriteAt(b []byte, at int64) (int, error) {
 	}
 	if at+int64(len(b)) > int64(len(f.data)) {
 		return 0, errors.New("a write behind the end of a segment")
+	}
+	if most := max(0, f.d.most-at); f.d.most > 0 && int64(len(b)) > most {
+		return copy(f.data[at:], b[:most]), syscall.EFBIG
 	}
 	return copy(f.data[at:], b), nil
 }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package statemachine_test
+
+const raceDetector = false
