@@ -85,11 +85,13 @@ func campaign(t *testing.T, s *damage.Sample, dir string, shards, count int) {
 	}
 	var next, refused, served atomic.Int64
 	var group sync.WaitGroup
+	free, err := peer.FreePorts(rand.New(rand.NewPCG(rand.Uint64(), 0)), 2*workers) // at once, so that they differ
+	if err != nil {
+		t.Fatal(err)
+	}
 	for w := range workers {
 		place := s.Place
-		if place.Address, place.PeerURL, err = freshPorts(); err != nil {
-			t.Fatal(err)
-		}
+		place.Address, place.PeerURL = free[2*w], "http://"+free[2*w+1]
 		group.Go(func() {
 			for {
 				number := int(next.Add(1)) - 1
@@ -144,12 +146,4 @@ func keep(t *testing.T, dir string, number int) {
 		return
 	}
 	t.Log("it is kept in ", to)
-}
-
-func freshPorts() (address, peerURL string, err error) {
-	free, err := peer.FreePorts(rand.New(rand.NewPCG(rand.Uint64(), 0)), 2)
-	if err != nil {
-		return "", "", err
-	}
-	return free[0], "http://" + free[1], nil
 }
