@@ -162,8 +162,15 @@ func (p *player) play(st *step, want *answer) ([]string, error) {
 	case "until":
 		code, call, _ := strings.Cut(arg, " ")
 		deadline := time.Now().Add(answerLimit)
+		met, want := 0, 1
+		if strings.HasPrefix(call, "GET ") {
+			want = 2 // in a row: the first answer may show a change under the index before it
+		}
 		return p.repeat(call, st.request, func(h head) bool {
-			if strconv.Itoa(h.code()) == code || time.Now().After(deadline) {
+			if met++; strconv.Itoa(h.code()) != code {
+				met = 0
+			}
+			if met == want || time.Now().After(deadline) {
 				return true
 			}
 			<-time.After(pollInterval)
