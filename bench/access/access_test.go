@@ -281,10 +281,11 @@ func (w *world) checkStreams(t *rapid.T, streams []*stream) (still []*stream) {
 		s.password = w.latest().passwords[s.who]
 		value := fmt.Sprintf("%s-%d-%d", s.at.Name, w.number, i)
 		key := strings.TrimSuffix(s.path, "/")
-		if s.recursive {
+		file := key == "/e"
+		if s.recursive && !file {
 			key += "/probe"
 		}
-		if s.recursive || s.path == "/e" {
+		if s.recursive || file {
 			w.must(t, s.at, "PUT", "/v2/keys"+key, "value="+value)
 		} else if w.mayWatch(s) {
 			still = append(still, s)
