@@ -228,7 +228,7 @@ func (w *world) restart(t *rapid.T, m *member, streams []*stream) []*stream {
 	if err := m.Relaunch(); err != nil {
 		t.Fatalf("%s: %v", m.Name, err)
 	}
-	m.awaitReady(t)
+	m.await(t, m.WaitServing) // and not for a write, which the guest may not make
 	w.awaitMark(t, m)
 	return left
 }

@@ -61,16 +61,16 @@ func startCluster(t *testing.T) (list []*member) {
 		list = append(list, &member{Server: s})
 	}
 	for _, m := range list {
-		m.awaitReady(t)
+		m.await(t, m.WaitReady)
 	}
 	return list
 }
 
-func (m *member) awaitReady(t tb) {
+func (m *member) await(t tb, what func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := m.WaitReady(ctx); err != nil {
+	if err := what(ctx); err != nil {
 		t.Fatalf("%s: %v", m.Name, err)
 	}
 }
