@@ -127,7 +127,7 @@ func TestImageServes(t *testing.T) {
 
 	first := runContainer(t, volume, "--memory", "512m")
 	first.awaitHealth("healthy")
-	if log := logsOf(first.id); !strings.Contains(log, `"limit_b":536870912,"runtime_b":429496`) {
+	if log := logsOf(first.id); !strings.Contains(log, `"limit_b":536870912,"runtime_b":295279`) {
 		t.Errorf("the log doesn't mention the container's memory limit:\n%s", log)
 	}
 	first.put("/v2/keys/greeting", "hello")
