@@ -208,9 +208,9 @@ func (l *raftLog) put(s *segment, content []byte) error {
 	if l.sectors = frame; cap(frame) > contentLimit {
 		l.sectors = nil
 	}
-	n, err := s.file.WriteAt(frame, s.next*sectorSize)
-	if err != nil && n%sectorSize != 0 { // part of a sector would be taken for damage
-		_, _ = s.file.WriteAt(noBlock[:sectorSize], s.next*sectorSize+int64(n-n%sectorSize))
+	_, err := s.file.WriteAt(frame, s.next*sectorSize)
+	if err != nil { // nobody knows how much is there, and part of a sector would be taken for damage
+		_, _ = s.file.WriteAt(make([]byte, len(frame)), s.next*sectorSize)
 	}
 	if err == nil && len(frame) <= smallFrame {
 		err = s.zeroAhead(end)

@@ -187,7 +187,8 @@ func (f *memFile) WriteAt(b []byte, at int64) (int, error) {
 		return 0, errors.New("a write behind the end of a segment")
 	}
 	if most := max(0, f.d.most-at); f.d.most > 0 && int64(len(b)) > most {
-		return copy(f.data[at:], b[:most]), syscall.EFBIG
+		copy(f.data[at:], b[:most])
+		return 0, syscall.EFBIG // as os.File, which doesn't count what a write has done before an error
 	}
 	return copy(f.data[at:], b), nil
 }
