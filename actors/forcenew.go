@@ -4,11 +4,12 @@ import (
 	"copse/actors/cluster"
 	"copse/actors/raft"
 	"copse/statemachine"
+	"copse/statemachine/tree"
 )
 
-// ForceNew makes this member the only one of its cluster, as cluster.ForceNew says. It
-// is called with the directory open and before NewMember.
-func ForceNew(o MemberOptions) error {
+// ForceNew makes this member the only one of its cluster, as cluster.ForceNew says, and
+// raises the tree's index by bump. It is called with the directory open and before NewMember.
+func ForceNew(o MemberOptions, bump tree.Index) error {
 	return cluster.ForceNew(cluster.Forced{
 		Dir:     o.Dir,
 		Members: o.Members,
@@ -22,7 +23,8 @@ func ForceNew(o MemberOptions) error {
 			}
 			return machines, nil
 		},
-		Replay: func(machines []*statemachine.Machine, learning bool) error {
+		Bump: bump,
+		Replay: func(machines []*statemachine.Machine, learning bool) (uint64, error) {
 			host := o.Host
 			host.LogExpected = o.Dir.Identity.Logged
 			return raft.ReplayLogs(host, machines, learning)

@@ -187,6 +187,7 @@ func (n *Member) openHost() (err error) {
 	if err != nil {
 		return errors.Join(err, n.link.Close())
 	}
+	n.host.ShowTermsAbove(func() uint64 { return n.machine.Membership().TermBase })
 	if err := n.o.Dir.Amend(func(id *datadir.Identity) { id.Logged = true }); err != nil {
 		n.host.Close()
 		return errors.Join(err, n.link.Close())

@@ -29,6 +29,7 @@ type StartOptions struct {
 	HostName string
 	// ForceNew makes this member the only one of a new generation of its cluster.
 	ForceNew bool
+	Bump     tree.Index // by how much that raises the tree's index
 	Cluster  ClusterOptions
 	Peer     PeerPortOptions
 	Raft     RaftOptions
@@ -158,7 +159,7 @@ func (s *Starter) prepare(waiting func(string) error) error {
 	}
 	if s.o.ForceNew && !s.dir.Created || s.dir.Identity.Forcing {
 		s.o.Log.Warn("this member becomes the only one of a new generation of its cluster; the others can't come back", "component", "main", "generation", s.dir.Identity.Generation+1)
-		return ForceNew(s.memberOptions())
+		return ForceNew(s.memberOptions(), s.o.Bump)
 	}
 	if why := s.dir.Identity.Differs; why != "" {
 		return fmt.Errorf("data directory %s: %w (%s)", s.o.Dir, cluster.ErrDiffers, why)

@@ -189,18 +189,19 @@ func (j *Joiner) foundTree(stop <-chan struct{}) error {
 // this tree can apply, and compacts the beginning of the log away, so that a newcomer
 // gets the tree with a snapshot.
 func (j *Joiner) renew(stop <-chan struct{}) error {
-	self, _ := j.list().Membership().Member(j.Self)
 	// The shard with the list comes last: if a crash interrupts this, it is done again.
 	for i, m := range slices.Backward(j.Machines) {
-		if err := j.renewShard(stop, uint64(i)+MembersShard, m, self); err != nil {
+		if err := j.renewShard(stop, uint64(i)+MembersShard, m); err != nil {
 			return fmt.Errorf("begin a new generation: shard %d: %w", i+MembersShard, err)
 		}
 	}
 	return nil
 }
 
-func (j *Joiner) renewShard(stop <-chan struct{}, shard uint64, m *statemachine.Machine, self tree.Member) error {
-	c := tree.MemberCommand(tree.OpMemberReplaceAll, self)
+// renewShard proposes a replacement that names nobody: it is refused where the tree is and
+// changes nothing, whatever the members do meanwhile, but stops a replica without the tree.
+func (j *Joiner) renewShard(stop <-chan struct{}, shard uint64, m *statemachine.Machine) error {
+	c := tree.MemberCommand(tree.OpMemberReplaceAll)
 	c.PrevIndex = m.Index()
 	if _, err := j.Log.Execute(stop, shard, &c); err != nil {
 		return err
