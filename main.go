@@ -16,6 +16,7 @@ import (
 
 	"copse/actors"
 	"copse/actors/cluster"
+	"copse/actors/importer"
 	"copse/actors/loop"
 	"copse/config"
 	"copse/config/build"
@@ -51,10 +52,10 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		return client.Health(ctx, client.Question{Server: server, Timeout: c.Options.Timeout, Quiet: c.Options.Quiet}, stdout, stderr)
 	case "auth init":
 		return client.InitAuth(ctx, server, client.Password{File: c.Options.PasswordFile, Environ: environ}, stdout, stderr)
-	case "raftlog inspect":
-		return report(actors.InspectLog(c.DataDir, stdout), stderr)
-	case "raftlog cut":
-		return report(actors.CutLog(c.DataDir, c.Options.Operands[0], stdout), stderr)
+	case "import":
+		return report(importer.Run(c.Options.Operands, importer.Options(c.Options.Import), stdout, stderr), stderr)
+	case "raftlog inspect", "raftlog cut":
+		return report(actors.MendLog(c.DataDir, c.Options.Operands, stdout), stderr)
 	}
 	log, level := logging.New(c.LogFormat, c.LogLevel, stderr)
 	for _, w := range work.Warnings {
@@ -82,7 +83,7 @@ func report(err error, stderr io.Writer) int {
 }
 
 func exitCode(err error) int {
-	return [...]int{config.ExitFailed, config.ExitUsage, config.ExitLocked, config.ExitNewer, config.ExitCorrupt}[actors.ReasonOf(err)]
+	return [...]int{config.ExitFailed, config.ExitUsage, config.ExitLocked, config.ExitNewer, config.ExitCorrupt, config.ExitPartial}[actors.ReasonOf(err)]
 }
 
 // serve joins the parts and runs them until ctx is done or one fails.
@@ -120,8 +121,7 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 		return errors.Join(err, listeners.Close())
 	}
 	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, InFlight: limits.InFlight(), CertificateNames: c.CertificateNames(),
-		Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, SetLogLevel: level.Set, Log: log,
-	})
+		Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, SetLogLevel: level.Set, Log: log})
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}

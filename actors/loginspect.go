@@ -12,10 +12,18 @@ import (
 	"copse/actors/raftlog"
 )
 
-// InspectLog prints what the raft log of a data directory holds, which no copse may be
+// MendLog is copse raftlog inspect and, with a place, copse raftlog cut.
+func MendLog(path string, place []string, w io.Writer) error {
+	if len(place) > 0 {
+		return cutLog(path, place[0], w)
+	}
+	return inspectLog(path, w)
+}
+
+// inspectLog prints what the raft log of a data directory holds, which no copse may be
 // using. An error says in one line what is wrong; one that is raft.ErrDamaged says how to
 // go on.
-func InspectLog(path string, w io.Writer) error {
+func inspectLog(path string, w io.Writer) error {
 	return withLog(path, func(dir string) error {
 		err := raftlog.Inspect(dir, w)
 		var damaged *raftlog.Damage
@@ -32,9 +40,9 @@ func InspectLog(path string, w io.Writer) error {
 	})
 }
 
-// CutLog drops what comes after the damage of such a log. position is what InspectLog
+// cutLog drops what comes after the damage of such a log. position is what inspectLog
 // says.
-func CutLog(path, position string, w io.Writer) error {
+func cutLog(path, position string, w io.Writer) error {
 	at, err := raftlog.ParsePosition(position)
 	if err != nil {
 		return err

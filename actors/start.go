@@ -16,10 +16,12 @@ import (
 	"copse/actors/cluster"
 	"copse/actors/datadir"
 	"copse/actors/disk"
+	"copse/actors/importer"
 	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/actors/raft"
 	"copse/statemachine"
+	"copse/statemachine/etcddir"
 	"copse/statemachine/tree"
 )
 
@@ -323,6 +325,7 @@ const (
 	Locked              // another process has the data directory
 	Newer               // another copse has written the data, in its own format
 	Damaged             // the data is damaged, incomplete or not copse's
+	Partial             // what was asked for is done, but something is missing
 )
 
 // ReasonOf returns the reason of err.
@@ -331,11 +334,12 @@ func ReasonOf(err error) Reason {
 		err    error
 		reason Reason
 	}{
-		{datadir.ErrContradicted, Contradicted},
+		{datadir.ErrContradicted, Contradicted}, {importer.ErrUsage, Contradicted}, {etcddir.ErrNoData, Contradicted}, {etcddir.ErrClusters, Contradicted},
 		{datadir.ErrLocked, Locked},
 		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
 		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
-		{cluster.ErrDiffers, Damaged},
+		{cluster.ErrDiffers, Damaged}, {etcddir.ErrDamaged, Damaged},
+		{importer.ErrPartial, Partial},
 	} {
 		if errors.Is(err, kind.err) {
 			return kind.reason

@@ -30,6 +30,8 @@ type Options struct {
 	Operands []string
 
 	PasswordFile string // with the password of root; empty: it comes from elsewhere
+
+	Import Import
 }
 
 // Commands lists all commands, in the order of the help.
@@ -68,6 +70,7 @@ reached, 2 if there is no password or it would cross a network unencrypted.`},
 			Details: "Prints all problems, one a line; the exit code is 2 if there are any."},
 		{Name: "config show", Settings: true, options: showOptions(),
 			Summary: "Print each setting, its value and where it came from."},
+		importCommand(),
 		{Name: "raftlog inspect", Settings: true,
 			Summary: "Print what the raft log of a stopped server holds.",
 			Details: `Reads data-dir, and changes nothing. Exits with 5 if the log is damaged, and says
@@ -95,7 +98,7 @@ func shells() []string { return []string{"bash", "zsh", "fish"} }
 // firstWords are the words that a command line can begin with. Commands needs them,
 // and so can't be where they come from.
 func firstWords() []string {
-	return []string{"serve", "health", "auth", "config", "raftlog", "version", "completion", "help"}
+	return []string{"serve", "health", "auth", "config", "import", "raftlog", "version", "completion", "help"}
 }
 
 func healthOptions() []setting {

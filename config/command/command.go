@@ -25,7 +25,7 @@ type Line struct {
 
 // Work is what is left for main.
 type Work struct {
-	Command  string // serve, health, auth init, raftlog inspect or raftlog cut
+	Command  string // serve, health, auth init, import, raftlog inspect or raftlog cut
 	Config   config.Config
 	Hostname string
 	Warnings []string // one line each
@@ -62,6 +62,8 @@ func Run(l Line) (*Work, int) {
 	case "auth init":
 		return &Work{Command: command.Name, Config: c, Hostname: host, Server: c.AuthInitURL()}, 0
 	case "raftlog inspect":
+		return &Work{Command: command.Name, Config: c, Hostname: host}, 0
+	case "import":
 		return &Work{Command: command.Name, Config: c, Hostname: host}, 0
 	case "raftlog cut":
 		if len(c.Options.Operands) != 1 {

@@ -61,6 +61,7 @@ _copse() {
       'health:Check the server on this machine: exit code 0 if it is healthy, 1 if not.'
       'auth:Users and permissions.'
       'config:Look at the settings.'
+      'import:Take over the data of an etcd: read its data directory.'
       'raftlog:Look at the raft log, or mend it.'
       'version:Print the versions of copse, of Go, and of the etcd whose API it serves.'
       'completion:Print a completion script for a shell.'
@@ -109,9 +110,10 @@ _copse() {
     esac ;;
   serve) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' $settings ;;
   health) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--quiet=-[Print nothing, only set the exit code]::value:(true false)' '--endpoint=[URL to request instead; /health if it has no path]:url:' '--timeout=[Timeout of the request]:duration:' $settings ;;
+  import) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--out=[File to write]:path:_files' '--dry-run=-[Only print what is there]::value:(true false)' '--etcd-wal-dir=[Directory of etcd'\''s log, if etcd had --wal-dir]:path:_files' '--take-what-is-sound=-[With a damaged directory: take what is before the damage]::value:(true false)' '--committed-only=-[Leave out what isn'\''t known to be committed, acknowledged writes among it]::value:(true false)' '--cluster-id=[The cluster'\''s id, as X-Etcd-Cluster-Id has it]:hex:' '--index-margin=[How far above the source'\''s index copse goes on]:number:' ;;
   version) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   completion) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(bash zsh fish)' ;;
-  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth config raftlog version completion help)' ;;
+  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth config import raftlog version completion help)' ;;
   *) _arguments '--version[Print the version]' '--help[Print the help]' $settings ;;
   esac
 }

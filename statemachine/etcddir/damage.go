@@ -1,10 +1,14 @@
 package etcddir
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 )
+
+// ErrDamaged is what every *Damage is.
+var ErrDamaged = errors.New("a data directory of etcd is damaged")
 
 // Damage is what makes a directory unreadable: a file, the offset in it, and what is wrong
 // there.
@@ -17,6 +21,9 @@ type Damage struct {
 func (d *Damage) Error() string {
 	return fmt.Sprintf("%s is damaged at byte %d: %s", d.File, d.Offset, d.What)
 }
+
+// Is makes a Damage ErrDamaged.
+func (d *Damage) Is(target error) bool { return target == ErrDamaged }
 
 // file is one file of the source.
 type file struct {

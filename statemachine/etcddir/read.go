@@ -78,7 +78,7 @@ func (r *Result) Nodes() iter.Seq[tree.Node] {
 }
 
 // ErrNoData is the error for a directory that isn't one of etcd's.
-var ErrNoData = errors.New("it isn't the data directory of a member of etcd 2 or 3, which has member/wal and member/snap")
+var ErrNoData = errors.New("not the data directory of an etcd member, which has member/wal and member/snap")
 
 // ErrClusters is the error for directories of different clusters.
 var ErrClusters = errors.New("the directories aren't of one cluster")
@@ -97,8 +97,8 @@ func Read(sources []Source, o Options) (*Result, error) {
 			best.close()
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
-		if best != nil && best.log.cluster != r.log.cluster {
-			err := fmt.Errorf("%w: %s is of %x, %s of %x", ErrClusters, best.source.Name, best.log.cluster, s.Name, r.log.cluster)
+		if best != nil && best.log.owner.cluster != r.log.owner.cluster {
+			err := fmt.Errorf("%w: %s is of %x, %s of %x", ErrClusters, best.source.Name, best.log.owner.cluster, s.Name, r.log.owner.cluster)
 			best.close()
 			r.close()
 			return nil, err
@@ -272,7 +272,7 @@ func (r *reading) result(p *replay, version string) *Result {
 	r.losses.Left = append(r.losses.Left, left...)
 	result := &Result{
 		Source: r.source.Name, Index: p.last, Term: max(r.log.term, r.tail.last.term), Raft: r.tail.last.index,
-		Cluster: Cluster{ID: r.log.cluster, Version: version, Members: p.members()}, Access: access, Window: Window{Start: p.window.start, Events: p.window.events},
+		Cluster: Cluster{ID: r.log.owner.cluster, Version: version, Members: p.members()}, Access: access, Window: Window{Start: p.window.start, Events: p.window.events},
 		Counts: p.counted, Losses: r.losses, store: p.store,
 	}
 	for n := range result.Nodes() {
@@ -298,7 +298,7 @@ func why(dir fs.FS) error {
 		{"wal", "it is the folder \"member\" of a data directory: give the one above it"},
 	} {
 		if info, err := fs.Stat(dir, known[0]); err == nil && info.IsDir() {
-			return errors.New(known[1])
+			return fmt.Errorf("%w: %s", ErrNoData, known[1])
 		}
 	}
 	return ErrNoData

@@ -36,6 +36,9 @@ func (m *mark) parse(b []byte) error {
 	})
 }
 
+// owner is the member whose log it is.
+type owner struct{ node, cluster uint64 }
+
 // log is all that the files of a log hold, checked.
 type log struct {
 	files    []*file
@@ -43,11 +46,11 @@ type log struct {
 	versions map[int]string // of the cluster, by the number of the entry that sets it
 	marks    []mark
 
-	node, cluster        uint64
-	term, committed      uint64 // the last state
-	sum                  uint32
-	begun, known, filled bool // begun: a record was read; known: there is metadata; filled: no zeros follow the last record
-	cut                  *Damage
+	owner           *owner // nil: not known
+	term, committed uint64 // the last state
+	sum             uint32
+	begun, filled   bool // begun: a record was read; filled: no zeros follow the last record
+	cut             *Damage
 }
 
 // scan reads the files, which are consecutive. With takeSound it ends at the first
@@ -59,11 +62,11 @@ func scan(files []*file, takeSound bool) (l *log, damage *Damage, err error) {
 			break
 		}
 	}
-	if err == nil && !l.known {
+	if err == nil && l.owner == nil {
 		last := files[len(files)-1]
 		err = last.damaged(0, "the log doesn't say whose it is")
 	}
-	if d, ok := err.(*Damage); ok && takeSound && l.known {
+	if d, ok := err.(*Damage); ok && takeSound && l.owner != nil {
 		return l, d, nil
 	}
 	return l, nil, err
@@ -179,11 +182,11 @@ func (l *log) take(r *record, f *file, offset, end int64) error {
 		}
 		l.sum, l.begun = r.sum, true
 	case metadataRecord:
-		var node, cluster uint64
-		if err = numbers(r.data, &node, &cluster); err == nil && l.known && (node != l.node || cluster != l.cluster) {
+		var o owner
+		if err = numbers(r.data, &o.node, &o.cluster); err == nil && l.owner != nil && o != *l.owner {
 			return f.damaged(offset, "it is of another member")
 		}
-		l.node, l.cluster, l.known = node, cluster, true
+		l.owner = &o
 	case entryRecord:
 		err = l.takeEntry(r.data, f, end)
 	case stateRecord:
