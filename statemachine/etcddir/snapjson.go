@@ -195,10 +195,11 @@ func (r *storeReader) children(n *tree.Node, depth int) {
 		r.fail(errStore)
 	}
 	r.fields(func(name string) {
-		if name == "" || strings.Contains(name, "/") {
+		key := strings.TrimSuffix(n.Key, "/") + "/" + name
+		if name == "" || strings.Contains(name, "/") || tree.Clean(key) != key {
 			r.fail(errStore)
 		}
-		r.node(strings.TrimSuffix(n.Key, "/")+"/"+name, depth+1)
+		r.node(key, depth+1)
 	})
 }
 
