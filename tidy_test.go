@@ -62,7 +62,7 @@ var allowed = map[string][]string{
 // import them where there are such.
 var libraries = map[string][]string{
 	"copse":                         nil,
-	"github.com/lni/dragonboat":     {"actors/raft/", "actors/peerlink/", "actors/raftlog/", "statemachine/machine.go", "statemachine/apply.go", "statemachine/snapshot.go"},
+	"github.com/lni/dragonboat":     {"actors/raft/", "actors/peerlink/", "actors/raftlog/", "statemachine/machine.go", "statemachine/apply.go", "statemachine/snapshot.go", "statemachine/cut.go"},
 	"github.com/cockroachdb/pebble": {"actors/member.go", "statemachine/"},
 	"github.com/cespare/xxhash":     {"statemachine/hash.go"},
 	"github.com/valyala/fasthttp":   nil,
