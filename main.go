@@ -97,7 +97,7 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 	status := ops.NewStatus(func(w *metric.Writer) { build.WriteMetrics(w, httpfront.EtcdVersion) }, security.WriteMetrics)
 	port := ops.NewPort(status, ops.PortOptions{URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
-	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Started: began, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
+	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), Started: began, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
 	var fatal sync.Once // the first reason is the reason
 	o.Fatal = func(err error) {
 		fatal.Do(func() { log.Error("copse can't continue", "component", "main", "err", err); os.Exit(exitCode(err)) })

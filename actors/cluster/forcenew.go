@@ -10,6 +10,9 @@ import (
 	"copse/statemachine/tree"
 )
 
+// ErrNoData is the cause if there is nothing to force a new cluster from.
+var ErrNoData = errors.New("there is no data here, and --force-new-cluster goes on with the data of a member: is --data-dir right?")
+
 // Forced is what ForceNew works on.
 type Forced struct {
 	Dir     *datadir.Dir
@@ -76,7 +79,11 @@ func ForceNew(f Forced) error {
 	if err := f.Dir.Amend(func(id *datadir.Identity) { id.Forcing = true }); err != nil {
 		return err
 	}
-	if err := f.renewStores(); err != nil {
+	err := f.renewStores()
+	if errors.Is(err, ErrNoData) {
+		return errors.Join(fmt.Errorf("data directory %s: %w", f.Dir.Path(), err), f.Dir.Amend(func(id *datadir.Identity) { id.Forcing = false }))
+	}
+	if err != nil {
 		return fmt.Errorf("force a new cluster: %w", err)
 	}
 	if err := f.Dir.DropRaftLog(); err != nil {
@@ -105,6 +112,9 @@ func (f Forced) renewStores() (err error) {
 		if seen, err = f.replay(machines); err != nil {
 			return err
 		}
+	}
+	if !machines[0].Membership().Founded() {
+		return ErrNoData
 	}
 	keep := tree.Member{ID: f.Dir.Identity.MemberID, PeerURLs: f.ownURLs(machines[0])}
 	term := machines[0].Membership().TermBase + seen
