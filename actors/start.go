@@ -326,6 +326,7 @@ const (
 	Locked              // another process has the data directory
 	Newer               // another copse has written the data, in its own format
 	Damaged             // the data is damaged, incomplete or not copse's
+	Partial             // what was asked for was refused, or is done only in part
 )
 
 // ReasonOf returns the reason of err.
@@ -338,7 +339,7 @@ func ReasonOf(err error) Reason {
 		{datadir.ErrLocked, Locked},
 		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
 		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
-		{cluster.ErrDiffers, Damaged},
+		{cluster.ErrDiffers, Damaged}, {ErrNotFounder, Contradicted}, {datadir.ErrTaken, Partial}, {ErrIncomplete, Partial},
 		{cluster.ErrStartedBefore, Contradicted}, {cluster.ErrNoData, Contradicted},
 	} {
 		if errors.Is(err, kind.err) {

@@ -91,7 +91,7 @@ func ForceNew(f Forced) error {
 	}
 	return f.Dir.Amend(func(id *datadir.Identity) {
 		id.Generation++
-		id.Marks = datadir.Marks{}
+		id.Marks = datadir.Marks{Restored: id.Restored}
 	})
 }
 
