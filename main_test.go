@@ -86,6 +86,7 @@ func TestScripts(t *testing.T) {
 		"load":       load,
 		"loaded":     loaded,
 		"neverread":  neverRead,
+		"rises":      rises,
 		"remove":     remove,
 		"move":       move,
 		"spoil":      spoil,
@@ -100,6 +101,7 @@ type world struct {
 	servers map[string]*server
 	watches map[string]*http.Response
 	loads   map[string]chan written
+	headers map[string]uint64 // the last that rises has seen
 
 	authorities map[string]*tlstest.Authority
 }
@@ -141,7 +143,7 @@ const limit = time.Minute
 func worldOf(ts *testscript.TestScript) *world { return ts.Value("world").(*world) }
 
 func setUp(e *testscript.Env) error {
-	w := &world{servers: map[string]*server{}, watches: map[string]*http.Response{}, loads: map[string]chan written{}, authorities: map[string]*tlstest.Authority{}}
+	w := &world{servers: map[string]*server{}, watches: map[string]*http.Response{}, loads: map[string]chan written{}, headers: map[string]uint64{}, authorities: map[string]*tlstest.Authority{}}
 	e.Values["world"], e.Values["t"] = w, e.T().(testing.TB)
 	e.Defer(func() {
 		for _, s := range w.servers {
@@ -364,6 +366,20 @@ func watched(ts *testscript.TestScript, _ bool, args []string) {
 	text, err := answer(worldOf(ts).watches[args[0]], nil)
 	ts.Check(err)
 	fmt.Fprint(ts.Stdout(), text)
+}
+
+// rises HEADER URL wants the number in the header of a GET to be above the last that it has
+// seen of it; "! rises" wants none below.
+func rises(ts *testscript.TestScript, neg bool, args []string) {
+	resp, err := call(ts, []string{"GET", args[1]})
+	ts.Check(err)
+	resp.Body.Close()
+	now, err := strconv.ParseUint(resp.Header.Get(args[0]), 10, 64)
+	ts.Check(err)
+	if last := worldOf(ts).headers[args[0]]; now < last || now == last && !neg {
+		ts.Fatalf("%s is %d after %d", args[0], now, last)
+	}
+	worldOf(ts).headers[args[0]] = now
 }
 
 // metrics URL prints a scrape, which must be one.

@@ -12,18 +12,10 @@ import (
 	"copse/actors/raftlog"
 )
 
-// MendLog is copse raftlog inspect and, with a place, copse raftlog cut.
-func MendLog(path string, place []string, w io.Writer) error {
-	if len(place) > 0 {
-		return cutLog(path, place[0], w)
-	}
-	return inspectLog(path, w)
-}
-
-// inspectLog prints what the raft log of a data directory holds, which no copse may be
+// InspectLog prints what the raft log of a data directory holds, which no copse may be
 // using. An error says in one line what is wrong; one that is raft.ErrDamaged says how to
 // go on.
-func inspectLog(path string, w io.Writer) error {
+func InspectLog(path string, w io.Writer) error {
 	return withLog(path, func(dir string) error {
 		err := raftlog.Inspect(dir, w)
 		var damaged *raftlog.Damage
@@ -40,9 +32,9 @@ func inspectLog(path string, w io.Writer) error {
 	})
 }
 
-// cutLog drops what comes after the damage of such a log. position is what inspectLog
+// CutLog drops what comes after the damage of such a log. position is what InspectLog
 // says.
-func cutLog(path, position string, w io.Writer) error {
+func CutLog(path, position string, w io.Writer) error {
 	at, err := raftlog.ParsePosition(position)
 	if err != nil {
 		return err

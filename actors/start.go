@@ -113,6 +113,9 @@ func Open(ctx context.Context, o StartOptions, waiting func(what string) error) 
 	id, members := f.Wanted, f.Founders
 	// A directory in use is found out before the ports: it is the better message.
 	if !datadir.Founded(o.Dir) {
+		if o.ForceNew {
+			return nil, fmt.Errorf("data directory %s: %w", o.Dir, cluster.ErrNoData)
+		}
 		err := waiting("the member waits to be let into the cluster")
 		if err == nil {
 			id, members, err = cluster.Identify(ctx, f)
@@ -159,7 +162,7 @@ func (s *Starter) prepare(waiting func(string) error) error {
 	for _, w := range s.dir.Warnings {
 		s.o.Log.Warn(w, "component", "main")
 	}
-	if s.o.ForceNew && !s.dir.Created || s.dir.Identity.Forcing {
+	if s.o.ForceNew || s.dir.Identity.Forcing {
 		s.o.Log.Warn("this member becomes the only one of a new generation of its cluster; the others can't come back", "component", "main", "generation", s.dir.Identity.Generation+1)
 		return ForceNew(s.memberOptions(), s.o.Bump)
 	}
@@ -325,7 +328,7 @@ const (
 	Locked              // another process has the data directory
 	Newer               // another copse has written the data, in its own format
 	Damaged             // the data is damaged, incomplete or not copse's
-	Partial             // what was asked for is done, but something is missing
+	Partial             // what was asked for was refused, or is done only in part
 )
 
 // ReasonOf returns the reason of err.
@@ -338,8 +341,8 @@ func ReasonOf(err error) Reason {
 		{datadir.ErrLocked, Locked},
 		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
 		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
-		{cluster.ErrDiffers, Damaged}, {etcddir.ErrDamaged, Damaged},
-		{importer.ErrPartial, Partial},
+		{cluster.ErrDiffers, Damaged}, {etcddir.ErrDamaged, Damaged}, {ErrNotFounder, Contradicted}, {datadir.ErrTaken, Partial}, {ErrIncomplete, Partial},
+		{cluster.ErrStartedBefore, Contradicted}, {cluster.ErrNoData, Contradicted}, {importer.ErrPartial, Partial},
 	} {
 		if errors.Is(err, kind.err) {
 			return kind.reason

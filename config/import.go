@@ -16,18 +16,23 @@ type Import struct {
 	IndexMargin   int
 }
 
-// defaultIndexMargin is far more than the indexes that an etcd can have taken unnoticed.
-const defaultIndexMargin = 1000
+// defaultIndexMargin is more than the indexes that an etcd can have taken unnoticed. The event
+// window, which is as wide as event-history, has to reach below it.
+const defaultIndexMargin = 100
 
 func importCommand() Command {
-	return Command{Name: "import", Operands: "directory...", options: importOptions(),
-		Summary: "Take over the data of an etcd: read its data directory.",
+	return Command{Name: "import", Operands: "directory...", Settings: true, options: importOptions(),
+		Summary: "Take over the data of an etcd: make a data directory, or a file, from etcd's.",
 		Details: `Reads the data directory of a member of etcd 2.x, 3.4 or 3.5, or one that etcdctl
-backup made, and writes what v2 clients see of it to a file: keys with their
-indexes, expirations and hidden nodes, the recent events, users, roles and
-password hashes, the cluster's id and term. Give the directories of all members
-if you can: the one that goes furthest is taken. The member may run; nothing is
-written to its directory. Keys of the v3 API are not taken over.
+backup made, and takes over what v2 clients see of it: keys with their indexes,
+expirations and hidden nodes, the recent events, users, roles and password hashes,
+the cluster's id and term. Give the directories of all members if you can: the one
+that goes furthest is taken. The member may run; nothing is written to its
+directory. Keys of the v3 API are not taken over.
+
+Makes data-dir, which must be empty, that of a cluster of one member, from the
+settings as copse restore does. With --out it writes a file instead, from which
+copse restore --resume makes each member of a cluster of several.
 
 Prints what it found. The exit code is 0 if that was everything, 6 if something is
 missing, 5 if the directory is damaged, 2 if it isn't one of etcd's.`}
@@ -36,7 +41,7 @@ missing, 5 if the directory is damaged, 2 if it isn't one of etcd's.`}
 func importOptions() []setting {
 	at := func(c *Config) *Import { return &c.Options.Import }
 	return []setting{
-		{"out", "path", "File to write. It must not exist.", "",
+		{"out", "path", "File to write in place of a data directory. It must not exist.", "",
 			text(func(c *Config) *string { return &at(c).Out })},
 		{"dry-run", "true|false", "Only print what is there.", "",
 			boolean(func(c *Config) *bool { return &at(c).DryRun })},

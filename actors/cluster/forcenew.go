@@ -10,6 +10,9 @@ import (
 	"copse/statemachine/tree"
 )
 
+// ErrNoData is the cause if there is nothing to force a new cluster from.
+var ErrNoData = errors.New("there is no data here, and --force-new-cluster goes on with the data of a member: is --data-dir right?")
+
 // Forced is what ForceNew works on.
 type Forced struct {
 	Dir     *datadir.Dir
@@ -36,6 +39,8 @@ type Renewal struct {
 	// Bump is what to add to the index, as clients may have been shown indexes, and events at
 	// them, that nobody here knows of.
 	Bump tree.Index
+	// KeepWindow keeps the event window, where no client can have been shown anything newer.
+	KeepWindow bool
 }
 
 // Renew makes the stores, of all shards from MembersShard on, the first state of a new
@@ -56,7 +61,7 @@ func Renew(machines []*statemachine.Machine, r Renewal) error {
 	}
 	// The shard with the list comes last: Renewed looks there.
 	for _, m := range slices.Backward(machines) {
-		err := m.Renew(statemachine.Renewal{Members: r.Members, Shards: r.Shards, TermBase: r.Term + 1, Index: r.Index + r.Bump})
+		err := m.Renew(statemachine.Renewal{Members: r.Members, Shards: r.Shards, TermBase: r.Term + 1, Index: r.Index + r.Bump, KeepWindow: r.KeepWindow})
 		if err != nil {
 			return err
 		}
@@ -76,7 +81,11 @@ func ForceNew(f Forced) error {
 	if err := f.Dir.Amend(func(id *datadir.Identity) { id.Forcing = true }); err != nil {
 		return err
 	}
-	if err := f.renewStores(); err != nil {
+	err := f.renewStores()
+	if errors.Is(err, ErrNoData) {
+		return errors.Join(fmt.Errorf("data directory %s: %w", f.Dir.Path(), err), f.Dir.Amend(func(id *datadir.Identity) { id.Forcing = false }))
+	}
+	if err != nil {
 		return fmt.Errorf("force a new cluster: %w", err)
 	}
 	if err := f.Dir.DropRaftLog(); err != nil {
@@ -84,7 +93,7 @@ func ForceNew(f Forced) error {
 	}
 	return f.Dir.Amend(func(id *datadir.Identity) {
 		id.Generation++
-		id.Marks = datadir.Marks{}
+		id.Marks = datadir.Marks{Restored: id.Restored}
 	})
 }
 
@@ -105,6 +114,9 @@ func (f Forced) renewStores() (err error) {
 		if seen, err = f.replay(machines); err != nil {
 			return err
 		}
+	}
+	if !machines[0].Membership().Founded() {
+		return ErrNoData
 	}
 	keep := tree.Member{ID: f.Dir.Identity.MemberID, PeerURLs: f.ownURLs(machines[0])}
 	term := machines[0].Membership().TermBase + seen

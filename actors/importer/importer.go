@@ -14,9 +14,17 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Options are those of the command.
+// Options say what to do.
 type Options struct {
-	WALDir        string // with the log of the one directory; empty: it is inside
+	Import
+	// Use takes the file in place of Out. It is written beside the path Beside, and removed.
+	Use    func(file io.Reader) error
+	Beside string
+}
+
+// Import has the options of the command.
+type Import struct {
+	WALDir        string // with the log of the one directory; empty: in it
 	Out           string // the file to write
 	DryRun        bool   // report only
 	TakeSound     bool   // read what is before the first damage
@@ -51,10 +59,7 @@ func Run(dirs []string, o Options, w, terminal io.Writer) error {
 		return err
 	}
 	if !o.DryRun {
-		if err := writeFile(o.Out, func(w io.Writer) error { return export(w, r, h) }); err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(w, "written     %s\n", o.Out); err != nil {
+		if err := o.save(func(w io.Writer) error { return export(w, r, h) }, w); err != nil {
 			return err
 		}
 	}
@@ -68,8 +73,6 @@ func (o *Options) check(dirs []string) error {
 	switch {
 	case len(dirs) == 0:
 		return fmt.Errorf("%w needs the data directory of an etcd member, or of several members of one cluster", ErrUsage)
-	case o.Out == "" && !o.DryRun:
-		return fmt.Errorf("%w needs --out FILE, or --dry-run to report only", ErrUsage)
 	case o.WALDir != "" && len(dirs) > 1:
 		return fmt.Errorf("%w takes one directory with --etcd-wal-dir", ErrUsage)
 	}
@@ -140,26 +143,34 @@ func export(w io.Writer, r *etcddir.Result, h portable.Header) error {
 	return out.Close()
 }
 
-// writeFile writes a file that is there whole or not at all. One that is there already is
-// an error: it may be the only copy of something.
-func writeFile(path string, write func(io.Writer) error) error {
-	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("%w: %s exists already", ErrUsage, path)
+// save writes the file, and gives it its name or to Use.
+func (o *Options) save(write func(io.Writer) error, report io.Writer) error {
+	path := o.Out
+	if o.Use != nil {
+		path = filepath.Clean(o.Beside)
+	} else if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%w: %s exists already", ErrUsage, path) // it may be the only copy of something
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // once it has its name, there is nothing to remove
+	defer os.Remove(f.Name()) // whatever becomes of it
+	defer f.Close()           // Sync has reported what can go wrong
 	b := bufio.NewWriterSize(f, 1<<20)
-	err = write(b)
-	if err == nil {
-		err = b.Flush()
+	if err := write(b); err != nil {
+		return err
 	}
-	if err == nil {
-		err = f.Sync()
+	if err := b.Flush(); err != nil {
+		return err
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if o.Use != nil {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		return o.Use(f)
+	}
+	if err := f.Sync(); err != nil {
 		return err
 	}
 	if err := os.Link(f.Name(), path); err != nil { // unlike a rename, it replaces nothing
@@ -170,5 +181,9 @@ func writeFile(path string, write func(io.Writer) error) error {
 		return err
 	}
 	defer dir.Close()
-	return dir.Sync()
+	if err := dir.Sync(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(report, "%-11s %s\n", "written", path)
+	return err
 }
