@@ -22,7 +22,7 @@ import (
 var allowed = map[string][]string{
 	".": {"copse/actors", "copse/actors/cluster", "copse/actors/loop", "copse/config", "copse/config/build", "copse/config/certs", "copse/config/command", "copse/config/dispatch", "copse/config/limits", "copse/config/logging",
 		"copse/httpfront", "copse/httpfront/listen", "copse/httpfront/ops", "copse/statemachine/metric", "copse/statemachine/tree"},
-	"actors":          {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/importer", "copse/actors/loop", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/raftlog", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/etcddir", "copse/statemachine/metric", "copse/statemachine/portable", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
+	"actors":          {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/raftlog", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/portable", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
 	"actors/cluster":  {"copse/actors/datadir", "copse/actors/loop", "copse/actors/peerlink", "copse/statemachine", "copse/statemachine/tree"},
 	"actors/datadir":  {},
 	"actors/disk":     {"copse/actors/loop", "copse/statemachine/metric"},
@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"config/certs":    {"copse/statemachine/metric"},
 	"config/command":  {"copse/config", "copse/config/build"},
 	// Joins, as main does for copse serve.
-	"config/dispatch":       {"copse/actors", "copse/actors/importer", "copse/config", "copse/config/command", "copse/httpfront/client", "copse/statemachine/tree"},
+	"config/dispatch":       {"copse/actors", "copse/actors/datadir", "copse/actors/importer", "copse/config", "copse/config/command", "copse/httpfront/client", "copse/statemachine/etcddir", "copse/statemachine/tree"},
 	"config/limits":         {},
 	"config/logging":        {},
 	"httpfront":             {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/login", "copse/httpfront/ops", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},

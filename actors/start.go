@@ -16,12 +16,10 @@ import (
 	"copse/actors/cluster"
 	"copse/actors/datadir"
 	"copse/actors/disk"
-	"copse/actors/importer"
 	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/actors/raft"
 	"copse/statemachine"
-	"copse/statemachine/etcddir"
 	"copse/statemachine/tree"
 )
 
@@ -337,12 +335,12 @@ func ReasonOf(err error) Reason {
 		err    error
 		reason Reason
 	}{
-		{datadir.ErrContradicted, Contradicted}, {importer.ErrUsage, Contradicted}, {etcddir.ErrNoData, Contradicted}, {etcddir.ErrClusters, Contradicted},
+		{datadir.ErrContradicted, Contradicted},
 		{datadir.ErrLocked, Locked},
 		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
 		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
-		{cluster.ErrDiffers, Damaged}, {etcddir.ErrDamaged, Damaged}, {ErrNotFounder, Contradicted}, {datadir.ErrTaken, Partial}, {ErrIncomplete, Partial},
-		{cluster.ErrStartedBefore, Contradicted}, {cluster.ErrNoData, Contradicted}, {importer.ErrPartial, Partial},
+		{cluster.ErrDiffers, Damaged}, {ErrNotFounder, Contradicted}, {datadir.ErrTaken, Partial}, {ErrIncomplete, Partial},
+		{cluster.ErrStartedBefore, Contradicted}, {cluster.ErrNoData, Contradicted},
 	} {
 		if errors.Is(err, kind.err) {
 			return kind.reason

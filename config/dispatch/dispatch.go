@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"copse/actors"
-	"copse/actors/importer"
 	"copse/config"
 	"copse/config/command"
 	"copse/httpfront/client"
@@ -59,8 +58,11 @@ func report(err error, stderr io.Writer) int {
 	return ExitCode(err)
 }
 
-// ExitCode is that of a member's error.
+// ExitCode is that of a member's error, or of a command's.
 func ExitCode(err error) int {
+	if code := importCode(err); code != 0 {
+		return code
+	}
 	return [...]int{config.ExitFailed, config.ExitUsage, config.ExitLocked, config.ExitNewer, config.ExitCorrupt, config.ExitPartial}[actors.ReasonOf(err)]
 }
 
@@ -75,20 +77,6 @@ func restore(work *command.Work, stdout io.Writer) error {
 		defer file.Close()
 	}
 	return restoreFrom(file, work, c.Options.Restore.Resume, stdout)
-}
-
-// takeOver imports data directories of etcd: into a file, or into a data directory.
-func takeOver(work *command.Work, stdout, stderr io.Writer) error {
-	c, o := &work.Config, importer.Options{Import: importer.Import(work.Config.Options.Import)}
-	switch {
-	case o.Out != "" || o.DryRun:
-	case !c.Given("data-dir") || len(c.InitialCluster) > 1:
-		return fmt.Errorf("%w needs --data-dir, for a cluster of one member, or --out FILE, which each member of several takes with copse restore --resume, or --dry-run", importer.ErrUsage)
-	default:
-		o.Beside = c.DataDir
-		o.Use = func(file io.Reader) error { return restoreFrom(file, work, true, stdout) }
-	}
-	return importer.Run(c.Options.Operands, o, stdout, stderr)
 }
 
 func restoreFrom(file io.Reader, work *command.Work, resume bool, stdout io.Writer) error {

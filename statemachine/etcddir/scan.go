@@ -39,6 +39,13 @@ func (m *mark) parse(b []byte) error {
 // owner is the member whose log it is.
 type owner struct{ node, cluster uint64 }
 
+// ends says how a log ends.
+type ends struct {
+	cut    *Damage // the frame that is left out
+	filled bool    // no zeros follow the last record
+	short  bool    // there is more, behind damage
+}
+
 // log is all that the files of a log hold, checked.
 type log struct {
 	files    []*file
@@ -49,8 +56,8 @@ type log struct {
 	owner           *owner // nil: not known
 	term, committed uint64 // the last state
 	sum             uint32
-	begun, filled   bool // begun: a record was read; filled: no zeros follow the last record
-	cut             *Damage
+	begun           bool // a record was read
+	ends
 }
 
 // scan reads the files, which are consecutive. With takeSound it ends at the first
@@ -67,6 +74,7 @@ func scan(files []*file, takeSound bool) (l *log, damage *Damage, err error) {
 		err = last.damaged(0, "the log doesn't say whose it is")
 	}
 	if d, ok := err.(*Damage); ok && takeSound && l.owner != nil {
+		l.short = true
 		return l, d, nil
 	}
 	return l, nil, err

@@ -37,14 +37,15 @@ func openSnapshot(dir fs.FS, under string, l *log, names []numberedName, takeSou
 	return nil, passed, nil
 }
 
-// mark returns the record of the log about the snapshot of that name.
+// mark returns the record of the log about the snapshot of that name. Where the log is
+// damaged the record may be lost: a snapshot is never ahead of what was committed.
 func (l *log) mark(n numberedName) (m mark, ok bool) {
 	for _, m := range l.marks {
 		if m.term == n.first && m.index == n.second {
 			return m, true
 		}
 	}
-	return m, false
+	return mark{term: n.first, index: n.second, position: len(l.places)}, l.short
 }
 
 func readSnapshot(dir fs.FS, name string, m mark) (*snapshot, error) {
