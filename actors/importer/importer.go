@@ -155,8 +155,11 @@ func (o *Options) save(write func(io.Writer) error, report io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // whatever becomes of it
 	defer f.Close()           // Sync has reported what can go wrong
+	defer os.Remove(f.Name()) // it is gone already, or has another name
+	if o.Use != nil {
+		_ = os.Remove(f.Name()) // so that even a crash leaves nothing; f stays
+	}
 	b := bufio.NewWriterSize(f, 1<<20)
 	if err := write(b); err != nil {
 		return err
