@@ -8,6 +8,7 @@ import (
 // Restore has the options of copse restore.
 type Restore struct {
 	NewClusterID bool
+	IfEmpty      bool // leave a directory with data alone
 	// TTL is added to all expirations; negative: the time since the backup.
 	TTL time.Duration
 }
@@ -70,6 +71,8 @@ func restoreOptions() []setting {
 	return []setting{
 		{"new-cluster-id", "true|false", "Give the cluster a new id: for a copy that lives beside the original.", "",
 			boolean(func(c *Config) *bool { return &c.Options.Restore.NewClusterID })},
+		{"if-empty", "true|false", "If the directory has data already, do nothing, and exit with 0: for what runs before each start.", "",
+			boolean(func(c *Config) *bool { return &c.Options.Restore.IfEmpty })},
 		{"ttl", "absolute|extend|duration", "Let keys expire when they would have (absolute), or later by the time since the backup (extend) or by a duration.", "",
 			bind(func(c *Config) *time.Duration { return &c.Options.Restore.TTL }, parseTTL, printTTL)},
 	}

@@ -40,4 +40,3 @@ func TestBackup(t *testing.T) {
 	}
 	s.wantClosedListings(3)
 }
-

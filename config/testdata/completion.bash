@@ -25,6 +25,7 @@ _copse() {
     stale) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     quiet) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     new-cluster-id) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    if-empty) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     ttl) mapfile -t COMPREPLY < <(compgen -W 'absolute extend duration' -- "$cur"); return ;;
     json) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     config-file|data-dir|cert-file|key-file|trusted-ca-file|client-crl-file|peer-cert-file|peer-key-file|peer-trusted-ca-file|peer-crl-file|cluster-secret-file|root-password-file|password-file|password-file|password-file)
@@ -45,7 +46,7 @@ _copse() {
         'health'*) words="--quiet --endpoint --timeout --help $settings" ;;
         'auth init'*) words="--password-file --endpoint --help $settings" ;;
         'backup'*) words="--endpoint --password-file --stale --quiet --help $settings" ;;
-        'restore'*) words="--new-cluster-id --ttl --help $settings" ;;
+        'restore'*) words="--new-cluster-id --if-empty --ttl --help $settings" ;;
         'export'*) words="--help $settings" ;;
         'verify'*) words="--help" ;;
         'inspect'*) words="--help" ;;
