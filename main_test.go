@@ -30,6 +30,8 @@ import (
 
 	"copse/config/certs/tlstest"
 	"copse/statemachine/metric/metrictest"
+	"copse/statemachine/portable"
+	"copse/statemachine/tree"
 )
 
 // The scripts in testdata run the whole program as processes. Beside testscript's own
@@ -609,5 +611,96 @@ func fill(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if now := free(ts, args[0]); now < left<<20/2 {
 		ts.Fatalf("only %d MiB are left", now>>20)
+	}
+}
+
+// writeBackup makes a file with so many nodes, some of them large.
+func writeBackup(t *testing.T, path string, nodes int) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := portable.NewWriter(f, portable.Header{ClusterID: 0xabc, Index: tree.Index(nodes), Term: 1, Time: time.Unix(1_790_000_000, 0), Shards: 2, Nodes: uint64(nodes)})
+	for i := 0; i < nodes && err == nil; i++ {
+		n := tree.Node{Key: fmt.Sprintf("/k%06d", i), Value: []byte("v"), Modified: tree.Index(i) + 1, Created: tree.Index(i) + 1}
+		if i%50 == 0 {
+			n.Value = bytes.Repeat([]byte("large"), 10_000)
+		}
+		err = w.Node(&n)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// However often a restore is killed, its directory is whole in the end or no server's at all.
+func TestARestoreIsAllOrNothing(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	dir := t.TempDir()
+	file, data := filepath.Join(dir, "backup"), filepath.Join(dir, "m")
+	writeBackup(t, file, 5000)
+	copse := func(args ...string) *exec.Cmd { return exec.Command("copse", args...) }
+	restore := func() *exec.Cmd {
+		return copse("restore", "--data-dir="+data, "--name=m", "--initial-advertise-peer-urls=http://127.0.0.1:1", file)
+	}
+	began := time.Now()
+	if out, err := restore().CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	usual := time.Since(began)
+	killed, whole := 0, 0
+	for range 20 {
+		r := restore()
+		if err := r.Start(); err != nil {
+			t.Fatal(err)
+		}
+		kill := time.AfterFunc(time.Duration(random.Int64N(int64(usual))), func() { _ = r.Process.Kill() })
+		if r.Wait() != nil {
+			killed++
+		}
+		kill.Stop()
+		if _, err := os.Stat(filepath.Join(data, "copse.json")); err != nil {
+			if out, err := copse("export", "--data-dir="+data, "-").Output(); err == nil {
+				t.Errorf("half a restore is exported: %d bytes", len(out))
+			}
+			continue // the next one goes on with what is left here
+		}
+		whole++
+		if out, err := copse("export", "--data-dir="+data, file+".again").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if out, err := copse("diff", file, file+".again").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if err := os.RemoveAll(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d of 20 were killed, %d were whole", killed, whole)
+	if err := os.RemoveAll(data); err != nil {
+		t.Fatal(err)
+	}
+	// What one that was killed has left doesn't serve, and doesn't stop the next one.
+	if err := os.MkdirAll(filepath.Join(data, "shard-0001"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(data, "restore.unfinished"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := copse("--data-dir="+data, "--listen-metrics-urls=off").CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("restore that was interrupted")) {
+		t.Errorf("a server on what is left: %v %s", err, out)
+	}
+	if out, err := restore().CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }

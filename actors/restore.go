@@ -72,6 +72,9 @@ func Restore(file io.Reader, o RestoreOptions) (done Restored, err error) {
 	return done, nil
 }
 
+// HasData reports whether a restore was refused because the directory is a member's already.
+func HasData(err error) bool { return errors.Is(err, datadir.ErrFounded) }
+
 // identity is that of this member, and who founds the cluster with it. They are the same
 // on every member that is given the same file and the same founders.
 func (o *RestoreOptions) identity(h portable.Header) (datadir.Identity, []tree.Member, error) {
@@ -86,7 +89,7 @@ func (o *RestoreOptions) identity(h portable.Header) (datadir.Identity, []tree.M
 	}
 	// Later than whatever has been counted, and different for different files: members that restored
 	// another one, or nothing, can't take part.
-	id.Generation, id.Restored = uint64(h.Time.UnixNano()), true
+	id.Generation, id.Restored = max(1, uint64(h.Time.UnixNano())), true
 	if o.NewClusterID {
 		id.ClusterID = newClusterID(id.ClusterID, id.Generation)
 	} else {

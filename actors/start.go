@@ -339,7 +339,7 @@ func ReasonOf(err error) Reason {
 		{datadir.ErrLocked, Locked},
 		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
 		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
-		{cluster.ErrDiffers, Damaged}, {ErrNotFounder, Contradicted}, {datadir.ErrTaken, Partial}, {ErrIncomplete, Partial},
+		{cluster.ErrDiffers, Damaged}, {ErrNotFounder, Contradicted}, {datadir.ErrTaken, Partial}, {datadir.ErrFounded, Partial}, {ErrIncomplete, Partial},
 		{cluster.ErrStartedBefore, Contradicted}, {cluster.ErrNoData, Contradicted},
 	} {
 		if errors.Is(err, kind.err) {

@@ -9,6 +9,7 @@ import (
 type Restore struct {
 	NewClusterID bool
 	Resume       bool
+	IfEmpty      bool // leave a directory with data alone
 	// TTL is added to all expirations; negative: the time since the backup.
 	TTL time.Duration
 }
@@ -73,6 +74,8 @@ func restoreOptions() []setting {
 			boolean(func(c *Config) *bool { return &c.Options.Restore.NewClusterID })},
 		{"resume", "true|false", "Go on where the file of a copse import ends, with its events and without bump-index: etcd must have stopped for good, and the file never have been used.", "",
 			boolean(func(c *Config) *bool { return &c.Options.Restore.Resume })},
+		{"if-empty", "true|false", "If the directory has data already, do nothing, and exit with 0: for what runs before each start.", "",
+			boolean(func(c *Config) *bool { return &c.Options.Restore.IfEmpty })},
 		{"ttl", "absolute|extend|duration", "Let keys expire when they would have (absolute), or later by the time since the backup (extend) or by a duration.", "",
 			bind(func(c *Config) *time.Duration { return &c.Options.Restore.TTL }, parseTTL, printTTL)},
 	}

@@ -213,6 +213,8 @@ func TestTheOrderOfChecks(t *testing.T) {
 		"GET /v2/auth/enable":                  ok(200, `{"enabled":true}`),
 		"POST /v2/copse/auth/init":             noAuth,
 		"GET /v2/copse/shards":                 noAuth,
+		"GET /v2/copse/backup":                 noAuth,
+		"GET /v2/copse/backup?stale=true":      noAuth,
 		"PUT /config/local/log":                noAuth,
 		"POST /v2/members":                     noAuth,
 		"PUT /v2/members/xyz":                  noAuth,
@@ -487,6 +489,9 @@ func TestAReadIsCheckedAgainAfterwards(t *testing.T) {
 		{"u:p", "GET /v2/keys/r/missing", 401},
 		{"", "GET /v2/keys/parts", 401},
 		{"root:pw", "GET /v2/keys/parts", 200},
+		{"", "GET /v2/copse/backup", 401},
+		{"u:p", "GET /v2/copse/backup", 401},
+		{"root:pw", "GET /v2/copse/backup", 200},
 	} {
 		s.backend.setAuth(&auth.State{})
 		if c.credentials == "u:p" {
@@ -499,7 +504,7 @@ func TestAReadIsCheckedAgainAfterwards(t *testing.T) {
 			t.Errorf("%s by %q, changed meanwhile: got %+v", c.request, c.credentials, got)
 		}
 	}
-	s.wantClosedListings(2)
+	s.wantClosedListings(4) // whoever is refused beforehand begins none
 }
 
 func TestARightIsAskedForAgainAfterHashing(t *testing.T) {

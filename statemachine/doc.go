@@ -13,7 +13,9 @@
 //   - reads (lookup.go, across.go) and their caches (caches.go);
 //   - the event window (history.go, recent.go);
 //   - the hash of the entries applied, by which replicas are compared (hash.go);
-//   - snapshots (snapshot.go).
+//   - snapshots (snapshot.go);
+//   - backups of all shards at one index (cut.go, backup.go), and new stores filled from one
+//     (fill.go), as files of package portable.
 //
 // It doesn't own the rules of the tree (package tree), the protocol between shards
 // (docs/SHARDS.md), the time at which nodes expire (an actor proposes it), or watchers

@@ -26,7 +26,7 @@ func Begin(path string, id Identity) (*Dir, error) {
 		return nil, err
 	}
 	if Founded(path) {
-		return nil, dirErrorf(ErrTaken, "data directory %s has data already: choose an empty one", path)
+		return nil, dirErrorf(ErrFounded, "data directory %s has data already: choose an empty one", path)
 	}
 	if !exists(filepath.Join(path, unfinishedName)) {
 		if err := refuseForeign(path); errors.Is(err, ErrForeign) || errors.Is(err, ErrCorrupt) {
@@ -48,7 +48,7 @@ func Begin(path string, id Identity) (*Dir, error) {
 
 func (d *Dir) begin() error {
 	if Founded(d.path) { // since the first look
-		return dirErrorf(ErrTaken, "data directory %s has data already: choose an empty one", d.path)
+		return dirErrorf(ErrFounded, "data directory %s has data already: choose an empty one", d.path)
 	}
 	err := replaceFile(filepath.Join(d.path, unfinishedName), nil)
 	if err == nil {

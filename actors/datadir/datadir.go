@@ -22,6 +22,7 @@ var (
 	ErrCorrupt      = errors.New("data directory corrupt")
 	ErrForeign      = errors.New("data directory of something else")
 	ErrContradicted = errors.New("data directory of another cluster")
+	ErrFounded      = errors.New("data directory of a cluster already")
 	ErrTaken        = errors.New("data directory not empty")
 )
 

@@ -85,6 +85,10 @@ func restoreFrom(file io.Reader, work *command.Work, resume bool, stdout io.Writ
 		Dir: c.DataDir, HostName: work.Hostname, Cluster: actors.ClusterOptions(c.Cluster()),
 		Bump: tree.Index(c.BumpIndex), Resume: resume, NewClusterID: c.Options.Restore.NewClusterID, Extend: c.Options.Restore.TTL,
 	})
+	if c.Options.Restore.IfEmpty && actors.HasData(err) {
+		_, err = fmt.Fprintf(stdout, "%s has data already, and stays as it is\n", c.DataDir)
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("nothing was restored: %w", err)
 	}

@@ -26,6 +26,7 @@ _copse() {
     quiet) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     new-cluster-id) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     resume) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    if-empty) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     ttl) mapfile -t COMPREPLY < <(compgen -W 'absolute extend duration' -- "$cur"); return ;;
     json) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     dry-run) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
@@ -49,7 +50,7 @@ _copse() {
         'health'*) words="--quiet --endpoint --timeout --help $settings" ;;
         'auth init'*) words="--password-file --endpoint --help $settings" ;;
         'backup'*) words="--endpoint --password-file --stale --quiet --help $settings" ;;
-        'restore'*) words="--new-cluster-id --resume --ttl --help $settings" ;;
+        'restore'*) words="--new-cluster-id --resume --if-empty --ttl --help $settings" ;;
         'export'*) words="--help $settings" ;;
         'verify'*) words="--help" ;;
         'inspect'*) words="--help" ;;

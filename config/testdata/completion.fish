@@ -29,6 +29,7 @@ complete -c copse -n '__fish_seen_subcommand_from backup' -l stale -d 'Take what
 complete -c copse -n '__fish_seen_subcommand_from backup' -l quiet -d 'Print errors only'
 complete -c copse -n '__fish_seen_subcommand_from restore' -l new-cluster-id -d 'Give the cluster a new id: for a copy that lives beside the original'
 complete -c copse -n '__fish_seen_subcommand_from restore' -l resume -d 'Go on where the file of a copse import ends, with its events and without bump-index: etcd must have stopped for good, and the file never have been used'
+complete -c copse -n '__fish_seen_subcommand_from restore' -l if-empty -d 'If the directory has data already, do nothing, and exit with 0: for what runs before each start'
 complete -c copse -n '__fish_seen_subcommand_from restore' -l ttl -x -a 'absolute extend duration' -d 'Let keys expire when they would have (absolute), or later by the time since the backup (extend) or by a duration'
 complete -c copse -n '__fish_seen_subcommand_from diff' -l password-file -r -F -d 'File with the password of root; newlines at its end don\'t count'
 complete -c copse -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check show' -a check -d 'Check the settings and the certificates without starting.'

@@ -84,7 +84,7 @@ func readHeader(line []byte) (h Header, err error) {
 	return h, h.check()
 }
 
-// indexLimit leaves room above, so that no sum of indexes overflows.
+// indexLimit leaves room above, so that no sum of indexes or terms overflows.
 const indexLimit = 1 << 62
 
 func (h *Header) check() error {
@@ -93,11 +93,13 @@ func (h *Header) check() error {
 		return errors.New("a header without a cluster id")
 	case h.Index > indexLimit:
 		return fmt.Errorf("the index %d, above the limit of %d", h.Index, uint64(indexLimit))
+	case h.Term > indexLimit:
+		return fmt.Errorf("the term %d, above the limit of %d", h.Term, uint64(indexLimit))
 	case h.Shards < 1 || h.Shards > tree.MaxSlots:
 		return fmt.Errorf("%d shards, which must be between 1 and %d", h.Shards, tree.MaxSlots)
 	case h.Window > h.Index+1:
 		return fmt.Errorf("a window that begins at %d, above the index %d", h.Window, h.Index)
-	case h.Time.Year() < 1 || h.Time.Year() > 9999:
+	case h.Time.Year() < 1970 || h.Time.Year() > 2200: // whose nanoseconds fit
 		return fmt.Errorf("a time in the year %d", h.Time.Year())
 	}
 	return nil

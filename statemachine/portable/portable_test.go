@@ -24,7 +24,7 @@ var texts = rapid.OneOf(rapid.SampledFrom([]string{"", "a", "\xff", "\x00", "\n\
 func file(t *rapid.T) (h portable.Header, items []portable.Item) {
 	h = portable.Header{
 		ClusterID: rapid.Uint64Min(1).Draw(t, "id"), Index: tree.Index(rapid.Uint64Range(10, 1<<62).Draw(t, "index")),
-		Term: rapid.Uint64().Draw(t, "term"), Time: time.Unix(rapid.Int64Range(0, 1<<37).Draw(t, "time"), 7).UTC(),
+		Term: rapid.Uint64Max(1<<62).Draw(t, "term"), Time: time.Unix(rapid.Int64Range(0, 1<<32).Draw(t, "time"), 7).UTC(),
 		Shards: rapid.IntRange(1, 64).Draw(t, "shards"), AuthEnabled: rapid.Bool().Draw(t, "auth"),
 	}
 	var store tree.MemStore

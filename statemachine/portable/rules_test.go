@@ -90,6 +90,8 @@ func TestWhatIsRefused(t *testing.T) {
 		{"a newer version", text(strings.Replace(header(0), ":1,", ":2,", 1), 0), "line 1: version 2 of the format"},
 		{"no cluster", text(strings.Replace(header(0), "abc", "000", 1), 0), "cluster id"},
 		{"an index too large", text(strings.Replace(header(0), `"index":9`, `"index":4611686018427387905`, 1), 0), "above the limit"},
+		{"a term too large", text(strings.Replace(header(0), `"term":3`, `"term":18446744073709551615`, 1), 0), "above the limit"},
+		{"a time that doesn't fit", text(strings.Replace(header(0), "2026-", "2300-", 1), 0), "the year 2300"},
 		{"no shards", text(strings.Replace(header(0), `"shards":1`, `"shards":0`, 1), 0), "0 shards"},
 		{"too many shards", text(strings.Replace(header(0), `"shards":1`, `"shards":65`, 1), 0), "65 shards"},
 		{"a window above the index", text(strings.Replace(header(0), "}", `,"window":11}`, 1), 0), "a window"},
