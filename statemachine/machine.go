@@ -151,6 +151,9 @@ func (m *Machine) open() error {
 		old.release()
 	}
 	m.meta, m.recent = st.meta, st.recent
+	if old != nil {
+		m.published.replaced.Add(1)
+	}
 	m.published.hashes.restart(m.meta.raftIndex, m.meta.hash)
 	m.expiryLow = math.MinInt64
 	m.announce(st.shared, st.handed, &ApplyResult{Jumped: true})

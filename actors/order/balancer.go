@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"copse/actors/loop"
@@ -58,17 +57,8 @@ func (b *Balancer) Run() error {
 		return nil
 	}
 	defer b.life.End()
-	ctx, cancel := context.WithCancel(context.Background())
-	var stopping sync.WaitGroup
-	defer stopping.Wait()
-	defer cancel()
-	stopping.Go(func() { // what is under way ends with the actor
-		select {
-		case <-b.life.Stopping():
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	ctx, end := b.life.Context() // what is under way ends with the actor
+	defer end()
 	ticker := time.NewTicker(balanceEvery)
 	defer ticker.Stop()
 	for {
