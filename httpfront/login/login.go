@@ -158,11 +158,11 @@ func (c *Checker) check(name string, password []byte, from netip.Addr) (*auth.Us
 		c.turns.pass()
 		return u, nil
 	}
-	if err := c.turns.settle(w); err != nil {
-		c.counts.busy.Add(1)
-		return nil, err
-	}
+	c.turns.wrong(asks)
 	c.counts.failed.Add(1)
+	if err := c.turns.settle(w); err != nil {
+		return nil, err // it isn't told that it was wrong
+	}
 	return nil, &Refused{User: name, Why: "no such user, or the wrong password"}
 }
 
