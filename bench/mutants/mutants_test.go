@@ -72,7 +72,7 @@ var mutants = []mutant{
 	},
 	{
 		"whoever sends wrong passwords has turns like the others", "of auth", "httpfront/login/turns.go",
-		"if b := t.blame.on(l.of); b < least {", "if b := 0; b < least {", "TestAFloodFromManyHostsKeepsNobodyOut",
+		"if b := t.blame.on(l.of); b < least {", "if b := 0 * t.blame.on(l.of); b < least {", "TestAFloodFromManyHostsKeepsNobodyOut",
 	},
 	{
 		"a web page may enable auth", "of auth", "httpfront/routes.go",
