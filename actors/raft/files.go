@@ -19,7 +19,10 @@ type snapshotFiles struct {
 
 // diskErrors are those that no retry gets rid of, as opposed to, say, a file that doesn't
 // exist, which dragonboat asks for on purpose.
-var diskErrors = []error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EFBIG, syscall.ENXIO}
+var diskErrors = []error{
+	syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EFBIG, syscall.ENXIO, syscall.ESTALE,
+	syscall.EACCES, syscall.EPERM, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
+}
 
 // check returns err, unless the disk has failed: then it doesn't return.
 func (f snapshotFiles) check(err error) error {

@@ -85,7 +85,7 @@ func endWith(end func(error)) { fatal.Store(&end) }
 func (l dragonboatLogger) Panicf(format string, args ...any) {
 	reason, _, _ := strings.Cut(fmt.Sprintf(format, args...), "\n") // a stack may follow
 	err := errors.New("raft: " + l.component + ": " + reason)
-	if end := fatal.Load(); end != nil && !calledFrom("copse/actors/raft.NewHost", "copse/actors/raft.(*Replicas).start") {
+	if end := fatal.Load(); end != nil && !calledFrom("copse/actors/raft.newHost", "copse/actors/raft.(*Replicas).start") {
 		(*end)(err)
 		select {}
 	}
