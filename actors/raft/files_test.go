@@ -1,7 +1,9 @@
 package raft
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -23,10 +25,11 @@ import (
 
 // faultPlanEnv makes the test binary run two members, of which the second one's disk, as
 // dragonboat sees it, fails from a call on: "dir kind n", where the kinds are full and error,
-// which count calls that write, and read, which counts those that read.
+// which count calls that write, and read, which counts those that read. With rot a single
+// write gets a wrong byte.
 const faultPlanEnv = "COPSE_TEST_RAFT_FAULT_PLAN"
 
-// failingFiles fails from a call on.
+// failingFiles fails from a call on, or has one wrong byte.
 type failingFiles struct {
 	vfs.FS
 	kind  string
@@ -35,7 +38,7 @@ type failingFiles struct {
 }
 
 func (f failingFiles) fault(writes bool) error {
-	if writes == (f.kind == "read") || f.calls.Add(1) < f.from {
+	if f.kind == "rot" || writes == (f.kind == "read") || f.calls.Add(1) < f.from {
 		return nil
 	}
 	if f.kind == "full" {
@@ -91,6 +94,10 @@ type failingFile struct {
 }
 
 func (f failingFile) Write(b []byte) (n int, err error) {
+	if f.fs.kind == "rot" && len(b) > 0 && f.fs.calls.Add(1) == f.fs.from {
+		b = bytes.Clone(b)
+		b[len(b)/2] ^= 4
+	}
 	err = firstOf(f.fs.fault(true), func() error { n, err = f.File.Write(b); return err })
 	return n, err
 }
@@ -111,6 +118,9 @@ func firstOf(err error, call func() error) error {
 
 func endFaulty(err error) {
 	fmt.Println("ended:", err)
+	if errors.Is(err, ErrDamaged) || errors.Is(err, statemachine.ErrDamaged) {
+		os.Exit(5)
+	}
 	os.Exit(1)
 }
 
@@ -220,7 +230,7 @@ func runFaulty(plan string) int {
 }
 
 // Wherever the disk fails under dragonboat, the process ends with one line, no stack and exit
-// code 1.
+// code 1; with code 5 where a byte is wrong that is read again.
 func TestADiskThatFailsUnderDragonboatEndsTheProcessInOneLine(t *testing.T) {
 	play := func(t *testing.T, kind string, from int64) (code int, out string) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -230,24 +240,36 @@ func TestADiskThatFailsUnderDragonboatEndsTheProcessInOneLine(t *testing.T) {
 		text, _ := cmd.CombinedOutput()
 		return cmd.ProcessState.ExitCode(), string(text)
 	}
-	for kind, text := range map[string]string{"full": "no space left on device", "error": "input/output error", "read": "input/output error"} {
+	var damaged atomic.Int64
+	for kind, text := range map[string]string{"full": "no space left on device", "error": "input/output error", "read": "input/output error", "rot": ""} {
 		code, out := play(t, kind, 1<<40)
 		var calls int64
 		if _, err := fmt.Sscanf(out, "through after %d\n", &calls); code != 0 || err != nil || calls < 10 {
 			t.Fatalf("%s: exit code %d\n%s", kind, code, out)
 		}
 		t.Logf("%s: %d calls", kind, calls)
-		for from := int64(1); from <= calls; from++ {
+		step := 1 + calls/25
+		for from := int64(1); from <= calls; from += step {
 			t.Run(fmt.Sprintf("%s from call %d on", kind, from), func(t *testing.T) {
 				t.Parallel()
 				code, out := play(t, kind, from)
-				if code == 0 && from > calls*3/4 {
-					return // it needed fewer calls this time
+				if code == 0 && (from > calls*3/4 || kind == "rot") {
+					return // it needed fewer calls this time, or nobody has read the byte
 				}
-				if code != 1 || !strings.HasPrefix(out, "ended: ") || strings.Count(out, "\n") != 1 || !strings.Contains(out, text) {
+				want := 1
+				if kind == "rot" {
+					want = 5
+					damaged.Add(1)
+				}
+				if code != want || !strings.HasPrefix(out, "ended: ") || strings.Count(out, "\n") != 1 || !strings.Contains(out, text) {
 					t.Errorf("exit code %d\n%s", code, out)
 				}
 			})
 		}
 	}
+	t.Cleanup(func() {
+		if damaged.Load() < 2 {
+			t.Errorf("%d wrong bytes were found", damaged.Load())
+		}
+	})
 }

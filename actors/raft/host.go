@@ -139,7 +139,7 @@ func (h *Host) config(files vfs.FS) raft.NodeHostConfig {
 		MaxSendQueueSize:    64 << 20,
 		MaxReceiveQueueSize: 64 << 20,
 		Expert: raft.ExpertConfig{
-			FS: snapshotFiles{files, func(err error) { h.fatal(fmt.Errorf("raft: the disk fails: %w", err)) }},
+			FS: snapshotFiles{files, h.fatal, &checkedSnapshots{}},
 			Engine: raft.EngineConfig{
 				ExecShards:     o.ExecShards,
 				CommitShards:   1,
