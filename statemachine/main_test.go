@@ -1,6 +1,7 @@
 package statemachine_test
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -13,6 +14,9 @@ func TestMain(m *testing.M) {
 	}
 	if plan := os.Getenv(killedStoreEnv); plan != "" {
 		os.Exit(runKilled(plan))
+	}
+	if raceDetector {
+		_ = flag.Set("rapid.checks", "20") // most of them have one goroutine
 	}
 	goleak.VerifyTestMain(m)
 }
