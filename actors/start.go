@@ -53,6 +53,7 @@ type ClusterOptions struct {
 	Shards     int // data shards
 
 	FoundersGiven, TokenGiven, ShardsGiven bool
+	PeerURLsGiven                          bool // or what they follow from
 }
 
 // PeerPortOptions are for the port that other members use.
@@ -191,6 +192,10 @@ func (s *Starter) LogValue() slog.Value {
 
 func (s *Starter) memberOptions() MemberOptions {
 	o, id := &s.o, s.dir.Identity
+	var advertised []string
+	if o.Cluster.PeerURLsGiven {
+		advertised = slices.Sorted(slices.Values(o.Cluster.PeerURLs))
+	}
 	return MemberOptions{
 		Host: raft.Options{
 			Dir:            s.dir.RaftDir(),
@@ -206,7 +211,7 @@ func (s *Starter) memberOptions() MemberOptions {
 			Logger:         o.Log,
 		},
 		Dir:         s.dir,
-		Peer:        PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers()},
+		Peer:        PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers(), Advertised: advertised},
 		Members:     s.members,
 		Name:        o.Cluster.Name,
 		ClientURLs:  o.Cluster.ClientURLs,
@@ -274,7 +279,7 @@ func (o *StartOptions) claim(founding datadir.Identity) datadir.Claim {
 	if o.Cluster.ShardsGiven {
 		claim.Shards = o.Cluster.Shards
 	}
-	if o.Cluster.FoundersGiven && !o.Cluster.Existing {
+	if o.Cluster.FoundersGiven && !o.Cluster.Existing && !o.ForceNew { // which may move to other URLs
 		claim.ClusterID = founding.ClusterID
 	}
 	return claim
@@ -338,7 +343,7 @@ func ReasonOf(err error) Reason {
 		{datadir.ErrLocked, Locked},
 		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
 		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
-		{cluster.ErrDiffers, Damaged},
+		{cluster.ErrDiffers, Damaged}, {cluster.ErrFormer, Damaged},
 		{cluster.ErrStartedBefore, Contradicted}, {cluster.ErrNoData, Contradicted},
 	} {
 		if errors.Is(err, kind.err) {

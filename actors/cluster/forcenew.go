@@ -17,6 +17,7 @@ var ErrNoData = errors.New("there is no data here, and --force-new-cluster goes 
 type Forced struct {
 	Dir     *datadir.Dir
 	Members []tree.Member // those that the settings name
+	URLs    []string      // this member's peer URLs, if the settings name them: it may have moved
 	// Open opens the stores of all shards, from MembersShard on. If it fails, it
 	// returns those that it has opened.
 	Open func() ([]*statemachine.Machine, error)
@@ -132,9 +133,12 @@ func (f Forced) replay(machines []*statemachine.Machine) (term uint64, err error
 	return f.Replay(behind, f.Dir.Identity.Learning)
 }
 
-// ownURLs are this member's peer URLs: those that the cluster knows, or else those of
-// the settings.
+// ownURLs are this member's peer URLs: those of the settings, or else those that the
+// cluster knows.
 func (f Forced) ownURLs(m *statemachine.Machine) []string {
+	if len(f.URLs) > 0 {
+		return f.URLs
+	}
 	id := f.Dir.Identity.MemberID
 	if self, ok := m.Membership().Member(id); ok {
 		return self.PeerURLs
