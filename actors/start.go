@@ -19,7 +19,6 @@ import (
 	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/actors/raft"
-	"copse/statemachine"
 	"copse/statemachine/tree"
 )
 
@@ -319,36 +318,4 @@ func (n *Member) AddTransfer(g *loop.Group) {
 		n.TransferLeadership()
 		close(stopping)
 	}))
-}
-
-// Reason is what kind of error keeps a member from running.
-type Reason int
-
-// The reasons.
-const (
-	Failed       Reason = iota
-	Contradicted        // the settings contradict the data directory
-	Locked              // another process has the data directory
-	Newer               // another copse has written the data, in its own format
-	Damaged             // the data is damaged, incomplete or not copse's
-)
-
-// ReasonOf returns the reason of err.
-func ReasonOf(err error) Reason {
-	for _, kind := range []struct {
-		err    error
-		reason Reason
-	}{
-		{datadir.ErrContradicted, Contradicted},
-		{datadir.ErrLocked, Locked},
-		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
-		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
-		{cluster.ErrDiffers, Damaged}, {cluster.ErrFormer, Damaged},
-		{cluster.ErrStartedBefore, Contradicted}, {cluster.ErrNoData, Contradicted},
-	} {
-		if errors.Is(err, kind.err) {
-			return kind.reason
-		}
-	}
-	return Failed
 }

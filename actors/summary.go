@@ -29,6 +29,23 @@ func (n *Member) missing() string {
 	return text
 }
 
+// Summary is who leads, and how far this member has come.
+func (n *Member) Summary() string {
+	if why := n.comparer.Wrong(); why != "" {
+		return "it neither votes nor serves: " + why
+	}
+	if err := n.CheckLeader(); err != nil {
+		return err.Error()
+	}
+	leader := n.host.Leader(orderShard).Member
+	who := fmt.Sprintf("%x leads", leader)
+	if m, listed := n.machine.Membership().Member(leader); listed && m.Name != "" {
+		who = fmt.Sprintf("%s (%x) leads", m.Name, leader)
+	}
+	st := n.router.State()
+	return fmt.Sprintf("serving: %s, term %d, index %d", who, st.RaftTerm, st.Index)
+}
+
 // warnIfMoved tells an operator whose settings name other peer URLs than the cluster knows
 // that nobody takes them over by itself: as with etcd, they count when a member is added.
 func (n *Member) warnIfMoved() {
