@@ -42,6 +42,10 @@ type Renewal struct {
 	Bump tree.Index
 }
 
+// unseenTerms is how many elections there may have been that nobody here knows of: while
+// this member was away, or since the copy or the backup was made that it starts from.
+const unseenTerms = 1000
+
 // Renew makes the stores, of all shards from MembersShard on, the first state of a new
 // generation: its members are r's, X-Raft-Term goes on above r.Term, the tree's index above
 // r.Index and all that the stores know, and the event window is empty, so that whoever
@@ -60,7 +64,7 @@ func Renew(machines []*statemachine.Machine, r Renewal) error {
 	}
 	// The shard with the list comes last: Renewed looks there.
 	for _, m := range slices.Backward(machines) {
-		err := m.Renew(statemachine.Renewal{Members: r.Members, Shards: r.Shards, TermBase: r.Term + 1, Index: r.Index + r.Bump})
+		err := m.Renew(statemachine.Renewal{Members: r.Members, Shards: r.Shards, TermBase: r.Term + unseenTerms, Index: r.Index + r.Bump})
 		if err != nil {
 			return err
 		}
