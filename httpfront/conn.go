@@ -43,12 +43,6 @@ type conn struct {
 	watch atomic.Pointer[parked]
 }
 
-// sending is about the answers that are being sent.
-type sending struct {
-	slow   *slowRequest // the last one's, if it is slow
-	answer int64        // their size, as the budget has it
-}
-
 // deadlines are those of reading and writing.
 type deadlines struct{ reads, writes deadline }
 
@@ -93,14 +87,6 @@ func (c *conn) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Read(b)
-}
-
-// Write implements net.Conn. All writes of one answer share a timeout.
-func (c *conn) Write(b []byte) (int, error) {
-	if err := c.writes.arm(c.loop.options.slack, c.Conn.SetWriteDeadline); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(b)
 }
 
 // begun is called at the first byte of a request. The whole request must arrive within the
@@ -179,6 +165,8 @@ func (c *conn) Close() error {
 	if c.state.CompareAndSwap(connOpen, connClosed) {
 		if c.wire != nil {
 			c.wire.closing.Store(true)
+		} else if c.torn.Load() {
+			c.linger()
 		}
 		err = c.Conn.Close()
 	}

@@ -33,6 +33,36 @@ func socketPair(t *testing.T) (server, client net.Conn) {
 	return server, client
 }
 
+// TestALongAnswerIsOneWrite checks that the first piece of an answer waits for the second,
+// and that all of it arrives.
+func TestALongAnswerIsOneWrite(t *testing.T) {
+	p, err := newTestPollLoop(pollLoopOptions{unwatch: func(*tree.Watch) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	server, client := socketPair(t)
+	c := newConn(p, server, nil, nil)
+	write := func(text string) {
+		t.Helper()
+		if n, err := c.Write([]byte(text)); n != len(text) || err != nil {
+			t.Fatalf("write: %d, %v", n, err)
+		}
+	}
+	long := strings.Repeat("b", writeBuffer)
+	c.inParts(len(long))
+	write("head")
+	(*c.first)[0] = 'H' // it would be too late if it had been sent
+	write(long)
+	c.inParts(10)
+	write("short")
+	_ = server.Close()
+	got, err := io.ReadAll(client)
+	if want := "Head" + long + "short"; err != nil || string(got) != want {
+		t.Errorf("got %d bytes, %.20q, %v; want %d", len(got), got, err, len(want))
+	}
+}
+
 func TestWhatIsReadInOneLifeIsLeftForTheNext(t *testing.T) {
 	p, err := newTestPollLoop(pollLoopOptions{unwatch: func(*tree.Watch) {}})
 	if err != nil {

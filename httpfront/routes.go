@@ -62,6 +62,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	s.observe(ctx, x)
 	*x = exchange{body: s.dropBody(ctx, x)} // the pool must not keep the request's bytes alive
 	s.exchanges.Put(x)
+	if r := &ctx.Response; !r.IsBodyStream() && !ctx.IsHead() {
+		ctx.Conn().(*conn).inParts(len(r.Body()))
+	}
 	if s.conns.active.closing.Load() {
 		ctx.SetConnectionClose()
 	}

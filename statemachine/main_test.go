@@ -1,6 +1,7 @@
 package statemachine_test
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -10,6 +11,9 @@ import (
 func TestMain(m *testing.M) {
 	if plan := os.Getenv(faultPlanEnv); plan != "" {
 		os.Exit(runFaulty(plan))
+	}
+	if raceDetector {
+		_ = flag.Set("rapid.checks", "20") // most of them have one goroutine
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -25,7 +25,7 @@ import (
 var (
 	server   = flag.String("cluster.server", string(peer.Copse), "what to run: copse, copse+race, copse+TAG, etcd35 or etcd34")
 	members  = flag.Int("cluster.members", 3, "how many members")
-	duration = flag.Duration("cluster.duration", 3*time.Minute, "how long there are faults, on the loopback and in namespaces together, for each number of shards")
+	duration = flag.Duration("cluster.duration", 2*time.Minute, "how long there are faults, on the loopback and in namespaces together, for each number of shards")
 	seed     = flag.Uint64("cluster.seed", 0, "seed of the schedule and of the load; 0 takes a new one")
 	schedule = flag.String("cluster.schedule", "", "a file with a schedule to replay, instead of one from the seed")
 	faults   = flag.String("cluster.faults", "", "kinds of faults to draw from, with commas; none is all that the server can bear")

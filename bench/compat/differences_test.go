@@ -25,7 +25,7 @@ var differences = []struct {
 	{"auth-init", true, "root, a closed guest and auth in one step; a path that etcd doesn't have"},
 	{"auth-names", true, "a user's name is no path, and .. is resolved before patterns are compared; see seedUser"},
 	{"auth-passwords", true, "the whole password counts; etcd 3.4 looks at 72 bytes"},
-	{"auth-settings", true, "the log level is for the role root; etcd 3.5 has no such route"},
+	{"auth-settings", true, "the log level is for the role root, and without auth for this machine; etcd 3.5 has no such route"},
 	{"auth-size", true, "users and roles have bounds; no transcript makes a million of them"},
 	{"auth-unavailable", true, "without a leader a change is answered after one time-out, and says why"},
 	{"auth-updates", true, "no change is lost to another; etcd loses some, which no transcript can show"},

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -146,7 +148,8 @@ func makeUsers(s *peer.Server, users int) error {
 		}
 		defer resp.Body.Close()
 		if resp.StatusCode >= http.StatusMultipleChoices {
-			return fmt.Errorf("PUT %s: %s", path, resp.Status)
+			why, _ := io.ReadAll(resp.Body)
+			return fmt.Errorf("PUT %s: %s %s", path, resp.Status, why)
 		}
 		return nil
 	}
@@ -160,9 +163,15 @@ func makeUsers(s *peer.Server, users int) error {
 	if err != nil {
 		return err
 	}
-	err = spread(s.Address, floodConnections, users, func(_ *wire, i int) error {
+	err = spread(s.Address, floodConnections, users, func(_ *wire, i int) (err error) {
 		name := fmt.Sprint("u", i)
-		return put("/v2/auth/users/"+name, fields{"user": name, "password": "right", "roles": []string{"reads"}})
+		for range 3 { // on a busy machine a hash may take too long
+			if err = put("/v2/auth/users/"+name, fields{"user": name, "password": "right", "roles": []string{"reads"}}); err == nil {
+				break
+			}
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return err
 	})
 	if err != nil {
 		return err
