@@ -35,6 +35,7 @@ complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l initial-cluster-token -x -d 'Distinguishes clusters that were founded with the same URLs'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l shards -x -d 'Number of shards, up to 64'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l force-new-cluster -d 'Make this member the only one of its cluster, keeping its data'
+complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l bump-index -x -d 'With force-new-cluster, how much to add to X-Etcd-Index: more than there can have been changes that this member\'s data lacks'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l cert-file -r -F -d 'Certificate (PEM) for https in listen-client-urls and listen-metrics-urls'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l key-file -r -F -d 'Private key (PEM) of the certificate'
 complete -c copse -n 'not __fish_seen_subcommand_from version completion help' -l trusted-ca-file -r -F -d 'Trusted certificate authorities (PEM)'

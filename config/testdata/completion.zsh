@@ -15,6 +15,7 @@ _copse() {
     '--initial-cluster-token=[Distinguishes clusters that were founded with the same URLs]:text:'
     '--shards=[Number of shards, up to 64]:n:'
     '--force-new-cluster=-[Make this member the only one of its cluster, keeping its data]::value:(true false)'
+    '--bump-index=[With force-new-cluster, how much to add to X-Etcd-Index: more than there can have been changes that this member'\''s data lacks]:n:'
     '--cert-file=[Certificate (PEM) for https in listen-client-urls and listen-metrics-urls]:path:_files'
     '--key-file=[Private key (PEM) of the certificate]:path:_files'
     '--trusted-ca-file=[Trusted certificate authorities (PEM)]:path:_files'
