@@ -47,7 +47,7 @@ var (
 	ErrTooLong = errors.New("the password has more than 72 bytes, of which bcrypt ignores all but the first 72")
 )
 
-// passwordLimit is how many bytes of a password count for bcrypt. A longer one is never
+// passwordLimit bounds how many bytes of a password count for bcrypt. A longer one is never
 // right, for otherwise its beginning would be as good as the whole.
 const passwordLimit = 72
 
