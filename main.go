@@ -53,7 +53,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	for _, w := range work.Warnings {
 		log.Warn(w, "component", "main")
 	}
-	switch err := serve(ctx, work, log, level, began); {
+	switch err := serve(ctx, work, environ, log, level, began); {
 	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled): // stopped, perhaps before it was let into a cluster
 		log.Info("copse has stopped", "component", "main", logging.Since(began))
 	case errors.Is(err, cluster.ErrRemoved): // now, or before an earlier start
@@ -77,15 +77,16 @@ func fatal(log *slog.Logger) func(error) {
 }
 
 // serve joins the parts and runs them until ctx is done or one fails.
-func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slog.LevelVar, began time.Time) error {
+func serve(ctx context.Context, work *command.Work, environ []string, log *slog.Logger, level *slog.LevelVar, began time.Time) error {
 	c, files := &work.Config, limits.Files()
 	c.CacheSize = limits.Memory(c.CacheSize, c.Given("cache-size"), log)
 	security, err := certs.LoadSet(certs.Files(c.ClientTLS), certs.Files(c.PeerTLS), log)
 	if err != nil {
 		return err
 	}
-	defer security.ReloadOnHangup(log)()
 	status := ops.NewStatus(func(w *metric.Writer) { build.WriteMetrics(w, httpfront.EtcdVersion) }, security.WriteMetrics)
+	defer status.TellService(environ, log)()
+	defer security.ReloadOnHangup(status.Reload, log)()
 	port := ops.NewPort(status, ops.PortOptions{URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
 	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), Started: began, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
@@ -107,9 +108,7 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}
-	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, InFlight: limits.InFlight(), CertificateNames: c.CertificateNames(),
-		Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, SetLogLevel: level.Set, Log: log,
-	})
+	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, InFlight: limits.InFlight(), CertificateNames: c.CertificateNames(), Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, SetLogLevel: level.Set, Log: log})
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}

@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"actors/order":    {"copse/actors/loop", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/tree"},
 	"actors/shard":    {"copse/actors/loop", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/tree"},
 	"actors/watch":    {"copse/actors/loop", "copse/statemachine/tree"},
-	"actors/raft":     {"copse/actors/loop", "copse/actors/peerlink", "copse/actors/raftlog", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
+	"actors/raft":     {"copse/actors/loop", "copse/actors/peerlink", "copse/actors/raftlog", "copse/config/logging", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"actors/raftlog":  {"copse/statemachine/metric", "github.com/lni/dragonboat"},
 	"actors/peerlink": {"copse/config/logging", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"config":          {"copse/config/certs", "go.yaml.in/yaml"},

@@ -444,6 +444,9 @@ func TestOneMemberGoesOnAloneWithAllThatWasAcknowledged(t *testing.T) {
 	if r := c.nodes[other].Do(setTo("/k", "from the past")); r.Err == nil {
 		t.Error("a member of the generation before takes a write")
 	}
+	if err := <-c.nodes[other].done; !errors.Is(err, cluster.ErrFormer) {
+		t.Errorf("a member of the generation before ended with %v", err)
+	}
 	c.stop(other)
 	// Whoever watches from the past is told to read anew, also where the index didn't come to.
 	for _, since := range []tree.Index{last - 1, last + 1, last + bump} {

@@ -9,6 +9,7 @@ import (
 
 	"copse/actors"
 	"copse/actors/disk"
+	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 )
 
@@ -69,6 +70,9 @@ func TestBelowTheReserveWhatGrowsIsRefused(t *testing.T) {
 		if r := n.Do(c); r.Err != nil {
 			t.Errorf("operation %d: %v", c.Op, r.Err)
 		}
+	}
+	if out, err := n.ChangeAuth(&auth.Change{Op: auth.PutUser, Name: auth.Root, Hash: "h"}); err != nil || out.Refused() {
+		t.Errorf("a change of users: %v, %+v", err, out)
 	}
 	if out, _, _, err := n.Get(nil, tree.Query{Key: "/a", Quorum: true}); err != nil || !strings.Contains(string(out), `"value":"v"`) {
 		t.Errorf("a read: %v %s", err, out)

@@ -13,6 +13,7 @@ func ForceNew(o MemberOptions, bump tree.Index) error {
 	return cluster.ForceNew(cluster.Forced{
 		Dir:     o.Dir,
 		Members: o.Members,
+		URLs:    o.Peer.Advertised,
 		Open: func() (machines []*statemachine.Machine, err error) {
 			for i := range Groups(o.Dir.Identity.Shards) {
 				m, err := statemachine.New(machineOptions(o, nil, uint64(i)+orderShard))

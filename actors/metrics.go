@@ -86,6 +86,9 @@ func (n *Member) writeRaft(w *metric.Writer, each family) {
 	each("copse_replica_differs", metric.GaugeKind, "Whether another member's replica of the shard contradicts this one's: the two have applied different raft entries.", func(v *shardView) {
 		w.Bool(n.comparer.Differs(v.id), "shard", v.label)
 	})
+	each("copse_replica_undecided", metric.GaugeKind, "Whether no majority of members has confirmed or contradicted what this member has applied of the shard, for a minute or more.", func(v *shardView) {
+		w.Bool(n.comparer.Undecided(v.id), "shard", v.label)
+	})
 }
 
 func (n *Member) writeWrites(w *metric.Writer, each family) {

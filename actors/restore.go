@@ -91,7 +91,7 @@ func (o *RestoreOptions) identity(h portable.Header) (datadir.Identity, []tree.M
 	// another one, or nothing, can't take part.
 	id.Generation, id.Restored = max(1, uint64(h.Time.UnixNano())), true
 	if o.NewClusterID {
-		id.ClusterID = newClusterID(id.ClusterID, id.Generation)
+		id.ClusterID = cluster.NewClusterID(id.ClusterID, id.Generation)
 	} else {
 		id.ClusterID = h.ClusterID
 	}

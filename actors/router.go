@@ -148,11 +148,11 @@ func (r *Router) Stats() tree.Stats {
 	return sum
 }
 
-// healthLimit is how long a quorum may take to answer before the member is unhealthy.
+// healthLimit bounds how long a quorum may take to answer before the member is unhealthy.
 const healthLimit = time.Second
 
 // Healthy reports whether every shard has a known leader and a quorum that answers in
 // time.
 func (r *Router) Healthy() bool {
-	return !r.member.SteppedOut() && r.member.CheckLeader() == nil && r.member.CheckCaughtUp() == nil
+	return !r.member.SteppedOut() && r.member.led() && r.member.CheckCaughtUp() == nil
 }

@@ -19,7 +19,6 @@ import (
 	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/actors/raft"
-	"copse/statemachine"
 	"copse/statemachine/tree"
 )
 
@@ -53,6 +52,7 @@ type ClusterOptions struct {
 	Shards     int // data shards
 
 	FoundersGiven, TokenGiven, ShardsGiven bool
+	PeerURLsGiven                          bool // or what they follow from
 }
 
 // PeerPortOptions are for the port that other members use.
@@ -191,6 +191,10 @@ func (s *Starter) LogValue() slog.Value {
 
 func (s *Starter) memberOptions() MemberOptions {
 	o, id := &s.o, s.dir.Identity
+	var advertised []string
+	if o.Cluster.PeerURLsGiven {
+		advertised = slices.Sorted(slices.Values(o.Cluster.PeerURLs))
+	}
 	return MemberOptions{
 		Host: raft.Options{
 			Dir:            s.dir.RaftDir(),
@@ -206,7 +210,7 @@ func (s *Starter) memberOptions() MemberOptions {
 			Logger:         o.Log,
 		},
 		Dir:         s.dir,
-		Peer:        PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers()},
+		Peer:        PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers(), Advertised: advertised},
 		Members:     s.members,
 		Name:        o.Cluster.Name,
 		ClientURLs:  o.Cluster.ClientURLs,
@@ -237,14 +241,14 @@ func (o *StartOptions) fresh() cluster.Bootstrap {
 	var ids []uint64
 	for _, name := range slices.Sorted(maps.Keys(c.Founders)) {
 		urls := slices.Sorted(slices.Values(c.Founders[name]))
-		id := foundingMemberID(urls, c.Token)
+		id := cluster.FoundingMemberID(urls, c.Token)
 		founders = append(founders, tree.Member{ID: id, PeerURLs: urls})
 		ids = append(ids, id)
 	}
 	f := cluster.Bootstrap{
 		Wanted: datadir.Identity{
-			ClusterID:  newClusterID(ids...),
-			MemberID:   foundingMemberID(c.PeerURLs, c.Token),
+			ClusterID:  cluster.NewClusterID(ids...),
+			MemberID:   cluster.FoundingMemberID(c.PeerURLs, c.Token),
 			Name:       c.Name,
 			Token:      c.Token,
 			Shards:     c.Shards,
@@ -274,7 +278,7 @@ func (o *StartOptions) claim(founding datadir.Identity) datadir.Claim {
 	if o.Cluster.ShardsGiven {
 		claim.Shards = o.Cluster.Shards
 	}
-	if o.Cluster.FoundersGiven && !o.Cluster.Existing {
+	if o.Cluster.FoundersGiven && !o.Cluster.Existing && !o.ForceNew { // which may move to other URLs
 		claim.ClusterID = founding.ClusterID
 	}
 	return claim
@@ -314,37 +318,4 @@ func (n *Member) AddTransfer(g *loop.Group) {
 		n.TransferLeadership()
 		close(stopping)
 	}))
-}
-
-// Reason is what kind of error keeps a member from running.
-type Reason int
-
-// The reasons.
-const (
-	Failed       Reason = iota
-	Contradicted        // the settings contradict the data directory
-	Locked              // another process has the data directory
-	Newer               // another copse has written the data, in its own format
-	Damaged             // the data is damaged, incomplete or not copse's
-	Partial             // what was asked for was refused, or is done only in part
-)
-
-// ReasonOf returns the reason of err.
-func ReasonOf(err error) Reason {
-	for _, kind := range []struct {
-		err    error
-		reason Reason
-	}{
-		{datadir.ErrContradicted, Contradicted},
-		{datadir.ErrLocked, Locked},
-		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
-		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
-		{cluster.ErrDiffers, Damaged}, {ErrNotFounder, Contradicted}, {datadir.ErrTaken, Partial}, {datadir.ErrFounded, Partial}, {ErrIncomplete, Partial},
-		{cluster.ErrStartedBefore, Contradicted}, {cluster.ErrNoData, Contradicted},
-	} {
-		if errors.Is(err, kind.err) {
-			return kind.reason
-		}
-	}
-	return Failed
 }

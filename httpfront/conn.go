@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -43,18 +42,6 @@ type conn struct {
 	// arriving.
 	watch atomic.Pointer[parked]
 }
-
-// sending is about the answers that are being sent.
-type sending struct {
-	slow   *slowRequest // the last one's, if it is slow
-	answer int64        // their size, as the budget has it
-	// parts says that fasthttp is going to write the answer in more than one piece; first is
-	// the first of them, until the next one comes.
-	parts bool
-	first *[]byte
-}
-
-var firstPieces = sync.Pool{New: func() any { return new(make([]byte, 0, writeBuffer)) }}
 
 // deadlines are those of reading and writing.
 type deadlines struct{ reads, writes deadline }
@@ -101,32 +88,6 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 	return c.Conn.Read(b)
 }
-
-// Write implements net.Conn. All writes of one answer share a timeout.
-func (c *conn) Write(b []byte) (int, error) {
-	if err := c.writes.arm(c.loop.options.slack, c.Conn.SetWriteDeadline); err != nil {
-		return 0, err
-	}
-	switch {
-	case c.parts:
-		c.parts, c.first = false, firstPieces.Get().(*[]byte)
-		*c.first = append((*c.first)[:0], b...)
-		return len(b), nil
-	case c.first != nil:
-		first := c.first
-		c.first = nil
-		both := net.Buffers{*first, b}
-		n, err := both.WriteTo(c.Conn)
-		firstPieces.Put(first)
-		return max(0, int(n)-len(*first)), err
-	}
-	return c.Conn.Write(b)
-}
-
-// inParts is called before an answer is written that has a body of so many bytes. What
-// doesn't fit into fasthttp's buffer it writes in two pieces, of which each would wake the
-// client up. It would use one system call itself, but only on a connection of package net.
-func (c *conn) inParts(body int) { c.parts = body >= writeBuffer && c.wire == nil }
 
 // begun is called at the first byte of a request. The whole request must arrive within the
 // read timeout, which for the first one runs from the opening of the connection.
@@ -204,6 +165,8 @@ func (c *conn) Close() error {
 	if c.state.CompareAndSwap(connOpen, connClosed) {
 		if c.wire != nil {
 			c.wire.closing.Store(true)
+		} else if c.torn.Load() {
+			c.linger()
 		}
 		err = c.Conn.Close()
 	}

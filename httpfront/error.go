@@ -83,6 +83,7 @@ func refuse(ctx *fasthttp.RequestCtx, code int, reason string) {
 		text += ": " + reason
 	}
 	ctx.Response.Reset()
+	ctx.Conn().(*conn).torn.Store(true)
 	h := &ctx.Response.Header
 	h.SetStatusCode(code)
 	h.SetStatusMessage([]byte(text))
@@ -128,6 +129,7 @@ const (
 	// it is answered: closing a connection with unread data may lose the answer.
 	drainBodyLimit = 32 << 20
 	drainHeadLimit = 1 << 20
-	// drainPause is the longest pause of the client meanwhile.
+	// drainPause is the longest pause of the client meanwhile; after an answer it is the whole
+	// time.
 	drainPause = 200 * time.Millisecond
 )

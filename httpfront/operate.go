@@ -38,7 +38,12 @@ func (s *Server) serveMetrics(ctx *fasthttp.RequestCtx) {
 }
 
 // serveLogLevel changes the log level. It accepts the names and numbers that etcd accepts.
+// While auth is off, so that nobody is root, only this machine's processes may do it.
 func (s *Server) serveLogLevel(ctx *fasthttp.RequestCtx) {
+	if !s.backend.Auth().Enabled && !ctx.RemoteIP().IsLoopback() {
+		writeMessage(ctx, fasthttp.StatusForbidden, "While auth is off, the log level is changed from this machine only")
+		return
+	}
 	var in struct{ Level string }
 	// The standard library's decoder, as in etcd: it takes the first value and ignores the
 	// rest.

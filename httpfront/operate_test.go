@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,39 @@ func TestLogLevelsAreSetAsInEtcd(t *testing.T) {
 		if got := parse(t, s.send(lines(m+" /config/local/log HTTP/1.1", "Host: h"))); got != want {
 			t.Errorf("%s: got %+v want %+v", m, got, want)
 		}
+	}
+}
+
+// farListener is a listener whose clients come from another machine.
+type farListener struct{ net.Listener }
+
+type farConn struct{ net.Conn }
+
+func (l farListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return farConn{c}, err
+}
+
+func (farConn) RemoteAddr() net.Addr {
+	return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4000}
+}
+
+func TestOnlyThisMachineSetsTheLogLevelWhileAuthIsOff(t *testing.T) {
+	s := serve(t, httpfront.Options{SetLogLevel: func(slog.Level) { t.Error("the level was set") }})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = ln.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- s.server.Serve(farListener{ln}) }()
+	want := answer{403, "", jsonT, message("While auth is off, the log level is changed from this machine only")}
+	body := `{"Level":"DEBUG"}`
+	if got := parse(t, s.send(lines("PUT /config/local/log HTTP/1.1", "Host: h", "Content-Length: "+itoa(len(body)))+body)); got != want {
+		t.Errorf("got %+v want %+v", got, want)
+	}
+	if err := errors.Join(s.server.Stop(t.Context()), <-served); err != nil {
+		t.Error(err)
 	}
 }
 

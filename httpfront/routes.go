@@ -100,6 +100,9 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, x *exchange, path string) {
 		s.serveKeys(ctx, x, key)
 		return
 	}
+	if !s.admits(ctx, x.method, path) {
+		return
+	}
 	for i := range routes {
 		r := &routes[i]
 		if rest, ok := r.match(path); ok {

@@ -560,6 +560,22 @@ func TestClientsCantTakeEveryFile(t *testing.T) {
 	}
 }
 
+// TestARefusalArrivesWhole refuses a client in the middle of what it sends, as one that
+// begins with HTTP/2: a reset must not overtake the answer.
+func TestARefusalArrivesWhole(t *testing.T) {
+	s := serve(t, httpfront.Options{})
+	for range 20 {
+		c := s.dial()
+		if _, err := io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+strings.Repeat("\x00\x00\x00\x04\x00\x00\x00\x00\x00", 10_000)); err != nil {
+			t.Fatal(err)
+		}
+		if got := readAll(t, c); !strings.HasPrefix(got, "HTTP/1.1 400 Bad Request\r\n") || !strings.HasSuffix(got, "400 Bad Request") {
+			t.Fatalf("got %q", got)
+		}
+		_ = c.Close()
+	}
+}
+
 func TestAnAnswerDoesntWaitForWhatFollows(t *testing.T) {
 	s := serve(t, httpfront.Options{})
 	c := s.dial()

@@ -93,6 +93,7 @@ func (a *mergedListing) next(dst []byte) (out []byte, more bool, err error) {
 	}
 	for _, l := range a.parts {
 		if err := l.it.Error(); err != nil {
+			l.h.end.ifDamaged(err)
 			return dst, false, err
 		}
 	}

@@ -192,7 +192,7 @@ func (v *view) trim(floor tree.Index, w window) {
 	defer v.close(it)
 	for ok := it.First(); ok; {
 		outdated := bytes.Clone(it.Key()) // unless it is the newest
-		size, _, err := readEventSize(it.Value())
+		size, _, err := readEventSize(v.value(it))
 		v.must(err)
 		if ok = it.Next(); !ok {
 			break
@@ -258,7 +258,11 @@ func readWindow(snap *pebble.Snapshot, from tree.Index, limit int) (encoded []tr
 		ok = it.First()
 	}
 	for size := 0; ok && len(encoded) < limit && (len(encoded) == 0 || size < historyBytes); ok = it.Next() {
-		_, events, err := readEventSize(it.Value())
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return nil, err
+		}
+		_, events, err := readEventSize(value)
 		if err != nil {
 			return nil, err
 		}

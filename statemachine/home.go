@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"copse/statemachine/tree"
 
@@ -24,13 +25,14 @@ import (
 //	blob 000012.blob 90  a file with large values, and its size; a line for each
 //	crc32c 89abcdef      of the lines before
 //
-// It is replaced atomically: when a Sync has made more durable, and when a snapshot is
-// installed, by which a new store is filled beside the old one. Leftovers of a crash are
-// removed at the next start.
+// It is replaced atomically: when a Sync has made more durable, when a file with large
+// values is written (which is before Pebble refers to it), and when a snapshot is installed,
+// by which a new store is filled beside the old one. Leftovers of a crash are removed at the
+// next start.
 //
 // Pebble keeps a list of its files, and takes what it can't read at the end of the list for
-// the end; without the marker of the list it begins an empty store. CURRENT is how such a
-// store is told from one that is whole: it holds less than it should.
+// the end; without the marker of the list it begins an empty store. CURRENT tells such a
+// store from one that is whole: it holds less than it should.
 const (
 	currentFile = "CURRENT"
 	storePrefix = "store-"
@@ -86,13 +88,15 @@ func decodeCurrent(data string) (c current, err error) {
 type home struct {
 	fs      vfs.FS
 	dir     string
-	current current
 	created bool // there was no store
+
+	mu      sync.Mutex
+	current current
 }
 
 // openHome reads or makes the directory dir, and removes stores that aren't current.
-func openHome(fs vfs.FS, dir string) (h home, err error) {
-	h = home{fs: fs, dir: dir}
+func openHome(fs vfs.FS, dir string) (h *home, err error) {
+	h = &home{fs: fs, dir: dir}
 	if err := makeDir(fs, dir); err != nil {
 		return h, fmt.Errorf("create shard directory: %w", err)
 	}
@@ -106,7 +110,7 @@ func openHome(fs vfs.FS, dir string) (h home, err error) {
 		return h, fmt.Errorf("%w: %s has %s, but its file %s is missing", ErrDamaged, dir, stores[0], currentFile)
 	case errors.Is(err, errNoCurrent):
 		h.created = true
-		err = h.set(current{name: storeName(1)})
+		err = h.change(func(c *current) { c.name = storeName(1) })
 	}
 	if err != nil {
 		return h, err
@@ -153,8 +157,12 @@ func nextStoreName(name string) string {
 	return storeName(n + 1)
 }
 
-// path is the directory of the current store.
-func (h *home) path() string { return filepath.Join(h.dir, h.current.name) }
+// now returns the content of CURRENT.
+func (h *home) now() current {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.current
+}
 
 var errNoCurrent = errors.New("no current store")
 
@@ -179,8 +187,14 @@ func (h *home) read() (current, error) {
 	return c, err
 }
 
-// set replaces CURRENT.
-func (h *home) set(c current) error {
+// change replaces CURRENT, if edit changes it.
+func (h *home) change(edit func(*current)) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.current
+	if edit(&c); c == h.current {
+		return nil
+	}
 	path := filepath.Join(h.dir, currentFile)
 	err := writeSynced(h.fs, path+".new", c.encode())
 	if err == nil {

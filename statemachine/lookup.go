@@ -260,6 +260,7 @@ func (l *listing) Next() (part []byte, more bool, err error) {
 func (l *listing) next(dst []byte) (out []byte, more bool, err error) {
 	start := len(dst)
 	out, more, err = l.append(dst)
+	l.h.end.ifDamaged(err)
 	if l.fill != nil {
 		l.lists.add(l.fill, out[start:])
 		if !more && err == nil {
@@ -278,7 +279,6 @@ func (l *listing) append(dst []byte) (out []byte, more bool, err error) {
 		}
 		n, err := l.node()
 		if err != nil {
-			l.h.end.ifDamaged(err)
 			return dst, false, err
 		}
 		if n.Expires != 0 && l.fill != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -54,7 +55,7 @@ type Machine struct {
 	measures *Measures
 
 	// Owned by dragonboat's apply worker.
-	home home
+	home *home
 	meta meta
 	// expiryLow is a lower bound of the stored expirations, in Unix nanoseconds.
 	expiryLow int64
@@ -84,6 +85,18 @@ var _ sm.IOnDiskStateMachine = (*Machine)(nil)
 // New opens or creates the store in o.Dir. Its errors wrap ErrNewerFormat, ErrOlderFormat
 // or ErrDamaged if one of those is the cause.
 func New(o Options) (*Machine, error) {
+	m, err := newMachine(o)
+	if err == nil {
+		err = m.open()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// newMachine is New, but the store isn't open yet.
+func newMachine(o Options) (*Machine, error) {
 	if o.Window <= 0 || o.WindowBytes <= 0 {
 		return nil, fmt.Errorf("event window of %d events and %d bytes: both must be above 0", o.Window, o.WindowBytes)
 	}
@@ -106,9 +119,6 @@ func New(o Options) (*Machine, error) {
 		pins:     pins{prepared: make(map[*pinned]struct{})},
 	}
 	m.view = view{nodes: m.caches.nodes, changed: make(map[string][]byte)}
-	if err := m.open(); err != nil {
-		return nil, err
-	}
 	return m, nil
 }
 
@@ -119,7 +129,7 @@ func (m *Machine) Subscribe(publish func(*ApplyResult)) { m.publish = publish }
 
 // open makes the store that CURRENT names the machine's, and loads its state.
 func (m *Machine) open() error {
-	at := m.home.current
+	at := m.home.now()
 	h, err := m.openStore(at)
 	if err != nil {
 		return err
@@ -130,7 +140,7 @@ func (m *Machine) open() error {
 	}
 	if err != nil {
 		h.release()
-		return oneLine(fmt.Errorf("open store %s: %w", m.home.path(), err))
+		return oneLine(fmt.Errorf("open store %s: %w", filepath.Join(m.home.dir, at.name), err))
 	}
 	m.caches.blockAll()
 	m.mu.Lock()
@@ -142,6 +152,9 @@ func (m *Machine) open() error {
 		old.release()
 	}
 	m.meta, m.recent = st.meta, st.recent
+	if old != nil {
+		m.published.replaced.Add(1)
+	}
 	m.published.hashes.restart(m.meta.raftIndex, m.meta.hash)
 	m.expiryLow = math.MinInt64
 	m.announce(st.shared, st.handed, &ApplyResult{Jumped: true})
@@ -266,58 +279,6 @@ func (m *Machine) update(entries []sm.Entry) (_ []sm.Entry, err error) {
 
 // AppliedBytes returns the total size of the raft entries applied since New.
 func (m *Machine) AppliedBytes() uint64 { return m.applied.Load() }
-
-// Flush writes out what has been applied so far, so that the next Sync, for which Update has
-// to wait, has little left to do. It gives up waiting when stop is closed. Any goroutine may
-// call it.
-func (m *Machine) Flush(stop <-chan struct{}) error {
-	h, err := m.acquire()
-	if err != nil {
-		return err
-	}
-	defer h.release()
-	flushed, err := h.db.AsyncFlush()
-	if err != nil {
-		return err
-	}
-	select {
-	case <-flushed:
-	case <-stop:
-	}
-	return nil
-}
-
-// Sync makes everything applied so far durable. Raft may drop those log entries then.
-func (m *Machine) Sync() error {
-	began := m.measures.begin()
-	defer m.measures.end(m.measures.Sync, began)
-	if now, _ := m.holds(m.store); now == m.home.current {
-		return nil // nothing was applied or compacted since the last time
-	}
-	return m.makeDurable()
-}
-
-// holds is what CURRENT says once all that was applied is durable, and which files may be
-// removed then.
-func (m *Machine) holds(h *handle) (now current, removed []string) {
-	now = current{name: m.home.current.name, raft: m.meta.raftIndex, tree: m.meta.last}
-	now.blobs, removed = h.files.list()
-	return now, removed
-}
-
-// makeDurable flushes the store, and notes in CURRENT what it holds now.
-func (m *Machine) makeDurable() error {
-	if err := m.store.db.Flush(); err != nil {
-		return fmt.Errorf("flush %s: %w", m.home.dir, err)
-	}
-	return m.note(m.store)
-}
-
-// note writes CURRENT.
-func (m *Machine) note(h *handle) error {
-	now, removed := m.holds(h)
-	return firstError(m.home.set(now), h.files.release(removed))
-}
 
 // Close makes everything applied durable and further reads fail, waits for the current
 // readers to finish, and closes the store.

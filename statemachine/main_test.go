@@ -12,6 +12,9 @@ func TestMain(m *testing.M) {
 	if plan := os.Getenv(faultPlanEnv); plan != "" {
 		os.Exit(runFaulty(plan))
 	}
+	if plan := os.Getenv(killedStoreEnv); plan != "" {
+		os.Exit(runKilled(plan))
+	}
 	if raceDetector {
 		_ = flag.Set("rapid.checks", "20") // most of them have one goroutine
 	}

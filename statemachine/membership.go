@@ -82,9 +82,7 @@ func (m *Machine) Renew(r Renewal) (err error) {
 	// CURRENT never says that the store holds more than it does: it is first, and last.
 	v := &m.view
 	v.must(m.makeDurable())
-	lower := m.home.current
-	lower.raft = 0
-	v.must(m.home.set(lower))
+	v.must(m.home.change(func(c *current) { c.raft = 0 }))
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
 	v.reset(batch, m.meta, m.shared.load(), m.expiryLow)

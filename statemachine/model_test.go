@@ -313,28 +313,34 @@ func sameNotices(a, b []tree.EncodedEvent) bool {
 
 func read(t rapid.TB, m *statemachine.Machine, q *tree.Query, now int64) string {
 	t.Helper()
-	out, rest, err, fail := m.Get(nil, q, at(now))
-	if fail != nil {
-		t.Fatalf("get %+v: %v", q, fail)
-	}
+	out, err := readAll(m, q, now)
 	if err != nil {
-		return string(tree.AppendError(nil, err))
+		t.Fatalf("get %+v: %v", q, err)
 	}
+	return out
+}
+
+func readAll(m *statemachine.Machine, q *tree.Query, now int64) (string, error) {
+	out, rest, err, fail := m.Get(nil, q, at(now))
+	if err != nil {
+		return string(tree.AppendError(nil, err)), nil
+	}
+	if rest == nil {
+		return string(out), fail
+	}
+	defer rest.Close()
 	head := len(out)
-	for more := rest != nil; more; {
+	for more := fail == nil; more; {
 		var part []byte
 		if part, more, fail = rest.Next(); fail != nil {
-			t.Fatalf("get %+v: %v", q, fail)
+			return "", fail
 		}
 		out = append(out, part...)
 	}
-	if rest != nil {
-		if size := rest.Size(); size >= 0 && size != len(out)-head {
-			t.Fatalf("get %+v: %d bytes, and there were to be %d", q, len(out)-head, size)
-		}
-		rest.Close()
+	if size := rest.Size(); size >= 0 && size != len(out)-head {
+		return "", fmt.Errorf("%d bytes, and there were to be %d", len(out)-head, size)
 	}
-	return string(out)
+	return string(out), nil
 }
 
 func ExampleCutReply() {

@@ -17,6 +17,7 @@ type published struct {
 	expiring  atomic.Uint64
 	handed    atomic.Pointer[[]tree.Index] // immutable; nil except in the order shard
 	hashes    hashes
+	replaced  atomic.Uint64
 }
 
 // set publishes what m says, with the event window beginning at floor.
@@ -37,6 +38,9 @@ func (m *Machine) Index() tree.Index { return tree.Index(m.published.index.Load(
 
 // RaftIndex returns the index of the last raft entry visible to reads.
 func (m *Machine) RaftIndex() uint64 { return m.published.raftIndex.Load() }
+
+// Replaced returns how often a snapshot has replaced the replica since New.
+func (m *Machine) Replaced() uint64 { return m.published.replaced.Load() }
 
 // Floor returns the oldest index that waitIndex may ask for.
 func (m *Machine) Floor() tree.Index { return tree.Index(m.published.floor.Load()) }

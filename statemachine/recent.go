@@ -41,7 +41,11 @@ func loadRecent(from pebble.Reader, limit int) (r recent, err error) {
 	}
 	defer func() { err = firstError(err, it.Close()) }()
 	for ok := it.First(); ok; ok = it.Next() {
-		_, events, err := readEventSize(it.Value())
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return r, err
+		}
+		_, events, err := readEventSize(value)
 		if err != nil {
 			return r, err
 		}

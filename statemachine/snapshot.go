@@ -30,7 +30,7 @@ const snapshotMagic = "copsesm1"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-var errSnapshot = errors.New("damaged snapshot")
+var errSnapshot = fmt.Errorf("%w: snapshot", ErrDamaged)
 
 // PrepareSnapshot implements IOnDiskStateMachine: it pins the current state. If
 // SaveSnapshot is never called for it, Close releases it.
@@ -110,11 +110,12 @@ func writeSnapshot(snap *pebble.Snapshot, w io.Writer, stop <-chan struct{}) (er
 
 // RecoverFromSnapshot implements IOnDiskStateMachine: it fills a new store from the stream,
 // and replaces the old store with it if the stream was complete.
-func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
-	old := m.home
-	next := current{name: nextStoreName(old.current.name)}
-	path := filepath.Join(old.dir, next.name)
-	if err := old.fs.RemoveAll(path); err != nil {
+func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) (err error) {
+	defer func() { m.end.ifDamaged(err) }()
+	home, old := m.home, filepath.Join(m.home.dir, m.home.now().name)
+	next := current{name: nextStoreName(filepath.Base(old))}
+	path := filepath.Join(home.dir, next.name)
+	if err := home.fs.RemoveAll(path); err != nil {
 		return err
 	}
 	h, err := m.openStore(next)
@@ -132,15 +133,15 @@ func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
 	h.release()
 	if err = firstError(err, h.err); err != nil {
 		// The error stays unwrapped: dragonboat compares it with its own.
-		return firstError(err, old.fs.RemoveAll(path))
+		return firstError(err, home.fs.RemoveAll(path))
 	}
 	next.raft, next.tree = st.meta.raftIndex, st.meta.last
 	next.blobs, _ = h.files.list()
-	if err := m.home.set(next); err != nil {
+	if err := home.change(func(c *current) { *c = next }); err != nil {
 		return err
 	}
 	// A listing may still be reading the old store. Its last user removes it.
-	m.store.after = func() error { return old.fs.RemoveAll(old.path()) }
+	m.store.after = func() error { return home.fs.RemoveAll(old) }
 	m.broken = nil
 	m.pins.gate.Lock()
 	defer m.pins.gate.Unlock()
@@ -197,7 +198,12 @@ func (s *checksumReader) bytes(buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-func readSnapshot(db *pebble.DB, r io.Reader, stop <-chan struct{}) error {
+func readSnapshot(db *pebble.DB, r io.Reader, stop <-chan struct{}) (err error) {
+	defer func() {
+		if r := recover(); r != nil { // dragonboat's reader, over a damaged file
+			err = fmt.Errorf("%w: %v", errSnapshot, r)
+		}
+	}()
 	in := &checksumReader{Reader: bufio.NewReaderSize(r, 256<<10)}
 	magic := make([]byte, len(snapshotMagic))
 	if err := in.readFull(magic); err != nil || string(magic) != snapshotMagic {

@@ -29,7 +29,7 @@ func (m *Machine) openStore(at current) (h *handle, err error) {
 			err = oneLine(fmt.Errorf("open store %s: %w", path, err))
 		}
 	}()
-	files, err := openFS(m.home.fs, path, at.blobs, m.end)
+	files, err := openFS(m.home, at, m.end)
 	if err != nil {
 		return nil, err
 	}

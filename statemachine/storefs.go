@@ -1,7 +1,6 @@
 package statemachine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,9 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/sstable/blob"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -23,15 +19,19 @@ import (
 // A file that can't be written ends the process here: not everywhere does Pebble return
 // such an error, and after a flush that failed it would try again without end.
 //
-// It keeps account of the blob files, those with large values, for CURRENT: Pebble checks
+// It keeps account of the blob files, those with large values, in CURRENT: Pebble checks
 // at the start that its tables are there, but not its blob files, and later panics where
-// one is missing. What CURRENT lists must be there, so a blob file that Pebble removes
-// stays until CURRENT doesn't list it any more, which is until the next Sync.
+// one is missing. What CURRENT lists must be there. So a blob file is listed as soon as it
+// is written, before Pebble refers to it, and one that Pebble removes stays until CURRENT
+// doesn't list it any more, which is until the next Sync.
 //
-// It reads the footer of a blob file before Pebble does, which panics where that is damaged.
+// It checks what is read of a blob file (blobFile), since Pebble panics where the footer
+// makes no sense, or a block while the file is written anew.
 type storeFS struct {
 	vfs.FS
-	end ending
+	end  ending
+	home *home
+	name string // of the store
 
 	mu      sync.Mutex
 	blobs   map[string]int64  // sizes of those that are written and not removed, by name
@@ -40,12 +40,13 @@ type storeFS struct {
 
 const blobSuffix = ".blob"
 
-// openFS reads which blob files the store at path has, and refuses it if one of those
-// listed is not as it was. listed is what list returned.
-func openFS(fs vfs.FS, path, listed string, end ending) (*storeFS, error) {
-	s := &storeFS{FS: fs, end: end, blobs: map[string]int64{}, removed: map[string]string{}}
+// openFS reads which blob files the store has that at describes, and refuses it if one of
+// those listed is not as it was.
+func openFS(home *home, at current, end ending) (*storeFS, error) {
+	fs, path := home.fs, filepath.Join(home.dir, at.name)
+	s := &storeFS{FS: fs, end: end, home: home, name: at.name, blobs: map[string]int64{}, removed: map[string]string{}}
 	names, err := fs.List(path)
-	if err != nil && listed == "" {
+	if err != nil && at.blobs == "" {
 		return s, nil // there is no store yet
 	}
 	for _, name := range names {
@@ -57,7 +58,7 @@ func openFS(fs vfs.FS, path, listed string, end ending) (*storeFS, error) {
 			s.blobs[name] = info.Size()
 		}
 	}
-	for line := range strings.Lines(listed) {
+	for line := range strings.Lines(at.blobs) {
 		var name string
 		var size int64
 		if _, err := fmt.Sscanf(line, "blob %s %d\n", &name, &size); err != nil {
@@ -144,40 +145,39 @@ func (f *storeFile) SyncTo(length int64) (bool, error) {
 
 func (f *storeFile) Close() error {
 	info, err := f.Stat()
-	if err = firstError(err, f.File.Close()); err != nil {
-		return f.in.fine(f.path, err)
+	err = firstError(err, f.File.Close())
+	if name := filepath.Base(f.path); err == nil && strings.HasSuffix(name, blobSuffix) {
+		err = f.in.written(name, info.Size())
 	}
-	if name := filepath.Base(f.path); strings.HasSuffix(name, blobSuffix) {
-		f.in.mu.Lock()
-		f.in.blobs[name] = info.Size()
-		f.in.mu.Unlock()
+	return f.in.fine(f.path, err)
+}
+
+// written adds a blob file to CURRENT, if that is about this store.
+func (s *storeFS) written(name string, size int64) error {
+	s.mu.Lock()
+	s.blobs[name] = size
+	s.mu.Unlock()
+	if err := syncDir(s.FS, filepath.Join(s.home.dir, s.name)); err != nil {
+		return err
 	}
-	return nil
+	return s.home.change(func(c *current) {
+		if c.name == s.name {
+			c.blobs, _ = s.list()
+		}
+	})
 }
 
 // Open implements vfs.FS.
 func (s *storeFS) Open(path string, opts ...vfs.OpenOption) (vfs.File, error) {
-	if strings.HasSuffix(path, blobSuffix) {
-		if err := s.check(path); pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) {
-			s.end.with(fmt.Errorf("%w: %s: %w", ErrDamaged, path, err))
-		}
+	file, err := s.FS.Open(path, opts...)
+	if !strings.HasSuffix(path, blobSuffix) {
+		return file, err
 	}
-	return s.FS.Open(path, opts...)
-}
-
-// check reads the footer of a blob file.
-func (s *storeFS) check(path string) error {
-	file, err := s.FS.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		s.end.with(fmt.Errorf("%w: %s: %w", ErrDamaged, path, err))
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	content, err := sstable.NewSimpleReadable(file)
-	if err != nil {
-		return firstError(err, file.Close())
-	}
-	r, err := blob.NewFileReader(context.Background(), content, blob.FileReaderOptions{})
-	if err != nil {
-		return firstError(err, content.Close())
-	}
-	return r.Close()
+	return s.openBlob(path, file)
 }

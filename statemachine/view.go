@@ -3,7 +3,6 @@ package statemachine
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"math"
 
 	"copse/statemachine/tree"
@@ -42,20 +41,14 @@ func (v *view) must(err error) {
 	}
 }
 
-// badBlob is what Pebble (v2.1.7) panics with where it can't open a blob file.
-const badBlob = "unknown metadata type: <nil>"
-
-// recoverFault is deferred to turn the panic of a fault, or over a blob file, into err.
+// recoverFault is deferred to turn the panic of a fault into err.
 func recoverFault(err *error) {
 	switch r := recover().(type) {
 	case nil:
 	case fault:
 		*err = r.err
 	default:
-		if r != any(badBlob) {
-			panic(r)
-		}
-		*err = fmt.Errorf("%w: a blob file", ErrDamaged)
+		panic(r)
 	}
 }
 
@@ -82,6 +75,12 @@ func (v *view) iter(lower, upper []byte) *pebble.Iterator {
 	it, err := v.batch.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	v.must(err)
 	return it
+}
+
+func (v *view) value(it *pebble.Iterator) []byte {
+	value, err := it.ValueAndErr()
+	v.must(err)
+	return value
 }
 
 func (v *view) close(it *pebble.Iterator) { v.must(it.Close()) }
@@ -176,7 +175,7 @@ func (v *view) Remove(n *tree.Node) {
 		if len(found) <= deleteOneByOne {
 			found = append(found, bytes.Clone(it.Key()))
 		}
-		below, _, _, err := readNodeHead(it.Value())
+		below, _, _, err := readNodeHead(v.value(it))
 		v.must(err)
 		if below.Written != 0 {
 			v.dropValue(below.Written)

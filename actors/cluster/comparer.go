@@ -31,15 +31,23 @@ type Comparer struct {
 	life  loop.Life
 	first chan struct{} // closed when the members have been compared once
 	found atomic.Pointer[findings]
+
+	// Owned by the loop.
+	standings []standing
+	// waiting has where other members were that could not be compared there yet, since this
+	// member's replica hadn't come so far.
+	waiting map[member]point
 }
 
 // findings are what is known about this member's replicas. They are immutable.
 type findings struct {
 	shards []string // what is wrong with the replica of each shard; empty: nothing
 	wrong  string   // what is wrong with one that a majority contradicts
+	// Those that no majority has confirmed or contradicted for undecidedLimit.
+	undecided []bool
 }
 
-// ComparerOptions are what a Comparer is made with.
+// ComparerOptions configure a Comparer.
 type ComparerOptions struct {
 	Self     uint64
 	Replicas []Replica                          // by shard, from MembersShard on
@@ -56,19 +64,24 @@ type ComparerOptions struct {
 type Replica interface {
 	RaftIndex() uint64 // of the last entry applied
 	HashAt(index uint64) (hash uint64, known bool)
+	Replaced() uint64 // how often a snapshot has replaced it
 }
 
 // NewComparer returns the actor.
 func NewComparer(o ComparerOptions, log *slog.Logger) *Comparer {
-	c := &Comparer{o: o, log: log, life: loop.NewLife(), first: make(chan struct{})}
-	c.found.Store(&findings{shards: make([]string, len(o.Replicas))})
+	c := &Comparer{o: o, log: log, life: loop.NewLife(), first: make(chan struct{}), waiting: map[member]point{}}
+	c.found.Store(&findings{shards: make([]string, len(o.Replicas)), undecided: make([]bool, len(o.Replicas))})
+	for _, r := range o.Replicas {
+		c.standings = append(c.standings, standing{since: time.Now(), replaced: r.Replaced(), seen: r.RaftIndex()})
+	}
 	return c
 }
 
 const (
 	compareEvery = 10 * time.Second
 	compareAgain = time.Second // while a majority hasn't agreed
-	// compareLimit is how long a comparison may wait for this member's replicas.
+	// compareLimit bounds how long a round waits for this member's replicas. The next one goes on
+	// with that.
 	compareLimit = 5 * time.Second
 	comparePause = 20 * time.Millisecond
 )
@@ -79,17 +92,8 @@ func (c *Comparer) Run() error {
 		return nil
 	}
 	defer c.life.End()
-	ctx, cancel := context.WithCancel(context.Background())
-	var stopping sync.WaitGroup
-	defer stopping.Wait()
-	defer cancel()
-	stopping.Go(func() { // what is under way ends with the actor
-		select {
-		case <-c.life.Stopping():
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	ctx, end := c.life.Context() // what is under way ends with the actor
+	defer end()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	compared := sync.OnceFunc(func() { close(c.first) })
@@ -107,6 +111,8 @@ func (c *Comparer) Run() error {
 		case c.Wrong() != "": // which never changes
 		case !asked:
 			timer.Reset(busyPause)
+		case len(c.waiting) > 0:
+			timer.Reset(comparePause)
 		case !settled:
 			timer.Reset(compareAgain)
 		default:
@@ -129,6 +135,12 @@ func (c *Comparer) Wrong() string { return c.found.Load().wrong }
 // Differs reports whether another member contradicts this one's replica of the shard.
 func (c *Comparer) Differs(shard uint64) bool {
 	return c.found.Load().shards[shard-MembersShard] != ""
+}
+
+// Undecided reports whether no majority has confirmed or contradicted this member's replica
+// of the shard for some time.
+func (c *Comparer) Undecided(shard uint64) bool {
+	return c.found.Load().undecided[shard-MembersShard]
 }
 
 // Check returns an error while another member contradicts this one.
@@ -201,7 +213,8 @@ func (c *Comparer) round(ctx context.Context) (asked, settled bool) {
 	if ctx.Err() != nil {
 		return false, false
 	}
-	now := findings{shards: slices.Clone(c.found.Load().shards)}
+	before := c.found.Load()
+	now := findings{shards: slices.Clone(before.shards), undecided: slices.Clone(before.undecided)}
 	settled = true
 	for i := range own {
 		var others []stance
@@ -213,6 +226,7 @@ func (c *Comparer) round(ctx context.Context) (asked, settled bool) {
 		is, by := judge(voters[i][c.o.Self], others)
 		settled = settled && is == sound
 		now.note(uint64(i)+MembersShard, is, by)
+		now.undecided[i] = c.standings[i].note(c.log.With("shard", uint64(i)+MembersShard), c.o.Replicas[i], own[i].index, is)
 	}
 	c.tell(&now)
 	c.found.Store(&now)
@@ -251,49 +265,6 @@ func (c *Comparer) ask(ctx context.Context, question []byte, voters []map[uint64
 	return all
 }
 
-// member is another member's replica of a shard, which is replica i of this one.
-type member struct {
-	i  int
-	id uint64
-}
-
-// settle finds out where the others stand, by their replies. It waits, for a while, for
-// this member's replicas to come to where others were.
-func (c *Comparer) settle(ctx context.Context, own []point, all replies) map[member]stance {
-	stances, waiting := map[member]stance{}, map[member]point{}
-	for id, list := range all {
-		for i := range list {
-			m, term := member{i, id}, uint64(0)
-			if list[i].term != 0 {
-				term = c.o.Term(uint64(i)+MembersShard, own[i].index)
-			}
-			var later bool
-			if stances[m], later = stanceOf(own[i], term, &list[i]); later {
-				waiting[m] = list[i].last
-			}
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, compareLimit)
-	defer cancel()
-	for len(waiting) > 0 {
-		for m, at := range waiting {
-			if c.o.Replicas[m.i].RaftIndex() < at.index {
-				continue
-			}
-			if hash, known := c.o.Replicas[m.i].HashAt(at.index); known {
-				stances[m] = compare(point{at.index, hash}, at.hash)
-			}
-			delete(waiting, m)
-		}
-		select {
-		case <-time.After(comparePause):
-		case <-ctx.Done():
-			return stances
-		}
-	}
-	return stances
-}
-
 // note takes over the verdict about the replica of a shard.
 func (f *findings) note(shard uint64, is verdict, by stance) {
 	why := &f.shards[shard-MembersShard]
@@ -312,22 +283,5 @@ func (f *findings) note(shard uint64, is verdict, by stance) {
 			return
 		}
 		*why = fmt.Sprintf("another member "+what+", and no majority says which is right", by.at.index, shard)
-	}
-}
-
-// tell logs what is new.
-func (c *Comparer) tell(now *findings) {
-	before := c.found.Load()
-	if now.wrong != "" {
-		c.log.Error("this member stops to vote and to serve", "err", ErrDiffers, "why", now.wrong)
-		return
-	}
-	for i, why := range now.shards {
-		switch had := before.shards[i]; {
-		case why != "" && had == "":
-			c.log.Error("members hold different data, and it isn't known whose is right: stop writing, compare what they serve, and replace one of them", "shard", i+MembersShard, "why", why)
-		case why == "" && had != "":
-			c.log.Info("this member has the data of the majority", "shard", i+MembersShard)
-		}
 	}
 }

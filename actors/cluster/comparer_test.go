@@ -21,6 +21,7 @@ type fakeReplica struct {
 	mu     sync.Mutex
 	last   uint64
 	hashes map[uint64]uint64
+	jumps  uint64 // how often a snapshot has replaced it
 }
 
 // history returns a replica with the hash 10*i at index i, from first to last, and other
@@ -48,11 +49,17 @@ func (r *fakeReplica) HashAt(index uint64) (hash uint64, known bool) {
 	return hash, known
 }
 
+func (r *fakeReplica) Replaced() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.jumps
+}
+
 // become makes the replica another one.
 func (r *fakeReplica) become(other *fakeReplica) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last, r.hashes = other.last, other.hashes
+	r.last, r.hashes, r.jumps = other.last, other.hashes, other.jumps
 }
 
 const never = 1 << 20
@@ -163,6 +170,88 @@ func TestAMemberThatCatchesUpIsComparedThere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// It is behind for longer than a round lasts, and meanwhile the others forget where they
+// were: it is compared there all the same.
+func TestAMemberThatCatchesUpSlowlyIsComparedThere(t *testing.T) {
+	for fork, want := range map[uint64]string{never: "", 45: "wrong"} {
+		synctest.Test(t, func(t *testing.T) {
+			one, two, three := history(1, 50, fork, 1), history(900, 999, never, 0), history(900, 999, never, 0)
+			cl := compared(nil, one, two, three)
+			if got := cl.found(t); got != "" {
+				t.Fatalf("fork at %d: found %q too early", fork, got)
+			}
+			two.become(history(5000, 5099, never, 0))
+			three.become(history(5000, 5099, never, 0))
+			one.become(history(950, 1010, fork, 1))
+			if got := cl.found(t); got != want {
+				t.Errorf("fork at %d: found %q, want %q", fork, got, want)
+			}
+			if fork == never && cl.comparers[0].standings[0].good != 1010 {
+				t.Errorf("%+v", cl.comparers[0].standings[0])
+			}
+		})
+	}
+}
+
+// A snapshot replaces a replica that nobody could compare any more, and that is said; not
+// so if a majority had confirmed all that it replaced.
+func TestASnapshotHidesWhatWasNotCompared(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			one, two, three := history(1, 50, never, 0), history(1, 50, never, 0), history(1, 50, never, 0)
+			cl := compared(nil, one, two, three)
+			if known {
+				cl.found(t)
+			}
+			two.become(history(900, 999, never, 0))
+			three.become(history(900, 999, never, 0))
+			cl.found(t)
+			snapshot := history(950, 1000, never, 0)
+			snapshot.jumps = 1
+			one.become(snapshot)
+			two.become(history(950, 1000, never, 0))
+			three.become(history(950, 1000, never, 0))
+			if got := cl.found(t); got != "" {
+				t.Errorf("found %q", got)
+			}
+			line := `msg="a snapshot has replaced this member's replica before its last entries could be compared with the majority's; it has the data of the majority now" shard=1 from=1 to=50`
+			if got := cl.logs[0].String(); strings.Contains(got, line) == known || strings.Count(got, "\n") > 1 {
+				t.Errorf("compared before: %v; logged:\n%s", known, got)
+			}
+		})
+	}
+}
+
+func TestAMemberSaysThatItCannotBeCompared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := history(1, 50, never, 0), history(900, 999, never, 0)
+		cl := compared(nil, one, two, nil)
+		check := func(undecided bool, lines ...string) {
+			t.Helper()
+			cl.found(t)
+			if got := cl.comparers[0].Undecided(MembersShard); got != undecided {
+				t.Errorf("undecided: %v", got)
+			}
+			got := cl.logs[0].String()
+			if strings.Count(got, "\n") != len(lines) {
+				t.Errorf("logged:\n%s", got)
+			}
+			for _, line := range lines {
+				if !strings.Contains(got, line) {
+					t.Errorf("no %q in\n%s", line, got)
+				}
+			}
+		}
+		check(false)
+		time.Sleep(undecidedLimit)
+		unknown := "level=WARN msg=\"it is unknown whether this member has the data of the majority"
+		check(true, unknown)
+		check(true, unknown)
+		one.become(history(900, 999, never, 0))
+		check(false, unknown, "level=INFO msg=\"it is known again whether")
+	})
 }
 
 // What is disputed stays so until a majority has decided.

@@ -17,6 +17,7 @@ var ErrNoData = errors.New("there is no data here, and --force-new-cluster goes 
 type Forced struct {
 	Dir     *datadir.Dir
 	Members []tree.Member // those that the settings name
+	URLs    []string      // this member's peer URLs, if the settings name them: it may have moved
 	// Open opens the stores of all shards, from MembersShard on. If it fails, it
 	// returns those that it has opened.
 	Open func() ([]*statemachine.Machine, error)
@@ -43,6 +44,10 @@ type Renewal struct {
 	KeepWindow bool
 }
 
+// unseenTerms is how many elections there may have been that nobody here knows of: while
+// this member was away, or since the copy or the backup was made that it starts from.
+const unseenTerms = 1000
+
 // Renew makes the stores, of all shards from MembersShard on, the first state of a new
 // generation: its members are r's, X-Raft-Term goes on above r.Term, the tree's index above
 // r.Index and all that the stores know, and the event window is empty, so that whoever
@@ -61,7 +66,7 @@ func Renew(machines []*statemachine.Machine, r Renewal) error {
 	}
 	// The shard with the list comes last: Renewed looks there.
 	for _, m := range slices.Backward(machines) {
-		err := m.Renew(statemachine.Renewal{Members: r.Members, Shards: r.Shards, TermBase: r.Term + 1, Index: r.Index + r.Bump, KeepWindow: r.KeepWindow})
+		err := m.Renew(statemachine.Renewal{Members: r.Members, Shards: r.Shards, TermBase: r.Term + unseenTerms, Index: r.Index + r.Bump, KeepWindow: r.KeepWindow})
 		if err != nil {
 			return err
 		}
@@ -134,9 +139,12 @@ func (f Forced) replay(machines []*statemachine.Machine) (term uint64, err error
 	return f.Replay(behind, f.Dir.Identity.Learning)
 }
 
-// ownURLs are this member's peer URLs: those that the cluster knows, or else those of
-// the settings.
+// ownURLs are this member's peer URLs: those of the settings, or else those that the
+// cluster knows.
 func (f Forced) ownURLs(m *statemachine.Machine) []string {
+	if len(f.URLs) > 0 {
+		return f.URLs
+	}
 	id := f.Dir.Identity.MemberID
 	if self, ok := m.Membership().Member(id); ok {
 		return self.PeerURLs

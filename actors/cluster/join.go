@@ -20,7 +20,7 @@ var (
 	errUnsettled  = errors.New("they were not settled within the request time-out")
 )
 
-// Log is what a Joiner needs of the raft groups.
+// Log has what a Joiner needs of the raft groups.
 type Log interface {
 	Leader(shard uint64) uint64         // 0: not known
 	Ready(shard uint64) <-chan struct{} // closed once the shard has had a leader
@@ -33,7 +33,6 @@ type Log interface {
 // Joiner brings this member to where it may serve: its replicas catch up, and if
 // there is no tree yet, it is founded.
 type Joiner struct {
-	Self     uint64
 	Log      Log
 	Machines []*statemachine.Machine // by shard, from MembersShard on
 	Founders []tree.Member           // of a new cluster, with their peer URLs
@@ -45,6 +44,8 @@ type Joiner struct {
 	Publish func(stop <-chan struct{}) error
 	Timeout time.Duration // of a request
 	Logger  *slog.Logger
+	// Missing says who can't be reached and how far this member is, for the log.
+	Missing func() string
 }
 
 // pollPause is how often a Joiner looks at what rings no bell.
@@ -66,10 +67,10 @@ func (j *Joiner) Join(stop <-chan struct{}) error {
 		case closed(stop):
 			return err
 		case j.list().Index() > 0 && j.leaderless() && j.filled():
-			j.Logger.Warn("no quorum answers; serving the data that is here, but writes fail until there is a quorum", "component", "raft", "err", err)
+			j.Logger.Warn("no quorum answers; serving the data that is here, but writes fail until there is a quorum", "component", "raft", "err", err, "missing", j.Missing())
 			return nil
 		}
-		j.Logger.Warn("waiting for other members: there is no leader yet, and no data here to serve", "component", "raft", "err", err)
+		j.Logger.Warn("waiting for other members: there is no leader yet, and no data here to serve", "component", "raft", "err", err, "missing", j.Missing())
 	}
 }
 

@@ -117,6 +117,9 @@ func (d *Dir) load(want Identity, claim Claim) error {
 		return err
 	}
 	d.Created = true
+	if name, own := strings.CutSuffix(d.path, ".copse"); own && exists(filepath.Join(name+".etcd", "member")) {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("%s.etcd is an etcd's data, and isn't read: this server begins with an empty %s", name, d.path))
+	}
 	return d.record(want)
 }
 

@@ -35,7 +35,7 @@ type Identity struct {
 	Created  time.Time
 }
 
-// Marks are what has happened to the member.
+// Marks record what has happened to the member.
 type Marks struct {
 	Joined   bool `json:"joined,omitempty"`   // it was added to a running cluster
 	Learning bool `json:"learning,omitempty"` // it has no vote yet, since it may not have caught up

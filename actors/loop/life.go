@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 )
@@ -51,6 +52,24 @@ func (l *Life) Stopping() <-chan struct{} { return l.stopping }
 
 // Done is closed once the loop has returned, or can no longer be started.
 func (l *Life) Done() <-chan struct{} { return l.done }
+
+// Context returns a context that is done once Halt has been called, for what the loop asks
+// others to do. The loop calls end before it returns.
+func (l *Life) Context() (ctx context.Context, end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-l.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel()
+		watch.Wait()
+	}
+}
 
 // Halting reports whether Halt has been called.
 func (l *Life) Halting() bool {

@@ -69,3 +69,25 @@ func TestABellWakesOnceHoweverOftenItRings(t *testing.T) {
 	default:
 	}
 }
+
+func TestTheContextOfALoopEndsWithHaltOrTheLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, halt := range []bool{true, false} {
+			life := loop.NewLife()
+			life.Begin()
+			ctx, end := life.Context()
+			if ctx.Err() != nil {
+				t.Error("done at once")
+			}
+			if halt {
+				go life.Halt()
+				<-ctx.Done()
+			}
+			end() // its goroutine ends, or synctest fails
+			if ctx.Err() == nil {
+				t.Errorf("halt %v: not done", halt)
+			}
+			life.End()
+		}
+	})
+}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"copse/actors/loop"
@@ -21,7 +20,7 @@ const (
 	balanceLag   = 64 // raft entries that the member which should lead may be behind
 )
 
-// Groups is what a Balancer needs of this member and its raft groups.
+// Groups has what a Balancer needs of this member and its raft groups.
 type Groups interface {
 	// Leads reports whether this member leads the shard and may be balanced, and since
 	// when.
@@ -58,17 +57,8 @@ func (b *Balancer) Run() error {
 		return nil
 	}
 	defer b.life.End()
-	ctx, cancel := context.WithCancel(context.Background())
-	var stopping sync.WaitGroup
-	defer stopping.Wait()
-	defer cancel()
-	stopping.Go(func() { // what is under way ends with the actor
-		select {
-		case <-b.life.Stopping():
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	ctx, end := b.life.Context() // what is under way ends with the actor
+	defer end()
 	ticker := time.NewTicker(balanceEvery)
 	defer ticker.Stop()
 	for {

@@ -2,7 +2,9 @@ package raft
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/lni/vfs"
@@ -12,24 +14,36 @@ import (
 // that a replica's snapshots consist of, and what pins the directory to this member. A
 // disk that fails there would be a bare panic on one of its goroutines, with a stack and
 // exit code 2; here it ends the process like any other failure of the disk.
+//
+// A snapshot that another member sent is a file of its own until the store has it. Its
+// damage would be a panic too, so it is checked before dragonboat reads it.
 type snapshotFiles struct {
 	vfs.FS
-	fail func(error)
+	fail    func(error)
+	checked *checkedSnapshots
 }
 
 // diskErrors are those that no retry gets rid of, as opposed to, say, a file that doesn't
 // exist, which dragonboat asks for on purpose.
-var diskErrors = []error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EFBIG, syscall.ENXIO}
+var diskErrors = []error{
+	syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EFBIG, syscall.ENXIO, syscall.ESTALE,
+	syscall.EACCES, syscall.EPERM, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
+}
 
 // check returns err, unless the disk has failed: then it doesn't return.
 func (f snapshotFiles) check(err error) error {
 	for _, fatal := range diskErrors {
 		if err != nil && errors.Is(err, fatal) {
-			f.fail(err)
-			select {} // dragonboat must not go on
+			f.end(fmt.Errorf("raft: the disk fails: %w", err))
 		}
 	}
 	return err
+}
+
+// end doesn't return: dragonboat must not go on.
+func (f snapshotFiles) end(err error) {
+	f.fail(err)
+	select {}
 }
 
 func (f snapshotFiles) file(file vfs.File, err error) (vfs.File, error) {
@@ -42,7 +56,16 @@ func (f snapshotFiles) file(file vfs.File, err error) (vfs.File, error) {
 func (f snapshotFiles) Create(name string) (vfs.File, error) { return f.file(f.FS.Create(name)) }
 
 func (f snapshotFiles) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
-	return f.file(f.FS.Open(name, o...))
+	file, err := f.FS.Open(name, o...)
+	if err == nil && strings.HasSuffix(name, snapshotSuffix) {
+		if err := f.checked.check(name, file); errors.Is(err, ErrDamaged) {
+			f.end(err)
+		} else if err != nil {
+			_ = f.check(err)
+			return nil, errors.Join(err, file.Close())
+		}
+	}
+	return f.file(file, err)
 }
 
 func (f snapshotFiles) OpenDir(name string) (vfs.File, error) { return f.file(f.FS.OpenDir(name)) }

@@ -17,7 +17,7 @@ import (
 	"github.com/lni/vfs"
 )
 
-// Options are what a Host is made with.
+// Options configure a Host.
 type Options struct {
 	Dir            string // dragonboat's own directory
 	Replica        uint64 // this member's id, and its replica's id in every shard
@@ -52,8 +52,8 @@ type Host struct {
 // ErrDamaged is the cause if the raft log can't be read, or doesn't match the store.
 var ErrDamaged = errors.New("the data directory is damaged: restore it from a backup, or start this member with an empty one")
 
-// recoverDamage is deferred around dragonboat's start. It turns a panic into err: that
-// is how dragonboat reports files it can't make sense of.
+// recoverDamage is deferred around dragonboat's start. It turns a panic, by which dragonboat
+// reports files it can't make sense of, into err.
 func recoverDamage(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%w (%v)", ErrDamaged, r)
@@ -87,14 +87,16 @@ func (h *Host) fatal(err error) {
 }
 
 // NewHost opens the raft log. Replicas.Start starts the replicas.
-func NewHost(o Options) (_ *Host, err error) {
+func NewHost(o Options) (*Host, error) { return newHost(o, vfs.Default) }
+
+func newHost(o Options, files vfs.FS) (_ *Host, err error) {
 	defer recoverDamage(&err)
 	useLogger(o.Logger)
 	changed := loop.NewBell()
 	h := &Host{o: o, tick: tick(o), Leaders: newLeaders(o.Replica, o.Shards, changed)}
 	h.Replicas = newReplicas(o, h.tick, changed)
 	h.log = raftlog.New(raftlog.Options{Expected: o.LogExpected, Fatal: h.fatal, Logger: o.Logger})
-	nh, err := dragonboat.NewNodeHost(h.config())
+	nh, err := dragonboat.NewNodeHost(h.config(files))
 	if err != nil {
 		if err = explain(err); !errors.Is(err, ErrDamaged) {
 			err = fmt.Errorf("start raft in %s: %w", o.Dir, err)
@@ -121,7 +123,7 @@ func tick(o Options) time.Duration {
 // Link knows where members are.
 const unusedAddress = "copse.invalid:2380"
 
-func (h *Host) config() raft.NodeHostConfig {
+func (h *Host) config(files vfs.FS) raft.NodeHostConfig {
 	o := h.o
 	logdb := raft.GetTinyMemLogDBConfig() // its store isn't used, but the directory is pinned to Shards
 	logdb.Shards = o.ExecShards
@@ -137,7 +139,7 @@ func (h *Host) config() raft.NodeHostConfig {
 		MaxSendQueueSize:    64 << 20,
 		MaxReceiveQueueSize: 64 << 20,
 		Expert: raft.ExpertConfig{
-			FS: snapshotFiles{vfs.Default, func(err error) { h.fatal(fmt.Errorf("raft: the disk fails: %w", err)) }},
+			FS: snapshotFiles{files, h.fatal, &checkedSnapshots{}},
 			Engine: raft.EngineConfig{
 				ExecShards:     o.ExecShards,
 				CommitShards:   1,

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"copse/config/logging"
+
 	"github.com/lni/dragonboat/v4/logger"
 )
 
@@ -19,6 +21,7 @@ import (
 // this is the one place with process-wide state: where its messages go.
 var (
 	logTarget     atomic.Pointer[slog.Logger]
+	lateTicks     atomic.Pointer[logging.Seldom] // to the same
 	installLogger sync.Once
 )
 
@@ -28,6 +31,7 @@ func useLogger(to *slog.Logger) {
 		to = slog.New(slog.DiscardHandler)
 	}
 	logTarget.Store(to)
+	lateTicks.Store(logging.NewSeldom(to))
 	installLogger.Do(func() {
 		logger.SetLoggerFactory(func(component string) logger.ILogger { return dragonboatLogger{component} })
 	})
@@ -66,6 +70,10 @@ func (l dragonboatLogger) Errorf(format string, args ...any) {
 }
 
 func (l dragonboatLogger) Warningf(format string, args ...any) {
+	if strings.HasSuffix(format, "LocalTick msgs in one batch") { // on a busy machine there are many
+		lateTicks.Load().Warn("", "this machine is too busy for raft's clock; if it stays so, members lose their leader for no other reason", "component", "raft")
+		return
+	}
 	level := slog.LevelWarn
 	if l.component == "raft" || l.component == "config" || l.component == "transport" {
 		level = slog.LevelDebug
@@ -85,7 +93,7 @@ func endWith(end func(error)) { fatal.Store(&end) }
 func (l dragonboatLogger) Panicf(format string, args ...any) {
 	reason, _, _ := strings.Cut(fmt.Sprintf(format, args...), "\n") // a stack may follow
 	err := errors.New("raft: " + l.component + ": " + reason)
-	if end := fatal.Load(); end != nil && !calledFrom("copse/actors/raft.NewHost", "copse/actors/raft.(*Replicas).start") {
+	if end := fatal.Load(); end != nil && !calledFrom("copse/actors/raft.newHost", "copse/actors/raft.(*Replicas).start") {
 		(*end)(err)
 		select {}
 	}

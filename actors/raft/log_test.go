@@ -52,6 +52,11 @@ func TestDragonboatsMessagesComeInOurForm(t *testing.T) {
 		{"raft's warnings are debug", func() { raft.Warningf("[f:1,l:5,t:2,c:5,a:5] [00001:00255] t2 became leader") },
 			`level=DEBUG msg="[f:1,l:5,t:2,c:5,a:5] [00001:00255] t2 became leader" component=raft shard=1 node=ff`},
 		{"other warnings are warnings", func() { node.Warningf("slow [1:2] [a:b] [") }, `level=WARN msg="slow [1:2] [a:b] [" component=dragonboat`},
+		{"a late clock is said once", func() {
+			for range 3 {
+				node.Warningf("%s had %d LocalTick msgs in one batch", "[00001:00255]", 6)
+			}
+		}, `level=WARN msg="this machine is too busy for raft's clock; if it stays so, members lose their leader for no other reason" component=raft`},
 		{"errors are errors", func() { raft.Errorf("lost") }, `level=ERROR msg=lost component=raft`},
 	} {
 		c.say()

@@ -46,6 +46,16 @@ func (h *Host) EntryTerm(shard, index uint64) uint64 {
 	return term
 }
 
+// LastEntry is where the shard's log ends: elections go by the term first, then the index.
+func (h *Host) LastEntry(shard uint64) (index, term uint64) {
+	log, err := h.logReader(shard)
+	if err != nil {
+		return 0, 0
+	}
+	_, index = log.GetRange()
+	return index, h.EntryTerm(shard, index)
+}
+
 // RemembersVote reports whether this member's replica would start as a voter, because
 // the last snapshot of its log lists it as one. Until then a start first replays how
 // the replica became a learner, which dragonboat allows only for a replica that is

@@ -71,6 +71,22 @@ var mutants = []mutant{
 		"if t.pass(); !due {", "if t.pass(); !due || true {", "TestAWrongPasswordIsRefusedInItsHostsOrder",
 	},
 	{
+		"whoever sends wrong passwords has turns like the others", "of auth", "httpfront/login/turns.go",
+		"if b := t.blame.on(l.of); b < least {", "if b := 0 * t.blame.on(l.of); b < least {", "TestAFloodFromManyHostsKeepsNobodyOut",
+	},
+	{
+		"a web page may enable auth", "of auth", "httpfront/routes.go",
+		"if !s.admits(ctx, x.method, path) {", "if false {", "TestAWebPageChangesNothingOfCopsesOwn",
+	},
+	{
+		"a damaged large value isn't noticed where it is read", "of the store", "statemachine/blobfile.go",
+		"case len(p) > block.TrailerLen:", "case false:", "TestAKilledStoreMissesItsLargeValues",
+	},
+	{
+		"a large value's file is listed only by the next Sync", "of the store", "statemachine/storefs.go",
+		"if c.name == s.name {", "if false {", "TestAKilledStoreMissesItsLargeValues",
+	},
+	{
 		"the guest is held to no rule for what is recursive", "of auth", "statemachine/auth/may.go",
 		"return s.gives(Guest, what, path, recursive)", "return s.gives(Guest, what, path, false)", "TestTheGuestNeedsAStarForWhatIsRecursive",
 	},

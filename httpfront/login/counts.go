@@ -14,7 +14,7 @@ type counts struct {
 // WriteMetrics writes the metrics of the checks.
 func (c *Checker) WriteMetrics(w *metric.Writer) {
 	w.Family("copse_auth_checks_total", metric.CounterKind, "Checks of credentials while auth is on: a password that was right before or that bcrypt found right, "+
-		"a certificate's name, a wrong password or an unknown user, a malformed header, and those that were refused since too many were waiting.")
+		"a certificate's name, a wrong password or an unknown user, a malformed header, and those that were refused unchecked since too many were waiting.")
 	for _, of := range []struct {
 		result string
 		count  *atomic.Uint64

@@ -1,6 +1,8 @@
 package login
 
 import (
+	"cmp"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -10,6 +12,11 @@ import (
 // turns lets one goroutine compute a hash at a time. Those who wait stand in lines, one for
 // each asker, and the lines have turns by turns: so whoever floods the server with wrong
 // passwords delays itself, and others by one turn.
+//
+// A flood may come from more hosts than have turns while somebody has patience. So the
+// lines of those who have sent fewer wrong passwords lately go first (blame), and where too
+// many wait, those who have sent more are sent away first: a host that floods the server
+// delays those that don't once, and not with each of its passwords.
 //
 // Whoever names a user that exists stands in two lines: that user's, in which a right
 // password overtakes what else its host sends, and the host's, where those of unknown users
@@ -21,8 +28,9 @@ type turns struct {
 
 	mu      sync.Mutex
 	taken   bool
-	waiting int           // those in at least one line
-	lines   []*line       // those that aren't empty; the first is next
+	waiting int     // those in at least one line
+	lines   []*line // those that aren't empty; of those with the same blame the first is next
+	blame   blame
 	ended   chan struct{} // closed by stop
 }
 
@@ -54,7 +62,14 @@ const (
 )
 
 func newTurns() turns {
-	return turns{patience: turnPatience, limit: turnLimit, ended: make(chan struct{})}
+	return turns{patience: turnPatience, limit: turnLimit, ended: make(chan struct{}), blame: newBlame()}
+}
+
+// wrong notes that a's password was wrong.
+func (t *turns) wrong(a asker) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.blame.add(a)
 }
 
 // take waits for a turn. After a wrong password settle ends it, otherwise leave and pass.
@@ -130,10 +145,16 @@ func (t *turns) pass() {
 	if !t.taken {
 		return
 	}
-	l := t.lines[0]
-	w := t.remove(0, 0)
+	next, least := 0, blameMost+1
+	for i, l := range t.lines {
+		if b := t.blame.on(l.of); b < least {
+			next, least = i, b
+		}
+	}
+	l := t.lines[next]
+	w := t.remove(next, 0)
 	if len(l.waiters) > 0 {
-		t.lines = append(t.lines[1:], l)
+		t.lines = append(slices.Delete(t.lines, next, next+1), l)
 	}
 	w.turn <- nil
 	if l.of.user == "" {
@@ -204,12 +225,19 @@ func (t *turns) remove(at, i int) *waiter {
 	return w
 }
 
-// shorten sends away the last of the longest line.
+// shorten sends away the last of the longest line, among those with the most blame. Chance
+// decides between equals: the newest has as good a claim as the oldest.
 func (t *turns) shorten() {
-	longest := 0
+	longest, most, equals := 0, -1, 0
 	for i, l := range t.lines {
-		if len(l.waiters) > len(t.lines[longest].waiters) {
-			longest = i
+		b := t.blame.on(l.of)
+		switch diff := cmp.Or(cmp.Compare(b, most), cmp.Compare(len(l.waiters), len(t.lines[longest].waiters))); {
+		case diff > 0:
+			longest, most, equals = i, b, 1
+		case diff == 0:
+			if equals++; rand.IntN(equals) == 0 {
+				longest = i
+			}
 		}
 	}
 	if w := t.remove(longest, len(t.lines[longest].waiters)-1); w.lines == 0 {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
@@ -204,6 +206,106 @@ func TestTheLongestLineIsShortened(t *testing.T) {
 	for range 2 {
 		<-got
 	}
+}
+
+// Two hundred hosts send wrong passwords without end, for a user that exists or for none:
+// whoever logs in for the first time gets a turn all the same, with the patience of 35 turns.
+func TestAFloodFromManyHostsKeepsNobodyOut(t *testing.T) {
+	const hosts, cost = 200, 140 * time.Millisecond
+	for _, named := range []string{"", "u"} {
+		synctest.Test(t, func(t *testing.T) {
+			q := newTurns()
+			defer q.stop()
+			var floods sync.WaitGroup
+			for i := range hosts {
+				a := asker{user: named, from: netip.AddrFrom4([4]byte{10, 1, 0, byte(i)})}
+				floods.Go(func() {
+					for {
+						w, err := q.take(a)
+						if errors.Is(err, ErrStopped) {
+							return
+						}
+						if err == nil {
+							time.Sleep(cost)
+							q.wrong(a)
+							_ = q.settle(w)
+						}
+					}
+				})
+			}
+			time.Sleep(hosts * cost * 2) // each of them has been wrong
+			for i := range 20 {
+				began := time.Now()
+				w, err := q.take(asker{user: "u", from: netip.AddrFrom4([4]byte{10, 2, 0, byte(i)})})
+				if took := time.Since(began); err != nil || took > 2*cost {
+					t.Errorf("named %q: number %d got %v after %v", named, i, err, took)
+				}
+				if err == nil {
+					time.Sleep(cost / 2)
+					q.leave(w)
+					q.pass()
+				}
+			}
+			q.stop()
+			floods.Wait()
+		})
+	}
+}
+
+// Where too many wait, those are sent away who have been wrong.
+func TestThoseWhoWereWrongAreSentAwayFirst(t *testing.T) {
+	q := newTurns()
+	q.limit = 3
+	for range 2 {
+		q.wrong(hostOf("w"))
+	}
+	q.wrong(hostOf("v"))
+	got := queue(t, &q, "w", "honest", "v", "honest")
+	if o := <-got; o.who != "w" || !errors.Is(o.err, ErrBusy) {
+		t.Errorf("%s got %v", o.who, o.err)
+	}
+	for _, want := range []string{"honest", "honest", "v"} {
+		q.pass()
+		if o := <-got; o.who != want || o.err != nil {
+			t.Errorf("got %v want a turn of %s", o, want)
+		}
+	}
+}
+
+func TestBlameIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, host := newBlame(), hostOf("a")
+		user := host
+		user.user = "u"
+		want := func(unknown, known int) {
+			t.Helper()
+			if got, of := b.on(host), b.on(user); got != unknown || of != known {
+				t.Errorf("blame %d and %d, want %d and %d", got, of, unknown, known)
+			}
+		}
+		b.add(host)
+		want(1, 0)
+		b.add(user)
+		want(2, 1)
+		for range 20 {
+			b.add(host)
+		}
+		want(blameMost, 1)
+		hashes := host
+		if hashes.hashes = true; b.on(hashes) != 0 {
+			t.Error("a new password is late")
+		}
+		time.Sleep(blameLast + 1)
+		want(0, 0)
+		b.add(user)
+		want(1, 1)
+		for i := range blameLimit + 100 {
+			b.add(asker{from: netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)})})
+		}
+		if len(b.of) != blameLimit {
+			t.Errorf("%d are remembered", len(b.of))
+		}
+	})
 }
 
 func TestPatienceEnds(t *testing.T) {

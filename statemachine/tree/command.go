@@ -41,7 +41,9 @@ const (
 // ApplyMembership carries it out; it takes no index and produces no event.
 func (op Op) Membership() bool { return op >= OpFound && op <= OpMemberReplaceAll }
 
-// Grows reports whether the operation may make the tree larger.
+// Grows reports whether the operation may make the tree larger, so that it is refused while
+// the disk has too little space. Users, roles and members are bounded, and must be kept out or
+// replaced at such times too.
 func (op Op) Grows() bool {
 	switch op {
 	case OpSet, OpCreate, OpCreateInOrder, OpUpdate, OpCompareAndSwap:

@@ -1,0 +1,27 @@
+package statemachine
+
+import (
+	"context"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// NewTuned is New with other options for Pebble.
+func NewTuned(o Options, tune func(*pebble.Options)) (*Machine, error) {
+	m, err := newMachine(o)
+	if err != nil {
+		return nil, err
+	}
+	usual := m.pebble
+	m.pebble = func() *pebble.Options {
+		o := usual()
+		tune(o)
+		return o
+	}
+	return m, m.open()
+}
+
+// Compact has the whole store compacted.
+func (m *Machine) Compact() error {
+	return m.store.db.Compact(context.Background(), []byte{0}, []byte{0xff}, false)
+}
