@@ -23,7 +23,7 @@ func takeOver(work *command.Work, stdout, stderr io.Writer) error {
 		o.Beside = c.DataDir
 		o.Use = func(file io.Reader) error {
 			err := restoreFrom(file, work, true, stdout)
-			if errors.Is(err, datadir.ErrTaken) {
+			if errors.Is(err, datadir.ErrTaken) || errors.Is(err, datadir.ErrFounded) {
 				err = fmt.Errorf("%w: %w", importer.ErrUsage, err)
 			}
 			return err
