@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	flips = flag.Int("flips", 120, "how many bits to flip in each sample")
+	flips = flag.Int("flips", 60, "how many bits to flip in each sample")
 	seed  = flag.Uint64("seed", 1, "of the damage")
 )
 
@@ -96,7 +96,7 @@ func TestEveryCutIsNoticed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for range *flips / 4 {
+			for range *flips / 2 {
 				name := names[random.IntN(len(names))]
 				whole := files[name].Data
 				length := len(strings.TrimRight(string(whole), "\x00"))

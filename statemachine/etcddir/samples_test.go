@@ -2,6 +2,7 @@ package etcddir_test
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -275,8 +277,25 @@ func readExpected(t *testing.T, name string) *expected {
 // spare is how much of the zeros that etcd reserves behind its log is kept.
 const spare = 4096
 
+// archives has what unpack has read: each is 64 MB, and nearly all of it zeros.
+var archives sync.Map
+
 // unpack reads an archive of testdata. Of the zeros at the end of a log most are left out.
+// The files are the caller's to change, but not their bytes.
 func unpack(t testing.TB, name string) fstest.MapFS {
+	t.Helper()
+	whole, ok := archives.Load(name)
+	if !ok {
+		whole, _ = archives.LoadOrStore(name, readArchive(t, name))
+	}
+	files := fstest.MapFS{}
+	for name, f := range whole.(fstest.MapFS) {
+		files[name] = &fstest.MapFile{Data: f.Data}
+	}
+	return files
+}
+
+func readArchive(t testing.TB, name string) fstest.MapFS {
 	t.Helper()
 	f, err := os.Open("testdata/" + name + ".tar.gz")
 	if err != nil {
@@ -303,8 +322,8 @@ func unpack(t testing.TB, name string) fstest.MapFS {
 		if err != nil {
 			t.Fatal(err)
 		}
-		used := len(strings.TrimRight(string(data), "\x00"))
-		files[h.Name] = &fstest.MapFile{Data: slices.Clip(data[:min(len(data), used+spare)])}
+		used := len(bytes.TrimRight(data, "\x00"))
+		files[h.Name] = &fstest.MapFile{Data: bytes.Clone(data[:min(len(data), used+spare)])}
 	}
 }
 
