@@ -167,6 +167,11 @@ func setUp(e *testscript.Env) error {
 			e.Setenv(fmt.Sprint(kind, i+1, "_AS_ROOT"), "http://root:open%20sesame@"+address)
 		}
 	}
+	samples, err := filepath.Abs("statemachine/etcddir/testdata") // of what etcds left
+	if err != nil {
+		return err
+	}
+	e.Setenv("SAMPLES", samples)
 	e.Setenv("CLUSTER", "m1="+e.Getenv("P1")+",m2="+e.Getenv("P2")+",m3="+e.Getenv("P3"))
 	e.Setenv("SCLUSTER", strings.ReplaceAll(e.Getenv("CLUSTER"), "http:", "https:"))
 	return nil

@@ -20,7 +20,10 @@ type RestoreOptions struct {
 	Dir, HostName string
 	Cluster       ClusterOptions
 	Bump          tree.Index // added to the index
-	NewClusterID  bool       // the cluster lives beside the one that the file is from
+	// Resume: the cluster goes on where the file ends, with the file's events, so that watchers
+	// notice nothing. Nothing may have happened since: Bump is left out. A file without events has none to keep.
+	Resume       bool
+	NewClusterID bool // the cluster lives beside the one that the file is from
 	// Extend is added to all expirations; negative: the time since the file was made.
 	Extend time.Duration
 }
@@ -128,6 +131,9 @@ func (o *RestoreOptions) fill(dir *datadir.Dir, r *portable.Reader, members []tr
 		return err
 	}
 	renewal := cluster.Renewal{Members: members, Shards: dir.Identity.Shards, Term: h.Term, Index: h.Index, Bump: o.Bump}
+	if o.Resume && h.Window != 0 {
+		renewal.Bump, renewal.KeepWindow = 0, true
+	}
 	if err := cluster.Renew(machines, renewal); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 // Restore has the options of copse restore.
 type Restore struct {
 	NewClusterID bool
+	Resume       bool
 	IfEmpty      bool // leave a directory with data alone
 	// TTL is added to all expirations; negative: the time since the backup.
 	TTL time.Duration
@@ -71,6 +72,8 @@ func restoreOptions() []setting {
 	return []setting{
 		{"new-cluster-id", "true|false", "Give the cluster a new id: for a copy that lives beside the original.", "",
 			boolean(func(c *Config) *bool { return &c.Options.Restore.NewClusterID })},
+		{"resume", "true|false", "Go on where the file of a copse import ends, with its events and without bump-index: etcd must have stopped for good, and the file never have been used.", "",
+			boolean(func(c *Config) *bool { return &c.Options.Restore.Resume })},
 		{"if-empty", "true|false", "If the directory has data already, do nothing, and exit with 0: for what runs before each start.", "",
 			boolean(func(c *Config) *bool { return &c.Options.Restore.IfEmpty })},
 		{"ttl", "absolute|extend|duration", "Let keys expire when they would have (absolute), or later by the time since the backup (extend) or by a duration.", "",

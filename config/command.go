@@ -33,6 +33,7 @@ type Options struct {
 
 	Stale   bool // of a backup: of this member alone
 	Restore Restore
+	Import  Import
 }
 
 // Commands lists all commands, in the order of the help.
@@ -81,6 +82,7 @@ func otherCommands() []Command {
 			Details: "Prints all problems, one a line; the exit code is 2 if there are any."},
 		{Name: "config show", Settings: true, options: showOptions(),
 			Summary: "Print each setting, its value and where it came from."},
+		importCommand(),
 		{Name: "raftlog inspect", Settings: true,
 			Summary: "Print what the raft log of a stopped server holds.",
 			Details: `Reads data-dir, and changes nothing. Exits with 5 if the log is damaged, and says
@@ -108,7 +110,7 @@ func shells() []string { return []string{"bash", "zsh", "fish"} }
 // firstWords are the words that a command line can begin with. Commands needs them,
 // and so can't be where they come from.
 func firstWords() []string {
-	return []string{"serve", "health", "auth", "backup", "restore", "export", "verify", "inspect", "diff", "config", "raftlog", "version", "completion", "help"}
+	return []string{"serve", "health", "auth", "backup", "restore", "export", "verify", "inspect", "diff", "config", "import", "raftlog", "version", "completion", "help"}
 }
 
 func healthOptions() []setting {

@@ -1,6 +1,7 @@
 package statemachine
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ type filler struct {
 	batch  *pebble.Batch
 	meta   meta
 	values tree.Index // large values so far
+	events eventRecord
+	json   []byte
 	key    []byte
 	rec    []byte
 }
@@ -28,7 +31,7 @@ const foreignValue = 1 << 63
 
 // Fill writes the whole of a file into new stores: machines are those of all shards, the
 // first of which has the users and roles, and holds nodes only if it is the only one. change may
-// change each node before. The events are left out. What is written is certain, and durable, only after
+// change each node before. Renew keeps the events or not. What is written is certain, and durable, only after
 // Renew, which has to follow; if Fill fails, the stores are good for nothing.
 func Fill(machines []*Machine, r *portable.Reader, change func(*tree.Node)) (err error) {
 	data := machines
@@ -57,6 +60,10 @@ func Fill(machines []*Machine, r *portable.Reader, change func(*tree.Node)) (err
 		case it.Node != nil:
 			change(it.Node)
 			if err := nodes[tree.Slot(it.Node.Key, len(nodes))].put(it.Node); err != nil {
+				return err
+			}
+		case it.Event != nil:
+			if err := nodes[tree.Slot(it.Event.Node.Key, len(nodes))].event(it.Event); err != nil {
 				return err
 			}
 		case it.User != nil:
@@ -95,6 +102,42 @@ func (f *filler) put(n *tree.Node) error {
 	return f.commit()
 }
 
+// event writes an event into the window. Values of its own go when it does.
+func (f *filler) event(e *tree.Event) error {
+	for _, n := range []*tree.Node{&e.Node, &e.Prev} {
+		if !hasLargeValue(n) {
+			continue
+		}
+		f.values++
+		n.Written = foreignValue + f.values
+		err := f.batch.Set(appendValueKey(nil, n.Written), n.Value, nil)
+		if err = firstError(err, f.batch.Set(appendDropKey(nil, e.Index(), n.Written), nil, nil)); err != nil {
+			return err
+		}
+	}
+	f.json = tree.AppendEvent(f.json[:0], e)
+	if f.events.add(e, len(f.json)); f.events.size < recordBytes {
+		return nil
+	}
+	return f.endRecord()
+}
+
+// endRecord is view.endRecord.
+func (f *filler) endRecord() error {
+	r := &f.events
+	if len(r.data) == 0 {
+		return nil
+	}
+	binary.BigEndian.PutUint64(r.data, r.size)
+	f.meta.windowBytes += r.size
+	if f.meta.oldest == 0 {
+		f.meta.oldest = r.first
+	}
+	err := f.batch.Set(appendEventKey(nil, r.first), r.data, nil)
+	r.data, r.size = r.data[:0], 0
+	return firstError(err, f.commit())
+}
+
 func (f *filler) commit() error {
 	err := f.batch.Commit(pebble.NoSync)
 	f.batch.Reset()
@@ -113,8 +156,8 @@ func finish(fillers []*filler, h portable.Header, users []*auth.User, roles []*a
 		err = firstError(err, first.Set(append([]byte{rolePrefix}, r.Name...), r.Append(nil), nil))
 	}
 	for _, f := range fillers {
-		f.meta.last = h.Index
-		err = firstError(err, f.batch.Set(metaKey, f.meta.append(nil), nil), f.commit())
+		f.meta.last, f.meta.trimmed = h.Index, h.Window
+		err = firstError(err, f.endRecord(), f.batch.Set(metaKey, f.meta.append(nil), nil), f.commit())
 		f.m.meta = f.meta
 	}
 	fillers[0].m.shared.auth.set(state)

@@ -63,6 +63,8 @@ func Run(l Line) (*Work, int) {
 		return &Work{Command: command.Name, Config: c, Hostname: host, Server: c.AuthInitURL()}, 0
 	case "raftlog inspect":
 		return &Work{Command: command.Name, Config: c, Hostname: host}, 0
+	case "import":
+		return &Work{Command: command.Name, Config: c, Hostname: host}, 0
 	case "backup", "restore", "export", "verify", "inspect", "diff":
 		return l.aboutFiles(&Work{Command: command.Name, Config: c, Hostname: host})
 	case "raftlog cut":

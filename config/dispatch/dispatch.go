@@ -35,6 +35,8 @@ func Run(ctx context.Context, work *command.Work, environ []string, stdout, stde
 		return client.Inspect(operands[0], stdout, stderr)
 	case "diff":
 		return client.Diff(ctx, client.Differ{Server: server, Password: password}, [2]string(operands), stdout, stderr)
+	case "import":
+		return report(takeOver(work, stdout, stderr), stderr)
 	case "restore":
 		return report(restore(work, stdout), stderr)
 	case "export":
@@ -56,8 +58,11 @@ func report(err error, stderr io.Writer) int {
 	return ExitCode(err)
 }
 
-// ExitCode is that of a member's error.
+// ExitCode is that of a member's error, or of a command's.
 func ExitCode(err error) int {
+	if code := importCode(err); code != 0 {
+		return code
+	}
 	return [...]int{config.ExitFailed, config.ExitUsage, config.ExitLocked, config.ExitNewer, config.ExitCorrupt, config.ExitPartial}[actors.ReasonOf(err)]
 }
 
@@ -71,9 +76,14 @@ func restore(work *command.Work, stdout io.Writer) error {
 		}
 		defer file.Close()
 	}
+	return restoreFrom(file, work, c.Options.Restore.Resume, stdout)
+}
+
+func restoreFrom(file io.Reader, work *command.Work, resume bool, stdout io.Writer) error {
+	c := &work.Config
 	done, err := actors.Restore(file, actors.RestoreOptions{
 		Dir: c.DataDir, HostName: work.Hostname, Cluster: actors.ClusterOptions(c.Cluster()),
-		Bump: tree.Index(c.BumpIndex), NewClusterID: c.Options.Restore.NewClusterID, Extend: c.Options.Restore.TTL,
+		Bump: tree.Index(c.BumpIndex), Resume: resume, NewClusterID: c.Options.Restore.NewClusterID, Extend: c.Options.Restore.TTL,
 	})
 	if c.Options.Restore.IfEmpty && actors.HasData(err) {
 		_, err = fmt.Fprintf(stdout, "%s has data already, and stays as it is\n", c.DataDir)

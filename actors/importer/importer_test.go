@@ -1,0 +1,146 @@
+package importer_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"copse/actors/importer"
+	"copse/statemachine/etcddir"
+	"copse/statemachine/portable"
+)
+
+// unpack puts a sample of package etcddir on disk, and returns its directory.
+func unpack(t *testing.T, name string) string {
+	t.Helper()
+	f, err := os.Open("../../statemachine/etcddir/testdata/" + name + ".tar.gz")
+	check(t, err)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	check(t, err)
+	to := t.TempDir()
+	for in := tar.NewReader(z); ; {
+		h, err := in.Next()
+		if err == io.EOF {
+			return filepath.Join(to, name)
+		}
+		check(t, err)
+		path := filepath.Join(to, h.Name)
+		if h.Typeflag == tar.TypeDir {
+			check(t, os.MkdirAll(path, 0o700))
+			continue
+		}
+		data, err := io.ReadAll(in)
+		check(t, err)
+		check(t, os.WriteFile(path, data, 0o400)) // the source is never written
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func options(out string) importer.Options {
+	return importer.Options{Import: importer.Import{Out: out, IndexMargin: 100}}
+}
+
+func TestTheFileHasAllThatTheDirectoryHas(t *testing.T) {
+	for _, name := range []string{"etcd-2.3.8-single", "etcd-2.3.8-backup", "etcd-upgraded-2.3-3.4-3.5"} {
+		dir, out := unpack(t, name), filepath.Join(t.TempDir(), "out")
+		var report bytes.Buffer
+		check(t, importer.Run([]string{dir}, options(out), &report, io.Discard))
+		r, err := etcddir.Read([]etcddir.Source{{Dir: os.DirFS(dir)}}, etcddir.Options{})
+		check(t, err)
+		f, err := os.Open(out)
+		check(t, err)
+		defer f.Close()
+		in, err := portable.NewReader(f)
+		check(t, err)
+		if h := in.Header(); h.Index != r.Index+100 || h.Window != r.Window.Start || h.ClusterID != r.Cluster.ID || h.Term != r.Term || h.AuthEnabled != r.Access.Enabled {
+			t.Errorf("%s: header %+v", name, h)
+		}
+		for n := range r.Nodes() {
+			it, err := in.Next()
+			check(t, err)
+			if it.Node == nil || it.Node.Key != n.Key || !bytes.Equal(it.Node.Value, n.Value) || it.Node.Modified != n.Modified || it.Node.Created != n.Created || it.Node.Expires != n.Expires || it.Node.Dir != n.Dir {
+				t.Fatalf("%s: %+v, want %+v", name, it.Node, n)
+			}
+		}
+		others, events := 0, 0
+		for {
+			it, err := in.Next()
+			if err == io.EOF {
+				break
+			}
+			check(t, err)
+			if others++; it.Event != nil {
+				events++
+			}
+		}
+		if want := len(r.Window.Events); events != want || others != want+len(r.Access.Users)+len(r.Access.Roles) {
+			t.Errorf("%s: %d more lines, %d of them events, want %d", name, others, events, want)
+		}
+		if !strings.Contains(report.String(), "written") {
+			t.Errorf("%s: %s", name, report.String())
+		}
+	}
+}
+
+func TestWhatMakesNoSenseIsRefused(t *testing.T) {
+	dir := unpack(t, "etcd-2.3.8-backup")
+	taken := filepath.Join(t.TempDir(), "taken")
+	check(t, os.WriteFile(taken, []byte("mine"), 0o600))
+	for name, c := range map[string]struct {
+		dirs []string
+		o    importer.Options
+		want error
+	}{
+		"no directory":              {nil, options("x"), importer.ErrUsage},
+		"a file that exists":        {[]string{dir}, options(taken), importer.ErrUsage},
+		"not etcd's":                {[]string{t.TempDir()}, options("x"), etcddir.ErrNoData},
+		"two with one log":          {[]string{dir, dir}, importer.Options{Import: importer.Import{WALDir: dir, DryRun: true}}, importer.ErrUsage},
+		"a directory of other logs": {[]string{dir}, importer.Options{Import: importer.Import{WALDir: t.TempDir(), DryRun: true}}, etcddir.ErrNoData},
+	} {
+		if err := importer.Run(c.dirs, c.o, io.Discard, io.Discard); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if text, err := os.ReadFile(taken); err != nil || string(text) != "mine" {
+		t.Errorf("the file that existed: %q, %v", text, err)
+	}
+}
+
+func TestALogElsewhere(t *testing.T) {
+	dir := unpack(t, "etcd-2.3.8-single")
+	elsewhere := filepath.Join(t.TempDir(), "wal")
+	check(t, os.Rename(filepath.Join(dir, "member", "wal"), elsewhere))
+	if err := importer.Run([]string{dir}, importer.Options{Import: importer.Import{DryRun: true}}, io.Discard, io.Discard); !errors.Is(err, etcddir.ErrNoData) {
+		t.Errorf("without its log: %v", err)
+	}
+	var report bytes.Buffer
+	check(t, importer.Run([]string{dir}, importer.Options{Import: importer.Import{DryRun: true, WALDir: elsewhere}}, &report, io.Discard))
+	if !strings.Contains(report.String(), "177, of which 19 hidden") {
+		t.Error(report.String())
+	}
+}
+
+func TestAFileThatCantBeUsedIsLeftNowhere(t *testing.T) {
+	dir, beside := unpack(t, "etcd-2.3.8-single"), t.TempDir()
+	broken := errors.New("no room")
+	o := importer.Options{Beside: filepath.Join(beside, "data"), Use: func(io.Reader) error { return broken }}
+	if err := importer.Run([]string{dir}, o, io.Discard, io.Discard); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(beside); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}
