@@ -5,7 +5,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Auth is what this member knows about users and roles; never nil.
+// Auth returns what this member knows about users and roles; never nil.
 func (r *Router) Auth() *auth.State { return r.member.machine.Auth() }
 
 // AuthChanged receives a value after Auth has changed. It has one reader.

@@ -23,7 +23,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// MemberOptions are what a Member is made with.
+// MemberOptions configure a Member.
 type MemberOptions struct {
 	Host raft.Options // without its Link, which NewMember makes
 	Dir  *datadir.Dir

@@ -6,7 +6,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Cluster is what this member knows about the cluster.
+// Cluster returns what this member knows about the cluster.
 func (r *Router) Cluster() *tree.Cluster {
 	c := r.cluster
 	members := r.member.machine.Membership()

@@ -5,8 +5,10 @@ import (
 
 	"copse/actors/cluster"
 	"copse/actors/datadir"
+	"copse/actors/importer"
 	"copse/actors/raft"
 	"copse/statemachine"
+	"copse/statemachine/etcddir"
 )
 
 // Reason is what kind of error keeps a member from running.
@@ -19,6 +21,7 @@ const (
 	Locked              // another process has the data directory
 	Newer               // another copse has written the data, in its own format
 	Damaged             // the data is damaged, incomplete or not copse's
+	Partial             // what was asked for was refused, or is done only in part
 )
 
 // ReasonOf returns the reason of err.
@@ -27,12 +30,13 @@ func ReasonOf(err error) Reason {
 		err    error
 		reason Reason
 	}{
-		{datadir.ErrContradicted, Contradicted},
+		{datadir.ErrContradicted, Contradicted}, {importer.ErrUsage, Contradicted}, {etcddir.ErrNoData, Contradicted}, {etcddir.ErrClusters, Contradicted},
 		{datadir.ErrLocked, Locked},
 		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
 		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
-		{cluster.ErrDiffers, Damaged}, {cluster.ErrFormer, Damaged},
-		{cluster.ErrStartedBefore, Contradicted}, {cluster.ErrNoData, Contradicted},
+		{cluster.ErrDiffers, Damaged}, {cluster.ErrFormer, Damaged}, {etcddir.ErrDamaged, Damaged},
+		{cluster.ErrStartedBefore, Contradicted}, {cluster.ErrNoData, Contradicted}, {ErrNotFounder, Contradicted},
+		{datadir.ErrTaken, Partial}, {ErrIncomplete, Partial}, {importer.ErrPartial, Partial},
 	} {
 		if errors.Is(err, kind.err) {
 			return kind.reason

@@ -148,7 +148,7 @@ func (r *Router) Stats() tree.Stats {
 	return sum
 }
 
-// healthLimit is how long a quorum may take to answer before the member is unhealthy.
+// healthLimit bounds how long a quorum may take to answer before the member is unhealthy.
 const healthLimit = time.Second
 
 // Healthy reports whether every shard has a known leader and a quorum that answers in

@@ -241,14 +241,14 @@ func (o *StartOptions) fresh() cluster.Bootstrap {
 	var ids []uint64
 	for _, name := range slices.Sorted(maps.Keys(c.Founders)) {
 		urls := slices.Sorted(slices.Values(c.Founders[name]))
-		id := foundingMemberID(urls, c.Token)
+		id := cluster.FoundingMemberID(urls, c.Token)
 		founders = append(founders, tree.Member{ID: id, PeerURLs: urls})
 		ids = append(ids, id)
 	}
 	f := cluster.Bootstrap{
 		Wanted: datadir.Identity{
-			ClusterID:  newClusterID(ids...),
-			MemberID:   foundingMemberID(c.PeerURLs, c.Token),
+			ClusterID:  cluster.NewClusterID(ids...),
+			MemberID:   cluster.FoundingMemberID(c.PeerURLs, c.Token),
 			Name:       c.Name,
 			Token:      c.Token,
 			Shards:     c.Shards,

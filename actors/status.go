@@ -8,7 +8,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Shards is what this member knows about the shards.
+// Shards returns what this member knows about the shards.
 func (r *Router) Shards() tree.ShardsStatus {
 	all := tree.ShardsStatus{Closed: r.State().Index}
 	for _, p := range r.parts {

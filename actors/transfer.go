@@ -77,7 +77,7 @@ func (n *Member) rest(ctx context.Context, p *part, to func() uint64) bool {
 // errLags is why a member can't lead a shard at once.
 var errLags = errors.New("it has yet to apply what is in the log")
 
-// readyLimit is how long a member may take to say whether it could lead.
+// readyLimit bounds how long a member may take to say whether it could lead.
 const readyLimit = time.Second
 
 // askReady asks another member whether it could lead the part's shard at once: it is

@@ -158,7 +158,7 @@ func Default() Config {
 		ListenMetricsURLs: []url.URL{{Scheme: "http", Host: "127.0.0.1:2381"}},
 		LogFormat:         "auto",
 		LogLevel:          slog.LevelInfo,
-		Options:           Options{Timeout: 2 * time.Second},
+		Options:           Options{Timeout: 2 * time.Second, Import: Import{IndexMargin: defaultIndexMargin}},
 	}
 }
 

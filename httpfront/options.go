@@ -11,7 +11,7 @@ import (
 	"copse/statemachine/metric"
 )
 
-// Options are what a Server is made with.
+// Options configure a Server.
 type Options struct {
 	Requests
 	// MaxConnections is how many clients may be connected at once; further ones

@@ -14,7 +14,7 @@ const (
 	// slowBody is the size above which an answer may wait for its client; smaller ones fit the
 	// socket's buffer.
 	slowBody = 64 << 10
-	// slowLinesLimit is how many slow requests are logged in a second. A stalled disk makes
+	// slowLinesLimit bounds how many slow requests are logged in a second. A stalled disk makes
 	// all requests slow, and the log must not keep it from recovering.
 	slowLinesLimit = 10
 )

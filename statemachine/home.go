@@ -31,8 +31,8 @@ import (
 // next start.
 //
 // Pebble keeps a list of its files, and takes what it can't read at the end of the list for
-// the end; without the marker of the list it begins an empty store. CURRENT is how such a
-// store is told from one that is whole: it holds less than it should.
+// the end; without the marker of the list it begins an empty store. CURRENT tells such a
+// store from one that is whole: it holds less than it should.
 const (
 	currentFile = "CURRENT"
 	storePrefix = "store-"

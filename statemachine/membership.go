@@ -63,10 +63,12 @@ type Renewal struct {
 	// a client may have been shown. Neither falls, whatever is given.
 	TermBase uint64
 	Index    tree.Index
+	// KeepWindow keeps the event window: nothing but what is in it happened up to Index.
+	KeepWindow bool
 }
 
 // Renew makes the store the first state of a new raft group, whose log starts from the
-// beginning. The tree, users and roles stay. The event window is empty: whoever waits for
+// beginning. The tree, users and roles stay. The event window, unless it is kept, is empty: whoever waits for
 // an event up to r.Index is told that it is gone. Call it before the replica is started,
 // after applying the rest of an old log with Update, or after filling a new store. It is
 // atomic, and durable when it returns. All shards of the cluster get the same Renewal.
@@ -85,7 +87,9 @@ func (m *Machine) Renew(r Renewal) (err error) {
 	defer batch.Close()
 	v.reset(batch, m.meta, m.shared.load(), m.expiryLow)
 	v.meta.raftIndex, v.meta.hash, v.meta.epoch, v.meta.last = 0, 0, 0, max(v.meta.last, r.Index) // raft's terms restart too
-	v.emptyWindow()
+	if !r.KeepWindow {
+		v.emptyWindow()
+	}
 	if err := v.renewMembers(r); err != nil {
 		return fmt.Errorf("begin a new generation in %s: %w", m.home.dir, err)
 	}

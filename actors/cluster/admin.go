@@ -2,12 +2,8 @@ package cluster
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/binary"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"copse/statemachine/tree"
@@ -27,14 +23,6 @@ func (a Admin) Add(peerURLs []string) (tree.Member, *tree.Error) {
 	urls := slices.Sorted(slices.Values(peerURLs))
 	m := tree.Member{ID: NewMemberID(urls, time.Now()), PeerURLs: urls}
 	return m, a.change(tree.OpMemberAdd, m)
-}
-
-// NewMemberID computes the id of a member that is added to a running cluster, as etcd
-// does: like a founder's, but with the time instead of the token, so that a member
-// that is added a second time gets another id. The URLs are sorted.
-func NewMemberID(urls []string, now time.Time) uint64 {
-	sum := sha1.Sum([]byte(strings.Join(urls, "") + strconv.FormatInt(now.Unix(), 10)))
-	return binary.BigEndian.Uint64(sum[:8])
 }
 
 // Update gives a member other peer URLs.

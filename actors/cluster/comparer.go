@@ -47,7 +47,7 @@ type findings struct {
 	undecided []bool
 }
 
-// ComparerOptions are what a Comparer is made with.
+// ComparerOptions configure a Comparer.
 type ComparerOptions struct {
 	Self     uint64
 	Replicas []Replica                          // by shard, from MembersShard on
@@ -80,7 +80,7 @@ func NewComparer(o ComparerOptions, log *slog.Logger) *Comparer {
 const (
 	compareEvery = 10 * time.Second
 	compareAgain = time.Second // while a majority hasn't agreed
-	// compareLimit is how long a round waits for this member's replicas. The next one goes on
+	// compareLimit bounds how long a round waits for this member's replicas. The next one goes on
 	// with that.
 	compareLimit = 5 * time.Second
 	comparePause = 20 * time.Millisecond

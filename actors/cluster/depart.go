@@ -32,7 +32,7 @@ func (a *Membership) markRemoved() error {
 	return a.o.Dir.Amend(func(id *datadir.Identity) { id.Removed = true })
 }
 
-// departLimit is how long a removed member waits until the others have removed its
+// departLimit bounds how long a removed member waits until the others have removed its
 // replicas: they may need its vote for that.
 const departLimit = 30 * time.Second
 

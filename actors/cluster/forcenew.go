@@ -40,6 +40,8 @@ type Renewal struct {
 	// Bump is what to add to the index, as clients may have been shown indexes, and events at
 	// them, that nobody here knows of.
 	Bump tree.Index
+	// KeepWindow keeps the event window, where no client can have been shown anything newer.
+	KeepWindow bool
 }
 
 // unseenTerms is how many elections there may have been that nobody here knows of: while
@@ -64,7 +66,7 @@ func Renew(machines []*statemachine.Machine, r Renewal) error {
 	}
 	// The shard with the list comes last: Renewed looks there.
 	for _, m := range slices.Backward(machines) {
-		err := m.Renew(statemachine.Renewal{Members: r.Members, Shards: r.Shards, TermBase: r.Term + unseenTerms, Index: r.Index + r.Bump})
+		err := m.Renew(statemachine.Renewal{Members: r.Members, Shards: r.Shards, TermBase: r.Term + unseenTerms, Index: r.Index + r.Bump, KeepWindow: r.KeepWindow})
 		if err != nil {
 			return err
 		}
@@ -96,7 +98,7 @@ func ForceNew(f Forced) error {
 	}
 	return f.Dir.Amend(func(id *datadir.Identity) {
 		id.Generation++
-		id.Marks = datadir.Marks{}
+		id.Marks = datadir.Marks{Restored: id.Restored}
 	})
 }
 

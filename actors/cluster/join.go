@@ -20,7 +20,7 @@ var (
 	errUnsettled  = errors.New("they were not settled within the request time-out")
 )
 
-// Log is what a Joiner needs of the raft groups.
+// Log has what a Joiner needs of the raft groups.
 type Log interface {
 	Leader(shard uint64) uint64         // 0: not known
 	Ready(shard uint64) <-chan struct{} // closed once the shard has had a leader

@@ -53,7 +53,7 @@ type List interface {
 	MembershipChanged() <-chan struct{} // rings when it has changed
 }
 
-// MembershipOptions are what a Membership is made with.
+// MembershipOptions configure a Membership.
 type MembershipOptions struct {
 	Self       uint64
 	Shards     int // raft groups

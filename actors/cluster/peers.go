@@ -29,7 +29,7 @@ type Note struct {
 	Removed    []uint64      `json:"removed"`
 }
 
-// peerLimit is how long one member may take to answer.
+// peerLimit bounds how long one member may take to answer.
 const peerLimit = 2 * time.Second
 
 // Peers are the members that a fresh member, which belongs to no cluster yet, asks.

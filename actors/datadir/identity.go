@@ -35,7 +35,7 @@ type Identity struct {
 	Created  time.Time
 }
 
-// Marks are what has happened to the member.
+// Marks record what has happened to the member.
 type Marks struct {
 	Joined   bool `json:"joined,omitempty"`   // it was added to a running cluster
 	Learning bool `json:"learning,omitempty"` // it has no vote yet, since it may not have caught up
@@ -43,7 +43,9 @@ type Marks struct {
 	// Forcing: the change to a new generation has begun, and must be completed before
 	// anything else.
 	Forcing bool `json:"forcing,omitempty"`
-	Logged  bool `json:"logged,omitempty"` // the raft log was created: a directory without one has lost it
+	// Restored: the cluster's id came with a backup, and not from the founders' URLs.
+	Restored bool `json:"restored,omitempty"`
+	Logged   bool `json:"logged,omitempty"` // the raft log was created: a directory without one has lost it
 	// Differs, if not empty, says how its data differs from that of most members. It
 	// must neither vote nor serve again.
 	Differs string `json:"differs,omitempty"`

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Device is what a Watch watches.
+// Device is the disk of a Watch.
 type Device interface {
 	// Space returns the free bytes and the size of the file system.
 	Space() (free, size uint64, err error)

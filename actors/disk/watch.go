@@ -22,13 +22,13 @@ const (
 	writeCost = 8
 	// probeEvery is how many looks there are to one probe.
 	probeEvery = 5
-	// StuckLimit is how long a sync, or the applying of what raft delivers at once,
+	// StuckLimit bounds how long a sync, or the applying of what raft delivers at once,
 	// may take before the member is reported dead. A disk under heavy load takes
 	// seconds for a sync; one that takes half a minute doesn't recover.
 	StuckLimit = 30 * time.Second
 )
 
-// Options are what a Watch is made with.
+// Options configure a Watch.
 type Options struct {
 	Dir     string // on the file system to watch; the probe's file is put there
 	Reserve uint64 // bytes that have to stay free for the store to grow; 0: none

@@ -20,7 +20,7 @@ const (
 	balanceLag   = 64 // raft entries that the member which should lead may be behind
 )
 
-// Groups is what a Balancer needs of this member and its raft groups.
+// Groups has what a Balancer needs of this member and its raft groups.
 type Groups interface {
 	// Leads reports whether this member leads the shard and may be balanced, and since
 	// when.

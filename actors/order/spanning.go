@@ -12,7 +12,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// spanningLimit is how long a read of the root waits for what other shards have under
+// spanningLimit bounds how long a read of the root waits for what other shards have under
 // way, before it shows how far all of them are.
 const spanningLimit = time.Second
 

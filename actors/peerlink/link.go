@@ -24,7 +24,7 @@ import (
 // may wait for a place that it occupies itself.
 type Handler func(ctx context.Context, from uint64, kind uint8, payload []byte) ([]byte, error)
 
-// Options are what a Link is made with.
+// Options configure a Link.
 type Options struct {
 	Self       uint64 // this member's id
 	Cluster    uint64 // the cluster's id
@@ -213,7 +213,7 @@ func (l *Link) LastHeard(member uint64) time.Time {
 	return l.opened.Add(time.Duration(p.heard.Load()))
 }
 
-// strangePeersLimit is how many members are remembered that aren't in the book: anyone
+// strangePeersLimit bounds how many members are remembered that aren't in the book: anyone
 // may claim to be one.
 const strangePeersLimit = 256
 

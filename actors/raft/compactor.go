@@ -33,13 +33,13 @@ type Compactor struct {
 	life    loop.Life
 }
 
-// compactable is what a Compactor needs of a Host.
+// compactable has what a Compactor needs of a Host.
 type compactable interface {
 	Compact(shard, overhead uint64) error
 	compact(shard, overhead uint64) (Request, error)
 }
 
-// applied is what a Compactor needs of a shard's machine.
+// applied has what a Compactor needs of a shard's machine.
 type applied interface {
 	AppliedBytes() uint64 // of all entries so far
 	RaftIndex() uint64

@@ -17,7 +17,7 @@ import (
 	"github.com/lni/vfs"
 )
 
-// Options are what a Host is made with.
+// Options configure a Host.
 type Options struct {
 	Dir            string // dragonboat's own directory
 	Replica        uint64 // this member's id, and its replica's id in every shard
@@ -52,8 +52,8 @@ type Host struct {
 // ErrDamaged is the cause if the raft log can't be read, or doesn't match the store.
 var ErrDamaged = errors.New("the data directory is damaged: restore it from a backup, or start this member with an empty one")
 
-// recoverDamage is deferred around dragonboat's start. It turns a panic into err: that
-// is how dragonboat reports files it can't make sense of.
+// recoverDamage is deferred around dragonboat's start. It turns a panic, by which dragonboat
+// reports files it can't make sense of, into err.
 func recoverDamage(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%w (%v)", ErrDamaged, r)

@@ -261,7 +261,7 @@ func (r *Replicas) RemoveReplica(shard, member, change uint64) error {
 	})
 }
 
-// changeLimit is how long one change of a shard's replicas may take.
+// changeLimit bounds how long one change of a shard's replicas may take.
 const changeLimit = 3 * time.Second
 
 // ErrOutdated says that a change of replicas was refused because another one came

@@ -32,7 +32,7 @@ type checkedSnapshots struct {
 	sound map[string]fs.FileInfo
 }
 
-// checkedLimit is how many files are remembered: a shard has one or two.
+// checkedLimit bounds how many files are remembered: a shard has one or two.
 const checkedLimit = 64
 
 // check reads the file at path from its beginning, and goes back there. Its error is

@@ -74,19 +74,11 @@ func (h *Host) RemembersVote(shard uint64) (bool, error) {
 // up; a nil one is left alone. No other member can connect meanwhile. o has no Link, and no
 // Host may be open on its directory.
 func ReplayLogs(o Options, machines []*statemachine.Machine, learning bool) (term uint64, err error) {
-	link, err := peerlink.Listen(peerlink.Options{
-		Self: o.Replica, Cluster: o.DeploymentID,
-		Listen: []string{"127.0.0.1:0"}, Book: peerlink.NewBook(), Logger: o.Logger,
-	})
+	h, closeLink, err := aloneHost(o)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = link.Close() }() // nobody was ever connected
-	o.Link = link
-	h, err := NewHost(o)
-	if err != nil {
-		return 0, err
-	}
+	defer closeLink()
 	tails := make([][]raftpb.Entry, len(machines))
 	for i, m := range machines {
 		log, _ := h.log.Replica(uint64(i)+1, o.Replica)
@@ -105,6 +97,39 @@ func ReplayLogs(o Options, machines []*statemachine.Machine, learning bool) (ter
 		}
 	}
 	return h.HighestTerm(), err // a log's only member may have elected itself once more
+}
+
+// aloneHost opens a host that no other member can connect to.
+func aloneHost(o Options) (h *Host, closeLink func(), err error) {
+	link, err := peerlink.Listen(peerlink.Options{
+		Self: o.Replica, Cluster: o.DeploymentID,
+		Listen: []string{"127.0.0.1:0"}, Book: peerlink.NewBook(), Logger: o.Logger,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	o.Link = link
+	if h, err = NewHost(o); err != nil {
+		return nil, nil, errors.Join(err, link.Close())
+	}
+	return h, func() { _ = link.Close() }, nil // nobody was ever connected
+}
+
+// LogEnds returns the last entry of each shard's log, and the highest term of all logs. o is
+// as for ReplayLogs.
+func LogEnds(o Options) (last []uint64, term uint64, err error) {
+	h, closeLink, err := aloneHost(o)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer closeLink()
+	for i := range o.Shards {
+		log, _ := h.log.Replica(uint64(i)+1, o.Replica)
+		h.sawTerm(uint64(i)+1, log.Term)
+		last = append(last, log.Last)
+	}
+	h.Close()
+	return last, h.HighestTerm(), nil
 }
 
 // wholeTail starts the shard's replica, and reads what its log holds beyond m.

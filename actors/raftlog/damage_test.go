@@ -305,36 +305,48 @@ func aside(f func()) (returned bool) {
 	return returned
 }
 
+// openEnding opens a log with small segments whose end, in fatal, ends the goroutine alone.
+func openEnding(t *testing.T) (d *disc, db *raftLog, fatal *error) {
+	t.Helper()
+	d, fatal = newDisc(), new(error)
+	o := small()
+	o.SegmentSize = 4 << 10
+	o.Fatal = func(err error) { *fatal = err; runtime.Goexit() }
+	db, err := openAt(d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, db, fatal
+}
+
+// holdsOneOf opens the log again, which must hold what was acknowledged, or that and the last
+// write too.
+func holdsOneOf(t *testing.T, when string, d *disc, acknowledged, written model) {
+	t.Helper()
+	if damage, err := reopened(d, small(), acknowledged); damage != nil || err != nil {
+		if damage, other := reopened(d, small(), written); damage != nil || other != nil {
+			t.Fatalf("%s: %v, %v, %v", when, damage, err, other)
+		}
+	}
+}
+
 // TestADiskErrorEndsIt makes each write and sync fail in turn. Neither that call nor any
 // later one returns, and the next start finds everything that was acknowledged.
 func TestADiskErrorEndsIt(t *testing.T) {
 	for _, fails := range []error{syscall.EIO, syscall.ENOSPC} {
 		for after := range 60 {
-			d := newDisc()
-			o := small()
-			o.SegmentSize = 4 << 10
-			var fatal error
-			o.Fatal = func(err error) { fatal = err; runtime.Goexit() }
-			db, err := openAt(d, o)
-			if err != nil {
-				t.Fatal(err)
-			}
+			d, db, fatal := openEnding(t)
 			d.left = after
 			m, maybe := model{}, model{}
 			aside(func() { m, maybe = run(db, m, 1000, seeded(uint64(after)), new([]string)) })
-			if !errors.Is(fatal, errCut) {
-				t.Fatal(fatal)
+			if !errors.Is(*fatal, errCut) {
+				t.Fatal(*fatal)
 			}
-			d.left, d.fails, fatal = -1, fails, nil
-			if returned := aside(func() { _ = save(update(1, pb.State{Term: 9}, nil))(db) }); returned || !errors.Is(fatal, fails) {
-				t.Fatalf("returned %v: %v", returned, fatal)
+			d.left, d.fails, *fatal = -1, fails, nil
+			if returned := aside(func() { _ = save(update(1, pb.State{Term: 9}, nil))(db) }); returned || !errors.Is(*fatal, fails) {
+				t.Fatalf("returned %v: %v", returned, *fatal)
 			}
-			again := d.cut(func() bool { return true })
-			if damage, err := reopened(again, small(), m); damage != nil || err != nil {
-				if damage, other := reopened(again, small(), maybe); damage != nil || other != nil {
-					t.Fatalf("after %d: %v, %v, %v", after, damage, err, other)
-				}
-			}
+			holdsOneOf(t, fmt.Sprintf("after %d", after), d.cut(func() bool { return true }), m, maybe)
 		}
 	}
 }
@@ -342,27 +354,16 @@ func TestADiskErrorEndsIt(t *testing.T) {
 // TestAShortWriteIsNoDamage writes to files until a limit in the middle of a sector.
 func TestAShortWriteIsNoDamage(t *testing.T) {
 	for most := int64(5); most < 4<<10; most += 131 {
-		d, o := newDisc(), small()
-		o.SegmentSize = 4 << 10
-		var fatal error
-		o.Fatal = func(err error) { fatal = err; runtime.Goexit() }
-		db, err := openAt(d, o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		d, db, fatal := openEnding(t)
 		m, maybe := model{}, model{}
 		aside(func() { m, maybe = run(db, m, 1, seeded(1), new([]string)) }) // zeros are ahead now
 		d.most = most
 		aside(func() { m, maybe = run(db, m, 1000, seeded(uint64(most)), new([]string)) })
-		if d.most = 0; !errors.Is(fatal, syscall.EFBIG) {
-			t.Fatalf("a limit of %d bytes: %v", most, fatal)
+		if d.most = 0; !errors.Is(*fatal, syscall.EFBIG) {
+			t.Fatalf("a limit of %d bytes: %v", most, *fatal)
 		}
 		for _, after := range []*disc{d, d.cut(func() bool { return true })} {
-			if damage, err := reopened(after, small(), m); damage != nil || err != nil {
-				if damage, other := reopened(after, small(), maybe); damage != nil || other != nil {
-					t.Fatalf("a limit of %d bytes: %v, %v, %v", most, damage, err, other)
-				}
-			}
+			holdsOneOf(t, fmt.Sprintf("a limit of %d bytes", most), after, m, maybe)
 		}
 	}
 }

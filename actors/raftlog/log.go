@@ -14,7 +14,7 @@ import (
 	pb "github.com/lni/dragonboat/v4/raftpb"
 )
 
-// Options are what a log is made with.
+// Options configure a log.
 type Options struct {
 	// Expected says that there was a log in the directory: an empty one is damage.
 	Expected bool
@@ -36,7 +36,7 @@ const (
 	contentLimit = 4 << 20 // of a buffer that is kept for the next frame
 )
 
-// counts is what a log counts.
+// counts are the counters of a log.
 type counts struct {
 	Syncs  *metric.Histogram
 	Failed atomic.Uint64

@@ -10,7 +10,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Raft is what an actor needs of its shard's raft group.
+// Raft has what an actor needs of its shard's raft group.
 type Raft interface {
 	Lead() Lead
 	// LeadChanged rings when Lead has changed.
@@ -42,11 +42,11 @@ type message struct {
 	refusal    Refusal
 }
 
-// messageMailboxLimit is how many messages of other members may wait. Each member has a
+// messageMailboxLimit bounds how many messages of other members may wait. Each member has a
 // bounded number of submissions under way, so this is far from being reached.
 const messageMailboxLimit = 1024
 
-// ActorOptions are what an Actor is made with.
+// ActorOptions configure an Actor.
 type ActorOptions struct {
 	Core    Options
 	Shard   uint64 // the raft group
@@ -333,7 +333,7 @@ func (a *Actor) answer(now time.Time, answer *Answer) {
 	}
 }
 
-// finishLimit is how long an actor that stops waits for what may be in the log.
+// finishLimit bounds how long an actor that stops waits for what may be in the log.
 const finishLimit = 2 * time.Second
 
 // finish answers everybody: it waits for what may be in the log, and refuses the rest.

@@ -121,7 +121,7 @@ type Effects struct {
 	Wake    time.Duration // the next step is due after it at the latest; 0: after an input
 }
 
-// Options are what a Core is made with.
+// Options configure a Core.
 type Options struct {
 	Self    uint64 // the member
 	Nonce   uint64 // no other core has it

@@ -8,7 +8,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// expireLimit is how many nodes one raft entry expires at most, so that
+// expireLimit bounds how many nodes one raft entry expires, so that
 // applying it stays short; what is left follows at once.
 const expireLimit = 1000
 
@@ -19,7 +19,7 @@ const expirePause = 50 * time.Millisecond
 // while the machine is suspended, and doesn't notice a clock that is set.
 const expireLook = time.Second
 
-// Expirations is what an Expirer needs of the shard's store.
+// Expirations has what an Expirer needs of the shard's store.
 type Expirations interface {
 	// NextExpiry is the time of the earliest expiration, in Unix nanoseconds; ok is
 	// false if there is none.

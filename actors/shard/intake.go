@@ -9,7 +9,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// writeMailboxLimit is how many writes wait to be submitted. A full mailbox refuses
+// writeMailboxLimit bounds how many writes wait to be submitted. A full mailbox refuses
 // writes at once rather than queueing without bound; docs/ARCHITECTURE.md has the
 // arithmetic.
 const writeMailboxLimit = 16384

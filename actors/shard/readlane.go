@@ -10,7 +10,7 @@ import (
 	"copse/statemachine/metric"
 )
 
-// readMailboxLimit is how many linearizable reads may wait for a round.
+// readMailboxLimit bounds how many linearizable reads may wait for a round.
 const readMailboxLimit = 16384
 
 // ReadLane is the actor that makes reads of one shard linearizable. Reads that

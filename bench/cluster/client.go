@@ -14,7 +14,7 @@ import (
 	"copse/bench/v2api"
 )
 
-// answerLimit is how long a client waits for an answer. It is shorter than the time after
+// answerLimit bounds how long a client waits for an answer. It is shorter than the time after
 // which a member without a leader gives up, so that clients move on.
 const answerLimit = 3 * time.Second
 

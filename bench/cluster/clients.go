@@ -23,7 +23,7 @@ const (
 	registerPace = 60 * time.Millisecond
 )
 
-// lagLimit is how far the fastest witness may be behind before the writers wait
+// lagLimit bounds how far the fastest witness may be behind before the writers wait
 // for it: v2 keeps 1,000 events, and a watcher that resumes must still find its next one.
 const lagLimit = 500
 

@@ -15,9 +15,9 @@ import (
 const (
 	// retryPause keeps a watcher from spinning while a member is down.
 	retryPause = 20 * time.Millisecond
-	// idleLimit is how long a roaming watcher waits for an event before it tries elsewhere.
+	// idleLimit bounds how long a roaming watcher waits for an event before it tries elsewhere.
 	idleLimit = time.Second
-	// silentLimit is how long a watcher waits for an event on a stream of a server that is
+	// silentLimit bounds how long a watcher waits for an event on a stream of a server that is
 	// known to leave some streams open and silent.
 	silentLimit = 3 * time.Second
 )

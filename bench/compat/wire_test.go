@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// answerLimit is how long an answer may take. Nothing waits for it to pass,
+	// answerLimit bounds how long an answer may take. Nothing waits for it to pass,
 	// unless a server is at fault.
 	answerLimit = 15 * time.Second
 	// pollInterval is the pace at which a condition is looked at again.

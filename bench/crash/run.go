@@ -50,7 +50,7 @@ type Report struct {
 }
 
 const (
-	// lagLimit is how far the slowest watcher may be behind before the writers
+	// lagLimit bounds how far the slowest watcher may be behind before the writers
 	// wait: v2 keeps 1,000 events, and a watcher that resumes must still find its next one.
 	lagLimit = 400
 	// A load between two kills lasts between these.

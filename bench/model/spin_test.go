@@ -25,7 +25,7 @@ type verdict struct {
 	output string
 }
 
-// depthLimit is how long a course of events may get; the checker says when one
+// depthLimit bounds how long a course of events may get; the checker says when one
 // is longer. memoryLimit keeps it from the machine's last megabytes.
 const (
 	depthLimit  = 2000

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// differenceLimit is how many differences are printed; all are counted.
+// differenceLimit bounds how many differences are printed; all are counted.
 const differenceLimit = 20
 
 // run does the whole job and returns how many differences it found.

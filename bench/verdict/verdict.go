@@ -42,7 +42,7 @@ type Violation struct {
 
 func (v Violation) String() string { return string(v.Kind) + ": " + v.Detail }
 
-// complaintLimit is how many violations of one kind are reported: one lost write
+// complaintLimit bounds how many violations of one kind are reported: one lost write
 // makes everything after it wrong as well.
 const complaintLimit = 5
 

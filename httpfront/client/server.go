@@ -22,7 +22,7 @@ type Server struct {
 	Cert, Key, CA string
 }
 
-// answerLimit is how many bytes of an answer are read and shown.
+// answerLimit bounds how many bytes of an answer are read and shown.
 const answerLimit = 4 << 10
 
 // answer is what a server has said.

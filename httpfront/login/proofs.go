@@ -31,7 +31,7 @@ type verified struct {
 	hash  string
 }
 
-// proofsLimit is how many users are remembered; beyond that an arbitrary one is forgotten
+// proofsLimit bounds how many users are remembered; beyond that an arbitrary one is forgotten
 // for each new one, and has to be hashed again. Entries take about 200 bytes.
 const proofsLimit = 1 << 16
 

@@ -12,7 +12,7 @@ import (
 	"copse/httpfront/listen"
 )
 
-// PortOptions are what a Port is made with.
+// PortOptions configure a Port.
 type PortOptions struct {
 	URLs []url.URL
 	// Chosen: somebody asked for these URLs. Otherwise, as several servers may run
@@ -43,7 +43,7 @@ type address struct {
 	err    error
 }
 
-// stopLimit is how long requests in flight are waited for.
+// stopLimit bounds how long requests in flight are waited for.
 const stopLimit = time.Second
 
 // Open listens and serves until Close, on a goroutine for each address. Only the

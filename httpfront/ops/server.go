@@ -17,7 +17,7 @@ import (
 	"copse/statemachine/metric"
 )
 
-// Options are what a Server is made with.
+// Options configure a Server.
 type Options struct {
 	Live, Ready Checks
 	// Healthy is the result of /health, as on the client port.

@@ -25,7 +25,7 @@ type piece struct {
 
 const (
 	pieceSize = 16 << 10
-	// queueLimit is how many pieces may be in transit in one direction; a
+	// queueLimit bounds how many pieces may be in transit in one direction; a
 	// faster sender has to wait, as with a full TCP window.
 	queueLimit = 64
 )

@@ -147,7 +147,7 @@ func (f *Fleet) FillDisk() error { return f.disk.fill() }
 // FreeDisk makes room again.
 func (f *Fleet) FreeDisk() error { return f.disk.free() }
 
-// askLimit is how long a member may take to name the leader.
+// askLimit bounds how long a member may take to name the leader.
 const askLimit = 500 * time.Millisecond
 
 // Leader is the member that most running members consider the leader.

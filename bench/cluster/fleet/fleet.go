@@ -62,7 +62,7 @@ func (o *Options) places() int {
 	return o.Members
 }
 
-// readyLimit is how long a whole cluster may take until it serves, on a busy
+// readyLimit bounds how long a whole cluster may take until it serves, on a busy
 // machine.
 const readyLimit = 2 * time.Minute
 

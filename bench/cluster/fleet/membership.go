@@ -17,7 +17,7 @@ import (
 	"copse/bench/v2api"
 )
 
-// changeLimit is how long one change of the membership may take, while members
+// changeLimit bounds how long one change of the membership may take, while members
 // refuse it because they lack a leader or a connection to a peer.
 const changeLimit = 30 * time.Second
 

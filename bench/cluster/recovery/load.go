@@ -16,7 +16,7 @@ import (
 
 const (
 	dir = "/figures"
-	// attemptLimit is how long a client waits before it tries another member.
+	// attemptLimit bounds how long a client waits before it tries another member.
 	attemptLimit = time.Second
 	// ownKeys is the number of keys of each writer.
 	ownKeys = 20
