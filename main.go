@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -21,10 +20,10 @@ import (
 	"copse/config/build"
 	"copse/config/certs"
 	"copse/config/command"
+	"copse/config/dispatch"
 	"copse/config/limits"
 	"copse/config/logging"
 	"copse/httpfront"
-	"copse/httpfront/client"
 	"copse/httpfront/listen"
 	"copse/httpfront/ops"
 	"copse/statemachine/metric"
@@ -39,69 +38,59 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	work, code := command.Run(command.Line{Args: args, Environ: environ, Like: httpfront.EtcdVersion, MaxShards: tree.MaxSlots, Stdout: stdout, Stderr: stderr})
 	if work == nil {
 		return code
-	} else if work.Command == "serve" {
+	}
+	if work.Command == "serve" {
 		limits.TimerSlack(work.Config.TimerSlack) // before any signal is caught
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	c := &work.Config
-	switch server := (client.Server{URL: work.Server, Cert: c.ClientTLS.Cert, Key: c.ClientTLS.Key, CA: c.ClientTLS.CA}); work.Command {
-	case "health":
-		return client.Health(ctx, client.Question{Server: server, Timeout: c.Options.Timeout, Quiet: c.Options.Quiet}, stdout, stderr)
-	case "auth init":
-		return client.InitAuth(ctx, server, client.Password{File: c.Options.PasswordFile, Environ: environ}, stdout, stderr)
-	case "raftlog inspect":
-		return report(actors.InspectLog(c.DataDir, stdout), stderr)
-	case "raftlog cut":
-		return report(actors.CutLog(c.DataDir, c.Options.Operands[0], stdout), stderr)
+	if work.Command != "serve" {
+		return dispatch.Run(ctx, work, environ, stdout, stderr)
 	}
+	c := &work.Config
 	log, level := logging.New(c.LogFormat, c.LogLevel, stderr)
 	for _, w := range work.Warnings {
 		log.Warn(w, "component", "main")
 	}
-	switch err := serve(ctx, work, log, level, began); {
+	switch err := serve(ctx, work, environ, log, level, began); {
 	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled): // stopped, perhaps before it was let into a cluster
 		log.Info("copse has stopped", "component", "main", logging.Since(began))
 	case errors.Is(err, cluster.ErrRemoved): // now, or before an earlier start
 		log.Warn("copse has stopped for good", "component", "main", "why", err)
 	default:
 		log.Error("copse can't continue", "component", "main", "err", err)
-		return exitCode(err)
+		return dispatch.ExitCode(err)
 	}
 	return 0
 }
 
-// report prints the error of a command, in one line, and returns the exit code.
-func report(err error, stderr io.Writer) int {
-	if err == nil {
-		return 0
+// fatal returns what ends the process. The first reason is the reason.
+func fatal(log *slog.Logger) func(error) {
+	var once sync.Once
+	return func(err error) {
+		once.Do(func() {
+			log.Error("copse can't continue", "component", "main", "err", err)
+			os.Exit(dispatch.ExitCode(err))
+		})
 	}
-	fmt.Fprintln(stderr, err)
-	return exitCode(err)
-}
-
-func exitCode(err error) int {
-	return [...]int{config.ExitFailed, config.ExitUsage, config.ExitLocked, config.ExitNewer, config.ExitCorrupt}[actors.ReasonOf(err)]
 }
 
 // serve joins the parts and runs them until ctx is done or one fails.
-func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slog.LevelVar, began time.Time) error {
+func serve(ctx context.Context, work *command.Work, environ []string, log *slog.Logger, level *slog.LevelVar, began time.Time) error {
 	c, files := &work.Config, limits.Files()
 	c.CacheSize = limits.Memory(c.CacheSize, c.Given("cache-size"), log)
 	security, err := certs.LoadSet(certs.Files(c.ClientTLS), certs.Files(c.PeerTLS), log)
 	if err != nil {
 		return err
 	}
-	defer security.ReloadOnHangup(log)()
 	status := ops.NewStatus(func(w *metric.Writer) { build.WriteMetrics(w, httpfront.EtcdVersion) }, security.WriteMetrics)
+	defer status.TellService(environ, log)()
+	defer security.ReloadOnHangup(status.Reload, log)()
 	port := ops.NewPort(status, ops.PortOptions{URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
-	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Started: began, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
-	var fatal sync.Once // the first reason is the reason
-	o.Fatal = func(err error) {
-		fatal.Do(func() { log.Error("copse can't continue", "component", "main", "err", err); os.Exit(exitCode(err)) })
-	}
+	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), Started: began, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
+	o.Fatal = fatal(log)
 	o.Peer.Listen = config.Strings(c.ListenPeerURLs)
 	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
 	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve)}
@@ -119,9 +108,7 @@ func serve(ctx context.Context, work *command.Work, log *slog.Logger, level *slo
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}
-	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, InFlight: limits.InFlight(), CertificateNames: c.CertificateNames(),
-		Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, SetLogLevel: level.Set, Log: log,
-	})
+	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, InFlight: limits.InFlight(), CertificateNames: c.CertificateNames(), Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, SetLogLevel: level.Set, Log: log})
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}

@@ -86,6 +86,9 @@ func TestScripts(t *testing.T) {
 		"load":       load,
 		"loaded":     loaded,
 		"neverread":  neverRead,
+		"rises":      rises,
+		"manager":    manager,
+		"told":       told,
 		"remove":     remove,
 		"move":       move,
 		"spoil":      spoil,
@@ -100,6 +103,8 @@ type world struct {
 	servers map[string]*server
 	watches map[string]*http.Response
 	loads   map[string]chan written
+	headers map[string]uint64 // the last that rises has seen
+	manager *log              // what the service manager was told
 
 	authorities map[string]*tlstest.Authority
 }
@@ -141,7 +146,7 @@ const limit = time.Minute
 func worldOf(ts *testscript.TestScript) *world { return ts.Value("world").(*world) }
 
 func setUp(e *testscript.Env) error {
-	w := &world{servers: map[string]*server{}, watches: map[string]*http.Response{}, loads: map[string]chan written{}, authorities: map[string]*tlstest.Authority{}}
+	w := &world{servers: map[string]*server{}, watches: map[string]*http.Response{}, loads: map[string]chan written{}, headers: map[string]uint64{}, authorities: map[string]*tlstest.Authority{}}
 	e.Values["world"], e.Values["t"] = w, e.T().(testing.TB)
 	e.Defer(func() {
 		for _, s := range w.servers {
@@ -201,6 +206,9 @@ func launch(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	s.cmd = exec.Command(os.Args[0], append(flags, args[1:]...)...)
 	s.cmd.Args[0], s.cmd.Dir = "copse", ts.MkAbs(".")
+	if ts.Getenv("NOTIFY_SOCKET") != "" {
+		s.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+ts.Getenv("NOTIFY_SOCKET"), "WATCHDOG_USEC="+ts.Getenv("WATCHDOG_USEC"))
+	}
 	file, err := os.Create(ts.MkAbs(name + ".log"))
 	ts.Check(err)
 	s.cmd.Stderr = io.MultiWriter(s.log, file)
@@ -364,6 +372,62 @@ func watched(ts *testscript.TestScript, _ bool, args []string) {
 	text, err := answer(worldOf(ts).watches[args[0]], nil)
 	ts.Check(err)
 	fmt.Fprint(ts.Stdout(), text)
+}
+
+// rises HEADER URL wants the number in the header of a GET to be above the last that it has
+// seen of it; "! rises" wants none below.
+func rises(ts *testscript.TestScript, neg bool, args []string) {
+	resp, err := call(ts, []string{"GET", args[1]})
+	ts.Check(err)
+	resp.Body.Close()
+	now, err := strconv.ParseUint(resp.Header.Get(args[0]), 10, 64)
+	ts.Check(err)
+	if last := worldOf(ts).headers[args[0]]; now < last || now == last && !neg {
+		ts.Fatalf("%s is %d after %d", args[0], now, last)
+	}
+	worldOf(ts).headers[args[0]] = now
+}
+
+// manager SOCKET is a service manager for the servers that are launched from then on; told
+// REGEXP waits until it is told something new that matches, and forgets all up to there.
+func manager(ts *testscript.TestScript, _ bool, args []string) {
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: args[0], Net: "unixgram"})
+	ts.Check(err)
+	ts.Setenv("NOTIFY_SOCKET", args[0])
+	messages := &log{grew: make(chan struct{}, 1)}
+	worldOf(ts).manager = messages
+	done := make(chan struct{})
+	ts.Defer(func() { conn.Close(); <-done })
+	go func() {
+		defer close(done)
+		for buf := make([]byte, 4096); ; {
+			n, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(messages, "%s\n", buf[:n])
+		}
+	}()
+}
+
+func told(ts *testscript.TestScript, _ bool, args []string) {
+	want, m, late := regexp.MustCompile("(?m)^(?:"+args[0]+")$"), worldOf(ts).manager, time.After(limit)
+	for {
+		m.mu.Lock()
+		at := want.FindIndex(m.text.Bytes())
+		if at != nil {
+			m.text.Next(at[1])
+		}
+		m.mu.Unlock()
+		if at != nil {
+			return
+		}
+		select {
+		case <-m.grew:
+		case <-late:
+			ts.Fatalf("never told %s, but\n%s", args[0], m)
+		}
+	}
 }
 
 // metrics URL prints a scrape, which must be one.

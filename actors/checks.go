@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"copse/actors/disk"
@@ -24,10 +25,15 @@ func (n *Member) CheckAlive() error {
 func (n *Member) CheckLeader() error {
 	for _, v := range n.groups() {
 		if n.host.Leader(v.id).Member == 0 {
-			return fmt.Errorf("shard %s has no leader", v.label)
+			return fmt.Errorf("shard %s has no leader: %s", v.label, n.missing())
 		}
 	}
 	return nil
+}
+
+// led reports whether every shard has a known leader.
+func (n *Member) led() bool {
+	return !slices.ContainsFunc(n.groups(), func(v shardView) bool { return n.host.Leader(v.id).Member == 0 })
 }
 
 // CheckCaughtUp returns an error if a shard can't be read linearizably within a second,

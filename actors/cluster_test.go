@@ -415,7 +415,9 @@ func TestOneMemberGoesOnAloneWithAllThatWasAcknowledged(t *testing.T) {
 	for i := range keys {
 		c.set(survivor, fmt.Sprintf("/d%d/k%d", i%5, i), "v")
 	}
-	last := c.set(c.leader(), "/last", "v").State.Index
+	shown := c.set(c.leader(), "/last", "v").State
+	last := shown.Index
+	const bump = 1000
 	for _, id := range c.ids() {
 		c.stop(id)
 	}
@@ -424,7 +426,7 @@ func TestOneMemberGoesOnAloneWithAllThatWasAcknowledged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = actors.ForceNew(nodeOptions(dir, c.peers[survivor], nil, c.founders, cluster.Peers{}, slog.New(slog.DiscardHandler)))
+	err = actors.ForceNew(nodeOptions(dir, c.peers[survivor], nil, c.founders, cluster.Peers{}, slog.New(slog.DiscardHandler)), bump)
 	if err = errors.Join(err, dir.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -433,8 +435,8 @@ func TestOneMemberGoesOnAloneWithAllThatWasAcknowledged(t *testing.T) {
 	}
 	c.launch(survivor)
 	c.join(survivor)
-	if got := c.nodes[survivor].State().Index; got != last {
-		t.Errorf("index %d, want %d: nothing is lost, and nothing takes an index", got, last)
+	if got := c.nodes[survivor].State(); got.Index != last+bump || got.RaftTerm <= shown.RaftTerm {
+		t.Errorf("index %d, term %d, want %d, and more than %d", got.Index, got.RaftTerm, last+bump, shown.RaftTerm)
 	}
 	c.set(survivor, "/new", "v")
 	// Another member of the old cluster doesn't belong to the new one.
@@ -442,7 +444,16 @@ func TestOneMemberGoesOnAloneWithAllThatWasAcknowledged(t *testing.T) {
 	if r := c.nodes[other].Do(setTo("/k", "from the past")); r.Err == nil {
 		t.Error("a member of the generation before takes a write")
 	}
+	if err := <-c.nodes[other].done; !errors.Is(err, cluster.ErrFormer) {
+		t.Errorf("a member of the generation before ended with %v", err)
+	}
 	c.stop(other)
+	// Whoever watches from the past is told to read anew, also where the index didn't come to.
+	for _, since := range []tree.Index{last - 1, last + 1, last + bump} {
+		if _, err := c.nodes[survivor].Watch(&tree.Watch{Key: "/d1", Recursive: true, Since: since, Sink: nobody{}}); err == nil || err.Code != tree.CodeEventIndexClosed {
+			t.Errorf("a watch from %d: %v", since, err)
+		}
+	}
 	// A new member gets the whole tree.
 	newcomer := c.add(survivor)
 	for i := range keys {
@@ -450,7 +461,16 @@ func TestOneMemberGoesOnAloneWithAllThatWasAcknowledged(t *testing.T) {
 	}
 	c.holds(newcomer, "/new", "v")
 	c.await("two voters", func() bool { return len(c.nodes[newcomer].node.Voters()) == 2 })
+	if got := c.nodes[newcomer].State().RaftTerm; got <= shown.RaftTerm {
+		t.Errorf("the newcomer's term is %d, want more than %d", got, shown.RaftTerm)
+	}
 }
+
+// nobody is the sink of a watch that is refused.
+type nobody struct{}
+
+func (nobody) Deliver(*tree.EncodedEvent) {}
+func (nobody) End()                       {}
 
 func TestOfTwoMembersEitherCanGo(t *testing.T) {
 	for _, goes := range []string{"the leader", "the follower"} {

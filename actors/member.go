@@ -51,6 +51,7 @@ type PeerOptions struct {
 	// Called for each connection; nil: plain text.
 	ServerTLS, ClientTLS func() *tls.Config
 	Peers                cluster.Peers
+	Advertised           []string // this member's peer URLs, if the settings name them; sorted
 }
 
 // Member is everything of this member below HTTP: the peer link, the raft host, and the
@@ -109,7 +110,7 @@ func (n *Member) open() (err error) {
 		Self: n.self(), Shards: o.Host.Shards, Election: o.Host.Election,
 		Dir: o.Dir, SetAddresses: n.book.Set, Peers: o.Peer.Peers,
 		Name: o.Name, ClientURLs: o.ClientURLs, Known: o.Members,
-		Refused: func(ctx context.Context) bool { return n.others().Refuse(ctx, n.machine.Membership().Members) },
+		Refused: func(ctx context.Context) error { return n.others().Refusal(ctx, n.machine.Membership().Members) },
 		Wrong:   n.comparer.Wrong, EndWatches: n.endWatches,
 	}, o.Logger.With("component", "membership"))
 	n.router = &Router{
@@ -187,6 +188,7 @@ func (n *Member) openHost() (err error) {
 	if err != nil {
 		return errors.Join(err, n.link.Close())
 	}
+	n.host.ShowTermsAbove(func() uint64 { return n.machine.Membership().TermBase })
 	if err := n.o.Dir.Amend(func(id *datadir.Identity) { id.Logged = true }); err != nil {
 		n.host.Close()
 		return errors.Join(err, n.link.Close())
@@ -211,7 +213,9 @@ func (n *Member) startReplicas() error {
 }
 
 // others are the other members, by the peer link.
-func (n *Member) others() cluster.Others { return cluster.Others{Self: n.self(), Call: n.link.Call} }
+func (n *Member) others() cluster.Others {
+	return cluster.Others{Self: n.self(), Call: n.link.Call, Ask: n.o.Peer.Peers.Ask, ClusterID: n.id.ClusterID, Generation: n.id.Generation}
+}
 
 // members are the cluster's members, as far as this one knows at its start.
 func (n *Member) members() []tree.Member {
@@ -252,14 +256,15 @@ func (n *Member) Router() *Router { return n.router }
 // compared with that of the others: see SteppedOut.
 func (n *Member) Join(stop <-chan struct{}) error {
 	j := cluster.Joiner{
-		Self: n.self(), Log: raftGroups{n.host}, Machines: n.machines(), Founders: n.o.Members, Shards: n.id.Shards,
-		Renewed: n.renewed, Publish: n.membership.Publish, Timeout: n.o.Host.RequestTimeout, Logger: n.o.Logger,
+		Log: raftGroups{n.host}, Machines: n.machines(), Founders: n.o.Members, Shards: n.id.Shards,
+		Renewed: n.renewed, Publish: n.membership.Publish, Timeout: n.o.Host.RequestTimeout, Logger: n.o.Logger, Missing: n.missing,
 	}
 	if n.sharded != nil {
 		j.Closed = n.sharded.closed.Index
 	}
 	err := j.Join(stop)
 	if err == nil {
+		n.warnIfMoved()
 		select {
 		case <-n.comparer.Compared():
 		case <-stop:

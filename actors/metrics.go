@@ -78,7 +78,7 @@ func (n *Member) writeRaft(w *metric.Writer, each family) {
 		w.Uint(n.host.LeaderChanges(v.id), "shard", v.label)
 	})
 	each("copse_raft_term", metric.GaugeKind, "The highest raft term that this member has seen in the shard.", func(v *shardView) {
-		w.Uint(n.host.Term(v.id), "shard", v.label)
+		w.Uint(n.host.ShownTerm(v.id), "shard", v.label)
 	})
 	each("copse_raft_applied_index", metric.GaugeKind, "The last raft entry of the shard that this member has applied.", func(v *shardView) {
 		w.Uint(v.machine.RaftIndex(), "shard", v.label)

@@ -154,5 +154,5 @@ const healthLimit = time.Second
 // Healthy reports whether every shard has a known leader and a quorum that answers in
 // time.
 func (r *Router) Healthy() bool {
-	return !r.member.SteppedOut() && r.member.CheckLeader() == nil && r.member.CheckCaughtUp() == nil
+	return !r.member.SteppedOut() && r.member.led() && r.member.CheckCaughtUp() == nil
 }

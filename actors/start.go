@@ -19,7 +19,6 @@ import (
 	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/actors/raft"
-	"copse/statemachine"
 	"copse/statemachine/tree"
 )
 
@@ -29,6 +28,7 @@ type StartOptions struct {
 	HostName string
 	// ForceNew makes this member the only one of a new generation of its cluster.
 	ForceNew bool
+	Bump     tree.Index // by how much that raises the tree's index
 	Cluster  ClusterOptions
 	Peer     PeerPortOptions
 	Raft     RaftOptions
@@ -52,6 +52,7 @@ type ClusterOptions struct {
 	Shards     int // data shards
 
 	FoundersGiven, TokenGiven, ShardsGiven bool
+	PeerURLsGiven                          bool // or what they follow from
 }
 
 // PeerPortOptions are for the port that other members use.
@@ -110,6 +111,9 @@ func Open(ctx context.Context, o StartOptions, waiting func(what string) error) 
 	id, members := f.Wanted, f.Founders
 	// A directory in use is found out before the ports: it is the better message.
 	if !datadir.Founded(o.Dir) {
+		if o.ForceNew {
+			return nil, fmt.Errorf("data directory %s: %w", o.Dir, cluster.ErrNoData)
+		}
 		err := waiting("the member waits to be let into the cluster")
 		if err == nil {
 			id, members, err = cluster.Identify(ctx, f)
@@ -156,9 +160,9 @@ func (s *Starter) prepare(waiting func(string) error) error {
 	for _, w := range s.dir.Warnings {
 		s.o.Log.Warn(w, "component", "main")
 	}
-	if s.o.ForceNew && !s.dir.Created || s.dir.Identity.Forcing {
+	if s.o.ForceNew || s.dir.Identity.Forcing {
 		s.o.Log.Warn("this member becomes the only one of a new generation of its cluster; the others can't come back", "component", "main", "generation", s.dir.Identity.Generation+1)
-		return ForceNew(s.memberOptions())
+		return ForceNew(s.memberOptions(), s.o.Bump)
 	}
 	if why := s.dir.Identity.Differs; why != "" {
 		return fmt.Errorf("data directory %s: %w (%s)", s.o.Dir, cluster.ErrDiffers, why)
@@ -187,6 +191,10 @@ func (s *Starter) LogValue() slog.Value {
 
 func (s *Starter) memberOptions() MemberOptions {
 	o, id := &s.o, s.dir.Identity
+	var advertised []string
+	if o.Cluster.PeerURLsGiven {
+		advertised = slices.Sorted(slices.Values(o.Cluster.PeerURLs))
+	}
 	return MemberOptions{
 		Host: raft.Options{
 			Dir:            s.dir.RaftDir(),
@@ -202,7 +210,7 @@ func (s *Starter) memberOptions() MemberOptions {
 			Logger:         o.Log,
 		},
 		Dir:         s.dir,
-		Peer:        PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers()},
+		Peer:        PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers(), Advertised: advertised},
 		Members:     s.members,
 		Name:        o.Cluster.Name,
 		ClientURLs:  o.Cluster.ClientURLs,
@@ -270,7 +278,7 @@ func (o *StartOptions) claim(founding datadir.Identity) datadir.Claim {
 	if o.Cluster.ShardsGiven {
 		claim.Shards = o.Cluster.Shards
 	}
-	if o.Cluster.FoundersGiven && !o.Cluster.Existing {
+	if o.Cluster.FoundersGiven && !o.Cluster.Existing && !o.ForceNew { // which may move to other URLs
 		claim.ClusterID = founding.ClusterID
 	}
 	return claim
@@ -310,35 +318,4 @@ func (n *Member) AddTransfer(g *loop.Group) {
 		n.TransferLeadership()
 		close(stopping)
 	}))
-}
-
-// Reason is what kind of error keeps a member from running.
-type Reason int
-
-// The reasons.
-const (
-	Failed       Reason = iota
-	Contradicted        // the settings contradict the data directory
-	Locked              // another process has the data directory
-	Newer               // another copse has written the data, in its own format
-	Damaged             // the data is damaged, incomplete or not copse's
-)
-
-// ReasonOf returns the reason of err.
-func ReasonOf(err error) Reason {
-	for _, kind := range []struct {
-		err    error
-		reason Reason
-	}{
-		{datadir.ErrContradicted, Contradicted},
-		{datadir.ErrLocked, Locked},
-		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
-		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
-		{cluster.ErrDiffers, Damaged},
-	} {
-		if errors.Is(err, kind.err) {
-			return kind.reason
-		}
-	}
-	return Failed
 }

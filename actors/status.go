@@ -28,7 +28,7 @@ func (r *Router) status(id uint64, m *statemachine.Machine) tree.ShardStatus {
 	return tree.ShardStatus{
 		ID:      id,
 		Leader:  r.host.Leader(id).Member,
-		Term:    r.host.Term(id),
+		Term:    r.host.ShownTerm(id),
 		Applied: m.RaftIndex(),
 		Index:   m.Index(),
 		Nodes:   m.Nodes(),

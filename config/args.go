@@ -20,10 +20,15 @@ func (t texts) addArgs(args []string, command *Command) (operands []string, comp
 	set, known := t.flagSet(command)
 	for {
 		err := set.Parse(args)
-		if err == nil {
-			return set.Args(), complaints
-		}
 		rest := set.Args()
+		if err == nil {
+			end := len(args) - len(rest)
+			if len(rest) == 0 || command.Operands == "" || end > 0 && args[end-1] == "--" {
+				return append(operands, rest...), complaints
+			}
+			operands, args = append(operands, rest[0]), rest[1:] // flags may follow
+			continue
+		}
 		if strings.HasPrefix(err.Error(), "bad flag syntax") {
 			// Only here does Parse leave the bad argument in place.
 			complaints = append(complaints, misuse(err, rest[0], known))

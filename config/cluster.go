@@ -12,6 +12,7 @@ type Cluster struct {
 
 	// Whether these were given, rather than left at their defaults.
 	FoundersGiven, TokenGiven, ShardsGiven bool
+	PeerURLsGiven                          bool // or what they follow from
 }
 
 // Cluster gathers the settings about the cluster.
@@ -24,5 +25,6 @@ func (c *Config) Cluster() Cluster {
 		Name: c.Name, PeerURLs: Strings(c.InitialAdvertisePeerURLs), ClientURLs: Strings(c.AdvertiseClientURLs),
 		Founders: founders, Existing: c.InitialClusterState == "existing", Token: c.InitialClusterToken, Shards: c.Shards,
 		FoundersGiven: c.Given("initial-cluster"), TokenGiven: c.Given("initial-cluster-token"), ShardsGiven: c.Given("shards"),
+		PeerURLsGiven: c.Given("initial-advertise-peer-urls") || c.Given("initial-cluster") || c.Given("listen-peer-urls"),
 	}
 }

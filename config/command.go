@@ -30,10 +30,19 @@ type Options struct {
 	Operands []string
 
 	PasswordFile string // with the password of root; empty: it comes from elsewhere
+
+	Stale   bool // of a backup: of this member alone
+	Restore Restore
+	Import  Import
 }
 
 // Commands lists all commands, in the order of the help.
 func Commands() []Command {
+	return slices.Concat(serverCommands(), backupCommands(), otherCommands())
+}
+
+// serverCommands start a server or ask one.
+func serverCommands() []Command {
 	return []Command{
 		{Name: "serve", Settings: true,
 			Summary: "Start the server. The default command."},
@@ -63,11 +72,17 @@ the same environment or file. The password goes over https, with a certificate
 that is verified by the authorities of trusted-ca-file or of the system, or to an
 address of this machine. The exit code is 1 if the server refuses or can't be
 reached, 2 if there is no password or it would cross a network unencrypted.`},
+	}
+}
+
+func otherCommands() []Command {
+	return []Command{
 		{Name: "config check", Settings: true,
 			Summary: "Check the settings and the certificates without starting.",
 			Details: "Prints all problems, one a line; the exit code is 2 if there are any."},
 		{Name: "config show", Settings: true, options: showOptions(),
 			Summary: "Print each setting, its value and where it came from."},
+		importCommand(),
 		{Name: "raftlog inspect", Settings: true,
 			Summary: "Print what the raft log of a stopped server holds.",
 			Details: `Reads data-dir, and changes nothing. Exits with 5 if the log is damaged, and says
@@ -95,7 +110,7 @@ func shells() []string { return []string{"bash", "zsh", "fish"} }
 // firstWords are the words that a command line can begin with. Commands needs them,
 // and so can't be where they come from.
 func firstWords() []string {
-	return []string{"serve", "health", "auth", "config", "raftlog", "version", "completion", "help"}
+	return []string{"serve", "health", "auth", "backup", "restore", "export", "verify", "inspect", "diff", "config", "import", "raftlog", "version", "completion", "help"}
 }
 
 func healthOptions() []setting {
@@ -110,8 +125,7 @@ func healthOptions() []setting {
 
 func authInitOptions() []setting {
 	return []setting{
-		{"password-file", "path", "File with the password of root; newlines at its end don't count.", "",
-			text(func(c *Config) *string { return &c.Options.PasswordFile })},
+		passwordFile(),
 		endpoint("URL of the server."),
 	}
 }

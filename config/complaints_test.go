@@ -46,6 +46,7 @@ func TestComplaints(t *testing.T) {
 			[]string{`"http://h:1" is not of the form name=url`, `"h:2" must begin with`, `"=http://h:3" is not of the form`}},
 		{"cluster and advertised URLs differ", []string{"--initial-cluster=default=http://h:1", "--initial-advertise-peer-urls=http://i:1"}, nil,
 			[]string{"but initial-advertise-peer-urls is http://i:1"}},
+		{"bump", []string{"--bump-index=1099511627777"}, nil, []string{"bump-index (1099511627777) must be at most 1099511627776"}},
 		{"state", []string{"--initial-cluster-state=old"}, nil, []string{"is not new or existing"}},
 		{"shards", []string{"--shards=65"}, []string{"COPSE_SHARDS="}, []string{"shards (65) must be between 1 and 64"}},
 		{"no shard", nil, []string{"COPSE_SHARDS=0"}, []string{"shards (0) must be"}},

@@ -28,8 +28,8 @@ type Config struct {
 	InitialCluster           []Member
 	InitialClusterState      string // new or existing
 	InitialClusterToken      string
-	Shards                   int  // data shards; fixed when the cluster is founded
-	ForceNewCluster          bool // make this member the only one
+	Shards                   int // data shards; fixed when the cluster is founded
+	Renewal
 
 	// Security. ClientTLS serves the https URLs of clients and of operations,
 	// PeerTLS those of members, which it dials with the same certificate.
@@ -82,6 +82,12 @@ type TLS struct {
 	Secret   string // a file; for members only
 }
 
+// Renewal says whether the cluster begins a new generation with this member's data.
+type Renewal struct {
+	ForceNewCluster bool   // make this member the only one
+	BumpIndex       uint64 // what to add to the tree's index then
+}
+
 // Raft has the settings of raft.
 type Raft struct {
 	Heartbeat, ElectionTimeout time.Duration
@@ -110,6 +116,7 @@ type Member struct {
 // Limits of single settings.
 const (
 	snapshotCountFloor = 1000
+	bumpLimit          = 1 << 40
 	electionLimit      = 50 * time.Second
 	eventHistoryLimit  = 10_000_000
 	eventHistoryFloor  = 1 << 20  // bytes
@@ -131,6 +138,7 @@ func Default() Config {
 		InitialClusterToken: "etcd-cluster",
 		SelfSignedYears:     1,
 		Shards:              1,
+		Renewal:             Renewal{BumpIndex: 1_000_000},
 		Raft:                Raft{Heartbeat: 100 * time.Millisecond, ElectionTimeout: time.Second, SnapshotCount: 100_000},
 		Requests: Requests{
 			EventHistory:    1000,
@@ -150,7 +158,7 @@ func Default() Config {
 		ListenMetricsURLs: []url.URL{{Scheme: "http", Host: "127.0.0.1:2381"}},
 		LogFormat:         "auto",
 		LogLevel:          slog.LevelInfo,
-		Options:           Options{Timeout: 2 * time.Second},
+		Options:           Options{Timeout: 2 * time.Second, Import: Import{IndexMargin: defaultIndexMargin}},
 	}
 }
 

@@ -7,6 +7,7 @@ const (
 	ExitLocked  = 3 // another copse uses the data directory
 	ExitNewer   = 4 // another copse wrote the data, in its own format
 	ExitCorrupt = 5 // the data is damaged
+	ExitPartial = 6 // what was asked for was refused, or done in part
 )
 
 type exitCode struct {
@@ -23,5 +24,6 @@ func exitCodes() []exitCode {
 		{ExitLocked, "another copse is using the data directory"},
 		{ExitNewer, "the data was written by a copse with another format"},
 		{ExitCorrupt, "the data is damaged, or isn't copse's"},
+		{ExitPartial, "the command was refused, or done only in part"},
 	}
 }

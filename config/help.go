@@ -90,7 +90,12 @@ func synopsis(command *Command) string {
 	if command.Name == "serve" {
 		words[1] = "[serve]"
 	}
+	const manyOptions = 5
 	for _, s := range command.options {
+		if len(command.options) >= manyOptions {
+			words = append(words, "[flags]")
+			break
+		}
 		if s.boolean {
 			words = append(words, "[--"+s.flag+"]")
 		} else {

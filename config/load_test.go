@@ -111,7 +111,7 @@ func TestDefaults(t *testing.T) {
 		"request-timeout": "7s", "read-timeout": "1m0s", "idle-timeout": "5m0s",
 		"cache-size": "128MiB", "disk-reserve": "256MiB", "timer-slack": "500µs", "log-level": "info", "log-format": "auto",
 		"listen-metrics-urls": "http://127.0.0.1:2381", "root-password-file": "", "enable-pprof": "false", "drain-delay": "0s", "slow-request": "200ms",
-		"shards": "1", "force-new-cluster": "false", "config-file": "",
+		"shards": "1", "force-new-cluster": "false", "bump-index": "1000000", "config-file": "",
 		"cert-file": "", "key-file": "", "trusted-ca-file": "", "client-cert-auth": "false",
 		"peer-cert-file": "", "peer-key-file": "", "peer-trusted-ca-file": "", "peer-client-cert-auth": "false",
 		"client-crl-file": "", "client-cert-allowed-cn": "", "client-cert-allowed-hostname": "", "auto-tls": "false",
@@ -135,7 +135,7 @@ func TestFlags(t *testing.T) {
 		"--cors", "http://a:1, http://b:2", "--log-level=fatal", "--snapshot-count=5000",
 		"--event-history=7", "--max-request-bytes=1", "--request-timeout=3s", "--read-timeout=1m",
 		"--idle-timeout=7m", "--cache-size=1048576", "--initial-cluster-state=existing",
-		"--initial-cluster-token=tok", "--name=infra1", "--shards=4", "--force-new-cluster", "--disk-reserve=1GiB",
+		"--initial-cluster-token=tok", "--name=infra1", "--shards=4", "--force-new-cluster", "--bump-index=0", "--disk-reserve=1GiB",
 		"--drain-delay=5s", "--slow-request=0", "--log-format=text", "--enable-pprof=true", "--listen-metrics-urls=http://0.0.0.0:9",
 	}, nil)
 	if len(warnings) != 0 {
@@ -144,11 +144,11 @@ func TestFlags(t *testing.T) {
 	got := []any{c.Name, c.DataDir, c.Heartbeat, c.ElectionTimeout, c.CORS, c.LogLevel, c.SnapshotCount,
 		c.EventHistory, c.MaxRequestBytes, c.RequestTimeout, c.ReadTimeout, c.IdleTimeout, c.CacheSize,
 		c.InitialClusterState, c.InitialClusterToken, value(c, "name").Origin, value(c, "initial-cluster").Text,
-		c.Shards, c.ForceNewCluster, c.DiskReserve, c.DrainDelay, c.SlowRequest, c.LogFormat, c.EnablePprof, texts(c.ListenMetricsURLs)}
+		c.Shards, c.Renewal, c.DiskReserve, c.DrainDelay, c.SlowRequest, c.LogFormat, c.EnablePprof, texts(c.ListenMetricsURLs)}
 	want := []any{"infra1", "/var/x", 20 * time.Millisecond, 200 * time.Millisecond,
 		[]string{"http://a:1", "http://b:2"}, slog.LevelError, uint64(5000), 7, 1, 3 * time.Second,
 		time.Minute, 7 * time.Minute, int64(1 << 20), "existing", "tok", "flag", "infra1=http://127.0.0.1:2380",
-		4, true, int64(1 << 30), 5 * time.Second, time.Duration(0), "text", true, "http://0.0.0.0:9"}
+		4, config.Renewal{ForceNewCluster: true}, int64(1 << 30), 5 * time.Second, time.Duration(0), "text", true, "http://0.0.0.0:9"}
 	for i := range want {
 		if !reflect.DeepEqual(got[i], want[i]) {
 			t.Errorf("value %d = %v, want %v", i, got[i], want[i])

@@ -58,6 +58,10 @@ func boolean(at func(*Config) *bool) field {
 
 func count(at func(*Config) *int) field { return bind(at, parseCount, strconv.Itoa) }
 
+func unsigned(at func(*Config) *uint64) field {
+	return bind(at, parseUnsigned, func(n uint64) string { return strconv.FormatUint(n, 10) })
+}
+
 func size[T int | int64](at func(*Config) *T) field {
 	return bind(at, func(s string) (T, error) {
 		n, err := parseSize(s)

@@ -3,7 +3,6 @@ package config
 import (
 	"log/slog"
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -63,6 +62,8 @@ func clusterSettings() []setting {
 			count(func(c *Config) *int { return &c.Shards })},
 		{"force-new-cluster", "true|false", "Make this member the only one of its cluster, keeping its data. Only for recovery after the permanent loss of a majority, never if other members may come back.", "",
 			boolean(func(c *Config) *bool { return &c.ForceNewCluster })},
+		{"bump-index", "n", "With force-new-cluster, how much to add to X-Etcd-Index: more than there can have been changes that this member's data lacks. Clients that watch from an index of the past, up to there, get errorCode 401 and read anew.", "",
+			unsigned(func(c *Config) *uint64 { return &c.BumpIndex })},
 	}
 }
 
@@ -106,8 +107,7 @@ func raftSettings() []setting {
 		{"election-timeout", "ms", "Time without a heartbeat before an election, in milliseconds.", "",
 			milliseconds(func(c *Config) *time.Duration { return &c.ElectionTimeout })},
 		{"snapshot-count", "n", "Raft entries between compactions of the log; at least 1000.", "",
-			bind(func(c *Config) *uint64 { return &c.SnapshotCount }, parseUnsigned,
-				func(n uint64) string { return strconv.FormatUint(n, 10) })},
+			unsigned(func(c *Config) *uint64 { return &c.SnapshotCount })},
 	}
 }
 

@@ -40,6 +40,9 @@ func (c *Config) validateRaft(complain complainer) {
 }
 
 func (c *Config) validateLimits(maxShards int, complain complainer) {
+	if c.BumpIndex > bumpLimit {
+		complain("bump-index (%d) must be at most %d", c.BumpIndex, uint64(bumpLimit))
+	}
 	if c.EventHistory < 1 || c.EventHistory > eventHistoryLimit {
 		complain("event-history (%d) must be between 1 and %d", c.EventHistory, eventHistoryLimit)
 	}

@@ -18,6 +18,11 @@ type Backend interface {
 	// is in use until then.
 	Get(dst []byte, q tree.Query) (out []byte, rest tree.Rest, st tree.State, err *tree.Error)
 
+	// Backup returns the whole tree at one index, users and roles included, as a file that
+	// comes in parts and must be closed. Unless stale is set, it has all that was acknowledged
+	// before the call. st.Index is the file's.
+	Backup(stale bool) (rest tree.Rest, st tree.State, err *tree.Error)
+
 	// Watch registers w, or refuses it with CodeEventIndexClosed. Deliveries may start before
 	// Watch returns. st is the state that the watch starts from: every later matching change
 	// is delivered.

@@ -69,6 +69,19 @@ func (b *treeBackend) state() tree.State {
 	return tree.State{Index: b.last, RaftIndex: uint64(b.last) + 2, RaftTerm: 2}
 }
 
+// Backup yields the parts, as a GET of /parts does.
+func (b *treeBackend) Backup(stale bool) (tree.Rest, tree.State, *tree.Error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil && !stale {
+		return nil, tree.State{}, b.err
+	}
+	if b.reading != nil {
+		b.reading()
+	}
+	return &parts{backend: b, left: b.parts}, b.state(), nil
+}
+
 func (b *treeBackend) Do(c *tree.Command) tree.Reply {
 	if b.hold != nil {
 		b.held <- struct{}{}

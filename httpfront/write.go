@@ -191,7 +191,13 @@ func (s *Server) setListing(ctx *fasthttp.RequestCtx, head []byte, rest tree.Res
 		s.sendListing(ctx, head, rest, st)
 		return
 	}
-	l := &listing{ctx: ctx, timeout: s.opts.WriteTimeout, end: time.Now().Add(listingTimeouts * s.opts.WriteTimeout), part: head, more: true, rest: rest}
+	s.stream(ctx, head, rest, listingTimeouts*s.opts.WriteTimeout)
+}
+
+// stream makes head and all parts of rest the body, which the client has to take within
+// limit.
+func (s *Server) stream(ctx *fasthttp.RequestCtx, head []byte, rest tree.Rest, limit time.Duration) {
+	l := &listing{ctx: ctx, timeout: s.opts.WriteTimeout, end: time.Now().Add(limit), part: head, more: true, rest: rest}
 	size := rest.Size()
 	if size >= 0 {
 		size += len(head)

@@ -88,7 +88,7 @@ func TestUsersAreKept(t *testing.T) {
 	mustClose(t, m)
 	m = mustNew(t, dir)
 	same("after a restart", m)
-	if err := m.ForceNew(tree.Member{ID: 1}, 0); err != nil {
+	if err := m.Renew(statemachine.Renewal{Members: []tree.Member{{ID: 1}}}); err != nil {
 		t.Fatal(err)
 	}
 	same("in a new generation", m)

@@ -107,7 +107,7 @@ func TestTheEpochIsKept(t *testing.T) {
 	}
 	mustClose(t, other)
 
-	if err := m.ForceNew(tree.Member{ID: 1, PeerURLs: []string{"http://a:1"}}, 0); err != nil {
+	if err := m.Renew(statemachine.Renewal{Members: []tree.Member{{ID: 1, PeerURLs: []string{"http://a:1"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	mustClose(t, m)

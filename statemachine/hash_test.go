@@ -76,7 +76,7 @@ func TestReplicasOfOneLogHaveOneHash(t *testing.T) {
 	if _, known := three.HashAt(entries[6].Index); known {
 		t.Error("a hash from before the snapshot is still known")
 	}
-	if err := three.ForceNew(tree.Member{ID: replica, PeerURLs: []string{"http://a:1"}}, 0); err != nil {
+	if err := three.Renew(statemachine.Renewal{Members: []tree.Member{{ID: replica, PeerURLs: []string{"http://a:1"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, known := three.HashAt(entries[49].Index); known {

@@ -210,6 +210,13 @@ func (v *view) trim(floor tree.Index, w window) {
 	v.deleteValues(v.meta.oldest)
 }
 
+// emptyWindow removes all events: the window begins after the latest index.
+func (v *view) emptyWindow() {
+	v.must(v.batch.DeleteRange([]byte{eventPrefix}, []byte{eventPrefix + 1}, nil))
+	v.meta.oldest, v.meta.trimmed, v.meta.windowBytes = 0, v.meta.last+1, 0
+	v.deleteValues(v.meta.trimmed) // what exceeds its limit goes when the window is trimmed next
+}
+
 // historyBytes is the approximate limit of the JSON that one call of History returns.
 const historyBytes = 4 << 20
 

@@ -110,7 +110,7 @@ func TestAPowerCutAtAnyMoment(t *testing.T) {
 	}{
 		"sync":      {(*Machine).Sync, []uint64{20, 30}},
 		"close":     {(*Machine).Close, []uint64{20, 30}},
-		"force new": {func(m *Machine) error { return m.ForceNew(tree.Member{ID: 1}, 0) }, []uint64{20, 30, 0}},
+		"force new": {func(m *Machine) error { return m.Renew(Renewal{Members: []tree.Member{{ID: 1}}}) }, []uint64{20, 30, 0}},
 		"snapshot": {func(m *Machine) error {
 			state, err := source.PrepareSnapshot()
 			if err != nil {

@@ -64,9 +64,10 @@ type Machine struct {
 	recent    recent // used by the data shards of a sharded cluster
 
 	// The open store. It is replaced, under the lock, when a snapshot is installed.
-	mu       sync.RWMutex
-	store    *handle              // nil once closed
-	prepared map[*pinned]struct{} // snapshots waiting to be streamed
+	mu    sync.RWMutex
+	store *handle // nil once closed
+
+	pins pins
 
 	caches  caches
 	flusher memtableFlusher
@@ -115,7 +116,7 @@ func newMachine(o Options) (*Machine, error) {
 		shared:   newPublishedShared(),
 		measures: newMeasures(),
 		expiry:   newExpirySignal(),
-		prepared: make(map[*pinned]struct{}),
+		pins:     pins{prepared: make(map[*pinned]struct{})},
 	}
 	m.view = view{nodes: m.caches.nodes, changed: make(map[string][]byte)}
 	return m, nil
@@ -221,9 +222,8 @@ func (m *Machine) Open(<-chan struct{}) (uint64, error) {
 	return m.meta.raftIndex, nil
 }
 
-// Update applies raft entries in one atomic batch, which is in memory until it is flushed:
-// the raft log keeps the entries until a later Sync has made them durable here.
-func (m *Machine) Update(entries []sm.Entry) (_ []sm.Entry, err error) {
+// update applies raft entries in one atomic batch.
+func (m *Machine) update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	if m.broken != nil {
 		return nil, m.broken
 	}
@@ -294,8 +294,8 @@ func (m *Machine) Close() error {
 	h := m.store
 	m.store = nil
 	m.caches.blockAll() // never unblocked
-	left := m.prepared
-	m.prepared = nil
+	left := m.pins.prepared
+	m.pins.prepared = nil
 	m.mu.Unlock()
 	for p := range left {
 		_ = p.unpin()

@@ -3,6 +3,7 @@ package statemachine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"copse/statemachine/tree"
 
@@ -54,20 +55,29 @@ func (v *view) changeMembers(c *tree.Command) (refused *tree.Error, err error) {
 	return nil, nil
 }
 
-// ForceNew makes the store the first replica of a new raft group whose only member is
-// keep. The tree, its index and its events stay, all other members are removed, and the
-// raft log starts from the beginning. Call it before the replica is started, after applying
-// the rest of the old log with Update. It is atomic, and durable when it returns.
+// Renewal says how a store begins a new generation of its cluster.
+type Renewal struct {
+	Members []tree.Member // the only ones from now on; those before count as removed
+	Shards  int           // data shards; a store that knows their number keeps its own
+	// TermBase is the cluster's from now on, and Index the tree's: both higher than any that
+	// a client may have been shown. Neither falls, whatever is given.
+	TermBase uint64
+	Index    tree.Index
+	// KeepWindow keeps the event window: nothing but what is in it happened up to Index.
+	KeepWindow bool
+}
+
+// Renew makes the store the first state of a new raft group, whose log starts from the
+// beginning. The tree, users and roles stay. The event window, unless it is kept, is empty: whoever waits for
+// an event up to r.Index is told that it is gone. Call it before the replica is started,
+// after applying the rest of an old log with Update, or after filling a new store. It is
+// atomic, and durable when it returns. All shards of the cluster get the same Renewal.
 //
 // The new log doesn't contain the tree, so a replica that received the whole log and no
 // snapshot would lack it. Therefore the first command of the new log must be an
 // OpMemberReplaceAll with this tree's index as its PrevIndex, which such a replica refuses,
-// and the log must be compacted before another member joins.
-//
-// For an order shard, settled is the largest index of this member's data shards, so that
-// indexes whose asks are missing from the order shard's old log aren't handed out again.
-// For other shards it is 0.
-func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
+// and the log must be compacted before another member joins: cluster.Joiner does both.
+func (m *Machine) Renew(r Renewal) (err error) {
 	defer recoverFault(&err)
 	// CURRENT never says that the store holds more than it does: it is first, and last.
 	v := &m.view
@@ -76,20 +86,40 @@ func (m *Machine) ForceNew(keep tree.Member, settled tree.Index) (err error) {
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
 	v.reset(batch, m.meta, m.shared.load(), m.expiryLow)
-	v.meta.raftIndex, v.meta.hash, v.meta.epoch, v.meta.last = 0, 0, 0, max(v.meta.last, settled) // raft's terms restart too
-	alone := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
-	refused, err := v.changeMembers(&alone)
-	if refused != nil {
-		err = refused
+	v.meta.raftIndex, v.meta.hash, v.meta.epoch, v.meta.last = 0, 0, 0, max(v.meta.last, r.Index) // raft's terms restart too
+	if !r.KeepWindow {
+		v.emptyWindow()
 	}
-	if err != nil {
-		return fmt.Errorf("force a new cluster in %s: %w", m.home.dir, err)
+	if err := v.renewMembers(r); err != nil {
+		return fmt.Errorf("begin a new generation in %s: %w", m.home.dir, err)
+	}
+	handed := m.Handed()
+	if m.place.order {
+		// All that was handed out is settled, in stores that a newcomer doesn't have yet.
+		handed = slices.Repeat([]tree.Index{v.meta.last}, m.place.slots)
+		v.must(batch.Set(handedKey, appendHanded(nil, handed), nil))
 	}
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
 	v.must(batch.Commit(pebble.NoSync))
-	m.meta = v.meta
+	m.meta, m.recent = v.meta, recent{limit: m.recent.limit}
 	v.must(m.makeDurable())
 	m.published.hashes.restart(0, 0)
-	m.announce(v.shared, m.Handed(), &ApplyResult{})
+	m.announce(v.shared, handed, &ApplyResult{})
+	return nil
+}
+
+// renewMembers makes r's members the only ones, and sets the term base.
+func (v *view) renewMembers(r Renewal) error {
+	c := tree.MemberCommand(tree.OpMemberReplaceAll, r.Members...)
+	c.Limit = r.Shards
+	if refused, err := v.changeMembers(&c); err != nil {
+		return err
+	} else if refused != nil {
+		return refused
+	}
+	next := *v.shared.members
+	next.TermBase = max(next.TermBase, r.TermBase)
+	v.shared.members = &next
+	v.must(v.batch.Set(membersKey, tree.AppendMembership(nil, &next), nil))
 	return nil
 }

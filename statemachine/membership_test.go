@@ -172,7 +172,7 @@ func TestAnEmptyMachineHasASnapshot(t *testing.T) {
 
 // A member that lives on alone: it applies what its old log has committed, and
 // becomes the first of a new group.
-func TestForceNew(t *testing.T) {
+func TestRenew(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		list := append([]tree.Command{founding(7, 1, 2, 3)}, commands().Draw(rt, "commands")...)
 		list = slices.DeleteFunc(list, func(c tree.Command) bool { return c.Op == tree.OpMemberReplaceAll || c.Op == tree.OpMemberRemove })
@@ -184,7 +184,11 @@ func TestForceNew(t *testing.T) {
 		gone := ids(want.membership())
 		gone = slices.DeleteFunc(gone, func(id uint64) bool { return id == 2 })
 		keep := tree.Member{ID: 2, Name: "last", PeerURLs: []string{"http://new:1"}, ClientURLs: []string{"http://new:2"}}
-		want.members = &tree.Membership{Members: []tree.Member{keep}, Removed: gone}
+		bump := tree.Index(rapid.IntRange(0, 300).Draw(rt, "bump"))
+		base := rapid.Uint64Range(0, 9).Draw(rt, "term base")
+		want.members = &tree.Membership{Members: []tree.Member{keep}, Removed: gone, TermBase: base}
+		want.last += bump
+		want.floor = want.last + 1 // the window is empty
 
 		fs := vfs.NewCrashableMem()
 		open := func(fs vfs.FS) *statemachine.Machine {
@@ -201,7 +205,7 @@ func TestForceNew(t *testing.T) {
 		mustClose(rt, m)
 		m = open(fs)
 		applySplit(rt, m, append(slices.Clone(entries[cut:]), sm.Entry{Index: entries[len(entries)-1].Index + 1}))
-		if err := m.ForceNew(keep, 0); err != nil {
+		if err := m.Renew(statemachine.Renewal{Members: []tree.Member{keep}, TermBase: base, Index: want.last}); err != nil {
 			rt.Fatal(err)
 		}
 		sameAsModel(rt, m, want)
@@ -219,7 +223,7 @@ func TestForceNew(t *testing.T) {
 		sameAsModel(rt, m, want)
 
 		// The new log counts from 1 again.
-		again := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
+		again := tree.MemberCommand(tree.OpMemberReplaceAll) // as cluster.Joiner begins it
 		again.PrevIndex = m.Index()
 		more := append([]tree.Command{again}, commands().Draw(rt, "more")...)
 		for i := range more {
@@ -237,8 +241,7 @@ func TestForceNew(t *testing.T) {
 func TestAReplicaWithoutThePastDoesntGoOn(t *testing.T) {
 	m := mustNew(t, t.TempDir())
 	defer mustClose(t, m)
-	keep := tree.Member{ID: 1, PeerURLs: []string{"http://a:1"}}
-	c := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
+	c := tree.MemberCommand(tree.OpMemberReplaceAll)
 	c.PrevIndex = 1000
 	cmd := tree.AppendCommand(tree.AppendBatch(nil, replica, 1), &c)
 	_, err := m.Update([]sm.Entry{{Index: 1, Cmd: cmd}})

@@ -18,7 +18,7 @@ type meta struct {
 	hash        uint64     // of all raft entries applied; see nextHash
 	last        tree.Index // the tree's index; see ApplyResult.Last
 	oldest      tree.Index // the index of the first event in the oldest record of the window; 0: none
-	trimmed     tree.Index // all events from this index on are still in the window
+	trimmed     tree.Index // all events from this index on are still in the window; above last if that is empty
 	epoch       uint64     // the highest epoch of any batch applied; see docs/SHARDS.md
 	windowBytes uint64     // total JSON size of the events in the window
 	stats       tree.Stats // writes only

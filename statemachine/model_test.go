@@ -30,6 +30,7 @@ type model struct {
 	stats   tree.Stats
 	notices []tree.EncodedEvent
 	members *tree.Membership // nil: nobody yet
+	floor   tree.Index       // where the window begins, if a renewal emptied it
 }
 
 func (m *model) membership() *tree.Membership {
@@ -95,7 +96,7 @@ func (m *model) history(from tree.Index) []tree.EncodedEvent {
 	}
 	var kept []tree.EncodedEvent
 	for _, n := range m.notices {
-		if n.Index >= max(from, floor) {
+		if n.Index >= max(from, floor, m.floor) {
 			kept = append(kept, n)
 		}
 	}
@@ -296,6 +297,9 @@ func sameAsModel(t rapid.TB, m *statemachine.Machine, want *model) {
 		}
 		for len(got) > 0 && got[0].Index < oldest {
 			got = got[1:] // not trimmed yet
+		}
+		if oldest < want.floor || m.Floor() != oldest {
+			t.Fatalf("the window begins at %d, and says %d; want no less than %d", oldest, m.Floor(), want.floor)
 		}
 		if wanted := want.history(from); !sameNotices(got, wanted) {
 			t.Fatalf("history from %d:\n got %v\nwant %v", from, got, wanted)

@@ -530,47 +530,111 @@ func TestAnOrderShardOfOtherSlotsIsRefused(t *testing.T) {
 	}
 }
 
-func TestForceNewOfSeveral(t *testing.T) {
-	keep := tree.Member{ID: 1, PeerURLs: []string{"http://a:1"}}
+// A new generation of several shards: all of them begin at one index, with an empty window.
+func TestRenewSeveral(t *testing.T) {
+	r := statemachine.Renewal{Members: []tree.Member{{ID: 1, PeerURLs: []string{"http://a:1"}}}, Shards: slots, TermBase: 9, Index: 50}
 	dir := t.TempDir()
 	m := mustOpen(t, orderOptions(), dir, nil)
 	found := founding(7, 1, 2)
 	found.Limit = slots
 	do(t, m, 1, found)
 	do(t, m, 2, tree.AskCommand(slots, tree.Ask{Slot: 1, Count: 3}))
-	if err := m.ForceNew(keep, 50); err != nil { // a data shard knows more
+	var last statemachine.ApplyResult
+	m.Subscribe(func(n *statemachine.ApplyResult) { last = *n })
+	if err := m.Renew(r); err != nil { // a data shard knows more
 		t.Fatal(err)
+	}
+	want := []tree.Index{50, 50, 50}
+	check := func() {
+		t.Helper()
+		ms := m.Membership()
+		if m.Index() != 50 || m.RaftIndex() != 0 || !slices.Equal(m.Handed(), want) || !slices.Equal(ids(ms), []uint64{1}) || ms.Shards != slots || ms.TermBase != 9 {
+			t.Errorf("counter %d, handed %v, members %+v", m.Index(), m.Handed(), ms)
+		}
+	}
+	if check(); !slices.Equal(last.Handed, want) {
+		t.Errorf("told of %v handed out", last.Handed)
 	}
 	mustClose(t, m)
 	m = mustOpen(t, orderOptions(), dir, nil)
-	defer mustClose(t, m)
-	if m.Index() != 50 || m.RaftIndex() != 0 || !slices.Equal(m.Handed(), []tree.Index{0, 10, 0}) || !slices.Equal(ids(m.Membership()), []uint64{1}) || m.Membership().Shards != slots {
-		t.Errorf("counter %d, handed %v, members %+v", m.Index(), m.Handed(), m.Membership())
+	check()
+	r.TermBase, r.Index = 3, 20 // neither falls
+	if err := m.Renew(r); err != nil {
+		t.Fatal(err)
 	}
+	check()
+	mustClose(t, m)
+}
 
-	dir = t.TempDir()
+func TestRenewADataShard(t *testing.T) {
+	dir := t.TempDir()
 	data := mustOpen(t, dataOptions(1), dir, nil)
-	doOrdered(t, data, 1, orderedBatch{r: tree.Range{First: 8, Last: 10}, list: []tree.Command{{Op: tree.OpSet, Key: keyIn(1)}}})
+	doOrdered(t, data, 1, orderedBatch{r: tree.Range{First: 8, Last: 10}, list: []tree.Command{{Op: tree.OpSet, Key: keyIn(1), Value: []byte(large)}, {Op: tree.OpSet, Key: keyIn(1)}}})
 	if stale, _ := doOrdered(t, data, 2, orderedBatch{epoch: 5, r: tree.Range{First: 11, Last: 12}, list: []tree.Command{{Op: tree.OpUpdate, Key: "/nothing"}}}); stale {
 		t.Error("a batch of a later epoch is stale")
 	}
-	if err := data.ForceNew(keep, 0); err != nil {
+	r := statemachine.Renewal{Members: []tree.Member{{ID: 1, PeerURLs: []string{"http://a:1"}}}, Shards: slots, Index: 50}
+	if err := data.Renew(r); err != nil {
 		t.Fatal(err)
 	}
+	check := func() {
+		t.Helper()
+		if data.Index() != 50 || data.RaftIndex() != 0 || data.Nodes() != 1 || data.Floor() != 51 {
+			t.Errorf("settled %d at raft's %d, %d nodes, window from %d", data.Index(), data.RaftIndex(), data.Nodes(), data.Floor())
+		}
+		if events, oldest, err := data.History(1, 10); len(events) != 0 || oldest != 51 || err != nil {
+			t.Errorf("%d events, from %d on: %v", len(events), oldest, err)
+		}
+		if bytes.Contains(dump(t, data), []byte(large)) {
+			t.Error("a value that only an event had is still there")
+		}
+	}
+	check()
 	mustClose(t, data)
 	data = mustOpen(t, dataOptions(1), dir, nil)
 	defer mustClose(t, data)
-	if data.Index() != 12 || data.RaftIndex() != 0 || data.Nodes() != 1 {
-		t.Errorf("settled %d at raft's %d, %d nodes", data.Index(), data.RaftIndex(), data.Nodes())
-	}
-	again := tree.MemberCommand(tree.OpMemberReplaceAll, keep)
+	check()
+	again := tree.MemberCommand(tree.OpMemberReplaceAll)
 	again.PrevIndex = data.Index()
-	if got := do(t, data, 1, again); len(got) != 1 || got[0].Err != nil {
+	if got := do(t, data, 1, again); len(got) != 1 || got[0].Err == nil || got[0].Err.Code != tree.CodeQuorumLoss {
 		t.Errorf("the new log begins with %+v", got)
 	}
 	// Raft's terms begin anew, and so do the epochs.
-	if stale, _ := doOrdered(t, data, 2, orderedBatch{epoch: 2, r: tree.Range{First: 13, Last: 13}, list: []tree.Command{{Op: tree.OpSet, Key: keyIn(1)}}}); stale || data.Nodes() != 1 {
+	if stale, _ := doOrdered(t, data, 2, orderedBatch{epoch: 2, r: tree.Range{First: 51, Last: 51}, list: []tree.Command{{Op: tree.OpSet, Key: keyIn(1)}}}); stale || data.Nodes() != 1 {
 		t.Errorf("a batch of the new log's second term is stale: %v", stale)
+	}
+	if events, oldest, err := data.History(51, 10); len(events) != 1 || oldest != 51 || err != nil {
+		t.Errorf("%d events, from %d on: %v", len(events), oldest, err)
+	}
+}
+
+// Whoever is given a filled store, as a restore is, founds a cluster with it.
+func TestRenewANewStore(t *testing.T) {
+	m := mustNew(t, t.TempDir())
+	defer mustClose(t, m)
+	three := []tree.Member{{ID: 1, PeerURLs: []string{"a"}}, {ID: 2, PeerURLs: []string{"b"}}, {ID: 3, PeerURLs: []string{"c"}}}
+	if err := m.Renew(statemachine.Renewal{Members: three, Shards: 1, TermBase: 7, Index: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	if ms := m.Membership(); !slices.Equal(ids(ms), []uint64{1, 2, 3}) || ms.Shards != 1 || ms.TermBase != 7 || len(ms.Removed) > 0 || m.Index() != 1000 {
+		t.Errorf("members %+v, index %d", ms, m.Index())
+	}
+	// The base stays, whatever becomes of the members.
+	do(t, m, 1,
+		tree.MemberCommand(tree.OpMemberAdd, tree.Member{ID: 4, PeerURLs: []string{"d"}}),
+		tree.MemberCommand(tree.OpMemberRemove, tree.Member{ID: 1}),
+		tree.MemberCommand(tree.OpMemberPublish, tree.Member{ID: 2, Name: "two"}),
+		tree.MemberCommand(tree.OpMemberReplaceAll, three[2]))
+	other := mustNew(t, t.TempDir())
+	defer mustClose(t, other)
+	if err := other.RecoverFromSnapshot(bytes.NewReader(dump(t, m)), nil); err != nil {
+		t.Fatal(err)
+	}
+	if ms := other.Membership(); !slices.Equal(ids(ms), []uint64{3}) || ms.TermBase != 7 {
+		t.Errorf("members %+v", ms)
+	}
+	if err := m.Renew(statemachine.Renewal{}); err == nil {
+		t.Error("a cluster without members")
 	}
 }
 

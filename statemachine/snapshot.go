@@ -41,10 +41,10 @@ func (m *Machine) PrepareSnapshot() (any, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.prepared == nil {
+	if m.pins.prepared == nil {
 		return nil, firstError(p.unpin(), ErrClosed)
 	}
-	m.prepared[p] = struct{}{}
+	m.pins.prepared[p] = struct{}{}
 	return p, nil
 }
 
@@ -53,8 +53,8 @@ func (m *Machine) PrepareSnapshot() (any, error) {
 func (m *Machine) SaveSnapshot(state any, w io.Writer, stop <-chan struct{}) error {
 	p := state.(*pinned)
 	m.mu.Lock()
-	_, mine := m.prepared[p]
-	delete(m.prepared, p)
+	_, mine := m.pins.prepared[p]
+	delete(m.pins.prepared, p)
 	m.mu.Unlock()
 	if !mine {
 		return ErrClosed
@@ -143,7 +143,11 @@ func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) (err er
 	// A listing may still be reading the old store. Its last user removes it.
 	m.store.after = func() error { return home.fs.RemoveAll(old) }
 	m.broken = nil
-	return m.open()
+	m.pins.gate.Lock()
+	defer m.pins.gate.Unlock()
+	err = m.open()
+	m.jump()
+	return err
 }
 
 // recoverBatch is the approximate size of the batches in which a snapshot is written to the

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -82,14 +83,40 @@ func TestAMemberAddedAgainIsAnother(t *testing.T) {
 
 func TestOthersTellThatTheyRefuse(t *testing.T) {
 	list := members(1, 2, 3)
-	if reaching(0, 2, 3).Refuse(t.Context(), list) {
+	if reaching(0, 2, 3).Refusal(t.Context(), list) != nil {
 		t.Error("members that are away refuse")
 	}
-	if !reaching(3, 2).Refuse(t.Context(), list) {
+	if reaching(3, 2).Refusal(t.Context(), list) != ErrRemoved {
 		t.Error("a refusal isn't heard")
 	}
-	if reaching(1).Refuse(t.Context(), list) {
+	if reaching(1).Refusal(t.Context(), list) != nil {
 		t.Error("this member was asked itself")
+	}
+}
+
+func TestOthersTellThatTheyHaveGoneOn(t *testing.T) {
+	list := []tree.Member{{ID: 1, PeerURLs: []string{"http://1"}}, {ID: 2, PeerURLs: []string{"http://2"}}, {ID: 3, PeerURLs: []string{"http://3"}}}
+	for name, tt := range map[string]struct {
+		refusal error
+		note    any // of member 2
+		former  bool
+	}{
+		"of a later generation":            {peerlink.WrongGeneration, Note{ClusterID: 7, Generation: 6, Self: 2}, true},
+		"of an earlier generation":         {peerlink.WrongGeneration, Note{ClusterID: 7, Generation: 4, Self: 2}, false},
+		"of another cluster meanwhile":     {peerlink.WrongGeneration, Note{ClusterID: 8, Generation: 6, Self: 2}, false},
+		"it says nothing":                  {peerlink.WrongGeneration, nil, false},
+		"it only has too many connections": {peerlink.Busy, Note{ClusterID: 7, Generation: 6, Self: 2}, false},
+	} {
+		o := Others{Self: 1, ClusterID: 7, Generation: 5, Ask: answering(map[string]any{"http://2": tt.note}).Ask,
+			Call: func(_ context.Context, member uint64, _ uint8, _ []byte) ([]byte, error) {
+				if member == 2 {
+					return nil, fmt.Errorf("member 2: %w", tt.refusal)
+				}
+				return nil, errors.New("away")
+			}}
+		if err := o.Refusal(t.Context(), list); errors.Is(err, ErrFormer) != tt.former || !tt.former && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

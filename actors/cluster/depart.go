@@ -8,8 +8,8 @@ import (
 	"copse/actors/datadir"
 )
 
-// checkSilence finds out why no leader is known: this member may have been removed
-// while it was away.
+// checkSilence finds out why no leader is known: this member may have been removed, or
+// its cluster started anew, while it was away.
 func (a *Membership) checkSilence() error {
 	now := time.Now()
 	if a.silentSince.IsZero() {
@@ -19,13 +19,13 @@ func (a *Membership) checkSilence() error {
 		return nil
 	}
 	a.silentSince = now
-	if !a.o.Refused(context.Background()) {
-		return nil
+	err := a.o.Refused(context.Background())
+	if errors.Is(err, ErrRemoved) {
+		if fail := a.markRemoved(); fail != nil {
+			return fail
+		}
 	}
-	if err := a.markRemoved(); err != nil {
-		return err
-	}
-	return ErrRemoved
+	return err
 }
 
 func (a *Membership) markRemoved() error {
@@ -45,7 +45,7 @@ func (a *Membership) depart() error {
 	late := time.NewTimer(departLimit)
 	defer late.Stop()
 	for {
-		if a.departed() || a.o.Refused(context.Background()) {
+		if a.departed() || a.o.Refused(context.Background()) != nil {
 			return ErrRemoved
 		}
 		select {

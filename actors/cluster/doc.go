@@ -5,7 +5,7 @@
 // on it ([Membership]), how a member finds its cluster before it has data
 // ([Identify]), how it starts to serve ([Joiner]), whether its data is that of the
 // others ([Comparer]), and how it becomes the only member of a new generation
-// ([ForceNew]). It reaches raft through interfaces of its
+// ([ForceNew], [Renew]). It reaches raft through interfaces of its
 // own, and other members through functions that make calls; it doesn't listen to them.
 //
 //	Identify ──asks──▶ other members ──▶ datadir.Identity

@@ -33,7 +33,6 @@ type Log interface {
 // Joiner brings this member to where it may serve: its replicas catch up, and if
 // there is no tree yet, it is founded.
 type Joiner struct {
-	Self     uint64
 	Log      Log
 	Machines []*statemachine.Machine // by shard, from MembersShard on
 	Founders []tree.Member           // of a new cluster, with their peer URLs
@@ -45,6 +44,8 @@ type Joiner struct {
 	Publish func(stop <-chan struct{}) error
 	Timeout time.Duration // of a request
 	Logger  *slog.Logger
+	// Missing says who can't be reached and how far this member is, for the log.
+	Missing func() string
 }
 
 // pollPause is how often a Joiner looks at what rings no bell.
@@ -66,10 +67,10 @@ func (j *Joiner) Join(stop <-chan struct{}) error {
 		case closed(stop):
 			return err
 		case j.list().Index() > 0 && j.leaderless() && j.filled():
-			j.Logger.Warn("no quorum answers; serving the data that is here, but writes fail until there is a quorum", "component", "raft", "err", err)
+			j.Logger.Warn("no quorum answers; serving the data that is here, but writes fail until there is a quorum", "component", "raft", "err", err, "missing", j.Missing())
 			return nil
 		}
-		j.Logger.Warn("waiting for other members: there is no leader yet, and no data here to serve", "component", "raft", "err", err)
+		j.Logger.Warn("waiting for other members: there is no leader yet, and no data here to serve", "component", "raft", "err", err, "missing", j.Missing())
 	}
 }
 
@@ -189,18 +190,19 @@ func (j *Joiner) foundTree(stop <-chan struct{}) error {
 // this tree can apply, and compacts the beginning of the log away, so that a newcomer
 // gets the tree with a snapshot.
 func (j *Joiner) renew(stop <-chan struct{}) error {
-	self, _ := j.list().Membership().Member(j.Self)
 	// The shard with the list comes last: if a crash interrupts this, it is done again.
 	for i, m := range slices.Backward(j.Machines) {
-		if err := j.renewShard(stop, uint64(i)+MembersShard, m, self); err != nil {
+		if err := j.renewShard(stop, uint64(i)+MembersShard, m); err != nil {
 			return fmt.Errorf("begin a new generation: shard %d: %w", i+MembersShard, err)
 		}
 	}
 	return nil
 }
 
-func (j *Joiner) renewShard(stop <-chan struct{}, shard uint64, m *statemachine.Machine, self tree.Member) error {
-	c := tree.MemberCommand(tree.OpMemberReplaceAll, self)
+// renewShard proposes a replacement that names nobody: it is refused where the tree is and
+// changes nothing, whatever the members do meanwhile, but stops a replica without the tree.
+func (j *Joiner) renewShard(stop <-chan struct{}, shard uint64, m *statemachine.Machine) error {
+	c := tree.MemberCommand(tree.OpMemberReplaceAll)
 	c.PrevIndex = m.Index()
 	if _, err := j.Log.Execute(stop, shard, &c); err != nil {
 		return err

@@ -65,8 +65,9 @@ type MembershipOptions struct {
 	Known      []tree.Member // whose addresses were known at the start
 	// SetAddresses replaces the peer link's address book: peer URLs by member.
 	SetAddresses func(urls map[uint64][]string)
-	// Refused asks the others whether they refuse to speak to this member.
-	Refused func(ctx context.Context) bool
+	// Refused asks the others whether they refuse to speak to this member for good; see
+	// Others.Refusal.
+	Refused func(ctx context.Context) error
 	// Wrong says what is wrong with this member's data; see Comparer.
 	Wrong func() string
 	// EndWatches ends all watches, again and again while the data is wrong.
@@ -84,8 +85,8 @@ const (
 	idlePause = time.Second
 )
 
-// Run is the actor's loop. It returns ErrRemoved when this member has no place in the
-// cluster any longer.
+// Run is the actor's loop. It returns ErrRemoved, or ErrFormer, when this member has no
+// place in the cluster any longer.
 func (a *Membership) Run() error {
 	if !a.life.Begin() {
 		return nil
@@ -103,7 +104,7 @@ func (a *Membership) Run() error {
 		}
 		more, err := a.step()
 		switch {
-		case errors.Is(err, ErrRemoved):
+		case errors.Is(err, ErrRemoved), errors.Is(err, ErrFormer):
 			return err
 		case a.life.Halting():
 			return nil

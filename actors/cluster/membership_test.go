@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -53,7 +54,7 @@ func newMembership(f *fakeRaft, o MembershipOptions) *Membership {
 		o.SetAddresses = func(map[uint64][]string) {}
 	}
 	if o.Refused == nil {
-		o.Refused = func(context.Context) bool { return false }
+		o.Refused = func(context.Context) error { return nil }
 	}
 	if o.Wrong == nil {
 		o.Wrong = func() string { return "" }
@@ -186,10 +187,10 @@ func TestTheAddressBookFollowsTheList(t *testing.T) {
 }
 
 // runRemoved runs the actor until it ends by itself, inside a bubble.
-func runRemoved(t *testing.T, f *fakeRaft, refused bool) (*datadir.Dir, time.Duration) {
+func runRemoved(t *testing.T, f *fakeRaft, refused error) (*datadir.Dir, time.Duration) {
 	t.Helper()
 	dir := testDir(t, false)
-	a := newMembership(f, MembershipOptions{Dir: dir, Refused: func(context.Context) bool { return refused }})
+	a := newMembership(f, MembershipOptions{Dir: dir, Refused: func(context.Context) error { return refused }})
 	began := time.Now()
 	if err := a.Run(); !errors.Is(err, ErrRemoved) {
 		t.Errorf("Run: got %v", err)
@@ -214,7 +215,7 @@ func TestARemovedMemberStops(t *testing.T) {
 			f.change(func(f *fakeRaft) { f.removed = true })
 			f.changed.Ring()
 		}()
-		if _, took := runRemoved(t, f, false); took != departs {
+		if _, took := runRemoved(t, f, nil); took != departs {
 			t.Errorf("it took %v", took)
 		}
 		if got := f.took(); !slices.Equal(got, []string{"let 2 lead shard 1"}) {
@@ -224,7 +225,7 @@ func TestARemovedMemberStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // nobody is there to remove it
 		f := newFakeRaft()
 		f.leader, f.members.Removed = 2, []uint64{1}
-		if _, took := runRemoved(t, f, false); took != departLimit {
+		if _, took := runRemoved(t, f, nil); took != departLimit {
 			t.Errorf("without the others: it took %v", took)
 		}
 	})
@@ -234,8 +235,25 @@ func TestAMemberThatWasAwayLearnsThatItWasRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeRaft()
 		f.members.Members = members(1, 2, 3)
-		if _, took := runRemoved(t, f, true); took < 2*electionTimeout {
+		if _, took := runRemoved(t, f, ErrRemoved); took < 2*electionTimeout {
 			t.Errorf("asked after %v already", took)
+		}
+	})
+}
+
+func TestAMemberOfAFormerGenerationStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeRaft()
+		f.members.Members = members(1, 2, 3)
+		former := fmt.Errorf("said so: %w", ErrFormer)
+		dir := testDir(t, false)
+		a := newMembership(f, MembershipOptions{Dir: dir, Refused: func(context.Context) error { return former }})
+		if err := a.Run(); err != former {
+			t.Errorf("Run: got %v", err)
+		}
+		a.Stop()
+		if stored, err := datadir.Read(dir.Path()); err != nil || stored.Removed {
+			t.Errorf("stored: %+v, %v", stored, err)
 		}
 	})
 }
@@ -276,9 +294,9 @@ func TestAMemberWithWrongDataStepsOutAndIsKeptOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeRaft()
 		f.leader, f.members.Members, f.set = 1, members(1, 2, 3), VoterSet{Voters: ids(1, 2, 3)}
-		refused := false
+		var refused error
 		dir := testDir(t, false)
-		a := newMembership(f, MembershipOptions{Dir: dir, Wrong: func() string { return "it differs" }, Refused: func(context.Context) bool { return refused }})
+		a := newMembership(f, MembershipOptions{Dir: dir, Wrong: func() string { return "it differs" }, Refused: func(context.Context) error { return refused }})
 		for i, want := range [][]string{{"end all watches", "stop all replicas"}, {"end all watches"}} {
 			if more, err := a.step(); more || err != nil {
 				t.Fatal(more, err)
@@ -291,7 +309,7 @@ func TestAMemberWithWrongDataStepsOutAndIsKeptOut(t *testing.T) {
 			t.Errorf("stored %q, %v", stored.Differs, err)
 		}
 		// The others have removed it.
-		refused = true
+		refused = ErrRemoved
 		time.Sleep(2 * electionTimeout)
 		if _, err := a.step(); !errors.Is(err, ErrRemoved) {
 			t.Errorf("a removed member goes on: %v", err)

@@ -73,6 +73,9 @@ func (p Peers) note(ctx context.Context, url string) (note Note, err error) {
 type Others struct {
 	Self uint64
 	Call func(ctx context.Context, member uint64, kind uint8, payload []byte) ([]byte, error)
+	// Ask asks as a stranger would, whom members of any generation answer.
+	Ask                   func(ctx context.Context, url string, kind uint8, payload []byte) ([]byte, error)
+	ClusterID, Generation uint64 // this member's
 }
 
 // ask calls all members but this one at once. The result has what became of each call.
@@ -97,16 +100,37 @@ func (o Others) ask(ctx context.Context, members []tree.Member) map[uint64]error
 	return outcomes
 }
 
-// Refuse reports whether any of members refuses to speak to this one, as they do with a
-// member whose replicas they have removed. A member that was away when that happened
-// can't learn it from its log, and even one that was there may not.
-func (o Others) Refuse(ctx context.Context, members []tree.Member) bool {
+// ErrFormer is the cause if this member's data is of a former generation of its cluster.
+var ErrFormer = errors.New("its data is of a former generation of the cluster, which was started anew without it (--force-new-cluster, or a restore), and can't come back. Keep a copy of the directory if writes may be missing elsewhere, add the member anew (POST /v2/members), and start it with an empty --data-dir and --initial-cluster-state=existing")
+
+// Refusal asks whether any of members refuses to speak to this one for good: it returns
+// ErrRemoved if they have removed its replicas, an error that wraps ErrFormer if they are of
+// a later generation, or else nil. A member that was away when that happened can't learn it
+// from its log, and even one that was there may not.
+func (o Others) Refusal(ctx context.Context, members []tree.Member) error {
+	strangers := false
 	for _, err := range o.ask(ctx, members) {
 		if errors.Is(err, peerlink.Removed) {
-			return true
+			return ErrRemoved
+		}
+		strangers = strangers || errors.Is(err, peerlink.WrongGeneration)
+	}
+	if !strangers {
+		return nil
+	}
+	var urls []string
+	for _, m := range members {
+		if m.ID != o.Self {
+			urls = append(urls, m.PeerURLs...)
 		}
 	}
-	return false
+	notes, _ := Peers{URLs: urls, Ask: o.Ask}.notes(ctx) // asked again later
+	for _, note := range notes {
+		if note.ClusterID == o.ClusterID && note.Generation > o.Generation {
+			return fmt.Errorf("this member is of generation %d, and %x of generation %d: %w", o.Generation, note.Self, note.Generation, ErrFormer)
+		}
+	}
+	return nil
 }
 
 // alive reports which of members answer right now, counting this one.

@@ -22,6 +22,7 @@ var (
 	ErrCorrupt      = errors.New("data directory corrupt")
 	ErrForeign      = errors.New("data directory of something else")
 	ErrContradicted = errors.New("data directory of another cluster")
+	ErrTaken        = errors.New("data directory not empty")
 )
 
 // dirError is one line for the operator, of one of the kinds above.
@@ -103,6 +104,9 @@ func (d *Dir) load(want Identity, claim Claim) error {
 	stored, err := Read(d.path)
 	switch {
 	case err == nil:
+		if err := d.finished(); err != nil { // of what was restored
+			return unwritable(d.path, err)
+		}
 		return d.adopt(stored, want.Name, claim)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
@@ -112,6 +116,9 @@ func (d *Dir) load(want Identity, claim Claim) error {
 		return err
 	}
 	d.Created = true
+	if name, own := strings.CutSuffix(d.path, ".copse"); own && exists(filepath.Join(name+".etcd", "member")) {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("%s.etcd is an etcd's data, and isn't read: this server begins with an empty %s", name, d.path))
+	}
 	return d.record(want)
 }
 
@@ -127,7 +134,7 @@ func (d *Dir) adopt(stored Identity, name string, claim Claim) error {
 	if claim.Shards != 0 && claim.Shards != stored.Shards {
 		complain("--shards is %d, but the cluster of %s was founded with %d, which can't change", claim.Shards, d.path, stored.Shards)
 	}
-	if claim.ClusterID != 0 && claim.ClusterID != stored.ClusterID {
+	if claim.ClusterID != 0 && claim.ClusterID != stored.ClusterID && !stored.Restored {
 		complain("--initial-cluster founds the cluster %x, but %s belongs to %x: leave it out, use --initial-cluster-state=existing, or choose another --data-dir", claim.ClusterID, d.path, stored.ClusterID)
 	}
 	if len(list) > 0 {
@@ -178,7 +185,7 @@ func (d *Dir) DropRaftLog() error {
 
 // ShardDir is where the state machine of a shard keeps its store.
 func (d *Dir) ShardDir(shard uint64) string {
-	return filepath.Join(d.path, fmt.Sprintf("shard-%04d", shard))
+	return filepath.Join(d.path, fmt.Sprintf(shardPrefix+"%04d", shard))
 }
 
 // Close releases the lock. It may be called more than once.
@@ -241,6 +248,9 @@ func refuseForeign(path string) error {
 	}
 	if len(names) == 0 {
 		return nil
+	}
+	if slices.Contains(names, unfinishedName) {
+		return dirErrorf(ErrForeign, "data directory %s is from a copse restore that was interrupted: run it again, or empty the directory", path)
 	}
 	if slices.Contains(names, raftName) {
 		return dirErrorf(ErrCorrupt, "data directory %s has lost its %s: restore it from a backup, or choose another --data-dir", path, identityName)

@@ -279,3 +279,23 @@ func TestUnwritableDirIsRefused(t *testing.T) {
 	}()
 	<-done
 }
+
+// A start that forgets --data-dir is told of the data that it doesn't use.
+func TestANewDirectoryBesideAnEtcdsSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "default.etcd", "member"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "default.copse")
+	d := openDir(t, path, identity())
+	if len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0], filepath.Join(dir, "default.etcd")+" is an etcd's data") {
+		t.Errorf("warnings %q", d.Warnings)
+	}
+	closeDir(t, d)
+	if d = openDir(t, path, identity()); len(d.Warnings) != 0 {
+		t.Errorf("once it has data of its own: %q", d.Warnings)
+	}
+	if d = openDir(t, filepath.Join(dir, "other.copse"), identity()); len(d.Warnings) != 0 {
+		t.Errorf("beside another's: %q", d.Warnings)
+	}
+}

@@ -74,8 +74,8 @@ func dialable(s string) bool {
 	})
 }
 
-// targetOf is a member's name for dragonboat; memberOf parses it.
-func targetOf(member uint64) string { return strconv.FormatUint(member, 16) }
+// TargetOf is a member's name for dragonboat; memberOf parses it.
+func TargetOf(member uint64) string { return strconv.FormatUint(member, 16) }
 
 func memberOf(target string) (uint64, error) {
 	member, err := strconv.ParseUint(target, 16, 64)

@@ -45,7 +45,7 @@ func (r registry) Resolve(shard, replica uint64) (target, key string, err error)
 	if len(r.book.urls(replica)) == 0 {
 		return "", "", fmt.Errorf("member %x: %w", replica, errUnknown)
 	}
-	target = targetOf(replica)
+	target = TargetOf(replica)
 	switch {
 	case shard == 1:
 		return target, target + "-first", nil

@@ -1,6 +1,10 @@
 package raft
 
-import "github.com/lni/dragonboat/v4/raftio"
+import (
+	"copse/actors/peerlink"
+
+	"github.com/lni/dragonboat/v4/raftio"
+)
 
 // ConnectionFailed implements raftio.ISystemEventListener.
 func (r *Replicas) ConnectionFailed(info raftio.ConnectionInfo) {
@@ -27,6 +31,13 @@ func (r *Replicas) nowAway(member string, away bool) bool {
 		delete(r.away, member)
 	}
 	return before != away
+}
+
+// Away reports whether the member couldn't be reached lately.
+func (r *Replicas) Away(member uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.away[peerlink.TargetOf(member)]
 }
 
 // NodeDeleted implements raftio.ISystemEventListener: this member's replica has

@@ -46,6 +46,16 @@ func (h *Host) EntryTerm(shard, index uint64) uint64 {
 	return term
 }
 
+// LastEntry is where the shard's log ends: elections go by the term first, then the index.
+func (h *Host) LastEntry(shard uint64) (index, term uint64) {
+	log, err := h.logReader(shard)
+	if err != nil {
+		return 0, 0
+	}
+	_, index = log.GetRange()
+	return index, h.EntryTerm(shard, index)
+}
+
 // RemembersVote reports whether this member's replica would start as a voter, because
 // the last snapshot of its log lists it as one. Until then a start first replays how
 // the replica became a learner, which dragonboat allows only for a replica that is
@@ -60,24 +70,19 @@ func (h *Host) RemembersVote(shard uint64) (bool, error) {
 }
 
 // ReplayLogs applies to each machine everything its raft log holds beyond it, committed
-// or not. The machines are those of shards 1 and up; a nil one is left alone. No other
-// member can connect meanwhile. o has no Link, and no Host may be open on its directory.
-func ReplayLogs(o Options, machines []*statemachine.Machine, learning bool) error {
-	link, err := peerlink.Listen(peerlink.Options{
-		Self: o.Replica, Cluster: o.DeploymentID,
-		Listen: []string{"127.0.0.1:0"}, Book: peerlink.NewBook(), Logger: o.Logger,
-	})
+// or not, and returns the highest term of all logs. The machines are those of shards 1 and
+// up; a nil one is left alone. No other member can connect meanwhile. o has no Link, and no
+// Host may be open on its directory.
+func ReplayLogs(o Options, machines []*statemachine.Machine, learning bool) (term uint64, err error) {
+	h, closeLink, err := aloneHost(o)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer func() { _ = link.Close() }() // nobody was ever connected
-	o.Link = link
-	h, err := NewHost(o)
-	if err != nil {
-		return err
-	}
+	defer closeLink()
 	tails := make([][]raftpb.Entry, len(machines))
 	for i, m := range machines {
+		log, _ := h.log.Replica(uint64(i)+1, o.Replica)
+		h.sawTerm(uint64(i)+1, log.Term)
 		if m == nil {
 			continue
 		}
@@ -91,7 +96,40 @@ func ReplayLogs(o Options, machines []*statemachine.Machine, learning bool) erro
 			err = applyTail(m, tails[i])
 		}
 	}
-	return err
+	return h.HighestTerm(), err // a log's only member may have elected itself once more
+}
+
+// aloneHost opens a host that no other member can connect to.
+func aloneHost(o Options) (h *Host, closeLink func(), err error) {
+	link, err := peerlink.Listen(peerlink.Options{
+		Self: o.Replica, Cluster: o.DeploymentID,
+		Listen: []string{"127.0.0.1:0"}, Book: peerlink.NewBook(), Logger: o.Logger,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	o.Link = link
+	if h, err = NewHost(o); err != nil {
+		return nil, nil, errors.Join(err, link.Close())
+	}
+	return h, func() { _ = link.Close() }, nil // nobody was ever connected
+}
+
+// LogEnds returns the last entry of each shard's log, and the highest term of all logs. o is
+// as for ReplayLogs.
+func LogEnds(o Options) (last []uint64, term uint64, err error) {
+	h, closeLink, err := aloneHost(o)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer closeLink()
+	for i := range o.Shards {
+		log, _ := h.log.Replica(uint64(i)+1, o.Replica)
+		h.sawTerm(uint64(i)+1, log.Term)
+		last = append(last, log.Last)
+	}
+	h.Close()
+	return last, h.HighestTerm(), nil
 }
 
 // wholeTail starts the shard's replica, and reads what its log holds beyond m.

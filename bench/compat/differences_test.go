@@ -43,6 +43,7 @@ var differences = []struct {
 	{"malformed-http", false, "what is no HTTP gets a complete answer and is not interpreted; etcd drops some of it silently"},
 	{"members-take-no-index", false, "a change of the members is none of the tree's; etcd keeps members in the tree, and gives each change an index or two"},
 	{"metrics", true, "etcd's names for its v2 store are there, the others are copse's own; see main's TestEveryName…"},
+	{"new-generation", true, "term and index jump, and the past is 401; no transcript has --force-new-cluster, see testdata/forcenew.txtar"},
 	{"no-v3", false, "there is no v3 API and no gateway to it"},
 	{"probes", false, "/livez and /readyz are there; etcd has them with its v3 API alone"},
 	{"reads-count-once", true, "a request counts as one read at most; etcd counts reads of its auth flag; see player.counts"},

@@ -67,6 +67,13 @@ func authFigure(o options, s *peer.Server, r *results) error {
 	r.add("GET, auth on, 64 connections, all users", rate, on.rate)
 	r.add("server CPU for each, auth on", microseconds, on.cpu)
 	r.add("CPU, auth on : off", plain, on.cpu/off.cpu)
+	own, err := readSpan(s, userGets(s.Address, authConnections, authConnections, "right")) // each has one
+	if err != nil {
+		return err
+	}
+	r.add("GET, auth on, 64 connections, one user each", rate, own.rate)
+	r.add("server CPU for each, one user each", microseconds, own.cpu)
+	r.add("CPU, one user each : off", plain, own.cpu/off.cpu)
 	return flooded(s, r, users, on)
 }
 

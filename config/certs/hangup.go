@@ -7,16 +7,16 @@ import (
 	"syscall"
 )
 
-// ReloadOnHangup reads the certificates again at each SIGHUP, until stop is called,
-// which waits for the end of its goroutine. Certificates that can't be used are
+// ReloadOnHangup reads the certificates again at each SIGHUP, by way of around, until stop
+// is called, which waits for the end of its goroutine. Certificates that can't be used are
 // logged, and never end the process.
-func (s Set) ReloadOnHangup(log *slog.Logger) (stop func()) {
+func (s Set) ReloadOnHangup(around func(reload func()), log *slog.Logger) (stop func()) {
 	hangups, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
 		defer close(done)
 		for range hangups {
-			s.hangup(log)
+			around(func() { s.hangup(log) })
 		}
 	}()
 	return func() {

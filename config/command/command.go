@@ -25,11 +25,11 @@ type Line struct {
 
 // Work is what is left for main.
 type Work struct {
-	Command  string // serve, health, auth init, raftlog inspect or raftlog cut
+	Command  string // serve, or a command of package dispatch
 	Config   config.Config
 	Hostname string
 	Warnings []string // one line each
-	Server   *url.URL // that health and auth init ask; nil for the others
+	Server   *url.URL // that health, auth init and backup ask; nil for the others
 }
 
 // Run reads the line and carries out its command. It returns nil and the exit code
@@ -63,6 +63,10 @@ func Run(l Line) (*Work, int) {
 		return &Work{Command: command.Name, Config: c, Hostname: host, Server: c.AuthInitURL()}, 0
 	case "raftlog inspect":
 		return &Work{Command: command.Name, Config: c, Hostname: host}, 0
+	case "import":
+		return &Work{Command: command.Name, Config: c, Hostname: host}, 0
+	case "backup", "restore", "export", "verify", "inspect", "diff":
+		return l.aboutFiles(&Work{Command: command.Name, Config: c, Hostname: host})
 	case "raftlog cut":
 		if len(c.Options.Operands) != 1 {
 			return nil, l.refuse(errors.New("copse raftlog cut needs one place, as copse raftlog inspect names it"))
@@ -88,6 +92,25 @@ func Run(l Line) (*Work, int) {
 func (l *Line) refuse(err error) int {
 	fmt.Fprintln(l.Stderr, err)
 	return config.ExitUsage
+}
+
+// aboutFiles checks the operands of a command about backups.
+func (l *Line) aboutFiles(w *Work) (*Work, int) {
+	operands, want := w.Config.Options.Operands, 1
+	switch w.Command {
+	case "diff":
+		want = 2
+	case "backup":
+		w.Server = w.Config.AuthInitURL()
+	case "restore":
+		if err := w.Config.CheckRestore(); err != nil {
+			return nil, l.refuse(err)
+		}
+	}
+	if len(operands) != want {
+		return nil, l.refuse(fmt.Errorf("copse %s needs %d operands behind its flags, and has %d (see copse help %s)", w.Command, want, len(operands), w.Command))
+	}
+	return w, 0
 }
 
 // fileLimit bounds a configuration file and a certificate: larger ones are a mistake.

@@ -15,6 +15,7 @@ _copse() {
     '--initial-cluster-token=[Distinguishes clusters that were founded with the same URLs]:text:'
     '--shards=[Number of shards, up to 64]:n:'
     '--force-new-cluster=-[Make this member the only one of its cluster, keeping its data]::value:(true false)'
+    '--bump-index=[With force-new-cluster, how much to add to X-Etcd-Index: more than there can have been changes that this member'\''s data lacks]:n:'
     '--cert-file=[Certificate (PEM) for https in listen-client-urls and listen-metrics-urls]:path:_files'
     '--key-file=[Private key (PEM) of the certificate]:path:_files'
     '--trusted-ca-file=[Trusted certificate authorities (PEM)]:path:_files'
@@ -60,7 +61,14 @@ _copse() {
       'serve:Start the server. The default command.'
       'health:Check the server on this machine: exit code 0 if it is healthy, 1 if not.'
       'auth:Users and permissions.'
+      'backup:Save the whole tree of a running server to a file.'
+      'restore:Make a data directory from a backup.'
+      'export:Save the tree of a stopped server to a file, from its data directory.'
+      'verify:Read a backup as copse restore does: exit code 0 if it is whole, 1 if not.'
+      'inspect:Print what the header of a backup says. It is not verified.'
+      'diff:Compare two backups, or servers.'
       'config:Look at the settings.'
+      'import:Take over the data of an etcd: make a data directory, or a file, from etcd'\''s.'
       'raftlog:Look at the raft log, or mend it.'
       'version:Print the versions of copse, of Go, and of the etcd whose API it serves.'
       'completion:Print a completion script for a shell.'
@@ -109,9 +117,16 @@ _copse() {
     esac ;;
   serve) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' $settings ;;
   health) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--quiet=-[Print nothing, only set the exit code]::value:(true false)' '--endpoint=[URL to request instead; /health if it has no path]:url:' '--timeout=[Timeout of the request]:duration:' $settings ;;
+  backup) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--endpoint=[URL of the server]:url:' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--stale=-[Take what the server has, even without a leader]::value:(true false)' '--quiet=-[Print errors only]::value:(true false)' $settings ;;
+  restore) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--new-cluster-id=-[Give the cluster a new id: for a copy that lives beside the original]::value:(true false)' '--resume=-[Go on where the file of a copse import ends, with its events and without bump-index: etcd must have stopped for good, and the file never have been used]::value:(true false)' '--ttl=[Let keys expire when they would have (absolute), or later by the time since the backup (extend) or by a duration]:value:(absolute extend duration)' $settings ;;
+  export) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' $settings ;;
+  verify) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
+  inspect) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
+  diff) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' $settings ;;
+  import) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--out=[File to write in place of a data directory]:path:_files' '--dry-run=-[Only print what is there]::value:(true false)' '--etcd-wal-dir=[Directory of etcd'\''s log, if etcd had --wal-dir]:path:_files' '--take-what-is-sound=-[With a damaged directory: take what is before the damage]::value:(true false)' '--committed-only=-[Leave out what isn'\''t known to be committed, acknowledged writes among it]::value:(true false)' '--cluster-id=[The cluster'\''s id, as X-Etcd-Cluster-Id has it]:hex:' '--index-margin=[How far above the source'\''s index copse goes on]:number:' $settings ;;
   version) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   completion) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(bash zsh fish)' ;;
-  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth config raftlog version completion help)' ;;
+  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth backup restore export verify inspect diff config import raftlog version completion help)' ;;
   *) _arguments '--version[Print the version]' '--help[Print the help]' $settings ;;
   esac
 }

@@ -55,11 +55,12 @@ const passwordLimit = 72
 type Client struct {
 	Addr net.Addr
 
+	room   []byte     // for the text in a header
 	header []byte     // the last one that was right
 	user   *auth.User // whose it is
 }
 
-// rememberLimit is the length above which a connection doesn't remember a header.
+// rememberLimit is the length above which a connection doesn't keep a header, or its text.
 const rememberLimit = 256
 
 // Identify returns who has sent a request with this Authorization header. If that is empty
@@ -71,16 +72,23 @@ func (c *Checker) Identify(client *Client, header []byte, certificate string) (a
 	if len(header) == 0 {
 		return c.byCertificate(certificate), nil
 	}
-	if u := client.recall(c.state(), header); u != nil {
+	st := c.state()
+	if u := client.recall(st, header); u != nil {
 		c.counts.remembered.Add(1)
-		return auth.TheUser(u.Name), nil
+		return st.Proven(u), nil
 	}
-	name, password, ok := parseBasic(header)
+	name, password, ok := parseBasic(header, &client.room)
 	if !ok {
 		c.counts.malformed.Add(1)
 		return auth.Who{}, &Refused{Why: "the Authorization header can't be read"}
 	}
-	u, err := c.check(name, password, client.From())
+	proof := c.proofs.of(name, password)
+	if u := c.proven(st, name, proof); u != nil {
+		c.counts.remembered.Add(1)
+		client.remember(header, u)
+		return st.Proven(u), nil
+	}
+	u, err := c.check(name, password, proof, client.From())
 	if err != nil {
 		return auth.Who{}, err
 	}
@@ -136,13 +144,8 @@ func (c *Client) remember(header []byte, u *auth.User) {
 	}
 }
 
-// check returns the user, if the password is right.
-func (c *Checker) check(name string, password []byte, from netip.Addr) (*auth.User, error) {
-	proof := c.proofs.of(name, password)
-	if u := c.proven(name, proof); u != nil {
-		c.counts.remembered.Add(1)
-		return u, nil
-	}
+// check returns the user, if the password is right. It waits for a turn to hash it.
+func (c *Checker) check(name string, password []byte, proof proof, from netip.Addr) (*auth.User, error) {
 	asks := asker{from: networkOf(from)}
 	if u, ok := c.state().User(name); ok {
 		asks.user = u.Name
@@ -169,7 +172,7 @@ func (c *Checker) check(name string, password []byte, from netip.Addr) (*auth.Us
 // compare returns the user, if the password is right. It needs a turn.
 func (c *Checker) compare(name string, password []byte, proof proof) *auth.User {
 	// Another request with the same password may have had its turn meanwhile.
-	if u := c.proven(name, proof); u != nil {
+	if u := c.proven(c.state(), name, proof); u != nil {
 		c.counts.remembered.Add(1)
 		return u
 	}
@@ -192,8 +195,8 @@ func (c *Checker) compare(name string, password []byte, proof proof) *auth.User 
 // as long as for one that does. Nobody knows a password for it, and it wouldn't help.
 const nobodysHash = "$2a$10$K4gD2dJb0l9yq5rV1cWq6OeM8nYx3uT7hZs0aQpLwEvCfRkBjGiNm"
 
-func (c *Checker) proven(name string, p proof) *auth.User {
-	u, ok := c.state().User(name)
+func (c *Checker) proven(st *auth.State, name string, p proof) *auth.User {
+	u, ok := st.User(name)
 	if !ok || !c.proofs.has(u, p) {
 		return nil
 	}

@@ -5,9 +5,11 @@
 //
 //	kubelet, load balancer ──▶ /livez /readyz /health ──▶ Checks
 //	Prometheus ──────────────▶ /metrics ────────────────▶ Options.Scrape
+//	systemd ◀── sd_notify ── Status.TellService
 //	a developer ─────────────▶ /debug/pprof/ (if enabled)
 //
 // It knows nothing of keys and shards: checks and metrics are handed to it ([Parts]).
-// Goroutines: one for each address, which [Port.Close] awaits, and those of net/http, one
+// Goroutines: one that tells a
+// service manager, if there is one ([Status.TellService]); one for each address, which [Port.Close] awaits, and those of net/http, one
 // for each connection, which [Server.Stop] ends and [Server.Serve] awaits.
 package ops

@@ -18,6 +18,8 @@ type Status struct {
 	parts    atomic.Pointer[Parts]  // nil until they exist
 	draining atomic.Bool
 	always   []func(*metric.Writer)
+	service  atomic.Pointer[service] // nil: there is no service manager
+	news     chan struct{}           // capacity 1; rings when waits or draining have changed
 }
 
 // Parts are the parts of a running server that probes and scrapes ask.
@@ -27,6 +29,7 @@ type Parts struct {
 		CheckLeader() error
 		CheckCaughtUp() error
 		CheckSame() error
+		Summary() string // leader and index, in a line
 	}
 	Disk interface {
 		CheckAlive() error
@@ -39,16 +42,29 @@ type Parts struct {
 // NewStatus returns the Status of a server that has just begun to start. A scrape
 // has the metrics that always write even before there are parts.
 func NewStatus(always ...func(*metric.Writer)) *Status {
-	s := &Status{always: always}
+	s := &Status{always: always, news: make(chan struct{}, 1)}
 	s.WaitFor("the member is starting")
 	return s
 }
 
 // WaitFor records what the start waits for, in words for an operator.
-func (s *Status) WaitFor(what string) { s.waits.Store(&what) }
+func (s *Status) WaitFor(what string) {
+	s.waits.Store(&what)
+	s.ring()
+}
 
 // Serving records that clients are served from now on.
-func (s *Status) Serving() { s.waits.Store(nil) }
+func (s *Status) Serving() {
+	s.waits.Store(nil)
+	s.ring()
+}
+
+func (s *Status) ring() {
+	select {
+	case s.news <- struct{}{}:
+	default: // it rings already
+	}
+}
 
 // Watch makes probes and scrapes ask the parts from now on. The start then waits for
 // the member to catch up.
@@ -129,6 +145,7 @@ func (s *Status) AddDrain(ctx context.Context, delay time.Duration, add func(nam
 			return nil
 		}
 		s.draining.Store(true)
+		s.ring()
 		late := time.NewTimer(delay)
 		defer late.Stop()
 		select {

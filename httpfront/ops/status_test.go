@@ -20,6 +20,7 @@ func (p *part) CheckLeader() error   { return p.err }
 func (p *part) CheckCaughtUp() error { return p.err }
 func (p *part) CheckReserve() error  { return p.err }
 func (p *part) CheckSame() error     { return p.err }
+func (p *part) Summary() string      { return "a summary" }
 
 func TestProbesFollowTheServersLife(t *testing.T) {
 	s := ops.NewStatus(func(w *metric.Writer) { w.Counter("always_total", "A.", 1) })

@@ -10,6 +10,9 @@ import (
 type Who struct {
 	kind whoKind
 	name string
+	// In the state under, the user of that name is this one: it needn't be looked up there.
+	user  *User
+	under *State
 }
 
 type whoKind uint8
@@ -26,6 +29,9 @@ var TheGuest = Who{kind: guest}
 // TheUser is the user of that name, who has proved it. If there is no such user, or none
 // any more, it may do nothing.
 func TheUser(name string) Who { return Who{kind: user, name: name} }
+
+// Proven is the same for a user of this state.
+func (s *State) Proven(u *User) Who { return Who{kind: user, name: u.Name, user: u, under: s} }
 
 // Access is what is done to a key.
 type Access uint8
@@ -68,6 +74,9 @@ func (s *State) MayAdminister(who Who) bool {
 
 // rolesOf returns the names of a user's roles.
 func (s *State) rolesOf(who Who) []string {
+	if who.under == s {
+		return who.user.Roles
+	}
 	if u, ok := s.User(who.name); ok {
 		return u.Roles
 	}

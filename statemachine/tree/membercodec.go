@@ -18,7 +18,8 @@ import (
 //	  client URLs  likewise
 //
 // A Membership is its members, then the removed ids (uvarint count, then 8 bytes
-// each, big-endian), then, only if there are several, the number of shards (uvarint).
+// each, big-endian), then, unless they are 1 and 0, the number of shards (uvarint), and
+// then, unless it is 0, the term base (uvarint).
 const membersVersion = 1
 
 // Decoding errors. As with batches, no client input can cause them.
@@ -70,8 +71,11 @@ func AppendMembership(dst []byte, ms *Membership) []byte {
 	for _, id := range ms.Removed {
 		dst = binary.BigEndian.AppendUint64(dst, id)
 	}
-	if ms.Shards > 1 {
-		dst = binary.AppendUvarint(dst, uint64(ms.Shards))
+	if ms.Shards > 1 || ms.TermBase > 0 {
+		dst = binary.AppendUvarint(dst, uint64(max(1, ms.Shards)))
+	}
+	if ms.TermBase > 0 {
+		dst = binary.AppendUvarint(dst, ms.TermBase)
 	}
 	return dst
 }
@@ -90,8 +94,12 @@ func ReadMembership(data []byte) (*Membership, error) {
 	}
 	if d.Left() > 0 {
 		n := d.Uvarint()
-		if n < 2 || n > MaxSlots {
-			return nil, errMembers
+		based := d.Left() > 0
+		if based {
+			ms.TermBase = d.Uvarint()
+		}
+		if n < 1 || n > MaxSlots || n == 1 && !based || based && ms.TermBase == 0 {
+			return nil, errMembers // no encoder writes such a record
 		}
 		ms.Shards = int(n)
 	}

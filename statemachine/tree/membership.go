@@ -16,6 +16,9 @@ type Membership struct {
 	// Shards is the number of data shards, which never changes; 0 before the
 	// cluster is founded.
 	Shards int
+	// TermBase is what is added to raft's term wherever a term is shown: a new generation of
+	// the cluster begins with a new raft log, and the terms of that begin anew.
+	TermBase uint64
 }
 
 // Founded reports whether the cluster has been founded. From then on it always has
@@ -97,7 +100,7 @@ func (a *changer) replace(c *Command, given []Member) (*Membership, *Error) {
 	if len(given) == 0 {
 		return a.refuse(CodeQuorumLoss, "a cluster has at least one member")
 	}
-	next := &Membership{Shards: a.old.Shards}
+	next := &Membership{Shards: a.old.Shards, TermBase: a.old.TermBase}
 	if next.Shards == 0 {
 		next.Shards = min(max(1, c.Limit), MaxSlots)
 	}
@@ -154,7 +157,7 @@ func (a *changer) remove(id uint64) (*Membership, *Error) {
 	if len(a.old.Members) == 1 {
 		return a.refuse(CodeQuorumLoss, "%x is the last member", id)
 	}
-	next := &Membership{Removed: slices.Clone(a.old.Removed), Shards: a.old.Shards}
+	next := &Membership{Removed: slices.Clone(a.old.Removed), Shards: a.old.Shards, TermBase: a.old.TermBase}
 	for _, m := range a.old.Members {
 		if m.ID != id {
 			next.Members = append(next.Members, m)
@@ -209,7 +212,7 @@ func (a *changer) with(m Member) *Membership {
 	if old, ok := a.old.Member(m.ID); ok && old.equal(m) {
 		return a.old
 	}
-	return &Membership{Members: withMember(a.old.Members, m), Removed: a.old.Removed, Shards: max(1, a.old.Shards)}
+	return &Membership{Members: withMember(a.old.Members, m), Removed: a.old.Removed, Shards: max(1, a.old.Shards), TermBase: a.old.TermBase}
 }
 
 // withMember returns a copy of members with m added or replaced, its peer URLs

@@ -345,7 +345,7 @@ func TestAMembershipKnowsItsShards(t *testing.T) {
 	for limit, want := range map[int]int{0: 1, 1: 1, 2: 2, 64: 64, 65: 64} {
 		c := tree.MemberCommand(tree.OpFound, founders...)
 		c.Limit = limit
-		ms := &tree.Membership{}
+		ms := &tree.Membership{TermBase: uint64(limit % 2 * 300)}
 		again := c
 		again.Limit = 3
 		for _, c := range []tree.Command{
@@ -360,6 +360,9 @@ func TestAMembershipKnowsItsShards(t *testing.T) {
 				t.Fatal(refused, err)
 			}
 			ms = next
+			if ms.TermBase != uint64(limit%2*300) {
+				t.Fatalf("the operation %d makes the term base %d", c.Op, ms.TermBase)
+			}
 			if ms.Shards != want {
 				t.Fatalf("founded with %d, the operation %d leaves %d shards, want %d", limit, c.Op, ms.Shards, want)
 			}
@@ -369,9 +372,9 @@ func TestAMembershipKnowsItsShards(t *testing.T) {
 			}
 		}
 		rec := tree.AppendMembership(nil, &tree.Membership{Members: ms.Members, Removed: ms.Removed})
-		for _, bad := range []byte{0, 1, 65} {
-			if read, err := tree.ReadMembership(append(rec, bad)); err == nil {
-				t.Errorf("%d shards read as %d", bad, read.Shards)
+		for _, bad := range []string{"\x00", "\x01", "\x41", "\x01\x00", "\x02\x00", "\x00\x05", "\x02\x05\x05", "\x02\x80"} {
+			if read, err := tree.ReadMembership(append(rec, bad...)); err == nil {
+				t.Errorf("%x read as %d shards, term base %d", bad, read.Shards, read.TermBase)
 			}
 		}
 	}

@@ -1,0 +1,46 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"copse/statemachine"
+	"copse/statemachine/tree"
+)
+
+var errNotClosed = errors.New("some shard did not apply in time what it has under way")
+
+// Backup returns the whole tree at one index as a file of package portable, in parts; its
+// caller closes it. It has all that was acknowledged before the call, unless stale is set: then it
+// has what this member has, leader or not.
+func (r *Router) Backup(stale bool) (tree.Rest, tree.State, *tree.Error) {
+	if err := r.refusal(); err != nil {
+		return nil, tree.State{}, err
+	}
+	first := r.member.part(orderShard)
+	if !stale {
+		if err := first.lane.Wait(r.timeout); err != nil {
+			return nil, tree.State{}, tree.Unavailable(err)
+		}
+	}
+	st := r.State()
+	o := statemachine.BackupOptions{ClusterID: r.cluster.ID, Term: st.RaftTerm, Time: time.Now()}
+	if s := r.sharded; s != nil {
+		o.Counter = first.machine.Index
+		o.Closed = func(at tree.Index) error {
+			ctx, cancel := context.WithTimeout(context.Background(), r.timeout)
+			defer cancel()
+			if s.closed.Wait(ctx, at) != nil {
+				return errNotClosed
+			}
+			return nil
+		}
+	}
+	b, err := statemachine.NewBackup(first.machine, r.member.dataMachines(), o)
+	if err != nil {
+		return nil, tree.State{}, tree.Unavailable(err)
+	}
+	st.Index = b.Header().Index
+	return b, st, nil
+}

@@ -1,0 +1,135 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"copse/actors"
+	"copse/actors/importer"
+	"copse/config"
+	"copse/config/command"
+	"copse/httpfront/client"
+	"copse/statemachine/tree"
+)
+
+// Run carries out work, unless its command is serve, and returns the exit code.
+func Run(ctx context.Context, work *command.Work, environ []string, stdout, stderr io.Writer) int {
+	c := &work.Config
+	server := client.Server{URL: work.Server, Cert: c.ClientTLS.Cert, Key: c.ClientTLS.Key, CA: c.ClientTLS.CA}
+	password := client.Password{File: c.Options.PasswordFile, Environ: environ}
+	operands := c.Options.Operands
+	switch work.Command {
+	case "health":
+		return client.Health(ctx, client.Question{Server: server, Timeout: c.Options.Timeout, Quiet: c.Options.Quiet}, stdout, stderr)
+	case "auth init":
+		return client.InitAuth(ctx, server, password, stdout, stderr)
+	case "backup":
+		b := client.Backup{Server: server, Password: password, Stale: c.Options.Stale, Quiet: c.Options.Quiet}
+		return client.SaveBackup(ctx, &b, operands[0], stdout, stderr)
+	case "verify":
+		return client.Verify(ctx, operands[0], stdout, stderr)
+	case "inspect":
+		return client.Inspect(operands[0], stdout, stderr)
+	case "diff":
+		return client.Diff(ctx, client.Differ{Server: server, Password: password}, [2]string(operands), stdout, stderr)
+	case "import":
+		return report(takeOver(work, stdout, stderr), stderr)
+	case "restore":
+		return report(restore(work, stdout), stderr)
+	case "export":
+		return report(export(c.DataDir, operands[0], stdout), stderr)
+	case "raftlog inspect":
+		return report(actors.InspectLog(c.DataDir, stdout), stderr)
+	case "raftlog cut":
+		return report(actors.CutLog(c.DataDir, operands[0], stdout), stderr)
+	}
+	return report(fmt.Errorf("unknown command %q", work.Command), stderr)
+}
+
+// report prints the error of a command, in one line, and returns the exit code.
+func report(err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(stderr, strings.ReplaceAll(err.Error(), "\n", "; "))
+	return ExitCode(err)
+}
+
+// ExitCode is that of a member's error.
+func ExitCode(err error) int {
+	return [...]int{config.ExitFailed, config.ExitUsage, config.ExitLocked, config.ExitNewer, config.ExitCorrupt, config.ExitPartial}[actors.ReasonOf(err)]
+}
+
+func restore(work *command.Work, stdout io.Writer) error {
+	c := &work.Config
+	file := os.Stdin
+	if name := c.Options.Operands[0]; name != "-" {
+		var err error
+		if file, err = os.Open(name); err != nil {
+			return err
+		}
+		defer file.Close()
+	}
+	return restoreFrom(file, work, c.Options.Restore.Resume, stdout)
+}
+
+// takeOver imports data directories of etcd: into a file, or into a data directory.
+func takeOver(work *command.Work, stdout, stderr io.Writer) error {
+	c, o := &work.Config, importer.Options{Import: importer.Import(work.Config.Options.Import)}
+	switch {
+	case o.Out != "" || o.DryRun:
+	case !c.Given("data-dir") || len(c.InitialCluster) > 1:
+		return fmt.Errorf("%w needs --data-dir, for a cluster of one member, or --out FILE, which each member of several takes with copse restore --resume, or --dry-run", importer.ErrUsage)
+	default:
+		o.Beside = c.DataDir
+		o.Use = func(file io.Reader) error { return restoreFrom(file, work, true, stdout) }
+	}
+	return importer.Run(c.Options.Operands, o, stdout, stderr)
+}
+
+func restoreFrom(file io.Reader, work *command.Work, resume bool, stdout io.Writer) error {
+	c := &work.Config
+	done, err := actors.Restore(file, actors.RestoreOptions{
+		Dir: c.DataDir, HostName: work.Hostname, Cluster: actors.ClusterOptions(c.Cluster()),
+		Bump: tree.Index(c.BumpIndex), Resume: resume, NewClusterID: c.Options.Restore.NewClusterID, Extend: c.Options.Restore.TTL,
+	})
+	if err != nil {
+		return fmt.Errorf("nothing was restored: %w", err)
+	}
+	_, err = fmt.Fprintf(stdout, "restored %s: %d nodes of %s at index %d\n  cluster %x, member %x, shards %d, index %d, term above %d\n  %d nodes are overdue and expire when the cluster serves\n",
+		c.DataDir, done.Nodes, done.Time.Format("2006-01-02 15:04:05Z"), done.Header.Index, done.Cluster, done.Member, done.Shards, done.Index, done.Term, done.Expired)
+	return err
+}
+
+// export writes the tree of a stopped member.
+func export(dir, name string, stdout io.Writer) (err error) {
+	var incomplete error
+	write := func(w io.Writer) error {
+		rest, err := actors.Export(dir)
+		if err != nil {
+			return err
+		}
+		defer rest.Close()
+		incomplete = rest.Incomplete
+		for more := true; more; {
+			var part []byte
+			if part, more, err = rest.Next(); err != nil {
+				return err
+			}
+			if _, err := w.Write(part); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if name == "-" {
+		err = write(stdout)
+	} else {
+		err = client.WriteFile(name, write)
+	}
+	return errors.Join(err, incomplete)
+}
