@@ -1,6 +1,7 @@
 package etcddir_test
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -64,11 +65,19 @@ func print(r *etcddir.Result) string {
 	return b.String()
 }
 
+// end is where a file ends, but for the zeros behind.
+func end(data []byte) int { return len(bytes.TrimRight(data, "\x00")) }
+
 func TestEveryFlippedBitIsNoticed(t *testing.T) {
 	for _, s := range damageable {
 		t.Run(s.name, func(t *testing.T) {
 			names, files := used(t, s.name, s.dir)
 			random := rand.New(rand.NewPCG(*seed, 0))
+			undamaged, err := read(t, files, s.dir, etcddir.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sound := print(undamaged)
 			for range *flips {
 				name := names[random.IntN(len(names))]
 				whole := files[name].Data
@@ -78,8 +87,12 @@ func TestEveryFlippedBitIsNoticed(t *testing.T) {
 				files[name].Data = data
 				r, err := read(t, files, s.dir, etcddir.Options{})
 				var d *etcddir.Damage
-				if !errors.As(err, &d) || !strings.HasSuffix(name, d.File) {
-					t.Fatalf("seed %d: bit %d of byte %d of %s was flipped: %v, %+v", *seed, bit, at, name, err, r)
+				switch {
+				case errors.As(err, &d) && strings.HasSuffix(name, d.File):
+				case err == nil && at >= end(whole) && r.Losses.Torn != nil && print(r) == sound:
+					// In the zeros behind the log, where it looks like the beginning of a frame.
+				default:
+					t.Fatalf("seed %d: bit %d of byte %d of %s was flipped: %v", *seed, bit, at, name, err)
 				}
 				files[name].Data = whole
 			}
@@ -99,7 +112,7 @@ func TestEveryCutIsNoticed(t *testing.T) {
 			for range *flips / 2 {
 				name := names[random.IntN(len(names))]
 				whole := files[name].Data
-				length := len(strings.TrimRight(string(whole), "\x00"))
+				length := end(whole)
 				at := random.IntN(length)
 				files[name].Data = whole[:at]
 				r, err := read(t, files, s.dir, etcddir.Options{})
@@ -130,8 +143,7 @@ func TestATornWriteIsLeftOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := files[wal].Data
-	end := len(strings.TrimRight(string(data), "\x00"))
-	sector := (end - 1) / 512 * 512
+	sector := (end(data) - 1) / 512 * 512
 	files[wal].Data = append(slices.Clone(data[:sector]), make([]byte, len(data)-sector)...)
 	torn, err := read(t, files, "three/m4", etcddir.Options{})
 	if err != nil || torn.Losses.Torn == nil || torn.Index > whole.Index {
