@@ -12,7 +12,10 @@ import (
 	"copse/actors"
 	"copse/actors/cluster"
 	"copse/actors/datadir"
+	"copse/statemachine"
 	"copse/statemachine/tree"
+
+	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
 // testCluster is several members in this process, connected over loopback.
@@ -496,5 +499,84 @@ func TestOfTwoMembersEitherCanGo(t *testing.T) {
 			c.join(stays)
 			c.holds(stays, "/k", "alone")
 		})
+	}
+}
+
+// Three members that are each given the same filled stores, as a restore does, found a new
+// generation together.
+func TestSeveralMembersBeginAGenerationTogether(t *testing.T) {
+	for _, shards := range []int{1, 4} {
+		t.Run(fmt.Sprint(shards, " shards"), func(t *testing.T) {
+			c := &testCluster{t: t, paths: map[uint64]string{}, peers: map[uint64]string{}, nodes: map[uint64]node{}, shards: shards}
+			for id := uint64(1); id <= 3; id++ {
+				c.paths[id], c.peers[id] = t.TempDir(), freeAddress(t)
+				c.founders = append(c.founders, tree.Member{ID: id, PeerURLs: []string{"http://" + c.peers[id]}})
+			}
+			for id := uint64(1); id <= 3; id++ {
+				c.renew(id, cluster.Renewal{Members: c.founders, Shards: shards, Term: 41, Index: 500, Bump: 1000})
+				c.launch(id)
+			}
+			for id := uint64(1); id <= 3; id++ {
+				c.join(id)
+			}
+			last := c.set(c.follower(), "/new", "v").State
+			if last.Index <= 1500 || last.RaftTerm <= 41 {
+				t.Errorf("the first write is at %d, in term %d", last.Index, last.RaftTerm)
+			}
+			newcomer := c.add(c.leader())
+			for _, id := range c.ids() {
+				if shards == 1 {
+					c.holds(id, "/old", "v")
+				}
+				c.holds(id, "/new", "v")
+				if st := c.nodes[id].State(); st.RaftTerm <= 41 {
+					t.Errorf("member %d shows term %d", id, st.RaftTerm)
+				}
+				for _, key := range []string{"/", "/old", "/new"} {
+					if _, err := c.nodes[id].Watch(&tree.Watch{Key: key, Recursive: true, Since: 1500, Sink: nobody{}}); err == nil || err.Code != tree.CodeEventIndexClosed {
+						t.Errorf("member %d: a watch of %s from the past: %v", id, key, err)
+					}
+				}
+			}
+			c.await("four voters", func() bool { return len(c.nodes[newcomer].node.Voters()) == 4 })
+			if got := c.nodes[1].Cluster().Members; len(got) != 4 {
+				t.Errorf("members %+v", got)
+			}
+		})
+	}
+}
+
+// renew makes the member's directory one of a new generation, with /old if there is one
+// shard.
+func (c *testCluster) renew(id uint64, r cluster.Renewal) {
+	c.t.Helper()
+	identity := c.fresh(id).Wanted
+	identity.Generation = 1
+	dir, err := datadir.Open(c.paths[id], identity, datadir.Claim{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer dir.Close()
+	var machines []*statemachine.Machine
+	for i := range actors.Groups(c.shards) {
+		o := statemachine.Options{Dir: dir.ShardDir(uint64(i) + 1), Replica: id, Window: 100, WindowBytes: 1 << 20}
+		if c.shards > 1 {
+			o.Slot, o.Slots = i-1, c.shards
+		}
+		m, err := statemachine.New(o)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		defer m.Close()
+		machines = append(machines, m)
+	}
+	if c.shards == 1 {
+		old := setTo("/old", "v")
+		if _, err := machines[0].Update([]sm.Entry{{Index: 1, Cmd: tree.AppendCommand(tree.AppendBatch(nil, id, 1), old)}}); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	if err := cluster.Renew(machines, r); err != nil {
+		c.t.Fatal(err)
 	}
 }

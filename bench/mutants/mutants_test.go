@@ -40,6 +40,14 @@ var mutants = []mutant{
 		"v.meta.raftIndex, v.meta.hash, v.meta.epoch, v.meta.last = 0, 0, 0,", "v.meta.raftIndex, v.meta.hash, v.meta.last = 0, 0,", "TestTheEpochIsKept",
 	},
 	{
+		"a new generation keeps the window", "A new generation", "statemachine/membership.go",
+		"	v.emptyWindow()\n", "", "TestRenewADataShard",
+	},
+	{
+		"a new generation's terms begin anew where they are shown", "16", "actors/raft/leaders.go",
+		"return l.base() + l.highest.Load()", "return l.highest.Load()", "TestLeadersComeAndGo",
+	},
+	{
 		"watches begin without a permission", "of auth", "httpfront/keys.go",
 		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok {",
 		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok || x.req.kind == kindWatch {",
