@@ -91,18 +91,17 @@ func synopsis(command *Command) string {
 		words[1] = "[serve]"
 	}
 	const manyOptions = 5
+	many := len(command.options) >= manyOptions
 	for _, s := range command.options {
-		if len(command.options) >= manyOptions {
-			words = append(words, "[flags]")
-			break
-		}
-		if s.boolean {
+		switch {
+		case many:
+		case s.boolean:
 			words = append(words, "[--"+s.flag+"]")
-		} else {
+		default:
 			words = append(words, "[--"+s.flag+" <"+s.unit+">]")
 		}
 	}
-	if command.Settings {
+	if many || command.Settings {
 		words = append(words, "[flags]")
 	}
 	if command.Operands != "" {
