@@ -20,24 +20,22 @@ func (r *Replicas) ConnectionEstablished(info raftio.ConnectionInfo) {
 	}
 }
 
-// nowAway notes whether a member is away, and reports whether that is news.
+// nowAway notes whether a member is away, and reports whether that is news. That a member can
+// be reached at first isn't.
 func (r *Replicas) nowAway(member string, away bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	before := r.away[member]
-	if away {
-		r.away[member] = true
-	} else {
-		delete(r.away, member)
-	}
-	return before != away
+	before, known := r.away[member]
+	r.away[member] = away
+	return away != before && (known || away)
 }
 
-// Away reports whether the member couldn't be reached lately.
+// Away reports whether the member couldn't be reached lately, or hasn't been reached yet.
 func (r *Replicas) Away(member uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.away[peerlink.TargetOf(member)]
+	away, known := r.away[peerlink.TargetOf(member)]
+	return away || !known
 }
 
 // NodeDeleted implements raftio.ISystemEventListener: this member's replica has

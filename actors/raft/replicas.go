@@ -33,7 +33,7 @@ type Replicas struct {
 
 	mu      sync.Mutex
 	removed map[uint64]bool // shards that this member's replica was removed from
-	away    map[string]bool // members that can't be reached, by dragonboat's address
+	away    map[string]bool // whether a member can't be reached, by dragonboat's address; unknown at first
 }
 
 // replica is one running replica, as it was started.
