@@ -33,6 +33,9 @@ func (l *log) after(base mark) (t tail, err error) {
 		}
 		kept, numbers = append(kept, p), append(numbers, i)
 	}
+	if base.position == len(l.places) && len(kept) > 0 && kept[0].index <= base.index && !holds(kept, base) {
+		kept, numbers = nil, nil // as above: the member stopped before it wrote another entry. In a backup, the mark is behind its entries
+	}
 	t.last = place{index: base.index, term: base.term}
 	if n := len(kept); n > 0 && kept[n-1].index > base.index {
 		if kept[0].index > base.index+1 {
