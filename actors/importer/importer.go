@@ -99,7 +99,7 @@ const brokenMargin = 1_000_000
 // what its directory says, by writes that only other members have, and by indexes that late
 // versions of etcd 3.5 take outside of the log. So the index is raised. Watchers don't notice,
 // for the window covers what is below. Where writes are missing, watchers must
-// start anew, and so there is no window.
+// start anew: the window begins above the index.
 func (o *Options) header(r *etcddir.Result, now time.Time) portable.Header {
 	h := portable.Header{ClusterID: r.Cluster.ID, Index: r.Index, Term: r.Term, Time: now, Shards: 1, AuthEnabled: r.Access.Enabled,
 		Nodes: uint64(r.Counts.Nodes), Window: r.Window.Start}
@@ -107,8 +107,9 @@ func (o *Options) header(r *etcddir.Result, now time.Time) portable.Header {
 		h.ClusterID = o.ClusterID
 	}
 	h.Index += tree.Index(o.IndexMargin)
-	if len(r.Losses.Damages) > 0 {
-		h.Index, h.Window = h.Index+brokenMargin, 0
+	if r.Losses.Writes() {
+		h.Index += brokenMargin
+		h.Window = h.Index + 1
 	}
 	return h
 }
@@ -133,9 +134,9 @@ func export(w io.Writer, r *etcddir.Result, h portable.Header) error {
 			return err
 		}
 	}
-	if h.Window != 0 {
-		for i := range r.Window.Events {
-			if err := out.Event(&r.Window.Events[i]); err != nil {
+	for i := range r.Window.Events {
+		if e := &r.Window.Events[i]; e.Index() >= h.Window {
+			if err := out.Event(e); err != nil {
 				return err
 			}
 		}

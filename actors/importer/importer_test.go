@@ -144,3 +144,39 @@ func TestAFileThatCantBeUsedIsLeftNowhere(t *testing.T) {
 		t.Errorf("%v is left, %v", left, err)
 	}
 }
+
+// header imports into a file, and returns its header, the number of its events, the report and the error.
+func header(t *testing.T, o importer.Options, dirs ...string) (h portable.Header, events int, report string, err error) {
+	t.Helper()
+	o.Out, o.IndexMargin = filepath.Join(t.TempDir(), "out"), 100
+	var b bytes.Buffer
+	err = importer.Run(dirs, o, &b, io.Discard)
+	f, opened := os.Open(o.Out)
+	if opened != nil {
+		return h, 0, b.String(), err
+	}
+	defer f.Close()
+	in, readErr := portable.NewReader(f)
+	check(t, readErr)
+	for {
+		it, readErr := in.Next()
+		if readErr == io.EOF {
+			return in.Header(), events, b.String(), err
+		}
+		check(t, readErr)
+		if it.Event != nil {
+			events++
+		}
+	}
+}
+
+func TestWhatIsLeftOutBehindTheCommitIsSaid(t *testing.T) {
+	m1 := filepath.Join(filepath.Dir(unpack(t, "etcd-3.4.23-three")), "three", "m1")
+	h, events, report, err := header(t, importer.Options{Import: importer.Import{CommittedOnly: true}}, m1)
+	if !errors.Is(err, importer.ErrPartial) || !strings.Contains(report, "missing     5 entries behind the last commit") {
+		t.Errorf("%v: %s", err, report)
+	}
+	if h.Index != 149+1_000_100 || h.Window != h.Index+1 || events > 0 {
+		t.Errorf("header %+v, %d events", h, events)
+	}
+}

@@ -28,7 +28,7 @@ func report(w io.Writer, r *etcddir.Result, h *portable.Header, dirs int) error 
 	}
 	line("index", "%d; copse goes on above %d", r.Index, h.Index)
 	line("term", "%d", r.Term)
-	if h.Window == 0 {
+	if r.Losses.Writes() {
 		line("events", "none: watchers start anew, since writes are missing")
 	} else {
 		line("events", "%d, from index %d on", len(r.Window.Events), h.Window)
@@ -60,6 +60,9 @@ func notes(line func(string, string, ...any), r *etcddir.Result, dirs int) {
 	}
 	for _, d := range l.Damages {
 		line("missing", "what comes after this: %v", d)
+	}
+	if l.Uncommitted > 0 {
+		line("missing", "%d entries behind the last commit that is on disk, left out as requested", l.Uncommitted)
 	}
 	for _, what := range l.Left {
 		line("missing", "%s, which can't be read", what)

@@ -59,10 +59,15 @@ type Losses struct {
 	Filled  bool      // the log ends where its last file does: nothing would tell if it was cut there, between two frames
 	Damages []*Damage // passed over with TakeSound
 	Left    []string  // what can't be taken over
+
+	Uncommitted int // entries, left out with CommittedOnly
 }
 
 // Whole reports whether nothing that anybody was told of is missing.
-func (l *Losses) Whole() bool { return len(l.Damages)+len(l.Left) == 0 }
+func (l *Losses) Whole() bool { return !l.Writes() && len(l.Left) == 0 }
+
+// Writes reports whether writes are missing, so that the source was ahead of the Result.
+func (l *Losses) Writes() bool { return len(l.Damages) > 0 || l.Uncommitted > 0 }
 
 // Nodes yields the nodes of the key space depth first.
 func (r *Result) Nodes() iter.Seq[tree.Node] {
@@ -234,10 +239,12 @@ func (r *reading) finish(o Options) (*Result, error) {
 	p.refuseDirs = atLeast35(version)
 	for _, at := range r.tail.places {
 		if at.index > r.log.committed {
-			if o.CommittedOnly {
-				break
-			}
 			p.counted.Uncommitted++
+			if o.CommittedOnly {
+				p.counted.Entries++
+				r.losses.Uncommitted++
+				continue
+			}
 		}
 		b, err := at.file.read(at.offset, at.size)
 		if err != nil {

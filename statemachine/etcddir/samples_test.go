@@ -240,8 +240,8 @@ func TestWhatWasAnsweredLiesBehindTheCommit(t *testing.T) {
 			t.Errorf("%s: %d keys, %d entries behind the commit", dir, len(keys), got.Counts.Uncommitted)
 		}
 		committed, err := etcddir.Read([]etcddir.Source{{Name: dir, Dir: sub(t, unpack(t, "etcd-3.4.23-killed"), dir)}}, etcddir.Options{CommittedOnly: true})
-		if err != nil || committed.Counts.Nodes != 29 {
-			t.Errorf("%s: %d committed keys, %v", dir, committed.Counts.Nodes, err)
+		if err != nil || committed.Counts.Nodes != 29 || committed.Losses.Uncommitted != 1 || committed.Losses.Whole() || committed.Counts.Uncommitted != 1 {
+			t.Errorf("%s: %+v, %v", dir, committed, err)
 		}
 	}
 }
