@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"config/certs":    {"copse/statemachine/metric"},
 	"config/command":  {"copse/config", "copse/config/build"},
 	// Joins, as main does for copse serve.
-	"config/dispatch":       {"copse/actors", "copse/actors/datadir", "copse/actors/importer", "copse/config", "copse/config/command", "copse/httpfront/client", "copse/statemachine/etcddir", "copse/statemachine/tree"},
+	"config/dispatch":       {"copse/actors", "copse/actors/importer", "copse/config", "copse/config/command", "copse/httpfront/client", "copse/statemachine/etcddir", "copse/statemachine/tree"},
 	"config/limits":         {},
 	"config/logging":        {},
 	"httpfront":             {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/login", "copse/httpfront/ops", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},

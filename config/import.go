@@ -35,7 +35,8 @@ settings as copse restore does. With --out it writes a file instead, from which
 copse restore --resume makes each member of a cluster of several.
 
 Prints what it found. The exit code is 0 if that was everything, 6 if something is
-missing, 5 if the directory is damaged, 2 if it isn't one of etcd's.`}
+missing or data-dir has data already, 5 if the directory is damaged, 2 if it isn't
+one of etcd's.`}
 }
 
 func importOptions() []setting {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"copse/actors/datadir"
 	"copse/actors/importer"
 	"copse/config"
 	"copse/config/command"
@@ -21,13 +20,7 @@ func takeOver(work *command.Work, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%w needs --data-dir, for a cluster of one member, or --out FILE, which each member of several takes with copse restore --resume, or --dry-run", importer.ErrUsage)
 	default:
 		o.Beside = c.DataDir
-		o.Use = func(file io.Reader) error {
-			err := restoreFrom(file, work, true, stdout)
-			if errors.Is(err, datadir.ErrTaken) || errors.Is(err, datadir.ErrFounded) {
-				err = fmt.Errorf("%w: %w", importer.ErrUsage, err)
-			}
-			return err
-		}
+		o.Use = func(file io.Reader) error { return restoreFrom(file, work, true, stdout) }
 	}
 	return importer.Run(c.Options.Operands, o, stdout, stderr)
 }

@@ -1,0 +1,93 @@
+package dispatch_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"copse/config"
+	"copse/config/command"
+	"copse/config/dispatch"
+)
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unpack puts the log of a sample of package etcddir on disk, and returns the directory and the log.
+func unpack(t *testing.T, name string) (dir, log string) {
+	t.Helper()
+	f, err := os.Open("../../statemachine/etcddir/testdata/" + name + ".tar.gz")
+	check(t, err)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	check(t, err)
+	to := t.TempDir()
+	for in := tar.NewReader(z); ; {
+		h, err := in.Next()
+		if err == io.EOF {
+			return filepath.Join(to, name), log
+		}
+		check(t, err)
+		path := filepath.Join(to, h.Name)
+		if filepath.Ext(path) != ".wal" {
+			continue
+		}
+		data, err := io.ReadAll(in)
+		check(t, err)
+		check(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		check(t, os.WriteFile(path, bytes.TrimRight(data, "\x00"), 0o600))
+		log = path
+	}
+}
+
+// run carries out a command line.
+func run(t *testing.T, args ...string) (code int, out string) {
+	t.Helper()
+	var b bytes.Buffer
+	work, code := command.Run(command.Line{Args: args, Like: "2.3.8", MaxShards: 8, Stdout: &b, Stderr: &b})
+	if work == nil {
+		return code, b.String()
+	}
+	return dispatch.Run(context.Background(), work, nil, &b, &b), b.String()
+}
+
+func TestTheIndexOfADamagedDirectoryIsRaisedOnce(t *testing.T) {
+	dir, log := unpack(t, "etcd-2.3.8-single")
+	data, err := os.ReadFile(log)
+	check(t, err)
+	data[len(data)/2] ^= 1
+	check(t, os.WriteFile(log, data, 0o600))
+	code, out := run(t, "import", dir, "--take-what-is-sound", "--data-dir", filepath.Join(t.TempDir(), "data"))
+	var index uint64
+	_, above, _ := strings.Cut(out, "copse goes on above ")
+	_, err = fmt.Sscan(above, &index)
+	if code != config.ExitPartial || err != nil || index < 1_000_000 || !strings.Contains(out, fmt.Sprintf(", index %d, term", index)) {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
+func TestADirectoryWithDataIsRefusedAlike(t *testing.T) {
+	dir, _ := unpack(t, "etcd-2.3.8-single")
+	data, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "out")
+	for _, args := range [][]string{{"import", dir, "--data-dir", data}, {"import", dir, "--out", file}} {
+		if code, out := run(t, args...); code != 0 {
+			t.Fatalf("%q: exit code %d: %s", args, code, out)
+		}
+	}
+	for _, args := range [][]string{{"import", dir, "--data-dir", data}, {"restore", file, "--data-dir", data}} {
+		if code, out := run(t, args...); code != config.ExitPartial || !strings.Contains(out, "has data already") {
+			t.Errorf("%q: exit code %d: %s", args, code, out)
+		}
+	}
+}
