@@ -50,7 +50,7 @@ func Run(dirs []string, o Options, w, terminal io.Writer) error {
 	shown.end()
 	if err != nil {
 		if errors.Is(err, etcddir.ErrDamaged) {
-			err = fmt.Errorf("%w. Give the directories of all members, or --take-what-is-sound for what is before the damage", err)
+			err = fmt.Errorf("%w. Leave this directory out and give those of the other members, or --take-what-is-sound for what is before the damage", err)
 		}
 		return err
 	}

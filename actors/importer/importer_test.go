@@ -180,3 +180,24 @@ func TestWhatIsLeftOutBehindTheCommitIsSaid(t *testing.T) {
 		t.Errorf("header %+v, %d events", h, events)
 	}
 }
+
+func TestADamageThatLosesNothingIsPassedOver(t *testing.T) {
+	dir := unpack(t, "etcd-3.5.35-single")
+	whole, _, _, err := header(t, importer.Options{}, dir)
+	check(t, err)
+	names, err := filepath.Glob(filepath.Join(dir, "member", "snap", "*.snap"))
+	check(t, err)
+	newest := names[len(names)-1]
+	data, err := os.ReadFile(newest)
+	check(t, err)
+	data[len(data)/2] ^= 1
+	check(t, os.Remove(newest))
+	check(t, os.WriteFile(newest, data, 0o600))
+	if _, _, _, err := header(t, importer.Options{}, dir); !errors.Is(err, etcddir.ErrDamaged) || !strings.Contains(err.Error(), "Leave this directory out") {
+		t.Error(err)
+	}
+	h, _, report, err := header(t, importer.Options{Import: importer.Import{TakeSound: true}}, dir)
+	if err != nil || h.Index != whole.Index || !strings.Contains(report, "passed over member/snap/") || strings.Contains(report, "missing") {
+		t.Errorf("%v, %+v: %s", err, h, report)
+	}
+}

@@ -41,22 +41,25 @@ func report(w io.Writer, r *etcddir.Result, h *portable.Header, dirs int) error 
 	if c.Refused > 0 {
 		line("", "%d set the time to live of a directory, which etcd 3.5 refuses", c.Refused)
 	}
-	notes(line, r, dirs)
+	notes(line, r)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // notes prints what is missing or may be.
-func notes(line func(string, string, ...any), r *etcddir.Result, dirs int) {
+func notes(line func(string, string, ...any), r *etcddir.Result) {
 	l := &r.Losses
-	if n := len(r.Cluster.Members); dirs < n {
-		line("note", "%d of %d members' directories: a write that only the others have is missing", dirs, n)
+	if n := len(r.Cluster.Members); r.Sources < n {
+		line("note", "%d of %d members' directories: a write that only the others have is missing", r.Sources, n)
 	}
 	if l.Torn != nil {
 		line("note", "the last write was cut off, and is left out: %s, byte %d", l.Torn.File, l.Torn.Offset)
 	}
 	if l.Filled {
 		line("note", "nothing follows the last entry in its file: if the file was cut there, nothing tells")
+	}
+	for _, d := range l.Passed {
+		line("passed over", "%v", d)
 	}
 	for _, d := range l.Damages {
 		line("missing", "what comes after this: %v", d)

@@ -170,14 +170,44 @@ func TestDamageIsPassedOverOnRequest(t *testing.T) {
 		switch {
 		case err != nil:
 			t.Errorf("%s: %v", name, err)
-		case r.Losses.Whole(), len(r.Losses.Damages) != 1:
-			t.Errorf("%s: losses %+v", name, r.Losses)
-		case strings.HasSuffix(name, ".snap") && print(r) == print(sound):
-			// The older snapshot and the log: but for the bytes that a snapshot can't hold.
-		case strings.HasSuffix(name, ".snap") && r.Index != sound.Index, strings.HasSuffix(name, ".wal") && r.Index >= sound.Index:
-			t.Errorf("%s: index %d, undamaged %d", name, r.Index, sound.Index)
+		case strings.HasSuffix(name, ".snap"): // the older snapshot and the log have all of it
+			if !r.Losses.Whole() || len(r.Losses.Passed) != 1 || r.Index != sound.Index || r.Counts.Nodes != sound.Counts.Nodes {
+				t.Errorf("%s: index %d, undamaged %d, losses %+v", name, r.Index, sound.Index, r.Losses)
+			}
+		case r.Losses.Whole(), len(r.Losses.Damages) != 1, r.Index >= sound.Index:
+			t.Errorf("%s: index %d, undamaged %d, losses %+v", name, r.Index, sound.Index, r.Losses)
 		}
 		files[name].Data = whole
+	}
+}
+
+func TestTheDamageOfADirectoryThatIsntTakenIsSaid(t *testing.T) {
+	files := unpack(t, "etcd-3.4.23-three")
+	wal := "three/m2/member/wal/0000000000000000-0000000000000000.wal"
+	files[wal].Data = slices.Clone(files[wal].Data)
+	files[wal].Data[3000] ^= 1
+	sources := func(names ...string) (list []etcddir.Source) {
+		for _, name := range names {
+			list = append(list, etcddir.Source{Name: name, Dir: sub(t, files, "three/"+name)})
+		}
+		return list
+	}
+	for _, c := range []struct {
+		dirs               string
+		whole, passed, bad int
+	}{
+		{"m2 m1 m4", 2, 1, 0}, // the majority of m1, m2 and m4
+		{"m1 m4 m2", 2, 1, 0},
+		{"m2 m1", 1, 0, 1},
+		{"m1 m1 m2", 1, 0, 1}, // one member's, twice
+	} {
+		r, err := etcddir.Read(sources(strings.Fields(c.dirs)...), etcddir.Options{TakeSound: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l := r.Losses; r.Sources != c.whole || len(l.Passed) != c.passed || len(l.Damages) != c.bad || !strings.HasPrefix(slices.Concat(l.Passed, l.Damages)[0].File, "m2/member/wal/") {
+			t.Errorf("%s: %s, %d whole, passed over %v, damages %v", c.dirs, r.Source, r.Sources, l.Passed, l.Damages)
+		}
 	}
 }
 

@@ -36,3 +36,12 @@ func TestASnapshotOfTheLeaderReplacesTheLog(t *testing.T) {
 		t.Errorf("index %d, %d nodes, raft's index %d", r.Index, r.Counts.Nodes, r.Raft)
 	}
 }
+
+func TestADamagedSnapshotThatTheLogLacksIsMissing(t *testing.T) {
+	snapshot := snapshotFile([]byte(smallStore))
+	snapshot[len(snapshot)/2] ^= 1
+	r, err := Read([]Source{{Dir: overtaken(snapshot)}}, Options{TakeSound: true})
+	if err != nil || len(r.Losses.Damages) != 1 || len(r.Losses.Passed) > 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

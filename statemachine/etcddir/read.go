@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"path"
 	"slices"
 
 	"copse/statemachine/tree"
@@ -28,6 +29,7 @@ type Options struct {
 // Result is what a member had.
 type Result struct {
 	Source  string // that it was read from
+	Sources int    // members whose directories are whole, and this one
 	Index   tree.Index
 	Term    uint64
 	Raft    uint64 // raft's index
@@ -57,7 +59,8 @@ type Window struct {
 type Losses struct {
 	Torn    *Damage   // the last frame, which was being written; nobody was told of it
 	Filled  bool      // the log ends where its last file does: nothing would tell if it was cut there, between two frames
-	Damages []*Damage // passed over with TakeSound
+	Damages []*Damage // passed over with TakeSound: what comes after them
+	Passed  []*Damage // passed over with TakeSound: all of it is elsewhere
 	Left    []string  // what can't be taken over
 
 	Uncommitted int // entries, left out with CommittedOnly
@@ -96,6 +99,8 @@ const tries = 3
 // must be of one cluster. An error that is a *Damage says where a file is damaged.
 func Read(sources []Source, o Options) (*Result, error) {
 	var best *reading
+	var others Losses // of those that aren't the best
+	whole := map[uint64]bool{}
 	for _, s := range sources {
 		r, err := begin(s, o)
 		if err != nil {
@@ -108,11 +113,14 @@ func Read(sources []Source, o Options) (*Result, error) {
 			r.close()
 			return nil, err
 		}
+		if len(r.losses.Damages) == 0 {
+			whole[r.log.owner.node] = true
+		}
 		if best != nil && !r.further(best) {
-			r.close()
-			continue
+			best, r = r, best
 		}
 		best.close()
+		others.add(best)
 		best = r
 	}
 	if best == nil {
@@ -123,6 +131,14 @@ func Read(sources []Source, o Options) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", best.source.Name, err)
 	}
+	l := &result.Losses
+	if l.Passed = append(l.Passed, others.Passed...); len(whole) > len(result.Cluster.Members)/2 {
+		l.Passed = append(l.Passed, others.Damages...) // a majority has what was acknowledged
+	} else {
+		l.Damages = append(l.Damages, others.Damages...)
+	}
+	whole[best.log.owner.node] = true
+	result.Sources = len(whole)
 	return result, nil
 }
 
@@ -145,9 +161,20 @@ func (r *reading) close() {
 	}
 }
 
-// further reports whether r would win an election against other.
+// add adds what was passed over in a source, with the source's name.
+func (l *Losses) add(r *reading) {
+	if r == nil {
+		return
+	}
+	for _, d := range slices.Concat(r.losses.Damages, r.losses.Passed) {
+		d.File = path.Join(r.source.Name, d.File)
+	}
+	l.Damages, l.Passed = append(l.Damages, r.losses.Damages...), append(l.Passed, r.losses.Passed...)
+}
+
+// further reports whether r would win an election against other, or is alike and whole.
 func (r *reading) further(other *reading) bool {
-	return cmp.Or(cmp.Compare(r.tail.last.term, other.tail.last.term), cmp.Compare(r.tail.last.index, other.tail.last.index)) > 0
+	return cmp.Or(cmp.Compare(r.tail.last.term, other.tail.last.term), cmp.Compare(r.tail.last.index, other.tail.last.index), cmp.Compare(len(other.losses.Damages), len(r.losses.Damages))) > 0
 }
 
 // begin reads and checks the log, and finds the snapshot.
@@ -203,17 +230,23 @@ func (r *reading) load(snapDir string, names []numberedName, o Options) error {
 		r.losses.Damages = append(r.losses.Damages, damage)
 	}
 	r.losses.Torn, r.losses.Filled = l.cut, l.filled
-	var passed []*Damage
+	var passed []passedOver
 	if r.snapshot, passed, err = openSnapshot(r.source.Dir, snapDir, l, names, o.TakeSound); err != nil {
 		return err
 	}
-	r.losses.Damages = append(r.losses.Damages, passed...)
 	var base mark
 	if r.snapshot != nil {
 		base = r.snapshot.at
 	}
 	if r.tail, err = l.after(base); err != nil {
 		return err
+	}
+	for _, p := range passed {
+		if holds(r.tail.places, p.at) {
+			r.losses.Passed = append(r.losses.Passed, p.damage)
+		} else {
+			r.losses.Damages = append(r.losses.Damages, p.damage)
+		}
 	}
 	if l.committed > r.tail.last.index && damage == nil {
 		last := files[len(files)-1]

@@ -19,9 +19,15 @@ type snapshot struct {
 	json, size int64 // where the store is
 }
 
+// passedOver is a snapshot that is damaged.
+type passedOver struct {
+	at     mark
+	damage *Damage
+}
+
 // openSnapshot opens the newest snapshot that the log knows. There may be none. With
 // takeSound, one that is damaged is passed over.
-func openSnapshot(dir fs.FS, under string, l *log, names []numberedName, takeSound bool) (s *snapshot, passed []*Damage, err error) {
+func openSnapshot(dir fs.FS, under string, l *log, names []numberedName, takeSound bool) (s *snapshot, passed []passedOver, err error) {
 	for i := len(names) - 1; i >= 0; i-- {
 		m, ok := l.mark(names[i])
 		if !ok {
@@ -32,7 +38,7 @@ func openSnapshot(dir fs.FS, under string, l *log, names []numberedName, takeSou
 		if !damaged || !takeSound {
 			return s, passed, err
 		}
-		passed = append(passed, d)
+		passed = append(passed, passedOver{m, d})
 	}
 	return nil, passed, nil
 }
