@@ -50,8 +50,12 @@ func open(dir fs.FS, path, name string) (*file, error) {
 	return &file{File: f, name: name, at: at, size: info.Size()}, nil
 }
 
-// read reads n bytes at the offset.
+// read reads n bytes at the offset. More than any record has would be damage, perhaps in a
+// file that is larger than memory, and sparse.
 func (f *file) read(offset, n int64) ([]byte, error) {
+	if n > recordLimit {
+		return nil, f.damaged(offset, "more than 1 GiB in one piece")
+	}
 	b := make([]byte, n)
 	if _, err := f.at.ReadAt(b, offset); err != nil {
 		return nil, fmt.Errorf("read %s at byte %d: %w", f.name, offset, err)

@@ -21,6 +21,9 @@ const (
 	sectorSize  = 512 // what a disk writes whole or not at all
 )
 
+// recordLimit is the greatest length that a record is believed to have. Requests were limited to a few megabytes.
+const recordLimit = 1 << 30
+
 // The kinds of records.
 const (
 	metadataRecord = iota + 1

@@ -98,7 +98,7 @@ func (l *log) scanFile(f *file, last bool) error {
 		}
 		end := offset + frameHead + length + padding
 		switch {
-		case !ok:
+		case !ok, length > recordLimit:
 			return f.damaged(offset, "a frame has a length that no etcd writes")
 		case end > f.size:
 			return l.unsound(f, offset, end, last, "a frame is cut")
