@@ -68,7 +68,7 @@ func notes(line func(string, string, ...any), r *etcddir.Result) {
 		line("missing", "%d entries behind the last commit that is on disk, left out as requested", l.Uncommitted)
 	}
 	for _, what := range l.Left {
-		line("missing", "%s, which can't be read", what)
+		line("missing", "%s", what)
 	}
 }
 

@@ -2,6 +2,7 @@ package etcddir
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -22,7 +23,12 @@ type Access struct {
 	Roles   []*auth.Role // by name
 }
 
-// access returns users and roles, and what of them can't be read.
+// bcryptHash is a hash that passwords can be compared with, of a cost up to 14: one
+// comparison is made at a time, and each step of the cost doubles what it takes. etcd's are
+// of cost 10.
+var bcryptHash = regexp.MustCompile(`^\$2[abxy]?\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}$`)
+
+// access returns users and roles, and what of them can't be taken over.
 func (s *store) access() (a Access, left []string) {
 	for n := range s.below(usersKey) {
 		var u struct {
@@ -34,8 +40,12 @@ func (s *store) access() (a Access, left []string) {
 		}
 		name := strings.TrimPrefix(n.Key, usersKey+"/")
 		if json.Unmarshal(n.Value, &u) != nil {
-			left = append(left, "user "+name)
+			left = append(left, "user "+name+", which can't be read")
 			continue
+		}
+		if u.Password != "" && !bcryptHash.MatchString(u.Password) { // a user without a password is one in etcd, too
+			left = append(left, "the password of user "+name+", whose hash is none of bcrypt's with a cost up to 14: set a new one")
+			u.Password = ""
 		}
 		a.Users = append(a.Users, &auth.User{Name: name, Hash: u.Password, Roles: u.Roles})
 	}
@@ -50,7 +60,7 @@ func (s *store) access() (a Access, left []string) {
 			continue
 		}
 		if json.Unmarshal(n.Value, &r) != nil {
-			left = append(left, "role "+name)
+			left = append(left, "role "+name+", which can't be read")
 			continue
 		}
 		a.Roles = append(a.Roles, &auth.Role{Name: name, Permissions: auth.Permissions(r.Permissions.KV), Grant: r.Grant.keys(), Revoke: r.Revoke.keys()})
