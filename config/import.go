@@ -23,8 +23,8 @@ const defaultIndexMargin = 100
 func importCommand() Command {
 	return Command{Name: "import", Operands: "directory...", Settings: true, options: importOptions(),
 		Summary: "Take over the data of an etcd: make a data directory, or a file, from etcd's.",
-		Details: `Reads the data directory of a member of etcd 2.x, 3.4 or 3.5, or one that etcdctl
-backup made, and takes over what v2 clients see of it: keys with their indexes,
+		Details: `Reads the data directory of a member of etcd 2.2, 2.3, 3.4 or 3.5, or one that
+etcdctl backup made, and takes over what v2 clients see of it: keys with their indexes,
 expirations and hidden nodes, the recent events, users, roles and password hashes,
 the cluster's id and term. Give the directories of all members if you can: the one
 that goes furthest is taken. The member may run; nothing is written to its

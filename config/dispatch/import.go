@@ -31,7 +31,7 @@ func importCode(err error) int {
 		err  error
 		code int
 	}{
-		{importer.ErrUsage, config.ExitUsage}, {etcddir.ErrNoData, config.ExitUsage}, {etcddir.ErrClusters, config.ExitUsage},
+		{importer.ErrUsage, config.ExitUsage}, {etcddir.ErrNoData, config.ExitUsage}, {etcddir.ErrClusters, config.ExitUsage}, {etcddir.ErrOld, config.ExitUsage},
 		{etcddir.ErrDamaged, config.ExitCorrupt},
 		{importer.ErrPartial, config.ExitPartial},
 	} {

@@ -1,5 +1,5 @@
 // Package etcddir reads the data directory of an etcd member that served the v2 API: a
-// directory of etcd 2.x, 3.4 or 3.5, whether the member runs or not, or one that
+// directory of etcd 2.2, 2.3, 3.4 or 3.5, whether the member runs or not, or one that
 // "etcdctl backup" made.
 //
 // It owns the formats of etcd's log (*.wal) and snapshots (*.snap), and what etcd made of

@@ -206,9 +206,9 @@ func parseChange(b []byte) (c change, err error) {
 	return c, err
 }
 
-// atLeast35 reports whether a version of etcd is 3.5 or later.
-func atLeast35(version string) bool {
+// atLeast reports whether a version of etcd is wantMajor.wantMinor or later.
+func atLeast(version string, wantMajor, wantMinor int) bool {
 	var major, minor int
 	n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor)
-	return n == 2 && (major > 3 || major == 3 && minor >= 5)
+	return n == 2 && (major > wantMajor || major == wantMajor && minor >= wantMinor)
 }

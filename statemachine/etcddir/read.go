@@ -88,6 +88,10 @@ func (r *Result) Nodes() iter.Seq[tree.Node] {
 // ErrNoData is the error for a directory that isn't one of etcd's.
 var ErrNoData = errors.New("not the data directory of an etcd member, which has member/wal and member/snap")
 
+// ErrOld is the error for a log with a POST of etcd before 2.2, which named its node
+// without zeros in front.
+var ErrOld = errors.New("the log has a POST of etcd before 2.2, which named nodes without zeros in front: upgrade to etcd 2.3 first")
+
 // ErrClusters is the error for directories of different clusters.
 var ErrClusters = errors.New("the directories aren't of one cluster")
 
@@ -269,7 +273,7 @@ func (r *reading) finish(o Options) (*Result, error) {
 	if n, ok := p.store.Get(versionKey); ok && version == "" {
 		version = string(n.Value)
 	}
-	p.refuseDirs = atLeast35(version)
+	p.refuseDirs, p.unpadded = atLeast(version, 3, 5), !atLeast(version, 2, 2)
 	for _, at := range r.tail.places {
 		if at.index > r.log.committed {
 			p.counted.Uncommitted++
@@ -286,6 +290,9 @@ func (r *reading) finish(o Options) (*Result, error) {
 		e, err := parseEntry(b)
 		if err == nil {
 			err = p.entry(&e)
+		}
+		if errors.Is(err, ErrOld) {
+			return nil, err
 		}
 		if err != nil {
 			return nil, at.file.damaged(at.offset, fmt.Sprintf("entry %d is %v", at.index, err))

@@ -15,6 +15,7 @@ type replay struct {
 	// refuseDirs: a directory can't be updated. etcd 3.5 refuses that, also when it
 	// replays what an earlier version had accepted.
 	refuseDirs bool
+	unpadded   bool // a POST would have named its node as etcd before 2.2 did
 
 	window  window
 	counted Counts
@@ -47,6 +48,9 @@ func (r *replay) entry(e *entry) error {
 		return nil // a new leader's first
 	}
 	q, ok, err := parseRequest(e.data)
+	if err == nil && ok && q.method == "POST" && r.unpadded {
+		return ErrOld
+	}
 	if err == nil && ok {
 		r.request(&q)
 	} else if err == nil {
