@@ -17,7 +17,7 @@ const backupTime = 4 * time.Hour
 // It shows what a recursive read by root does, and hidden nodes and the hashes of passwords as well.
 func (s *Server) serveBackup(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 	under := s.backend.Auth()
-	if !under.Enabled && len(under.ListedUsers()) > 0 && !ctx.RemoteIP().IsLoopback() {
+	if !under.Enabled && under.HasUsers() && !ctx.RemoteIP().IsLoopback() {
 		writeMessage(ctx, fasthttp.StatusForbidden, "While auth is off, a backup with the hashes of users' passwords is for this machine only")
 		return
 	}
