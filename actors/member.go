@@ -214,7 +214,7 @@ func (n *Member) startReplicas() error {
 
 // others are the other members, by the peer link.
 func (n *Member) others() cluster.Others {
-	return cluster.Others{Self: n.self(), Call: n.link.Call, Ask: n.o.Peer.Peers.Ask, ClusterID: n.id.ClusterID, Generation: n.id.Generation}
+	return cluster.Others{Self: n.self(), Call: n.link.Call, Ask: n.o.Peer.Peers.Ask, ClusterID: n.id.ClusterID, Generation: n.id.Generation, Restored: n.id.Restored}
 }
 
 // members are the cluster's members, as far as this one knows at its start.

@@ -3,8 +3,10 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -72,8 +74,8 @@ func Restore(file io.Reader, o RestoreOptions) (done Restored, err error) {
 	return done, nil
 }
 
-// HasData reports whether a restore was refused because the directory is a member's already.
-func HasData(err error) bool { return errors.Is(err, datadir.ErrFounded) }
+// Founded reports whether the directory is a member's already.
+func Founded(dir string) bool { return datadir.Founded(dir) }
 
 // identity is that of this member, and who founds the cluster with it. They are the same
 // on every member that is given the same file and the same founders.
@@ -87,15 +89,23 @@ func (o *RestoreOptions) identity(h portable.Header) (datadir.Identity, []tree.M
 	if !o.Cluster.ShardsGiven {
 		id.Shards = h.Shards
 	}
-	// Later than whatever has been counted, and different for different files: members that restored
-	// another one, or nothing, can't take part.
-	id.Generation, id.Restored = max(1, uint64(h.Time.UnixNano())), true
+	id.Generation, id.Restored = o.generation(h, id), true
 	if o.NewClusterID {
 		id.ClusterID = cluster.NewClusterID(id.ClusterID, id.Generation)
 	} else {
 		id.ClusterID = h.ClusterID
 	}
 	return id, f.Founders, nil
+}
+
+// generation is later than whatever has been counted, and different for different files and
+// options: members that restored another file, or another tree of it, or nothing, can't take part. Nor
+// can those of an earlier restore of the same file under another token.
+func (o *RestoreOptions) generation(h portable.Header, id datadir.Identity) uint64 {
+	const low = 1<<20 - 1 // a millisecond
+	sum := fnv.New64a()
+	fmt.Fprintf(sum, "%d %d %t %d %s", o.Bump, o.Extend, o.Resume, id.Shards, id.Token)
+	return max(1, uint64(h.Time.UnixNano())&^low|sum.Sum64()&low)
 }
 
 func (o *RestoreOptions) fill(dir *datadir.Dir, r *portable.Reader, members []tree.Member, done *Restored) (err error) {
@@ -122,7 +132,8 @@ func (o *RestoreOptions) fill(dir *datadir.Dir, r *portable.Reader, members []tr
 		if n.Expires == 0 {
 			return
 		}
-		if n.Expires += int64(extend); n.Expires <= now.UnixNano() {
+		n.Expires += min(int64(extend), math.MaxInt64-n.Expires) // a file's are positive
+		if n.Expires <= now.UnixNano() {
 			done.Expired++
 		}
 	})

@@ -126,6 +126,11 @@ func Open(ctx context.Context, o StartOptions, waiting func(what string) error) 
 	if err != nil {
 		return nil, err
 	}
+	if own := dir.Identity; own.Restored && !own.Logged {
+		if err := cluster.RefuseSecondStart(ctx, f.Peers, own); err != nil {
+			return nil, errors.Join(err, dir.Close())
+		}
+	}
 	s := &Starter{o: o, dir: dir, members: members}
 	s.Disk = disk.NewWatch(disk.Options{Dir: dir.Path(), Reserve: o.Store.DiskReserve, Logger: o.Log})
 	if err := s.prepare(waiting); err != nil {

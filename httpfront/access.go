@@ -49,6 +49,7 @@ func (s *Server) permit(ctx *fasthttp.RequestCtx, what auth.Access, path string,
 		writeError(ctx, &tree.Error{Code: tree.CodeUnauthorized, Cause: insufficient})
 		return grant{}, false
 	}
+	g.who = who.Lasting()
 	return g, true
 }
 

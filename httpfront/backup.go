@@ -16,6 +16,11 @@ const backupTime = 4 * time.Hour
 // serveBackup serves the whole tree as a file of package portable. etcd has no such path.
 // It shows what a recursive read by root does, and hidden nodes and the hashes of passwords as well.
 func (s *Server) serveBackup(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
+	under := s.backend.Auth()
+	if !under.Enabled && under.HasUsers() && !ctx.RemoteIP().IsLoopback() {
+		writeMessage(ctx, fasthttp.StatusForbidden, "While auth is off, a backup with the hashes of users' passwords is for this machine only")
+		return
+	}
 	query, err := url.ParseQuery(string(x.query))
 	stale := query.Get("stale")
 	if err != nil || stale != "" && stale != "true" && stale != "false" {
@@ -32,7 +37,6 @@ func (s *Server) serveBackup(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 		writeError(ctx, tree.Unavailable(errBusy))
 		return
 	}
-	under := s.backend.Auth()
 	rest, st, failed := s.backend.Backup(stale == "true")
 	if failed != nil {
 		held.give()

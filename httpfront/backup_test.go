@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"copse/httpfront"
+	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 )
 
@@ -39,4 +40,19 @@ func TestBackup(t *testing.T) {
 		t.Errorf("stale: %d, %s, %d bytes", got.status, got.kind, len(got.body))
 	}
 	s.wantClosedListings(3)
+}
+
+// TestHashesLeaveThisMachineForRootOnly asks from elsewhere while auth is off.
+func TestHashesLeaveThisMachineForRootOnly(t *testing.T) {
+	s, stop := serveFar(t, httpfront.Options{})
+	defer stop()
+	s.backend.parts = []string{"all"}
+	ask := func() string { return s.send(lines("GET /v2/copse/backup HTTP/1.1", "Host: h", "Connection: close")) }
+	if got := ask(); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("without users: %s", got)
+	}
+	s.backend.setAuth(auth.NewState(false, []*auth.User{{Name: "_u", Hash: "secret"}}, nil)) // which no list shows
+	if got := ask(); !strings.HasPrefix(got, "HTTP/1.1 403 ") {
+		t.Errorf("with one: %s", got)
+	}
 }

@@ -76,8 +76,10 @@ func (farConn) RemoteAddr() net.Addr {
 	return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4000}
 }
 
-func TestOnlyThisMachineSetsTheLogLevelWhileAuthIsOff(t *testing.T) {
-	s := serve(t, httpfront.Options{SetLogLevel: func(slog.Level) { t.Error("the level was set") }})
+// serveFar is serve for clients of another machine.
+func serveFar(t *testing.T, o httpfront.Options) (s *site, stop func()) {
+	t.Helper()
+	s = serve(t, o)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -85,13 +87,20 @@ func TestOnlyThisMachineSetsTheLogLevelWhileAuthIsOff(t *testing.T) {
 	s.addr = ln.Addr().String()
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(farListener{ln}) }()
+	return s, func() {
+		if err := errors.Join(s.server.Stop(t.Context()), <-served); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestOnlyThisMachineSetsTheLogLevelWhileAuthIsOff(t *testing.T) {
+	s, stop := serveFar(t, httpfront.Options{SetLogLevel: func(slog.Level) { t.Error("the level was set") }})
+	defer stop()
 	want := answer{403, "", jsonT, message("While auth is off, the log level is changed from this machine only")}
 	body := `{"Level":"DEBUG"}`
 	if got := parse(t, s.send(lines("PUT /config/local/log HTTP/1.1", "Host: h", "Content-Length: "+itoa(len(body)))+body)); got != want {
 		t.Errorf("got %+v want %+v", got, want)
-	}
-	if err := errors.Join(s.server.Stop(t.Context()), <-served); err != nil {
-		t.Error(err)
 	}
 }
 

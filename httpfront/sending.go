@@ -38,8 +38,9 @@ func (c *conn) Write(b []byte) (int, error) {
 		c.first = nil
 		both := net.Buffers{*first, b}
 		n, err := both.WriteTo(c.Conn)
+		sent := max(0, int(n)-len(*first))
 		firstPieces.Put(first)
-		return max(0, int(n)-len(*first)), err
+		return sent, err
 	}
 	return c.Conn.Write(b)
 }
@@ -47,7 +48,10 @@ func (c *conn) Write(b []byte) (int, error) {
 // inParts is called before an answer is written that has a body of so many bytes. What
 // doesn't fit into fasthttp's buffer it writes in two pieces, of which each would wake the
 // client up. It would use one system call itself, but only on a connection of package net.
-func (c *conn) inParts(body int) { c.parts = body >= writeBuffer && c.wire == nil }
+// The rest of one may still be in its buffer, where a request follows it.
+func (c *conn) inParts(body int) {
+	c.parts = body >= writeBuffer && c.wire == nil && c.first == nil
+}
 
 // linger reads what the client still sends once it has its answer: to a connection that is
 // closed with unread input the kernel sends a reset, which may overtake the answer.

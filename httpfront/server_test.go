@@ -560,6 +560,37 @@ func TestClientsCantTakeEveryFile(t *testing.T) {
 	}
 }
 
+// TestPipelinedAnswersOfAllSizes asks for keys of sizes around that of fasthttp's buffer, three
+// in one packet, in every order: what one request gets alone it gets in the row.
+func TestPipelinedAnswersOfAllSizes(t *testing.T) {
+	s := serve(t, httpfront.Options{})
+	sizes := []int{1, 7_900, 8_100, 9_000, 16_300, 30_000}
+	alone := make([]string, len(sizes))
+	for _, size := range sizes {
+		if got := s.send(form("PUT", "/v2/keys/"+itoa(size), "value="+strings.Repeat("v", size))); !strings.HasPrefix(got, "HTTP/1.1 201 ") {
+			t.Fatal(got)
+		}
+	}
+	for i, size := range sizes {
+		alone[i] = s.send(get("/v2/keys/" + itoa(size)))
+	}
+	for i := range sizes {
+		for j := range sizes {
+			for k := range sizes {
+				row := []int{i, j, k}
+				requests, want := "", ""
+				for _, n := range row {
+					requests += get("/v2/keys/" + itoa(sizes[n]))
+					want += alone[n]
+				}
+				if got := s.send(requests); got != want {
+					t.Fatalf("%v: got %d bytes, want %d", row, len(got), len(want))
+				}
+			}
+		}
+	}
+}
+
 // TestARefusalArrivesWhole refuses a client in the middle of what it sends, as one that
 // begins with HTTP/2: a reset must not overtake the answer.
 func TestARefusalArrivesWhole(t *testing.T) {

@@ -64,15 +64,30 @@ func (b Bootstrap) found(ctx context.Context) (datadir.Identity, []tree.Member, 
 		if note.Shards != b.Wanted.Shards {
 			return datadir.Identity{}, nil, fmt.Errorf("%w: this member founds a cluster with --shards=%d, another one with %d: give all of them the same number", ErrShards, b.Wanted.Shards, note.Shards)
 		}
-		if err := b.refuseSecondStart(note); err != nil {
+		if err := refuseSecondStart(note, b.Wanted.MemberID); err != nil {
 			return datadir.Identity{}, nil, err
 		}
 	}
 	return b.Wanted, b.Founders, nil
 }
 
-func (b Bootstrap) refuseSecondStart(note Note) error {
-	id := b.Wanted.MemberID
+// RefuseSecondStart returns ErrStartedBefore if a member of id's cluster and generation
+// remembers that this one has served, or was removed: its data then isn't what it was, though
+// it was just restored.
+func RefuseSecondStart(ctx context.Context, peers Peers, id datadir.Identity) error {
+	notes, _ := peers.notes(ctx) // who doesn't answer isn't waited for, as when a cluster is founded
+	for _, note := range notes {
+		if note.ClusterID != id.ClusterID || note.Generation != id.Generation {
+			continue
+		}
+		if err := refuseSecondStart(note, id.MemberID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func refuseSecondStart(note Note, id uint64) error {
 	started := slices.ContainsFunc(note.Members, func(m tree.Member) bool { return m.ID == id && m.Name != "" })
 	if started || slices.Contains(note.Removed, id) {
 		return fmt.Errorf("member %x: %w; remove it (DELETE /v2/members/%x), add it anew (POST /v2/members) and start it with --initial-cluster-state=existing", id, ErrStartedBefore, id)

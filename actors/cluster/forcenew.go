@@ -26,6 +26,8 @@ type Forced struct {
 	Replay func(machines []*statemachine.Machine, learning bool) (term uint64, err error)
 	// Bump is by how much the tree's index grows.
 	Bump tree.Index
+
+	again bool // a crash has interrupted it before
 }
 
 // Renewal says how a cluster goes on in a new generation: with what stores hold, and
@@ -83,6 +85,7 @@ func Renew(machines []*statemachine.Machine, r Renewal) error {
 // Everything in this member's log is kept, whether this member knows it to be
 // committed or not: acknowledged writes may be among it.
 func ForceNew(f Forced) error {
+	f.again = f.Dir.Identity.Forcing
 	if err := f.Dir.Amend(func(id *datadir.Identity) { id.Forcing = true }); err != nil {
 		return err
 	}
@@ -115,7 +118,7 @@ func (f Forced) renewStores() (err error) {
 		return err
 	}
 	var seen uint64
-	if !Renewed(machines[0]) {
+	if !f.again || !Renewed(machines[0]) {
 		if seen, err = f.replay(machines); err != nil {
 			return err
 		}
@@ -128,11 +131,12 @@ func (f Forced) renewStores() (err error) {
 	return Renew(machines, Renewal{Members: []tree.Member{keep}, Term: term, Bump: f.Bump})
 }
 
-// replay leaves out the stores that were renewed before a crash.
+// replay leaves out the stores that were renewed before a crash. Those of a restored member,
+// which look the same, have a log.
 func (f Forced) replay(machines []*statemachine.Machine) (term uint64, err error) {
 	behind := make([]*statemachine.Machine, len(machines))
 	for i, m := range machines {
-		if !Renewed(m) {
+		if !f.again || !Renewed(m) {
 			behind[i] = m
 		}
 	}

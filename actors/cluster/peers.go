@@ -76,6 +76,7 @@ type Others struct {
 	// Ask asks as a stranger would, whom members of any generation answer.
 	Ask                   func(ctx context.Context, url string, kind uint8, payload []byte) ([]byte, error)
 	ClusterID, Generation uint64 // this member's
+	Restored              bool   // its generation is of a restore: others' may be earlier or later
 }
 
 // ask calls all members but this one at once. The result has what became of each call.
@@ -115,7 +116,7 @@ func (o Others) Refusal(ctx context.Context, members []tree.Member) error {
 		}
 		strangers = strangers || errors.Is(err, peerlink.WrongGeneration)
 	}
-	if !strangers {
+	if !strangers || o.Restored {
 		return nil
 	}
 	var urls []string

@@ -35,8 +35,8 @@ type checkedSnapshots struct {
 // checkedLimit bounds how many files are remembered: a shard has one or two.
 const checkedLimit = 64
 
-// check reads the file at path from its beginning, and goes back there. Its error is
-// ErrDamaged if the file isn't as it was written.
+// check reads all of the file at path, without moving its offset. Its error is ErrDamaged if
+// the file isn't as it was written.
 func (c *checkedSnapshots) check(path string, file vfs.File) error {
 	now, err := file.Stat()
 	if err != nil {

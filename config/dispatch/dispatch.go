@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -68,6 +67,10 @@ func ExitCode(err error) int {
 
 func restore(work *command.Work, stdout io.Writer) error {
 	c := &work.Config
+	if c.Options.Restore.IfEmpty && actors.Founded(c.DataDir) { // the file may be gone
+		_, err := fmt.Fprintf(stdout, "%s has data already, and stays as it is\n", c.DataDir)
+		return err
+	}
 	file := os.Stdin
 	if name := c.Options.Operands[0]; name != "-" {
 		var err error
@@ -85,10 +88,6 @@ func restoreFrom(file io.Reader, work *command.Work, resume bool, stdout io.Writ
 		Dir: c.DataDir, HostName: work.Hostname, Cluster: actors.ClusterOptions(c.Cluster()),
 		Bump: tree.Index(c.BumpIndex), Resume: resume, NewClusterID: c.Options.Restore.NewClusterID, Extend: c.Options.Restore.TTL,
 	})
-	if c.Options.Restore.IfEmpty && actors.HasData(err) {
-		_, err = fmt.Fprintf(stdout, "%s has data already, and stays as it is\n", c.DataDir)
-		return err
-	}
 	if err != nil {
 		return fmt.Errorf("nothing was restored: %w", err)
 	}
@@ -123,5 +122,8 @@ func export(dir, name string, stdout io.Writer) (err error) {
 	} else {
 		err = client.WriteFile(name, write)
 	}
-	return errors.Join(err, incomplete)
+	if err != nil {
+		return err
+	}
+	return incomplete
 }

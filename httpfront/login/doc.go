@@ -23,7 +23,7 @@
 //
 // # Goroutines
 //
-// None: the goroutine of the connection hashes itself, when it is its turn. One hash is
+// None: each connection's goroutine computes its hash when its turn comes. One hash is
 // computed at a time; after a wrong password nobody's turn comes for as long as the
 // comparison took. So guessing takes half a core at most, however many try.
 package login

@@ -10,8 +10,8 @@ import (
 )
 
 // turns lets one goroutine compute a hash at a time. Those who wait stand in lines, one for
-// each asker, and the lines have turns by turns: so whoever floods the server with wrong
-// passwords delays itself, and others by one turn.
+// each asker, and the lines take turns: so whoever floods the server with wrong passwords
+// delays itself, and others by one turn.
 //
 // A flood may come from more hosts than have turns while somebody has patience. So the
 // lines of those who have sent fewer wrong passwords lately go first (blame), and where too

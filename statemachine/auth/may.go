@@ -33,6 +33,9 @@ func TheUser(name string) Who { return Who{kind: user, name: name} }
 // Proven is the same for a user of this state.
 func (s *State) Proven(u *User) Who { return Who{kind: user, name: u.Name, user: u, under: s} }
 
+// Lasting is the same without the state in which it was proven, which would stay in memory.
+func (w Who) Lasting() Who { return Who{kind: w.kind, name: w.name} }
+
 // Access is what is done to a key.
 type Access uint8
 

@@ -105,6 +105,14 @@ func (s *State) RolesOf(u *User) (roles []*Role, missing string, whole bool) {
 	return roles, missing, whole
 }
 
+// HasUsers reports whether there are any users.
+func (s *State) HasUsers() bool {
+	for range s.users.all() {
+		return true
+	}
+	return false
+}
+
 // ListedUsers returns the users that a list shows, by the bytes of their names. Names that
 // begin with "_" are left out: in etcd they are hidden nodes.
 func (s *State) ListedUsers() []*User {
