@@ -20,10 +20,11 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
+# Nothing here speaks HTTP/2: without it the binary is half a megabyte smaller.
 ARG TARGETARCH
 ARG REVISION
 RUN CGO_ENABLED=0 GOOS=linux GOARCH=${TARGETARCH} \
-      go build -trimpath -ldflags="-s -w -X copse/config/build.stamp=${REVISION}" -o /image/copse . \
+      go build -trimpath -tags nethttpomithttp2 -ldflags="-s -w -X copse/config/build.stamp=${REVISION}" -o /image/copse . \
  && mkdir -p /image/data
 
 FROM scratch

@@ -157,7 +157,7 @@ func TestImageServes(t *testing.T) {
 // does, and inspects it.
 func TestCrossBuild(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "copse")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, ".")
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags=-s -w", "-o", binary, ".")
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64")
 	if _, err := output(cmd); err != nil {

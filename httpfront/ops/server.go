@@ -54,8 +54,11 @@ func NewServer(o Options) *Server {
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	s := new(Server)
+	var protocols http.Protocols
+	protocols.SetHTTP1(true) // the image is built without HTTP/2
 	s.http = &http.Server{
 		Handler:           mux,
+		Protocols:         &protocols,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      profileLimit,
