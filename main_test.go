@@ -218,7 +218,7 @@ func launch(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	file, err := os.Create(ts.MkAbs(name + ".log"))
 	ts.Check(err)
-	s.cmd.Stderr = io.MultiWriter(s.log, file)
+	s.cmd.Stderr = io.MultiWriter(file, s.log) // what awaitLog has seen is in the file
 	ts.Check(s.cmd.Start())
 	worldOf(ts).servers[name] = s
 	go func() {
