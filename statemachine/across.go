@@ -120,7 +120,6 @@ func topLevel(storeKey []byte) bool {
 func (a *mergedListing) end() (err error) {
 	for _, l := range a.parts {
 		err = firstError(err, l.end())
-		l.h.release()
 	}
 	return err
 }

@@ -64,36 +64,25 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 			m.gets.fail.Add(1)
 		}
 	}()
-	// Ask the cache before acquiring the store. In this order, a record read from a
-	// store that a snapshot has just replaced is never put into the cache.
-	rec, seen := m.caches.nodes.get(q.Key)
-	if rec != nil && !isDirRecord(rec) {
-		n, fail := readNode(q.Key, rec)
-		return appendFile(dst, &n, now), nil, nil, fail
-	}
-	if text := m.caches.lists.get(q.Key, q.Recursive); text != nil {
-		if len(text) > listingPart {
-			return dst, &cachedListing{text: text}, nil, nil
-		}
-		return append(dst, text...), nil, nil, nil
-	}
-	h, fail := m.acquire()
-	if fail != nil {
-		return dst, nil, nil, fail
-	}
-	defer func() {
-		m.end.ifDamaged(fail)
-		if rest == nil {
-			h.release()
-		}
-	}()
+	defer func() { m.end.ifDamaged(fail) }()
 	defer recoverFault(&fail)
 	for {
-		out, found, err, fail := m.file(dst, h.db, q.Key, seen, now)
-		if found || err != nil || fail != nil {
-			return out, nil, err, fail
+		index := m.Index() // first: what was read then is no older
+		n, err := tree.Find(cachedReader{m}, q.Key)
+		if err != nil {
+			err.Index = index
+			return dst, nil, err, nil
 		}
-		if out, rest, found, fail = m.list(dst, h, q, now()); found || fail != nil {
+		if !n.Dir {
+			return appendFile(dst, &n, now), nil, nil, nil
+		}
+		if text := m.caches.lists.get(q.Key, q.Recursive); text != nil {
+			if len(text) > listingPart {
+				return dst, &cachedListing{text: text}, nil, nil
+			}
+			return append(dst, text...), nil, nil, nil
+		}
+		if out, rest, found, fail := m.list(dst, q, now()); found || fail != nil {
 			return out, rest, nil, fail
 		}
 		// Between the two reads, a directory became a file or was removed.
@@ -110,36 +99,49 @@ func appendFile(dst []byte, n *tree.Node, now func() int64) []byte {
 	return tree.AppendGet(dst, n, at)
 }
 
+// cachedReader looks up single nodes in the cache, then in the store. Storage errors panic
+// with a fault.
+type cachedReader struct{ m *Machine }
+
 var keyBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// file answers a read of key; if it is a directory, found is false.
-func (m *Machine) file(dst []byte, db *pebble.DB, key string, seen uint64, now func() int64) (out []byte, found bool, err *tree.Error, fail error) {
-	if key == "/" {
-		return dst, false, nil, nil
+// Get implements tree.Getter.
+func (r cachedReader) Get(key string) (tree.Node, bool) {
+	// The cache is asked before the store is acquired. In this order, a record read from a
+	// store that a snapshot has just replaced is never put into the cache.
+	rec, seen := r.m.caches.nodes.get(key)
+	if rec == nil {
+		rec = r.load(key)
+		r.m.caches.nodes.put(key, rec, seen)
 	}
-	index := m.Index()
+	if len(rec) == 0 {
+		return tree.Node{}, false
+	}
+	n, err := readNode(key, rec)
+	if err != nil {
+		panic(fault{err})
+	}
+	return n, true
+}
+
+// load returns the record of the node at key in the store, or absentRecord.
+func (r cachedReader) load(key string) []byte {
+	h, err := r.m.acquire()
+	if err != nil {
+		panic(fault{err})
+	}
+	defer h.release()
 	buf := keyBuffers.Get().(*[]byte)
+	defer keyBuffers.Put(buf)
 	*buf = appendNodeKey((*buf)[:0], key)
-	rec, fail := getRecord(db, *buf)
-	keyBuffers.Put(buf)
-	if errors.Is(fail, pebble.ErrNotFound) {
-		if _, err := tree.Find(reader{db}, key); err != nil {
-			err.Index = index
-			return dst, false, err, nil
-		}
-		return m.file(dst, db, key, seen, now) // it has been created in between
+	rec, err := getRecord(h.db, *buf)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return absentRecord
 	}
-	if fail != nil {
-		return dst, false, nil, fail
+	if err != nil {
+		panic(fault{err})
 	}
-	n, fail := readNode(key, rec)
-	if fail == nil {
-		m.caches.nodes.put(key, rec, seen)
-	}
-	if fail == nil && !n.Dir {
-		dst, found = appendFile(dst, &n, now), true
-	}
-	return dst, found, nil, fail
+	return rec
 }
 
 // listingPart is the approximate size of the parts of a long listing. Most of them fit into
@@ -167,12 +169,18 @@ type listing struct {
 
 // list answers a read of the directory q.Key from one snapshot of the store. If q.Key
 // isn't a directory, found is false.
-func (m *Machine) list(dst []byte, h *handle, q *tree.Query, now int64) (out []byte, rest tree.Rest, found bool, fail error) {
+func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest tree.Rest, found bool, fail error) {
 	root := appendNodeKey(nil, q.Key)
-	fill := m.caches.lists.begin(q.Key, q.Recursive)
+	fill := m.caches.lists.begin(q.Key, q.Recursive) // before the store is acquired, as in cachedReader.Get
+	h, fail := m.acquire()
+	if fail != nil {
+		m.caches.lists.abandon(fill)
+		return dst, nil, false, fail
+	}
 	it, fail := h.db.NewIter(&pebble.IterOptions{LowerBound: root, UpperBound: appendBelow(nil, root)})
 	if fail != nil {
 		m.caches.lists.abandon(fill)
+		h.release()
 		return dst, nil, false, fail
 	}
 	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher}
@@ -307,7 +315,7 @@ func (l *listing) advance(skip bool) {
 	}
 }
 
-// end closes everything except the store.
+// end closes everything, and releases the store.
 func (l *listing) end() error {
 	l.lists.abandon(l.fill)
 	stats := l.it.Stats()
@@ -316,14 +324,12 @@ func (l *listing) end() error {
 		err = firstError(err, l.values.Close())
 	}
 	l.flusher.afterListing(l.h.db, stats)
+	l.h.release()
 	return err
 }
 
 // Close implements tree.Rest.
-func (l *listing) Close() {
-	_ = l.end() // Next has reported any error
-	l.h.release()
-}
+func (l *listing) Close() { _ = l.end() } // Next has reported any error
 
 // Lookup implements IOnDiskStateMachine. It is never called: reads bypass dragonboat.
 func (m *Machine) Lookup(any) (any, error) {

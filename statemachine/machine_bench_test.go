@@ -133,3 +133,16 @@ func BenchmarkGet(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkGetOfWhatIsMissing(b *testing.B) {
+	o := plant(b, 1000)
+	var out []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		var err *tree.Error
+		out, _, err, _ = o.machine.Get(out[:0], &tree.Query{Key: "/orchard/row000/nothing"}, at(1))
+		if err == nil {
+			b.Fatal("it is there")
+		}
+	}
+}

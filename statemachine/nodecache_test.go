@@ -14,13 +14,14 @@ func TestNodeCacheForgetsWhatWasBarred(t *testing.T) {
 	if held("/a") != "1" {
 		t.Fatal("what was put isn't held")
 	}
-	one := map[string][]byte{"/a": nil}
+	one := map[string][]byte{"/a": []byte("2")}
 	for _, blocking := range []struct {
 		name           string
 		block, unblock func()
+		left           string // afterwards
 	}{
-		{"the key", func() { c.block(one) }, func() { c.unblock(one) }},
-		{"everything", c.blockAll, c.unblockAll},
+		{"the key", func() { c.block(one) }, func() { c.unblock(one) }, "2"},
+		{"everything", c.blockAll, c.unblockAll, ""},
 	} {
 		_, before := c.get("/a")
 		blocking.block()
@@ -33,12 +34,12 @@ func TestNodeCacheForgetsWhatWasBarred(t *testing.T) {
 		if held("/a") != "" {
 			t.Fatalf("%s: a record is taken in while it is blocked", blocking.name)
 		}
-		if blocking.unblock(); held("/a") != "" {
-			t.Fatalf("%s: what has gone is back", blocking.name)
+		if blocking.unblock(); held("/a") != blocking.left {
+			t.Fatalf("%s: afterwards %q is held", blocking.name, held("/a"))
 		}
 		c.put("/a", []byte("1"), before)
 		c.put("/a", []byte("1"), meanwhile)
-		if held("/a") != "" {
+		if held("/a") != blocking.left {
 			t.Fatalf("%s: a reader from before has put its record back", blocking.name)
 		}
 		_, after := c.get("/a")
@@ -72,26 +73,71 @@ func TestNodeCacheStaysWithinItsLimit(t *testing.T) {
 		changed := map[string][]byte{fmt.Sprintf("/key/%d", i/2): make([]byte, i%500)}
 		c.block(changed)
 		c.unblock(changed)
+		missing := fmt.Sprintf("/missing/%d", i)
+		_, seen = c.get(missing)
+		c.put(missing, absentRecord, seen)
 	}
-	size, count := 0, 0
+	size, nodes, absent := 0, 0, 0
 	for i := range c.shards {
 		s := &c.shards[i]
-		real := 0
-		for key, rec := range s.records {
-			real += len(key) + len(rec) + nodeCacheOverhead
+		for name, set := range map[string]*recordSet{"nodes": &s.nodes, "absent": &s.absent} {
+			real := 0
+			for key, rec := range set.records {
+				real += len(key) + len(rec) + nodeCacheOverhead
+			}
+			if real != set.size {
+				t.Errorf("the set %q of shard %d holds %d bytes and counts %d", name, i, real, set.size)
+			}
+			size += real
 		}
-		if real != s.size {
-			t.Errorf("shard %d holds %d bytes and counts %d", i, real, s.size)
-		}
-		size, count = size+real, count+len(s.records)
+		nodes, absent = nodes+len(s.nodes.records), absent+len(s.absent.records)
 	}
-	if size > limit || count < 100 {
-		t.Errorf("%d records of %d bytes in all, the limit is %d", count, size, limit)
+	if size > limit || nodes < 100 || absent < 10 {
+		t.Errorf("%d nodes and %d absent ones of %d bytes in all, the limit is %d", nodes, absent, size, limit)
 	}
 	none := newNodeCache(0)
 	_, seen := none.get("/a")
-	none.put("/a", nil, seen)
-	if len(none.shard("/a").records) != 0 {
-		t.Error("a cache of no bytes holds something")
+	none.put("/a", []byte("1"), seen)
+	none.put("/b", absentRecord, seen)
+	for _, key := range []string{"/a", "/b"} {
+		if rec, _ := none.get(key); rec != nil {
+			t.Error("a cache of no bytes holds something")
+		}
+	}
+}
+
+func TestMadeUpKeysEvictNoNode(t *testing.T) {
+	c := newNodeCache(64 << 10)
+	_, seen := c.get("/a")
+	c.put("/a", []byte("1"), seen)
+	for i := range 10_000 {
+		key := fmt.Sprintf("/made-up/%d", i)
+		_, seen := c.get(key)
+		c.put(key, absentRecord, seen)
+	}
+	if rec, _ := c.get("/a"); string(rec) != "1" {
+		t.Errorf("after a flood of keys that don't exist, the node's record is %q", rec)
+	}
+}
+
+func TestAbsenceIsKnownUntilTheNodeIsThere(t *testing.T) {
+	c := newNodeCache(1 << 20)
+	_, before := c.get("/a")
+	c.put("/a", absentRecord, before)
+	for _, step := range []struct {
+		change []byte
+		want   string
+	}{{[]byte("1"), "1"}, {nil, "absent"}, {[]byte("2"), "2"}} {
+		changed := map[string][]byte{"/a": step.change}
+		c.block(changed)
+		if rec, _ := c.get("/a"); rec != nil {
+			t.Fatalf("what is going to change is still known: %q", rec)
+		}
+		c.unblock(changed)
+		c.put("/a", absentRecord, before) // a reader from before
+		rec, _ := c.get("/a")
+		if got := string(rec); got != step.want && !(step.want == "absent" && rec != nil && got == "") {
+			t.Errorf("after a change to %q, the cache has %q", step.change, rec)
+		}
 	}
 }

@@ -105,8 +105,11 @@ func (v *view) find(key string) []byte {
 		if !known {
 			rec, seen = v.nodes.get(key)
 		}
-		if known || rec != nil {
+		switch {
+		case len(rec) > 0:
 			return rec
+		case known || rec != nil: // removed by this view, or absent before
+			return nil
 		}
 	}
 	v.key = appendNodeKey(v.key[:0], key)
