@@ -81,7 +81,7 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 		var err error
 		if c.phase == ended {
-			return 0, io.EOF
+			return 0, io.ErrUnexpectedEOF
 		} else if len(c.rest) > 0 {
 			err = c.prepare()
 		} else if n, failed := c.receive(b); failed != nil {
@@ -110,8 +110,11 @@ func (c *conn) receive(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.Conn.Read(b)
-	if n > 0 {
+	switch {
+	case n > 0:
 		err = nil // it comes again
+	case err == io.EOF && c.phase != inHead && c.phase != unfollowed:
+		err = io.ErrUnexpectedEOF // fasthttp would take it for the last chunk
 	}
 	return n, err
 }

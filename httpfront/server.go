@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ type Server struct {
 	inFlight   *inflight.Budget
 	meter      *meter
 	slow       slowLog
+	bodyTypes  bodyTypes
 	refusals   *logging.Seldom // of handshakes and of credentials
 	logins     *login.Checker
 	conns      connections
@@ -69,6 +71,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		meter:     newMeter(),
 		inFlight:  inflight.New(o.InFlight),
 		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
+		bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})},
 		refusals:  logging.NewSeldom(o.Log),
 		logins:    login.New(b.Auth),
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},

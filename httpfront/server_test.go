@@ -636,3 +636,28 @@ func TestOddHeadsAreRefused(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestABodyThatIsNoFormIsWarnedOfOnce sends what etcd stores an empty value for.
+func TestABodyThatIsNoFormIsWarnedOfOnce(t *testing.T) {
+	told := make(lineChannel, 10)
+	s := serve(t, httpfront.Options{Log: slog.New(slog.NewTextHandler(told, nil))})
+	body := func(kind, text string) string {
+		return lines("PUT /v2/keys/a HTTP/1.1", "Host: h", "Content-Type: "+kind, "Content-Length: "+itoa(len(text))) + text
+	}
+	for _, request := range []string{
+		form("PUT", "/v2/keys/a", "value=1"), form("PUT", "/v2/keys/a", ""), // nothing to say
+		body("application/json", `{"value":"1"}`), body("multipart/form-data; boundary=x", "--x--"),
+	} {
+		if got := s.send(request); !strings.HasPrefix(got, "HTTP/1.1 20") {
+			t.Errorf("%q: got %.100s", request, got)
+		}
+	}
+	close(told)
+	var got []string
+	for line := range told {
+		got = append(got, line)
+	}
+	if len(got) != 1 || !strings.Contains(got[0], "from=127.0.0.1 type=application/json size_b=13") {
+		t.Errorf("logged %q", got)
+	}
+}
