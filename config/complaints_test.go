@@ -24,6 +24,7 @@ func TestComplaints(t *testing.T) {
 		{"every mistake at once", []string{"--listen-client-urls=ftp://a:1,http://b", "--election-timeout=100", "--event-history=0", "x"}, nil,
 			[]string{`"x" is not a flag`, "--listen-client-urls: \"ftp://a:1\"", "--listen-client-urls: \"http://b\"",
 				"election-timeout (100ms) must be at least 5 times", "event-history (0)"}},
+		{"a name with a line end", []string{"--name=a\nb"}, nil, []string{`name ("a\nb") must not contain control characters`}},
 		{"election too long", []string{"--election-timeout=50001"}, nil, []string{"at most 50s"}},
 		{"heartbeat zero", []string{"--heartbeat-interval=0"}, nil, []string{"heartbeat-interval must be above"}},
 		{"limits", []string{"--event-history=10000001", "--max-request-bytes=0", "--cache-size=1"}, nil,

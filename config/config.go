@@ -143,7 +143,7 @@ func Default() Config {
 		Requests: Requests{
 			EventHistory:    1000,
 			MaxRequestBytes: 10 << 20,
-			MaxHeaderBytes:  32 << 10,
+			MaxHeaderBytes:  headerLimit,
 			ReadTimeout:     time.Minute,
 			WriteTimeout:    time.Minute,
 			IdleTimeout:     5 * time.Minute,

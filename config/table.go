@@ -121,7 +121,7 @@ func requestSettings() []setting {
 			size(func(c *Config) *int64 { return &c.EventHistoryBytes })},
 		{"max-request-bytes", "size", "Maximum size of a request body.", "",
 			size(func(c *Config) *int { return &c.MaxRequestBytes })},
-		{"max-header-bytes", "size", "Maximum size of request line and headers. Each active connection has a buffer of this size.", "",
+		{"max-header-bytes", "size", "Maximum size of request line and headers together. Memory is taken as a request needs it.", "",
 			size(func(c *Config) *int { return &c.MaxHeaderBytes })},
 		{"request-timeout", "duration", "Timeout of a write or a quorum read; 0 is the default.",
 			"5s + 2 x election-timeout",

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -80,6 +81,9 @@ func (c *Config) validateTexts(complain complainer) {
 	}
 	if !utf8.ValidString(c.Name) {
 		complain("name (%q) must be UTF-8", c.Name)
+	}
+	if strings.ContainsFunc(c.Name, unicode.IsControl) {
+		complain("name (%q) must not contain control characters", c.Name)
 	}
 	if c.Name == "" || strings.TrimSpace(c.Name) != c.Name || strings.ContainsAny(c.Name, ",=") {
 		complain("name (%q) must not contain a comma or an equals sign, or begin or end with a space", c.Name)

@@ -16,7 +16,7 @@ type activeConns struct {
 }
 
 // serve starts a goroutine that serves c, or returns false if the server is closing.
-// serveConn closes c unless it was hijacked. serve must not be called once stop has been.
+// serveConn closes c unless it was hijacked, and removes it. serve must not be called once stop has been.
 func (t *activeConns) serve(c *conn, serveConn func(*conn) error) bool {
 	if t.closing.Load() {
 		return false
@@ -24,18 +24,18 @@ func (t *activeConns) serve(c *conn, serveConn func(*conn) error) bool {
 	t.conns.Store(c, nil)
 	t.serving.Go(func() {
 		_ = serveConn(c) // nothing to do about a connection that failed
-		t.conns.Delete(c)
 	})
 	return true
 }
 
-// replace puts next in the place of c, which has the same socket and is being served. The
-// result removes it.
-func (t *activeConns) replace(c, next *conn) (remove func()) {
+// replace puts next in the place of c, which has the same socket and is being served.
+func (t *activeConns) replace(c, next *conn) {
 	t.conns.Store(next, nil)
 	t.conns.Delete(c)
-	return func() { t.conns.Delete(next) }
 }
+
+// remove forgets a connection that is no longer served.
+func (t *activeConns) remove(c *conn) { t.conns.Delete(c) }
 
 // count returns the numbers of connections with a request in progress and without.
 func (t *activeConns) count() (active, idle int) {

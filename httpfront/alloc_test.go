@@ -41,7 +41,7 @@ func (b *stillBackend) AuthChanged() <-chan struct{} { return nil }
 func (b *stillBackend) Cluster() *tree.Cluster { return &tree.Cluster{ID: 1} }
 
 // stillLoop has the timeouts of connections that never come to an end.
-var stillLoop = &pollLoop{options: pollLoopOptions{readTimeout: time.Minute, writeTimeout: time.Minute, idleTimeout: time.Minute, slack: time.Second}}
+var stillLoop = &pollLoop{options: pollLoopOptions{timeouts: timeouts{time.Minute, time.Minute, time.Minute, time.Second}, heads: headOptions{limit: 32 << 10}}}
 
 // patientConn is a connection that takes every deadline.
 type patientConn struct{ net.Conn }

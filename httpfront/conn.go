@@ -27,10 +27,10 @@ type conn struct {
 	net.Conn
 	wire  *wire // below a TLS session; nil: Conn is the socket
 	loop  *pollLoop
-	rest  []byte      // to be read before the socket
 	maybe *tls.Config // for a client that begins with TLS; nil: it is known whether it does
 
 	// Its goroutine's.
+	intake
 	sending
 	client login.Client
 	deadlines
@@ -43,21 +43,30 @@ type conn struct {
 	watch atomic.Pointer[parked]
 }
 
+// timeouts are the same for all connections.
+type timeouts struct {
+	readTimeout  time.Duration // for a request
+	idleTimeout  time.Duration // for the next one to begin
+	writeTimeout time.Duration // without progress in writing
+	slack        time.Duration // by which a deadline may be early
+}
+
 // deadlines are those of reading and writing.
 type deadlines struct{ reads, writes deadline }
 
-// The states of a conn: closed and detached are final.
+// The states of a conn: all but open are final.
 const (
 	connOpen uint32 = iota
 	connClosed
 	connDetached // the socket belongs to the poll loop now
+	connMoved    // it belongs to intake.next
 )
 
 // newConn wraps c for fasthttp. wire is below a TLS session, nil otherwise; rest is read
 // before c.
 func newConn(p *pollLoop, c net.Conn, wire *wire, rest []byte) *conn {
 	return &conn{
-		Conn: c, wire: wire, loop: p, rest: rest,
+		Conn: c, wire: wire, loop: p, intake: intake{rest: rest, room: smallRoom},
 		client:    login.Client{Addr: c.RemoteAddr()},
 		deadlines: deadlines{reads: deadline{limit: p.options.readTimeout}, writes: deadline{limit: p.options.writeTimeout}},
 	}
@@ -69,31 +78,11 @@ func (c *conn) parkable() bool {
 	return isSocket || c.wire != nil
 }
 
-// Read first returns the bytes left over from before the connection was parked. A detached
-// conn returns io.EOF, so that fasthttp's buffer can be read without waiting for more.
-func (c *conn) Read(b []byte) (int, error) {
-	if c.state.Load() == connDetached {
-		return 0, io.EOF
-	}
-	if len(c.rest) > 0 {
-		n := copy(b, c.rest)
-		if c.rest = c.rest[n:]; len(c.rest) == 0 {
-			c.rest = nil
-		}
-		return n, nil
-	}
-	c.writes.restart(c.loop.options.writeTimeout) // the answer to this comes later
-	if err := c.reads.arm(c.loop.options.slack, c.Conn.SetReadDeadline); err != nil {
-		return 0, err
-	}
-	return c.Conn.Read(b)
-}
-
-// begun is called at the first byte of a request. The whole request must arrive within the
-// read timeout, which for the first one runs from the opening of the connection.
+// begun is called at the first byte of a request, and when fasthttp gets it. The whole request
+// must arrive within the read timeout, which for the first one runs from the opening of the
+// connection.
 func (c *conn) begun() {
-	c.busy.Store(true)
-	if c.served {
+	if !c.busy.Swap(true) && c.served {
 		c.reads.restart(c.loop.options.readTimeout)
 	}
 }

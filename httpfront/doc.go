@@ -10,7 +10,8 @@
 //	   │                                               ▼ wait=true
 //	   └──── comes back ◀─────── poll loop ◀───── Backend.Watch
 //
-// It owns the listeners and the connections, their timeouts (conn.go), TLS on parked ones
+// It owns the listeners and the connections, where requests begin (framing.go) and how
+// fasthttp gets them (intake.go), their timeouts (conn.go), TLS on parked ones
 // (wire.go), the permission of each request (access.go), and its own metrics ([Server.WriteMetrics]). It knows nothing of storage and
 // of raft; the rules of the tree are in package tree. The checks of probes and the metrics
 // of a scrape are handed to it; package ops serves the same on the operations port.

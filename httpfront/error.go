@@ -102,12 +102,17 @@ func (s *Server) handleBroken(ctx *fasthttp.RequestCtx, err error) {
 }
 
 func (s *Server) answerBroken(ctx *fasthttp.RequestCtx, err error) (answered bool) {
-	var tooSmall *fasthttp.ErrSmallBuffer
 	var netErr net.Error
-	switch {
-	case errors.As(err, &tooSmall):
-		s.skim(ctx, ctx.Conn(), drainHeadLimit)
+	switch c := ctx.Conn().(*conn); {
+	case c.verdict == headTooLarge:
+		s.skim(ctx, c.Conn, drainHeadLimit)
 		refuse(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "")
+	case c.verdict == headUnaffordable:
+		s.skim(ctx, c.Conn, drainHeadLimit)
+		s.setCommonHead(ctx)
+		writeError(ctx, tree.Unavailable(errBusy))
+		c.torn.Store(true)
+		ctx.SetConnectionClose()
 	case errors.As(err, &netErr) && netErr.Timeout():
 		// No request, or only a part of one, has arrived. An answer could be taken for that of
 		// the next request, so there is none.

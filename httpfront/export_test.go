@@ -61,6 +61,9 @@ func newTestPollLoop(o pollLoopOptions) (*pollLoop, error) {
 	if o.connections == 0 {
 		o.connections = 1 << 20
 	}
+	if o.heads.limit == 0 {
+		o.heads.limit = 32 << 10
+	}
 	if o.report == nil {
 		o.report = func(string, error) {}
 	}

@@ -91,11 +91,10 @@ func (p *params) readBody(in *input) error {
 		if len(in.contentType) == 0 {
 			return nil
 		}
-		mediaType, _, err := mime.ParseMediaType(string(in.contentType))
-		if err != nil {
+		if _, _, err := mime.ParseMediaType(string(in.contentType)); err != nil {
 			return err
 		}
-		if mediaType != formType {
+		if !isForm(in.contentType) {
 			return nil
 		}
 	}
@@ -103,6 +102,15 @@ func (p *params) readBody(in *input) error {
 		return errBodyTooLarge
 	}
 	return p.scan(in.body)
+}
+
+// isForm reports whether a body of this type is a form.
+func isForm(contentType []byte) bool {
+	if string(contentType) == formType {
+		return true
+	}
+	mediaType, _, err := mime.ParseMediaType(string(contentType))
+	return err == nil && mediaType == formType
 }
 
 // scan reads form, name=value pairs between ampersands, decoding in place. It continues

@@ -23,9 +23,6 @@ func checkHead(ctx *fasthttp.RequestCtx) bool {
 	for raw := h.RawHeaders(); len(raw) > 0; {
 		var name, value []byte
 		name, value, raw = cutHeader(raw)
-		if len(name) > 0 && (name[0] == ' ' || name[0] == '\t') {
-			continue // a folded line
-		}
 		if bytes.IndexByte(name, ' ') >= 0 {
 			refuse(ctx, fasthttp.StatusBadRequest, "invalid header name")
 			return false

@@ -55,6 +55,7 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, sent string) {
 		writeError(ctx, err)
 		return
 	}
+	s.bodyTypes.look(ctx, &in, &x.params)
 	switch x.req.kind {
 	case kindWatch:
 		x.route = routeWatch

@@ -119,8 +119,8 @@ func (s *Server) removeMember(ctx *fasthttp.RequestCtx, rest string) {
 	}
 }
 
-// refuseChange answers a refused change of the member id: failures of raft and changes that
-// would lose the quorum get the same answer.
+// refuseChange answers a refused change of the member id. That a quorum would be lost etcd
+// tells in its log only, in these words.
 func refuseChange(ctx *fasthttp.RequestCtx, err *tree.Error, id uint64) {
 	switch err.Code {
 	case tree.CodePeerURLExists:
@@ -129,6 +129,8 @@ func refuseChange(ctx *fasthttp.RequestCtx, err *tree.Error, id uint64) {
 		writeMessage(ctx, fasthttp.StatusConflict, "membership: ID exists")
 	case tree.CodeMemberUnknown:
 		noSuchMember(ctx, formatID(id))
+	case tree.CodeQuorumLoss:
+		writeMessage(ctx, fasthttp.StatusInternalServerError, "etcdserver: re-configuration failed due to not enough started members")
 	default:
 		writeMessage(ctx, fasthttp.StatusInternalServerError, "Internal Server Error")
 	}

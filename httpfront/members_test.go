@@ -49,7 +49,7 @@ func TestMembersComeAndGo(t *testing.T) {
 		{"an id in capitals and with zeros", "PUT", "00" + strings.ToUpper(own), peers("http://own:1"), done},
 		{"of nobody", "PUT", "ab", peers("http://c:1"), refused(404, "No such member: ab")},
 		{"of nobody, taken", "PUT", "ab", peers("http://own:1"), refused(404, "No such member: ab")},
-		{"the last one", "DELETE", own, "", refused(500, internal)},
+		{"the last one", "DELETE", own, "", refused(500, "etcdserver: re-configuration failed due to not enough started members")},
 		{"remove nobody", "DELETE", "00AB", "", refused(404, "No such member: ab")},
 
 		{"taken", "POST", "", peers("http://own:1"), refused(409, "membership: peerURL exists")},
@@ -77,7 +77,10 @@ func TestMembersComeAndGo(t *testing.T) {
 
 func TestChangesThatRaftCantMake(t *testing.T) {
 	s := serve(t, httpfront.Options{})
-	for _, code := range []tree.Code{tree.CodeRaftInternal, tree.CodeQuorumLoss} {
+	for code, text := range map[tree.Code]string{
+		tree.CodeRaftInternal: "Internal Server Error",
+		tree.CodeQuorumLoss:   "etcdserver: re-configuration failed due to not enough started members",
+	} {
 		s.backend.err = &tree.Error{Code: code, Cause: "etcdserver: request timed out"}
 		for request, body := range map[string]string{
 			"POST /v2/members":                    peers("http://a:1"),
@@ -85,7 +88,7 @@ func TestChangesThatRaftCantMake(t *testing.T) {
 			"DELETE /v2/members/ddd67b312462fd7b": "",
 		} {
 			method, path, _ := strings.Cut(request, " ")
-			want := answer{500, "", jsonT, message("Internal Server Error")}
+			want := answer{500, "", jsonT, message(text)}
 			if got := s.call(method, path, body); got != want {
 				t.Errorf("%s, code %d:\ngot  %+v\nwant %+v", request, code, got, want)
 			}

@@ -44,8 +44,8 @@ type Requests struct {
 	EventHistory int
 	// MaxRequestBytes limits the form body of a PUT or POST, which holds the value.
 	MaxRequestBytes int
-	// MaxHeaderBytes limits the request line and headers together. Each connection
-	// in use has a buffer of this size.
+	// MaxHeaderBytes limits the request line and headers together, with 4 KiB to spare as in
+	// Go's library.
 	MaxHeaderBytes int
 	// ReadTimeout is for a request to arrive, WriteTimeout for the client to take an
 	// answer or one part of a long one, IdleTimeout for the next request to begin.

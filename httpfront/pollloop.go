@@ -42,13 +42,12 @@ type pollLoopOptions struct {
 	// report logs an error for operators that no client gets.
 	report func(what string, err error)
 
-	readTimeout  time.Duration // for a request
-	idleTimeout  time.Duration // for the next one to begin
-	writeTimeout time.Duration // without progress in writing
-	streamWindow tree.Index    // how far a stream may fall behind
-	streamLimit  int           // bytes that a stream may leave unread
-	connections  int           // that may be open at once
-	slack        time.Duration // by which a deadline may be early
+	timeouts
+	heads headOptions
+
+	streamWindow tree.Index // how far a stream may fall behind
+	streamLimit  int        // bytes that a stream may leave unread
+	connections  int        // that may be open at once
 	meter        *parkMeter
 }
 

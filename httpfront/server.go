@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,13 +27,14 @@ type Server struct {
 	backend Backend
 	opts    Options
 	cors    cors
-	http    *fasthttp.Server
+	http    []*fasthttp.Server // by the size of their buffers, see intake.go
 
 	renderedID atomic.Pointer[[]byte] // the cluster's id, once known
 	exchanges  sync.Pool              // of *exchange
 	inFlight   *inflight.Budget
 	meter      *meter
 	slow       slowLog
+	bodyTypes  bodyTypes
 	refusals   *logging.Seldom // of handshakes and of credentials
 	logins     *login.Checker
 	conns      connections
@@ -69,28 +71,36 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		meter:     newMeter(),
 		inFlight:  inflight.New(o.InFlight),
 		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
+		bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})},
 		refusals:  logging.NewSeldom(o.Log),
 		logins:    login.New(b.Auth),
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
 	s.conns.newLoop = s.newLoop
-	s.http = &fasthttp.Server{
+	for _, room := range rooms(o.MaxHeaderBytes + headSlack) {
+		s.http = append(s.http, s.newHTTP(room))
+	}
+	fasthttp.SetBodySizePoolLimit(pooledBodyLimit, pooledBodyLimit)
+	return s, nil
+}
+
+// newHTTP returns what serves connections whose heads fit into so many bytes.
+func (s *Server) newHTTP(room int) *fasthttp.Server {
+	return &fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.handleBroken,
 		ConnState:                    s.connState,
-		ReadBufferSize:               o.MaxHeaderBytes,
+		ReadBufferSize:               room,
 		WriteBufferSize:              writeBuffer,
-		MaxRequestBodySize:           o.MaxRequestBytes + bodySlack,
+		MaxRequestBodySize:           s.opts.MaxRequestBytes + bodySlack,
 		StreamRequestBody:            true, // see bodies.go
 		HeaderReceived:               holdBack,
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
 		SecureErrorLogMessage:        true, // the text would contain values
-		Logger:                       fasthttpLog{o.Log},
+		Logger:                       fasthttpLog{s.opts.Log},
 	}
-	fasthttp.SetBodySizePoolLimit(pooledBodyLimit, pooledBodyLimit)
-	return s, nil
 }
 
 // connState is fasthttp's callback for the state of a connection.
@@ -102,7 +112,7 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 	case fasthttp.StateIdle:
 		c.answered()
 		s.answered(c)
-	case fasthttp.StateClosed:
+	case fasthttp.StateClosed, fasthttp.StateHijacked:
 		s.answered(c)
 	}
 }
@@ -111,7 +121,8 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 func (s *Server) answered(c *conn) {
 	s.slow.sent(c)
 	s.inFlight.Give(inflight.Answers, c.answer)
-	c.answer = 0
+	s.inFlight.Give(inflight.Heads, c.held)
+	c.answer, c.held = 0, 0
 }
 
 // fasthttpLog logs fasthttp's messages about single connections, at debug.
@@ -165,12 +176,13 @@ func (s *Server) serveOn(ln net.Listener, security protection) error {
 
 // serveConn serves one connection until it is closed or parked.
 func (s *Server) serveConn(c *conn) error {
+	defer func() { s.conns.active.remove(c) }() // the last that had the socket
 	if c.maybe != nil {
 		chosen, err := c.choose()
 		if err != nil {
 			return errors.Join(err, c.Close())
 		}
-		defer s.conns.active.replace(c, chosen)()
+		s.conns.active.replace(c, chosen)
 		c = chosen
 	}
 	if c.wire != nil {
@@ -178,21 +190,31 @@ func (s *Server) serveConn(c *conn) error {
 			return err
 		}
 	}
-	return s.http.ServeConn(c)
+	for {
+		err := s.http[roomFor(c.room)].ServeConn(c)
+		if c.next == nil {
+			return err
+		}
+		s.conns.active.replace(c, c.next)
+		c = c.next
+	}
 }
 
 // newLoop makes the poll loop of this server's connections.
 func (s *Server) newLoop() (*pollLoop, error) {
 	return newPollLoop(pollLoopOptions{
-		unwatch:      s.backend.Unwatch,
-		report:       func(what string, err error) { s.opts.Log.Warn(what, "err", err) },
-		readTimeout:  s.opts.ReadTimeout,
-		idleTimeout:  s.opts.IdleTimeout,
-		writeTimeout: s.opts.WriteTimeout,
+		unwatch: s.backend.Unwatch,
+		report:  func(what string, err error) { s.opts.Log.Warn(what, "err", err) },
+		timeouts: timeouts{
+			readTimeout:  s.opts.ReadTimeout,
+			idleTimeout:  s.opts.IdleTimeout,
+			writeTimeout: s.opts.WriteTimeout,
+			slack:        min(s.opts.ReadTimeout, s.opts.IdleTimeout, s.opts.WriteTimeout) / deadlineSlack,
+		},
+		heads:        headOptions{limit: s.opts.MaxHeaderBytes + headSlack, inFlight: s.inFlight},
 		streamWindow: tree.Index(s.opts.EventHistory),
 		streamLimit:  streamLimit,
 		connections:  s.opts.MaxConnections,
-		slack:        min(s.opts.ReadTimeout, s.opts.IdleTimeout, s.opts.WriteTimeout) / deadlineSlack,
 		meter:        &s.meter.parking,
 		auth:         s.backend.Auth,
 		authChanged:  s.backend.AuthChanged(),

@@ -177,7 +177,7 @@ func TestAnswersOnTheWire(t *testing.T) {
 		},
 		"unknown version":        {lines("GET /v2/keys/ HTTP/3.7", "Host: h"), badRequest("")},
 		"a header's name in two": {lines("GET /v2/keys/ HTTP/1.1", "Host: h", "Sp ace: x"), badRequest(": invalid header name")},
-		"folded header":          {lines("GET /v2/keys/ HTTP/1.1", "Host: h", "X: a", " b c: d"), head("HTTP/1.1 200 OK", keyHead...) + root},
+		"folded header":          {lines("GET /v2/keys/ HTTP/1.1", "Host: h", "X: a", " b c: d"), badRequest("")},
 		"the first of two types counts": {
 			lines("PUT /v2/keys/two HTTP/1.1", "Host: h", "content-TYPE:  application/x-www-form-urlencoded ",
 				"Content-Type: text/plain", "Content-Length: 7") + "value=v",
@@ -625,7 +625,7 @@ func TestOddHeadsAreRefused(t *testing.T) {
 	deep := "/v2/keys" + strings.Repeat("/a", 3000)
 	for request, want := range map[string]string{
 		lines("PUT /v2/keys/a HTTP/1.1", "Host: h", "Transfer-Encoding: identity", "Content-Length: 0"): "HTTP/1.1 501 ",
-		lines("GET /v2/keys/ HTTP/1.1", "Host: h", "X-A: 1", "\tb c: d"):                                "HTTP/1.1 200 ",
+		lines("GET /v2/keys/ HTTP/1.1", "Host: h", "X-A: 1", "\tb c: d"):                                "HTTP/1.1 400 ",
 		get(deep): "HTTP/1.1 400 ",
 	} {
 		if got := s.send(request); !strings.HasPrefix(got, want) {
@@ -634,5 +634,30 @@ func TestOddHeadsAreRefused(t *testing.T) {
 	}
 	if got := s.send(get(deep)); !strings.Contains(got, `{"errorCode":209,"message":"Invalid field","cause":"the key is too deep","index":0}`) {
 		t.Errorf("got %s", got)
+	}
+}
+
+// TestABodyThatIsNoFormIsWarnedOfOnce sends what etcd stores an empty value for.
+func TestABodyThatIsNoFormIsWarnedOfOnce(t *testing.T) {
+	told := make(lineChannel, 10)
+	s := serve(t, httpfront.Options{Log: slog.New(slog.NewTextHandler(told, nil))})
+	body := func(kind, text string) string {
+		return lines("PUT /v2/keys/a HTTP/1.1", "Host: h", "Content-Type: "+kind, "Content-Length: "+itoa(len(text))) + text
+	}
+	for _, request := range []string{
+		form("PUT", "/v2/keys/a", "value=1"), form("PUT", "/v2/keys/a", ""), // nothing to say
+		body("application/json", `{"value":"1"}`), body("multipart/form-data; boundary=x", "--x--"),
+	} {
+		if got := s.send(request); !strings.HasPrefix(got, "HTTP/1.1 20") {
+			t.Errorf("%q: got %.100s", request, got)
+		}
+	}
+	close(told)
+	var got []string
+	for line := range told {
+		got = append(got, line)
+	}
+	if len(got) != 1 || !strings.Contains(got[0], "from=127.0.0.1 type=application/json size_b=13") {
+		t.Errorf("logged %q", got)
 	}
 }

@@ -63,7 +63,7 @@ func timed(t *testing.T, slack time.Duration, test func(*timedClient)) {
 			Requests: Requests{ReadTimeout: testReadTimeout, WriteTimeout: testWriteTimeout, IdleTimeout: testIdleTimeout},
 		})
 		s.conns.loop = &pollLoop{options: pollLoopOptions{
-			readTimeout: testReadTimeout, writeTimeout: testWriteTimeout, idleTimeout: testIdleTimeout, slack: slack,
+			timeouts: timeouts{testReadTimeout, testIdleTimeout, testWriteTimeout, slack}, heads: headOptions{limit: 32 << 10},
 		}}
 		here, there := net.Pipe()
 		c := &timedClient{t: t, Conn: there, r: bufio.NewReader(there), began: time.Now(), took: make(chan time.Duration, 1)}
@@ -285,13 +285,13 @@ func TestATimeoutMayBeOverTooEarlyByTheSlack(t *testing.T) {
 
 // On sockets, with and without TLS, there is the time that is everybody's.
 func TestConnectionThatWasNeverParkedHasItsTimeouts(t *testing.T) {
-	lt := serveLoop(t, pollLoopOptions{readTimeout: patience, idleTimeout: 20 * time.Millisecond})
+	lt := serveLoop(t, pollLoopOptions{timeouts: timeouts{readTimeout: patience, idleTimeout: 20 * time.Millisecond}})
 	idle := lt.dial()
 	idle.get("/a")
 	idle.wantBody(idle.head(), "plain /a")
 	idle.wantClosed()
 
-	lt = serveLoop(t, pollLoopOptions{readTimeout: 20 * time.Millisecond, idleTimeout: patience})
+	lt = serveLoop(t, pollLoopOptions{timeouts: timeouts{readTimeout: 20 * time.Millisecond, idleTimeout: patience}})
 	half := lt.dial()
 	half.send("GET /v2/ke")
 	half.wantClosed()

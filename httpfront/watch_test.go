@@ -247,7 +247,7 @@ func TestSlowStreamIsEndedNotSkipped(t *testing.T) {
 }
 
 func TestEventLargerThanTheSocketsBuffers(t *testing.T) {
-	lt := serveLoop(t, pollLoopOptions{writeTimeout: patience})
+	lt := serveLoop(t, pollLoopOptions{timeouts: timeouts{writeTimeout: patience}})
 	c := lt.dial()
 	c.get("/a?wait=true")
 	next(t, lt.hub.watched)
@@ -263,7 +263,7 @@ func TestClientThatNeverReadsIsDropped(t *testing.T) {
 		"ended stream": "/a?wait=true&stream=true",
 	} {
 		t.Run(name, func(t *testing.T) {
-			lt := serveLoop(t, pollLoopOptions{writeTimeout: 20 * time.Millisecond, streamWindow: 1})
+			lt := serveLoop(t, pollLoopOptions{timeouts: timeouts{writeTimeout: 20 * time.Millisecond}, streamWindow: 1})
 			c := lt.dial()
 			c.get(query)
 			next(t, lt.hub.watched)
@@ -280,7 +280,7 @@ func TestClientThatNeverReadsIsDropped(t *testing.T) {
 }
 
 func TestIdleConnectionIsClosed(t *testing.T) {
-	lt := serveLoop(t, pollLoopOptions{idleTimeout: 20 * time.Millisecond})
+	lt := serveLoop(t, pollLoopOptions{timeouts: timeouts{idleTimeout: 20 * time.Millisecond}})
 	c := lt.dial()
 	c.get("/a?wait=true")
 	r := c.head()

@@ -89,7 +89,10 @@ func RefuseSecondStart(ctx context.Context, peers Peers, id datadir.Identity) er
 
 func refuseSecondStart(note Note, id uint64) error {
 	started := slices.ContainsFunc(note.Members, func(m tree.Member) bool { return m.ID == id && m.Name != "" })
-	if started || slices.Contains(note.Removed, id) {
+	if slices.Contains(note.Removed, id) {
+		return fmt.Errorf("member %x was removed from the cluster, for good; add it anew (POST /v2/members) and start it with --initial-cluster-state=existing: %w", id, ErrStartedBefore)
+	}
+	if started {
 		return fmt.Errorf("member %x: %w; remove it (DELETE /v2/members/%x), add it anew (POST /v2/members) and start it with --initial-cluster-state=existing", id, ErrStartedBefore, id)
 	}
 	return nil

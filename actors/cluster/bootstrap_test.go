@@ -98,7 +98,7 @@ func TestAFreshMemberFindsItsCluster(t *testing.T) {
 		"founder, of another cluster":  {with(foreign), datadir.Identity{}, nil, "belongs to the cluster cd, but these settings describe ab"},
 		"founder, other shards":        {withShards(with(running), 3), datadir.Identity{}, ErrShards, "--shards=3, another one with 2"},
 		"founder, started before":      {with(nil, started), datadir.Identity{}, ErrStartedBefore, "DELETE /v2/members/b"},
-		"founder, removed":             {with(removed), datadir.Identity{}, ErrStartedBefore, ""},
+		"founder, removed":             {with(removed), datadir.Identity{}, ErrStartedBefore, "was removed from the cluster"},
 		"joins": {joining(with(nil, running)),
 			datadir.Identity{ClusterID: 0xab, MemberID: 11, Generation: 3, Token: "t", Shards: 2, Marks: datadir.Marks{Joined: true, Learning: true}}, nil, ""},
 		"joins, nobody to ask":    {joining(), datadir.Identity{}, nil, "names no other member to ask"},

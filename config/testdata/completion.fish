@@ -84,7 +84,7 @@ complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version com
 complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l event-history -x -d 'Number of past events that waitIndex can reach'
 complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l event-history-bytes -x -d 'Size of those events as JSON, in each shard: if they are larger, fewer are kept'
 complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l max-request-bytes -x -d 'Maximum size of a request body'
-complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l max-header-bytes -x -d 'Maximum size of request line and headers'
+complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l max-header-bytes -x -d 'Maximum size of request line and headers together'
 complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l request-timeout -x -d 'Timeout of a write or a quorum read; 0 is the default'
 complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l read-timeout -x -d 'Timeout for a client to send a request'
 complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l idle-timeout -x -d 'How long an idle connection is kept open'

@@ -41,7 +41,7 @@ _copse() {
     '--event-history=[Number of past events that waitIndex can reach]:n:'
     '--event-history-bytes=[Size of those events as JSON, in each shard: if they are larger, fewer are kept]:size:'
     '--max-request-bytes=[Maximum size of a request body]:size:'
-    '--max-header-bytes=[Maximum size of request line and headers]:size:'
+    '--max-header-bytes=[Maximum size of request line and headers together]:size:'
     '--request-timeout=[Timeout of a write or a quorum read; 0 is the default]:duration:'
     '--read-timeout=[Timeout for a client to send a request]:duration:'
     '--idle-timeout=[How long an idle connection is kept open]:duration:'

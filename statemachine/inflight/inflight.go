@@ -24,10 +24,11 @@ type Kind uint8
 const (
 	Bodies  Kind = iota // of requests, and their copies on the way through the log
 	Answers             // until the clients have taken them
+	Heads               // of requests, if they are large
 	kinds
 )
 
-var kindNames = [kinds]string{"bodies", "answers"}
+var kindNames = [kinds]string{"bodies", "answers", "heads"}
 
 // Budget is a number of bytes to be shared. A nil Budget has no bound.
 type Budget struct {

@@ -1,0 +1,171 @@
+package bounds_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"copse/bench/peer"
+)
+
+// TestCrowds has many clients make the server hold all that they can, in little memory. It has
+// to be alive at the end, and to serve a client that takes part in none of it meanwhile.
+func TestCrowds(t *testing.T) {
+	for _, crowd := range []struct {
+		name  string
+		lines func(*crowd)
+	}{
+		{"answers that are not read, then bodies short of a byte", (*crowd).unreadAnswers},
+		{"large bodies of bytes that JSON writes as six", (*crowd).controlBytes},
+		{"streams that are not read", (*crowd).unreadStreams},
+		{"listings that are not read", (*crowd).unreadListings},
+		{"half a request", (*crowd).halves},
+		{"large heads short of a byte", (*crowd).largeHeads},
+	} {
+		for _, memory := range []int64{512 << 20, 1 << 30} {
+			t.Run(fmt.Sprintf("%s in %d MiB", crowd.name, memory>>20), func(t *testing.T) { gather(t, memory, crowd.lines) })
+		}
+	}
+}
+
+// crowd is many connections to one server.
+type crowd struct {
+	t     *testing.T
+	node  *peer.Server
+	conns []net.Conn
+}
+
+func gather(t *testing.T, memory int64, lines func(*crowd)) {
+	c := &crowd{t: t, node: start(t, memory)}
+	defer func() {
+		for _, conn := range c.conns {
+			_ = conn.Close()
+		}
+	}()
+	stop := make(chan struct{})
+	var beside sync.WaitGroup
+	served, refused := 0, 0
+	beside.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if status, _, err := put(c.node, "/beside", "v"); err == nil && status < 300 {
+				served++
+			} else {
+				refused++
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	lines(c)
+	alive(t, c.node)
+	close(stop)
+	beside.Wait()
+	t.Logf("beside it %d requests were served, %d not", served, refused)
+	if served == 0 {
+		t.Error("nobody else was served")
+	}
+}
+
+// send opens a connection and sends text, of which the server may leave some unread.
+func (c *crowd) send(text string) net.Conn {
+	conn, err := net.Dial("tcp", c.node.Address)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.conns = append(c.conns, conn)
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
+	_, _ = io.WriteString(conn, text)
+	return conn
+}
+
+// sendAll sends the same on many connections at once.
+func (c *crowd) sendAll(n int, text func(i int) string) {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() {
+			conn, err := net.Dial("tcp", c.node.Address)
+			if err != nil {
+				c.t.Error(err)
+				return
+			}
+			mu.Lock()
+			c.conns = append(c.conns, conn)
+			mu.Unlock()
+			_ = conn.SetDeadline(time.Now().Add(15 * time.Second))
+			_, _ = io.WriteString(conn, text(i))
+		})
+	}
+	group.Wait()
+}
+
+func putText(key, value string, length int) string {
+	return fmt.Sprintf("PUT /v2/keys%s HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\nvalue=%s", key, length, value)
+}
+
+func (c *crowd) unreadAnswers() {
+	value := strings.Repeat("\x01", 2<<20)
+	c.sendAll(24, func(i int) string { return putText(fmt.Sprintf("/a%d", i), value, len(value)+6) })
+	value = strings.Repeat("v", 10<<20-7)
+	c.sendAll(20, func(i int) string { return putText(fmt.Sprintf("/b%d", i), value, len(value)+7) })
+}
+
+func (c *crowd) controlBytes() {
+	value := strings.Repeat("\x01", 10<<20-6)
+	var group sync.WaitGroup
+	for i := range 64 {
+		group.Go(func() {
+			status, body, err := put(c.node, fmt.Sprintf("/large%d", i), value)
+			if err != nil || status >= 300 && !strings.Contains(body, `"errorCode":300`) {
+				c.t.Errorf("%d %s %v", status, body, err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func (c *crowd) unreadStreams() {
+	c.sendAll(200, func(int) string {
+		return "GET /v2/keys/s?wait=true&stream=true&recursive=true HTTP/1.1\r\nHost: h\r\n\r\n"
+	})
+	value := strings.Repeat("v", 512<<10)
+	for i := range 300 {
+		if status, body, err := put(c.node, fmt.Sprintf("/s/%d", i%10), value); err != nil || status >= 300 && !strings.Contains(body, `"errorCode":300`) {
+			c.t.Fatal(status, body, err)
+		}
+	}
+}
+
+func (c *crowd) unreadListings() {
+	value := strings.Repeat("v", 1<<20)
+	for i := range 100 {
+		if status, body, err := put(c.node, fmt.Sprintf("/l/%d", i), value); err != nil || status != http.StatusCreated {
+			c.t.Fatal(status, body, err)
+		}
+	}
+	c.sendAll(100, func(i int) string {
+		return "GET /v2/keys/l" + strings.Repeat("?recursive=true", i%2) + " HTTP/1.1\r\nHost: h\r\n\r\n"
+	})
+	time.Sleep(3 * time.Second) // for the server to fill what it may
+}
+
+func (c *crowd) halves() {
+	for range 10_000 {
+		c.send("GET /v2/keys/a HTTP/1.1\r\nHost: h\r\nX-Half")
+	}
+}
+
+func (c *crowd) largeHeads() {
+	head := "GET /v2/keys/a?x=" + strings.Repeat("a", 1<<20)
+	c.sendAll(200, func(int) string { return head })
+	time.Sleep(time.Second)
+}

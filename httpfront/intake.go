@@ -1,0 +1,197 @@
+package httpfront
+
+import (
+	"io"
+	"net"
+
+	"copse/statemachine/inflight"
+)
+
+// intake is what a connection has received and fasthttp hasn't read. fasthttp gets heads
+// whole, with CRLF at the end of each line: otherwise it would wait for what a client doesn't
+// send. A head that is larger than fasthttp's buffer moves the connection to a server with
+// larger ones, for as long as that request takes; so a buffer is as large as the head needs.
+type intake struct {
+	framing
+	rest    []byte // received and not yet read
+	ready   int    // how much of rest may be read
+	room    int    // the size of fasthttp's buffer
+	verdict verdict
+	held    int64 // what the budget has for a large head
+	next    *conn // after the connection has moved
+}
+
+// headOptions are the same for all connections.
+type headOptions struct {
+	limit    int // bytes of one head
+	inFlight *inflight.Budget
+}
+
+// verdict is why a request is refused before fasthttp has seen it.
+type verdict uint8
+
+const (
+	headFine verdict = iota
+	headTooLarge
+	headUnaffordable // others hold the memory
+)
+
+const (
+	// smallRoom is enough for the heads of nearly all requests.
+	smallRoom = 4 << 10
+	roomStep  = 4 // between the sizes of buffers
+	// headSlack is how much larger than the limit a head may be, as in Go's library.
+	headSlack = 4 << 10
+	// headCopies is how often a large head is in memory: here, in fasthttp's buffer and its
+	// parts, and what it brings of a write on its way.
+	headCopies = 12
+)
+
+// unreadable is what fasthttp gets in the place of what is refused, and then the end. It refuses
+// that wherever it stands: as a request, a chunk or a trailer, or the rest of one.
+const unreadable = "\x00\r\n\r\n"
+
+// rooms are the sizes of buffers up to the largest head.
+func rooms(largest int) []int {
+	list := []int{smallRoom}
+	for last := smallRoom; last < largest; {
+		last *= roomStep
+		list = append(list, min(last, max(largest, smallRoom)))
+	}
+	return list
+}
+
+// roomFor is the place of a size among rooms.
+func roomFor(size int) (at int) {
+	for room := smallRoom; room < size; room *= roomStep {
+		at++
+	}
+	return at
+}
+
+// Read implements net.Conn for fasthttp. A detached conn returns io.EOF, so that fasthttp's
+// buffer can be read without waiting for more.
+func (c *conn) Read(b []byte) (int, error) {
+	if c.state.Load() == connDetached {
+		return 0, io.EOF
+	}
+	for c.ready == 0 {
+		if c.room > smallRoom && c.phase == inHead && len(c.rest) == 0 {
+			return 0, c.move(smallRoom)
+		}
+		var err error
+		if c.phase == ended {
+			return 0, io.ErrUnexpectedEOF
+		} else if len(c.rest) > 0 {
+			err = c.prepare()
+		} else if n, failed := c.receive(b); failed != nil {
+			return n, failed
+		} else if good, _ := c.follow(b[:n], c.room); good == n {
+			return n, nil // as nearly always
+		} else {
+			c.rest, c.ready = append(c.rest, b[:n]...), good
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	n := copy(b, c.rest[:c.ready])
+	c.ready -= n
+	if c.rest = c.rest[n:]; len(c.rest) == 0 {
+		c.rest = nil
+	}
+	return n, nil
+}
+
+// receive reads from the socket.
+func (c *conn) receive(b []byte) (int, error) {
+	c.writes.restart(c.loop.options.writeTimeout) // the answer to this comes later
+	if err := c.reads.arm(c.loop.options.slack, c.Conn.SetReadDeadline); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Read(b)
+	switch {
+	case n > 0:
+		err = nil // it comes again
+	case err == io.EOF && c.phase != inHead && c.phase != unfollowed:
+		err = io.ErrUnexpectedEOF // fasthttp would take it for the last chunk
+	}
+	return n, err
+}
+
+// prepare makes the begin of rest ready to be read, if need be by receiving more of it.
+func (c *conn) prepare() error {
+	n, odd := c.follow(c.rest, c.room)
+	head := &c.head
+	switch {
+	case n > 0:
+		c.ready = n
+	case !odd && len(c.rest) <= c.loop.options.heads.limit:
+		return c.more()
+	case !odd || c.phase == inHead && head.size > c.loop.options.heads.limit:
+		c.refuse(headTooLarge)
+	case c.phase != inHead || head.broken:
+		c.refuse(headFine)
+	case head.bare:
+		size := head.size
+		c.rest = append(withCRLF(c.rest[:size]), c.rest[size:]...)
+		*head = headScan{}
+	case !c.afford(head.size):
+		c.refuse(headUnaffordable)
+	default:
+		return c.move(head.size)
+	}
+	return nil
+}
+
+// refuse has fasthttp refuse what comes next, and read no more.
+func (c *conn) refuse(why verdict) {
+	c.verdict, c.phase = why, ended
+	c.rest, c.ready = []byte(unreadable), len(unreadable)
+}
+
+// more receives more of a head.
+func (c *conn) more() error {
+	c.begun()
+	if len(c.rest) == cap(c.rest) {
+		size := min(2*len(c.rest), c.loop.options.heads.limit+1)
+		if !c.afford(size) {
+			c.refuse(headUnaffordable)
+			return nil
+		}
+		c.rest = append(make([]byte, 0, size), c.rest...)
+	}
+	n, err := c.receive(c.rest[len(c.rest):cap(c.rest)])
+	c.rest = c.rest[:len(c.rest)+n]
+	if err != nil { // fasthttp may see it after what has come
+		c.phase, c.ready = unfollowed, len(c.rest)
+	}
+	return nil
+}
+
+// afford counts a head of so many bytes, unless it is small.
+func (c *conn) afford(size int) bool {
+	need := int64(size) * headCopies
+	if size <= smallRoom || need <= c.held {
+		return true
+	}
+	if !c.loop.options.heads.inFlight.Take(inflight.Heads, need-c.held, bodyPatience) {
+		return false
+	}
+	c.held = need
+	return true
+}
+
+// move lets fasthttp end with c, as if it were closed, and passes the socket on to a conn
+// whose buffer has room for so many bytes.
+func (c *conn) move(size int) error {
+	if !c.state.CompareAndSwap(connOpen, connMoved) {
+		return net.ErrClosed
+	}
+	next := newConn(c.loop, c.Conn, c.wire, c.rest)
+	next.room, next.held, next.client, next.served = size, c.held, c.client, c.served
+	next.deadlines = c.deadlines
+	next.busy.Store(c.busy.Load())
+	c.next, c.held, c.rest = next, 0, nil
+	return net.ErrClosed
+}
