@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"actors/importer": {"copse/statemachine/etcddir", "copse/statemachine/portable", "copse/statemachine/tree"},
 	"actors/order":    {"copse/actors/loop", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/tree"},
 	"actors/shard":    {"copse/actors/loop", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/tree"},
+	"actors/source":   {"copse/statemachine/tree"},
 	"actors/watch":    {"copse/actors/loop", "copse/statemachine/tree"},
 	"actors/raft":     {"copse/actors/loop", "copse/actors/peerlink", "copse/actors/raftlog", "copse/config/logging", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"actors/raftlog":  {"copse/statemachine/metric", "github.com/lni/dragonboat"},
