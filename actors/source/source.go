@@ -41,6 +41,7 @@ type Client struct {
 	urls []*url.URL
 	at   atomic.Uint64 // the member that is asked, modulo their number
 	http *http.Client
+	root string // the Authorization of what this package asks by itself; see Login
 }
 
 // Position is how far the member that answered has come.
@@ -171,7 +172,7 @@ func refused(r *http.Response) error {
 // At returns how far the source is, by asking for the headers of a key: of a file that exists if
 // one is known, for then the term is among them, and else of "/".
 func (c *Client) At(ctx context.Context, key string) (Position, error) {
-	r, err := c.send(ctx, http.MethodHead, keyPath(key), "", "", "")
+	r, err := c.send(ctx, http.MethodHead, keyPath(key), "", "", c.root)
 	if err != nil {
 		return Position{}, err
 	}
@@ -206,7 +207,7 @@ func (c *Client) AuthEnabled(ctx context.Context) (bool, error) {
 // Read reads key and all that is visible below it, with a quorum of the source: each directory before
 // what it holds. The root itself isn't among the nodes. A key that isn't there gives no nodes.
 func (c *Client) Read(ctx context.Context, key string) ([]tree.Node, Position, error) {
-	r, err := c.send(ctx, http.MethodGet, keyPath(key), "recursive=true&sorted=true&quorum=true", "", "")
+	r, err := c.send(ctx, http.MethodGet, keyPath(key), "recursive=true&sorted=true&quorum=true", "", c.root)
 	if err != nil {
 		return nil, Position{}, err
 	}
@@ -233,7 +234,7 @@ func (c *Client) Read(ctx context.Context, key string) ([]tree.Node, Position, e
 func (c *Client) Next(ctx context.Context, from tree.Index, patience time.Duration) (*tree.Event, Position, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r, err := c.send(ctx, http.MethodGet, keyPath("/"), "wait=true&recursive=true&waitIndex="+strconv.FormatUint(uint64(from), 10), "", "")
+	r, err := c.send(ctx, http.MethodGet, keyPath("/"), "wait=true&recursive=true&waitIndex="+strconv.FormatUint(uint64(from), 10), "", c.root)
 	if err != nil {
 		return nil, Position{}, err
 	}

@@ -150,7 +150,7 @@ func TestABadFileIsRefusedWithThePlace(t *testing.T) {
 		node(`"key":"a","value":"v","modifiedIndex":4,"createdIndex":4`):            `"a" is no key`,
 		node(`"key":"/a","modifiedIndex":4,"createdIndex":4`):                       "or neither",
 		node(`"key":"/a","dir":true,"value":"","modifiedIndex":4,"createdIndex":4`): "both",
-		strings.Repeat(`{"a":`, 5000):                                              "too many directories",
+		strings.Repeat(`{"a":`, 5000):                                               "too many directories",
 		`{"action":"get","node":{"dir":true,"nodes":[` + strings.Repeat(`{"dir":true,"key":"/a","nodes":[`, 5000): "too many directories",
 	} {
 		if _, _, err := read(text, dump.Any); !errors.Is(err, dump.ErrForm) || !strings.Contains(err.Error(), want) {

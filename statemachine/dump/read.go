@@ -62,9 +62,18 @@ func Read(from io.Reader, o Options) (*Result, error) {
 	p := &parser{lexer: lexer{in: bufio.NewReaderSize(from, 64<<10), line: 1}, now: o.Now, result: &Result{Format: o.Format}}
 	p.headers()
 	p.file()
-	p.end()
-	p.order()
-	return p.result, p.failure
+	if p.end(); p.failure != nil {
+		return nil, p.failure
+	}
+	return p.result, p.result.order()
+}
+
+// Join adds what another answer has that was given at about the same time: nodes below a
+// hidden one, which has to be asked for by itself.
+func (r *Result) Join(other *Result) error {
+	r.nodes = append(r.nodes, other.nodes...)
+	r.Largest, r.Binary = max(r.Largest, other.Largest), r.Binary+other.Binary
+	return r.order()
 }
 
 // parser reads a file into a result.
@@ -183,27 +192,23 @@ func (p *parser) add(n tree.Node, at int64) {
 }
 
 // order puts the nodes in order, and checks that they are a tree.
-func (p *parser) order() {
-	if p.failure != nil {
-		return
-	}
-	r := p.result
+func (r *Result) order() error {
 	slices.SortStableFunc(r.nodes, func(a, b placed) int { return tree.CompareKeys(a.Key, b.Key) })
 	for i := range r.nodes[min(1, len(r.nodes)):] {
 		switch last, n := &r.nodes[i], &r.nodes[i+1]; {
 		case last.Key == n.Key:
-			p.failure = &Error{Offset: n.at, What: fmt.Sprintf("the key %q is there twice, at byte %d too", n.Key, last.at)}
-			return
+			return &Error{Offset: n.at, What: fmt.Sprintf("the key %q is there twice, at byte %d too", n.Key, last.at)}
 		case !last.Dir && tree.Within(last.Key, n.Key):
-			p.failure = &Error{Offset: n.at, What: fmt.Sprintf("the key %q is below %q, which has a value at byte %d", n.Key, last.Key, last.at)}
-			return
+			return &Error{Offset: n.at, What: fmt.Sprintf("the key %q is below %q, which has a value at byte %d", n.Key, last.Key, last.at)}
 		}
 	}
-	p.count()
+	r.count()
+	return nil
 }
 
-func (p *parser) count() {
-	r, last, depth := p.result, tree.Node{}, 0
+func (r *Result) count() {
+	r.Empty = 0
+	last, depth := tree.Node{}, 0
 	for n := range r.Nodes() {
 		if last.Dir && !tree.Within(last.Key, n.Key) {
 			r.Empty++
