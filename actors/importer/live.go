@@ -22,7 +22,7 @@ var knownHidden = []string{"/_coreos.com", "/_etcd"}
 
 const (
 	windowSize = 1000            // events that an etcd remembers
-	windowStep = 10              // how much further on to ask if it has forgotten those asked for
+	guarded    = 100             // of these that are asked for where each request costs etcd a bcrypt hash
 	patience   = 1 * time.Second // until an event of the past must have come
 	liveTries  = 3               // to read everything at one index
 )
@@ -38,7 +38,7 @@ func (o *Options) live(ctx context.Context, now time.Time, shown *progress) (*fo
 		return nil, err
 	}
 	defer c.Close()
-	l := &live{client: c, shown: shown, now: now, names: map[string]bool{}}
+	l := &live{client: c, shown: shown, now: now, size: windowSize, names: map[string]bool{}}
 	for _, name := range slices.Concat(knownHidden, o.Hidden) {
 		if tops := hiddenTops(name); len(tops) > 0 {
 			l.add(tops)
@@ -72,14 +72,14 @@ type live struct {
 	names  map[string]bool // hidden keys that are asked for by themselves
 	window etcddir.Window
 	next   tree.Index // the events before are in the window
+	size   tree.Index // how many are asked for
 
 	tree  *dump.Result
 	at    source.Position // of the tree
 	apart tree.Index      // at which a part of the tree was read, if it isn't that
 	after source.Position // of the source, when all was read
 
-	enabled bool     // auth is
-	locked  []string // users whose passwords aren't known
+	locked []string // users whose passwords aren't known
 }
 
 // hiddenTops returns the keys at and above a key whose last name is hidden. Listings show
@@ -107,22 +107,22 @@ func (l *live) add(names []string) (added bool) {
 
 // login finds out whether auth is enabled, and reads users and roles.
 func (l *live) login(ctx context.Context, o *Options, f *found) (err error) {
-	if l.enabled, err = l.client.AuthEnabled(ctx); err != nil {
+	if f.access.Enabled, err = l.client.AuthEnabled(ctx); err != nil {
 		return err
 	}
 	root := ""
-	if l.enabled {
+	if f.access.Enabled {
+		l.size = guarded
 		if o.Password == "" {
 			return fmt.Errorf("%w needs root's password, since the source has auth enabled: give --password-file or COPSE_ROOT_PASSWORD", ErrUsage)
 		}
 		l.client.Login(o.Password)
 	}
-	f.access.Enabled = l.enabled
 	f.access.Users, f.access.Roles, err = l.client.Access(ctx)
 	if errors.Is(err, source.ErrUnauthorized) {
 		return fmt.Errorf("%w: the source refuses root's password", ErrUsage)
 	}
-	if err == nil && l.enabled {
+	if err == nil && f.access.Enabled {
 		root, err = o.Hash(o.Password) // which the source has just found right
 	}
 	for _, u := range f.access.Users {
@@ -143,7 +143,7 @@ func (l *live) read(ctx context.Context) (err error) {
 	if l.at, err = l.client.At(ctx, "/"); err != nil {
 		return err
 	}
-	l.next = max(l.at.Index, windowSize) - windowSize + 1
+	l.next = max(l.at.Index, l.size) - l.size + 1
 	l.window.Start = l.next
 	if _, err := l.follow(ctx, l.at.Index); err != nil {
 		return err
@@ -163,11 +163,12 @@ func (l *live) read(ctx context.Context) (err error) {
 // follow reads the events up to an index, and reports whether they name hidden keys that
 // weren't known.
 func (l *live) follow(ctx context.Context, to tree.Index) (more bool, err error) {
-	for l.next <= to {
+	for cleared := tree.Index(0); l.next <= to; {
 		e, at, err := l.client.Next(ctx, l.next, patience)
 		switch {
 		case errors.Is(err, source.ErrCleared):
-			l.next += windowStep
+			l.next = min(l.next+1+cleared/2, to+1) // it may forget more while it is asked
+			cleared++
 			l.window = etcddir.Window{Start: l.next}
 		case err != nil:
 			return more, err
@@ -250,7 +251,7 @@ func (l *live) notes(line line, f *found) {
 		}
 	}
 	line("hidden", "%s", some(there))
-	line("note", "other hidden nodes aren't known, unless they changed within the last %d events: name them with --hidden, or import the data directory", windowSize)
+	line("note", "other hidden nodes aren't known, unless they changed within the last %d events: name them with --hidden, or import the data directory", l.size)
 	if l.tree.Empty > 0 {
 		line("note", "%d directories list empty, and may have hidden nodes", l.tree.Empty)
 	}

@@ -189,7 +189,7 @@ func (c *Client) At(ctx context.Context, key string) (Position, error) {
 
 // AuthEnabled reports whether the source has auth enabled.
 func (c *Client) AuthEnabled(ctx context.Context) (bool, error) {
-	r, err := c.send(ctx, http.MethodGet, "/v2/auth/enable", "", "", "")
+	r, err := c.retry(ctx, "/v2/auth/enable", "")
 	if err != nil {
 		return false, err
 	}
