@@ -27,9 +27,10 @@ var allowed = map[string][]string{
 	"actors/datadir":  {},
 	"actors/disk":     {"copse/actors/loop", "copse/statemachine/metric"},
 	"actors/loop":     {},
-	"actors/importer": {"copse/statemachine/etcddir", "copse/statemachine/portable", "copse/statemachine/tree"},
+	"actors/importer": {"copse/actors/source", "copse/statemachine/auth", "copse/statemachine/dump", "copse/statemachine/etcddir", "copse/statemachine/portable", "copse/statemachine/tree"},
 	"actors/order":    {"copse/actors/loop", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/tree"},
 	"actors/shard":    {"copse/actors/loop", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/tree"},
+	"actors/source":   {"copse/statemachine/auth", "copse/statemachine/tree"},
 	"actors/watch":    {"copse/actors/loop", "copse/statemachine/tree"},
 	"actors/raft":     {"copse/actors/loop", "copse/actors/peerlink", "copse/actors/raftlog", "copse/config/logging", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"actors/raftlog":  {"copse/statemachine/metric", "github.com/lni/dragonboat"},
@@ -39,7 +40,7 @@ var allowed = map[string][]string{
 	"config/certs":    {"copse/statemachine/metric"},
 	"config/command":  {"copse/config", "copse/config/build"},
 	// Joins, as main does for copse serve.
-	"config/dispatch":       {"copse/actors", "copse/actors/importer", "copse/config", "copse/config/command", "copse/httpfront/client", "copse/statemachine/etcddir", "copse/statemachine/tree"},
+	"config/dispatch":       {"copse/actors", "copse/actors/importer", "copse/config", "copse/config/command", "copse/httpfront/client", "copse/httpfront/login", "copse/statemachine/dump", "copse/statemachine/etcddir", "copse/statemachine/tree"},
 	"config/limits":         {},
 	"config/logging":        {},
 	"httpfront":             {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/login", "copse/httpfront/ops", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},
@@ -51,6 +52,7 @@ var allowed = map[string][]string{
 	"statemachine/tree":     {},
 	"statemachine/auth":     {"copse/statemachine/tree"},
 	"statemachine/portable": {"copse/statemachine/auth", "copse/statemachine/tree"},
+	"statemachine/dump":     {"copse/statemachine/tree"},
 	// What an etcd left on disk, by the same rules.
 	"statemachine/etcddir": {"copse/statemachine/auth", "copse/statemachine/tree"},
 	// Bytes on their way through the process, and a bound on their sum.

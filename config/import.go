@@ -2,11 +2,16 @@ package config
 
 import (
 	"errors"
+	"net/url"
 	"strconv"
+	"strings"
 )
 
 // Import has the options of copse import.
 type Import struct {
+	From          []url.URL
+	Hidden        []string
+	Format        string
 	WALDir        string
 	Out           string
 	DryRun        bool
@@ -21,8 +26,8 @@ type Import struct {
 const defaultIndexMargin = 100
 
 func importCommand() Command {
-	return Command{Name: "import", Operands: "directory...", Settings: true, options: importOptions(),
-		Summary: "Take over the data of an etcd: make a data directory, or a file, from etcd's.",
+	return Command{Name: "import", Operands: "[directory...|dump]", Settings: true, options: importOptions(),
+		Summary: "Take over the data of an etcd, from its directory, over HTTP or from a dump.",
 		Details: `Reads the data directory of a member of etcd 2.2, 2.3, 3.4 or 3.5, or one that
 etcdctl backup made, and takes over what v2 clients see of it: keys with their indexes,
 expirations and hidden nodes, the recent events, users, roles and password hashes,
@@ -30,18 +35,35 @@ the cluster's id and term. Give the directories of all members if you can: the o
 that goes furthest is taken. The member may run; nothing is written to its
 directory. Keys of the v3 API are not taken over.
 
+With --from, reads a running etcd over HTTP, for those who can't reach its disk: stop
+the clients that write first. Hidden nodes are taken over if they are named or have
+changed lately, and passwords of users, except root's, not at all. With auth
+enabled, root's password comes from password-file or the variable
+COPSE_ROOT_PASSWORD.
+
+A file, or - for standard input, is a dump in JSON: a flat list as etcd-dump makes
+it, a nested map as etcdtool does, or etcd's own answer to a GET with recursive=true,
+with its headers (curl -i) or without.
+
 Makes data-dir, which must be empty, that of a cluster of one member, from the
 settings as copse restore does. With --out it writes a file instead, from which
 copse restore --resume makes each member of a cluster of several.
 
 Prints what it found. The exit code is 0 if that was everything, 6 if something is
-missing or data-dir has data already, 5 if the directory is damaged, 2 if it isn't
-one of etcd's.`}
+missing or data-dir has data already, 5 if the directory is damaged or the dump not in
+its form, 2 if the directory isn't one of etcd's, 1 if the etcd can't be read.`}
 }
 
 func importOptions() []setting {
 	at := func(c *Config) *Import { return &c.Options.Import }
 	return []setting{
+		{"from", "urls", "Client URLs of a running etcd, to read over HTTP in place of a directory. https is verified by trusted-ca-file or the system.", "",
+			urls(func(c *Config) *[]url.URL { return &at(c).From })},
+		{"hidden", "keys", "With from: keys below which hidden nodes are (a name begins with _), separated by commas. Listings don't show them.", "",
+			bind(func(c *Config) *[]string { return &at(c).Hidden }, parseKeys, func(keys []string) string { return strings.Join(keys, ",") })},
+		passwordFile(),
+		{"format", "list|map|v2", "Form of a dump: flat list, nested map, or etcd's answer to a recursive GET.", "how it begins",
+			choice("list|map|v2", func(c *Config) *string { return &at(c).Format })},
 		{"out", "path", "File to write in place of a data directory. It must not exist.", "",
 			text(func(c *Config) *string { return &at(c).Out })},
 		{"dry-run", "true|false", "Only print what is there.", "",
@@ -57,6 +79,16 @@ func importOptions() []setting {
 		{"index-margin", "number", "How far above the source's index copse goes on.", strconv.Itoa(defaultIndexMargin),
 			count(func(c *Config) *int { return &at(c).IndexMargin })},
 	}
+}
+
+func parseKeys(text string) (keys []string, err error) {
+	for key := range strings.SplitSeq(text, ",") {
+		if key = strings.TrimSpace(key); !strings.HasPrefix(key, "/") {
+			return nil, errors.New("must be keys, which begin with /, separated by commas")
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 func parseID(text string) (uint64, error) {

@@ -242,7 +242,7 @@ func refuseForeign(path string) error {
 			return nil
 		case "member", "proxy":
 			return dirErrorf(ErrForeign, "data directory %s belongs to etcd: stop etcd, take over its data by copse import %s --data-dir %s.copse with the other settings as they are, and start copse with that --data-dir", path, path, strings.TrimSuffix(path, ".etcd"))
-		case lockName, identityName + tempSuffix, ownCertificates, "lost+found":
+		case lockName, identityName + tempSuffix, unfinishedName + tempSuffix, ownCertificates, "lost+found":
 		default:
 			names = append(names, e.Name())
 		}

@@ -2,9 +2,13 @@ package importer
 
 import (
 	"bufio"
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,14 +24,22 @@ type Options struct {
 	// Use takes the file in place of Out. It is written beside the path Beside, and removed.
 	Use    func(file io.Reader) error
 	Beside string
+
+	Security *tls.Config // for From
+	// Password is root's at From; empty: none is known. Hash is how copse keeps it.
+	Password string
+	Hash     func(password string) (string, error)
 }
 
 // Import has the options of the command.
 type Import struct {
-	WALDir        string // with the log of the one directory; empty: in it
-	Out           string // the file to write
-	DryRun        bool   // report only
-	TakeSound     bool   // read what is before the first damage
+	From          []url.URL // of a running etcd; none: the operands are read
+	Hidden        []string  // keys of it that listings don't show
+	Format        string    // of a dump; empty: to be told by how it begins
+	WALDir        string    // with the log of the one directory; empty: in it
+	Out           string    // the file to write
+	DryRun        bool      // report only
+	TakeSound     bool      // read what is before the first damage
 	CommittedOnly bool
 	ClusterID     uint64 // 0: the source's
 	IndexMargin   int    // by which the index is raised above the source's
@@ -39,56 +51,77 @@ var ErrUsage = errors.New("copse import")
 // ErrPartial is the error for an import that is done, but lacks something.
 var ErrPartial = errors.New("not everything could be taken over: see above")
 
-// Run carries out the command: it reads the directories, reports to w, and writes the
-// file. If terminal is one, it shows there how much has been read.
-func Run(dirs []string, o Options, w, terminal io.Writer) error {
-	if err := o.check(dirs); err != nil {
+// found is what a source has, of whatever kind it is.
+type found struct {
+	name    string // for the report
+	cluster etcddir.Cluster
+	index   tree.Index
+	term    uint64
+	nodes   iter.Seq[tree.Node]
+	counts  etcddir.Counts
+	access  etcddir.Access
+	window  etcddir.Window
+	// anew says why watchers must start anew; empty: they may go on.
+	anew    string
+	partial bool // something is missing
+	notes   func(line)
+}
+
+// Run carries out the command: it reads the source, which is o.From or the operands, reports
+// to w, and writes the file. If terminal is one, it shows there how much has been read.
+func Run(ctx context.Context, operands []string, o Options, w, terminal io.Writer) error {
+	read, err := o.reader(operands)
+	if err != nil {
 		return err
 	}
 	now, shown := time.Now(), newProgress(terminal)
-	r, err := etcddir.Read(o.sources(dirs, shown), etcddir.Options{CommittedOnly: o.CommittedOnly, TakeSound: o.TakeSound, Now: now.UnixNano()})
+	f, err := read(ctx, now, shown)
 	shown.end()
 	if err != nil {
-		if errors.Is(err, etcddir.ErrDamaged) {
-			err = fmt.Errorf("%w. Leave this directory out and give those of the other members, or --take-what-is-sound for what is before the damage", err)
-		}
 		return err
 	}
-	h := o.header(r, now)
-	if err := report(w, r, &h, len(dirs)); err != nil {
+	h, err := o.header(f, now)
+	if err != nil {
+		return err
+	}
+	if err := report(w, f, &h); err != nil {
 		return err
 	}
 	if !o.DryRun {
-		if err := o.save(func(w io.Writer) error { return export(w, r, h) }, w); err != nil {
+		if err := o.save(func(w io.Writer) error { return export(w, f, h) }, w); err != nil {
 			return err
 		}
 	}
-	if !r.Losses.Whole() {
+	if f.partial {
 		return ErrPartial
 	}
 	return nil
 }
 
-func (o *Options) check(dirs []string) error {
+// reader returns what reads the source.
+func (o *Options) reader(operands []string) (func(context.Context, time.Time, *progress) (*found, error), error) {
 	switch {
-	case len(dirs) == 0:
-		return fmt.Errorf("%w needs the data directory of an etcd member, or of several members of one cluster", ErrUsage)
-	case o.WALDir != "" && len(dirs) > 1:
-		return fmt.Errorf("%w takes one directory with --etcd-wal-dir", ErrUsage)
-	}
-	return nil
-}
-
-func (o *Options) sources(dirs []string, p *progress) []etcddir.Source {
-	var list []etcddir.Source
-	for _, dir := range dirs {
-		s := etcddir.Source{Name: dir, Dir: p.of(dir)}
-		if o.WALDir != "" {
-			s.WAL = p.of(o.WALDir)
+	case len(o.From) > 0 && len(operands) > 0:
+		return nil, fmt.Errorf("%w takes either --from or files, not both", ErrUsage)
+	case len(o.From) > 0:
+		return o.live, nil
+	case len(o.Hidden) > 0:
+		return nil, fmt.Errorf("%w needs --hidden only with --from: directories have all nodes", ErrUsage)
+	case len(operands) == 0:
+		return nil, fmt.Errorf("%w needs the data directory of an etcd member, or of several members of one cluster, or a dump of its keys, or --from with the URL of a running one", ErrUsage)
+	case o.Format != "" || isFile(operands[0]):
+		if len(operands) > 1 {
+			return nil, fmt.Errorf("%w takes one dump", ErrUsage)
 		}
-		list = append(list, s)
+		return func(_ context.Context, now time.Time, shown *progress) (*found, error) {
+			return o.dump(operands[0], now, shown)
+		}, nil
+	case o.WALDir != "" && len(operands) > 1:
+		return nil, fmt.Errorf("%w takes one directory with --etcd-wal-dir", ErrUsage)
 	}
-	return list
+	return func(_ context.Context, now time.Time, shown *progress) (*found, error) {
+		return o.directories(operands, now, shown)
+	}, nil
 }
 
 // brokenMargin is by how much the index of a source is raised that is known to lack
@@ -96,46 +129,51 @@ func (o *Options) sources(dirs []string, p *progress) []etcddir.Source {
 const brokenMargin = 1_000_000
 
 // header decides on the numbers with which copse goes on. The source may have been ahead of
-// what its directory says, by writes that only other members have, and by indexes that late
+// what was read of it, by writes that only other members have, and by indexes that late
 // versions of etcd 3.5 take outside of the log. So the index is raised. Watchers don't notice,
 // for the window covers what is below. Where writes are missing, watchers must
 // start anew: the window begins above the index.
-func (o *Options) header(r *etcddir.Result, now time.Time) portable.Header {
-	h := portable.Header{ClusterID: r.Cluster.ID, Index: r.Index, Term: r.Term, Time: now, Shards: 1, AuthEnabled: r.Access.Enabled,
-		Nodes: uint64(r.Counts.Nodes), Window: r.Window.Start}
+func (o *Options) header(f *found, now time.Time) (portable.Header, error) {
+	h := portable.Header{ClusterID: f.cluster.ID, Index: f.index, Term: f.term, Time: now, Shards: 1, AuthEnabled: f.access.Enabled,
+		Nodes: uint64(f.counts.Nodes), Window: f.window.Start}
 	if o.ClusterID != 0 {
 		h.ClusterID = o.ClusterID
 	}
+	for h.ClusterID == 0 { // the source doesn't know
+		if err := randomID(&h.ClusterID); err != nil {
+			return h, err
+		}
+	}
 	h.Index += tree.Index(o.IndexMargin)
-	if r.Losses.Writes() {
+	if f.anew != "" {
 		h.Index += brokenMargin
 		h.Window = h.Index + 1
 	}
-	return h
+	return h, nil
 }
 
-func export(w io.Writer, r *etcddir.Result, h portable.Header) error {
+func export(w io.Writer, f *found, h portable.Header) error {
 	out, err := portable.NewWriter(w, h)
 	if err != nil {
 		return err
 	}
-	for n := range r.Nodes() {
+	for n := range f.nodes {
 		if err := out.Node(&n); err != nil {
 			return err
 		}
 	}
-	for _, role := range r.Access.Roles {
+	for _, role := range f.access.Roles {
 		if err := out.Role(role); err != nil {
 			return err
 		}
 	}
-	for _, u := range r.Access.Users {
+	for _, u := range f.access.Users {
 		if err := out.User(u); err != nil {
 			return err
 		}
 	}
-	for i := range r.Window.Events {
-		if e := &r.Window.Events[i]; e.Index() >= h.Window {
+	for i := range f.window.Events {
+		if e := &f.window.Events[i]; e.Index() >= h.Window {
 			if err := out.Event(e); err != nil {
 				return err
 			}

@@ -57,7 +57,7 @@ func TestTheFileHasAllThatTheDirectoryHas(t *testing.T) {
 	for _, name := range []string{"etcd-2.3.8-single", "etcd-2.3.8-backup", "etcd-upgraded-2.3-3.4-3.5"} {
 		dir, out := unpack(t, name), filepath.Join(t.TempDir(), "out")
 		var report bytes.Buffer
-		check(t, importer.Run([]string{dir}, options(out), &report, io.Discard))
+		check(t, importer.Run(t.Context(), []string{dir}, options(out), &report, io.Discard))
 		r, err := etcddir.Read([]etcddir.Source{{Dir: os.DirFS(dir)}}, etcddir.Options{})
 		check(t, err)
 		f, err := os.Open(out)
@@ -110,7 +110,7 @@ func TestWhatMakesNoSenseIsRefused(t *testing.T) {
 		"two with one log":          {[]string{dir, dir}, importer.Options{Import: importer.Import{WALDir: dir, DryRun: true}}, importer.ErrUsage},
 		"a directory of other logs": {[]string{dir}, importer.Options{Import: importer.Import{WALDir: t.TempDir(), DryRun: true}}, etcddir.ErrNoData},
 	} {
-		if err := importer.Run(c.dirs, c.o, io.Discard, io.Discard); !errors.Is(err, c.want) {
+		if err := importer.Run(t.Context(), c.dirs, c.o, io.Discard, io.Discard); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -123,11 +123,11 @@ func TestALogElsewhere(t *testing.T) {
 	dir := unpack(t, "etcd-2.3.8-single")
 	elsewhere := filepath.Join(t.TempDir(), "wal")
 	check(t, os.Rename(filepath.Join(dir, "member", "wal"), elsewhere))
-	if err := importer.Run([]string{dir}, importer.Options{Import: importer.Import{DryRun: true}}, io.Discard, io.Discard); !errors.Is(err, etcddir.ErrNoData) {
+	if err := importer.Run(t.Context(), []string{dir}, importer.Options{Import: importer.Import{DryRun: true}}, io.Discard, io.Discard); !errors.Is(err, etcddir.ErrNoData) {
 		t.Errorf("without its log: %v", err)
 	}
 	var report bytes.Buffer
-	check(t, importer.Run([]string{dir}, importer.Options{Import: importer.Import{DryRun: true, WALDir: elsewhere}}, &report, io.Discard))
+	check(t, importer.Run(t.Context(), []string{dir}, importer.Options{Import: importer.Import{DryRun: true, WALDir: elsewhere}}, &report, io.Discard))
 	if !strings.Contains(report.String(), "177, of which 19 hidden") {
 		t.Error(report.String())
 	}
@@ -137,7 +137,7 @@ func TestAFileThatCantBeUsedIsLeftNowhere(t *testing.T) {
 	dir, beside := unpack(t, "etcd-2.3.8-single"), t.TempDir()
 	broken := errors.New("no room")
 	o := importer.Options{Beside: filepath.Join(beside, "data"), Use: func(io.Reader) error { return broken }}
-	if err := importer.Run([]string{dir}, o, io.Discard, io.Discard); !errors.Is(err, broken) {
+	if err := importer.Run(t.Context(), []string{dir}, o, io.Discard, io.Discard); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 	if left, err := os.ReadDir(beside); err != nil || len(left) > 0 {
@@ -150,7 +150,7 @@ func header(t *testing.T, o importer.Options, dirs ...string) (h portable.Header
 	t.Helper()
 	o.Out, o.IndexMargin = filepath.Join(t.TempDir(), "out"), 100
 	var b bytes.Buffer
-	err = importer.Run(dirs, o, &b, io.Discard)
+	err = importer.Run(t.Context(), dirs, o, &b, io.Discard)
 	f, opened := os.Open(o.Out)
 	if opened != nil {
 		return h, 0, b.String(), err

@@ -75,3 +75,22 @@ func (c countingFile) ReadAt(b []byte, offset int64) (int, error) {
 	c.progress.count(n)
 	return n, err
 }
+
+// reading returns in, and counts what is read of it.
+func (p *progress) reading(in io.Reader) io.Reader {
+	if p == nil {
+		return in
+	}
+	return countingReader{in, p}
+}
+
+type countingReader struct {
+	io.Reader
+	progress *progress
+}
+
+func (c countingReader) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	c.progress.count(n)
+	return n, err
+}

@@ -47,6 +47,7 @@ func TestRandomDirectories(t *testing.T) {
 			defer w.kill()
 			listed := w.listed(ours)
 			compare(t, "etcd itself", listed, ours)
+			w.compareHTTP(ours)
 		})
 	}
 }

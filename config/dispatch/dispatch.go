@@ -35,7 +35,7 @@ func Run(ctx context.Context, work *command.Work, environ []string, stdout, stde
 	case "diff":
 		return client.Diff(ctx, client.Differ{Server: server, Password: password}, [2]string(operands), stdout, stderr)
 	case "import":
-		return report(takeOver(work, stdout, stderr), stderr)
+		return report(takeOver(ctx, work, password, stdout, stderr), stderr)
 	case "restore":
 		return report(restore(work, stdout), stderr)
 	case "export":

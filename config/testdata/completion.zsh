@@ -68,7 +68,7 @@ _copse() {
       'inspect:Print what the header of a backup says. It is not verified.'
       'diff:Compare two backups, or servers.'
       'config:Look at the settings.'
-      'import:Take over the data of an etcd: make a data directory, or a file, from etcd'\''s.'
+      'import:Take over the data of an etcd, from its directory, over HTTP or from a dump.'
       'raftlog:Look at the raft log, or mend it.'
       'version:Print the versions of copse, of Go, and of the etcd whose API it serves.'
       'completion:Print a completion script for a shell.'
@@ -123,7 +123,7 @@ _copse() {
   verify) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   inspect) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   diff) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' $settings ;;
-  import) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--out=[File to write in place of a data directory]:path:_files' '--dry-run=-[Only print what is there]::value:(true false)' '--etcd-wal-dir=[Directory of etcd'\''s log, if etcd had --wal-dir]:path:_files' '--take-what-is-sound=-[With a damaged directory: take what is before the damage]::value:(true false)' '--committed-only=-[Leave out what isn'\''t known to be committed, acknowledged writes among it]::value:(true false)' '--cluster-id=[The cluster'\''s id, as X-Etcd-Cluster-Id has it]:hex:' '--index-margin=[How far above the source'\''s index copse goes on]:number:' $settings ;;
+  import) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--from=[Client URLs of a running etcd, to read over HTTP in place of a directory]:urls:' '--hidden=[With from: keys below which hidden nodes are (a name begins with _), separated by commas]:keys:' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--format=[Form of a dump: flat list, nested map, or etcd'\''s answer to a recursive GET]:value:(list map v2)' '--out=[File to write in place of a data directory]:path:_files' '--dry-run=-[Only print what is there]::value:(true false)' '--etcd-wal-dir=[Directory of etcd'\''s log, if etcd had --wal-dir]:path:_files' '--take-what-is-sound=-[With a damaged directory: take what is before the damage]::value:(true false)' '--committed-only=-[Leave out what isn'\''t known to be committed, acknowledged writes among it]::value:(true false)' '--cluster-id=[The cluster'\''s id, as X-Etcd-Cluster-Id has it]:hex:' '--index-margin=[How far above the source'\''s index copse goes on]:number:' $settings ;;
   version) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   completion) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(bash zsh fish)' ;;
   help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth backup restore export verify inspect diff config import raftlog version completion help)' ;;

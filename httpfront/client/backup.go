@@ -65,15 +65,15 @@ func (b *Backup) open(ctx context.Context) (body io.ReadCloser, code int, err er
 		b.Server.URL.RawQuery = url.Values{"stale": {"true"}}.Encode()
 	}
 	password := ""
-	if b.Password.File != "" || b.Password.variable() != "" {
-		if err = b.Server.mayHearSecrets(); err == nil {
-			password, err = b.Password.read(ctx)
+	if b.Password.Given() {
+		if err = b.Server.MayHearSecrets(); err == nil {
+			password, err = b.Password.Read(ctx)
 		}
 		if err != nil {
 			return nil, 2, err
 		}
 	}
-	security, err := b.Server.security()
+	security, err := b.Server.Security()
 	if err != nil {
 		return nil, 1, err
 	}

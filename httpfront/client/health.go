@@ -34,7 +34,7 @@ func Health(ctx context.Context, q Question, stdout, stderr io.Writer) int {
 
 // ask returns nil if the answer is 200, and otherwise what went wrong.
 func (q *Question) ask(ctx context.Context) error {
-	security, err := q.security()
+	security, err := q.Security()
 	if err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func (q *Question) ask(ctx context.Context) error {
 // security is that of the server, but on loopback any certificate is accepted, as few name
 // 127.0.0.1: nothing secret is sent, and whoever can listen there has this machine
 // already.
-func (q *Question) security() (*tls.Config, error) {
-	security, err := q.Server.security()
+func (q *Question) Security() (*tls.Config, error) {
+	security, err := q.Server.Security()
 	if security != nil {
 		security.InsecureSkipVerify = isLoopback(q.Server.URL.Hostname())
 	}

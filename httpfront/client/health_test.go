@@ -110,7 +110,7 @@ func TestHealthVerifiesCertificatesOffLoopback(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		security, err := (&Question{Server: Server{URL: target}}).security()
+		security, err := (&Question{Server: Server{URL: target}}).Security()
 		if err != nil || security.InsecureSkipVerify != trusting {
 			t.Errorf("%s: takes any certificate: %v, %v", address, security.InsecureSkipVerify, err)
 		}

@@ -22,9 +22,9 @@ const initTimeout = time.Minute
 func InitAuth(ctx context.Context, s Server, p Password, stdout, stderr io.Writer) int {
 	where := s.URL.Redacted()
 	s.URL = s.URL.JoinPath("/v2/copse/auth/init")
-	password, err := "", s.mayHearSecrets()
+	password, err := "", s.MayHearSecrets()
 	if err == nil {
-		password, err = p.read(ctx)
+		password, err = p.Read(ctx)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "not tried: %s: %v\n", where, err)
@@ -41,7 +41,7 @@ func InitAuth(ctx context.Context, s Server, p Password, stdout, stderr io.Write
 }
 
 func (s *Server) initAuth(ctx context.Context, password string) error {
-	security, err := s.security()
+	security, err := s.Security()
 	if err != nil {
 		return err
 	}
@@ -67,8 +67,8 @@ func (s *Server) initAuth(ctx context.Context, password string) error {
 	return fmt.Errorf("%s: %.200q", got.status, got.body)
 }
 
-// mayHearSecrets returns an error if the way to the server is a network, and unencrypted.
-func (s *Server) mayHearSecrets() error {
+// MayHearSecrets returns an error if the way to the server is a network, and unencrypted.
+func (s *Server) MayHearSecrets() error {
 	if s.URL.Scheme == "https" || isHere(s.URL.Hostname()) {
 		return nil
 	}

@@ -82,7 +82,7 @@ func TestNoPasswordCrossesANetworkUnencrypted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := (&Server{URL: u}).mayHearSecrets(); (err == nil) != may {
+		if err := (&Server{URL: u}).MayHearSecrets(); (err == nil) != may {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -113,7 +113,7 @@ func TestWhereThePasswordComesFrom(t *testing.T) {
 		"not UTF-8":       {Password{File: file("c", "\xff")}, "", "isn't UTF-8"},
 		"not UTF-8 in it": {Password{Environ: []string{RootPassword + "=\xff"}}, "", "from COPSE_ROOT_PASSWORD isn't UTF-8"},
 	} {
-		got, err := c.from.read(context.Background())
+		got, err := c.from.Read(context.Background())
 		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}

@@ -19,8 +19,8 @@ type Password struct {
 	Environ []string // as os.Environ gives it
 }
 
-// read returns the password, less the newlines at the end of a file.
-func (p *Password) read(ctx context.Context) (password string, err error) {
+// Read returns the password, less the newlines at the end of a file.
+func (p *Password) Read(ctx context.Context) (password string, err error) {
 	from := p.File
 	if p.File != "" {
 		var text []byte
@@ -42,6 +42,9 @@ func (p *Password) read(ctx context.Context) (password string, err error) {
 	}
 	return password, nil
 }
+
+// Given reports whether there is one without asking at the terminal.
+func (p *Password) Given() bool { return p.File != "" || p.variable() != "" }
 
 func (p *Password) variable() (text string) {
 	for _, entry := range p.Environ {

@@ -58,8 +58,8 @@ func (s *Server) do(ctx context.Context, method, body string, security *tls.Conf
 	return answer{code: response.StatusCode, status: response.Status, body: strings.TrimSpace(string(text))}, err
 }
 
-// security is the TLS for an https URL, which verifies the server's certificate.
-func (s *Server) security() (*tls.Config, error) {
+// Security is the TLS for an https URL, which verifies the server's certificate.
+func (s *Server) Security() (*tls.Config, error) {
 	if s.URL.Scheme != "https" {
 		return nil, nil
 	}

@@ -209,13 +209,19 @@ func (c *Checker) proven(st *auth.State, name string, p proof) *auth.User {
 // Hash returns bcrypt's hash of a new password, at the cost that etcd uses, or ErrTooLong,
 // ErrBusy or ErrStopped.
 func (c *Checker) Hash(password string, client *Client) (string, error) {
-	if len(password) > passwordLimit {
-		return "", ErrTooLong
-	}
 	if _, err := c.turns.take(asker{from: client.From(), hashes: true}); err != nil {
 		return "", err
 	}
 	defer c.turns.pass()
+	return Hash(password)
+}
+
+// Hash returns bcrypt's hash of a password, at the cost that etcd uses, or ErrTooLong. It
+// takes a core for a while, and waits for nobody.
+func Hash(password string) (string, error) {
+	if len(password) > passwordLimit {
+		return "", ErrTooLong
+	}
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
 	return string(hash), err
 }

@@ -1,0 +1,160 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"copse/statemachine/tree"
+)
+
+// Answer is the source's to a request that was passed on.
+type Answer struct {
+	Position
+	Created bool // status 201
+	// Body is what v2 printed. Only one of Body and Err is set.
+	Body []byte
+	Err  *tree.Error
+}
+
+// Do has the source carry out c, with the client's own Authorization. An error says that nobody knows
+// whether it did, unless NotSent.
+func (c *Client) Do(ctx context.Context, cmd *tree.Command, authorization string) (Answer, error) {
+	method, query, form := request(cmd)
+	for tries := 1; ; tries++ {
+		r, err := c.send(ctx, method, keyPath(cmd.Key), query, form, authorization)
+		if err == nil {
+			return answer(r)
+		}
+		if !NotSent(err) || tries >= len(c.urls) {
+			return Answer{}, err
+		}
+	}
+}
+
+// request is v2's for a command: what package httpfront makes the command of.
+func request(c *tree.Command) (method, query, form string) {
+	f := url.Values{}
+	if c.Dir {
+		f.Set("dir", "true")
+	}
+	if c.PrevValue != "" {
+		f.Set("prevValue", c.PrevValue)
+	}
+	if c.PrevIndex != 0 {
+		f.Set("prevIndex", strconv.FormatUint(uint64(c.PrevIndex), 10))
+	}
+	switch c.Op {
+	case tree.OpDelete, tree.OpCompareAndDelete:
+		if c.Recursive {
+			f.Set("recursive", "true")
+		}
+		return http.MethodDelete, f.Encode(), ""
+	case tree.OpCreate:
+		f.Set("prevExist", "false")
+	case tree.OpUpdate:
+		f.Set("prevExist", "true")
+	}
+	switch {
+	case c.Refresh:
+		f.Set("refresh", "true")
+	case !c.Dir:
+		f.Set("value", string(c.Value))
+	}
+	if c.Expires != 0 {
+		f.Set("ttl", strconv.FormatInt((c.Expires-c.Now)/int64(time.Second), 10))
+	}
+	if c.Op == tree.OpCreateInOrder {
+		return http.MethodPost, "", f.Encode()
+	}
+	return http.MethodPut, "", f.Encode()
+}
+
+func answer(r *http.Response) (Answer, error) {
+	defer r.Body.Close()
+	a := Answer{Position: position(r.Header), Created: r.StatusCode == http.StatusCreated}
+	if r.StatusCode != http.StatusOK && !a.Created {
+		err := refused(r)
+		if errors.Is(err, ErrUnauthorized) {
+			err = &tree.Error{Code: tree.CodeUnauthorized, Cause: "Insufficient credentials"}
+		}
+		if errors.As(err, &a.Err) {
+			a.Index = max(a.Index, a.Err.Index)
+			return a, nil
+		}
+		return a, err
+	}
+	var err error
+	a.Body, err = io.ReadAll(io.LimitReader(r.Body, answerLimit+1))
+	if err == nil && len(a.Body) > answerLimit {
+		err = errLong
+	}
+	return a, err
+}
+
+// Get passes on a quorum read. Its body comes in parts if it is long: rest, if not nil, yields what
+// comes after Body, and must be closed.
+func (c *Client) Get(ctx context.Context, q *tree.Query, authorization string) (a Answer, rest tree.Rest, err error) {
+	query := "quorum=true"
+	if q.Recursive {
+		query += "&recursive=true"
+	}
+	if q.Sorted {
+		query += "&sorted=true"
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r, err := c.send(ctx, http.MethodGet, keyPath(q.Key), query, "", authorization)
+	for tries := 1; err != nil && NotSent(err) && tries < len(c.urls); tries++ {
+		r, err = c.send(ctx, http.MethodGet, keyPath(q.Key), query, "", authorization)
+	}
+	if err != nil {
+		cancel()
+		return a, nil, err
+	}
+	if r.StatusCode != http.StatusOK || 0 <= r.ContentLength && r.ContentLength <= partSize {
+		a, err = answer(r)
+		cancel()
+		return a, nil, err
+	}
+	b := &body{response: r, cancel: cancel, part: make([]byte, partSize)}
+	first, more, err := b.Next()
+	if err != nil || !more {
+		b.Close()
+		return Answer{Position: position(r.Header), Body: first}, nil, err
+	}
+	b.part = make([]byte, partSize)
+	return Answer{Position: position(r.Header), Body: first}, b, nil
+}
+
+// partSize is how much of a long answer is in memory at once.
+const partSize = 128 << 10
+
+// body is the rest of an answer. It implements tree.Rest.
+type body struct {
+	response *http.Response
+	cancel   context.CancelFunc
+	part     []byte
+}
+
+func (b *body) Size() int { return -1 }
+
+func (b *body) Next() (part []byte, more bool, err error) {
+	n, err := io.ReadFull(b.response.Body, b.part)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return b.part[:n], false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("read from the source: %w", err)
+	}
+	return b.part[:n], true, nil
+}
+
+func (b *body) Close() {
+	b.cancel()
+	_ = b.response.Body.Close()
+}

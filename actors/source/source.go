@@ -1,0 +1,261 @@
+package source
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"copse/statemachine/tree"
+)
+
+// Limits of one source.
+const (
+	// connections is how many requests may be under way; the next one waits.
+	connections = 256
+	dialTimeout = 2 * time.Second
+	// answerLimit bounds an answer that is kept in memory, unless it is the whole tree.
+	answerLimit = 128 << 20
+)
+
+var (
+	// ErrCleared: the events asked for have left the source's history.
+	ErrCleared = errors.New("the source has forgotten the next events (errorCode 401)")
+	// ErrUnauthorized: the source has auth enabled.
+	ErrUnauthorized = errors.New("the source has auth enabled, and no one may follow it over HTTP: move it offline, by copse import")
+	errLong         = fmt.Errorf("the source's answer is longer than %d bytes", answerLimit)
+)
+
+// Client asks the members of one cluster, one at a time: another one when that fails. Its
+// methods may be called concurrently.
+type Client struct {
+	urls []*url.URL
+	at   atomic.Uint64 // the member that is asked, modulo their number
+	http *http.Client
+	root string // the Authorization of what this package asks by itself; see Login
+}
+
+// Position is how far the member that answered has come.
+type Position struct {
+	ClusterID uint64
+	Index     tree.Index
+	Term      uint64 // 0: the answer doesn't say
+}
+
+// New returns a client of the cluster with these URLs, of which there is at least one. security
+// is for those with https; nil: the system's authorities.
+func New(urls []string, security *tls.Config) (*Client, error) {
+	c := &Client{}
+	for _, text := range urls {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return nil, fmt.Errorf("%q is not the URL of an etcd", text)
+		}
+		c.urls = append(c.urls, u)
+	}
+	if len(c.urls) == 0 {
+		return nil, errors.New("no URL of a source")
+	}
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	// No proxy: as for every server of the cluster.
+	c.http = &http.Client{
+		Transport: &http.Transport{
+			DialContext: dialer.DialContext, TLSClientConfig: security, TLSHandshakeTimeout: dialTimeout,
+			MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections, IdleConnTimeout: time.Minute, DisableCompression: true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c, nil
+}
+
+// Close ends idle connections; requests under way end by their contexts.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// notSent marks the error of a request that has not reached the source.
+type notSent struct{ error }
+
+func (e notSent) Unwrap() error { return e.error }
+
+// NotSent reports whether the request of that error can't have been carried out.
+func NotSent(err error) bool {
+	var n notSent
+	return errors.As(err, &n)
+}
+
+// send sends one request to the present member. If that can't be reached, the next request goes
+// to another one.
+func (c *Client) send(ctx context.Context, method, path, query, form, authorization string) (*http.Response, error) {
+	at := c.at.Load()
+	u := *c.urls[at%uint64(len(c.urls))]
+	u.Path, u.RawPath, u.RawQuery = "", "", query
+	request, err := http.NewRequestWithContext(ctx, method, u.Scheme+"://"+u.Host+path, strings.NewReader(form))
+	if err != nil {
+		return nil, notSent{err}
+	}
+	request.URL.RawQuery = query
+	if form != "" {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if authorization != "" {
+		request.Header.Set("Authorization", authorization)
+	}
+	response, err := c.http.Do(request)
+	if err == nil {
+		return response, nil
+	}
+	if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		c.at.CompareAndSwap(at, at+1)
+	}
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	err = fmt.Errorf("%s: %w", u.Host, err)
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return nil, notSent{err}
+	}
+	return nil, err
+}
+
+// keyPath is the path of a key.
+func keyPath(key string) string {
+	var b strings.Builder
+	b.WriteString("/v2/keys")
+	for _, name := range strings.Split(strings.Trim(key, "/"), "/") {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(name))
+	}
+	return b.String()
+}
+
+// position reads the headers of an answer.
+func position(h http.Header) Position {
+	id, _ := strconv.ParseUint(h.Get("X-Etcd-Cluster-Id"), 16, 64)
+	index, _ := strconv.ParseUint(h.Get("X-Etcd-Index"), 10, 64)
+	term, _ := strconv.ParseUint(h.Get("X-Raft-Term"), 10, 64)
+	return Position{ClusterID: id, Index: tree.Index(index), Term: term}
+}
+
+// refused is the error in an answer's body, or what the body says.
+func refused(r *http.Response) error {
+	text, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
+	if err != nil {
+		return err
+	}
+	var e struct {
+		ErrorCode int
+		Cause     string
+		Index     tree.Index
+	}
+	_ = json.Unmarshal(text, &e) // what isn't JSON has no code
+	switch {
+	case e.ErrorCode == int(tree.CodeEventIndexClosed):
+		return ErrCleared
+	case e.ErrorCode == int(tree.CodeUnauthorized), r.StatusCode == http.StatusUnauthorized:
+		return ErrUnauthorized
+	case e.ErrorCode != 0:
+		return &tree.Error{Code: tree.Code(e.ErrorCode), Cause: e.Cause, Index: e.Index}
+	}
+	return fmt.Errorf("the source answers %s: %.200q", r.Status, text)
+}
+
+// At returns how far the source is, by asking for the headers of a key: of a file that exists if
+// one is known, for then the term is among them, and else of "/".
+func (c *Client) At(ctx context.Context, key string) (Position, error) {
+	r, err := c.send(ctx, http.MethodHead, keyPath(key), "", "", c.root)
+	if err != nil {
+		return Position{}, err
+	}
+	defer r.Body.Close()
+	p := position(r.Header)
+	switch {
+	case r.StatusCode == http.StatusUnauthorized:
+		return p, ErrUnauthorized
+	case p.ClusterID == 0 || p.Index == 0:
+		return p, fmt.Errorf("%s is not an etcd with the v2 API (%s)", r.Request.URL.Host, r.Status)
+	}
+	return p, nil
+}
+
+// AuthEnabled reports whether the source has auth enabled.
+func (c *Client) AuthEnabled(ctx context.Context) (bool, error) {
+	r, err := c.retry(ctx, "/v2/auth/enable", "")
+	if err != nil {
+		return false, err
+	}
+	defer r.Body.Close()
+	if r.StatusCode == http.StatusUnauthorized {
+		return true, nil
+	}
+	var answer struct{ Enabled bool }
+	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<10)).Decode(&answer); err != nil {
+		return false, fmt.Errorf("%s: /v2/auth/enable: %s: %w", r.Request.URL.Host, r.Status, err)
+	}
+	return answer.Enabled, nil
+}
+
+// Read reads key and all that is visible below it, with a quorum of the source: each directory before
+// what it holds. The root itself isn't among the nodes. A key that isn't there gives no nodes.
+func (c *Client) Read(ctx context.Context, key string) ([]tree.Node, Position, error) {
+	r, err := c.send(ctx, http.MethodGet, keyPath(key), "recursive=true&sorted=true&quorum=true", "", c.root)
+	if err != nil {
+		return nil, Position{}, err
+	}
+	defer r.Body.Close()
+	p := position(r.Header)
+	if r.StatusCode != http.StatusOK {
+		err := refused(r)
+		var e *tree.Error
+		if errors.As(err, &e) && e.Code == tree.CodeKeyNotFound {
+			return nil, Position{p.ClusterID, max(p.Index, e.Index), p.Term}, nil
+		}
+		return nil, p, err
+	}
+	var answer struct{ Node node }
+	if err := json.NewDecoder(r.Body).Decode(&answer); err != nil {
+		return nil, p, fmt.Errorf("read %s: %w", key, err)
+	}
+	return answer.Node.flatten(nil), p, nil
+}
+
+// Next returns the first event from an index on. With none in the history, it returns nil once
+// patience has passed: then nothing that the source tells of happened from there up to its Position, as
+// far as the wait can show; the caller asks from the same index again to be sure.
+func (c *Client) Next(ctx context.Context, from tree.Index, patience time.Duration) (*tree.Event, Position, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r, err := c.send(ctx, http.MethodGet, keyPath("/"), "wait=true&recursive=true&waitIndex="+strconv.FormatUint(uint64(from), 10), "", c.root)
+	if err != nil {
+		return nil, Position{}, err
+	}
+	defer r.Body.Close()
+	p := position(r.Header)
+	if r.StatusCode != http.StatusOK {
+		return nil, p, refused(r)
+	}
+	// The head comes when the watch is registered, and an event of the past right behind it.
+	var first [1]byte
+	timer := time.AfterFunc(patience, cancel)
+	_, err = io.ReadFull(r.Body, first[:])
+	if late := !timer.Stop(); late && err != nil {
+		return nil, p, nil
+	} else if late || err != nil {
+		return nil, p, fmt.Errorf("the source ended a watch: %w", errors.Join(err, ctx.Err()))
+	}
+	var e event
+	if err := json.NewDecoder(io.MultiReader(strings.NewReader(string(first[:])), io.LimitReader(r.Body, answerLimit))).Decode(&e); err != nil {
+		return nil, p, fmt.Errorf("read an event: %w", err)
+	}
+	ev, err := e.decode()
+	return ev, p, err
+}
