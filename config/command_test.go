@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -170,6 +171,27 @@ func TestBashCompletesJoinedValues(t *testing.T) {
 	} {
 		out, err := exec.Command("bash", "-c", `source "$1"; shift; COMP_WORDS=($1); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _copse; echo $(printf '%s\n' "${COMPREPLY[@]}" | sort)`,
 			"bash", "testdata/completion.bash", c.words).CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != c.want {
+			t.Errorf("%s: %q, %v, want %q", c.words, got, err, c.want)
+		}
+	}
+}
+
+// The scripts ask copse ls for keys.
+func TestKeysAreCompleted(t *testing.T) {
+	dir := t.TempDir()
+	fake := "#!/bin/sh\n[ \"$1 $6\" = 'ls /app/' ] || exit 1\nprintf '/app/a b\\n/app/web/\\n'\n"
+	if err := os.WriteFile(filepath.Join(dir, "copse"), []byte(fake), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ words, want string }{
+		{"copse get /app/", "/app/a b\n/app/web/"},
+		{"copse rm -r /app/w", "/app/web/"},
+		{"copse member /app/w", ""},
+	} {
+		cmd := exec.Command("bash", "-c", `source "$1"; shift; COMP_WORDS=($1); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _copse; printf '%s\n' "${COMPREPLY[@]}"`, "bash", "testdata/completion.bash", c.words)
+		cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin"}
+		out, err := cmd.CombinedOutput()
 		if got := strings.TrimSpace(string(out)); err != nil || got != c.want {
 			t.Errorf("%s: %q, %v, want %q", c.words, got, err, c.want)
 		}
