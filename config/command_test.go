@@ -221,11 +221,12 @@ words=("$@"); CURRENT=$#; _copse`
 		{"copse config show --", "--json=-["},
 		{"copse health --", "--endpoint=["},
 		{"copse health --", "--log-format=["},
-		{"copse --", "--log-level=[The least serious lines that are logged]:value:(debug info warn error)"},
-		{"copse --", "--data-dir=[Where the data is kept]:path:_files"},
+		{"copse --", "--log-level=[Lowest level that is logged]:value:(debug info warn error)"},
+		{"copse --", "--data-dir=[Data directory]:path:_files"},
 		{"copse completion b", "1:word:(bash zsh fish)"},
+		{"copse get /", "1:key:_copse_keys"},
 	} {
-		cmd := exec.Command("zsh", append([]string{"-f", "-c", script, "zsh", path}, strings.Fields(c.words)...)...)
+		cmd := exec.Command("zsh", append([]string{"-f", "-c", script, "zsh", path}, strings.Split(c.words, " ")...)...)
 		cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + t.TempDir()}
 		out, err := cmd.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "registered _copse") || !strings.Contains(string(out), c.want) {

@@ -84,8 +84,14 @@ func TestMistakes(t *testing.T) {
 		"role|grant|--path|/x|-read|-write|r": "--read and --write can't be used together",
 		"user|grant|u":                        "missing flags: --roles",
 		"--cert-file|c|get|/a":                "go together",
+		"member|nothing":                      `unknown command "member nothing"`,
+		"--endpoints|x|member":                "copse member needs a subcommand: copse member list",
+		"--endpoints|x|--nothing|get|/a":      "unknown flag --nothing",
 		"lock|/a":                             "missing: <command>",
 	} {
+		if cli.Find(strings.Split(line, "|")) == "" {
+			t.Errorf("%s isn't found", line)
+		}
 		if _, err := cli.Parse(strings.Split(line, "|"), nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", line, err, want)
 		}

@@ -231,7 +231,7 @@ type Name struct {
 // Roles are given to a user, or taken.
 type Roles struct {
 	Name
-	Roles string `help:"The roles, separated by commas." placeholder:"NAMES" required:""`
+	Roles []string `help:"The roles, separated by commas." placeholder:"NAMES" required:""`
 }
 
 // Permission is given to a role, or taken.

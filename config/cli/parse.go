@@ -244,22 +244,39 @@ func Find(args []string) string {
 		return "" // without the time to make the grammar, as at the start of a server
 	}
 	k, _ := grammar(new(Line))
-	node := k.Model.Node
+	node, sure := k.Model.Node, false
 	for i := 0; i < len(args); i++ {
 		f, _, joined := flagOf(k, node, args[i])
 		switch {
-		case f != nil && !joined && !f.IsBool():
-			i++
 		case f != nil:
+			sure = sure || !shared(f.Name)
+			if !joined && !f.IsBool() {
+				i++
+			}
+		case strings.HasPrefix(args[i], "-") && sure: // Parse complains of it
 		case child(node, args[i]) == nil:
-			return ""
+			return group(node)
 		default:
 			if node = child(node, args[i]); len(node.Children) == 0 {
 				return strings.TrimPrefix(node.FullPath(), "copse ")
 			}
 		}
 	}
-	return ""
+	return group(node)
+}
+
+// shared reports whether copse serve has a flag of the same name.
+func shared(flag string) bool {
+	return slices.Contains([]string{"cert-file", "key-file", "ca-file", "debug"}, flag)
+}
+
+// group is the name of the group that a line has got to, for Parse to complain of the rest. Package
+// config has a command copse auth init.
+func group(node *kong.Node) string {
+	if node.Type == kong.ApplicationNode || node.Name == "auth" {
+		return ""
+	}
+	return node.Name
 }
 
 // Variables are the names of the environment that the commands read, with COPSE_ before them.

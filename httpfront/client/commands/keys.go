@@ -104,10 +104,10 @@ func (t *tool) read(file string) ([]byte, error) {
 func (t *tool) dir(ctx context.Context, change v2.Change) error {
 	change.Method, change.Dir = http.MethodPut, true
 	r, err := t.client.Change(ctx, change)
-	if err != nil {
+	if err != nil || t.line.Output == "simple" {
 		return err
 	}
-	return t.printDone(r)
+	return t.printKey(r)
 }
 
 func (t *tool) remove(ctx context.Context, change v2.Change) error {

@@ -99,7 +99,7 @@ func (t *tool) userPasswd(ctx context.Context, name string) error {
 }
 
 func (t *tool) userRoles(ctx context.Context, args *cli.Roles) error {
-	u, roles := &user{User: args.Name.Name}, strings.Split(args.Roles, ",")
+	u, roles := &user{User: args.Name.Name}, args.Roles
 	if t.line.Name == "user grant" {
 		u.Grant = roles
 	} else {
@@ -140,6 +140,8 @@ func (t *tool) roleAdd(ctx context.Context, name string) error {
 func (t *tool) rolePermit(ctx context.Context, args *cli.Permission) error {
 	p, r := new(permissions), &role{Role: args.Name.Name}
 	switch {
+	case !strings.HasPrefix(args.Path, "/"):
+		return usage("paths begin at the root: --path=/%s", args.Path)
 	case args.Read:
 		p.KV.Read = []string{args.Path}
 	case args.Write:
