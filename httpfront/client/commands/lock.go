@@ -75,13 +75,26 @@ func (t *tool) lock(ctx context.Context, args *cli.Lock) error {
 func (t *tool) runLocked(ctx context.Context, l *lease, command []string) (code int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	c := exec.CommandContext(ctx, command[0], command[1:]...)
-	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
+	// What the command has started ends with it. On a terminal it stays in this group, so that
+	// it can read what is typed, and is interrupted from there.
+	apart := !isTerminal(t.In)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: apart}
+	end := func(signal syscall.Signal) error {
+		if apart {
+			return syscall.Kill(-c.Process.Pid, signal)
+		}
+		return c.Process.Signal(signal)
+	}
+	c.Cancel = func() error { return end(syscall.SIGTERM) }
 	c.WaitDelay = l.ttl / 8 // then it is killed
 	c.Env = append(slices.Clone(t.Environ), "COPSE_LOCK_KEY="+l.key, "COPSE_LOCK_INDEX="+strconv.FormatUint(l.index, 10))
 	c.Stdin, c.Stdout, c.Stderr = t.In, t.Out, t.Err
 	var keeper sync.WaitGroup
 	keeper.Go(func() { cancel(l.keep(ctx)) })
 	err = c.Run()
+	if ctx.Err() != nil && c.Process != nil {
+		_ = end(syscall.SIGKILL) // what is left of it, if anything
+	}
 	lost := errors.Is(context.Cause(ctx), errLost)
 	cancel(nil)
 	keeper.Wait()
