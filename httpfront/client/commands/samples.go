@@ -23,10 +23,12 @@ func parseSamples(text []byte) samples {
 		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		series, number, ok := strings.Cut(strings.TrimSpace(string(line)), "} ")
-		if !ok {
-			series, number, _ = strings.Cut(series, " ")
+		text := strings.TrimSpace(string(line))
+		end := strings.LastIndexByte(text, ' ') // copse writes no times behind the values
+		if end < 0 {
+			continue
 		}
+		series, number := strings.TrimSuffix(text[:end], "}"), text[end+1:]
 		name, labels, _ := strings.Cut(series, "{")
 		if value, err := strconv.ParseFloat(number, 64); err == nil {
 			all[name] = append(all[name], sample{labels, value})
