@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"copse/config/cli"
 )
 
 // helpAsked reports whether the arguments ask for help.
@@ -91,7 +93,7 @@ func misuse(err error, culprit string, known []string) error {
 	if strings.HasPrefix(err.Error(), "flag needs an argument") {
 		return fmt.Errorf("--%s needs a value", name)
 	}
-	return fmt.Errorf("unknown flag %s; did you mean --%s?", culprit, nearest(name, known))
+	return fmt.Errorf("unknown flag %s; did you mean --%s?", culprit, cli.Nearest(name, known))
 }
 
 // stray reports words that are neither flags nor operands.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"copse/config/cli"
 )
 
 // Command is one of copse's commands.
@@ -17,7 +19,11 @@ type Command struct {
 	// environment nor a file.
 	Settings bool
 
+	// Client: the command speaks to a server, and package cli parses its line.
+	Client bool
+
 	choices []string // possible operands
+	keys    bool     // the first operand is a key of the tree
 	options []setting
 }
 
@@ -28,6 +34,7 @@ type Options struct {
 	Timeout  time.Duration
 	JSON     bool
 	Operands []string
+	Line     *cli.Command // of a client's command; nil for others
 
 	PasswordFile string // with the password of root; empty: it comes from elsewhere
 
@@ -38,7 +45,7 @@ type Options struct {
 
 // Commands lists all commands, in the order of the help.
 func Commands() []Command {
-	return slices.Concat(serverCommands(), backupCommands(), otherCommands())
+	return slices.Concat(serverCommands(), backupCommands(), clientCommands(), otherCommands())
 }
 
 // serverCommands start a server or ask one.
@@ -110,7 +117,17 @@ func shells() []string { return []string{"bash", "zsh", "fish"} }
 // firstWords are the words that a command line can begin with. Commands needs them,
 // and so can't be where they come from.
 func firstWords() []string {
-	return []string{"serve", "health", "auth", "backup", "restore", "export", "verify", "inspect", "diff", "config", "import", "raftlog", "version", "completion", "help"}
+	words := []string{"serve", "health", "auth", "backup", "restore", "export", "verify", "inspect", "diff"}
+	for _, e := range cli.Entries() {
+		words = append(words, strings.Fields(e.Name)[0])
+	}
+	words = append(words, "config", "import", "raftlog", "version", "completion", "help")
+	seen := map[string]bool{}
+	return slices.DeleteFunc(words, func(w string) bool {
+		again := seen[w]
+		seen[w] = true
+		return again
+	})
 }
 
 func healthOptions() []setting {
@@ -142,13 +159,16 @@ func showOptions() []setting {
 	}
 }
 
-// FindCommand finds the command in the arguments, and returns the rest of them. The
-// default is serve.
+// FindCommand finds the command in the arguments, and returns the rest of them, or all for a
+// client's. The default is serve.
 func FindCommand(args []string) (Command, []string, error) {
-	commands := Commands()
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		return commands[0], args, nil
+	if name := cli.Find(args); name != "" {
+		return Command{Name: name, Client: true}, args, nil // flags may precede the name
 	}
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return serverCommands()[0], args, nil
+	}
+	commands := Commands()
 	for words := min(2, len(args)); words > 0; words-- {
 		name := strings.Join(args[:words], " ")
 		if i := slices.IndexFunc(commands, func(c Command) bool { return c.Name == name }); i >= 0 {
@@ -172,7 +192,7 @@ func unknownCommand(args []string, commands []Command) error {
 	best, least := commands[0].Name, -1
 	for _, c := range commands {
 		words := min(1+strings.Count(c.Name, " "), len(args))
-		if d := distance(strings.Join(args[:words], " "), c.Name); least < 0 || d < least {
+		if d := cli.Distance(strings.Join(args[:words], " "), c.Name); least < 0 || d < least {
 			best, least = c.Name, d
 		}
 	}

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -176,6 +177,27 @@ func TestBashCompletesJoinedValues(t *testing.T) {
 	}
 }
 
+// The scripts ask copse ls for keys.
+func TestKeysAreCompleted(t *testing.T) {
+	dir := t.TempDir()
+	fake := "#!/bin/sh\n[ \"$1 $6\" = 'ls /app/' ] || exit 1\nprintf '/app/a b\\n/app/web/\\n'\n"
+	if err := os.WriteFile(filepath.Join(dir, "copse"), []byte(fake), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ words, want string }{
+		{"copse get /app/", "/app/a b\n/app/web/"},
+		{"copse rm -r /app/w", "/app/web/"},
+		{"copse member /app/w", ""},
+	} {
+		cmd := exec.Command("bash", "-c", `source "$1"; shift; COMP_WORDS=($1); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _copse; printf '%s\n' "${COMPREPLY[@]}"`, "bash", "testdata/completion.bash", c.words)
+		cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin"}
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != c.want {
+			t.Errorf("%s: %q, %v, want %q", c.words, got, err, c.want)
+		}
+	}
+}
+
 func TestZshTakesItsScript(t *testing.T) {
 	if _, err := exec.LookPath("zsh"); err != nil {
 		t.Log("there is no zsh here, its script has NOT been tried")
@@ -199,11 +221,12 @@ words=("$@"); CURRENT=$#; _copse`
 		{"copse config show --", "--json=-["},
 		{"copse health --", "--endpoint=["},
 		{"copse health --", "--log-format=["},
-		{"copse --", "--log-level=[The least serious lines that are logged]:value:(debug info warn error)"},
-		{"copse --", "--data-dir=[Where the data is kept]:path:_files"},
+		{"copse --", "--log-level=[Lowest level that is logged]:value:(debug info warn error)"},
+		{"copse --", "--data-dir=[Data directory]:path:_files"},
 		{"copse completion b", "1:word:(bash zsh fish)"},
+		{"copse get /", "1:key:_copse_keys"},
 	} {
-		cmd := exec.Command("zsh", append([]string{"-f", "-c", script, "zsh", path}, strings.Fields(c.words)...)...)
+		cmd := exec.Command("zsh", append([]string{"-f", "-c", script, "zsh", path}, strings.Split(c.words, " ")...)...)
 		cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + t.TempDir()}
 		out, err := cmd.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "registered _copse") || !strings.Contains(string(out), c.want) {

@@ -38,7 +38,7 @@ func subwords() map[string][]Command {
 
 // groupSummary is about all two-word commands with that first word, in one line.
 func groupSummary(first string) string {
-	return map[string]string{"auth": "Users and permissions.", "config": "Look at the settings.", "raftlog": "Look at the raft log, or mend it."}[first]
+	return map[string]string{"auth": "Users and permissions.", "member": "Members of the cluster.", "user": "Users.", "role": "Roles, and what they may do.", "config": "Look at the settings.", "raftlog": "Look at the raft log, or mend it."}[first]
 }
 
 // step lists the words that may follow those typed so far.
@@ -61,6 +61,16 @@ func steps() []step {
 	for _, c := range Commands() {
 		if c.choices != nil {
 			list = append(list, step{c.Name, c.choices})
+		}
+	}
+	return list
+}
+
+// keyCommands are those whose operand is a key.
+func keyCommands() (list []string) {
+	for _, c := range Commands() {
+		if c.keys {
+			list = append(list, c.Name)
 		}
 	}
 	return list
@@ -128,7 +138,9 @@ func completeBash(b *strings.Builder) {
         [[ ${COMP_WORDS[i]} == -* ]] && break
         command+=${command:+ }${COMP_WORDS[i]}
     done
-    if [[ $cur == -* ]]; then
+`)
+	completeBashKeys(b)
+	b.WriteString(`    if [[ $cur == -* ]]; then
 `)
 	fmt.Fprintf(b, "        local settings='%s'\n        case $command in\n        '') words=\"$settings --version --help\" ;;\n", flagWords(settings()))
 	for _, c := range Commands() {
@@ -136,7 +148,7 @@ func completeBash(b *strings.Builder) {
 		if c.Settings {
 			words += " $settings"
 		}
-		fmt.Fprintf(b, "        '%s'*) words=\"%s\" ;;\n", c.Name, words)
+		fmt.Fprintf(b, "        '%s'|'%s '*) words=\"%s\" ;;\n", c.Name, c.Name, words)
 	}
 	b.WriteString("        esac\n    elif [[ $command || $COMP_CWORD == 1 ]]; then\n        case $command in\n")
 	for _, s := range steps() {
@@ -147,5 +159,16 @@ func completeBash(b *strings.Builder) {
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
 complete -F _copse copse
+`)
+}
+
+// completeBashKeys completes keys of the tree, level by level.
+func completeBashKeys(b *strings.Builder) {
+	fmt.Fprintf(b, "    if [[ ' %s ' == *\" ${COMP_WORDS[1]} \"* && $COMP_CWORD -gt 1 && $cur != -* ]]; then\n", strings.Join(keyCommands(), " "))
+	b.WriteString(`        local IFS=$'\n'
+        mapfile -t COMPREPLY < <(compgen -W "$(copse ls -p --timeout=1s --total-timeout=1s -- "${cur%"${cur##*/}"}" 2>/dev/null)" -- "$cur")
+        compopt -o nospace 2>/dev/null
+        return
+    fi
 `)
 }

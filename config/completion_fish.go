@@ -45,6 +45,8 @@ func completeFish(b *strings.Builder) {
 			line(here+"; and not __fish_seen_subcommand_from "+strings.Join(c.choices, " "), "-a "+fishQuote(strings.Join(c.choices, " ")))
 		}
 	}
+	line("__fish_seen_subcommand_from "+strings.Join(keyCommands(), " "),
+		`-a '(copse ls -p --timeout=1s --total-timeout=1s -- (string replace -r "[^/]*\$" "" -- (commandline -ct)) 2>/dev/null)'`)
 	for _, s := range settings() {
 		line("not __fish_seen_subcommand_from "+strings.Join(bare, " "), fishFlag(&s))
 	}

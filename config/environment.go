@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"copse/config/cli"
 )
 
 // addEnvironment collects the variables, and returns those with the prefix of copse or etcd
@@ -33,6 +35,10 @@ func (t texts) addEnvironment(environ []string) (unknown []string) {
 		case known && text != "":
 			t.put(flag, given{text: text, rank: rank, origin: "environment " + name, name: name})
 		}
+	}
+	if len(unknown) > 0 {
+		client := cli.Variables()
+		unknown = slices.DeleteFunc(unknown, func(name string) bool { return slices.Contains(client, name) })
 	}
 	slices.Sort(unknown)
 	return slices.Compact(unknown)

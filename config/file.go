@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"copse/config/cli"
 )
 
 // addFile collects the settings of the file that config-file names, if any.
@@ -79,7 +81,7 @@ func (f *fileReader) mapping(node *yaml.Node, section string, known []string) {
 		case name == "config-file":
 			f.complain(key.Line, "config-file can't be set in a file: only one is read")
 		case !slices.Contains(known, name):
-			f.complain(key.Line, "unknown setting %s; did you mean %s?", name, nearest(name, known))
+			f.complain(key.Line, "unknown setting %s; did you mean %s?", name, cli.Nearest(name, known))
 		default:
 			f.value(name, sectionFlag(section, name), key.Line, value)
 		}

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"copse/config/cli"
 )
 
 // Help is the help for one command; that of serve, or of the zero Command, is
@@ -13,6 +15,9 @@ func Help(command Command) string {
 	if command.Name == "" || command.Name == "serve" || command.Name == "help" {
 		helpAll(&b, &c)
 		return b.String()
+	}
+	if command.Client {
+		return cli.Help(command.Name)
 	}
 	fmt.Fprintf(&b, "%s\n\nUsage:\n  %s\n", command.Summary, synopsis(&command))
 	if command.Details != "" {

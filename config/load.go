@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"copse/config/cli"
 )
 
 // ErrHelp is the error of Load for a command line that asks for help; see Help.
-var ErrHelp = errors.New("help requested")
+var ErrHelp = cli.ErrHelp
 
 // Sources are where a Config comes from, and what bounds it.
 type Sources struct {
@@ -53,6 +55,11 @@ func (t texts) put(flag string, g given) {
 func Load(src Sources) (Config, []string, error) {
 	c := Default()
 	c.origins = map[string]string{}
+	if src.Command.Client {
+		line, err := cli.Parse(src.Args, src.Environ)
+		c.Options.Line = line
+		return c, nil, err
+	}
 	collected := texts{}
 	operands, complaints := collected.addArgs(src.Args, &src.Command)
 	if helpAsked(complaints) {

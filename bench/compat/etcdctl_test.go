@@ -32,6 +32,11 @@ func newCtl(t *testing.T, kind peer.Kind, shards int) *ctl {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newCtlOf(t, binary, kind, shards)
+}
+
+// newCtlOf runs another program, which takes the same lines.
+func newCtlOf(t *testing.T, binary string, kind peer.Kind, shards int) *ctl {
 	s := peer.Start(t, kind, append(serverArgs("", kind), peer.Sharded(kind, shards)...)...)
 	c := &ctl{t: t, binary: binary, server: s, normal: newNormaliser(s), caller: caller{address: s.Address}}
 	t.Cleanup(c.caller.close)
@@ -271,6 +276,24 @@ func compareEtcdctl(t *testing.T, shards int) {
 	}
 }
 
+// etcdctlWatches are lines that wait, with what is changed meanwhile.
+var etcdctlWatches = []struct {
+	name    string
+	line    string
+	lines   int
+	changes []string
+}{
+	{"one key", "watch /w", 1, []string{"set /other x", "set /w value"}},
+	{"removal", "-o json watch /w", 1, []string{"rm /w"}},
+	{"recursive, forever", "watch --recursive --forever /d", 4, []string{
+		"set /d/a 1", "set /other x", "set /d/_h 2", "mkdir /d/dir", "mk --in-order /d/queue Job", "rm --recursive /d"}},
+	{"in the future", "watch --after-index 15 /w", 1, []string{"set /w 1", "set /w 2", "set /w 3", "set /w 4"}},
+	{"expiration", "-o extended watch --forever --recursive /e", 15, []string{"set --ttl 1 /e/k v"}},
+	{"exec-watch", "exec-watch sh -c 'env | grep ETCD_WATCH | sort' /w", 4, []string{"set /w value"}},
+	{"exec-watch, recursive", "exec-watch --recursive /d -- sh -c 'env | grep ETCD_WATCH | sort'", 4,
+		[]string{"set /d/a/b value"}},
+}
+
 func TestEtcdctlWatch(t *testing.T) {
 	t.Parallel()
 	peer.EachShards(t, peer.Kind(*candidate), compareEtcdctlWatch)
@@ -278,22 +301,7 @@ func TestEtcdctlWatch(t *testing.T) {
 
 func compareEtcdctlWatch(t *testing.T, shards int) {
 	reference, other := newCtl(t, peer.Etcd34, 1), newCtl(t, peer.Kind(*candidate), shards)
-	for _, w := range []struct {
-		name    string
-		line    string
-		lines   int
-		changes []string
-	}{
-		{"one key", "watch /w", 1, []string{"set /other x", "set /w value"}},
-		{"removal", "-o json watch /w", 1, []string{"rm /w"}},
-		{"recursive, forever", "watch --recursive --forever /d", 4, []string{
-			"set /d/a 1", "set /other x", "set /d/_h 2", "mkdir /d/dir", "mk --in-order /d/queue Job", "rm --recursive /d"}},
-		{"in the future", "watch --after-index 15 /w", 1, []string{"set /w 1", "set /w 2", "set /w 3", "set /w 4"}},
-		{"expiration", "-o extended watch --forever --recursive /e", 15, []string{"set --ttl 1 /e/k v"}},
-		{"exec-watch", "exec-watch sh -c 'env | grep ETCD_WATCH | sort' /w", 4, []string{"set /w value"}},
-		{"exec-watch, recursive", "exec-watch --recursive /d -- sh -c 'env | grep ETCD_WATCH | sort'", 4,
-			[]string{"set /d/a/b value"}},
-	} {
+	for _, w := range etcdctlWatches {
 		if shards > 1 && w.name == "in the future" {
 			continue // "shards-gaps": that can't be named
 		}

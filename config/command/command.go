@@ -53,8 +53,13 @@ func Run(l Line) (*Work, int) {
 	case c.Version:
 		fmt.Fprintln(l.Stdout, "copse", build.Version)
 		return nil, 0
+	case err != nil && command.Client:
+		l.refuse(err)
+		return nil, config.ExitFailed // as etcdctl
 	case err != nil:
 		return nil, l.refuse(err)
+	case command.Client:
+		return &Work{Command: command.Name, Config: c, Hostname: host}, 0
 	}
 	switch command.Name {
 	case "health":

@@ -11,15 +11,19 @@ import (
 	"copse/config"
 	"copse/config/command"
 	"copse/httpfront/client"
+	"copse/httpfront/client/commands"
 	"copse/statemachine/tree"
 )
 
 // Run carries out work, unless its command is serve, and returns the exit code.
 func Run(ctx context.Context, work *command.Work, environ []string, stdout, stderr io.Writer) int {
 	c := &work.Config
-	server := client.Server{URL: work.Server, Cert: c.ClientTLS.Cert, Key: c.ClientTLS.Key, CA: c.ClientTLS.CA}
+	server := client.Server{URL: work.Server, Files: files(c)}
 	password := client.Password{File: c.Options.PasswordFile, Environ: environ}
 	operands := c.Options.Operands
+	if line := c.Options.Line; line != nil {
+		return runClient(ctx, line, commands.Streams{In: os.Stdin, Out: stdout, Err: stderr, Environ: environ})
+	}
 	switch work.Command {
 	case "health":
 		return client.Health(ctx, client.Question{Server: server, Timeout: c.Options.Timeout, Quiet: c.Options.Quiet}, stdout, stderr)
@@ -126,4 +130,9 @@ func export(dir, name string, stdout io.Writer) (err error) {
 		return err
 	}
 	return incomplete
+}
+
+// files are the client's for https.
+func files(c *config.Config) client.Files {
+	return client.Files{Cert: c.ClientTLS.Cert, Key: c.ClientTLS.Key, CA: c.ClientTLS.CA}
 }

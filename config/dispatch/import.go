@@ -36,13 +36,13 @@ func takeOver(ctx context.Context, work *command.Work, password client.Password,
 func ask(ctx context.Context, o *importer.Options, c *config.Config, password client.Password) (err error) {
 	o.Hash = login.Hash
 	for i := range o.From {
-		server := client.Server{URL: &o.From[i], Cert: c.ClientTLS.Cert, Key: c.ClientTLS.Key, CA: c.ClientTLS.CA}
+		server := client.Server{URL: &o.From[i], Files: files(c)}
 		if password.Given() {
 			if err := server.MayHearSecrets(); err != nil {
 				return fmt.Errorf("%w: %s: %w", importer.ErrUsage, server.URL.Redacted(), err)
 			}
 		}
-		if server.URL.Scheme == "https" {
+		if o.Security == nil {
 			if o.Security, err = server.Security(); err != nil {
 				return err
 			}

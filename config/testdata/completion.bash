@@ -28,54 +28,234 @@ _copse() {
     resume) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     if-empty) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     ttl) mapfile -t COMPREPLY < <(compgen -W 'absolute extend duration' -- "$cur"); return ;;
+    sort) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    quorum) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    base64) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    base64) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    base64) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    in-order) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    base64) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    base64) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    dir) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    recursive) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    sort) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    recursive) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    p) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    quorum) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    recursive) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    forever) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    recursive) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    read) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    write) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    readwrite) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    read) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    write) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    readwrite) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    forever) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     json) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     format) mapfile -t COMPREPLY < <(compgen -W 'list map v2' -- "$cur"); return ;;
     dry-run) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     take-what-is-sound) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     committed-only) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
-    config-file|data-dir|cert-file|key-file|trusted-ca-file|client-crl-file|peer-cert-file|peer-key-file|peer-trusted-ca-file|peer-crl-file|cluster-secret-file|root-password-file|password-file|password-file|password-file|password-file|out|etcd-wal-dir)
+    config-file|data-dir|cert-file|key-file|trusted-ca-file|client-crl-file|peer-cert-file|peer-key-file|peer-trusted-ca-file|peer-crl-file|cluster-secret-file|root-password-file|password-file|password-file|password-file|cert-file|key-file|ca-file|password-file|file|cert-file|key-file|ca-file|password-file|file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|path|cert-file|key-file|ca-file|password-file|path|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|cert-file|key-file|ca-file|password-file|password-file|out|etcd-wal-dir)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
-    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|bump-index|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoint|timeout|endpoint|endpoint|from|hidden|cluster-id|index-margin) return ;;
+    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|bump-index|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoint|timeout|endpoint|endpoint|endpoints|timeout|total-timeout|username|ttl|swap-with-value|swap-with-index|endpoints|timeout|total-timeout|username|ttl|endpoints|timeout|total-timeout|username|ttl|endpoints|timeout|total-timeout|username|ttl|endpoints|timeout|total-timeout|username|ttl|endpoints|timeout|total-timeout|username|ttl|endpoints|timeout|total-timeout|username|ttl|endpoints|timeout|total-timeout|username|with-value|with-index|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|after-index|endpoints|timeout|total-timeout|username|after-index|endpoints|timeout|total-timeout|username|ttl|wait|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|roles|endpoints|timeout|total-timeout|username|roles|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|endpoints|timeout|total-timeout|username|metrics|interval|count|endpoints|timeout|total-timeout|username|from|hidden|cluster-id|index-margin) return ;;
     esac
     for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
         [[ ${COMP_WORDS[i]} == -* ]] && break
         command+=${command:+ }${COMP_WORDS[i]}
     done
+    if [[ ' get set mk mkdir setdir update updatedir cas rm rmdir ls watch lock ' == *" ${COMP_WORDS[1]} "* && $COMP_CWORD -gt 1 && $cur != -* ]]; then
+        local IFS=$'\n'
+        mapfile -t COMPREPLY < <(compgen -W "$(copse ls -p --timeout=1s --total-timeout=1s -- "${cur%"${cur##*/}"}" 2>/dev/null)" -- "$cur")
+        compopt -o nospace 2>/dev/null
+        return
+    fi
     if [[ $cur == -* ]]; then
         local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --force-new-cluster --bump-index --cert-file --key-file --trusted-ca-file --client-cert-auth --client-crl-file --client-cert-allowed-cn --client-cert-allowed-hostname --auto-tls --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --peer-crl-file --peer-cert-allowed-cn --peer-cert-allowed-hostname --peer-auto-tls --cluster-secret-file --self-signed-cert-validity --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --event-history-bytes --max-request-bytes --max-header-bytes --request-timeout --read-timeout --idle-timeout --cache-size --disk-reserve --timer-slack --listen-metrics-urls --root-password-file --enable-pprof --drain-delay --slow-request --log-format --log-level'
         case $command in
         '') words="$settings --version --help" ;;
-        'serve'*) words="--help $settings" ;;
-        'health'*) words="--quiet --endpoint --timeout --help $settings" ;;
-        'auth init'*) words="--password-file --endpoint --help $settings" ;;
-        'backup'*) words="--endpoint --password-file --stale --quiet --help $settings" ;;
-        'restore'*) words="--new-cluster-id --resume --if-empty --ttl --help $settings" ;;
-        'export'*) words="--help $settings" ;;
-        'verify'*) words="--help" ;;
-        'inspect'*) words="--help" ;;
-        'diff'*) words="--password-file --help $settings" ;;
-        'config check'*) words="--help $settings" ;;
-        'config show'*) words="--json --help $settings" ;;
-        'import'*) words="--from --hidden --password-file --format --out --dry-run --etcd-wal-dir --take-what-is-sound --committed-only --cluster-id --index-margin --help $settings" ;;
-        'raftlog inspect'*) words="--help $settings" ;;
-        'raftlog cut'*) words="--help $settings" ;;
-        'version'*) words="--help" ;;
-        'completion'*) words="--help" ;;
-        'help'*) words="--help" ;;
+        'serve'|'serve '*) words="--help $settings" ;;
+        'health'|'health '*) words="--quiet --endpoint --timeout --help $settings" ;;
+        'auth init'|'auth init '*) words="--password-file --endpoint --help $settings" ;;
+        'backup'|'backup '*) words="--endpoint --password-file --stale --quiet --help $settings" ;;
+        'restore'|'restore '*) words="--new-cluster-id --resume --if-empty --ttl --help $settings" ;;
+        'export'|'export '*) words="--help $settings" ;;
+        'verify'|'verify '*) words="--help" ;;
+        'inspect'|'inspect '*) words="--help" ;;
+        'diff'|'diff '*) words="--password-file --help $settings" ;;
+        'get'|'get '*) words="--sort --quorum --base64 --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'set'|'set '*) words="--file --base64 --ttl --swap-with-value --swap-with-index --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'mk'|'mk '*) words="--file --base64 --ttl --in-order --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'mkdir'|'mkdir '*) words="--ttl --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'setdir'|'setdir '*) words="--ttl --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'update'|'update '*) words="--file --base64 --ttl --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'updatedir'|'updatedir '*) words="--ttl --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'cas'|'cas '*) words="--file --base64 --ttl --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'rm'|'rm '*) words="--dir --recursive --with-value --with-index --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'rmdir'|'rmdir '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'ls'|'ls '*) words="--sort --recursive --p --quorum --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'watch'|'watch '*) words="--after-index --recursive --forever --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'exec-watch'|'exec-watch '*) words="--after-index --recursive --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'lock'|'lock '*) words="--ttl --wait --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'member list'|'member list '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'member add'|'member add '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'member remove'|'member remove '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'member update'|'member update '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'user list'|'user list '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'user get'|'user get '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'user add'|'user add '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'user remove'|'user remove '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'user grant'|'user grant '*) words="--roles --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'user revoke'|'user revoke '*) words="--roles --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'user passwd'|'user passwd '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'role list'|'role list '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'role get'|'role get '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'role add'|'role add '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'role remove'|'role remove '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'role grant'|'role grant '*) words="--path --read --write --readwrite --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'role revoke'|'role revoke '*) words="--path --read --write --readwrite --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'auth enable'|'auth enable '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'auth disable'|'auth disable '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'status'|'status '*) words="--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'cluster-health'|'cluster-health '*) words="--forever --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'top'|'top '*) words="--metrics --interval --count --endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file --help" ;;
+        'config check'|'config check '*) words="--help $settings" ;;
+        'config show'|'config show '*) words="--json --help $settings" ;;
+        'import'|'import '*) words="--from --hidden --password-file --format --out --dry-run --etcd-wal-dir --take-what-is-sound --committed-only --cluster-id --index-margin --help $settings" ;;
+        'raftlog inspect'|'raftlog inspect '*) words="--help $settings" ;;
+        'raftlog cut'|'raftlog cut '*) words="--help $settings" ;;
+        'version'|'version '*) words="--help" ;;
+        'completion'|'completion '*) words="--help" ;;
+        'help'|'help '*) words="--help" ;;
         esac
     elif [[ $command || $COMP_CWORD == 1 ]]; then
         case $command in
-        '') words='serve health auth backup restore export verify inspect diff config import raftlog version completion help' ;;
-        'auth') words='init' ;;
-        'help auth') words='init' ;;
+        '') words='serve health auth backup restore export verify inspect diff get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version completion help' ;;
+        'auth') words='init enable disable' ;;
+        'help auth') words='init enable disable' ;;
+        'member') words='list add remove update' ;;
+        'help member') words='list add remove update' ;;
+        'user') words='list get add remove grant revoke passwd' ;;
+        'help user') words='list get add remove grant revoke passwd' ;;
+        'role') words='list get add remove grant revoke' ;;
+        'help role') words='list get add remove grant revoke' ;;
         'config') words='check show' ;;
         'help config') words='check show' ;;
         'raftlog') words='inspect cut' ;;
         'help raftlog') words='inspect cut' ;;
         'completion') words='bash zsh fish' ;;
-        'help') words='serve health auth backup restore export verify inspect diff config import raftlog version completion help' ;;
+        'help') words='serve health auth backup restore export verify inspect diff get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version completion help' ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -86,7 +86,7 @@ func TestHealthOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := Question{Server: Server{Cert: write("cert.pem", "CERTIFICATE", pair.Certificate[0]), Key: write("key.pem", "PRIVATE KEY", key)}}
+	q := Question{Server: Server{Files: Files{Cert: write("cert.pem", "CERTIFICATE", pair.Certificate[0]), Key: write("key.pem", "PRIVATE KEY", key)}}}
 	q.Server.CA = q.Server.Cert
 	if code, stdout, stderr := ask(t, server.URL, q); code != 0 {
 		t.Errorf("%d %s %s", code, stdout, stderr)

@@ -17,10 +17,12 @@ import (
 // Server is where to ask.
 type Server struct {
 	URL *url.URL
-	// Files in PEM for a URL with https: the certificate to show with its key, and
-	// authorities to trust beside the system's. All may be empty.
-	Cert, Key, CA string
+	Files
 }
+
+// Files in PEM for a URL with https: the certificate to show with its key, and authorities to
+// trust beside the system's. All may be empty.
+type Files struct{ Cert, Key, CA string }
 
 // answerLimit bounds how many bytes of an answer are read and shown.
 const answerLimit = 4 << 10
@@ -63,6 +65,11 @@ func (s *Server) Security() (*tls.Config, error) {
 	if s.URL.Scheme != "https" {
 		return nil, nil
 	}
+	return s.TLS()
+}
+
+// TLS verifies the server's certificate.
+func (s Files) TLS() (*tls.Config, error) {
 	security := new(tls.Config)
 	if s.Cert != "" {
 		security.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {

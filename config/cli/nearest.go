@@ -1,16 +1,16 @@
-package config
+package cli
 
 import "slices"
 
-// nearest returns the known name with the fewest letters to change.
-func nearest(name string, known []string) string {
+// Nearest returns the known name with the fewest letters to change.
+func Nearest(name string, known []string) string {
 	return slices.MinFunc(known, func(a, b string) int {
-		return distance(name, a) - distance(name, b)
+		return Distance(name, a) - Distance(name, b)
 	})
 }
 
-// distance is Levenshtein's, in one row.
-func distance(a, b string) int {
+// Distance is Levenshtein's, in one row.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

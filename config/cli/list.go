@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// Entry describes a command, for the help, the completion and the reference of all.
+type Entry struct {
+	Name, Operands, Summary string
+	Flags                   []Flag // its own, and then those of all commands
+	Keys                    bool   // its first operand is a key
+}
+
+// Flag is one of a command.
+type Flag struct {
+	Name, Unit, Usage string
+	Boolean           bool
+}
+
+// Entries lists the commands, in the order of the help.
+func Entries() []Entry {
+	k, _ := grammar(new(Line))
+	var list []Entry
+	for _, leaf := range k.Model.Leaves(true) {
+		e := Entry{Name: strings.TrimPrefix(leaf.FullPath(), "copse "), Summary: leaf.Help}
+		var operands []string
+		for _, p := range leaf.Positional {
+			operands = append(operands, strings.Trim(p.Summary(), "<>"))
+			e.Keys = e.Keys || p.Name == "key"
+		}
+		e.Operands = strings.NewReplacer("<", "", ">", "").Replace(strings.Join(operands, " "))
+		for _, f := range slices.Concat(leaf.Flags, k.Model.Flags) {
+			if !f.Hidden {
+				e.Flags = append(e.Flags, Flag{Name: f.Name, Unit: unit(f), Usage: f.Help, Boolean: f.IsBool()})
+			}
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+func unit(f *kong.Flag) string {
+	switch {
+	case f.IsBool():
+		return "true|false"
+	case f.Enum != "":
+		return strings.ReplaceAll(f.Enum, ",", "|")
+	case f.PlaceHolder != "":
+		return strings.ToLower(f.PlaceHolder)
+	}
+	return "duration"
+}
+
+// Help is the help of a command.
+func Help(name string) string {
+	var out bytes.Buffer
+	k, _ := grammar(new(Line))
+	k.Stdout = &out
+	context, err := kong.Trace(k, strings.Fields(name))
+	if err == nil {
+		err = kong.DefaultHelpPrinter(kong.HelpOptions{Compact: true, WrapUpperBound: 100, ValueFormatter: kong.DefaultHelpValueFormatter}, context)
+	}
+	if err != nil {
+		panic(err) // it names no command
+	}
+	return out.String()
+}
+
+// nearest is the known flag that is most like a word.
+func nearest(arg string, k *kong.Kong, node *kong.Node) string {
+	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	all := slices.Concat(node.Flags, k.Model.Flags)
+	return slices.MinFunc(all, func(a, b *kong.Flag) int { return Distance(name, a.Name) - Distance(name, b.Name) }).Name
+}

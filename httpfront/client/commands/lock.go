@@ -1,0 +1,248 @@
+package commands
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"copse/config/cli"
+	"copse/httpfront/client/v2"
+)
+
+// Exit codes of copse lock itself, as other programs that run a command have them; all
+// others are the command's.
+const (
+	exitNoLock   = 125 // it can't be had, or was lost
+	exitNoRun    = 126
+	exitNotFound = 127
+	exitSignal   = 128 // plus the number of the signal that ended the command
+)
+
+var errLost = errors.New("the lock is lost")
+
+// lease is a key that is held.
+type lease struct {
+	client *v2.Client
+	key    string
+	id     string // the key's value, which nobody else has
+	ttl    time.Duration
+	index  uint64    // at which it was taken: it only rises from holder to holder
+	until  time.Time // when it may expire, by this machine's clock
+}
+
+func (t *tool) lock(ctx context.Context, args *cli.Lock) error {
+	if args.TTL < 2 {
+		return usage("--ttl must be at least 2 seconds: the lock is refreshed in between")
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	l := &lease{client: t.client, key: args.Key, ttl: time.Duration(args.TTL) * time.Second, id: fmt.Sprintf("%s %d %s", host, os.Getpid(), rand.Text())}
+	waiting, cancel := ctx, context.CancelFunc(func() {})
+	if args.Wait > 0 {
+		waiting, cancel = context.WithTimeout(ctx, args.Wait)
+	}
+	err = l.take(waiting, t)
+	cancel()
+	if err != nil {
+		l.release(ctx) // a request may still have been carried out
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("another has had it for %v", args.Wait)
+		}
+		return &exit{exitNoLock, fmt.Sprintf("no lock on %s: %v", args.Key, err)}
+	}
+	code, err := t.runLocked(ctx, l, args.Command)
+	if failed := l.release(ctx); failed != nil && !errors.Is(err, errLost) {
+		fmt.Fprintf(t.Err, "%s isn't released, and expires in %v: %v\n", args.Key, l.ttl, failed)
+	}
+	if err != nil {
+		return &exit{code, err.Error()}
+	}
+	return &exit{code: code}
+}
+
+// runLocked runs the command while the lock is kept, and returns its exit code.
+func (t *tool) runLocked(ctx context.Context, l *lease, command []string) (code int, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	c := exec.CommandContext(ctx, command[0], command[1:]...)
+	// What the command has started ends with it. On a terminal it stays in this group, so that
+	// it can read what is typed, and is interrupted from there.
+	apart := !isTerminal(t.In)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: apart}
+	end := func(signal syscall.Signal) error {
+		if apart {
+			return syscall.Kill(-c.Process.Pid, signal)
+		}
+		return c.Process.Signal(signal)
+	}
+	c.Cancel = func() error { return end(syscall.SIGTERM) }
+	c.WaitDelay = l.ttl / 8 // then it is killed
+	c.Env = append(slices.Clone(t.Environ), "COPSE_LOCK_KEY="+l.key, "COPSE_LOCK_INDEX="+strconv.FormatUint(l.index, 10))
+	c.Stdin, c.Stdout, c.Stderr = t.In, t.Out, t.Err
+	var keeper sync.WaitGroup
+	keeper.Go(func() { cancel(l.keep(ctx)) })
+	err = c.Run()
+	if ctx.Err() != nil && c.Process != nil {
+		_ = end(syscall.SIGKILL) // what is left of it, if anything
+	}
+	lost := errors.Is(context.Cause(ctx), errLost)
+	cancel(nil)
+	keeper.Wait()
+	ended, ran := errors.AsType[*exec.ExitError](err)
+	switch {
+	case lost:
+		return exitNoLock, fmt.Errorf("%w, so %s was ended", errLost, command[0])
+	case c.ProcessState != nil && !ran:
+		return c.ProcessState.ExitCode(), nil
+	case ran && ended.Exited():
+		return ended.ExitCode(), nil
+	case ran:
+		status, _ := ended.Sys().(syscall.WaitStatus)
+		return exitSignal + int(status.Signal()), nil
+	case errors.Is(err, exec.ErrNotFound):
+		return exitNotFound, err
+	}
+	return exitNoRun, err
+}
+
+// take waits for the lock.
+func (l *lease) take(ctx context.Context, t *tool) error {
+	told := false
+	for {
+		began := time.Now()
+		r, err := l.change(ctx, v2.Change{Method: http.MethodPut, PrevExist: new(false), Value: &l.id})
+		switch {
+		case err == nil:
+			l.index, l.until = r.Node.Created, began.Add(l.ttl)
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case v2.Code(err) == v2.CodeExists:
+			mine, err := l.await(ctx, t, &told)
+			if err != nil || mine {
+				return err
+			}
+		case v2.Code(err) != 0 && !retried(err):
+			return err
+		default: // it may have been taken: the next round finds out
+			if err := pause(ctx, time.Second); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// retried reports whether an error may pass: no leader, or no answer.
+func retried(err error) bool {
+	e, ok := errors.AsType[*v2.Error](err)
+	return !ok || e.Status >= http.StatusInternalServerError
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// await waits until the key is gone. The lock may be mine already, by a request whose
+// answer was lost.
+func (l *lease) await(ctx context.Context, t *tool, told *bool) (mine bool, err error) {
+	r, err := l.client.Get(ctx, l.key, v2.ReadOptions{Quorum: true})
+	switch {
+	case v2.Code(err) == v2.CodeNotFound:
+		return false, nil
+	case err != nil:
+		return false, keepTrying(ctx, err)
+	case r.Node.Dir:
+		return false, fmt.Errorf("%s is a directory", l.key)
+	case r.Node.Value == l.id:
+		l.index = r.Node.Created
+		return true, l.refresh(ctx)
+	}
+	if !*told && isTerminal(t.Err) {
+		fmt.Fprintf(t.Err, "Waiting for %s, which is held by %q.\n", l.key, r.Node.Value)
+		*told = true
+	}
+	w := l.client.Watch(l.key, r.Index, false)
+	for {
+		event, err := w.Next(ctx)
+		switch {
+		case err != nil:
+			return false, keepTrying(ctx, err)
+		case event.Action == "delete" || event.Action == "expire" || event.Action == "compareAndDelete":
+			return false, nil
+		}
+	}
+}
+
+// keepTrying turns an error that may pass, or a gap in the watch, into a pause.
+func keepTrying(ctx context.Context, err error) error {
+	if v2.Code(err) == v2.CodeOutdated {
+		return nil
+	}
+	if v2.Code(err) != 0 && !retried(err) {
+		return err
+	}
+	return pause(ctx, time.Second)
+}
+
+// refresh puts off the expiration.
+func (l *lease) refresh(ctx context.Context) error {
+	began := time.Now()
+	_, err := l.change(ctx, v2.Change{Method: http.MethodPut, PrevExist: new(true), PrevValue: l.id, Refresh: true})
+	if err == nil {
+		l.until = began.Add(l.ttl)
+	}
+	return err
+}
+
+// change is about the key, for a third of its life at most.
+func (l *lease) change(ctx context.Context, change v2.Change) (*v2.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.ttl/3)
+	defer cancel()
+	change.Key, change.TTL = l.key, int64(l.ttl/time.Second)
+	return l.client.Change(ctx, change)
+}
+
+// keep refreshes the lock until ctx is done. It returns errLost when another has it, or will
+// soon: a quarter of its life is left to end the command.
+func (l *lease) keep(ctx context.Context) error {
+	for next := l.ttl / 3; ; {
+		if pause(ctx, next) != nil {
+			return nil
+		}
+		switch err := l.refresh(ctx); {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			next = l.ttl / 3
+		case v2.Code(err) == v2.CodeCompare, v2.Code(err) == v2.CodeNotFound, time.Until(l.until) < l.ttl/4:
+			return errLost
+		default:
+			next = min(time.Second, max(0, time.Until(l.until)-l.ttl/4))
+		}
+	}
+}
+
+const releaseLimit = 2 * time.Second
+
+// release removes the key if it still is this lease's, even when ctx is done.
+func (l *lease) release(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseLimit)
+	defer cancel()
+	_, err := l.client.Change(ctx, v2.Change{Method: http.MethodDelete, Key: l.key, PrevValue: l.id})
+	return err
+}

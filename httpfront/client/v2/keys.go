@@ -1,0 +1,115 @@
+package v2
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Response is the answer to a request for a key, or an event.
+type Response struct {
+	Action   string `json:"action"`
+	Node     *Node  `json:"node"`
+	PrevNode *Node  `json:"prevNode"`
+	Index    uint64 `json:"-"` // X-Etcd-Index
+}
+
+// Node is one of the tree. Its JSON is etcdctl's, not the API's.
+type Node struct {
+	Key        string     `json:"key"`
+	Dir        bool       `json:"dir,omitempty"`
+	Value      string     `json:"value"`
+	Nodes      []*Node    `json:"nodes"`
+	Created    uint64     `json:"createdIndex"`
+	Modified   uint64     `json:"modifiedIndex"`
+	Expiration *time.Time `json:"expiration,omitempty"`
+	TTL        int64      `json:"ttl,omitempty"`
+}
+
+// keysPath is where a key is.
+func keysPath(key string) string {
+	return "/v2/keys/" + strings.TrimLeft(key, "/")
+}
+
+// ReadOptions are those of a GET.
+type ReadOptions struct{ Sorted, Recursive, Quorum bool }
+
+// Get reads a key.
+func (c *Client) Get(ctx context.Context, key string, o ReadOptions) (*Response, error) {
+	query := url.Values{}
+	for name, on := range map[string]bool{"sorted": o.Sorted, "recursive": o.Recursive, "quorum": o.Quorum} {
+		if on {
+			query.Set(name, "true")
+		}
+	}
+	return c.keys(ctx, Request{Method: http.MethodGet, Path: keysPath(key), Query: query})
+}
+
+// Change is a write.
+type Change struct {
+	Method    string // PUT, POST or DELETE
+	Key       string
+	Value     *string
+	Dir       bool
+	TTL       int64 // seconds; 0: none
+	PrevExist *bool
+	PrevValue string // "": any
+	PrevIndex uint64 // 0: any
+	Refresh   bool
+	Recursive bool
+}
+
+// Change writes.
+func (c *Client) Change(ctx context.Context, w Change) (*Response, error) {
+	query, form := url.Values{}, url.Values{}
+	if w.PrevExist != nil {
+		query.Set("prevExist", strconv.FormatBool(*w.PrevExist))
+	}
+	if w.PrevValue != "" {
+		query.Set("prevValue", w.PrevValue)
+	}
+	if w.PrevIndex != 0 {
+		query.Set("prevIndex", strconv.FormatUint(w.PrevIndex, 10))
+	}
+	if w.Dir {
+		query.Set("dir", "true")
+	}
+	if w.Recursive {
+		query.Set("recursive", "true")
+	}
+	if w.Value != nil {
+		form.Set("value", *w.Value)
+	}
+	if w.TTL > 0 {
+		form.Set("ttl", strconv.FormatInt(w.TTL, 10))
+	}
+	if w.Refresh {
+		form.Set("refresh", "true")
+	}
+	r := Request{Method: w.Method, Path: keysPath(w.Key), Query: query}
+	if w.Method != http.MethodDelete {
+		r.Form = form
+	}
+	return c.keys(ctx, r)
+}
+
+func (c *Client) keys(ctx context.Context, r Request) (*Response, error) {
+	answer, err := c.Do(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return parse(answer.Body, answer.Index)
+}
+
+func parse(body []byte, index uint64) (*Response, error) {
+	response := &Response{Index: index}
+	if err := json.Unmarshal(body, response); err != nil || response.Node == nil {
+		return nil, errors.New("the answer isn't one of the v2 API: is --endpoints right?")
+	}
+	return response, nil
+}

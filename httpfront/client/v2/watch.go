@@ -1,0 +1,160 @@
+package v2
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Watcher gives the events of a key one after another, without a gap: after an interruption
+// it goes on behind the last index of which it knows that nothing was missed up to it.
+type Watcher struct {
+	c         *Client
+	key       string
+	recursive bool
+	next      uint64 // of the first event that is wanted; 0: of what happens from now on
+	// Interrupted, unless nil, is called when the connection is lost, and again each time that
+	// it can't be made; and with nil when it stands again.
+	Interrupted func(error)
+	broken      bool
+	resumed     bool // at least one request was answered
+}
+
+// Watch begins behind an index; 0 is now.
+func (c *Client) Watch(key string, after uint64, recursive bool) *Watcher {
+	w := &Watcher{c: c, key: key, recursive: recursive}
+	if after > 0 {
+		w.next = after + 1
+	}
+	return w
+}
+
+// Gap is the error when events have left the server's window before they were seen.
+type Gap struct {
+	Why  *Error // what the server said
+	Next uint64 // the first that is missed
+}
+
+func (g *Gap) Error() string { return g.Why.Error() }
+
+// Unwrap gives the server's error.
+func (g *Gap) Unwrap() error { return g.Why }
+
+// Resumed reports whether the watch has begun: a gap is then one in what it gives.
+func (w *Watcher) Resumed() bool { return w.resumed }
+
+const (
+	// renewal is how long a request waits: a new one then learns from X-Etcd-Index up to where
+	// nothing happened, so that the index to go on from stays in the server's window.
+	renewal    = 30 * time.Second
+	firstPause = 100 * time.Millisecond
+	pauseLimit = 5 * time.Second
+)
+
+// Next waits for an event. The first failure of all is returned; later ones are overcome,
+// except for refusals.
+func (w *Watcher) Next(ctx context.Context) (*Response, error) {
+	for pause := firstPause; ; {
+		response, err := w.poll(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err == nil && response != nil:
+			return response, nil
+		case err == nil:
+			pause = firstPause
+			continue
+		case Code(err) == CodeOutdated:
+			e, _ := errors.AsType[*Error](err)
+			return nil, &Gap{Why: e, Next: w.next}
+		case !w.resumed || refused(err):
+			return nil, err
+		}
+		w.report(err)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+			pause = min(2*pause, pauseLimit)
+		}
+	}
+}
+
+func (w *Watcher) report(err error) {
+	w.broken = err != nil
+	if w.Interrupted != nil {
+		w.Interrupted(err)
+	}
+}
+
+// refused reports whether to ask again is no use.
+func refused(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Status < http.StatusInternalServerError
+}
+
+// poll makes one request that waits. It returns nil if nothing has happened.
+func (w *Watcher) poll(ctx context.Context) (*Response, error) {
+	query := url.Values{"wait": {"true"}}
+	if w.recursive {
+		query.Set("recursive", "true")
+	}
+	if w.next > 0 {
+		query.Set("waitIndex", strconv.FormatUint(w.next, 10))
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	response, err := each(w.c, ctx, Request{Method: http.MethodGet, Path: keysPath(w.key), Query: query}, func(r *http.Response) (*http.Response, error) { return r, nil })
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	w.resumed = true
+	if w.broken {
+		w.report(nil)
+	}
+	index := number(response, "X-Etcd-Index")
+	defer time.AfterFunc(renewal, func() { cancel(errRenew) }).Stop()
+	body, err := io.ReadAll(io.LimitReader(response.Body, bodyLimit))
+	if errors.Is(context.Cause(ctx), errRenew) || len(body) == 0 || err != nil {
+		// Nothing has happened up to the index; with events in the future it says nothing.
+		w.next = max(w.next, index+1)
+		if errors.Is(context.Cause(ctx), errRenew) {
+			err = nil
+		}
+		return nil, err
+	}
+	event, err := parse(body, index)
+	if err != nil {
+		return nil, err
+	}
+	w.next = event.Node.Modified + 1
+	return event, nil
+}
+
+var errRenew = errors.New("renewed")
+
+// Stream hands over every event below the root as it comes, until ctx is done or the stream
+// ends. What happens while no stream stands is missed.
+func (c *Client) Stream(ctx context.Context, event func(*Response)) error {
+	query := url.Values{"wait": {"true"}, "recursive": {"true"}, "stream": {"true"}}
+	stream, err := each(c, ctx, Request{Method: http.MethodGet, Path: keysPath("/"), Query: query}, func(r *http.Response) (io.ReadCloser, error) { return r.Body, nil })
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	for from := json.NewDecoder(stream); ; {
+		var r Response
+		if err := from.Decode(&r); err != nil {
+			return err
+		}
+		if r.Node != nil {
+			event(&r)
+		}
+	}
+}

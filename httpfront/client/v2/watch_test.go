@@ -1,0 +1,160 @@
+package v2_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"copse/httpfront/client/v2"
+)
+
+// serve answers the requests in turn, and returns a client and what was asked.
+func serve(t *testing.T, answers ...http.HandlerFunc) (*v2.Client, *[]string) {
+	t.Helper()
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.URL.String()) // one request after another
+		if len(asked) > len(answers) {
+			t.Errorf("one request too many: %q", asked)
+			return
+		}
+		answers[len(asked)-1](w, r)
+	}))
+	t.Cleanup(server.Close)
+	return connect(t, server.URL), &asked
+}
+
+func connect(t *testing.T, endpoints ...string) *v2.Client {
+	t.Helper()
+	c, err := v2.New(v2.Options{Endpoints: endpoints, Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// event answers a watch with a change at an index.
+func event(index int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Etcd-Index", fmt.Sprint(index))
+		fmt.Fprintf(w, `{"action":"set","node":{"key":"/k","value":"v","modifiedIndex":%d}}`, index)
+	}
+}
+
+// ends begins an answer, and breaks off.
+func ends(index int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Etcd-Index", fmt.Sprint(index))
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func refuses(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}
+}
+
+const outdated = `{"errorCode":401,"message":"The event in requested index is outdated and cleared","cause":"x","index":2000}`
+
+func TestAWatchGoesOnBehindWhatItKnows(t *testing.T) {
+	c, asked := serve(t, ends(7), refuses(500, `{"errorCode":300,"message":"no leader"}`), event(8),
+		func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Etcd-Index", "20") }, // as servers end a watch when they stop
+		event(25), refuses(400, outdated))
+	w := c.Watch("/k", 0, true)
+	var said []bool
+	w.Interrupted = func(err error) { said = append(said, err != nil) }
+	for _, want := range []uint64{8, 25} {
+		if r, err := w.Next(t.Context()); err != nil || r.Node.Modified != want {
+			t.Fatalf("%+v, %v, want index %d", r, err, want)
+		}
+	}
+	_, err := w.Next(t.Context())
+	gap, ok := errors.AsType[*v2.Gap](err)
+	if !ok || gap.Next != 26 || v2.Code(err) != v2.CodeOutdated || !w.Resumed() {
+		t.Errorf("a gap: %v", err)
+	}
+	const path = "GET /v2/keys/k?recursive=true&wait=true"
+	want := []string{path, path + "&waitIndex=8", path + "&waitIndex=8", path + "&waitIndex=9", path + "&waitIndex=21", path + "&waitIndex=26"}
+	if !slices.Equal(*asked, want) {
+		t.Errorf("asked %q\nwant %q", *asked, want)
+	}
+	if !slices.Equal(said, []bool{true, true, false}) {
+		t.Errorf("said %v", said)
+	}
+}
+
+func TestAWatchThatIsRefusedEnds(t *testing.T) {
+	c, _ := serve(t, refuses(401, `{"errorCode":110,"message":"m","cause":"c","index":3}`))
+	if _, err := c.Watch("/k", 5, false).Next(t.Context()); err == nil || err.Error() != "110: m (c) [3]" {
+		t.Error(err)
+	}
+	c, _ = serve(t, ends(1))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Watch("/k", 0, false).Next(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// A write whose answer is lost may have been carried out; one that was never sent was not.
+func TestWritesAreNotSentTwice(t *testing.T) {
+	second := httptest.NewServer(event(1))
+	defer second.Close()
+	reads, writes := 0, 0
+	first := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			reads++
+		} else {
+			writes++
+		}
+		panic(http.ErrAbortHandler)
+	}))
+	defer first.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://" + closed.Addr().String()
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	text := "v"
+	put := v2.Change{Method: http.MethodPut, Key: "k", Value: &text}
+	if _, err := connect(t, first.URL, second.URL).Change(t.Context(), put); err == nil || writes != 1 {
+		t.Errorf("%d writes, %v", writes, err)
+	}
+	if _, err := connect(t, first.URL, second.URL).Get(t.Context(), "k", v2.ReadOptions{}); err != nil || reads == 0 {
+		t.Errorf("%d reads, %v", reads, err)
+	}
+	c := connect(t, nobody, second.URL)
+	if _, err := c.Change(t.Context(), put); err != nil {
+		t.Error(err)
+	}
+	if got := c.Endpoints()[0]; got != second.URL {
+		t.Errorf("%s is asked first, not who answered", got)
+	}
+	if _, err := connect(t, nobody).Change(t.Context(), put); err == nil || !strings.Contains(err.Error(), "error #0: dial tcp") {
+		t.Error(err)
+	}
+}
+
+func TestEndpointsAreURLs(t *testing.T) {
+	for _, bad := range []string{"", "h:1", "127.0.0.1:2379", "ftp://h", "://"} {
+		if _, err := v2.New(v2.Options{Endpoints: []string{bad}}); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
