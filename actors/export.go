@@ -15,7 +15,13 @@ import (
 )
 
 // ErrIncomplete is the error of an export that lacks what only the raft log has.
-var ErrIncomplete = errors.New("the file lacks what only the raft log has; start the server once more and stop it in good order, or take copse backup")
+var ErrIncomplete = errors.New("the file lacks what only the raft log has")
+
+// incomplete says how much a store lacks, and how to get it. Applying the log here would be
+// wrong: what isn't known to be committed may yet be replaced by the others.
+func incomplete(shard int, has, last uint64) error {
+	return fmt.Errorf("%w: shard %d has applied its entries up to %d of %d. Start the server, stop it by SIGTERM, and export again; or take copse backup while it runs. If its cluster is lost for good, start it with --force-new-cluster, which applies the whole log", ErrIncomplete, shard, has, last)
+}
 
 // Exported is the tree of a stopped member's store, as a file in parts.
 type Exported struct {
@@ -74,8 +80,8 @@ func (e *Exported) open() error {
 			return err
 		}
 		e.machines = append(e.machines, m)
-		if m.RaftIndex() < last[i] {
-			e.Incomplete = ErrIncomplete
+		if has := m.RaftIndex(); has < last[i] {
+			e.Incomplete = errors.Join(e.Incomplete, incomplete(i+orderShard, has, last[i]))
 		}
 	}
 	first := e.machines[0]

@@ -71,7 +71,6 @@ type Member struct {
 	parts    []*part               // the data shards, by slot
 	sharded  *sharding             // nil: the order shard is the only data shard
 	router   *Router
-	renewed  bool // the raft log is new and the tree is not; see ForceNew
 
 	membership *cluster.Membership
 	comparer   *cluster.Comparer
@@ -100,7 +99,6 @@ func (n *Member) open() (err error) {
 	if err := n.openMachines(); err != nil {
 		return errors.Join(err, n.closeMachines())
 	}
-	n.renewed = cluster.Renewed(n.machine)
 	if err := n.openHost(); err != nil {
 		return errors.Join(err, n.closeMachines())
 	}
@@ -257,7 +255,7 @@ func (n *Member) Router() *Router { return n.router }
 func (n *Member) Join(stop <-chan struct{}) error {
 	j := cluster.Joiner{
 		Log: raftGroups{n.host}, Machines: n.machines(), Founders: n.o.Members, Shards: n.id.Shards,
-		Renewed: n.renewed, Publish: n.membership.Publish, Timeout: n.o.Host.RequestTimeout, Logger: n.o.Logger, Missing: n.missing,
+		Later: n.id.Generation > 0, Publish: n.membership.Publish, Timeout: n.o.Host.RequestTimeout, Logger: n.o.Logger, Missing: n.missing,
 	}
 	if n.sharded != nil {
 		j.Closed = n.sharded.closed.Index

@@ -59,7 +59,7 @@ const unseenTerms = 1000
 // The stores are open and nothing else uses them: either all of their logs was applied, or
 // they are new and have been filled. The caller then sees to it that the directory has no
 // raft log, and an Identity with a Generation above the former one; the next start does the
-// rest (Joiner.Renewed). If a crash interrupts Renew, it is called again; then the index is
+// rest (Joiner.Later). If a crash interrupts Renew, it is called again; then the index is
 // bumped again. Where several members found the generation together, each calls it with the
 // same r on stores of the same content.
 func Renew(machines []*statemachine.Machine, r Renewal) error {

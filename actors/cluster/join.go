@@ -39,8 +39,9 @@ type Joiner struct {
 	Shards   int                     // data shards
 	// Closed is the closed index, if there are several data shards; else nil.
 	Closed func() tree.Index
-	// Renewed: the raft logs are new and the tree is not; see ForceNew.
-	Renewed bool
+	// Later: the cluster is of a later generation, which began with new raft logs and an old
+	// tree; see ForceNew.
+	Later   bool
 	Publish func(stop <-chan struct{}) error
 	Timeout time.Duration // of a request
 	Logger  *slog.Logger
@@ -159,7 +160,7 @@ func (j *Joiner) found(stop <-chan struct{}) error {
 			return err
 		}
 	}
-	if j.Renewed {
+	if j.Later {
 		if err := j.renew(stop); err != nil {
 			return err
 		}
@@ -188,11 +189,15 @@ func (j *Joiner) foundTree(stop <-chan struct{}) error {
 
 // renew makes the first entry of a new generation's log one that no replica without
 // this tree can apply, and compacts the beginning of the log away, so that a newcomer
-// gets the tree with a snapshot.
+// gets the tree with a snapshot. Where that is done it does nothing: after a crash in the
+// middle, the next start does the rest.
 func (j *Joiner) renew(stop <-chan struct{}) error {
-	// The shard with the list comes last: if a crash interrupts this, it is done again.
 	for i, m := range slices.Backward(j.Machines) {
-		if err := j.renewShard(stop, uint64(i)+MembersShard, m); err != nil {
+		first, err := j.Log.FirstEntry(uint64(i) + MembersShard)
+		if err == nil && first <= 1 {
+			err = j.renewShard(stop, uint64(i)+MembersShard, m)
+		}
+		if err != nil {
 			return fmt.Errorf("begin a new generation: shard %d: %w", i+MembersShard, err)
 		}
 	}
