@@ -111,6 +111,10 @@ var mutants = []mutant{
 		"if HiddenBelow(top.node.Key, n.Key) {", "if false {", "TestListingHidesSortsAndNests",
 	},
 	{
+		"a backup has what comes after its index", "of a backup", "statemachine/cut.go",
+		"		if batch.Range.First > c.at {\n			c.end()", "		if false {\n			c.end()", "TestABackupOfSeveralShardsHasOneIndex",
+	},
+	{
 		"users aren't in snapshots", "of auth", "statemachine/snapshot.go",
 		"for ok := it.First(); ok; ok = it.Next() {\n\t\tselect {", "for ok := it.First(); ok; ok = it.Next() {\n\t\tif it.Key()[0] == userPrefix {\n\t\t\tcontinue\n\t\t}\n\t\tselect {", "TestUsersAreKept",
 	},
