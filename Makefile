@@ -51,10 +51,10 @@ $(STATICCHECK):
 
 # Without the compiler's profile, with which every dependency of package main would be
 # built again. The state machine has one goroutine, and draws a few random logs only under
-# the race detector: it runs without it as well.
+# the race detector: it runs without it as well. So do the commands, which are killed there.
 race:
 	$(GO) test -pgo=off -race -p 1 -timeout 20m ./...
-	$(GO) test -pgo=off ./statemachine
+	$(GO) test -pgo=off ./statemachine ./config/dispatch
 
 # The index protocol, in every order of events; model-big explores larger systems at
 # random, for MINUTES.

@@ -1,3 +1,5 @@
+//go:build !race
+
 package dispatch_test
 
 import (
