@@ -1,9 +1,7 @@
 package importer_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
 	"os"
@@ -13,34 +11,9 @@ import (
 
 	"copse/actors/importer"
 	"copse/statemachine/etcddir"
+	"copse/statemachine/etcddir/etcddirtest"
 	"copse/statemachine/portable"
 )
-
-// unpack puts a sample of package etcddir on disk, and returns its directory.
-func unpack(t *testing.T, name string) string {
-	t.Helper()
-	f, err := os.Open("../../statemachine/etcddir/testdata/" + name + ".tar.gz")
-	check(t, err)
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	check(t, err)
-	to := t.TempDir()
-	for in := tar.NewReader(z); ; {
-		h, err := in.Next()
-		if err == io.EOF {
-			return filepath.Join(to, name)
-		}
-		check(t, err)
-		path := filepath.Join(to, h.Name)
-		if h.Typeflag == tar.TypeDir {
-			check(t, os.MkdirAll(path, 0o700))
-			continue
-		}
-		data, err := io.ReadAll(in)
-		check(t, err)
-		check(t, os.WriteFile(path, data, 0o400)) // the source is never written
-	}
-}
 
 func check(t *testing.T, err error) {
 	t.Helper()
@@ -55,7 +28,7 @@ func options(out string) importer.Options {
 
 func TestTheFileHasAllThatTheDirectoryHas(t *testing.T) {
 	for _, name := range []string{"etcd-2.3.8-single", "etcd-2.3.8-backup", "etcd-upgraded-2.3-3.4-3.5"} {
-		dir, out := unpack(t, name), filepath.Join(t.TempDir(), "out")
+		dir, out := etcddirtest.Unpack(t, name), filepath.Join(t.TempDir(), "out")
 		var report bytes.Buffer
 		check(t, importer.Run(t.Context(), []string{dir}, options(out), &report, io.Discard))
 		r, err := etcddir.Read([]etcddir.Source{{Dir: os.DirFS(dir)}}, etcddir.Options{})
@@ -96,7 +69,7 @@ func TestTheFileHasAllThatTheDirectoryHas(t *testing.T) {
 }
 
 func TestWhatMakesNoSenseIsRefused(t *testing.T) {
-	dir := unpack(t, "etcd-2.3.8-backup")
+	dir := etcddirtest.Unpack(t, "etcd-2.3.8-backup")
 	taken := filepath.Join(t.TempDir(), "taken")
 	check(t, os.WriteFile(taken, []byte("mine"), 0o600))
 	for name, c := range map[string]struct {
@@ -120,7 +93,7 @@ func TestWhatMakesNoSenseIsRefused(t *testing.T) {
 }
 
 func TestALogElsewhere(t *testing.T) {
-	dir := unpack(t, "etcd-2.3.8-single")
+	dir := etcddirtest.Unpack(t, "etcd-2.3.8-single")
 	elsewhere := filepath.Join(t.TempDir(), "wal")
 	check(t, os.Rename(filepath.Join(dir, "member", "wal"), elsewhere))
 	if err := importer.Run(t.Context(), []string{dir}, importer.Options{Import: importer.Import{DryRun: true}}, io.Discard, io.Discard); !errors.Is(err, etcddir.ErrNoData) {
@@ -134,7 +107,7 @@ func TestALogElsewhere(t *testing.T) {
 }
 
 func TestAFileThatCantBeUsedIsLeftNowhere(t *testing.T) {
-	dir, beside := unpack(t, "etcd-2.3.8-single"), t.TempDir()
+	dir, beside := etcddirtest.Unpack(t, "etcd-2.3.8-single"), t.TempDir()
 	broken := errors.New("no room")
 	o := importer.Options{Beside: filepath.Join(beside, "data"), Use: func(io.Reader) error { return broken }}
 	if err := importer.Run(t.Context(), []string{dir}, o, io.Discard, io.Discard); !errors.Is(err, broken) {
@@ -171,7 +144,7 @@ func header(t *testing.T, o importer.Options, dirs ...string) (h portable.Header
 }
 
 func TestWhatIsLeftOutBehindTheCommitIsSaid(t *testing.T) {
-	m1 := filepath.Join(filepath.Dir(unpack(t, "etcd-3.4.23-three")), "three", "m1")
+	m1 := filepath.Join(filepath.Dir(etcddirtest.Unpack(t, "etcd-3.4.23-three")), "three", "m1")
 	h, events, report, err := header(t, importer.Options{Import: importer.Import{CommittedOnly: true}}, m1)
 	if !errors.Is(err, importer.ErrPartial) || !strings.Contains(report, "missing     5 entries behind the last commit") {
 		t.Errorf("%v: %s", err, report)
@@ -182,7 +155,7 @@ func TestWhatIsLeftOutBehindTheCommitIsSaid(t *testing.T) {
 }
 
 func TestADamageThatLosesNothingIsPassedOver(t *testing.T) {
-	dir := unpack(t, "etcd-3.5.35-single")
+	dir := etcddirtest.Unpack(t, "etcd-3.5.35-single")
 	whole, _, _, err := header(t, importer.Options{}, dir)
 	check(t, err)
 	names, err := filepath.Glob(filepath.Join(dir, "member", "snap", "*.snap"))

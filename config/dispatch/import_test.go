@@ -1,12 +1,9 @@
 package dispatch_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,39 +12,13 @@ import (
 	"copse/config"
 	"copse/config/command"
 	"copse/config/dispatch"
+	"copse/statemachine/etcddir/etcddirtest"
 )
 
 func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// unpack puts the log of a sample of package etcddir on disk, and returns the directory and the log.
-func unpack(t *testing.T, name string) (dir, log string) {
-	t.Helper()
-	f, err := os.Open("../../statemachine/etcddir/testdata/" + name + ".tar.gz")
-	check(t, err)
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	check(t, err)
-	to := t.TempDir()
-	for in := tar.NewReader(z); ; {
-		h, err := in.Next()
-		if err == io.EOF {
-			return filepath.Join(to, name), log
-		}
-		check(t, err)
-		path := filepath.Join(to, h.Name)
-		if filepath.Ext(path) != ".wal" {
-			continue
-		}
-		data, err := io.ReadAll(in)
-		check(t, err)
-		check(t, os.MkdirAll(filepath.Dir(path), 0o700))
-		check(t, os.WriteFile(path, bytes.TrimRight(data, "\x00"), 0o600))
-		log = path
 	}
 }
 
@@ -63,10 +34,11 @@ func run(t *testing.T, args ...string) (code int, out string) {
 }
 
 func TestTheIndexOfADamagedDirectoryIsRaisedOnce(t *testing.T) {
-	dir, log := unpack(t, "etcd-2.3.8-single")
+	dir := etcddirtest.Unpack(t, "etcd-2.3.8-single")
+	log := filepath.Join(dir, "member", "wal", "0000000000000000-0000000000000000.wal")
 	data, err := os.ReadFile(log)
 	check(t, err)
-	data[len(data)/2] ^= 1
+	data[len(bytes.TrimRight(data, "\x00"))/2] ^= 1
 	check(t, os.WriteFile(log, data, 0o600))
 	code, out := run(t, "import", dir, "--take-what-is-sound", "--data-dir", filepath.Join(t.TempDir(), "data"))
 	var index uint64
@@ -78,7 +50,7 @@ func TestTheIndexOfADamagedDirectoryIsRaisedOnce(t *testing.T) {
 }
 
 func TestADirectoryWithDataIsRefusedAlike(t *testing.T) {
-	dir, _ := unpack(t, "etcd-2.3.8-single")
+	dir := etcddirtest.Unpack(t, "etcd-2.3.8-single")
 	data, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "out")
 	for _, args := range [][]string{{"import", dir, "--data-dir", data}, {"import", dir, "--out", file}} {
 		if code, out := run(t, args...); code != 0 {

@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"copse/statemachine/etcddir"
+	"copse/statemachine/etcddir/etcddirtest"
 	"copse/statemachine/tree"
 )
 
@@ -33,7 +34,7 @@ var damageable = []struct{ name, dir string }{
 func used(t *testing.T, name, dir string) (names []string, files fstest.MapFS) {
 	files = fstest.MapFS{}
 	newest := ""
-	for name, f := range unpack(t, name) {
+	for name, f := range etcddirtest.Files(t, name) {
 		if !strings.HasPrefix(name, dir+"/") {
 			continue
 		}
@@ -182,7 +183,7 @@ func TestDamageIsPassedOverOnRequest(t *testing.T) {
 }
 
 func TestTheDamageOfADirectoryThatIsntTakenIsSaid(t *testing.T) {
-	files := unpack(t, "etcd-3.4.23-three")
+	files := etcddirtest.Files(t, "etcd-3.4.23-three")
 	wal := "three/m2/member/wal/0000000000000000-0000000000000000.wal"
 	files[wal].Data = slices.Clone(files[wal].Data)
 	files[wal].Data[3000] ^= 1

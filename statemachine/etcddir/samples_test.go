@@ -1,22 +1,16 @@
 package etcddir_test
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
-	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"copse/statemachine/etcddir"
+	"copse/statemachine/etcddir/etcddirtest"
 	"copse/statemachine/tree"
 )
 
@@ -154,7 +148,7 @@ func (w *node) differs(n tree.Node) string {
 
 func TestTheLogAloneGivesTheSame(t *testing.T) {
 	for _, s := range samples[:3] {
-		files := unpack(t, s.name)
+		files := etcddirtest.Files(t, s.name)
 		for name := range files {
 			if strings.HasSuffix(name, ".snap") {
 				delete(files, name)
@@ -239,7 +233,7 @@ func TestWhatWasAnsweredLiesBehindTheCommit(t *testing.T) {
 		if len(keys) != len(want.Keys) || got.Counts.Uncommitted != 1 {
 			t.Errorf("%s: %d keys, %d entries behind the commit", dir, len(keys), got.Counts.Uncommitted)
 		}
-		committed, err := etcddir.Read([]etcddir.Source{{Name: dir, Dir: sub(t, unpack(t, "etcd-3.4.23-killed"), dir)}}, etcddir.Options{CommittedOnly: true})
+		committed, err := etcddir.Read([]etcddir.Source{{Name: dir, Dir: sub(t, etcddirtest.Files(t, "etcd-3.4.23-killed"), dir)}}, etcddir.Options{CommittedOnly: true})
 		if err != nil || committed.Counts.Nodes != 29 || committed.Losses.Uncommitted != 1 || committed.Losses.Whole() || committed.Counts.Uncommitted != 1 {
 			t.Errorf("%s: %+v, %v", dir, committed, err)
 		}
@@ -249,7 +243,7 @@ func TestWhatWasAnsweredLiesBehindTheCommit(t *testing.T) {
 // readSample reads directories of a sample, which must be whole.
 func readSample(t *testing.T, name string, dirs ...string) *etcddir.Result {
 	t.Helper()
-	files := unpack(t, name)
+	files := etcddirtest.Files(t, name)
 	var sources []etcddir.Source
 	for _, dir := range dirs {
 		sources = append(sources, etcddir.Source{Name: dir, Dir: sub(t, files, dir)})
@@ -272,59 +266,6 @@ func readExpected(t *testing.T, name string) *expected {
 		t.Fatal(err)
 	}
 	return &want
-}
-
-// spare is how much of the zeros that etcd reserves behind its log is kept.
-const spare = 4096
-
-// archives has what unpack has read: each is 64 MB, and nearly all of it zeros.
-var archives sync.Map
-
-// unpack reads an archive of testdata. Of the zeros at the end of a log most are left out.
-// The files are the caller's to change, but not their bytes.
-func unpack(t testing.TB, name string) fstest.MapFS {
-	t.Helper()
-	whole, ok := archives.Load(name)
-	if !ok {
-		whole, _ = archives.LoadOrStore(name, readArchive(t, name))
-	}
-	files := fstest.MapFS{}
-	for name, f := range whole.(fstest.MapFS) {
-		files[name] = &fstest.MapFile{Data: f.Data}
-	}
-	return files
-}
-
-func readArchive(t testing.TB, name string) fstest.MapFS {
-	t.Helper()
-	f, err := os.Open("testdata/" + name + ".tar.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := fstest.MapFS{}
-	for in := tar.NewReader(z); ; {
-		h, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			return files
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.Typeflag == tar.TypeDir || strings.HasSuffix(h.Name, "/db") {
-			continue
-		}
-		data, err := io.ReadAll(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		used := len(bytes.TrimRight(data, "\x00"))
-		files[h.Name] = &fstest.MapFile{Data: bytes.Clone(data[:min(len(data), used+spare)])}
-	}
 }
 
 func sub(t testing.TB, files fs.FS, dir string) fs.FS {
