@@ -6,11 +6,17 @@ import "copse/config/cli"
 // the reference.
 func clientCommands() (list []Command) {
 	for _, e := range cli.Entries() {
-		c := Command{Name: e.Name, Operands: e.Operands, Summary: e.Summary, Client: true, keys: e.Keys}
-		for _, f := range e.Flags {
-			c.options = append(c.options, setting{flag: f.Name, unit: f.Unit, usage: f.Usage, field: field{boolean: f.Boolean, print: func(*Config) string { return "" }}})
-		}
-		list = append(list, c)
+		list = append(list, Command{Name: e.Name, Operands: e.Operands, Summary: e.Summary, Client: true, keys: e.Keys, options: clientRows(e.Flags)})
 	}
 	return list
+}
+
+// commonRows are the flags of all client commands.
+func commonRows() []setting { return clientRows(cli.Common()) }
+
+func clientRows(flags []cli.Flag) (rows []setting) {
+	for _, f := range flags {
+		rows = append(rows, setting{flag: f.Name, unit: f.Unit, usage: f.Usage, field: field{boolean: f.Boolean}})
+	}
+	return rows
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -85,13 +86,18 @@ func flagWords(rows []setting) string {
 	return strings.Join(list, " ")
 }
 
-// every lists the rows of all commands.
+// every lists the rows of all commands; of those with the same name, the first.
 func every() []setting {
-	rows := settings()
+	rows := append(settings(), commonRows()...)
 	for _, c := range Commands() {
 		rows = append(rows, c.options...)
 	}
-	return rows
+	seen := map[string]bool{}
+	return slices.DeleteFunc(rows, func(s setting) bool {
+		again := seen[s.flag]
+		seen[s.flag] = true
+		return again
+	})
 }
 
 // isPath reports whether files complete the value.
@@ -142,12 +148,9 @@ func completeBash(b *strings.Builder) {
 	completeBashKeys(b)
 	b.WriteString(`    if [[ $cur == -* ]]; then
 `)
-	fmt.Fprintf(b, "        local settings='%s'\n        case $command in\n        '') words=\"$settings --version --help\" ;;\n", flagWords(settings()))
+	fmt.Fprintf(b, "        local settings='%s'\n        local common='%s'\n        case $command in\n        '') words=\"$settings --version --help\" ;;\n", flagWords(settings()), flagWords(commonRows()))
 	for _, c := range Commands() {
-		words := strings.TrimSpace(flagWords(c.options) + " --help")
-		if c.Settings {
-			words += " $settings"
-		}
+		words := strings.TrimSpace(flagWords(c.options)+" --help") + map[bool]string{true: " $settings"}[c.Settings] + map[bool]string{true: " $common"}[c.Client]
 		fmt.Fprintf(b, "        '%s'|'%s '*) words=\"%s\" ;;\n", c.Name, c.Name, words)
 	}
 	b.WriteString("        esac\n    elif [[ $command || $COMP_CWORD == 1 ]]; then\n        case $command in\n")

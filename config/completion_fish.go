@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -44,6 +45,15 @@ func completeFish(b *strings.Builder) {
 		if c.choices != nil {
 			line(here+"; and not __fish_seen_subcommand_from "+strings.Join(c.choices, " "), "-a "+fishQuote(strings.Join(c.choices, " ")))
 		}
+	}
+	var clients []string
+	for _, c := range Commands() {
+		if first, _, _ := strings.Cut(c.Name, " "); c.Client && first != "auth" && !slices.Contains(clients, first) {
+			clients = append(clients, first)
+		}
+	}
+	for _, s := range commonRows() {
+		line("__fish_seen_subcommand_from "+strings.Join(clients, " "), fishFlag(&s))
 	}
 	line("__fish_seen_subcommand_from "+strings.Join(keyCommands(), " "),
 		`-a '(copse ls -p --timeout=1s --total-timeout=1s -- (string replace -r "[^/]*\$" "" -- (commandline -ct)) 2>/dev/null)'`)

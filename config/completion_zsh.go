@@ -7,8 +7,12 @@ import (
 
 func completeZsh(b *strings.Builder) string {
 	b.WriteString("_copse_keys() {\n  local -a found\n  found=(${(f)\"$(copse ls -p --timeout=1s --total-timeout=1s -- ${PREFIX%\"${PREFIX##*/}\"} 2>/dev/null)\"})\n  compadd -S '' -- $found\n}\n")
-	b.WriteString("_copse() {\n  local -a settings words_here\n  settings=(\n")
+	b.WriteString("_copse() {\n  local -a settings common words_here\n  settings=(\n")
 	for _, s := range settings() {
+		fmt.Fprintf(b, "    %s\n", zshFlag(&s))
+	}
+	b.WriteString("  )\n  common=(\n")
+	for _, s := range commonRows() {
 		fmt.Fprintf(b, "    %s\n", zshFlag(&s))
 	}
 	b.WriteString("  )\n  if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then\n    words_here=(")
@@ -59,6 +63,9 @@ func zshArguments(c *Command) string {
 	}
 	if c.choices != nil {
 		parts = append(parts, "'1:word:("+strings.Join(c.choices, " ")+")'")
+	}
+	if c.Client {
+		parts = append(parts, "$common")
 	}
 	if c.keys {
 		parts = append(parts, "'1:key:_copse_keys'")

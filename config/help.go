@@ -99,14 +99,14 @@ func synopsis(command *Command) string {
 	many := len(command.options) >= manyOptions
 	for _, s := range command.options {
 		switch {
-		case many:
+		case many || command.Client:
 		case s.boolean:
 			words = append(words, "[--"+s.flag+"]")
 		default:
 			words = append(words, "[--"+s.flag+" <"+s.unit+">]")
 		}
 	}
-	if many || command.Settings {
+	if many || command.Settings || command.Client {
 		words = append(words, "[flags]")
 	}
 	if command.Operands != "" {

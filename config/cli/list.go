@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/alecthomas/kong"
 )
@@ -11,8 +12,9 @@ import (
 // Entry describes a command, for the help, the completion and the reference of all.
 type Entry struct {
 	Name, Operands, Summary string
-	Flags                   []Flag // its own, and then those of all commands
-	Keys                    bool   // its first operand is a key
+	Flags                   []Flag // its own, without those of all commands
+	common                  []Flag
+	Keys                    bool // its first operand is a key
 }
 
 // Flag is one of a command.
@@ -22,9 +24,11 @@ type Flag struct {
 }
 
 // Entries lists the commands, in the order of the help.
-func Entries() []Entry {
+func Entries() []Entry { return entries() }
+
+// entries never change, and take some milliseconds to find.
+var entries = sync.OnceValue(func() (list []Entry) {
 	k, _ := grammar(new(Line))
-	var list []Entry
 	for _, leaf := range k.Model.Leaves(true) {
 		e := Entry{Name: strings.TrimPrefix(leaf.FullPath(), "copse "), Summary: leaf.Help}
 		var operands []string
@@ -33,12 +37,20 @@ func Entries() []Entry {
 			e.Keys = e.Keys || p.Name == "key"
 		}
 		e.Operands = strings.NewReplacer("<", "", ">", "").Replace(strings.Join(operands, " "))
-		for _, f := range slices.Concat(leaf.Flags, k.Model.Flags) {
-			if !f.Hidden {
-				e.Flags = append(e.Flags, Flag{Name: f.Name, Unit: unit(f), Usage: f.Help, Boolean: f.IsBool()})
-			}
-		}
+		e.Flags, e.common = flagsOf(leaf.Flags), flagsOf(k.Model.Flags)
 		list = append(list, e)
+	}
+	return list
+})
+
+// Common lists the flags of all commands.
+func Common() []Flag { return entries()[0].common }
+
+func flagsOf(flags []*kong.Flag) (list []Flag) {
+	for _, f := range flags {
+		if !f.Hidden {
+			list = append(list, Flag{Name: f.Name, Unit: unit(f), Usage: f.Help, Boolean: f.IsBool()})
+		}
 	}
 	return list
 }

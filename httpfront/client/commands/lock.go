@@ -224,7 +224,10 @@ func (l *lease) keep(ctx context.Context) error {
 		if pause(ctx, next) != nil {
 			return nil
 		}
-		switch err := l.refresh(ctx); {
+		limited, cancel := context.WithDeadline(ctx, l.until.Add(-l.ttl/4))
+		err := l.refresh(limited)
+		cancel()
+		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:

@@ -35,6 +35,8 @@ type tool struct {
 	line   *cli.Command
 	client *v2.Client
 	member bool // what goes wrong is about members or users, not keys
+	// password is a new one that was asked for.
+	password string
 }
 
 // exit is an error with its code. Its text is printed as it is; "" is none.
@@ -96,6 +98,10 @@ func (t *tool) run(ctx context.Context) error {
 		return t.clusterHealth(ctx, args)
 	case *cli.Top:
 		return t.top(ctx, args)
+	case *cli.Name:
+		if err := t.askNew(args); err != nil { // who types has the time that it takes
+			return err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.line.TotalTimeout)
 	defer cancel()

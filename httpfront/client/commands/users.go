@@ -75,13 +75,18 @@ func (t *tool) roleGet(ctx context.Context, name string) error {
 	return nil
 }
 
+// askNew asks for a new password if the command needs one that isn't on its line.
+func (t *tool) askNew(args *cli.Name) (err error) {
+	if t.line.Name == "user passwd" || t.line.Name == "user add" && !strings.Contains(args.Name, ":") {
+		t.password, err = t.ask("New password: ")
+	}
+	return err
+}
+
 func (t *tool) userAdd(ctx context.Context, name string) error {
 	name, password, given := strings.Cut(name, ":")
 	if !given {
-		var err error
-		if password, err = t.ask("New password: "); err != nil {
-			return err
-		}
+		password = t.password
 	}
 	return t.change(ctx, "users", name, &user{User: name, Password: password}, "User %s created\n")
 }
@@ -91,11 +96,7 @@ func (t *tool) userPasswd(ctx context.Context, name string) error {
 	if err := t.client.JSON(ctx, v2.Request{Method: http.MethodGet, Path: "/v2/auth/users/" + name}, nil); err != nil {
 		return err
 	}
-	password, err := t.ask("New password: ")
-	if err != nil {
-		return err
-	}
-	return t.change(ctx, "users", name, &user{User: name, Password: password}, "Password updated\n")
+	return t.change(ctx, "users", name, &user{User: name, Password: t.password}, "Password updated\n")
 }
 
 func (t *tool) userRoles(ctx context.Context, args *cli.Roles) error {

@@ -283,8 +283,8 @@ func refusal(response *http.Response) error {
 	return e
 }
 
-// Sync asks for the members, and uses their client URLs from now on. Those that were given are
-// kept for when none of them answers: they may be a proxy's.
+// Sync asks for the members, and uses their client URLs too from now on: behind the one that
+// has answered, and before the others that were given.
 func (c *Client) Sync(ctx context.Context) error {
 	members, err := c.Members(ctx)
 	if err != nil {
@@ -296,16 +296,13 @@ func (c *Client) Sync(ctx context.Context) error {
 			list = append(list, u)
 		}
 	}
+	add(c.endpoints[0])
 	for _, m := range members {
 		for _, text := range m.ClientURLs {
 			if u, err := url.Parse(text); err == nil && u.Host != "" {
 				add(u)
 			}
 		}
-	}
-	// The one that has just answered stays the first, if it is a member.
-	if i := slices.IndexFunc(list, func(u *url.URL) bool { return u.String() == c.endpoints[0].String() }); i > 0 {
-		list[0], list[i] = list[i], list[0]
 	}
 	for _, u := range c.endpoints {
 		add(u)
