@@ -69,7 +69,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 	rec, seen := m.caches.nodes.get(q.Key)
 	if rec != nil && !isDirRecord(rec) {
 		n, fail := readNode(q.Key, rec)
-		return appendFile(dst, &n, now), nil, nil, fail
+		return m.appendFile(dst, &n, now), nil, nil, fail
 	}
 	if text := m.caches.lists.get(q.Key, q.Recursive); text != nil {
 		if len(text) > listingPart {
@@ -93,19 +93,19 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 		if found || err != nil || fail != nil {
 			return out, nil, err, fail
 		}
-		if out, rest, found, fail = m.list(dst, h, q, now()); found || fail != nil {
+		if out, rest, found, fail = m.list(dst, h, q, m.dayTime(now)); found || fail != nil {
 			return out, rest, nil, fail
 		}
 		// Between the two reads, a directory became a file or was removed.
 	}
 }
 
-// appendFile appends the answer to a read of the file n. Most files have no TTL, and need
-// no clock.
-func appendFile(dst []byte, n *tree.Node, now func() int64) []byte {
+// appendFile appends the answer to a read of the file n, as it is stored. Most files have no
+// TTL, and need no clock.
+func (m *Machine) appendFile(dst []byte, n *tree.Node, now func() int64) []byte {
 	at := int64(0)
 	if n.Expires != 0 {
-		at = now()
+		n.Expires, at = m.Clock().Shown(n.Expires), m.dayTime(now)
 	}
 	return tree.AppendGet(dst, n, at)
 }
@@ -137,7 +137,7 @@ func (m *Machine) file(dst []byte, db *pebble.DB, key string, seen uint64, now f
 		m.caches.nodes.put(key, rec, seen)
 	}
 	if fail == nil && !n.Dir {
-		dst, found = appendFile(dst, &n, now), true
+		dst, found = m.appendFile(dst, &n, now), true
 	}
 	return dst, found, nil, fail
 }
@@ -163,6 +163,13 @@ type listing struct {
 	fill     *listFill // nil: the listing isn't to be cached
 	lists    *listCache
 	flusher  *memtableFlusher
+	clock    shownClock
+}
+
+// shownClock is how a listing shows when nodes expire.
+type shownClock struct {
+	tree.Clock
+	now int64 // what times to live count from, of the root's listing
 }
 
 // list answers a read of the directory q.Key from one snapshot of the store. If q.Key
@@ -175,7 +182,7 @@ func (m *Machine) list(dst []byte, h *handle, q *tree.Query, now int64) (out []b
 		m.caches.lists.abandon(fill)
 		return dst, nil, false, fail
 	}
-	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher}
+	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}}
 	defer func() {
 		if rest == nil {
 			fail = firstError(fail, l.end())
@@ -216,7 +223,9 @@ func (l *listing) node() (tree.Node, error) {
 	if err != nil {
 		return tree.Node{}, err
 	}
-	return readNode(unsafe.String(unsafe.SliceData(l.key), len(l.key)), rec)
+	n, err := readNode(unsafe.String(unsafe.SliceData(l.key), len(l.key)), rec)
+	n.Expires = l.clock.Shown(n.Expires)
+	return n, err
 }
 
 // record returns the full record of the node at the iterator. Its bytes are valid until

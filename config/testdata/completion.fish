@@ -86,6 +86,7 @@ complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version com
 complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l max-request-bytes -x -d 'Maximum size of a request body'
 complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l max-header-bytes -x -d 'Maximum size of request line and headers'
 complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l request-timeout -x -d 'Timeout of a write or a quorum read; 0 is the default'
+complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l ttl-pause -d 'Times to live stand still while nothing can be written, as without a leader: whoever refreshes a key in time keeps it'
 complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l read-timeout -x -d 'Timeout for a client to send a request'
 complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l idle-timeout -x -d 'How long an idle connection is kept open'
 complete -c copse -n 'not __fish_seen_subcommand_from verify inspect version completion help' -l cache-size -x -d 'Memory for the caches: half for blocks of the store, a quarter each for nodes and for listings'
