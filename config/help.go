@@ -62,6 +62,7 @@ Exit codes:
 	for _, code := range exitCodes() {
 		fmt.Fprintf(b, "  %d  %s\n", code.code, code.meaning)
 	}
+	b.WriteString("Those of the client commands are etcdctl's.\n")
 }
 
 func helpSetting(b *strings.Builder, c *Config, s *setting) {

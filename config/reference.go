@@ -45,7 +45,7 @@ func Reference() string {
 	for _, command := range Commands() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", strings.ReplaceAll(synopsis(&command), "|", `\|`), cell(command.Summary))
 	}
-	b.WriteString("\n`copse help COMMAND` has the details. Exit codes:\n\n| | |\n| --- | --- |\n")
+	b.WriteString("\n`copse help COMMAND` has the details. Exit codes; those of the client commands are etcdctl's ([COMMANDS.md](COMMANDS.md)):\n\n| | |\n| --- | --- |\n")
 	for _, code := range exitCodes() {
 		fmt.Fprintf(&b, "| %d | %s |\n", code.code, code.meaning)
 	}

@@ -142,6 +142,20 @@ func TestGuide(t *testing.T) {
 	}
 }
 
+// The guide's lines are good for copse too, in place of etcdctl.
+func TestGuideByCopse(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/AUTH.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary, err := peer.Binary(peer.Copse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	followGuide(t, strings.ReplaceAll(string(text), "$ etcdctl ", "$ "+binary+" "), newCtlOf(t, binary, peer.Copse, 1))
+}
+
 func followGuide(t *testing.T, text string, c *ctl) {
 	const indent, prompt, here = "    ", "$ ", "http://127.0.0.1:2379"
 	lines, commands := strings.Split(text, "\n"), 0
