@@ -1,12 +1,14 @@
 package bounds_test
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +17,8 @@ import (
 
 	"copse/bench/peer"
 )
+
+var memories = flag.String("memory", "512", "how many MiB the server has in TestCrowds; a list")
 
 // TestCrowds has many clients make the server hold all that they can, in little memory. It has
 // to be alive at the end, and to serve a client that takes part in none of it meanwhile.
@@ -30,8 +34,12 @@ func TestCrowds(t *testing.T) {
 		{"half a request", (*crowd).halves},
 		{"large heads short of a byte", (*crowd).largeHeads},
 	} {
-		for _, memory := range []int64{512 << 20, 1 << 30} {
-			t.Run(fmt.Sprintf("%s in %d MiB", crowd.name, memory>>20), func(t *testing.T) { gather(t, memory, crowd.lines) })
+		for memory := range strings.SplitSeq(*memories, ",") {
+			mebibytes, err := strconv.ParseInt(memory, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Run(crowd.name+" in "+memory+" MiB", func(t *testing.T) { gather(t, mebibytes<<20, crowd.lines) })
 		}
 	}
 }
@@ -51,7 +59,7 @@ func gather(t *testing.T, memory int64, lines func(*crowd)) {
 		}
 	}()
 	var quiet, beside bystander
-	quiet.writes(c.node, func() bool { return len(quiet.took) == 300 })
+	quiet.writes(c.node, func() bool { return len(quiet.took) == 100 })
 	var over atomic.Bool
 	var running sync.WaitGroup
 	running.Go(func() { beside.writes(c.node, over.Load) })
