@@ -157,6 +157,7 @@ func (s *Server) refuseBody(ctx *fasthttp.RequestCtx, stream io.Reader, why erro
 	default:
 		refuse(ctx, fasthttp.StatusBadRequest, "")
 	}
+	ctx.Conn().(*conn).torn.Store(true)
 	ctx.SetConnectionClose()
 }
 

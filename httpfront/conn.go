@@ -154,8 +154,10 @@ func (c *conn) Close() error {
 	if c.state.CompareAndSwap(connOpen, connClosed) {
 		if c.wire != nil {
 			c.wire.closing.Store(true)
-		} else if c.torn.Load() {
-			c.linger()
+		}
+		if c.torn.Load() {
+			c.busy.Store(false) // it has been answered
+			linger(c.Conn)
 		}
 		err = c.Conn.Close()
 	}

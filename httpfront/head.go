@@ -38,6 +38,7 @@ func checkHead(ctx *fasthttp.RequestCtx) bool {
 	}
 	ctx.Response.Header.SetStatusCode(fasthttp.StatusExpectationFailed)
 	ctx.SetConnectionClose()
+	ctx.Conn().(*conn).torn.Store(true)
 	return false
 }
 

@@ -55,10 +55,10 @@ func (c *conn) inParts(body int) {
 
 // linger reads what the client still sends once it has its answer: to a connection that is
 // closed with unread input the kernel sends a reset, which may overtake the answer.
-func (c *conn) linger() {
-	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(drainPause)) != nil {
+func linger(c net.Conn) {
+	half, ok := c.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(drainPause)) != nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, c.Conn, drainHeadLimit)
+	_, _ = io.CopyN(io.Discard, c, drainHeadLimit)
 }

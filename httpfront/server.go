@@ -34,10 +34,15 @@ type Server struct {
 	inFlight   *inflight.Budget
 	meter      *meter
 	slow       slowLog
-	bodyTypes  bodyTypes
-	refusals   *logging.Seldom // of handshakes and of credentials
-	logins     *login.Checker
-	conns      connections
+	notices
+	logins *login.Checker
+	conns  connections
+}
+
+// notices are lines of the log that clients cause, at a bounded rate.
+type notices struct {
+	refusals  *logging.Seldom // of handshakes and of credentials
+	bodyTypes bodyTypes
 }
 
 // bodySlack is how far above the limit a body is still read completely, so that the
@@ -65,14 +70,16 @@ func NewServer(b Backend, o Options) (*Server, error) {
 	}
 	o.Log = o.Log.With("component", "http")
 	s := &Server{
-		backend:   b,
-		opts:      o,
-		cors:      newCORS(o.CORS),
-		meter:     newMeter(),
-		inFlight:  inflight.New(o.InFlight),
-		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
-		bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})},
-		refusals:  logging.NewSeldom(o.Log),
+		backend:  b,
+		opts:     o,
+		cors:     newCORS(o.CORS),
+		meter:    newMeter(),
+		inFlight: inflight.New(o.InFlight),
+		slow:     slowLog{log: o.Log, limit: o.SlowRequest},
+		notices: notices{
+			refusals:  logging.NewSeldom(o.Log),
+			bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})},
+		},
 		logins:    login.New(b.Auth),
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}

@@ -275,17 +275,38 @@ func TestFailedHandshakesAreCounted(t *testing.T) {
 
 func TestWhoSpeaksHTTPToTLSIsTold(t *testing.T) {
 	s := serveSecure(t, tlstest.New(t).Server("server"))
-	c, err := net.Dial("tcp", s.addr)
-	if err != nil {
-		t.Fatal(err)
+	for range 20 { // a reset because of what isn't read mustn't overtake the answer
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, "PUT /v2/keys HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n"+strings.Repeat("v", 100_000)); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(c)
+		if want := "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"; string(answer) != want || err != nil {
+			t.Fatalf("got %q, %v; want %q", answer, err, want)
+		}
+		_ = c.Close()
 	}
-	defer c.Close()
-	if _, err := io.WriteString(c, "GET /v2/keys HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	answer, _ := io.ReadAll(c)
-	if want := "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"; string(answer) != want {
-		t.Errorf("got %q want %q", answer, want)
+}
+
+// TestARefusalOverTLSArrivesWhole is TestARefusalArrivesWhole over TLS.
+func TestARefusalOverTLSArrivesWhole(t *testing.T) {
+	ca := tlstest.New(t)
+	s := serveSecure(t, ca.Server("server"))
+	for range 20 {
+		c, err := tls.Dial("tcp", s.addr, ca.Client(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+strings.Repeat("v", 100_000)); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := io.ReadAll(c); !strings.HasSuffix(string(answer), "400 Bad Request") || err != nil {
+			t.Fatalf("got %q, %v", answer, err)
+		}
+		_ = c.Close()
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 
 // Bounds of the outcomes that the actor hasn't taken yet. A running actor never has as
 // many under way; a replica that replays its log reports old ones too. Beyond them, all
-// are dropped as if a snapshot had skipped them.
+// are dropped as if a snapshot had skipped them. The largest outcome doesn't count: alone
+// it may be larger, if JSON writes each byte as six, of the value and of the one before.
 const (
 	outcomesLimit      = 1024
 	outcomesBytesLimit = 64 << 20
@@ -26,6 +27,7 @@ type Feed struct {
 	mu     sync.Mutex
 	unread Applied
 	size   int    // bytes of the outcomes
+	most   int    // of these, the largest one's
 	epoch  uint64 // in which the actor leads, so that all batches concern it; 0: it doesn't
 }
 
@@ -69,11 +71,12 @@ func (f *Feed) Data(n *statemachine.ApplyResult) {
 		if o.ID.Nonce == f.id.Nonce {
 			f.unread.Outcomes = append(f.unread.Outcomes, o)
 			f.size += len(o.Data)
+			f.most = max(f.most, len(o.Data))
 			concerned = true
 		}
 	}
-	if n.Jumped || len(f.unread.Outcomes) > outcomesLimit || len(f.unread.Batches) > outcomesLimit || f.size > outcomesBytesLimit {
-		f.unread.Batches, f.unread.Outcomes, f.unread.Jumped, f.size = nil, nil, true, 0
+	if n.Jumped || len(f.unread.Outcomes) > outcomesLimit || len(f.unread.Batches) > outcomesLimit || f.size-f.most > outcomesBytesLimit {
+		f.unread.Batches, f.unread.Outcomes, f.unread.Jumped, f.size, f.most = nil, nil, true, 0, 0
 	}
 	if concerned {
 		f.ring()
@@ -100,7 +103,7 @@ func (f *Feed) ring() {
 func (f *Feed) take(epoch uint64) Applied {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.epoch, f.size = epoch, 0
+	f.epoch, f.size, f.most = epoch, 0, 0
 	unread := f.unread
 	f.unread = Applied{Epoch: unread.Epoch, Clock: unread.Clock, Handed: unread.Handed, Settled: unread.Settled}
 	return unread

@@ -102,7 +102,7 @@ func TestTheFeedIsBounded(t *testing.T) {
 			f.Data(&statemachine.ApplyResult{Last: 50, Epoch: 7, Batches: make([]statemachine.BatchID, outcomesLimit)})
 		},
 		"bytes": func(f *Feed) {
-			f.Data(&statemachine.ApplyResult{Last: 50, Epoch: 7, Outcomes: outcomesOf(feedNonce, outcomesBytesLimit, 2)})
+			f.Data(&statemachine.ApplyResult{Last: 50, Epoch: 7, Outcomes: outcomesOf(feedNonce, outcomesBytesLimit/2+1, 2, 4, 5)})
 		},
 	} {
 		f := testFeed()
@@ -119,5 +119,16 @@ func TestTheFeedIsBounded(t *testing.T) {
 		if got := f.take(7); got.Jumped || len(got.Outcomes) != outcomesLimit {
 			t.Errorf("%s: then %d outcomes, jumped %v", name, len(got.Outcomes), got.Jumped)
 		}
+	}
+}
+
+// A write that has been made is answered however large its answer is.
+func TestTheFeedTakesOneOutcomeOfAnySize(t *testing.T) {
+	f := testFeed()
+	f.Data(&statemachine.ApplyResult{Last: 40, Epoch: 7, Outcomes: outcomesOf(feedNonce, 1, 1)})
+	f.Data(&statemachine.ApplyResult{Last: 41, Epoch: 7, Outcomes: outcomesOf(feedNonce, outcomesBytesLimit+1, 2)})
+	f.Data(&statemachine.ApplyResult{Last: 42, Epoch: 7, Outcomes: outcomesOf(feedNonce, 1, 3)})
+	if got := f.take(7); got.Jumped || len(got.Outcomes) != 3 {
+		t.Errorf("%d outcomes, jumped %v; want 3", len(got.Outcomes), got.Jumped)
 	}
 }

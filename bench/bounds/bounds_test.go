@@ -1,7 +1,6 @@
 package bounds_test
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -99,38 +97,6 @@ func alive(t *testing.T, node *peer.Server) {
 		if time.Since(began) > patience {
 			t.Fatalf("it doesn't work any more: %d %s %v", status, body, err)
 		}
-	}
-}
-
-// TestManyLargeBodies has 64 clients write 10 MiB each at once: more than a machine with
-// 1 GiB can hold, with the copies that each makes on its way.
-func TestManyLargeBodies(t *testing.T) {
-	node := start(t, 1<<30)
-	value := string(bytes.Repeat([]byte("v"), 10<<20-len("value=")))
-	for round := range 2 {
-		var mu sync.Mutex
-		answers := map[string]int{}
-		var group sync.WaitGroup
-		for i := range 64 {
-			group.Go(func() {
-				status, body, err := put(node, fmt.Sprintf("/large%d", i), value)
-				what := strconv.Itoa(status)
-				switch {
-				case err != nil:
-					what = "none"
-					t.Errorf("round %d, client %d: %v", round, i, err)
-				case status == http.StatusInternalServerError && strings.Contains(body, `"errorCode":300`):
-				case status != http.StatusOK && status != http.StatusCreated:
-					t.Errorf("round %d, client %d: %d %s", round, i, status, body)
-				}
-				mu.Lock()
-				answers[what]++
-				mu.Unlock()
-			})
-		}
-		group.Wait()
-		t.Logf("round %d: answers by status: %v", round, answers)
-		alive(t, node)
 	}
 }
 

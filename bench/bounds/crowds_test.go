@@ -1,17 +1,24 @@
 package bounds_test
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"copse/bench/peer"
 )
+
+var memories = flag.String("memory", "512", "how many MiB the server has in TestCrowds; a list")
 
 // TestCrowds has many clients make the server hold all that they can, in little memory. It has
 // to be alive at the end, and to serve a client that takes part in none of it meanwhile.
@@ -27,8 +34,12 @@ func TestCrowds(t *testing.T) {
 		{"half a request", (*crowd).halves},
 		{"large heads short of a byte", (*crowd).largeHeads},
 	} {
-		for _, memory := range []int64{512 << 20, 1 << 30} {
-			t.Run(fmt.Sprintf("%s in %d MiB", crowd.name, memory>>20), func(t *testing.T) { gather(t, memory, crowd.lines) })
+		for memory := range strings.SplitSeq(*memories, ",") {
+			mebibytes, err := strconv.ParseInt(memory, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Run(crowd.name+" in "+memory+" MiB", func(t *testing.T) { gather(t, mebibytes<<20, crowd.lines) })
 		}
 	}
 }
@@ -47,32 +58,55 @@ func gather(t *testing.T, memory int64, lines func(*crowd)) {
 			_ = conn.Close()
 		}
 	}()
-	stop := make(chan struct{})
-	var beside sync.WaitGroup
-	served, refused := 0, 0
-	beside.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if status, _, err := put(c.node, "/beside", "v"); err == nil && status < 300 {
-				served++
-			} else {
-				refused++
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-	})
+	var quiet, beside bystander
+	quiet.writes(c.node, func() bool { return len(quiet.took) == 100 })
+	var over atomic.Bool
+	var running sync.WaitGroup
+	running.Go(func() { beside.writes(c.node, over.Load) })
 	lines(c)
 	alive(t, c.node)
-	close(stop)
-	beside.Wait()
-	t.Logf("beside it %d requests were served, %d not", served, refused)
-	if served == 0 {
+	over.Store(true)
+	running.Wait()
+	t.Logf("p99 of a PUT: %v quiet, %v beside %d connections (%d served, %d not); most memory %s", quiet.p99(), beside.p99(), len(c.conns), len(beside.took), beside.unserved, peak(t, c.node))
+	if len(beside.took) == 0 {
 		t.Error("nobody else was served")
 	}
+}
+
+// bystander is a client that takes no part.
+type bystander struct {
+	took     []time.Duration
+	unserved int
+}
+
+func (b *bystander) writes(node *peer.Server, over func() bool) {
+	for ; !over(); time.Sleep(5 * time.Millisecond) {
+		began := time.Now()
+		if status, _, err := put(node, "/beside", "v"); err == nil && status < 300 {
+			b.took = append(b.took, time.Since(began))
+		} else {
+			b.unserved++
+		}
+	}
+}
+
+func (b *bystander) p99() time.Duration {
+	if len(b.took) == 0 {
+		return 0
+	}
+	slices.Sort(b.took)
+	return b.took[len(b.took)*99/100].Round(10 * time.Microsecond)
+}
+
+// peak is the most memory that the process has had.
+func peak(t *testing.T, node *peer.Server) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", node.PID()))
+	if err != nil {
+		t.Error(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(line)
 }
 
 // send opens a connection and sends text, of which the server may leave some unread.

@@ -6,6 +6,7 @@
 //	go run ./figures watchput -n 15000    # a PUT that wakes them all
 //	go run ./figures keys -n 1000000      # memory and restart with many keys
 //	go run ./figures plateau -d 3m        # disk under endless overwriting
+//	go run ./figures soak -d 1h -limit 2h # memory, files, goroutines and disk under a mixed load
 //	go run ./figures auth                 # reads by many users; ten minutes of hashing
 //	go run ./figures members              # writes to a cluster of three
 //	go run ./figures shards               # writes with one shard and with four

@@ -49,6 +49,7 @@ var figures = map[string]figure{
 	"watchput": {10_000, watchPut},
 	"keys":     {1_000_000, manyKeys},
 	"plateau":  {1_000, plateau},
+	"soak":     {10_000, soak},
 	"auth":     {10_000, authFigure},
 }
 
@@ -76,7 +77,7 @@ func run(args []string) error {
 	flags.IntVar(&o.rounds, "rounds", 20, "PUTs to take the median of")
 	flags.IntVar(&o.writers, "writers", 128, "connections that write")
 	flags.IntVar(&o.value, "value", 100, "bytes of a value")
-	flags.DurationVar(&o.duration, "d", 3*time.Minute, "how long to overwrite")
+	flags.DurationVar(&o.duration, "d", 3*time.Minute, "how long to overwrite or to soak; -limit has to be longer")
 	flags.DurationVar(&o.limit, "limit", 20*time.Minute, "longest that one server may take in one turn")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err

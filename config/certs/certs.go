@@ -159,10 +159,15 @@ func (c *Certificates) reload(stamp stamp, err error) error {
 // read loads the files and makes them current, all of them or none.
 func (c *Certificates) read() error {
 	now, err := c.load()
-	if err == nil {
-		c.current.Store(now)
+	if err != nil {
+		return err
 	}
-	return err
+	c.current.Store(now)
+	if !c.clock().Before(now.expires) {
+		c.log.Warn("the certificate has expired: whoever looks at it refuses this server; renew the file, which is read again within seconds",
+			"component", "tls", "side", c.side, "file", c.files.Cert, "not_after", now.expires.UTC())
+	}
+	return nil
 }
 
 func (c *Certificates) load() (*pair, error) {
