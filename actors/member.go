@@ -36,13 +36,10 @@ type MemberOptions struct {
 	ClientURLs []string
 	Started    time.Time
 
-	Window      int         // events that waitIndex can reach back to
-	WindowBytes int64       // their size as JSON, in each shard
-	CacheSize   int64       // bytes of the caches: a quarter each for nodes and listings, the rest for blocks
-	OpenFiles   int         // files that a shard's store may keep open; 0: Pebble's default
-	LogBytes    uint64      // bytes of raft entries between two compactions of the log
-	Disk        *disk.Watch // decides whether the store may grow; nil: always
-	Logger      *slog.Logger
+	StoreOptions
+	LogBytes uint64      // bytes of raft entries between two compactions of the log
+	Disk     *disk.Watch // decides whether the store may grow; nil: always
+	Logger   *slog.Logger
 }
 
 // PeerOptions say how this member and the others reach each other.
@@ -108,8 +105,11 @@ func (n *Member) open() (err error) {
 		Self: n.self(), Shards: o.Host.Shards, Election: o.Host.Election,
 		Dir: o.Dir, SetAddresses: n.book.Set, Peers: o.Peer.Peers,
 		Name: o.Name, ClientURLs: o.ClientURLs, Known: o.Members,
-		Refused: func(ctx context.Context) error { return n.others().Refusal(ctx, n.machine.Membership().Members) },
-		Wrong:   n.comparer.Wrong, EndWatches: n.endWatches,
+		Questions: cluster.Questions{
+			Refused: func(ctx context.Context) error { return n.others().Refusal(ctx, n.machine.Membership().Members) },
+			Timed:   func(ctx context.Context) bool { return n.others().Timed(ctx, n.machine.Membership().Members) },
+		},
+		Wrong: n.comparer.Wrong, EndWatches: n.endWatches,
 	}, o.Logger.With("component", "membership"))
 	n.router = &Router{
 		member:  n,

@@ -139,9 +139,10 @@ func (n *Member) openActor(p *part, sharded bool) {
 	g := group{n.host, p.id}
 	p.lane = shard.NewReadLane(g.Confirm)
 	p.actor = shard.New(shard.ActorOptions{
-		Core:  shard.Options{Self: n.self(), Nonce: p.feed.Nonce(), Slot: p.slot, Sharded: sharded, Patience: n.host.AnswerTimeout()},
+		Core:  shard.Options{Self: n.self(), Nonce: p.feed.Nonce(), Slot: p.slot, Sharded: sharded, Patience: n.host.AnswerTimeout(), CountOutages: n.o.CountOutages},
 		Shard: p.id, Timeout: n.o.Host.RequestTimeout, Admit: n.admit, Raft: g, Link: post{n.link}, Feed: p.feed,
-		Ask: func(a tree.Ask) { n.ask(p, a) },
+		Ask:   func(a tree.Ask) { n.ask(p, a) },
+		Timed: func() bool { return n.membership.Timed() },
 	})
 }
 

@@ -109,7 +109,7 @@ func (o *RestoreOptions) generation(h portable.Header, id datadir.Identity) uint
 }
 
 func (o *RestoreOptions) fill(dir *datadir.Dir, r *portable.Reader, members []tree.Member, done *Restored) (err error) {
-	options := MemberOptions{Dir: dir, Window: 1, WindowBytes: 1, CacheSize: restoreCache, Logger: slog.New(slog.DiscardHandler)}
+	options := MemberOptions{Dir: dir, StoreOptions: StoreOptions{Window: 1, WindowBytes: 1, CacheSize: restoreCache}, Logger: slog.New(slog.DiscardHandler)}
 	var machines []*statemachine.Machine
 	defer func() {
 		for _, m := range machines {

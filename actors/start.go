@@ -69,13 +69,15 @@ type RaftOptions struct {
 	SnapshotCount              uint64        // entries between two compactions of the log
 }
 
-// StoreOptions bound what the store takes.
+// StoreOptions bound what the store takes, and say when keys expire.
 type StoreOptions struct {
 	Window      int    // events that waitIndex can reach back to
 	WindowBytes int64  // their size as JSON, in each shard
 	CacheSize   int64  // bytes
 	OpenFiles   int    // tables that one shard keeps open
 	DiskReserve uint64 // bytes that must stay free for the store to grow; 0 is off
+	// CountOutages lets times to live run on while there is no leader.
+	CountOutages bool
 }
 
 // execShards is the number of dragonboat's workers that sync the log. One worker
@@ -214,18 +216,15 @@ func (s *Starter) memberOptions() MemberOptions {
 			Fatal:          o.Fatal,
 			Logger:         o.Log,
 		},
-		Dir:         s.dir,
-		Peer:        PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers(), Advertised: advertised},
-		Members:     s.members,
-		Name:        o.Cluster.Name,
-		ClientURLs:  o.Cluster.ClientURLs,
-		Started:     o.Started,
-		Window:      o.Store.Window,
-		WindowBytes: o.Store.WindowBytes,
-		CacheSize:   o.Store.CacheSize,
-		OpenFiles:   o.Store.OpenFiles,
-		LogBytes:    logBytes,
-		Logger:      o.Log,
+		Dir:          s.dir,
+		Peer:         PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers(), Advertised: advertised},
+		Members:      s.members,
+		Name:         o.Cluster.Name,
+		ClientURLs:   o.Cluster.ClientURLs,
+		Started:      o.Started,
+		StoreOptions: o.Store,
+		LogBytes:     logBytes,
+		Logger:       o.Log,
 	}
 }
 

@@ -45,6 +45,7 @@ type Config struct {
 	CacheSize         int64         // bytes
 	EventHistoryBytes int64         // size, as JSON, of the events that waitIndex can reach back to, in each shard
 	DiskReserve       int64         // bytes that must stay free for the store to grow; 0 is off
+	TTLPause          bool          // times to live stand still while nothing can be written
 	TimerSlack        time.Duration // of the process's threads; 0 leaves it as it is
 
 	// Operations.
@@ -150,6 +151,7 @@ func Default() Config {
 			SlowRequest:     200 * time.Millisecond,
 		},
 		CacheSize:         128 << 20,
+		TTLPause:          true,
 		TimerSlack:        500 * time.Microsecond,
 		EventHistoryBytes: 128 << 20, // 1,000 changes of values of 64 KiB
 		// Twice what main keeps of the raft log between two compactions: log and

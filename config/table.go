@@ -126,6 +126,8 @@ func requestSettings() []setting {
 		{"request-timeout", "duration", "Timeout of a write or a quorum read; 0 is the default.",
 			"5s + 2 x election-timeout",
 			duration(func(c *Config) *time.Duration { return &c.RequestTimeout })},
+		{"ttl-pause", "true|false", "Times to live stand still while nothing can be written, as without a leader: whoever refreshes a key in time keeps it. With false, a key expires by the time of day of whoever leads next.", "",
+			boolean(func(c *Config) *bool { return &c.TTLPause })},
 		{"read-timeout", "duration", "Timeout for a client to send a request.", "",
 			duration(func(c *Config) *time.Duration { return &c.ReadTimeout })},
 		{"idle-timeout", "duration", "How long an idle connection is kept open.", "",

@@ -40,6 +40,7 @@ func GetAcross(machines []*Machine, dst []byte, q *tree.Query, now int64) (out [
 		if err != nil {
 			return dst, nil, err
 		}
+		l.clock.now = m.dayTime(func() int64 { return now })
 		a.parts = append(a.parts, l)
 	}
 	a.print, out = tree.NewListing(dst, &tree.Node{Key: "/", Dir: true}, q.Recursive, now)
@@ -60,7 +61,7 @@ func (m *Machine) listRoot() (*listing, error) {
 		h.release()
 		return nil, err
 	}
-	return &listing{h: h, it: it, valid: it.First(), lists: m.caches.lists, flusher: &m.flusher}, nil
+	return &listing{h: h, it: it, valid: it.First(), lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}}, nil
 }
 
 // Size implements tree.Rest.
@@ -85,6 +86,7 @@ func (a *mergedListing) next(dst []byte) (out []byte, more bool, err error) {
 			return dst, false, err
 		}
 		below := false
+		a.print.At(l.clock.now) // each shard has its own
 		dst, below = a.print.Add(dst, &n)
 		l.advance(n.Dir && !below)
 		if !l.valid || topLevel(l.it.Key()) {

@@ -85,6 +85,9 @@ func (m *Machine) beginBatch(v *view, batch *tree.BatchReader) (stale bool, err 
 			v.meta.last = batch.Range.First - 1 // the running index while the batch is applied
 		}
 	}
+	if batch.Clock.Known() && !stale {
+		v.meta.clock, v.meta.timed = batch.Clock, batch.Epoch
+	}
 	return stale, nil
 }
 
@@ -127,6 +130,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		var failed *tree.Error
 		var outcome []byte
 		replied = false
+		v.meta.clock.Receive(&c)
 		switch {
 		case batch.Ordered:
 			failed = m.applyAt(v, batch, &c, emit)

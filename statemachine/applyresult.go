@@ -10,10 +10,11 @@ type ApplyResult struct {
 	Events []tree.EncodedEvent // in index order
 
 	// Jumped reports that a snapshot has replaced the tree, so the effects of the skipped
-	// entries are unknown here. Only Last, Epoch and Handed are set then.
+	// entries are unknown here. Only Last, Epoch, Clock and Handed are set then.
 	Jumped bool
 
-	Epoch uint64 // the highest epoch of any batch applied; batches of lower ones are stale
+	Epoch uint64     // the highest epoch of any batch applied; batches of lower ones are stale
+	Clock tree.Clock // of the last batch that said what time it is
 	// Batches names the batches proposed by leaders, including stale ones. Outcomes are
 	// those of this member's submissions in them. Both are in log order.
 	Batches  []BatchID

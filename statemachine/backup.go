@@ -95,7 +95,7 @@ func (b *Backup) begin(first *Machine) error {
 		if err != nil {
 			return err
 		}
-		b.merged.parts = append(b.merged.parts, &listing{h: p.h, it: it, valid: it.First()})
+		b.merged.parts = append(b.merged.parts, &listing{h: p.h, it: it, valid: it.First(), clock: shownClock{Clock: meta.clock}})
 	}
 	p, err := first.pin()
 	if err != nil {

@@ -71,7 +71,7 @@ func TestAnOlderFormatIsRefused(t *testing.T) {
 	m := newCounted(t, dir)
 	applyAll(t, m, tree.Command{Op: tree.OpSet, Key: "/a/b"})
 	older := m.meta.append(nil)
-	binary.BigEndian.PutUint64(older, Format-1)
+	binary.BigEndian.PutUint64(older, formatUntimed-1)
 	if err := m.store.db.Set(metaKey, older, pebble.NoSync); err != nil {
 		t.Fatal(err)
 	}

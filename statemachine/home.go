@@ -51,7 +51,7 @@ type current struct {
 func (c current) promises() bool { return c.raft > 0 || c.tree > 0 }
 
 func (c current) encode() string {
-	text := fmt.Sprintf("copse store %d\nname %s\nraft %d\ntree %d\n%s", Format, c.name, c.raft, c.tree, c.blobs)
+	text := fmt.Sprintf("copse store %d\nname %s\nraft %d\ntree %d\n%s", formatUntimed, c.name, c.raft, c.tree, c.blobs)
 	return text + checksumLine(text)
 }
 

@@ -74,7 +74,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 			return dst, nil, err, nil
 		}
 		if !n.Dir {
-			return appendFile(dst, &n, now), nil, nil, nil
+			return m.appendFile(dst, &n, now), nil, nil, nil
 		}
 		if text := m.caches.lists.get(q.Key, q.Recursive); text != nil {
 			if len(text) > listingPart {
@@ -82,19 +82,19 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 			}
 			return append(dst, text...), nil, nil, nil
 		}
-		if out, rest, found, fail := m.list(dst, q, now()); found || fail != nil {
+		if out, rest, found, fail := m.list(dst, q, m.dayTime(now)); found || fail != nil {
 			return out, rest, nil, fail
 		}
 		// Between the two reads, a directory became a file or was removed.
 	}
 }
 
-// appendFile appends the answer to a read of the file n. Most files have no TTL, and need
-// no clock.
-func appendFile(dst []byte, n *tree.Node, now func() int64) []byte {
+// appendFile appends the answer to a read of the file n, as it is stored. Most files have no
+// TTL, and need no clock.
+func (m *Machine) appendFile(dst []byte, n *tree.Node, now func() int64) []byte {
 	at := int64(0)
 	if n.Expires != 0 {
-		at = now()
+		n.Expires, at = m.Clock().Shown(n.Expires), m.dayTime(now)
 	}
 	return tree.AppendGet(dst, n, at)
 }
@@ -165,6 +165,13 @@ type listing struct {
 	fill     *listFill // nil: the listing isn't to be cached
 	lists    *listCache
 	flusher  *memtableFlusher
+	clock    shownClock
+}
+
+// shownClock is how a listing shows when nodes expire.
+type shownClock struct {
+	tree.Clock
+	now int64 // what times to live count from, of the root's listing
 }
 
 // list answers a read of the directory q.Key from one snapshot of the store. If q.Key
@@ -183,7 +190,7 @@ func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest t
 		h.release()
 		return dst, nil, false, fail
 	}
-	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher}
+	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}}
 	defer func() {
 		if rest == nil {
 			fail = firstError(fail, l.end())
@@ -224,7 +231,9 @@ func (l *listing) node() (tree.Node, error) {
 	if err != nil {
 		return tree.Node{}, err
 	}
-	return readNode(unsafe.String(unsafe.SliceData(l.key), len(l.key)), rec)
+	n, err := readNode(unsafe.String(unsafe.SliceData(l.key), len(l.key)), rec)
+	n.Expires = l.clock.Shown(n.Expires)
+	return n, err
 }
 
 // record returns the full record of the node at the iterator. Its bytes are valid until

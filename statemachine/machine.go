@@ -157,6 +157,7 @@ func (m *Machine) open() error {
 	}
 	m.published.hashes.restart(m.meta.raftIndex, m.meta.hash)
 	m.expiryLow = math.MinInt64
+	m.published.clock.set(m.meta.clock, 0)
 	m.announce(st.shared, st.handed, &ApplyResult{Jumped: true})
 	m.expiry.added(math.MinInt64)
 	return nil
@@ -208,7 +209,7 @@ func (m *Machine) announce(next shared, handed []tree.Index, res *ApplyResult) {
 	}
 	m.shared.set(next)
 	if m.publish != nil {
-		res.Last, res.Epoch, res.Handed = m.meta.last, m.meta.epoch, slices.Clone(handed)
+		res.Last, res.Epoch, res.Clock, res.Handed = m.meta.last, m.meta.epoch, m.meta.clock, slices.Clone(handed)
 		m.publish(res)
 	}
 }
@@ -268,6 +269,9 @@ func (m *Machine) update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	m.shared.auth.set(v.shared.auth) // before what was written after it can be read
 	v.must(batch.Commit(pebble.NoSync))
 	m.caches.unblock(v)
+	if v.meta.clock != m.meta.clock || v.meta.timed != m.meta.timed {
+		m.published.clock.set(v.meta.clock, v.meta.timed)
+	}
 	m.meta = v.meta
 	if at, _, err := readExpiryKey(v.expiryFrom); err == nil {
 		m.expiryLow = at

@@ -98,5 +98,9 @@ func (m *Machine) StoreMetrics() (StoreMetrics, error) {
 
 // ExpiryLag returns how long the earliest expiration has been due at now; 0 if none is.
 func (m *Machine) ExpiryLag(now time.Time) time.Duration {
-	return max(0, time.Duration(now.UnixNano()-m.expiry.awaited.Load()))
+	at := now.UnixNano()
+	if h := m.Clock(); h.Known() {
+		at = h.Passed(now)
+	}
+	return max(0, time.Duration(at-m.expiry.awaited.Load()))
 }

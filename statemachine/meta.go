@@ -8,8 +8,12 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Format is the version of the layout, the only one that this copse reads and writes.
-const Format = 5
+// Format is the version of the layout that a store has from its first batch on that says what time it
+// is. Until then, while a copse that knows only the layout before may be a member, it has that.
+const (
+	Format        = 6
+	formatUntimed = 5
+)
 
 // meta is the replica's state besides its nodes. It is written in the same batch as each
 // change, so it always agrees with the nodes and with the raft index.
@@ -23,10 +27,12 @@ type meta struct {
 	windowBytes uint64     // total JSON size of the events in the window
 	stats       tree.Stats // writes only
 	counts      counts
+	clock       tree.Clock // of the last batch that said what time it is
+	timed       uint64     // its epoch, if it was applied since the start; not stored
 }
 
 // numbers lists meta's fields in the order of the record, which is the format and then
-// these, 8 bytes each.
+// these, 8 bytes each, and from Format on the clock.
 func (m *meta) numbers() []*uint64 {
 	s := &m.stats
 	return []*uint64{
@@ -40,9 +46,17 @@ func (m *meta) numbers() []*uint64 {
 }
 
 func (m *meta) append(dst []byte) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, Format)
+	format := uint64(formatUntimed)
+	if m.clock.Known() {
+		format = Format
+	}
+	dst = binary.BigEndian.AppendUint64(dst, format)
 	for _, n := range m.numbers() {
 		dst = binary.BigEndian.AppendUint64(dst, *n)
+	}
+	if m.clock.Known() {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(m.clock.Time))
+		dst = binary.BigEndian.AppendUint64(dst, uint64(m.clock.Shift))
 	}
 	return dst
 }
@@ -58,7 +72,7 @@ func formatError(format uint64) error {
 	switch {
 	case format > Format:
 		return fmt.Errorf("%w (format %d)", ErrNewerFormat, format)
-	case format < Format:
+	case format < formatUntimed:
 		return fmt.Errorf("%w (format %d)", ErrOlderFormat, format)
 	}
 	return nil
@@ -69,16 +83,24 @@ func readMeta(rec []byte) (meta, error) {
 	if len(rec) < 8 {
 		return m, fmt.Errorf("%w: meta", ErrDamaged)
 	}
-	if err := formatError(binary.BigEndian.Uint64(rec)); err != nil {
+	format := binary.BigEndian.Uint64(rec)
+	if err := formatError(format); err != nil {
 		return m, err
 	}
-	rec = rec[8:]
+	var clock [2]uint64
 	fields := m.numbers()
-	if len(rec) != 8*len(fields) {
+	if format == Format {
+		fields = append(fields, &clock[0], &clock[1])
+	}
+	if rec = rec[8:]; len(rec) != 8*len(fields) {
 		return m, fmt.Errorf("%w: meta", ErrDamaged)
 	}
 	for i, n := range fields {
 		*n = binary.BigEndian.Uint64(rec[8*i:])
+	}
+	m.clock = tree.Clock{Time: int64(clock[0]), Shift: int64(clock[1])}
+	if m.clock.Known() != (format == Format) {
+		return m, fmt.Errorf("%w: meta", ErrDamaged)
 	}
 	return m, nil
 }

@@ -18,6 +18,7 @@ type published struct {
 	handed    atomic.Pointer[[]tree.Index] // immutable; nil except in the order shard
 	hashes    hashes
 	replaced  atomic.Uint64
+	clock     publishedClock
 }
 
 // set publishes what m says, with the event window beginning at floor.

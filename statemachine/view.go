@@ -93,6 +93,7 @@ func (v *view) Get(key string) (tree.Node, bool) {
 	}
 	n, err := readNode(key, rec)
 	v.must(err)
+	n.Expires = v.meta.clock.Shown(n.Expires)
 	return n, true
 }
 
@@ -127,28 +128,44 @@ func (v *view) find(key string) []byte {
 // Put implements tree.Store.
 func (v *view) Put(n, prev *tree.Node) {
 	v.meta.counts.put(n, prev)
-	if prev != nil && prev.Expires != n.Expires {
-		v.dropExpiry(prev)
+	stored := *n
+	stored.Expires = v.meta.clock.Stored(n.Expires)
+	before := int64(0)
+	if prev != nil {
+		before = v.storedExpiry(prev)
+	}
+	if before != stored.Expires {
+		v.dropExpiry(n.Key, before)
 	}
 	v.putValue(n, prev)
 	v.key = appendNodeKey(v.key[:0], n.Key)
-	v.changed[n.Key] = appendNode(make([]byte, 0, nodeRecordHead+len(n.Value)), n)
-	v.rec = appendStoredNode(v.rec[:0], n)
+	v.changed[n.Key] = appendNode(make([]byte, 0, nodeRecordHead+len(n.Value)), &stored)
+	v.rec = appendStoredNode(v.rec[:0], &stored)
 	v.must(v.batch.Set(v.key, v.rec, nil))
-	if n.Expires == 0 || prev != nil && prev.Expires == n.Expires {
+	if stored.Expires == 0 || before == stored.Expires {
 		return
 	}
-	v.key = appendExpiryKey(v.key[:0], n.Expires, n.Key)
+	v.key = appendExpiryKey(v.key[:0], stored.Expires, n.Key)
 	v.must(v.batch.Set(v.key, nil, nil))
-	v.soonest = min(v.soonest, n.Expires)
+	v.soonest = min(v.soonest, stored.Expires)
 	if bytes.Compare(v.key, v.expiryFrom) < 0 {
 		v.expiryFrom = append(v.expiryFrom[:0], v.key...)
 	}
 }
 
-func (v *view) dropExpiry(n *tree.Node) {
-	if n.Expires != 0 {
-		v.key = appendExpiryKey(v.key[:0], n.Expires, n.Key)
+// storedExpiry is the expiration that n, a node of the tree, is stored with; 0: none.
+func (v *view) storedExpiry(n *tree.Node) int64 {
+	if n.Expires == 0 || v.meta.clock.Shift == 0 {
+		return n.Expires
+	}
+	stored, _, _, err := readNodeHead(v.find(n.Key)) // Stored(Shown) may be at the end of time
+	v.must(err)
+	return stored.Expires
+}
+
+func (v *view) dropExpiry(key string, at int64) {
+	if at != 0 {
+		v.key = appendExpiryKey(v.key[:0], at, key)
 		v.must(v.batch.Delete(v.key, nil))
 	}
 }
@@ -160,7 +177,7 @@ const deleteOneByOne = 64
 // Remove implements tree.Store. The expirations of nodes below a directory stay, and
 // NextExpiry drops them once they are due.
 func (v *view) Remove(n *tree.Node) {
-	v.dropExpiry(n)
+	v.dropExpiry(n.Key, v.storedExpiry(n))
 	root := appendNodeKey(nil, n.Key)
 	if !n.Dir {
 		v.changed[n.Key] = nil
@@ -215,6 +232,7 @@ const staleLimit = 1000
 // NextExpiry implements tree.Store. It drops stale expirations on the way: those whose
 // nodes are gone, or expire at another time.
 func (v *view) NextExpiry(limit int64) (tree.Node, bool) {
+	limit = v.meta.clock.Stored(limit)
 	it := v.iter(v.expiryFrom, []byte{expiryPrefix + 1})
 	defer v.close(it)
 	for ok := it.First(); ok && v.stale < staleLimit; ok = it.Next() {
@@ -224,7 +242,7 @@ func (v *view) NextExpiry(limit int64) (tree.Node, bool) {
 		if at > limit {
 			return tree.Node{}, false
 		}
-		if n, ok := v.Get(key); ok && n.Expires == at {
+		if n, ok := v.Get(key); ok && v.storedExpiry(&n) == at {
 			return n, true
 		}
 		v.stale++

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"copse/actors/datadir"
@@ -45,6 +46,8 @@ type Membership struct {
 	urls        map[uint64][]string // in the address book
 	learned     map[uint64]bool     // shards in which this replica was seen without a vote
 	reclaim     map[uint64]int      // shards to lead again: attempts left
+
+	timed atomic.Bool
 }
 
 // List is the list of members, as far as this member knows it.
@@ -65,13 +68,20 @@ type MembershipOptions struct {
 	Known      []tree.Member // whose addresses were known at the start
 	// SetAddresses replaces the peer link's address book: peer URLs by member.
 	SetAddresses func(urls map[uint64][]string)
-	// Refused asks the others whether they refuse to speak to this member for good; see
-	// Others.Refusal.
-	Refused func(ctx context.Context) error
+	Questions
 	// Wrong says what is wrong with this member's data; see Comparer.
 	Wrong func() string
 	// EndWatches ends all watches, again and again while the data is wrong.
 	EndWatches func()
+}
+
+// Questions are what a Membership asks the other members.
+type Questions struct {
+	// Refused asks whether they refuse to speak to this member for good; see Others.Refusal.
+	Refused func(ctx context.Context) error
+	// Timed asks whether all can read batches that say what time it is. Once they can, nobody
+	// asks again.
+	Timed func(ctx context.Context) bool
 }
 
 // NewMembership returns the actor.
@@ -153,8 +163,15 @@ func (a *Membership) step() (more bool, err error) {
 		a.log.Info("this member has caught up and votes from now on")
 		return false, a.o.Dir.Amend(func(id *datadir.Identity) { id.Learning = false })
 	}
+	if !more && !a.timed.Load() {
+		a.timed.Store(a.o.Timed(context.Background()))
+	}
 	return more, nil
 }
+
+// Timed reports whether all members can read batches that say what time it is, as far as
+// this member knows. It may be called from any goroutine.
+func (a *Membership) Timed() bool { return a.timed.Load() }
 
 // fillBook gives the address book the addresses of the members, and of removed ones
 // whose vote still counts. A joining member that hasn't received the list yet asks

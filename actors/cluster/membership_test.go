@@ -59,6 +59,7 @@ func newMembership(f *fakeRaft, o MembershipOptions) *Membership {
 	if o.Wrong == nil {
 		o.Wrong = func() string { return "" }
 	}
+	o.Timed = func(context.Context) bool { return true }
 	o.EndWatches = func() { _ = f.note("end all watches") }
 	return NewMembership(f, f, o, slog.New(slog.DiscardHandler))
 }
@@ -190,7 +191,7 @@ func TestTheAddressBookFollowsTheList(t *testing.T) {
 func runRemoved(t *testing.T, f *fakeRaft, refused error) (*datadir.Dir, time.Duration) {
 	t.Helper()
 	dir := testDir(t, false)
-	a := newMembership(f, MembershipOptions{Dir: dir, Refused: func(context.Context) error { return refused }})
+	a := newMembership(f, MembershipOptions{Dir: dir, Questions: Questions{Refused: func(context.Context) error { return refused }}})
 	began := time.Now()
 	if err := a.Run(); !errors.Is(err, ErrRemoved) {
 		t.Errorf("Run: got %v", err)
@@ -247,7 +248,7 @@ func TestAMemberOfAFormerGenerationStops(t *testing.T) {
 		f.members.Members = members(1, 2, 3)
 		former := fmt.Errorf("said so: %w", ErrFormer)
 		dir := testDir(t, false)
-		a := newMembership(f, MembershipOptions{Dir: dir, Refused: func(context.Context) error { return former }})
+		a := newMembership(f, MembershipOptions{Dir: dir, Questions: Questions{Refused: func(context.Context) error { return former }}})
 		if err := a.Run(); err != former {
 			t.Errorf("Run: got %v", err)
 		}
@@ -296,7 +297,7 @@ func TestAMemberWithWrongDataStepsOutAndIsKeptOut(t *testing.T) {
 		f.leader, f.members.Members, f.set = 1, members(1, 2, 3), VoterSet{Voters: ids(1, 2, 3)}
 		var refused error
 		dir := testDir(t, false)
-		a := newMembership(f, MembershipOptions{Dir: dir, Wrong: func() string { return "it differs" }, Refused: func(context.Context) error { return refused }})
+		a := newMembership(f, MembershipOptions{Dir: dir, Wrong: func() string { return "it differs" }, Questions: Questions{Refused: func(context.Context) error { return refused }}})
 		for i, want := range [][]string{{"end all watches", "stop all replicas"}, {"end all watches"}} {
 			if more, err := a.step(); more || err != nil {
 				t.Fatal(more, err)

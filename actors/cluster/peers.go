@@ -27,6 +27,9 @@ type Note struct {
 	Founded    bool          `json:"founded"` // the tree exists
 	Members    []tree.Member `json:"members"`
 	Removed    []uint64      `json:"removed"`
+	// Timed: it can read batches that say what time it is (tree.Clock). Copses before
+	// 2026-11-30 can't.
+	Timed bool `json:"timed"`
 }
 
 // peerLimit bounds how long one member may take to answer.
@@ -132,6 +135,23 @@ func (o Others) Refusal(ctx context.Context, members []tree.Member) error {
 		}
 	}
 	return nil
+}
+
+// Timed reports whether all members can read batches that say what time it is.
+func (o Others) Timed(ctx context.Context, members []tree.Member) bool {
+	ctx, cancel := context.WithTimeout(ctx, peerLimit)
+	defer cancel()
+	for _, m := range members {
+		if m.ID == o.Self {
+			continue
+		}
+		var note Note
+		answer, err := o.Call(ctx, m.ID, CallNote, nil)
+		if err != nil || json.Unmarshal(answer, &note) != nil || !note.Timed {
+			return false
+		}
+	}
+	return len(members) > 0
 }
 
 // alive reports which of members answer right now, counting this one.

@@ -56,6 +56,7 @@ type ActorOptions struct {
 	Link    Link
 	Feed    *Feed
 	Ask     func(tree.Ask) // with several shards: asks the order shard; must not wait
+	Timed   func() bool    // whether every member can read batches that say what time it is
 }
 
 // Actor runs the write path of one data shard on this member: it takes writes out of
@@ -232,6 +233,7 @@ func (a *Actor) step(alarm *time.Timer) {
 		epoch = lead.Term
 	}
 	a.in.Lead, a.in.Applied = lead, a.o.Feed.take(epoch)
+	a.in.Timed = epoch != 0 && (a.in.Applied.Clock.Known() || a.o.Timed())
 	a.settleEntries()
 	a.measures.pending.Add(int64(len(a.in.Writes)))
 	now := time.Now()
@@ -253,11 +255,6 @@ func (a *Actor) step(alarm *time.Timer) {
 		}
 		a.resting = nil
 	}
-}
-
-func reuse[T any](s []T) []T {
-	clear(s)
-	return s[:0]
 }
 
 // settleEntries looks for entries that raft is done with. The feed says what became of

@@ -105,7 +105,7 @@ func newActor(timeout time.Duration) (*Actor, *oneRaft, noLink) {
 	link := noLink{refusals: make(chan Refusal, 16)}
 	return New(ActorOptions{
 		Core: Options{Self: self, Nonce: id.Nonce, Patience: time.Second}, Shard: 1, Timeout: timeout,
-		Admit: func(int) error { return nil }, Raft: raft, Link: link, Feed: feed,
+		Admit: func(int) error { return nil }, Raft: raft, Link: link, Feed: feed, Timed: func() bool { return false },
 	}), raft, link
 }
 
@@ -296,6 +296,8 @@ func (e *expirations) NextExpiry() (int64, bool, error) {
 }
 
 func (e *expirations) ExpiryWake() <-chan struct{} { return e.bell }
+
+func (e *expirations) Clock() statemachine.Heard { return statemachine.Heard{} }
 
 func (e *expirations) Due(now int64, limit int) (int, error) {
 	e.mu.Lock()

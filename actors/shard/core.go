@@ -85,6 +85,8 @@ type Input struct {
 	Unsent      []uint64     // Numbers of submissions that the link provably didn't send
 	Dropped     []uint64     // Numbers of batches that provably aren't in the log
 	Applied     Applied
+	// Timed: every member can read batches that say what time it is.
+	Timed bool
 	// Pause: nothing is proposed until Resume, or until this member leads no more.
 	Pause, Resume bool
 }
@@ -93,7 +95,8 @@ type Input struct {
 // applied since the last step.
 type Applied struct {
 	Epoch    uint64 // the highest applied: no batch of a lower one will be
-	Jumped   bool   // a snapshot was installed: outcomes have been missed
+	Clock    tree.Clock
+	Jumped   bool // a snapshot was installed: outcomes have been missed
 	Batches  []statemachine.BatchID
 	Outcomes []statemachine.Outcome // of this member's submissions
 
@@ -130,6 +133,10 @@ type Options struct {
 	// Patience is how long an answer takes at most from a leader that lives and whose
 	// disk is not slow.
 	Patience time.Duration
+	// CountOutages lets times to live run on while there is no leader.
+	CountOutages bool
+	// DayTime is the time of day, in Unix nanoseconds; nil: now's.
+	DayTime func(now time.Time) int64
 }
 
 // Core decides what becomes of a shard's writes on one member: of its clients' writes,
@@ -148,9 +155,12 @@ type Core struct {
 
 // NewCore returns a core that knows no leader yet.
 func NewCore(o Options) *Core {
+	if o.DayTime == nil {
+		o.DayTime = time.Time.UnixNano
+	}
 	c := &Core{o: o}
 	c.origin = origin{o: &c.o, out: &c.out}
-	c.leader = leader{o: &c.o, out: &c.out}
+	c.leader = leader{o: &c.o, out: &c.out, clock: clock{counts: o.CountOutages, day: o.DayTime}}
 	return c
 }
 
@@ -161,7 +171,7 @@ func (c *Core) Step(now time.Time, in Input) *Effects {
 		in.Lead = Lead{} // there is a later leader, of whom this member has yet to hear (12)
 	}
 	c.follow(now, in.Lead)
-	c.leader.applied(now, &in.Applied)
+	c.leader.applied(now, &in.Applied, in.Timed)
 	c.origin.applied(now, &in.Applied)
 	for _, r := range in.Refusals {
 		c.origin.refused(now, r)

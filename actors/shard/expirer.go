@@ -2,9 +2,11 @@ package shard
 
 import (
 	"log/slog"
+	"math"
 	"time"
 
 	"copse/actors/loop"
+	"copse/statemachine"
 	"copse/statemachine/tree"
 )
 
@@ -19,20 +21,27 @@ const expirePause = 50 * time.Millisecond
 // while the machine is suspended, and doesn't notice a clock that is set.
 const expireLook = time.Second
 
+// sayEvery is how often the leader says what time it is while nothing else is written. It
+// is below statemachine.ClockRuns, or the shard's time would stand still.
+const sayEvery = time.Second
+
 // Expirations has what an Expirer needs of the shard's store.
 type Expirations interface {
-	// NextExpiry is the time of the earliest expiration, in Unix nanoseconds; ok is
+	// NextExpiry is the time of the earliest expiration, in nanoseconds; ok is
 	// false if there is none.
 	NextExpiry() (at int64, ok bool, err error)
 	// ExpiryWake rings when an earlier one has come.
 	ExpiryWake() <-chan struct{}
 	// Due is how many nodes are due at now, limit at most.
 	Due(now int64, limit int) (int, error)
+	// Clock is the shard's time, by which they expire.
+	Clock() statemachine.Heard
 }
 
 // Expirer is the actor that turns the passing of time into commands: while this
-// member leads the shard, it submits "expire what is due now" at the moment
-// when the earliest expiration is due. It sleeps otherwise.
+// member leads the shard, it submits "expire what is due" at the moment
+// when the earliest expiration is due, and until then, while there is any, a batch now and
+// then that says what time it is. It sleeps otherwise.
 type Expirer struct {
 	actor *Actor
 	store Expirations
@@ -68,7 +77,7 @@ func (x *Expirer) Run() error {
 	}
 }
 
-// step expires what is due, and returns how long to sleep; ok is false if
+// step does what is to be done now, and returns how long to sleep; ok is false if
 // nothing is going to be due.
 func (x *Expirer) step() (wait time.Duration, ok bool) {
 	at, ok, err := x.store.NextExpiry()
@@ -79,29 +88,51 @@ func (x *Expirer) step() (wait time.Duration, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	now := time.Now()
-	if wait = time.Unix(0, at).Sub(now); wait > 0 {
+	lead := x.actor.o.Raft.Lead()
+	leads := lead.Member == x.actor.o.Core.Self
+	now, clock := time.Now(), x.store.Clock()
+	due, wait := upcoming(now, clock, lead.Term, at)
+	switch {
+	case wait > 0:
 		return min(wait, expireLook), true
-	}
-	if x.actor.o.Raft.Lead().Member != x.actor.o.Core.Self {
+	case !leads:
 		return expirePause, true // the leader's business; unless it becomes ours
 	}
-	if err := x.expire(now.UnixNano()); err != nil {
+	if err := x.expire(due); err != nil {
 		x.log.Warn("expiring keys failed; trying again", "shard", x.actor.o.Shard, "err", err)
 		return expirePause, true
 	}
 	return 0, true
 }
 
-// expire submits one expiry and waits for its outcome. Each node takes an index, so the
-// command says how many may expire.
-func (x *Expirer) expire(now int64) error {
-	due, err := x.store.Due(now, expireLimit)
-	if err != nil || due == 0 {
+// upcoming returns how long to wait until something is to be submitted while the earliest
+// expiration is at the given time, and what is due then. In the shard's time that is what was
+// due when its leader of this term said last what time it was. Before that it is nothing: the
+// batch is needed because it says so.
+func upcoming(now time.Time, clock statemachine.Heard, term uint64, at int64) (due int64, wait time.Duration) {
+	switch {
+	case !clock.Known(): // by the time of day, as the copses before did
+		return now.UnixNano(), time.Unix(0, at).Sub(now)
+	case clock.Epoch != term:
+		return nothingDue, 0
+	case clock.Time >= at:
+		return clock.Time, 0
+	}
+	return clock.Time, min(time.Duration(at-clock.Time), sayEvery) - now.Sub(clock.At)
+}
+
+// nothingDue is before any expiration.
+const nothingDue = math.MinInt64
+
+// expire submits one expiry of what is due, and waits for its outcome. Each node takes an index,
+// so the command says how many may expire; one at least, which it need not use.
+func (x *Expirer) expire(at int64) error {
+	due, err := x.store.Due(at, expireLimit)
+	if err != nil {
 		return err
 	}
 	outcome := make(chan tree.Reply, 1)
-	x.actor.Submit(&tree.Command{Op: tree.OpExpire, Key: "/", Now: now, Limit: due}, func(r tree.Reply) { outcome <- r })
+	x.actor.Submit(&tree.Command{Op: tree.OpExpire, Key: "/", Now: at, Limit: max(1, due)}, func(r tree.Reply) { outcome <- r })
 	select {
 	case r := <-outcome:
 		if r.Err != nil {

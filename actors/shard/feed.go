@@ -61,7 +61,7 @@ func (f *Feed) Data(n *statemachine.ApplyResult) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	concerned := f.epoch != 0 || n.Jumped || n.Epoch != f.unread.Epoch
-	f.unread.Settled, f.unread.Epoch = n.Last, n.Epoch
+	f.unread.Settled, f.unread.Epoch, f.unread.Clock = n.Last, n.Epoch, n.Clock
 	if f.epoch != 0 {
 		f.unread.Batches = append(f.unread.Batches, n.Batches...)
 	}
@@ -102,6 +102,6 @@ func (f *Feed) take(epoch uint64) Applied {
 	defer f.mu.Unlock()
 	f.epoch, f.size = epoch, 0
 	unread := f.unread
-	f.unread = Applied{Epoch: unread.Epoch, Handed: unread.Handed, Settled: unread.Settled}
+	f.unread = Applied{Epoch: unread.Epoch, Clock: unread.Clock, Handed: unread.Handed, Settled: unread.Settled}
 	return unread
 }

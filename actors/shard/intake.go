@@ -97,3 +97,8 @@ func (i *intake) await(w *Write) tree.Reply {
 
 // failed is the reply to a write that has none.
 func failed(err error) tree.Reply { return tree.Reply{Err: tree.Unavailable(err)} }
+
+func reuse[T any](s []T) []T {
+	clear(s)
+	return s[:0]
+}

@@ -27,9 +27,15 @@ type leader struct {
 	seen       map[sender]uint64 // the Number of its last submission in this epoch
 	batches    []*batch          // not applied here, in the order in which they go into the log
 	number     uint64            // of the last batch, never reset: a drop that is reported late can't mean a batch of a later epoch
-	latest     time.Time         // when the last was proposed
-	retry      time.Time         // no dropped batch is proposed again before
-	asks       ranges
+	pace
+	asks  ranges
+	clock clock
+}
+
+// pace is when the leader last proposed, and may again.
+type pace struct {
+	latest time.Time // when the last batch was proposed
+	retry  time.Time // no dropped batch is proposed again before
 }
 
 // sender is a member's actor, as long as that runs.
@@ -65,7 +71,7 @@ type batch struct {
 func (l *leader) begin(epoch uint64) {
 	l.epoch, l.seen = epoch, map[sender]uint64{}
 	l.latest, l.retry, l.asks.retry = time.Time{}, time.Time{}, time.Time{}
-	l.enqueue(nil, tree.BatchHead{})
+	l.enqueue(time.Time{}, nil, tree.BatchHead{})
 }
 
 // resign ends the leadership and refuses whatever isn't proposed (12).
@@ -81,6 +87,7 @@ func (l *leader) resign() {
 		}
 	}
 	l.epoch, l.inboxBytes, l.batches, l.paused = 0, 0, nil, false
+	l.clock.running = false
 }
 
 func (l *leader) refuse(parts ...*Submission) {
@@ -143,7 +150,7 @@ func (l *leader) overdue(now time.Time, b *batch) bool {
 
 // roomy reports whether another batch may be gathered.
 func (l *leader) roomy(now time.Time) bool {
-	if l.paused || slices.ContainsFunc(l.batches, func(b *batch) bool { return !b.sent }) {
+	if l.paused || l.clock.wanted && !l.clock.running || slices.ContainsFunc(l.batches, func(b *batch) bool { return !b.sent }) {
 		return false
 	}
 	n, bytes := l.underWay(now)
@@ -165,7 +172,7 @@ func (l *leader) advance(now time.Time) {
 			if l.o.Sharded {
 				l.ask(now, parts, kind)
 			} else {
-				l.enqueue(parts, tree.BatchHead{})
+				l.enqueue(now, parts, tree.BatchHead{})
 			}
 		}
 	}
@@ -200,9 +207,10 @@ func (l *leader) gather() (parts []*Submission, kind int) {
 }
 
 // enqueue makes a batch of parts, the next to go into the log.
-func (l *leader) enqueue(parts []*Submission, head tree.BatchHead) *batch {
+func (l *leader) enqueue(now time.Time, parts []*Submission, head tree.BatchHead) *batch {
 	l.number++
 	head.Epoch, head.Number, head.Submissions = l.epoch, l.number, len(parts)
+	head.Clock = l.clock.read(now)
 	size := 64
 	for _, s := range parts {
 		size += 64 + len(s.Commands)
@@ -250,7 +258,16 @@ func (l *leader) dropped(now time.Time, number uint64) {
 }
 
 // applied forgets the batches that the replica here has applied, or refused as stale.
-func (l *leader) applied(now time.Time, a *Applied) {
+func (l *leader) applied(now time.Time, a *Applied, timed bool) {
+	l.clock.wanted = timed
+	for _, id := range a.Batches {
+		if id.Epoch == l.epoch {
+			l.clock.confirm(now)
+			if timed && !l.clock.running {
+				l.clock.start(now, a.Clock)
+			}
+		}
+	}
 	if l.o.Sharded {
 		l.asks.handed, l.asks.settled = a.Handed, a.Settled
 		l.granted(now, a)

@@ -34,7 +34,7 @@ func (l *leader) granted(now time.Time, a *Applied) {
 		}
 		l.asks.asking = nil
 		if len(asked.parts) > 0 {
-			l.enqueue(asked.parts, tree.BatchHead{Ordered: true, Root: asked.kind == root, Range: g.Range})
+			l.enqueue(now, asked.parts, tree.BatchHead{Ordered: true, Root: asked.kind == root, Range: g.Range})
 		}
 	}
 	if a.AskLost {
@@ -77,6 +77,6 @@ func (l *leader) close(now time.Time) {
 		}
 	}
 	c := tree.CloseCommand(l.asks.handed)
-	b := l.enqueue([]*Submission{{Count: 1, Commands: tree.AppendCommand(nil, &c)}}, tree.BatchHead{})
+	b := l.enqueue(now, []*Submission{{Count: 1, Commands: tree.AppendCommand(nil, &c)}}, tree.BatchHead{})
 	b.parts = nil // nobody waits for it
 }

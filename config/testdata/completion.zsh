@@ -48,6 +48,7 @@ _copse() {
     '--max-request-bytes=[Maximum size of a request body]:size:'
     '--max-header-bytes=[Maximum size of request line and headers together]:size:'
     '--request-timeout=[Timeout of a write or a quorum read; 0 is the default]:duration:'
+    '--ttl-pause=-[Times to live stand still while nothing can be written, as without a leader: whoever refreshes a key in time keeps it]::value:(true false)'
     '--read-timeout=[Timeout for a client to send a request]:duration:'
     '--idle-timeout=[How long an idle connection is kept open]:duration:'
     '--cache-size=[Memory for the caches: half for blocks of the store, a quarter each for nodes and for listings]:size:'

@@ -9,11 +9,12 @@ import (
 // A raft entry holds one batch: the writes of one or more members, in the
 // submissions that they sent to the shard's leader.
 //
-//	version      1 byte   ledVersion
+//	version      1 byte   ledVersion; timedVersion if it says what time it is
 //	flags        1 byte   batchOrdered, batchRoot
 //	epoch        uvarint  raft term in which the proposer led; above 0
 //	number       uvarint  of the batch, counted by the proposer within the epoch
 //	first, last  uvarint  only if batchOrdered: the range of indexes; first is above 0
+//	time, shift  varint   only in timedVersion: what time it is, see Clock
 //	submissions  uvarint
 //	each submission:
 //	  replica    uvarint  the replica whose member waits for the replies
@@ -30,8 +31,9 @@ import (
 //	count        uvarint
 //	commands
 const (
-	loneVersion = 1
-	ledVersion  = 3
+	loneVersion  = 1
+	ledVersion   = 3
+	timedVersion = 4
 
 	batchOrdered = 1
 	batchRoot    = 2
@@ -53,6 +55,7 @@ type BatchHead struct {
 	// are in-order creates in the root, whose names belong to the shard's slot.
 	Ordered, Root bool
 	Range         Range
+	Clock         Clock // what time it is; not known to copses before 2026-11-30
 	Submissions   int
 }
 
@@ -66,12 +69,19 @@ func AppendBatchHead(dst []byte, h BatchHead) []byte {
 	if h.Root {
 		flags |= batchRoot
 	}
-	dst = append(dst, ledVersion, flags)
+	version := byte(ledVersion)
+	if h.Clock.Known() {
+		version = timedVersion
+	}
+	dst = append(dst, version, flags)
 	dst = binary.AppendUvarint(dst, h.Epoch)
 	dst = binary.AppendUvarint(dst, h.Number)
 	if h.Ordered {
 		dst = binary.AppendUvarint(dst, uint64(h.Range.First))
 		dst = binary.AppendUvarint(dst, uint64(h.Range.Last))
+	}
+	if h.Clock.Known() {
+		dst = binary.AppendVarint(binary.AppendVarint(dst, h.Clock.Time), h.Clock.Shift)
 	}
 	return binary.AppendUvarint(dst, uint64(h.Submissions))
 }
@@ -113,8 +123,8 @@ func ReadBatch(data []byte) (*BatchReader, error) {
 	switch version := r.d.Byte(); version {
 	case loneVersion:
 		r.lone, r.Submissions = true, 1
-	case ledVersion:
-		r.readHead()
+	case ledVersion, timedVersion:
+		r.readHead(version == timedVersion)
 	default:
 		if !r.d.Failed() {
 			return nil, fmt.Errorf("%w (version %d)", ErrBatchVersion, version)
@@ -127,15 +137,18 @@ func ReadBatch(data []byte) (*BatchReader, error) {
 	return r, nil
 }
 
-func (r *BatchReader) readHead() {
+func (r *BatchReader) readHead(timed bool) {
 	flags := r.d.Byte()
 	r.Ordered, r.Root = flags&batchOrdered != 0, flags&batchRoot != 0
 	r.Epoch, r.Number = r.d.Uvarint(), r.d.Uvarint()
 	if r.Ordered {
 		r.Range = Range{First: Index(r.d.Uvarint()), Last: Index(r.d.Uvarint())}
 	}
+	if timed {
+		r.Clock = Clock{Time: r.d.Varint(), Shift: r.d.Varint()}
+	}
 	submissions := r.d.Uvarint()
-	if flags > batchOrdered|batchRoot || r.Root && !r.Ordered || r.Epoch == 0 ||
+	if timed != r.Clock.Known() || flags > batchOrdered|batchRoot || r.Root && !r.Ordered || r.Epoch == 0 ||
 		r.Ordered && (r.Range.First == 0 || r.Range.Last < r.Range.First) || submissions > uint64(r.d.Left()) {
 		r.d.Fail()
 	}
@@ -189,20 +202,20 @@ func (r *BatchReader) Skip() error {
 	}
 }
 
-// ErrCommands is CheckCommands' error for commands that may not enter a shard's log.
-var ErrCommands = errors.New("a submission's commands are truncated, damaged, or not for a member to submit")
+// errCommands is CheckCommands' error for commands that may not enter a shard's log.
+var errCommands = errors.New("a submission's commands are truncated, damaged, or not for a member to submit")
 
 // CheckCommands checks commands that another member sent: they must be exactly count
 // complete commands that a member may submit and every replica can apply, and each
 // must take at least one index. isChange checks an OpAuth's Value. It returns how many
 // indexes they take at most, and how many of them are in-order creates in the root. Its
-// only error is ErrCommands.
+// only error is errCommands.
 func CheckCommands(commands []byte, count int, isChange func([]byte) bool) (indexes, roots int, err error) {
 	d := NewDecoder(commands)
 	for range count {
 		var c Command
 		if readCommand(&d, &c); d.Failed() || !c.submittable() || c.Indexes() == 0 || c.Op == OpAuth && !isChange(c.Value) {
-			return 0, 0, ErrCommands
+			return 0, 0, errCommands
 		}
 		indexes += c.Indexes()
 		if c.InRoot() {
@@ -210,7 +223,7 @@ func CheckCommands(commands []byte, count int, isChange func([]byte) bool) (inde
 		}
 	}
 	if d.Left() > 0 {
-		return 0, 0, ErrCommands
+		return 0, 0, errCommands
 	}
 	return indexes, roots, nil
 }

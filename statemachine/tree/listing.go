@@ -24,6 +24,9 @@ func NewListing(dst []byte, dir *Node, recursive bool, now int64) (*Listing, []b
 	return l, l.enter(dst, dir)
 }
 
+// At sets the time that the times to live of the nodes added next count from.
+func (l *Listing) At(now int64) { l.now = now }
+
 func (l *Listing) enter(dst []byte, dir *Node) []byte {
 	l.open = append(l.open, openDir{node: *dir})
 	l.open[len(l.open)-1].node.Key = strings.Clone(dir.Key)

@@ -1,0 +1,75 @@
+package shard
+
+import (
+	"time"
+
+	"copse/statemachine"
+	"copse/statemachine/tree"
+)
+
+// clock is the shard's time, as its leader tells it in each batch. It must never be ahead of the
+// time in which clients could keep their keys:
+//
+//   - it runs by this machine's monotonic clock, which nobody can set, and not by the time of
+//     day of any member;
+//   - a time of more than ClockRuns in which no batch was applied here doesn't count: there is no
+//     quorum, the order shard has none, the disk hangs or the process is stopped;
+//   - a new leader goes on from the last time in the log, less ClockRuns, by which the
+//     one before may have run ahead.
+//
+// What expires is what was due when a batch was proposed that has been applied since: up to
+// then, whoever wanted to refresh a key could.
+type clock struct {
+	wanted  bool // it is to run once all that the leaders before wrote is applied
+	running bool
+	shift   int64
+	day     func(time.Time) int64 // the time of day
+	time    int64                 // at since
+	since   time.Time             // when a batch was last applied here
+	counts  bool                  // what passes without a leader counts, too: Options.CountOutages
+}
+
+// shiftSlack is how far the time of day that clients see may be from the leader's own.
+const shiftSlack = int64(500 * time.Millisecond)
+
+// start sets the clock of a new leader, which has applied all that the leaders before it
+// wrote: the last one said it was last.
+func (c *clock) start(now time.Time, last tree.Clock) {
+	*c = clock{wanted: true, running: true, since: now, shift: last.Shift, counts: c.counts, day: c.day}
+	switch own := c.day(now); {
+	case !last.Known():
+		c.time = own
+	case c.counts:
+		c.time = max(last.Time, own-last.Shift)
+	default:
+		c.time = last.Time - int64(statemachine.ClockRuns)
+	}
+}
+
+// passed is the shard's time.
+func (c *clock) passed(now time.Time) int64 {
+	gone := max(0, now.Sub(c.since))
+	if gone > statemachine.ClockRuns && !c.counts {
+		gone = 0
+	}
+	return c.time + int64(gone)
+}
+
+// confirm notes that a batch of this leader's has been applied.
+func (c *clock) confirm(now time.Time) {
+	if c.running {
+		c.time, c.since = c.passed(now), now
+	}
+}
+
+// read is what a batch says. The zero Clock says nothing.
+func (c *clock) read(now time.Time) tree.Clock {
+	if !c.running {
+		return tree.Clock{}
+	}
+	at := c.passed(now)
+	if shift := c.day(now) - at; shift < c.shift-shiftSlack || shift > c.shift+shiftSlack {
+		c.shift = shift
+	}
+	return tree.Clock{Time: at, Shift: c.shift}
+}
