@@ -30,3 +30,13 @@ func (n *Member) ShardLeaders() []uint64 {
 
 // TransferAll is TransferLeadership for a member that keeps running.
 func (n *Member) TransferAll() (planned bool) { return n.transferAll() }
+
+// Timed reports whether all data shards know what time it is.
+func (n *Member) Timed() bool {
+	for _, m := range n.dataMachines() {
+		if !m.Clock().Known() {
+			return false
+		}
+	}
+	return true
+}

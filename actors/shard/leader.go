@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"copse/statemachine"
 	"copse/statemachine/tree"
 )
 
@@ -259,14 +260,11 @@ func (l *leader) dropped(now time.Time, number uint64) {
 
 // applied forgets the batches that the replica here has applied, or refused as stale.
 func (l *leader) applied(now time.Time, a *Applied, timed bool) {
-	l.clock.wanted = timed
-	for _, id := range a.Batches {
-		if id.Epoch == l.epoch {
-			l.clock.confirm(now)
-			if timed && !l.clock.running {
-				l.clock.start(now, a.Clock)
-			}
-		}
+	if slices.ContainsFunc(a.Batches, func(id statemachine.BatchID) bool { return id.Epoch == l.epoch }) {
+		l.clock.confirm(now)
+	}
+	if l.clock.wanted = timed; timed && !l.clock.running && l.epoch != 0 && a.Epoch == l.epoch {
+		l.clock.start(now, a.Clock)
 	}
 	if l.o.Sharded {
 		l.asks.handed, l.asks.settled = a.Handed, a.Settled

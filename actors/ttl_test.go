@@ -1,0 +1,53 @@
+package actors_test
+
+import (
+	"testing"
+	"time"
+
+	"copse/statemachine/tree"
+)
+
+// A lock is refreshed in vain while two of three members are down, for longer than its time to
+// live. Once they are back its owner still has it, as long as it refreshes it.
+func TestTimesToLiveWaitForALeader(t *testing.T) {
+	c := foundShards(t, 3, 2)
+	const ttl = 3 * time.Second
+	write := func(via uint64, op tree.Op) *tree.Error {
+		w := setTo("/lock", "owner")
+		w.Op, w.Expires = op, w.Now+int64(ttl)
+		return c.nodes[via].Do(w).Err
+	}
+	c.await("shards that know what time it is", func() bool { // with each write, one more may
+		for _, key := range []string{"/a", "/b", "/c", "/d", "/lock"} {
+			c.set(1, key, "v")
+		}
+		return c.nodes[1].node.Timed()
+	})
+	if err := write(1, tree.OpSet); err != nil {
+		t.Fatal(err)
+	}
+	last := time.Now()
+	c.stop(2)
+	c.stop(3)
+	c.await("the end of the lock's time to live", func() bool {
+		_ = write(1, tree.OpUpdate) // in vain, until its time-out
+		return time.Since(last) > ttl+time.Second
+	})
+	c.launch(2)
+	c.launch(3)
+	c.await("the lock to be refreshed", func() bool {
+		err := write(1, tree.OpUpdate)
+		if err != nil && err.Code == tree.CodeKeyNotFound {
+			t.Fatalf("the lock is gone: %v", err)
+		}
+		last = time.Now()
+		return err == nil
+	})
+	c.await("the lock to expire", func() bool {
+		_, _, _, err := c.nodes[2].Get(nil, tree.Query{Key: "/lock", Quorum: true})
+		return err != nil && err.Code == tree.CodeKeyNotFound
+	})
+	if kept := time.Since(last); kept < ttl-time.Second/2 { // last is when the answer came
+		t.Errorf("the lock was kept for %v", kept)
+	}
+}
