@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"time"
 
 	"copse/actors/raft"
@@ -59,7 +60,7 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	}
 	p := r.at(q.Key)
 	if q.Quorum {
-		if err := p.lane.Wait(r.timeout); err != nil {
+		if err := r.confirm(p); err != nil {
 			return dst, nil, tree.State{}, tree.Unavailable(err)
 		}
 	}
@@ -74,6 +75,20 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 		err.Index = max(err.Index, st.Index) // a shard without writes is as far as the others
 	}
 	return out, rest, st, err
+}
+
+// confirm waits until this member has all of the part that was acknowledged before the call. With
+// several, it then also knows all indexes that were handed out before, so that it shows for a
+// key at least what a quorum read of any member has shown (docs/SHARDS.md, 16).
+func (r *Router) confirm(p *part) error {
+	if r.sharded == nil {
+		return p.lane.Wait(r.timeout)
+	}
+	order := r.sharded.order.lane.Ask(r.timeout)
+	if err := errors.Join(p.lane.Wait(r.timeout), order.Wait()); err != nil {
+		return err
+	}
+	return r.sharded.closed.Tell(p.slot, r.timeout)
 }
 
 func unixNow() int64 { return time.Now().UnixNano() }
@@ -128,7 +143,7 @@ func (r *Router) state(p *part) tree.State {
 		RaftTerm:  r.host.HighestTerm(),
 	}
 	if r.sharded != nil {
-		st.Index = max(st.Index, r.sharded.closed.Index())
+		st.Index = max(st.Index, r.sharded.closed.In(p.slot))
 		st.RaftIndex = max(st.RaftIndex, r.member.machine.RaftIndex()) // never 0, even of a shard that is empty
 	}
 	return st

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"copse/actors/shard"
 	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -28,6 +30,8 @@ type ClosedIndex struct {
 	publish func(last tree.Index, events []tree.EncodedEvent) // under the lock; never waits
 	limit   int                                               // bytes of events that wait; further ones are left to the windows on disk
 	index   atomic.Uint64
+	closed  []atomic.Uint64 // by slot; see In
+	merged  []atomic.Uint64 // by slot: the end of the latest merged range
 
 	mu      sync.Mutex
 	counter tree.Index // the last index handed out, as far as the replica here knows
@@ -47,7 +51,7 @@ type unclosed struct {
 // NewClosedIndex returns a ClosedIndex for so many slots, which keeps limit bytes of
 // events. Begin has to be called before anything else.
 func NewClosedIndex(slots, limit int, publish func(last tree.Index, events []tree.EncodedEvent)) *ClosedIndex {
-	return &ClosedIndex{publish: publish, limit: limit, shards: make([]unclosed, slots), moved: make(chan struct{})}
+	return &ClosedIndex{publish: publish, limit: limit, shards: make([]unclosed, slots), closed: make([]atomic.Uint64, slots), merged: make([]atomic.Uint64, slots), moved: make(chan struct{})}
 }
 
 // Begin sets where the replicas stand at the start. What was handed out to a shard and
@@ -62,6 +66,7 @@ func (c *ClosedIndex) Begin(counter tree.Index, handed, settled []tree.Index) {
 		s.settled = settled[slot]
 		if handed[slot] > settled[slot] {
 			s.open = append(s.open, tree.Range{First: settled[slot] + 1, Last: handed[slot]})
+			c.merged[slot].Store(uint64(handed[slot]))
 		}
 	}
 	c.index.Store(uint64(c.compute()))
@@ -70,6 +75,26 @@ func (c *ClosedIndex) Begin(counter tree.Index, handed, settled []tree.Index) {
 
 // Index is the closed index. It never falls.
 func (c *ClosedIndex) Index() tree.Index { return tree.Index(c.index.Load()) }
+
+// In is the slot's own closed index: everything up to it that was handed out to that shard is
+// applied here. What other shards still have to apply doesn't hold it back, so it is
+// at least Index. It never falls.
+func (c *ClosedIndex) In(slot int) tree.Index { return tree.Index(c.closed[slot].Load()) }
+
+// mergedPause is how often Tell looks.
+const mergedPause = 5 * time.Millisecond
+
+// Tell returns once it is known which of the slot's indexes are open: ranges that were merged,
+// since a snapshot took the place of the order shard's log or there were too many, have been
+// closed. That is rare, and short unless the shard has no quorum.
+func (c *ClosedIndex) Tell(slot int, limit time.Duration) error {
+	for end := time.Now().Add(limit); uint64(c.In(slot)) < c.merged[slot].Load(); <-time.After(mergedPause) {
+		if time.Now().After(end) {
+			return shard.ErrTimeout
+		}
+	}
+	return nil
+}
 
 // Wait returns nil once the closed index is at least at.
 func (c *ClosedIndex) Wait(ctx context.Context, at tree.Index) error {
@@ -94,26 +119,31 @@ func (c *ClosedIndex) Order(n *statemachine.ApplyResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, g := range n.Grants {
-		c.shards[g.Slot].add(g.Range)
+		if c.shards[g.Slot].add(g.Range) {
+			c.merged[g.Slot].Store(uint64(g.Range.Last))
+		}
 	}
 	if n.Jumped {
 		for slot := range c.shards {
 			c.shards[slot].jump(n.Handed[slot], c.counter)
+			c.merged[slot].Store(uint64(n.Handed[slot]))
 		}
 	}
 	c.counter = max(c.counter, n.Last)
 	c.advance()
 }
 
-// add notes a range that was handed out.
-func (s *unclosed) add(r tree.Range) {
+// add notes a range that was handed out, and reports whether it was merged with another.
+func (s *unclosed) add(r tree.Range) (merged bool) {
 	switch n := len(s.open); {
 	case r.Last <= s.settled: // the shard's replica is ahead of the order shard's
 	case n >= openLimit:
 		s.open[n-1].Last = r.Last
+		return true
 	default:
 		s.open = append(s.open, r)
 	}
+	return false
 }
 
 // jump notes that ranges up to handed were handed out, all of them after counter, and
@@ -160,7 +190,7 @@ func (c *ClosedIndex) drop() {
 	c.weight = 0
 }
 
-// compute returns the closed index from what is known now.
+// compute returns the closed index from what is known now, and publishes those of the slots.
 func (c *ClosedIndex) compute() tree.Index {
 	at := c.counter
 	for slot := range c.shards {
@@ -170,9 +200,12 @@ func (c *ClosedIndex) compute() tree.Index {
 			done++
 		}
 		s.open = slices.Delete(s.open, 0, done)
+		own := c.counter
 		if len(s.open) > 0 {
-			at = min(at, s.open[0].First-1)
+			own = s.open[0].First - 1
+			at = min(at, own)
 		}
+		c.closed[slot].Store(max(c.closed[slot].Load(), uint64(own), uint64(s.settled)))
 	}
 	return at
 }

@@ -74,8 +74,8 @@ func (s *Spanning) floor() tree.Index {
 // long.
 func (s *Spanning) Settle() {
 	at := tree.Index(0)
-	for _, m := range s.o.Machines {
-		at = max(at, m.Index())
+	for slot, m := range s.o.Machines {
+		at = max(at, m.Index(), s.o.Closed.In(slot))
 	}
 	if s.o.Closed.Index() >= at {
 		return

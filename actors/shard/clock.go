@@ -29,6 +29,13 @@ type clock struct {
 	counts  bool                  // what passes without a leader counts, too: Options.CountOutages
 }
 
+func newClock(o Options) clock {
+	if o.DayTime == nil {
+		o.DayTime = time.Time.UnixNano
+	}
+	return clock{counts: o.CountOutages, day: o.DayTime}
+}
+
 // shiftSlack is how far the time of day that clients see may be from the leader's own.
 const shiftSlack = int64(500 * time.Millisecond)
 

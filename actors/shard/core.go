@@ -155,12 +155,9 @@ type Core struct {
 
 // NewCore returns a core that knows no leader yet.
 func NewCore(o Options) *Core {
-	if o.DayTime == nil {
-		o.DayTime = time.Time.UnixNano
-	}
 	c := &Core{o: o}
 	c.origin = origin{o: &c.o, out: &c.out}
-	c.leader = leader{o: &c.o, out: &c.out, clock: clock{counts: o.CountOutages, day: o.DayTime}}
+	c.leader = leader{o: &c.o, out: &c.out, clock: newClock(o)}
 	return c
 }
 

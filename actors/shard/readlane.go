@@ -46,10 +46,29 @@ var waiters = sync.Pool{New: func() any {
 
 // Wait returns once reads of this member see all that was acknowledged before
 // the call, or says after limit at the latest why they may not.
-func (l *ReadLane) Wait(limit time.Duration) error {
+func (l *ReadLane) Wait(limit time.Duration) error { return l.Ask(limit).Wait() }
+
+// Asked is a read that waits for a round.
+type Asked struct {
+	l *ReadLane
+	w *waiter // nil: it was turned away
+}
+
+// Ask begins what Wait does, for a caller that waits for another lane meanwhile. It has to call
+// the result's Wait, once.
+func (l *ReadLane) Ask(limit time.Duration) Asked {
 	w := waiters.Get().(*waiter)
 	w.late.Reset(limit)
 	if l.life.Halting() || !l.mailbox.Offer(w) {
+		return Asked{l: l}
+	}
+	return Asked{l, w}
+}
+
+// Wait waits for the round.
+func (a Asked) Wait() error {
+	l, w := a.l, a.w
+	if w == nil {
 		return ErrOverloaded
 	}
 	select {

@@ -55,6 +55,7 @@ var differences = []struct {
 	{"shards-headers", true, "with several shards a header tells of one shard, or of all; the tests let all come to rest first; see settle"},
 	{"shards-window", false, "with several shards each has a window of its own, where etcd says 401; see park and windowForm"},
 	{"stream-goes-on", false, "a stream that starts in the past delivers all of it and goes on; etcd delivers one event and is silent"},
+	{"ttl-pause", true, "a ttl stands still without a leader; no transcript stops a leader, see actors.TestTimesToLiveWaitForALeader"},
 	{"version", true, "/version says which etcd's API is spoken, not whose server it is; see normaliser.text"},
 }
 
