@@ -36,8 +36,9 @@ func newClock(o Options) clock {
 	return clock{counts: o.CountOutages, day: o.DayTime}
 }
 
-// shiftSlack is how far the time of day that clients see may be from the leader's own.
-const shiftSlack = int64(500 * time.Millisecond)
+// shiftSlack is how far the time of day that clients see may be behind the leader's own. It is never
+// ahead, so that no key is seen to expire early.
+const shiftSlack = int64(5 * time.Millisecond)
 
 // start sets the clock of a new leader, which has applied all that the leaders before it
 // wrote: the last one said it was last.
@@ -75,7 +76,7 @@ func (c *clock) read(now time.Time) tree.Clock {
 		return tree.Clock{}
 	}
 	at := c.passed(now)
-	if shift := c.day(now) - at; shift < c.shift-shiftSlack || shift > c.shift+shiftSlack {
+	if shift := c.day(now) - at; shift < c.shift || shift > c.shift+shiftSlack {
 		c.shift = shift
 	}
 	return tree.Clock{Time: at, Shift: c.shift}
