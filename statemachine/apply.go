@@ -134,6 +134,10 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 			failed, err = v.changeMembers(&c)
 		case c.Op == tree.OpAuth && !m.place.data():
 			outcome, err = v.changeAuth(&c)
+		case c.Op == tree.OpMirror && m.place.slots <= 1:
+			failed, err = v.changeMirror(&c, res)
+		case v.shared.mirror.On:
+			failed = v.mirrorRefusal(errMirrored)
 		case c.Op == tree.OpAsk:
 			failed, err = m.handOut(v, &c, res)
 		case c.Op == tree.OpClose:
