@@ -209,19 +209,19 @@ func (v *view) putMirrored(n *tree.Node, at tree.Index) {
 }
 
 // refresh gives a node another expiration, unless it has been changed since. In order, its index is the
-// tree's next; but the source's index may have been seen before.
+// tree's next; but the source's index, with all events up to it, may have been seen before.
 func (v *view) refresh(e *tree.Event, res *ApplyResult) {
 	v.meta.last = max(v.meta.last, e.Index())
 	moved(res)
 	stored, exists := v.Get(e.Node.Key)
-	if !exists || stored.Dir != e.Node.Dir || stored.Created != e.Node.Created || stored.Modified >= e.Index() ||
+	if !exists || stored.Dir != e.Node.Dir || stored.Modified >= e.Index() ||
 		stored.Dir && stored.Expires != e.Prev.Expires { // a directory keeps its index whatever happens
 		return
 	}
 	n := stored
 	n.Expires = e.Node.Expires
 	if !n.Dir {
-		n.Modified = e.Index()
+		n.Modified, n.Created = e.Index(), e.Node.Created // which a set makes anew
 	}
 	v.Put(&n, &stored)
 }

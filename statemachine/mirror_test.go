@@ -129,7 +129,7 @@ func randomWrite(r *rand.Rand) tree.Command {
 	case 7:
 		c.Op = tree.OpUpdate
 	case 8:
-		c.Op, c.Refresh, c.Value, c.Expires = tree.OpUpdate, true, nil, c.Now+r.Int64N(1e12)
+		c.Op, c.Refresh, c.Value, c.Expires = []tree.Op{tree.OpUpdate, tree.OpSet}[r.IntN(2)], true, nil, c.Now+r.Int64N(1e12)
 	case 9:
 		c.Op, c.Key, c.Value, c.Dir, c.Expires = tree.OpUpdate, "/d", nil, true, c.Now+r.Int64N(1e12)
 	}
