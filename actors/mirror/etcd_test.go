@@ -24,7 +24,7 @@ type etcd struct {
 	kept   int    // events that it remembers
 	term   uint64 // of its answers
 	auth   bool
-	busy   bool // it moves on after each read
+	busy   bool              // it moves on after each read
 	wrote  func(*tree.Event) // called before a write is answered, if set
 	server *httptest.Server
 }
