@@ -15,6 +15,8 @@ const (
 	callReady
 	// callCompare asks for the hashes of the member's replicas.
 	callCompare
+	// callMirror is about the source that the cluster follows: see mirrorCall.
+	callMirror
 )
 
 // Messages between members, over the peer link: see package shard.
@@ -38,6 +40,8 @@ func (n *Member) answerCall(ctx context.Context, from uint64, kind uint8, payloa
 		return n.answerReady(payload)
 	case callCompare:
 		return n.answerCompare(ctx, payload)
+	case callMirror:
+		return n.answerMirror(ctx, payload)
 	default:
 		return nil, fmt.Errorf("unknown call %d: this member may run an older copse", kind)
 	}

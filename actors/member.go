@@ -29,9 +29,7 @@ type MemberOptions struct {
 	Dir  *datadir.Dir
 	Peer PeerOptions
 
-	// Members are those known when the data directory was created: the founders, or
-	// those that a joining member learned.
-	Members    []tree.Member
+	Founding
 	Name       string
 	ClientURLs []string
 	Started    time.Time
@@ -119,6 +117,10 @@ func (n *Member) open() (err error) {
 		sharded: n.sharded,
 		timeout: o.Host.RequestTimeout,
 	}
+	if err := n.openMirror(); err != nil {
+		n.host.Close()
+		return errors.Join(err, n.link.Close(), n.closeMachines())
+	}
 	if err := n.startReplicas(); err != nil {
 		n.host.Close()
 		return errors.Join(err, n.link.Close(), n.closeMachines())
@@ -186,7 +188,7 @@ func (n *Member) openHost() (err error) {
 	if err != nil {
 		return errors.Join(err, n.link.Close())
 	}
-	n.host.ShowTermsAbove(func() uint64 { return n.machine.Membership().TermBase })
+	n.host.ShowTermsAs(n.shownTerm)
 	if err := n.o.Dir.Amend(func(id *datadir.Identity) { id.Logged = true }); err != nil {
 		n.host.Close()
 		return errors.Join(err, n.link.Close())
@@ -254,7 +256,7 @@ func (n *Member) Router() *Router { return n.router }
 // compared with that of the others: see SteppedOut.
 func (n *Member) Join(stop <-chan struct{}) error {
 	j := cluster.Joiner{
-		Log: raftGroups{n.host}, Machines: n.machines(), Founders: n.o.Members, Shards: n.id.Shards,
+		Log: raftGroups{n.host}, Machines: n.machines(), Founders: n.o.Members, Begin: n.o.begin(), Shards: n.id.Shards,
 		Later: n.id.Generation > 0, Publish: n.membership.Publish, Timeout: n.o.Host.RequestTimeout, Logger: n.o.Logger, Missing: n.missing,
 	}
 	if n.sharded != nil {
@@ -262,6 +264,9 @@ func (n *Member) Join(stop <-chan struct{}) error {
 	}
 	err := j.Join(stop)
 	if err == nil {
+		if len(n.o.Sources) > 0 && !n.machine.Mirror().On {
+			n.o.Logger.Warn("this cluster follows nobody, or no more: leave out --mirror-from", "component", "mirror")
+		}
 		n.warnIfMoved()
 		select {
 		case <-n.comparer.Compared():

@@ -121,7 +121,7 @@ func nodeOptions(dir *datadir.Dir, peer string, clients []string, members []tree
 		},
 		Dir:          dir,
 		Peer:         actors.PeerOptions{Listen: []string{"http://" + peer}, Peers: peers},
-		Members:      members,
+		Founding:     actors.Founding{Members: members},
 		Name:         dir.Identity.Name,
 		ClientURLs:   clients,
 		StoreOptions: actors.StoreOptions{Window: 1000, WindowBytes: 1 << 30, CacheSize: 8 << 20},

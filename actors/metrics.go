@@ -62,6 +62,9 @@ func (n *Member) WriteMetrics(w *metric.Writer) {
 	n.link.WriteMetrics(w)
 	n.writeEtcd(w, views)
 	n.host.WriteMetrics(w)
+	if m := n.router.mirror; m != nil {
+		m.follower.WriteMetrics(w)
+	}
 }
 
 // family writes one family: sample is called for each shard.

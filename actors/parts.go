@@ -118,7 +118,7 @@ func (n *Member) openParts() {
 	n.subscribe()
 	for _, p := range n.parts {
 		n.openActor(p, n.sharded != nil)
-		p.expirer = shard.NewExpirer(p.actor, p.machine, o.Logger.With("component", "expirer"))
+		p.expirer = shard.NewExpirer(p.actor, unexpiring{p.machine}, o.Logger.With("component", "expirer"))
 	}
 	if s := n.sharded; s != nil {
 		n.openActor(s.order, false)
@@ -183,8 +183,13 @@ func (n *Member) subscribe() {
 		p := n.parts[0]
 		p.feed = shard.NewFeed(0, requests, 0, p.machine.Index())
 		p.machine.Subscribe(func(res *statemachine.ApplyResult) {
-			p.hub.Publish(res.Last, res.Events)
+			events := res.Events
+			if res.Hole {
+				events = nil
+			}
+			p.hub.Publish(res.Last, events)
 			p.feed.Data(res)
+			n.applied()
 		})
 		return
 	}
@@ -251,6 +256,9 @@ func (n *Member) addParts(g *loop.Group) {
 	if s != nil {
 		g.Add("order shard's read lane", s.order.lane.Run, s.order.lane.Stop)
 		g.Add("order shard", s.order.actor.Run, s.order.actor.Stop)
+	}
+	if m := n.router.mirror; m != nil {
+		g.Add("mirror", m.follower.Run, m.follower.Stop)
 	}
 	for _, p := range n.parts {
 		g.Add("read lane", p.lane.Run, p.lane.Stop)

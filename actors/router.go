@@ -15,6 +15,7 @@ type Router struct {
 	host    *raft.Host
 	parts   []*part
 	sharded *sharding // nil: there is one part
+	mirror  *mirrored // nil with several parts
 	timeout time.Duration
 	cluster tree.Cluster // what never changes: the ids, and the time when this member started
 }
@@ -35,6 +36,11 @@ func (r *Router) Do(c *tree.Command) tree.Reply {
 	if err := r.refusal(); err != nil {
 		return tree.Reply{Err: err}
 	}
+	if g := r.follows(); g != nil {
+		if reply, own := r.doAtSource(g, c); !own {
+			return reply
+		}
+	}
 	p := r.at(c.Key)
 	if r.sharded == nil {
 		return p.actor.Do(c)
@@ -54,6 +60,14 @@ func (r *Router) Do(c *tree.Command) tree.Reply {
 func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
 	if err := r.refusal(); err != nil {
 		return dst, nil, tree.State{}, err
+	}
+	if err := r.mirrorRefusal(); err != nil {
+		return dst, nil, tree.State{}, err
+	}
+	if g := r.follows(); g != nil && q.Quorum {
+		if out, rest, st, err, own := r.getAtSource(g, dst, &q); !own {
+			return out, rest, st, err
+		}
 	}
 	if r.spans(q.Key) {
 		return r.sharded.spanning.Get(dst, q, r.timeout, r.State)
@@ -96,6 +110,9 @@ func unixNow() int64 { return time.Now().UnixNano() }
 // Watch registers w; its Since becomes the next index if it is 0.
 func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 	if err := r.refusal(); err != nil {
+		return tree.State{}, err
+	}
+	if err := r.mirrorRefusal(); err != nil {
 		return tree.State{}, err
 	}
 	if r.spans(w.Key) {

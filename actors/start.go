@@ -19,6 +19,7 @@ import (
 	"copse/actors/loop"
 	"copse/actors/peerlink"
 	"copse/actors/raft"
+	"copse/actors/source"
 	"copse/statemachine/tree"
 )
 
@@ -49,7 +50,8 @@ type ClusterOptions struct {
 	Founders   map[string][]string // peer URLs by name: all that counts until a founder starts
 	Existing   bool                // the cluster runs already, and lets this member in
 	Token      string
-	Shards     int // data shards
+	Shards     int      // data shards
+	MirrorFrom []string // URLs of the etcd that a new cluster follows
 
 	FoundersGiven, TokenGiven, ShardsGiven bool
 	PeerURLsGiven                          bool // or what they follow from
@@ -117,6 +119,11 @@ func Open(ctx context.Context, o StartOptions, waiting func(what string) error) 
 			return nil, fmt.Errorf("data directory %s: %w", o.Dir, cluster.ErrNoData)
 		}
 		err := waiting("the member waits to be let into the cluster")
+		if err == nil && len(o.Cluster.MirrorFrom) > 0 && !f.Existing {
+			var at source.Position
+			at, err = sourceOf(ctx, o.Cluster.MirrorFrom)
+			f.Wanted.ClusterID, f.Wanted.Restored = at.ClusterID, true
+		}
 		if err == nil {
 			id, members, err = cluster.Identify(ctx, f)
 		}
@@ -218,7 +225,7 @@ func (s *Starter) memberOptions() MemberOptions {
 		},
 		Dir:          s.dir,
 		Peer:         PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers(), Advertised: advertised},
-		Members:      s.members,
+		Founding:     Founding{Members: s.members, Sources: o.Cluster.MirrorFrom},
 		Name:         o.Cluster.Name,
 		ClientURLs:   o.Cluster.ClientURLs,
 		Started:      o.Started,

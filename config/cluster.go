@@ -9,6 +9,7 @@ type Cluster struct {
 	Existing   bool                // the cluster is running already
 	Token      string
 	Shards     int
+	MirrorFrom []string // URLs of the etcd that a new cluster follows
 
 	// Whether these were given, rather than left at their defaults.
 	FoundersGiven, TokenGiven, ShardsGiven bool
@@ -24,6 +25,7 @@ func (c *Config) Cluster() Cluster {
 	return Cluster{
 		Name: c.Name, PeerURLs: Strings(c.InitialAdvertisePeerURLs), ClientURLs: Strings(c.AdvertiseClientURLs),
 		Founders: founders, Existing: c.InitialClusterState == "existing", Token: c.InitialClusterToken, Shards: c.Shards,
+		MirrorFrom:    Strings(c.MirrorFrom),
 		FoundersGiven: c.Given("initial-cluster"), TokenGiven: c.Given("initial-cluster-token"), ShardsGiven: c.Given("shards"),
 		PeerURLsGiven: c.Given("initial-advertise-peer-urls") || c.Given("initial-cluster") || c.Given("listen-peer-urls"),
 	}

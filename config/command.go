@@ -41,11 +41,12 @@ type Options struct {
 	Stale   bool // of a backup: of this member alone
 	Restore Restore
 	Import  Import
+	Mirror  Mirror
 }
 
 // Commands lists all commands, in the order of the help.
 func Commands() []Command {
-	return slices.Concat(serverCommands(), backupCommands(), clientCommands(), otherCommands())
+	return slices.Concat(serverCommands(), backupCommands(), mirrorCommands(), clientCommands(), otherCommands())
 }
 
 // serverCommands start a server or ask one.
@@ -117,7 +118,7 @@ func shells() []string { return []string{"bash", "zsh", "fish"} }
 // firstWords are the words that a command line can begin with. Commands needs them,
 // and so can't be where they come from.
 func firstWords() []string {
-	words := []string{"serve", "health", "auth", "backup", "restore", "export", "verify", "inspect", "diff"}
+	words := []string{"serve", "health", "auth", "backup", "restore", "export", "verify", "inspect", "diff", "mirror"}
 	for _, e := range cli.Entries() {
 		words = append(words, strings.Fields(e.Name)[0])
 	}

@@ -85,8 +85,9 @@ type TLS struct {
 
 // Renewal says whether the cluster begins a new generation with this member's data.
 type Renewal struct {
-	ForceNewCluster bool   // make this member the only one
-	BumpIndex       uint64 // what to add to the tree's index then
+	MirrorFrom      []url.URL // of a fresh cluster: the etcd that it follows
+	ForceNewCluster bool      // make this member the only one
+	BumpIndex       uint64    // what to add to the tree's index then
 }
 
 // Raft has the settings of raft.
@@ -160,7 +161,7 @@ func Default() Config {
 		ListenMetricsURLs: []url.URL{{Scheme: "http", Host: "127.0.0.1:2381"}},
 		LogFormat:         "auto",
 		LogLevel:          slog.LevelInfo,
-		Options:           Options{Timeout: 2 * time.Second, Import: Import{IndexMargin: defaultIndexMargin}},
+		Options:           Options{Timeout: 2 * time.Second, Import: Import{IndexMargin: defaultIndexMargin}, Mirror: Mirror{HoldLimit: defaultHoldLimit, IndexMargin: defaultIndexMargin}},
 	}
 }
 

@@ -60,6 +60,8 @@ func clusterSettings() []setting {
 			text(func(c *Config) *string { return &c.InitialClusterToken })},
 		{"shards", "n", "Number of shards, up to 64. The tree is divided by top-level name; each shard has its own leader. Use more than 1 only if one leader is the bottleneck, as a write then takes two rounds. Fixed when the cluster is founded; see docs/SHARDS.md.", "",
 			count(func(c *Config) *int { return &c.Shards })},
+		{"mirror-from", "urls", "With an empty data directory: client URLs of a live etcd that the new cluster follows, until copse mirror promote; see docs/MIGRATING.md. All founding members need it; later starts don't.", "",
+			urls(func(c *Config) *[]url.URL { return &c.MirrorFrom })},
 		{"force-new-cluster", "true|false", "Make this member the only one of its cluster, keeping its data. Only for recovery after the permanent loss of a majority, never if other members may come back.", "",
 			boolean(func(c *Config) *bool { return &c.ForceNewCluster })},
 		{"bump-index", "n", "With force-new-cluster, how much to add to X-Etcd-Index: more than there can have been changes that this member's data lacks. Clients that watch from an index of the past, up to there, get errorCode 401 and read anew.", "",

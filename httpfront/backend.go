@@ -1,6 +1,8 @@
 package httpfront
 
 import (
+	"time"
+
 	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 )
@@ -58,6 +60,11 @@ type Backend interface {
 	// ChangeAuth proposes c and waits, as Do does, until it is applied on this member. What
 	// the rules refuse is an outcome; the error has CodeRaftInternal.
 	ChangeAuth(c *auth.Change) (auth.Outcome, *tree.Error)
+
+	// MirrorStatus says, as JSON, how the cluster follows its source, if it is a mirror. Promote ends that,
+	// and says as JSON what has come of it; refused says why it has not.
+	MirrorStatus() ([]byte, *tree.Error)
+	Promote(force bool, hold time.Duration, margin uint64) (done []byte, refused string, err *tree.Error)
 
 	// Healthy reports whether there is a leader and a quorum answers within a second.
 	Healthy() bool

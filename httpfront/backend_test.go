@@ -1,6 +1,7 @@
 package httpfront_test
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,6 +68,18 @@ func newTreeBackend() *treeBackend {
 
 func (b *treeBackend) state() tree.State {
 	return tree.State{Index: b.last, RaftIndex: uint64(b.last) + 2, RaftTerm: 2}
+}
+
+// MirrorStatus and Promote are those of a cluster that is no mirror.
+func (b *treeBackend) MirrorStatus() ([]byte, *tree.Error) {
+	return []byte("{\"mirror\":false}\n"), nil
+}
+
+func (b *treeBackend) Promote(force bool, hold time.Duration, margin uint64) ([]byte, string, *tree.Error) {
+	if !force {
+		return nil, "this cluster is no mirror", nil
+	}
+	return fmt.Appendf(nil, "{\"held\":%q,\"margin\":%d}\n", hold, margin), "", nil
 }
 
 // Backup yields the parts, as a GET of /parts does.

@@ -62,7 +62,10 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, sent string) {
 	case kindRead:
 		if x.req.query.Quorum {
 			x.route = routeQuorum
+			x.req.query.Authorization = view(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization))
 		}
+	case kindWrite:
+		x.req.cmd.Authorization = view(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization))
 	}
 	if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok {
 		s.serveGranted(ctx, x, g)

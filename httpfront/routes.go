@@ -147,6 +147,8 @@ var routes = withIDs([]route{
 	{path: "/v2/stats/leader", template: "/v2/stats", methods: allowGet, serve: plain((*Server).serveLeaderStats)},
 	{path: "/v2/copse/shards", template: "/v2/stats", methods: allowGet, root: methodGet, serve: plain((*Server).serveShards)},
 	{path: "/v2/copse/backup", methods: allowGet, root: methodGet, serve: (*Server).serveBackup},
+	{path: "/v2/copse/mirror", methods: allowGet, root: methodGet, serve: plain((*Server).serveMirror)},
+	{path: "/v2/copse/mirror/promote", template: "/v2/copse/mirror", methods: allowPost, root: methodPost, serve: (*Server).servePromote},
 	{path: "/v2/copse/auth/init", template: "/v2/auth", methods: allowPost, root: methodPost, serve: plain((*Server).serveAuthInit)},
 	{path: "/version", methods: allowGet, serve: plain((*Server).serveVersion)},
 	{path: "/health", methods: allowGet, serve: plain((*Server).serveHealth)},

@@ -127,27 +127,8 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		if !ok {
 			break
 		}
-		var failed *tree.Error
-		var outcome []byte
 		replied = false
-		v.meta.clock.Receive(&c)
-		switch {
-		case batch.Ordered:
-			failed = m.applyAt(v, batch, &c, emit)
-		case c.Op.Membership():
-			failed, err = v.changeMembers(&c)
-		case c.Op == tree.OpAuth && !m.place.data():
-			outcome, err = v.changeAuth(&c)
-		case c.Op == tree.OpAsk:
-			failed, err = m.handOut(v, &c, res)
-		case c.Op == tree.OpClose:
-			failed = m.settle(v, &c)
-		case m.place.slots > 1:
-			failed = &tree.Error{Code: tree.CodeRaftInternal, Cause: "there are several shards, and no index for this", Index: v.meta.last}
-		default:
-			failed = tree.Apply(v, &c, v.meta.last, emit)
-			v.meta.stats.CountWrite(c.Op, failed == nil)
-		}
+		failed, outcome, err := m.applyCommand(v, batch, &c, res, emit)
 		switch {
 		case err != nil:
 			return out, err
@@ -158,6 +139,34 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		}
 	}
 	return out, nil
+}
+
+// applyCommand applies a command, which emits an event, or fails as v2 defines it, or has
+// another outcome.
+func (m *Machine) applyCommand(v *view, batch *tree.BatchReader, c *tree.Command, res *ApplyResult, emit func(*tree.Event)) (failed *tree.Error, outcome []byte, err error) {
+	v.meta.clock.Receive(c)
+	switch {
+	case batch.Ordered:
+		failed = m.applyAt(v, batch, c, emit)
+	case c.Op.Membership():
+		failed, err = v.changeMembers(c)
+	case c.Op == tree.OpAuth && !m.place.data():
+		outcome, err = v.changeAuth(c)
+	case c.Op == tree.OpMirror && m.place.slots <= 1:
+		failed, err = v.changeMirror(c, res)
+	case v.shared.mirror.On:
+		failed = v.mirrorRefusal(errMirrored)
+	case c.Op == tree.OpAsk:
+		failed, err = m.handOut(v, c, res)
+	case c.Op == tree.OpClose:
+		failed = m.settle(v, c)
+	case m.place.slots > 1:
+		failed = &tree.Error{Code: tree.CodeRaftInternal, Cause: "there are several shards, and no index for this", Index: v.meta.last}
+	default:
+		failed = tree.Apply(v, c, v.meta.last, emit)
+		v.meta.stats.CountWrite(c.Op, failed == nil)
+	}
+	return failed, outcome, err
 }
 
 // detachEvents copies the JSON of events out of the entry's output, of size bytes, if they

@@ -12,6 +12,8 @@ type ApplyResult struct {
 	// Jumped reports that a snapshot has replaced the tree, so the effects of the skipped
 	// entries are unknown here. Only Last, Epoch, Clock and Handed are set then.
 	Jumped bool
+	// Hole reports that events are missing that the tree has, and none before them is in the window.
+	Hole bool
 
 	Epoch uint64     // the highest epoch of any batch applied; batches of lower ones are stale
 	Clock tree.Clock // of the last batch that said what time it is

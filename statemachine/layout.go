@@ -17,6 +17,7 @@ import (
 //	m                                     meta: format, indexes, counters
 //	o                                     the indexes handed out by the order shard
 //	r <name>                              a role
+//	s                                     the source that a mirror follows
 //	u <name>                              a user
 //	n <path>                              a node
 //	v <index that wrote it, 8 bytes>      a large value, stored outside its node
@@ -47,6 +48,7 @@ const (
 	membersPrefix = 'c'
 	handedPrefix  = 'o'
 	rolePrefix    = 'r'
+	mirrorPrefix  = 's'
 	userPrefix    = 'u'
 
 	metaPrefix   = 'm'
@@ -64,6 +66,7 @@ var (
 	metaKey    = []byte{metaPrefix}
 	authKey    = []byte{authPrefix}
 	membersKey = []byte{membersPrefix}
+	mirrorKey  = []byte{mirrorPrefix}
 	handedKey  = []byte{handedPrefix}
 )
 

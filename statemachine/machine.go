@@ -267,6 +267,7 @@ func (m *Machine) update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
 	m.caches.block(v)
 	m.shared.auth.set(v.shared.auth) // before what was written after it can be read
+	m.shared.mirror.set(v.shared.mirror)
 	v.must(batch.Commit(pebble.NoSync))
 	m.caches.unblock(v)
 	if v.meta.clock != m.meta.clock || v.meta.timed != m.meta.timed {

@@ -47,6 +47,11 @@ func (v *view) changeMembers(c *tree.Command) (refused *tree.Error, err error) {
 	}
 	if c.Op == tree.OpFound && !founded {
 		v.meta.last = max(v.meta.last, c.PrevIndex)
+		if c.PrevValue != "" {
+			if err := v.beginMirror(c.PrevValue); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if next != v.shared.members {
 		v.shared.members = next

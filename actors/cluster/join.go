@@ -36,6 +36,7 @@ type Joiner struct {
 	Log      Log
 	Machines []*statemachine.Machine // by shard, from MembersShard on
 	Founders []tree.Member           // of a new cluster, with their peer URLs
+	Begin    string                  // of a new cluster that is a mirror: the change that makes it one
 	Shards   int                     // data shards
 	// Closed is the closed index, if there are several data shards; else nil.
 	Closed func() tree.Index
@@ -180,7 +181,7 @@ func (j *Joiner) foundTree(stop <-chan struct{}) error {
 	// etcd spends two indexes on each founding member and one on the cluster's version
 	// before the first key gets its own.
 	founding.PrevIndex = tree.Index(2*len(founders) + 1)
-	founding.Limit = j.Shards
+	founding.Limit, founding.PrevValue = j.Shards, j.Begin
 	if _, err := j.Log.Execute(stop, MembersShard, &founding); err != nil {
 		return fmt.Errorf("found the tree: %w", err)
 	}

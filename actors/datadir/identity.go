@@ -43,7 +43,7 @@ type Marks struct {
 	// Forcing: the change to a new generation has begun, and must be completed before
 	// anything else.
 	Forcing bool `json:"forcing,omitempty"`
-	// Restored: the cluster's id came with a backup, and not from the founders' URLs.
+	// Restored: the cluster's id came with a backup, or from the source of a mirror, and not from the founders' URLs.
 	Restored bool `json:"restored,omitempty"`
 	Logged   bool `json:"logged,omitempty"` // the raft log was created: a directory without one has lost it
 	// Differs, if not empty, says how its data differs from that of most members. It

@@ -13,10 +13,10 @@ import (
 // reported. Shards count from 1.
 type Leaders struct {
 	self    uint64
-	base    func() uint64 // added to terms that are shown
-	shards  []leadership  // by shard id
-	highest atomic.Uint64 // raft term of any shard; never falls
-	changed loop.Bell     // rings when any leader has changed; see Replicas
+	shown   func(uint64) uint64 // what is shown of raft's terms
+	shards  []leadership        // by shard id
+	highest atomic.Uint64       // raft term of any shard; never falls
+	changed loop.Bell           // rings when any leader has changed; see Replicas
 }
 
 // leadership is what dragonboat last reported about a shard. Its event goroutine
@@ -39,7 +39,7 @@ type Leader struct {
 }
 
 func newLeaders(self uint64, shards int, changed loop.Bell) *Leaders {
-	l := &Leaders{self: self, base: func() uint64 { return 0 }, shards: make([]leadership, shards+1), changed: changed}
+	l := &Leaders{self: self, shown: func(raft uint64) uint64 { return raft }, shards: make([]leadership, shards+1), changed: changed}
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.view.Store(&Leader{})
@@ -104,9 +104,9 @@ func raise(n *atomic.Uint64, to uint64) {
 	}
 }
 
-// ShowTermsAbove sets what is added to raft's terms where they are shown; it never falls.
+// ShowTermsAs sets what is shown of raft's terms; it never falls while they don't.
 // Call it before any replica is started.
-func (l *Leaders) ShowTermsAbove(base func() uint64) { l.base = base }
+func (l *Leaders) ShowTermsAs(shown func(raft uint64) uint64) { l.shown = shown }
 
 // Self is this member's id.
 func (l *Leaders) Self() uint64 { return l.self }
@@ -127,8 +127,8 @@ func (l *Leaders) LeaderChanged(shard uint64) <-chan struct{} { return l.shards[
 // LeaderChanges is how many times this member has seen a leader of the shard come.
 func (l *Leaders) LeaderChanges(shard uint64) uint64 { return l.shards[shard].came.Load() }
 
-// ShownTerm is the highest term seen in the shard, as it is shown: on top of the base.
-func (l *Leaders) ShownTerm(shard uint64) uint64 { return l.base() + l.shards[shard].term.Load() }
+// ShownTerm is the highest term seen in the shard, as it is shown.
+func (l *Leaders) ShownTerm(shard uint64) uint64 { return l.shown(l.shards[shard].term.Load()) }
 
 // HighestTerm is the highest term seen in any shard, as it is shown.
-func (l *Leaders) HighestTerm() uint64 { return l.base() + l.highest.Load() }
+func (l *Leaders) HighestTerm() uint64 { return l.shown(l.highest.Load()) }

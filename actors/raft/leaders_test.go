@@ -21,7 +21,7 @@ func TestLeadersComeAndGo(t *testing.T) {
 	const base = 100 // shown on top of raft's terms
 	changed := loop.NewBell()
 	l := newLeaders(7, 2, changed)
-	l.ShowTermsAbove(func() uint64 { return base })
+	l.ShowTermsAs(func(raft uint64) uint64 { return base + raft })
 	tests := []struct {
 		what          string
 		shard, term   uint64

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"copse/statemachine/auth"
+	"copse/statemachine/mirror"
 	"copse/statemachine/tree"
 )
 
@@ -72,7 +73,7 @@ func ReadSubmission(b []byte, member uint64, sharded bool, now time.Time) (shard
 	s.Root, s.Count = isRoot == 1, int(count)
 	s.Deadline = now.Add(time.Duration(min(left, uint64(leftLimit/time.Millisecond))) * time.Millisecond)
 	s.Commands = d.Rest()
-	indexes, roots, err := tree.CheckCommands(s.Commands, s.Count, auth.IsChange)
+	indexes, roots, err := tree.CheckCommands(s.Commands, s.Count, isChange)
 	wanted := 0
 	if s.Root {
 		wanted = s.Count
@@ -85,6 +86,14 @@ func ReadSubmission(b []byte, member uint64, sharded bool, now time.Time) (shard
 	}
 	s.Indexes = indexes
 	return shard, s, nil
+}
+
+// isChange checks what the packages that carry out a command read.
+func isChange(c *tree.Command) bool {
+	if c.Op == tree.OpMirror {
+		return mirror.IsChange(c.Value)
+	}
+	return auth.IsChange(c.Value)
 }
 
 // AppendRefusal appends r, to a member's actor of the shard.

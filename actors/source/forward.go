@@ -31,7 +31,7 @@ func (c *Client) Do(ctx context.Context, cmd *tree.Command, authorization string
 		if err == nil {
 			return answer(r)
 		}
-		if !NotSent(err) || tries >= len(c.urls) {
+		if !NotSent(err) || tries >= c.members() {
 			return Answer{}, err
 		}
 	}
@@ -97,9 +97,9 @@ func answer(r *http.Response) (Answer, error) {
 	return a, err
 }
 
-// Get passes on a quorum read. Its body comes in parts if it is long: rest, if not nil, yields what
-// comes after Body, and must be closed.
-func (c *Client) Get(ctx context.Context, q *tree.Query, authorization string) (a Answer, rest tree.Rest, err error) {
+// Get passes on a quorum read, whose answer has to begin within the time. Its body comes in parts if it is
+// long: rest, if not nil, yields what comes after Body, and must be closed.
+func (c *Client) Get(q *tree.Query, limit time.Duration, authorization string) (a Answer, rest tree.Rest, err error) {
 	query := "quorum=true"
 	if q.Recursive {
 		query += "&recursive=true"
@@ -107,9 +107,11 @@ func (c *Client) Get(ctx context.Context, q *tree.Query, authorization string) (
 	if q.Sorted {
 		query += "&sorted=true"
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.Background())
+	late := time.AfterFunc(limit, cancel)
+	defer late.Stop()
 	r, err := c.send(ctx, http.MethodGet, keyPath(q.Key), query, "", authorization)
-	for tries := 1; err != nil && NotSent(err) && tries < len(c.urls); tries++ {
+	for tries := 1; err != nil && NotSent(err) && tries < c.members(); tries++ {
 		r, err = c.send(ctx, http.MethodGet, keyPath(q.Key), query, "", authorization)
 	}
 	if err != nil {

@@ -32,13 +32,14 @@ var (
 	ErrCleared = errors.New("the source has forgotten the next events (errorCode 401)")
 	// ErrUnauthorized: the source has auth enabled.
 	ErrUnauthorized = errors.New("the source has auth enabled, and no one may follow it over HTTP: move it offline, by copse import")
+	errNowhere      = errors.New("the source is not known yet")
 	errLong         = fmt.Errorf("the source's answer is longer than %d bytes", answerLimit)
 )
 
 // Client asks the members of one cluster, one at a time: another one when that fails. Its
 // methods may be called concurrently.
 type Client struct {
-	urls []*url.URL
+	urls atomic.Pointer[[]*url.URL]
 	at   atomic.Uint64 // the member that is asked, modulo their number
 	http *http.Client
 	root string // the Authorization of what this package asks by itself; see Login
@@ -51,19 +52,12 @@ type Position struct {
 	Term      uint64 // 0: the answer doesn't say
 }
 
-// New returns a client of the cluster with these URLs, of which there is at least one. security
+// New returns a client of the cluster with these URLs. There may be none at first: see Use. security
 // is for those with https; nil: the system's authorities.
 func New(urls []string, security *tls.Config) (*Client, error) {
 	c := &Client{}
-	for _, text := range urls {
-		u, err := url.Parse(text)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, fmt.Errorf("%q is not the URL of an etcd", text)
-		}
-		c.urls = append(c.urls, u)
-	}
-	if len(c.urls) == 0 {
-		return nil, errors.New("no URL of a source")
+	if err := c.Use(urls); err != nil {
+		return nil, err
 	}
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	// No proxy: as for every server of the cluster.
@@ -76,6 +70,23 @@ func New(urls []string, security *tls.Config) (*Client, error) {
 	}
 	return c, nil
 }
+
+// Use sets the URLs.
+func (c *Client) Use(urls []string) error {
+	var list []*url.URL
+	for _, text := range urls {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return fmt.Errorf("%q is not the URL of an etcd", text)
+		}
+		list = append(list, u)
+	}
+	c.urls.Store(&list)
+	return nil
+}
+
+// members is how many URLs there are.
+func (c *Client) members() int { return len(*c.urls.Load()) }
 
 // Close ends idle connections; requests under way end by their contexts.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
@@ -95,8 +106,11 @@ func NotSent(err error) bool {
 // to another one.
 func (c *Client) send(ctx context.Context, method, path, query, form, authorization string) (*http.Response, error) {
 	at := c.at.Load()
-	u := *c.urls[at%uint64(len(c.urls))]
-	u.Path, u.RawPath, u.RawQuery = "", "", query
+	urls := *c.urls.Load()
+	if len(urls) == 0 {
+		return nil, notSent{errNowhere}
+	}
+	u := urls[at%uint64(len(urls))]
 	request, err := http.NewRequestWithContext(ctx, method, u.Scheme+"://"+u.Host+path, strings.NewReader(form))
 	if err != nil {
 		return nil, notSent{err}

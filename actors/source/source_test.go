@@ -137,7 +137,7 @@ func TestALongAnswerComesInParts(t *testing.T) {
 		long[i] = byte('a' + i%17)
 	}
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { head(w, 200, "20"); _, _ = w.Write(long) })
-	a, rest, err := c.Get(t.Context(), &tree.Query{Key: "/", Recursive: true}, "")
+	a, rest, err := c.Get(&tree.Query{Key: "/", Recursive: true}, time.Minute, "")
 	if err != nil || rest == nil || a.Index != 20 {
 		t.Fatal(err, rest)
 	}

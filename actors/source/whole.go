@@ -43,7 +43,7 @@ func (c *Client) Open(ctx context.Context, key string) (io.ReadCloser, Position,
 
 // retry asks one member after the other until one can be reached.
 func (c *Client) retry(ctx context.Context, path, query string) (r *http.Response, err error) {
-	for range c.urls {
+	for range c.members() {
 		if r, err = c.send(ctx, http.MethodGet, path, query, "", c.root); err == nil || !NotSent(err) {
 			break
 		}

@@ -64,7 +64,7 @@ func Run(l Line) (*Work, int) {
 	switch command.Name {
 	case "health":
 		return &Work{Command: command.Name, Config: c, Hostname: host, Server: c.HealthURL()}, 0
-	case "auth init":
+	case "auth init", "mirror status", "mirror promote":
 		return &Work{Command: command.Name, Config: c, Hostname: host, Server: c.AuthInitURL()}, 0
 	case "raftlog inspect":
 		return &Work{Command: command.Name, Config: c, Hostname: host}, 0

@@ -32,6 +32,11 @@ func Run(ctx context.Context, work *command.Work, environ []string, stdout, stde
 	case "backup":
 		b := client.Backup{Server: server, Password: password, Stale: c.Options.Stale, Quiet: c.Options.Quiet}
 		return client.SaveBackup(ctx, &b, operands[0], stdout, stderr)
+	case "mirror status":
+		return client.MirrorStatus(ctx, &client.Mirror{Server: server, Password: password, JSON: c.Options.JSON}, stdout, stderr)
+	case "mirror promote":
+		m := c.Options.Mirror
+		return client.PromoteMirror(ctx, &client.Mirror{Server: server, Password: password, Force: m.Force, Hold: m.HoldLimit, Margin: m.IndexMargin}, stdout, stderr)
 	case "verify":
 		return client.Verify(ctx, operands[0], stdout, stderr)
 	case "inspect":

@@ -31,6 +31,8 @@ _copse() {
     resume) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     if-empty) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     ttl) mapfile -t COMPREPLY < <(compgen -W 'absolute extend duration' -- "$cur"); return ;;
+    json) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    despite-writers) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     sort) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     quorum) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     base64) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
@@ -42,7 +44,6 @@ _copse() {
     read) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     write) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     readwrite) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
-    json) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     format) mapfile -t COMPREPLY < <(compgen -W 'list map v2' -- "$cur"); return ;;
     dry-run) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     take-what-is-sound) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
@@ -51,7 +52,7 @@ _copse() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
-    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|bump-index|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoints|timeout|total-timeout|username|endpoint|swap-with-value|swap-with-index|with-value|with-index|after-index|wait|roles|metrics|interval|count|from|hidden|cluster-id|index-margin) return ;;
+    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|mirror-from|bump-index|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoints|timeout|total-timeout|username|endpoint|hold-limit|index-margin|swap-with-value|swap-with-index|with-value|with-index|after-index|wait|roles|metrics|interval|count|from|hidden|cluster-id) return ;;
     esac
     for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
         [[ ${COMP_WORDS[i]} == -* ]] && break
@@ -64,7 +65,7 @@ _copse() {
         return
     fi
     if [[ $cur == -* ]]; then
-        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --force-new-cluster --bump-index --cert-file --key-file --trusted-ca-file --client-cert-auth --client-crl-file --client-cert-allowed-cn --client-cert-allowed-hostname --auto-tls --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --peer-crl-file --peer-cert-allowed-cn --peer-cert-allowed-hostname --peer-auto-tls --cluster-secret-file --self-signed-cert-validity --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --event-history-bytes --max-request-bytes --max-header-bytes --request-timeout --ttl-pause --read-timeout --idle-timeout --cache-size --disk-reserve --timer-slack --listen-metrics-urls --root-password-file --enable-pprof --drain-delay --slow-request --log-format --log-level'
+        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --mirror-from --force-new-cluster --bump-index --cert-file --key-file --trusted-ca-file --client-cert-auth --client-crl-file --client-cert-allowed-cn --client-cert-allowed-hostname --auto-tls --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --peer-crl-file --peer-cert-allowed-cn --peer-cert-allowed-hostname --peer-auto-tls --cluster-secret-file --self-signed-cert-validity --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --event-history-bytes --max-request-bytes --max-header-bytes --request-timeout --ttl-pause --read-timeout --idle-timeout --cache-size --disk-reserve --timer-slack --listen-metrics-urls --root-password-file --enable-pprof --drain-delay --slow-request --log-format --log-level'
         local common='--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file'
         case $command in
         '') words="$settings --version --help" ;;
@@ -77,6 +78,8 @@ _copse() {
         'verify'|'verify '*) words="--help" ;;
         'inspect'|'inspect '*) words="--help" ;;
         'diff'|'diff '*) words="--password-file --help $settings" ;;
+        'mirror status'|'mirror status '*) words="--endpoint --password-file --json --help $settings" ;;
+        'mirror promote'|'mirror promote '*) words="--endpoint --password-file --despite-writers --hold-limit --index-margin --help $settings" ;;
         'get'|'get '*) words="--sort --quorum --base64 --help $common" ;;
         'set'|'set '*) words="--file --base64 --ttl --swap-with-value --swap-with-index --help $common" ;;
         'mk'|'mk '*) words="--file --base64 --ttl --in-order --help $common" ;;
@@ -124,9 +127,11 @@ _copse() {
         esac
     elif [[ $command || $COMP_CWORD == 1 ]]; then
         case $command in
-        '') words='serve health auth backup restore export verify inspect diff get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version completion help' ;;
+        '') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version completion help' ;;
         'auth') words='init enable disable' ;;
         'help auth') words='init enable disable' ;;
+        'mirror') words='status promote' ;;
+        'help mirror') words='status promote' ;;
         'member') words='list add remove update' ;;
         'help member') words='list add remove update' ;;
         'user') words='list get add remove grant revoke passwd' ;;
@@ -138,7 +143,7 @@ _copse() {
         'raftlog') words='inspect cut' ;;
         'help raftlog') words='inspect cut' ;;
         'completion') words='bash zsh fish' ;;
-        'help') words='serve health auth backup restore export verify inspect diff get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version completion help' ;;
+        'help') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version completion help' ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -19,6 +19,7 @@ _copse() {
     '--initial-cluster-state=[With an empty data directory: new founds a cluster, existing joins one]:value:(new existing)'
     '--initial-cluster-token=[Distinguishes clusters that were founded with the same URLs]:text:'
     '--shards=[Number of shards, up to 64]:n:'
+    '--mirror-from=[With an empty data directory: client URLs of a live etcd that the new cluster follows, until copse mirror promote; see docs/MIGRATING.md]:urls:'
     '--force-new-cluster=-[Make this member the only one of its cluster, keeping its data]::value:(true false)'
     '--bump-index=[With force-new-cluster, how much to add to X-Etcd-Index: more than there can have been changes that this member'\''s data lacks]:n:'
     '--cert-file=[Certificate (PEM) for https in listen-client-urls and listen-metrics-urls]:path:_files'
@@ -86,6 +87,7 @@ _copse() {
       'verify:Read a backup as copse restore does: exit code 0 if it is whole, 1 if not.'
       'inspect:Print what the header of a backup says. It is not verified.'
       'diff:Compare two backups, or servers.'
+      'mirror:'
       'get:Print the value of a key.'
       'set:Set the value of a key.'
       'mk:Make a key that must not exist.'
@@ -131,6 +133,19 @@ _copse() {
     init) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--endpoint=[URL of the server]:url:' $settings ;;
     enable) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' $common ;;
     disable) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' $common ;;
+    esac ;;
+  mirror)
+    if (( CURRENT == 3 )); then
+      words_here=(
+        'status:Print how a mirror follows its source: exit code 0 if it lags by nothing.'
+        'promote:Make a mirror a cluster of its own, which takes writes itself.'
+      )
+      _describe command words_here
+      return
+    fi
+    case $words[3] in
+    status) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' '--endpoint=[URL of the server]:url:' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--json=-[Print a JSON array of settings, with all values as strings]::value:(true false)' $settings ;;
+    promote) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' '--endpoint=[URL of the server]:url:' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--despite-writers=-[Go on although clients have just written to the source directly]::value:(true false)' '--hold-limit=[How long writes may be held, at most a minute]:duration:' '--index-margin=[How far above the source'\''s index copse goes on]:number:' $settings ;;
     esac ;;
   member)
     if (( CURRENT == 3 )); then
@@ -247,7 +262,7 @@ _copse() {
   import) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--from=[Client URLs of a running etcd, to read over HTTP in place of a directory]:urls:' '--hidden=[With from: keys below which hidden nodes are (a name begins with _), separated by commas]:keys:' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--format=[Form of a dump: flat list, nested map, or etcd'\''s answer to a recursive GET]:value:(list map v2)' '--out=[File to write in place of a data directory]:path:_files' '--dry-run=-[Only print what is there]::value:(true false)' '--etcd-wal-dir=[Directory of etcd'\''s log, if etcd had --wal-dir]:path:_files' '--take-what-is-sound=-[With a damaged directory: take what is before the damage]::value:(true false)' '--committed-only=-[Leave out what isn'\''t known to be committed, acknowledged writes among it]::value:(true false)' '--cluster-id=[The cluster'\''s id, as X-Etcd-Cluster-Id has it]:hex:' '--index-margin=[How far above the source'\''s index copse goes on]:number:' $settings ;;
   version) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   completion) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(bash zsh fish)' ;;
-  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth backup restore export verify inspect diff get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version completion help)' ;;
+  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version completion help)' ;;
   *) _arguments '--version[Print the version]' '--help[Print the help]' $settings ;;
   esac
 }

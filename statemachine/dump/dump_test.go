@@ -210,7 +210,7 @@ func below(to *strings.Builder, store *tree.MemStore, dir string) {
 			to.WriteString(",")
 		}
 		first = false
-		event := tree.Event{Action: tree.ActionGet, Node: n}
+		event := tree.Event{Action: tree.ActionSet, Node: n}
 		text := strings.TrimSuffix(string(tree.AppendEvent(nil, &event)), "}\n")
 		_, text, _ = strings.Cut(strings.TrimSuffix(text, "}"), `"node":{`)
 		to.WriteString("{" + text)

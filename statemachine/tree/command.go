@@ -14,8 +14,8 @@ const (
 	OpCompareAndDelete
 	OpExpire // removes the nodes due at Now, earliest first, at most Limit of them
 	// OpFound founds a cluster with Value's members and Limit data shards (0 means
-	// one), and makes PrevIndex the tree's last index. If the cluster has members
-	// already, it does nothing.
+	// one), and makes PrevIndex the tree's last index. With a PrevValue, a change of package
+	// mirror, it begins as a mirror. If the cluster has members already, it does nothing.
 	OpFound
 
 	// The other changes of the membership. Value holds the one member concerned;
@@ -33,6 +33,8 @@ const (
 	OpClose // settles a data shard's indexes up to PrevIndex; see CloseCommand
 
 	OpAuth // changes users and roles; Value is a change of package auth, which carries it out
+
+	OpMirror // changes a mirror of another cluster; Value is a change of package mirror
 
 	opEnd
 )
@@ -74,4 +76,7 @@ type Command struct {
 	// removes nodes due by then.
 	Now   int64
 	Limit int // OpExpire, OpFound
+	// Authorization is what the client proves itself by, for a mirror that passes the command on. It is in no
+	// log.
+	Authorization string
 }

@@ -6,7 +6,7 @@ type Action uint8
 
 // The actions of v2.
 const (
-	ActionGet Action = iota + 1
+	actionGet Action = iota + 1
 	ActionSet
 	ActionCreate
 	ActionUpdate
@@ -17,7 +17,7 @@ const (
 )
 
 var actionNames = [...]string{
-	ActionGet:              "get",
+	actionGet:              "get",
 	ActionSet:              "set",
 	ActionCreate:           "create",
 	ActionUpdate:           "update",

@@ -32,6 +32,8 @@ type Query struct {
 	Recursive bool
 	Sorted    bool
 	Quorum    bool // linearizable: sees every write completed before the call
+	// Authorization is as in Command, of a quorum read.
+	Authorization string
 }
 
 // Watch is one client's request for events. The caller fills it in, uses it once,

@@ -1,0 +1,303 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"copse/actors/source"
+	"copse/statemachine/mirror"
+	"copse/statemachine/tree"
+)
+
+// gateLimit is how many requests of this member may be on their way through the source. Further
+// ones are refused at once. Their bodies are bounded by the front-end.
+const gateLimit = 1024
+
+var (
+	errOverloaded = errors.New("etcdserver: too many requests")
+	errFilling    = errors.New("the mirror is reading the whole of its source")
+	errPromoted   = errors.New("the mirror was promoted meanwhile: whether the source has carried this out is not known here")
+	errHeld       = errors.New("the mirror is being promoted")
+	errBehind     = errors.New("the source has answered, but the mirror has not caught up with it in time")
+)
+
+// Store is this member's replica.
+type Store interface {
+	Index() tree.Index
+	Mirror() *mirror.State
+	// Walk visits all nodes, hidden ones too, of one moment, and returns the index then.
+	Walk(visit func(*tree.Node) error) (tree.Index, error)
+}
+
+// Gate passes on what the source has to decide. Its methods may be called concurrently.
+type Gate struct {
+	store   Store
+	source  *source.Client
+	propose func(*tree.Command) tree.Reply
+	timeout time.Duration
+
+	slots  chan struct{} // one for each request that is under way
+	flight atomic.Int64  // requests that the source has not answered yet
+	passed passed
+	bell   func() // wakes this member's follower
+
+	mu      sync.Mutex
+	applied chan struct{} // closed when something is applied; nil: nobody waits
+}
+
+// NewGate returns the gate of a member. propose has a command carried out, by the log.
+func NewGate(store Store, from *source.Client, propose func(*tree.Command) tree.Reply, timeout time.Duration) *Gate {
+	return &Gate{store: store, source: from, propose: propose, timeout: timeout, slots: make(chan struct{}, gateLimit), bell: func() {}}
+}
+
+// Applied tells that the replica has applied something.
+func (g *Gate) Applied() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.applied != nil {
+		close(g.applied)
+		g.applied = nil
+	}
+}
+
+func (g *Gate) waiting() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.applied == nil {
+		g.applied = make(chan struct{})
+	}
+	return g.applied
+}
+
+// await waits until the replica is such that ready returns true.
+func (g *Gate) await(ctx context.Context, ready func() bool) error {
+	for {
+		changed := g.waiting()
+		if ready() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// enter waits while writes are held, and takes a slot; own says that the cluster isn't a mirror any more.
+func (g *Gate) enter(ctx context.Context) (own bool, err error) {
+	select {
+	case g.slots <- struct{}{}:
+	default:
+		return false, errOverloaded
+	}
+	for {
+		var s *mirror.State
+		err := g.await(ctx, func() bool { s = g.store.Mirror(); return !s.On || s.Hold == 0 })
+		if err != nil || !s.On {
+			<-g.slots
+			if err != nil {
+				return false, errHeld
+			}
+			return true, nil
+		}
+		g.flight.Add(1)
+		if s := g.store.Mirror(); s.On && s.Hold == 0 { // after it is counted: see Passed
+			return false, nil
+		}
+		g.flight.Add(-1)
+	}
+}
+
+// Do passes on a write. own says that the cluster isn't a mirror any more, and has to carry it out itself.
+func (g *Gate) Do(c *tree.Command, authorization string) (reply tree.Reply, own bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
+	defer cancel()
+	own, err := g.enter(ctx)
+	if own || err != nil {
+		return unavailable(err), own
+	}
+	defer func() { <-g.slots }()
+	a, err := g.source.Do(ctx, c, authorization)
+	if err == nil && a.Err == nil {
+		g.passed.add(a.Index)
+	}
+	g.flight.Add(-1)
+	if err != nil {
+		return unavailable(err), false
+	}
+	g.bell()
+	if a.Err != nil {
+		_, _ = g.caughtUp(ctx, a.Index) // it is an answer all the same
+		return tree.Reply{Err: a.Err}, false
+	}
+	reply, err = g.reply(ctx, c, a)
+	if err != nil {
+		return unavailable(err), false
+	}
+	return reply, false
+}
+
+func unavailable(err error) tree.Reply {
+	if err == nil {
+		return tree.Reply{}
+	}
+	return tree.Reply{Err: tree.Unavailable(err)}
+}
+
+// reply is the source's answer, once this member has what it tells of.
+func (g *Gate) reply(ctx context.Context, c *tree.Command, a source.Answer) (r tree.Reply, err error) {
+	e, err := source.ReadEvent(a.Body)
+	if err != nil {
+		return r, err
+	}
+	if c.Refresh && e.Action != tree.ActionCreate && c.Op != tree.OpCreateInOrder {
+		err = g.refreshed(ctx, e)
+	}
+	at := max(a.Index, e.Index())
+	if err == nil {
+		err = g.known(ctx, at)
+	}
+	if err != nil {
+		return r, err
+	}
+	return tree.Reply{JSON: a.Body, Action: e.Action, Created: a.Created, State: tree.State{Index: at}}, nil
+}
+
+// refreshed proposes a refresh, of which the source tells nobody else.
+func (g *Gate) refreshed(ctx context.Context, e *tree.Event) error {
+	e.Refresh = true
+	for {
+		if err := g.await(ctx, func() bool { s := g.store.Mirror(); return !s.On || s.Fill == 0 && g.store.Index()+1 >= e.Index() }); err != nil {
+			return errBehind
+		}
+		if !g.store.Mirror().On {
+			return nil // known tells
+		}
+		r := g.propose(command(&mirror.Change{Kind: mirror.Refresh, Events: []tree.Event{*e}}))
+		if r.Err == nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+func command(c *mirror.Change) *tree.Command {
+	return &tree.Command{Op: tree.OpMirror, Key: "/", Value: c.Append(nil)}
+}
+
+// known waits until this member has the source's index, and reports an error if it may never have it.
+func (g *Gate) known(ctx context.Context, at tree.Index) error {
+	s, err := g.caughtUp(ctx, at)
+	switch {
+	case err != nil:
+		return errBehind
+	case !s.On && at > s.Ended:
+		return errPromoted
+	}
+	return nil
+}
+
+// caughtUp waits until this member has the index, or follows no more.
+func (g *Gate) caughtUp(ctx context.Context, at tree.Index) (s *mirror.State, err error) {
+	err = g.await(ctx, func() bool {
+		have := g.store.Index()
+		s = g.store.Mirror() // after the index, which jumps when the mirror ends
+		return !s.On || s.Fill == 0 && have >= at
+	})
+	return s, err
+}
+
+// Get passes on a quorum read; own as in Do.
+func (g *Gate) Get(dst []byte, q *tree.Query, authorization string) (out []byte, rest tree.Rest, at tree.Index, failed *tree.Error, own bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
+	defer cancel()
+	own, err := g.enter(ctx)
+	if own || err != nil {
+		return dst, nil, 0, unavailable(err).Err, own
+	}
+	defer func() { <-g.slots }()
+	a, rest, err := g.source.Get(q, g.timeout, authorization)
+	g.flight.Add(-1)
+	if err != nil {
+		return dst, nil, 0, tree.Unavailable(err), false
+	}
+	g.bell()
+	s, err := g.caughtUp(ctx, a.Index)
+	if err == nil && a.Err != nil {
+		return dst, nil, 0, a.Err, false
+	}
+	if (err != nil || !s.On) && rest != nil {
+		rest.Close()
+	}
+	if err != nil {
+		return dst, nil, 0, tree.Unavailable(errBehind), false
+	}
+	return append(dst, a.Body...), rest, a.Index, nil, !s.On
+}
+
+// Refusal says why nothing can be read now; nil: it can.
+func (g *Gate) Refusal(s *mirror.State) *tree.Error {
+	if s.On && s.Fill != 0 {
+		return tree.Unavailable(errFilling)
+	}
+	return nil
+}
+
+// passedLimit is how many writes a member remembers to have passed on.
+const passedLimit = 1 << 15
+
+// passed are the indexes that the source gave to writes which passed through this member.
+type passed struct {
+	mu    sync.Mutex
+	at    []tree.Index // a ring once it has grown to passedLimit
+	count uint64       // all that were added
+}
+
+func (p *passed) add(at tree.Index) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.at) < passedLimit {
+		p.at = append(p.at, at)
+	} else {
+		p.at[p.count%passedLimit] = at
+	}
+	p.count++
+}
+
+func (p *passed) total() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count
+}
+
+// Passed says what has passed through a member, and where it stands in a promotion.
+type Passed struct {
+	Next    uint64       // to ask for what follows
+	Indexes []tree.Index // of writes, that the source has answered
+	Hold    uint64       // the promotion for which it holds writes
+	Flight  int64        // requests that the source has not answered yet
+}
+
+// passedPage is how many indexes one answer has.
+const passedPage = 4096
+
+// Passed returns what has passed from the given count on.
+func (g *Gate) Passed(from uint64) Passed {
+	hold := g.store.Mirror().Hold
+	out := Passed{Hold: hold, Flight: g.flight.Load()} // what enters later waits
+	p := &g.passed
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if from > p.count { // of an earlier life of this member
+		from = 0
+	}
+	from = max(from, p.count-uint64(len(p.at)))
+	for ; from < p.count && len(out.Indexes) < passedPage; from++ {
+		out.Indexes = append(out.Indexes, p.at[from%passedLimit])
+	}
+	out.Next = from
+	return out
+}

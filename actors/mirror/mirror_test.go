@@ -1,0 +1,292 @@
+package mirror
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"copse/actors/loop"
+	"copse/statemachine"
+	"copse/statemachine/mirror"
+	"copse/statemachine/tree"
+
+	sm "github.com/lni/dragonboat/v4/statemachine"
+)
+
+// member is one member with a store and without raft: what is proposed is applied.
+type member struct {
+	*statemachine.Machine
+	mu       sync.Mutex
+	raft     uint64
+	gate     *Gate
+	follower *Follower
+}
+
+func newMember(t *testing.T, from *etcd) *member {
+	t.Helper()
+	m := &member{}
+	var err error
+	m.Machine, err = statemachine.New(statemachine.Options{Dir: t.TempDir(), Replica: 1, Window: 1000, WindowBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	founding := tree.MemberCommand(tree.OpFound, tree.Member{ID: 1, PeerURLs: []string{"http://a:1"}})
+	begin := mirror.Change{Kind: mirror.Begin, Sources: []string{from.server.URL}}
+	founding.PrevIndex, founding.PrevValue = 3, string(begin.Append(nil))
+	m.propose(&founding)
+	c := from.client(t)
+	m.gate = NewGate(m, c, m.propose, 5*time.Second)
+	m.follower = NewFollower(Options{
+		Store: m, Changed: m.MirrorChanged(), Source: c, ClusterID: clusterID, Propose: m.propose, Leads: func() bool { return true },
+		Gate: m.gate, Peers: func() []Peer { return nil }, Log: slog.New(slog.DiscardHandler),
+	})
+	return m
+}
+
+func (m *member) propose(c *tree.Command) tree.Reply {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.raft++
+	cmd := tree.AppendCommand(tree.AppendBatch(nil, 1, 1), c)
+	done, err := m.Update([]sm.Entry{{Index: m.raft, Cmd: cmd}})
+	if err != nil {
+		panic(err)
+	}
+	if m.gate != nil {
+		m.gate.Applied()
+	}
+	r, _, _ := statemachine.CutReply(done[0].Result.Data)
+	return r
+}
+
+// run runs the follower until the test ends.
+func (m *member) run(t *testing.T) {
+	t.Helper()
+	var g loop.Group
+	g.Add("follower", m.follower.Run, m.follower.Stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- g.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// nodes are all nodes of the store, as the source prints its own.
+func (m *member) nodes(t *testing.T) string {
+	t.Helper()
+	list := []tree.Node{}
+	if _, err := m.Walk(func(n *tree.Node) error {
+		n.Written = 0
+		if n.Dir {
+			n.Value = nil
+		}
+		list = append(list, *n)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := json.Marshal(list)
+	return string(b)
+}
+
+// become waits until the mirror is what the source is.
+func (m *member) become(t *testing.T, e *etcd) {
+	t.Helper()
+	var got, want string
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		got = m.nodes(t)
+		e.mu.Lock()
+		last := e.last
+		all := append([]tree.Node{}, e.store.Below("/")...)
+		e.mu.Unlock()
+		for i := range all {
+			all[i].Written = 0
+		}
+		b, _ := json.Marshal(all)
+		if want = string(b); got == want && m.Index() == last && m.Mirror().Fill == 0 {
+			return
+		}
+	}
+	t.Fatalf("at %d the mirror is\n%s\nand the source\n%s", m.Index(), got, want)
+}
+
+func TestAMirrorBecomesItsSource(t *testing.T) {
+	e := newEtcd(t)
+	e.set("/a", "1")
+	e.set("/d/x", strings.Repeat("x", 3000))
+	m := newMember(t, e)
+	m.run(t)
+	m.become(t, e)
+	// Hidden nodes come by their events, and gaps are passed over.
+	e.set("/_h/y", "hidden")
+	e.mu.Lock()
+	e.last += 3 // changes of members
+	e.term = 9
+	e.mu.Unlock()
+	e.set("/d/x", "2")
+	e.mu.Lock()
+	e.last++
+	e.mu.Unlock()
+	m.become(t, e)
+	if s := m.Mirror(); s.Term != 9 {
+		t.Errorf("the term is %d", s.Term)
+	}
+	events, _, err := m.History(1, 100)
+	if err != nil || len(events) != 2 || events[0].Key != "/_h/y" || events[1].Key != "/d/x" {
+		t.Errorf("events: %+v %v", events, err)
+	}
+}
+
+func TestAfterAHoleTheDifferenceIsRead(t *testing.T) {
+	e := newEtcd(t)
+	e.set("/a", "1")
+	e.set("/b/c", "1")
+	e.set("/_h", "1")
+	m := newMember(t, e)
+	for m.Mirror().Fill != 0 {
+		if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.set("/_h", "2") // known from here on
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Fatal(err)
+	}
+	e.kept = 3
+	if _, err := e.do(tree.Command{Op: tree.OpDelete, Key: "/b", Recursive: true}); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		e.set("/a", "2")
+		e.set("/_h", "3")
+	}
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Fatal(err)
+	}
+	m.become(t, e)
+	if _, oldest, err := m.History(1, 100); err != nil || oldest != e.last+1 {
+		t.Errorf("the window begins at %d, the source is at %d: %v", oldest, e.last, err)
+	}
+}
+
+func TestAWriteIsAnsweredOnceItIsHere(t *testing.T) {
+	e := newEtcd(t)
+	m := newMember(t, e)
+	m.run(t)
+	m.become(t, e)
+	for range 20 {
+		r, own := m.gate.Do(&tree.Command{Op: tree.OpSet, Key: "/k", Value: []byte("v")}, "")
+		if r.Err != nil || own {
+			t.Fatal(r.Err, own)
+		}
+		if m.Index() < r.State.Index || !strings.Contains(m.nodes(t), `"/k"`) {
+			t.Fatalf("answered at %d while the mirror is at %d", r.State.Index, m.Index())
+		}
+	}
+	if _, err := e.do(tree.Command{Op: tree.OpSet, Key: "/foreign", Value: []byte("f")}); err != nil {
+		t.Fatal(err)
+	}
+	// A refresh is known by its answer alone.
+	if r, _ := m.gate.Do(&tree.Command{Op: tree.OpSet, Key: "/k", Refresh: true, Expires: int64(60 * time.Second)}, ""); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	m.become(t, e)
+	m.follower.foreign.heard(0, m.gate.Passed(0), nil)
+	m.follower.foreign.settle(time.Now())
+	if all, _, _ := m.follower.foreign.list(); len(all) != 1 || all[0].Key != "/foreign" || all[0].Count != 1 {
+		t.Errorf("written past the mirror: %+v", all)
+	}
+}
+
+// TestAWriteBehindTheEndIsNotAcknowledged: the promotion comes while the source is answering.
+func TestAWriteBehindTheEndIsNotAcknowledged(t *testing.T) {
+	e := newEtcd(t)
+	m := newMember(t, e)
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Fatal(err)
+	}
+	at := m.Index()
+	e.wrote = func(*tree.Event) {
+		for _, c := range []mirror.Change{{Kind: mirror.Hold, ID: 7}, {Kind: mirror.Promote, ID: 7, From: at, To: at + 100}} {
+			if r := m.propose(command(&c)); r.Err != nil {
+				t.Error(r.Err)
+			}
+		}
+	}
+	r, own := m.gate.Do(&tree.Command{Op: tree.OpSet, Key: "/k", Value: []byte("lost")}, "")
+	if own || r.Err == nil || r.Err.Code != tree.CodeRaftInternal {
+		t.Errorf("a write that only the source has is answered with %+v", r)
+	}
+	if r, own := m.gate.Do(&tree.Command{Op: tree.OpSet, Key: "/k"}, ""); !own {
+		t.Errorf("after the promotion: %+v", r)
+	}
+}
+
+func TestPromotion(t *testing.T) {
+	e := newEtcd(t)
+	e.set("/a", "1")
+	m := newMember(t, e)
+	m.run(t)
+	m.become(t, e)
+	if _, err := e.do(tree.Command{Op: tree.OpSet, Key: "/a", Refresh: true, Expires: 5e18}); err != nil { // unseen
+		t.Fatal(err)
+	}
+	e.mu.Lock()
+	last := e.last
+	e.mu.Unlock()
+	done, err := m.follower.Promote(t.Context(), Promotion{Limit: HoldLimit, Margin: MarginDefault})
+	if err != nil || done.At != last || done.Index != last+MarginDefault || done.Corrected != 1 {
+		t.Fatalf("%+v %v", done, err)
+	}
+	if s := m.Mirror(); s.On || s.Ended != last || m.Index() != last+MarginDefault || m.Membership().TermBase != 5+unseenTerms {
+		t.Errorf("at %d: %+v", m.Index(), s)
+	}
+	if !strings.Contains(m.nodes(t), `"Expires":5000000000000000000`) {
+		t.Errorf("the refresh is not there: %s", m.nodes(t))
+	}
+	if _, err := m.follower.Promote(t.Context(), Promotion{Limit: HoldLimit}); err == nil {
+		t.Error("promoted twice")
+	}
+}
+
+func TestAPromotionIsRefusedAndResumes(t *testing.T) {
+	e := newEtcd(t)
+	m := newMember(t, e)
+	m.run(t)
+	m.become(t, e)
+	e.set("/foreign/x", "1")
+	m.become(t, e)
+	m.follower.foreign.settle(time.Now())
+	if _, err := m.follower.Promote(t.Context(), Promotion{Limit: HoldLimit}); err == nil || !strings.Contains(err.Error(), "/foreign") {
+		t.Errorf("with a foreign writer: %v", err)
+	}
+	e.mu.Lock()
+	e.busy = true
+	e.mu.Unlock()
+	_, err := m.follower.Promote(t.Context(), Promotion{Force: true, Limit: time.Second})
+	e.mu.Lock()
+	e.busy = false
+	e.mu.Unlock()
+	if s := m.Mirror(); err == nil || !s.On || s.Hold != 0 {
+		t.Errorf("while the source moves on: %v, %+v", err, s)
+	}
+	m.become(t, e)
+}
+
+func TestASourceWithAuthIsNotFollowed(t *testing.T) {
+	e := newEtcd(t)
+	e.auth = true
+	m := newMember(t, e)
+	if err := m.follower.step(t.Context(), m.Mirror()); err == nil || m.Mirror().Fill == 0 {
+		t.Errorf("%v, %+v", err, m.Mirror())
+	}
+}
