@@ -18,6 +18,7 @@ import (
 	"copse/httpfront/listen"
 	"copse/httpfront/login"
 	"copse/statemachine/inflight"
+	"copse/statemachine/recent"
 	"copse/statemachine/tree"
 )
 
@@ -35,6 +36,7 @@ type Server struct {
 	meter      *meter
 	slow       slowLog
 	bodyTypes  bodyTypes
+	outdated   recent.List[outdatedJSON]
 	refusals   *logging.Seldom // of handshakes and of credentials
 	logins     *login.Checker
 	conns      connections
