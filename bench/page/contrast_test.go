@@ -1,9 +1,5 @@
 package page
 
-import "flag"
-
-var pictures = flag.String("pictures", "", "a folder for pictures of every view")
-
 // contrast checks that each text can be read against what is behind it: 4.5 to 1, as WCAG
 // asks.
 func (b *tab) contrast(where string) {

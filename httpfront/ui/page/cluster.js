@@ -6,10 +6,9 @@ import { bytes, count, duration, empty, h, plural, problem, table } from "./dom.
 export function clusterView(app) {
   const body = h("div", null, h("p", { class: "quiet" }, "Loading…"));
   const el = h("div", { class: "page" }, h("h1", null, "Cluster"), body);
-  let timer, here = false;
+  let here = false;
 
   async function look() {
-    clearTimeout(timer);
     try {
       const [{ members }, self, ready] = await Promise.all([api.json("/v2/members"), api.json("/v2/stats/self"), app.readiness()]);
       const shards = await withLag().catch((err) => (err.status === 401 ? null : Promise.reject(err)));
@@ -17,7 +16,6 @@ export function clusterView(app) {
     } catch (err) {
       if (here) body.replaceChildren(problem(err, look));
     }
-    if (here) timer = setTimeout(look, 5000);
   }
 
   // A linearizable read ends when this member has applied what its leaders had: what it applied
@@ -36,7 +34,7 @@ export function clusterView(app) {
     const groups = shards ? [...(shards.order ? [{ ...shards.order, order: true }] : []), ...shards.shards] : [];
     const leads = (id) => groups.filter((s) => s.leader === id).map((s) => (s.order ? "order" : String(s.id)));
     return [
-      h("section", { "aria-labelledby": "ready" }, h("h2", { id: "ready" }, "This member ", h("span", { class: `badge ${ready.ok ? "good" : "bad"}` }, ready.ok ? "ready" : "not ready")),
+      h("section", { "aria-labelledby": "ready" }, h("h2", { id: "ready" }, "This member ", ready.checks.length > 0 && h("span", { class: `badge ${ready.ok ? "good" : "bad"}` }, ready.ok ? "ready" : "not ready")),
         h("ul", { class: "checks" }, ready.checks.map((c) => h("li", null, h("span", { class: `badge ${c.ok ? "good" : "bad"}` }, c.ok ? "ok" : "fails"), " ", c.name, c.why && h("span", { class: "quiet" }, `: ${c.why}`)))),
         disk()),
       h("section", { "aria-labelledby": "alerts" }, h("h2", { id: "alerts" }, "Alerts"), alerts()),
@@ -78,5 +76,5 @@ export function clusterView(app) {
       unknown.length > 0 && h("details", null, h("summary", null, `${plural(unknown.length, "alert is", "alerts are")} not evaluated here`), h("ul", null, unknown.map((a) => h("li", null, h("strong", null, a.rule.name), `: ${a.why}.`)))));
   }
 
-  return { el, title: "Cluster", enter: () => { here = true; look(); }, leave: () => { here = false; clearTimeout(timer); }, again: look };
+  return { el, title: "Cluster", enter: () => { here = true; look(); }, leave: () => { here = false; }, again: look, scraped: look };
 }

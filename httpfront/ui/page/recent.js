@@ -6,17 +6,15 @@ import { bytes, count, duration, empty, h, moment, problem, table } from "./dom.
 export function recentView(app) {
   const body = h("div", null, h("p", { class: "quiet" }, "Loading…"));
   const el = h("div", { class: "page" }, h("h1", null, "Recent"), h("p", { class: "quiet" }, "The last hundred of each kind on this member since its start, the newest first."), body);
-  let timer, here = false;
+  let here = false;
 
   async function look() {
-    clearTimeout(timer);
     try {
       const [all, { members }] = await Promise.all([api.json("/v2/copse/recent"), api.json("/v2/members")]);
       if (here) body.replaceChildren(...sections(all, new Map(members.map((m) => [m.id, m.name]))));
     } catch (err) {
       if (here) body.replaceChildren(err.status === 401 ? empty("This is shown to users with the role root.", "Log in as one.") : problem(err, look));
     }
-    if (here) timer = setTimeout(look, 5000);
   }
 
   const section = (title, list, none, ...content) => h("section", null, h("h2", null, title, " ", h("span", { class: "quiet" }, count(list.length))), list.length ? content : h("p", { class: "quiet" }, none));
@@ -36,5 +34,5 @@ export function recentView(app) {
     ];
   }
 
-  return { el, title: "Recent", enter: () => { here = true; look(); }, leave: () => { here = false; clearTimeout(timer); }, again: look };
+  return { el, title: "Recent", enter: () => { here = true; look(); }, leave: () => { here = false; }, again: look, scraped: look };
 }
