@@ -133,9 +133,7 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	for _, l := range listeners {
 		group.Add("http "+l.Addr().String(), func() error { return server.ServeWhen(ctx, join, l, security.Clients) }, server.StopSoon)
 	}
-	group.Add("http page", func() error {
-		return server.ServeWhen(ctx, join, listen.Listener{Listener: page.Door(), Plain: true}, nil)
-	}, server.StopSoon)
+	group.Add("http page", func() error { return server.ServePage(ctx, join) }, server.StopSoon)
 	member.AddTransfer(&group)
 	status.AddDrain(ctx, c.DrainDelay, group.Add)
 	return group.Run(context.Background())

@@ -1,11 +1,13 @@
 package httpfront
 
 import (
+	"context"
 	"net/url"
 	"slices"
 
 	"github.com/valyala/fasthttp"
 
+	"copse/httpfront/listen"
 	"copse/httpfront/ui"
 	"copse/statemachine/auth"
 	"copse/statemachine/tree"
@@ -19,6 +21,11 @@ import (
 // shown are the routes that a visitor reaches beside the keys, to read.
 var shown = []string{
 	"/v2/members", "/v2/stats/self", "/v2/stats/leader", "/v2/copse/shards", "/v2/copse/recent", "/v2/copse/access", "/version",
+}
+
+// ServePage is ServeWhen for the page's own requests.
+func (s *Server) ServePage(ctx context.Context, ready func() error) error {
+	return s.ServeWhen(ctx, ready, listen.Listener{Listener: s.opts.Page.Door(), Plain: true}, nil)
 }
 
 // visitor returns what the page's connection is, nil if it is another client's.

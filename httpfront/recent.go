@@ -7,8 +7,16 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"copse/statemachine/recent"
 	"copse/statemachine/tree"
 )
+
+// noted is what operators are told, or ask about later.
+type noted struct {
+	slow      slowLog
+	outdated  recent.List[outdatedJSON]
+	bodyTypes bodyTypes
+}
 
 // slowJSON is a slow request as /v2/copse/recent shows it. Times are seconds. As in the log,
 // there is a path only if it was served at debug.

@@ -18,7 +18,6 @@ import (
 	"copse/httpfront/listen"
 	"copse/httpfront/login"
 	"copse/statemachine/inflight"
-	"copse/statemachine/recent"
 	"copse/statemachine/tree"
 )
 
@@ -34,12 +33,10 @@ type Server struct {
 	exchanges  sync.Pool              // of *exchange
 	inFlight   *inflight.Budget
 	meter      *meter
-	slow       slowLog
-	bodyTypes  bodyTypes
-	outdated   recent.List[outdatedJSON]
-	refusals   *logging.Seldom // of handshakes and of credentials
-	logins     *login.Checker
-	conns      connections
+	noted
+	refusals *logging.Seldom // of handshakes and of credentials
+	logins   *login.Checker
+	conns    connections
 }
 
 // bodySlack is how far above the limit a body is still read completely, so that the
@@ -72,8 +69,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		cors:      newCORS(o.CORS),
 		meter:     newMeter(),
 		inFlight:  inflight.New(o.InFlight),
-		slow:      slowLog{log: o.Log, limit: o.SlowRequest},
-		bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})},
+		noted:     noted{slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
 		refusals:  logging.NewSeldom(o.Log),
 		logins:    login.New(b.Auth),
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},

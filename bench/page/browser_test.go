@@ -211,5 +211,5 @@ func (b *tab) picture(name, dir string) {
 
 // The keys that the tests press.
 var (
-	down, right, left, enter, tabKey, escape, endKey = kb.ArrowDown, kb.ArrowRight, kb.ArrowLeft, kb.Enter, kb.Tab, kb.Escape, kb.End
+	down, right, enter, tabKey, escape, endKey = kb.ArrowDown, kb.ArrowRight, kb.Enter, kb.Tab, kb.Escape, kb.End
 )
