@@ -30,7 +30,7 @@ var provoked = map[string][2]string{
 	"CopseWatchesOutdated": {"copse_watch_outdated_total 1", "copse_watch_outdated_total 9000"},
 	"CopseSlowStreams":     {"copse_watch_slow_total 1", "copse_watch_slow_total 9000"},
 	"CopseExpiryLate":      {"copse_expiry_lag_seconds 6", "copse_expiry_lag_seconds 6"},
-	"CopseFilesRunOut":     {"process_open_fds 95\nprocess_max_fds 100", "process_open_fds 95\nprocess_max_fds 100"},
+	"CopseFilesRunOut":     {"process_open_fds 95\nprocess_max_fds 100\ncopse_build_info{version=\"1\"} 1", "process_open_fds 95\nprocess_max_fds 100\ncopse_build_info{version=\"1\"} 1"},
 	"CopseCertificateEnds": {`copse_tls_certificate_expiry_timestamp_seconds{side="client"} 100000`, `copse_tls_certificate_expiry_timestamp_seconds{side="client"} 100000`},
 	"CopseCertificateBad":  {`copse_tls_reloads_total{side="client",result="failed"} 0`, `copse_tls_reloads_total{side="client",result="failed"} 1`},
 }

@@ -46,7 +46,7 @@ func TestKeysAreShownAndChanged(t *testing.T) {
 	b.node("/config/web/features")
 	b.press("JSON")
 	b.sees("This isn't JSON")
-	b.sees("line 1, column 28")
+	b.sees("Unexpected token '}'")
 	b.node("/locks/deploy")
 	b.await("the time to live counts down", `/in 4 min \d+ s/.test(document.body.innerText)`)
 	was := eval[string](b, `document.querySelector('.facts').innerText.match(/in 4 min \d+ s/)[0]`)

@@ -39,7 +39,9 @@ export function compile(text) {
     while (list[at] && signs.includes(list[at].sign ?? list[at].word)) {
       const op = list[at].sign ?? list[at].word;
       at++;
-      left = combine(op, left, below());
+      let on = null; // the labels to match by; all, if it isn't said
+      if (word("on")) { at++; on = labels(); }
+      left = combine(op, left, below(), on);
     }
     return left;
   };
@@ -169,17 +171,18 @@ function quantile(q, vector) {
 const arithmetic = { "+": (a, b) => a + b, "-": (a, b) => a - b, "*": (a, b) => a * b, "/": (a, b) => a / b };
 const comparison = { "==": (a, b) => a === b, "!=": (a, b) => a !== b, "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b };
 
-function combine(op, left, right) {
+function combine(op, left, right, on) {
+  const same = (labels) => identity(on ? Object.fromEntries(on.filter((k) => labels[k] !== undefined).map((k) => [k, labels[k]])) : labels);
   return (h, n) => {
     const a = left(h, n), b = right(h, n);
     const of = arithmetic[op], holds = comparison[op];
     if (typeof a === "number" && typeof b === "number") return of ? of(a, b) : Number(holds(a, b));
     if (typeof b === "number") return of ? a.map((s) => ({ labels: s.labels, value: of(s.value, b) })) : a.filter((s) => holds(s.value, b));
     if (typeof a === "number") return of ? b.map((s) => ({ labels: s.labels, value: of(a, s.value) })) : b.filter((s) => holds(a, s.value));
-    const others = new Map(b.map((s) => [identity(s.labels), s.value]));
-    const pairs = a.filter((s) => others.has(identity(s.labels)));
+    const others = new Map(b.map((s) => [same(s.labels), s.value]));
+    const pairs = a.filter((s) => others.has(same(s.labels)));
     if (op === "and") return pairs;
-    if (holds) return pairs.filter((s) => holds(s.value, others.get(identity(s.labels))));
-    return pairs.map((s) => ({ labels: s.labels, value: of(s.value, others.get(identity(s.labels))) }));
+    if (holds) return pairs.filter((s) => holds(s.value, others.get(same(s.labels))));
+    return pairs.map((s) => ({ labels: s.labels, value: of(s.value, others.get(same(s.labels))) }));
   };
 }

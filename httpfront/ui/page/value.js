@@ -70,7 +70,9 @@ export function format(text) {
 
 function asJSON(value, { err }) {
   if (!err) return clipped(format(value), textLimit, "characters");
-  const at = /position (\d+)/.exec(err.message), place = at ? Number(at[1]) : value.length;
+  const at = /position (\d+)/.exec(err.message);
+  if (!at && !/end of/.test(err.message)) return h("div", null, h("p", { class: "problem" }, `This isn't JSON. ${err.message}`), clipped(value, textLimit, "characters"));
+  const place = at ? Number(at[1]) : value.length;
   const before = value.slice(0, place), line = before.split("\n").length, column = place - before.lastIndexOf("\n");
   return h("div", null,
     h("p", { class: "problem" }, `This isn't JSON. ${err.message.replace(/ in JSON.*| \(line.*/, "")}, in line ${line}, column ${column}:`),
