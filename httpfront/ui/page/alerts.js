@@ -16,7 +16,7 @@ export function read(yaml) {
     }
     block = null;
     if (!m || line.trim().startsWith("#")) continue;
-    const [, indent, name, value] = m, rule = rules.at(-1);
+    const [, indent, name, text] = m, value = text.replace(/ #[^"]*$/, ""), rule = rules.at(-1);
     if (name === "alert") rules.push({ name: value, expr: "", for: 0, severity: "", summary: "" });
     else if (!rule) continue;
     else if (name === "expr" && value === "|") block = { rule, indent: indent.length };
