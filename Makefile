@@ -10,14 +10,14 @@ GOVULNCHECK := $(BIN)/govulncheck
 # Printed if there is no Docker engine.
 NO_ENGINE := echo "NOT TESTED: no Docker engine answers, so the image was not built and the compose files were not run"
 
-.PHONY: all build test check lint vuln race model model-big mutants compat crash cluster deploy bench profile fuzz deps clean
+.PHONY: all build test check lint vuln race model model-big mutants compat page pictures crash cluster deploy bench profile fuzz deps clean
 
 all: build
 
 build:
 	$(GO) build -trimpath -o $(BIN)/copse .
 
-test: deps lint race model mutants compat crash cluster deploy fuzz vuln
+test: deps lint race model mutants compat page crash cluster deploy fuzz vuln
 	@docker info >/dev/null 2>&1 || $(NO_ENGINE)
 	@echo "make test: all that ran has passed"
 
@@ -28,14 +28,14 @@ check: lint
 
 # Answers are compared with those of etcd and etcdctl 3.4, and python-etcd and curl are
 # clients. ip, tc and nft build and cut the networks of the cluster tests, spin and gcc
-# check the model of the index protocol, openssl makes certificates, and docker-compose
-# serves an engine without the plugin.
+# check the model of the index protocol, openssl makes certificates, chromium shows the
+# web page, and docker-compose serves an engine without the plugin.
 deps:
-	@for program in etcd etcdctl ip tc nft spin gcc openssl curl; do command -v $$program >/dev/null || missing=1; done; \
+	@for program in etcd etcdctl ip tc nft spin gcc openssl curl chromium; do command -v $$program >/dev/null || missing=1; done; \
 	/usr/bin/python3 -c 'import etcd' 2>/dev/null || missing=1; \
 	test -z "$$missing" || { \
-		echo "installing etcd-server, etcd-client, python3-etcd, iproute2, nftables, spin, gcc, openssl and curl from Debian's packages"; \
-		apt-get update -qq && apt-get install -y -qq etcd-server etcd-client python3-etcd iproute2 nftables spin gcc openssl curl; }
+		echo "installing etcd-server, etcd-client, python3-etcd, iproute2, nftables, spin, gcc, openssl, curl and chromium from Debian's packages"; \
+		apt-get update -qq && apt-get install -y -qq etcd-server etcd-client python3-etcd iproute2 nftables spin gcc openssl curl chromium; }
 	@! docker info >/dev/null 2>&1 || docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || { \
 		echo "installing docker-compose from Debian's packages"; apt-get update -qq && apt-get install -y -qq docker-compose; }
 
@@ -77,6 +77,13 @@ model-big:
 compat:
 	cd bench && $(GO) test -count=1 -timeout 30m ./compat/... ./access/... ./etcdimport/... ./mirror/...
 	cd bench && $(GO) test -race -count=1 -timeout 30m ./treecompat/... ./peer/... ./realfiles/... ./figures/... ./etcdstore/... ./v2api/... ./writemix/... ./placement/... ./verdict/...
+
+# The web page in a real browser. pictures renews those of the README.
+page:
+	cd bench && $(GO) test -count=1 -timeout 10m ./page/...
+
+pictures:
+	cd bench && $(GO) test -count=1 -timeout 10m -run Pictures ./page/... -update
 
 crash:
 	cd bench && $(GO) test -race -count=1 -timeout 20m ./crash/...

@@ -26,6 +26,7 @@ import (
 	"copse/httpfront"
 	"copse/httpfront/listen"
 	"copse/httpfront/ops"
+	"copse/httpfront/ui"
 	"copse/statemachine/metric"
 	"copse/statemachine/tree"
 )
@@ -87,7 +88,8 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	status := ops.NewStatus(func(w *metric.Writer) { build.WriteMetrics(w, httpfront.EtcdVersion) }, security.WriteMetrics)
 	defer status.TellService(environ, log)()
 	defer security.ReloadOnHangup(status.Reload, log)()
-	port := ops.NewPort(status, ops.PortOptions{URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
+	page := ui.New(ui.Options{Writes: c.UI == "write", Hosts: c.UIHosts, Operations: c.PageOn("operations"), Clients: c.PageOn("clients"), Log: log})
+	port := ops.NewPort(status, ops.PortOptions{Page: page.Operations(), URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
 	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), Started: began, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
 	o.Fatal = fatal(log)
@@ -108,7 +110,7 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}
-	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, InFlight: limits.InFlight(), CertificateNames: c.CertificateNames(), Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, SetLogLevel: level.Set, Log: log})
+	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, InFlight: limits.InFlight(), CertificateNames: c.CertificateNames(), Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, LeaderChanges: member.LeaderChanges, Page: page, SetLogLevel: level.Set, Log: log})
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}
@@ -131,6 +133,7 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	for _, l := range listeners {
 		group.Add("http "+l.Addr().String(), func() error { return server.ServeWhen(ctx, join, l, security.Clients) }, server.StopSoon)
 	}
+	group.Add("http page", func() error { return server.ServePage(ctx, join) }, server.StopSoon)
 	member.AddTransfer(&group)
 	status.AddDrain(ctx, c.DrainDelay, group.Add)
 	return group.Run(context.Background())

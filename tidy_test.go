@@ -21,8 +21,8 @@ import (
 // folder may import. Arrows never turn back: docs/ARCHITECTURE.md draws them.
 var allowed = map[string][]string{
 	".": {"copse/actors", "copse/actors/cluster", "copse/actors/loop", "copse/config", "copse/config/build", "copse/config/certs", "copse/config/command", "copse/config/dispatch", "copse/config/limits", "copse/config/logging",
-		"copse/httpfront", "copse/httpfront/listen", "copse/httpfront/ops", "copse/statemachine/metric", "copse/statemachine/tree"},
-	"actors":          {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/mirror", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/raftlog", "copse/actors/shard", "copse/actors/source", "copse/actors/watch", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/mirror", "copse/statemachine/portable", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
+		"copse/httpfront", "copse/httpfront/listen", "copse/httpfront/ops", "copse/httpfront/ui", "copse/statemachine/metric", "copse/statemachine/tree"},
+	"actors":          {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/mirror", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/raftlog", "copse/actors/shard", "copse/actors/source", "copse/actors/watch", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/mirror", "copse/statemachine/portable", "copse/statemachine/recent", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
 	"actors/cluster":  {"copse/actors/datadir", "copse/actors/loop", "copse/actors/peerlink", "copse/statemachine", "copse/statemachine/tree"},
 	"actors/datadir":  {},
 	"actors/disk":     {"copse/actors/loop", "copse/statemachine/metric"},
@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"actors/shard":    {"copse/actors/loop", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/mirror", "copse/statemachine/tree"},
 	"actors/source":   {"copse/statemachine/auth", "copse/statemachine/tree"},
 	"actors/watch":    {"copse/actors/loop", "copse/statemachine/tree"},
-	"actors/raft":     {"copse/actors/loop", "copse/actors/peerlink", "copse/actors/raftlog", "copse/config/logging", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
+	"actors/raft":     {"copse/actors/loop", "copse/actors/peerlink", "copse/actors/raftlog", "copse/config/logging", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/recent", "copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"actors/raftlog":  {"copse/statemachine/metric", "github.com/lni/dragonboat"},
 	"actors/peerlink": {"copse/config/logging", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/lni/dragonboat"},
 	"config":          {"copse/config/certs", "copse/config/cli", "go.yaml.in/yaml"},
@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"config/dispatch":  {"copse/actors", "copse/actors/importer", "copse/config", "copse/config/cli", "copse/config/command", "copse/httpfront/client", "copse/httpfront/client/commands", "copse/httpfront/login", "copse/statemachine/dump", "copse/statemachine/etcddir", "copse/statemachine/tree"},
 	"config/limits":    {},
 	"config/logging":   {},
-	"httpfront":        {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/login", "copse/httpfront/ops", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},
+	"httpfront":        {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/login", "copse/httpfront/ops", "copse/httpfront/ui", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/recent", "copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},
 	"httpfront/client": {"copse/statemachine/portable", "copse/statemachine/tree"},
 	// Carries out the command lines that config/cli has parsed.
 	"httpfront/client/commands": {"copse/config/cli", "copse/httpfront/client/v2"},
@@ -53,6 +53,8 @@ var allowed = map[string][]string{
 	"httpfront/listen":          {},
 	"httpfront/login":           {"copse/statemachine/auth", "copse/statemachine/metric", "golang.org/x/crypto"},
 	"httpfront/ops":             {"copse/config/logging", "copse/httpfront/listen", "copse/statemachine/metric"},
+	"httpfront/ui":              {"copse/deploy/prometheus"},
+	"deploy/prometheus":         {},
 	"statemachine":              {"copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/mirror", "copse/statemachine/portable", "copse/statemachine/tree", "github.com/lni/dragonboat", "github.com/cockroachdb/pebble", "github.com/cespare/xxhash"},
 	"statemachine/tree":         {},
 	"statemachine/auth":         {"copse/statemachine/tree"},
@@ -64,6 +66,8 @@ var allowed = map[string][]string{
 	"statemachine/etcddir/etcddirtest": {},
 	// Bytes on their way through the process, and a bound on their sum.
 	"statemachine/inflight": {"copse/statemachine/metric"},
+	// What has happened of late, for people.
+	"statemachine/recent": {},
 	// Numbers on their way to Prometheus; every package that counts imports it.
 	"statemachine/metric":            {},
 	"statemachine/metric/metrictest": {},

@@ -8,6 +8,7 @@ import (
 	"copse/actors/watch"
 	"copse/statemachine"
 	"copse/statemachine/metric"
+	"copse/statemachine/recent"
 	"copse/statemachine/tree"
 )
 
@@ -39,6 +40,9 @@ func (n *Member) groups() []shardView {
 	order := shardView{label: strconv.Itoa(orderShard), id: orderShard, lane: n.sharded.order.lane, machine: n.machine}
 	return append([]shardView{order}, views...)
 }
+
+// LeaderChanges are the last changes of leaders that this member has seen, the newest first.
+func (n *Member) LeaderChanges() []recent.LeaderChange { return n.host.RecentChanges() }
 
 // WriteMetrics writes what the member's parts have counted. The samples of a family
 // have to be together, so it goes through all shards for each family.

@@ -51,6 +51,9 @@ type Config struct {
 	// Operations.
 	ListenMetricsURLs []url.URL     // the operations port: health, metrics; nil is off
 	RootPasswordFile  string        // with a new password of the user root; empty: it stays
+	UI                string        // the web page: off, read, or write where auth is off
+	UIPort            string        // where it is: operations or clients
+	UIHosts           []string      // names of the operations port; derived
 	EnablePprof       bool          // on the operations port
 	DrainDelay        time.Duration // between "not ready" and the stop
 	LogFormat         string        // auto, text or json
@@ -159,6 +162,7 @@ func Default() Config {
 		// store can then finish what they began.
 		DiskReserve:       256 << 20,
 		ListenMetricsURLs: []url.URL{{Scheme: "http", Host: "127.0.0.1:2381"}},
+		UIPort:            portOperations,
 		LogFormat:         "auto",
 		LogLevel:          slog.LevelInfo,
 		Options:           Options{Timeout: 2 * time.Second, Import: Import{IndexMargin: defaultIndexMargin}, Mirror: Mirror{HoldLimit: defaultHoldLimit, IndexMargin: defaultIndexMargin}},

@@ -43,6 +43,7 @@ func (c *Config) derive(hostname string) []string {
 	c.deriveOwn("", &c.ClientTLS, "client", names(hostname, c.ListenClientURLs, c.ListenMetricsURLs, c.AdvertiseClientURLs), warn)
 	c.deriveOwn("peer-", &c.PeerTLS, "peer", names(hostname, c.ListenPeerURLs, c.InitialAdvertisePeerURLs), warn)
 	c.warnOfOpenPeers(warn)
+	c.derivePage(hostname, warn)
 	return warnings
 }
 

@@ -110,7 +110,7 @@ func TestDefaults(t *testing.T) {
 		"cors": "", "event-history": "1000", "event-history-bytes": "128MiB", "max-request-bytes": "10MiB", "max-header-bytes": "1MiB",
 		"request-timeout": "7s", "read-timeout": "1m0s", "idle-timeout": "5m0s",
 		"cache-size": "128MiB", "disk-reserve": "256MiB", "timer-slack": "500µs", "ttl-pause": "true", "log-level": "info", "log-format": "auto",
-		"listen-metrics-urls": "http://127.0.0.1:2381", "root-password-file": "", "enable-pprof": "false", "drain-delay": "0s", "slow-request": "200ms",
+		"listen-metrics-urls": "http://127.0.0.1:2381", "ui": "read", "ui-port": "operations", "root-password-file": "", "enable-pprof": "false", "drain-delay": "0s", "slow-request": "200ms",
 		"shards": "1", "mirror-from": "", "force-new-cluster": "false", "bump-index": "1000000", "config-file": "",
 		"cert-file": "", "key-file": "", "trusted-ca-file": "", "client-cert-auth": "false",
 		"peer-cert-file": "", "peer-key-file": "", "peer-trusted-ca-file": "", "peer-client-cert-auth": "false",

@@ -153,6 +153,11 @@ func operationsSettings() []setting {
 	metrics.empty = true
 	return []setting{
 		{"listen-metrics-urls", "urls", "Addresses of the operations port, with probes and metrics; off, or an empty flag, disables it.", "", metrics},
+		{"ui", pageModes, "A web page at /ui/ to look at keys, events and the cluster. With read, only a user who logs in changes keys on the operations port, and so only where auth is on; with write, whoever reaches that port may do what clients without a password may. See docs/SECURITY.md before you open the port to others.",
+			"read, if the operations port is on loopback and clients need no certificate; else off",
+			choice(pageModes, func(c *Config) *string { return &c.UI })},
+		{"ui-port", pagePorts, "The port with the web page. On the client port it can do whatever a client can, and ui says only what it offers.", "",
+			choice(pagePorts, func(c *Config) *string { return &c.UIPort })},
 		{"root-password-file", "path", "At the start, give the user root the password in this file, whatever it was: when it is lost.", "",
 			text(func(c *Config) *string { return &c.RootPasswordFile })},
 		{"enable-pprof", "true|false", "Serve Go profiles at /debug/pprof/ on the operations port.", "",
@@ -172,4 +177,9 @@ func operationsSettings() []setting {
 const (
 	states  = "new|existing"
 	formats = "auto|text|json"
+
+	pageModes      = "off|read|write"
+	pagePorts      = portOperations + "|" + portClients
+	portOperations = "operations"
+	portClients    = "clients"
 )

@@ -36,7 +36,7 @@ func (s *Server) permit(ctx *fasthttp.RequestCtx, what auth.Access, path string,
 	// if the guest may watch, whoever began it.
 	g = grant{who: auth.TheGuest, path: path, recursive: recursive, under: s.backend.Auth()}
 	if !g.under.Enabled {
-		return g, true
+		return g, what == auth.Read || mayWriteUnnamed(ctx)
 	}
 	who, err := s.identify(ctx)
 	if err != nil {
@@ -47,6 +47,9 @@ func (s *Server) permit(ctx *fasthttp.RequestCtx, what auth.Access, path string,
 	g.who, g.under = who, s.backend.Auth()
 	if !g.under.May(who, what, path, recursive) {
 		writeError(ctx, &tree.Error{Code: tree.CodeUnauthorized, Cause: insufficient})
+		return grant{}, false
+	}
+	if what == auth.Write && who.Name() == "" && !mayWriteUnnamed(ctx) {
 		return grant{}, false
 	}
 	g.who = who.Lasting()

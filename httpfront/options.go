@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"copse/httpfront/ops"
+	"copse/httpfront/ui"
 	"copse/statemachine/metric"
+	"copse/statemachine/recent"
 )
 
 // Options configure a Server.
@@ -26,6 +28,10 @@ type Options struct {
 	Live, Ready ops.Checks
 	// Scrape writes every metric of the process, for /metrics.
 	Scrape func(*metric.Writer)
+	// LeaderChanges are the last changes of leaders, the newest first; nil: not known.
+	LeaderChanges func() []recent.LeaderChange
+	// Page is the web page, if clients get it too; nil: they don't.
+	Page *ui.Page
 	// SetLogLevel changes what is logged, for PUT /config/local/log.
 	SetLogLevel func(slog.Level)
 	// Log receives slow requests, and trouble with listeners and certificates.

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"copse/httpfront/ui"
 )
 
 // method is a set of one, or no, HTTP method.
@@ -100,7 +102,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, x *exchange, path string) {
 		s.serveKeys(ctx, x, key)
 		return
 	}
-	if !s.admits(ctx, x.method, path) {
+	if !s.admits(ctx, x.method, path) || !s.shows(ctx, x.method, path) {
 		return
 	}
 	for i := range routes {
@@ -146,6 +148,9 @@ var routes = withIDs([]route{
 	{path: "/v2/stats/store", template: "/v2/stats", methods: allowGet, serve: plain((*Server).serveStoreStats)},
 	{path: "/v2/stats/leader", template: "/v2/stats", methods: allowGet, serve: plain((*Server).serveLeaderStats)},
 	{path: "/v2/copse/shards", template: "/v2/stats", methods: allowGet, root: methodGet, serve: plain((*Server).serveShards)},
+	{path: "/v2/copse/recent", template: "/v2/stats", methods: allowGet, root: methodGet, serve: plain((*Server).serveRecent)},
+	{path: "/v2/copse/access", template: "/v2/auth", methods: allowGet, serve: (*Server).serveAccess},
+	{path: ui.Prefix, below: anything, methods: allowMachines, serve: (*Server).servePage},
 	{path: "/v2/copse/backup", methods: allowGet, root: methodGet, serve: (*Server).serveBackup},
 	{path: "/v2/copse/mirror", methods: allowGet, root: methodGet, serve: plain((*Server).serveMirror)},
 	{path: "/v2/copse/mirror/promote", template: "/v2/copse/mirror", methods: allowPost, root: methodPost, serve: (*Server).servePromote},

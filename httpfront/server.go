@@ -33,16 +33,10 @@ type Server struct {
 	exchanges  sync.Pool              // of *exchange
 	inFlight   *inflight.Budget
 	meter      *meter
-	slow       slowLog
-	notices
-	logins *login.Checker
-	conns  connections
-}
-
-// notices are lines of the log that clients cause, at a bounded rate.
-type notices struct {
-	refusals  *logging.Seldom // of handshakes and of credentials
-	bodyTypes bodyTypes
+	noted
+	refusals *logging.Seldom // of handshakes and of credentials
+	logins   *login.Checker
+	conns    connections
 }
 
 // bodySlack is how far above the limit a body is still read completely, so that the
@@ -70,16 +64,13 @@ func NewServer(b Backend, o Options) (*Server, error) {
 	}
 	o.Log = o.Log.With("component", "http")
 	s := &Server{
-		backend:  b,
-		opts:     o,
-		cors:     newCORS(o.CORS),
-		meter:    newMeter(),
-		inFlight: inflight.New(o.InFlight),
-		slow:     slowLog{log: o.Log, limit: o.SlowRequest},
-		notices: notices{
-			refusals:  logging.NewSeldom(o.Log),
-			bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})},
-		},
+		backend:   b,
+		opts:      o,
+		cors:      newCORS(o.CORS),
+		meter:     newMeter(),
+		inFlight:  inflight.New(o.InFlight),
+		noted:     noted{slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
+		refusals:  logging.NewSeldom(o.Log),
 		logins:    login.New(b.Auth),
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}

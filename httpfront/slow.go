@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"copse/statemachine/recent"
 )
 
 const (
@@ -37,6 +39,7 @@ type slowLog struct {
 	limit time.Duration // 0: nothing is slow
 
 	second, told, untold atomic.Int64
+	recent               recent.List[slowJSON]
 }
 
 // watch looks at a request whose answer became ready this long after its begin. If it is
@@ -76,6 +79,7 @@ func (l *slowLog) tell(r *slowRequest, took time.Duration) {
 	if took < l.limit {
 		return
 	}
+	l.recent.Add(r.json(took))
 	untold, ok := l.mayTell(r.began.Add(took).Unix())
 	if !ok {
 		return

@@ -36,6 +36,7 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	if err != nil {
 		if err.Code == tree.CodeEventIndexClosed {
 			s.meter.outdated.Add(1)
+			s.noteOutdated(ctx, &p.watch, err)
 		}
 		writeError(ctx, err)
 		return

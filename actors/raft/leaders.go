@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"copse/actors/loop"
+	"copse/statemachine/recent"
 
 	"github.com/lni/dragonboat/v4/raftio"
 )
@@ -17,6 +18,7 @@ type Leaders struct {
 	shards  []leadership        // by shard id
 	highest atomic.Uint64       // raft term of any shard; never falls
 	changed loop.Bell           // rings when any leader has changed; see Replicas
+	seen    recent.List[recent.LeaderChange]
 }
 
 // leadership is what dragonboat last reported about a shard. Its event goroutine
@@ -66,6 +68,7 @@ func (l *Leaders) LeaderUpdated(info raftio.LeaderInfo) {
 		next.Last, next.Since = next.Member, time.Now()
 	}
 	s.view.Store(&next)
+	l.note(info.ShardID)
 	if next.Member != 0 {
 		s.came.Add(1)
 	}
@@ -87,10 +90,19 @@ func (l *Leaders) lost(shard uint64) {
 	last := *s.view.Load()
 	last.Member = 0
 	s.view.Store(&last)
+	l.note(shard)
 	s.bell.Ring()
 	s.left.Ring()
 	l.changed.Ring()
 }
+
+// note adds what is known of a shard's leader to what RecentChanges lists.
+func (l *Leaders) note(shard uint64) {
+	l.seen.Add(recent.LeaderChange{At: time.Now(), Shard: shard, Leader: l.Leader(shard).Member, Term: l.ShownTerm(shard)})
+}
+
+// RecentChanges are the last changes of leaders that this member has seen, the newest first.
+func (l *Leaders) RecentChanges() []recent.LeaderChange { return l.seen.All() }
 
 // sawTerm notes a term of the shard.
 func (l *Leaders) sawTerm(shard, term uint64) {

@@ -19,6 +19,8 @@ _copse() {
     peer-client-cert-auth) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     peer-auto-tls) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     ttl-pause) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    ui) mapfile -t COMPREPLY < <(compgen -W 'off read write' -- "$cur"); return ;;
+    ui-port) mapfile -t COMPREPLY < <(compgen -W 'operations clients' -- "$cur"); return ;;
     enable-pprof) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     log-format) mapfile -t COMPREPLY < <(compgen -W 'auto text json' -- "$cur"); return ;;
     log-level) mapfile -t COMPREPLY < <(compgen -W 'debug info warn error' -- "$cur"); return ;;
@@ -65,7 +67,7 @@ _copse() {
         return
     fi
     if [[ $cur == -* ]]; then
-        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --mirror-from --force-new-cluster --bump-index --cert-file --key-file --trusted-ca-file --client-cert-auth --client-crl-file --client-cert-allowed-cn --client-cert-allowed-hostname --auto-tls --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --peer-crl-file --peer-cert-allowed-cn --peer-cert-allowed-hostname --peer-auto-tls --cluster-secret-file --self-signed-cert-validity --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --event-history-bytes --max-request-bytes --max-header-bytes --request-timeout --ttl-pause --read-timeout --idle-timeout --cache-size --disk-reserve --timer-slack --listen-metrics-urls --root-password-file --enable-pprof --drain-delay --slow-request --log-format --log-level'
+        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --mirror-from --force-new-cluster --bump-index --cert-file --key-file --trusted-ca-file --client-cert-auth --client-crl-file --client-cert-allowed-cn --client-cert-allowed-hostname --auto-tls --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --peer-crl-file --peer-cert-allowed-cn --peer-cert-allowed-hostname --peer-auto-tls --cluster-secret-file --self-signed-cert-validity --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --event-history-bytes --max-request-bytes --max-header-bytes --request-timeout --ttl-pause --read-timeout --idle-timeout --cache-size --disk-reserve --timer-slack --listen-metrics-urls --ui --ui-port --root-password-file --enable-pprof --drain-delay --slow-request --log-format --log-level'
         local common='--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file'
         case $command in
         '') words="$settings --version --help" ;;

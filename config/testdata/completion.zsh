@@ -56,6 +56,8 @@ _copse() {
     '--disk-reserve=[Disk space to keep free]:size:'
     '--timer-slack=[How late the kernel may wake the process'\''s threads, at most 10ms: Go'\''s runtime then takes less CPU time]:duration:'
     '--listen-metrics-urls=[Addresses of the operations port, with probes and metrics; off, or an empty flag, disables it]:urls:'
+    '--ui=[A web page at /ui/ to look at keys, events and the cluster]:value:(off read write)'
+    '--ui-port=[The port with the web page]:value:(operations clients)'
     '--root-password-file=[At the start, give the user root the password in this file, whatever it was: when it is lost]:path:_files'
     '--enable-pprof=-[Serve Go profiles at /debug/pprof/ on the operations port]::value:(true false)'
     '--drain-delay=[On a stop, how long to keep serving while /readyz fails, for load balancers to notice]:duration:'

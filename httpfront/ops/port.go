@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"syscall"
 	"time"
@@ -19,6 +20,7 @@ type PortOptions struct {
 	// on one machine, the port is left out if another one has it.
 	Chosen bool
 	TLS    func() *tls.Config // for URLs with https
+	Page   http.Handler       // the web page; nil: there is none
 	Pprof  bool               // serve profiles
 	Log    *slog.Logger
 }
@@ -66,7 +68,7 @@ func (p *Port) Open() error {
 func (p *Port) serve(l listen.Listener) *address {
 	a := &address{Listener: l, ended: make(chan struct{}), server: NewServer(Options{
 		Live: p.status.Live(), Ready: p.status.Ready(), Healthy: p.status.Healthy,
-		Scrape: p.status.Scrape, Pprof: p.o.Pprof, Log: p.o.Log,
+		Scrape: p.status.Scrape, Page: p.o.Page, Pprof: p.o.Pprof, Log: p.o.Log,
 	})}
 	go func() {
 		defer close(a.ended)

@@ -24,6 +24,8 @@ type Options struct {
 	Healthy func() bool
 	// Scrape writes every metric.
 	Scrape func(*metric.Writer)
+	// Page is the web page, at /ui/, and what it asks for; nil: there is none.
+	Page http.Handler
 	// Pprof serves Go's profiles. They show the contents of memory, keys and values too, and
 	// so are off by default.
 	Pprof bool
@@ -46,6 +48,11 @@ func NewServer(o Options) *Server {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, r, "readyz", o.Ready) })
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { health(w, o.Healthy()) })
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { scrape(w, o.Scrape) })
+	if o.Page != nil {
+		for _, path := range []string{"/ui", "/ui/", "/v2/", "/version"} {
+			mux.Handle(path, o.Page)
+		}
+	}
 	if o.Pprof {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
 		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

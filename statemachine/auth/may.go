@@ -36,6 +36,9 @@ func (s *State) Proven(u *User) Who { return Who{kind: user, name: u.Name, user:
 // Lasting is the same without the state in which it was proven, which would stay in memory.
 func (w Who) Lasting() Who { return Who{kind: w.kind, name: w.name} }
 
+// Name is the name of a user, "" of all others.
+func (w Who) Name() string { return w.name }
+
 // Access is what is done to a key.
 type Access uint8
 
