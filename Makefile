@@ -72,10 +72,10 @@ model-big:
 # Against the real etcd: in process, over HTTP, and with real clients.
 #
 # -count=1, here and for crash, because these tests build and start copse, and the go
-# command doesn't know that it has changed. ./compat runs without the race detector, which
+# command doesn't know that it has changed. ./manual runs what docs/API.md and CLIENTS.md show. ./compat runs without the race detector, which
 # would see the driver only, and slow it down.
 compat:
-	cd bench && $(GO) test -count=1 -timeout 30m ./compat/... ./access/... ./etcdimport/...
+	cd bench && $(GO) test -count=1 -timeout 30m ./compat/... ./access/... ./etcdimport/... ./manual/...
 	cd bench && $(GO) test -race -count=1 -timeout 30m ./treecompat/... ./peer/... ./realfiles/... ./figures/... ./etcdstore/... ./v2api/... ./writemix/... ./placement/... ./verdict/...
 
 crash:

@@ -28,6 +28,9 @@ type Options struct {
 	Scrape func(*metric.Writer)
 	// SetLogLevel changes what is logged, for PUT /config/local/log.
 	SetLogLevel func(slog.Level)
+	// Page is the URL of the page for browsers, which the page of links names; "" if there is
+	// none.
+	Page string
 	// Log receives slow requests, and trouble with listeners and certificates.
 	Log *slog.Logger
 
