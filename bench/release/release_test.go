@@ -70,6 +70,25 @@ func TestTheRelease(t *testing.T) {
 	t.Run("unit", func(t *testing.T) { runUnit(t, root) })
 }
 
+// TestTheModuleCanMove: with another path every import is still found.
+func TestTheModuleCanMove(t *testing.T) {
+	const path = "elsewhere.test/copse"
+	dir := copyOf(t)
+	if _, err := run(dir, nil, "./.ci/module", path); err != nil {
+		t.Fatal(err)
+	}
+	for _, module := range []string{dir, filepath.Join(dir, "bench")} {
+		out, err := run(module, nil, "go", "list", "-deps", "-test", "./...")
+		if err != nil || !strings.Contains(out, path+"/statemachine/tree\n") || strings.Contains(out, "\ncopse/") {
+			t.Errorf("%v\n%.1000s", err, out)
+		}
+	}
+	out, err := run(dir, nil, "grep", "-rnE", `"copse/(actors|bench|config|httpfront|statemachine)`, "--include=*.go", ".")
+	if err == nil {
+		t.Errorf("these have the old path:\n%s", out)
+	}
+}
+
 func publishFrom(t *testing.T, dir string) *release {
 	t.Helper()
 	r := &release{source: source, out: t.TempDir(), arch: []string{runtime.GOARCH}, pgo: *pgo}
@@ -96,7 +115,7 @@ func (r *release) only(t *testing.T, pattern string) string {
 // copyOf has the files of the repository, and no history.
 func copyOf(t *testing.T) string {
 	t.Helper()
-	list, err := run(source, nil, "git", "ls-files", "-co", "--exclude-standard", "-z", ".", ":!bench")
+	list, err := run(source, nil, "git", "ls-files", "-co", "--exclude-standard", "-z")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +130,7 @@ func copyOf(t *testing.T) string {
 			err = os.MkdirAll(filepath.Dir(to), 0o755)
 		}
 		if err == nil {
-			err = os.WriteFile(to, text, 0o644)
+			err = os.WriteFile(to, text, 0o755)
 		}
 		if err != nil {
 			t.Fatal(err)
