@@ -48,6 +48,6 @@ func TestTheExamplesOfTheAPI(t *testing.T) {
 	if count < 50 {
 		t.Errorf("docs/API.md has %d examples", count)
 	}
-	tapped.Close()
+	tapped.stop()
 	checkCalls(t, tapped)
 }

@@ -15,6 +15,7 @@ import (
 type tap struct {
 	net.Listener
 	to    string
+	open  sync.WaitGroup // its goroutines
 	mu    sync.Mutex
 	calls []call
 }
@@ -35,22 +36,27 @@ func newTap(t *testing.T, to string) *tap {
 		t.Fatal(err)
 	}
 	p := &tap{Listener: l, to: to}
-	var open sync.WaitGroup
-	open.Go(func() {
+	p.open.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			open.Go(func() {
+			p.open.Go(func() {
 				if err := p.pass(c); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 	})
-	t.Cleanup(func() { l.Close(); open.Wait() })
+	t.Cleanup(p.stop)
 	return p
+}
+
+// stop waits until all that went over it is kept.
+func (p *tap) stop() {
+	p.Close()
+	p.open.Wait()
 }
 
 // pass serves one connection, until either side closes it.

@@ -49,7 +49,7 @@ func TestTheLicencesAreThoseOfWhatIsLinked(t *testing.T) {
 }
 
 // TestTheRelease makes this machine's part of a release twice, from the repository and from a
-// copy elsewhere, and installs it. The other architecture would take another minute or two.
+// copy elsewhere, and installs it. TestCrossBuild in ../deploy compiles the other one.
 func TestTheRelease(t *testing.T) {
 	first := publishFrom(t, source)
 	second := publishFrom(t, copyOf(t))
