@@ -10,12 +10,24 @@ GOVULNCHECK := $(BIN)/govulncheck
 # Printed if there is no Docker engine.
 NO_ENGINE := echo "NOT TESTED: no Docker engine answers, so the image was not built and the compose files were not run"
 
-.PHONY: all build test check lint vuln race model model-big mutants compat page pictures crash cluster deploy bench profile fuzz deps clean
+# What is tested, measured and released has no C in it. The race detector needs it, though.
+export CGO_ENABLED := 0
+RACE := CGO_ENABLED=1 $(GO) test -race
+
+# As in bench/peer/build.go and the Dockerfile.
+RELEASE_FLAGS := -trimpath -tags=nethttpomithttp2
+
+.PHONY: all build release test check lint vuln race model model-big mutants compat page pictures crash cluster deploy bench profile fuzz deps clean
 
 all: build
 
 build:
-	$(GO) build -trimpath -o $(BIN)/copse .
+	@test -x $(BIN)/copse || echo "the first build takes minutes: default.pgo, by which the compiler makes copse faster, has it compile all dependencies anew"
+	$(GO) build $(RELEASE_FLAGS) -o $(BIN)/copse .
+
+# Binaries, packages, checksums and lists of contents, for both architectures.
+release:
+	cd bench && $(GO) run ./release -out ../$(BIN)/release
 
 test: deps lint race model mutants compat page crash cluster deploy fuzz vuln
 	@docker info >/dev/null 2>&1 || $(NO_ENGINE)
@@ -53,7 +65,7 @@ $(STATICCHECK):
 # built again. The state machine has one goroutine, and draws a few random logs only under
 # the race detector: it runs without it as well. So do the commands, which are killed there.
 race:
-	$(GO) test -pgo=off -race -p 1 -timeout 20m ./...
+	$(RACE) -pgo=off -p 1 -timeout 20m ./...
 	$(GO) test -pgo=off ./statemachine ./config/dispatch
 
 # The index protocol, in every order of events; model-big explores larger systems at
@@ -72,11 +84,12 @@ model-big:
 # Against the real etcd: in process, over HTTP, and with real clients.
 #
 # -count=1, here and for crash, because these tests build and start copse, and the go
-# command doesn't know that it has changed. ./compat runs without the race detector, which
-# would see the driver only, and slow it down.
+# command doesn't know that it has changed. ./manual runs what docs/API.md
+# and CLIENTS.md show. ./compat runs without the race detector, which would see the driver
+# only, and slow it down.
 compat:
-	cd bench && $(GO) test -count=1 -timeout 30m ./compat/... ./access/... ./etcdimport/... ./mirror/...
-	cd bench && $(GO) test -race -count=1 -timeout 30m ./treecompat/... ./peer/... ./realfiles/... ./figures/... ./etcdstore/... ./v2api/... ./writemix/... ./placement/... ./verdict/...
+	cd bench && $(GO) test -count=1 -timeout 30m ./compat/... ./access/... ./etcdimport/... ./mirror/... ./manual/...
+	cd bench && $(RACE) -count=1 -timeout 30m ./treecompat/... ./peer/... ./realfiles/... ./figures/... ./etcdstore/... ./v2api/... ./writemix/... ./placement/... ./verdict/...
 
 # The web page in a real browser. pictures renews those of the README.
 page:
@@ -86,7 +99,7 @@ pictures:
 	cd bench && $(GO) test -count=1 -timeout 10m -run Pictures ./page/... -update
 
 crash:
-	cd bench && $(GO) test -race -count=1 -timeout 20m ./crash/...
+	cd bench && $(RACE) -count=1 -timeout 20m ./crash/...
 	cd bench && $(GO) test -count=1 -timeout 20m ./damage/...
 	cd bench && $(GO) test -v -count=1 -timeout 20m ./bounds/... # -v shows it where no memory limit can be set
 
@@ -94,7 +107,7 @@ crash:
 # verifies what clients saw. Eight to ten minutes. Needs root, for network namespaces and
 # a small disk.
 cluster:
-	cd bench && $(GO) test -race -count=1 -timeout 30m ./cluster/...
+	cd bench && $(RACE) -count=1 -timeout 30m ./cluster/...
 
 # Deployment: a rolling restart under load, a backup, the manifests, the unit, the
 # dashboard and alerts, and the commands of docs/OPERATING.md. With a Docker engine also
@@ -102,7 +115,7 @@ cluster:
 # fail if COPSE_REQUIRE_DOCKER is set. The race detector would see the driver only.
 deploy:
 	@command -v systemd-analyze >/dev/null || echo "there is no systemd-analyze: the unit is read by our own test alone"
-	cd bench && $(GO) test -count=1 -timeout 20m -skip 'Image|Compose' ./deploy/...
+	cd bench && $(GO) test -count=1 -timeout 20m -skip 'Image|Compose' ./deploy/... ./release/...
 	@if docker info >/dev/null 2>&1 || test -n "$$COPSE_REQUIRE_DOCKER"; then \
 		echo "with containers:"; cd bench && $(GO) test -count=1 -timeout 60m -run 'Image|Compose' ./deploy/...; \
 	else $(NO_ENGINE); fi

@@ -103,6 +103,8 @@ the store turns out to hold more than the log does now, start the server once wi
 force-new-cluster.`},
 		{Name: "version",
 			Summary: "Print the versions of copse, of Go, and of the etcd whose API it serves."},
+		{Name: "licenses",
+			Summary: "Print the licences of copse and of everything that is linked into it."},
 		{Name: "completion", Operands: strings.Join(shells(), "|"), choices: shells(),
 			Summary: "Print a completion script for a shell.",
 			Details: `bash:  source <(copse completion bash)
@@ -122,7 +124,7 @@ func firstWords() []string {
 	for _, e := range cli.Entries() {
 		words = append(words, strings.Fields(e.Name)[0])
 	}
-	words = append(words, "config", "import", "raftlog", "version", "completion", "help")
+	words = append(words, "config", "import", "raftlog", "version", "licenses", "completion", "help")
 	seen := map[string]bool{}
 	return slices.DeleteFunc(words, func(w string) bool {
 		again := seen[w]

@@ -90,9 +90,12 @@ func (s *Server) serveAccess(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 	writeJSON(ctx, fasthttp.StatusOK, &out)
 }
 
+// hasPage reports whether clients get the web page.
+func (s *Server) hasPage() bool { return s.opts.Page != nil && s.opts.Page.OnClients() }
+
 // servePage serves the web page to clients, if the settings want that.
 func (s *Server) servePage(ctx *fasthttp.RequestCtx, _ *exchange, name string) {
-	if s.opts.Page == nil || !s.opts.Page.OnClients() {
+	if !s.hasPage() {
 		notFound(ctx)
 		return
 	}

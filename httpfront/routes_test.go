@@ -1,11 +1,14 @@
 package httpfront_test
 
 import (
+	"log/slog"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"copse/httpfront"
+	"copse/httpfront/ui"
 	"copse/statemachine/tree"
 )
 
@@ -74,6 +77,7 @@ func TestSmallEndpoints(t *testing.T) {
 		"PUT /v2/machines":     notAllowed("GET,HEAD"),
 		"GET /v2/machines/":    notFound,
 		"GET /":                notFound,
+		"PUT /":                notFound,
 		"GET /v2":              notFound,
 		"GET /V2/keys":         notFound,
 		"GET /v2/leader":       notFound,
@@ -114,6 +118,34 @@ func TestSmallEndpoints(t *testing.T) {
 		if got := parse(t, s.send(lines(request+" HTTP/1.1", "Host: h"))); got != want {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", request, got, want)
 		}
+	}
+}
+
+// A browser gets links, of which each leads somewhere; whoever doesn't ask for HTML gets what etcd says.
+func TestTheFrontPage(t *testing.T) {
+	s := serve(t, httpfront.Options{Page: ui.New(ui.Options{Log: slog.New(slog.DiscardHandler), Clients: true})})
+	browser := func(request string) answer {
+		return parse(t, s.send(lines(request+" HTTP/1.1", "Host: h", "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")))
+	}
+	page := browser("GET /")
+	if page.status != 200 || page.kind != "text/html; charset=utf-8" || !strings.Contains(page.body, `<a href="/ui/">`) {
+		t.Errorf("%+v", page)
+	}
+	links := regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(page.body, -1)
+	for _, link := range links {
+		if a := browser("GET " + link[1]); a.status != 200 {
+			t.Errorf("%s: %+v", link[1], a)
+		}
+	}
+	if a := browser("HEAD /"); a.status != 200 || a.body != "" {
+		t.Errorf("HEAD: %+v", a)
+	}
+	if a, want := browser("POST /"), (answer{404, "", text, "404 page not found\n"}); a != want {
+		t.Errorf("POST: %+v", a)
+	}
+	without := parse(t, serve(t, httpfront.Options{}).send(lines("GET / HTTP/1.1", "Host: h", "Accept: text/html")))
+	if without.status != 200 || strings.Contains(without.body, "PAGE") || len(regexp.MustCompile(`href`).FindAllString(without.body, -1)) != len(links)-1 {
+		t.Errorf("%+v", without)
 	}
 }
 

@@ -31,19 +31,28 @@ func (k Kind) IsCopse() bool {
 	return k == Copse || strings.HasPrefix(string(k), string(Copse)+"+") || strings.HasPrefix(string(k), builtPrefix)
 }
 
+// releaseTag leaves HTTP/2 out.
+const releaseTag = "nethttpomithttp2"
+
+// ReleaseFlags and CGO_ENABLED=0 build copse as it is released, as in the Dockerfile: what is
+// tested and measured is what people run.
+var ReleaseFlags = []string{"-trimpath", "-tags=" + releaseTag}
+
 // variant returns the build flags of a kind of copse other than the plain one.
 func (k Kind) variant() []string {
 	how := strings.TrimPrefix(string(k), string(Copse)+"+")
-	if how == "race" {
+	if how == raceHow {
 		return []string{"-race", "-pgo=off"} // as package main's own tests are, so that it is built once
 	}
-	return []string{"-tags", how}
+	return []string{"-trimpath", "-tags=" + releaseTag + "," + how}
 }
+
+const raceHow = "race"
 
 // Each binary is built once per process, whatever asks for it; the go command's
 // cache makes that cheap.
 var (
-	copseBinary  = sync.OnceValues(func() (string, error) { return build("copse", "..", ".") })
+	copseBinary  = sync.OnceValues(func() (string, error) { return build("copse", "..", ".", ReleaseFlags...) })
 	etcd35Binary = sync.OnceValues(func() (string, error) { return build("etcd35", ".", "./etcd35") })
 )
 
@@ -94,6 +103,10 @@ func build(name, dir, pkg string, flags ...string) (string, error) {
 	binary := filepath.Join(root, "bin", name)
 	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", binary}, flags, []string{pkg})...)
 	cmd.Dir = filepath.Join(root, dir)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if slices.Contains(flags, "-race") {
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 	}

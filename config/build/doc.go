@@ -1,5 +1,5 @@
-// Package build says which copse this is: its version, and the commit that it was
-// built from.
+// Package build says which copse this is: its version, the commit that it was
+// built from, and the licences of what is linked into it.
 //
 // It is pure and runs no goroutine.
 package build

@@ -66,9 +66,7 @@ func Run(l Line) (*Work, int) {
 		return &Work{Command: command.Name, Config: c, Hostname: host, Server: c.HealthURL()}, 0
 	case "auth init", "mirror status", "mirror promote":
 		return &Work{Command: command.Name, Config: c, Hostname: host, Server: c.AuthInitURL()}, 0
-	case "raftlog inspect":
-		return &Work{Command: command.Name, Config: c, Hostname: host}, 0
-	case "import":
+	case "raftlog inspect", "import":
 		return &Work{Command: command.Name, Config: c, Hostname: host}, 0
 	case "backup", "restore", "export", "verify", "inspect", "diff":
 		return l.aboutFiles(&Work{Command: command.Name, Config: c, Hostname: host})
@@ -83,6 +81,8 @@ func Run(l Line) (*Work, int) {
 		return nil, l.showConfig(&c)
 	case "version":
 		return nil, l.showVersion()
+	case "licenses":
+		return nil, l.showLicenses()
 	case "completion":
 		return nil, l.showCompletion(c.Options.Operands)
 	case "help":
@@ -170,6 +170,14 @@ func (l *Line) showConfig(c *config.Config) int {
 func (l *Line) showVersion() int {
 	fmt.Fprintf(l.Stdout, "copse     %s\nrevision  %s\nbuilt by  %s for %s/%s\nanswers   like etcd %s\n",
 		build.Version, build.Revision(), runtime.Version(), runtime.GOOS, runtime.GOARCH, l.Like)
+	return 0
+}
+
+func (l *Line) showLicenses() int {
+	if err := build.WriteLicenses(l.Stdout); err != nil {
+		fmt.Fprintln(l.Stderr, err)
+		return config.ExitFailed
+	}
 	return 0
 }
 

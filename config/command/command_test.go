@@ -59,6 +59,7 @@ func TestCommandLines(t *testing.T) {
 		{"config", nil, config.ExitUsage, "", "copse config check, copse config show"},
 		{"serve --naem=x", nil, config.ExitUsage, "", "did you mean --name"},
 		{"serve now", nil, config.ExitUsage, "", `"now" is not a flag`},
+		{"licenses", nil, 0, "github.com/lni/dragonboat/v4", ""},
 		{"completion bash", nil, 0, "complete -F _copse copse", ""},
 		{"completion", nil, config.ExitUsage, "", "bash, zsh or fish"},
 		{"completion tcsh", nil, config.ExitUsage, "", "bash, zsh or fish"},

@@ -1,5 +1,5 @@
 // Package command reads a command line, and carries out what needs no server:
-// version, help, completion, config show and config check. What is left (serve,
+// version, licenses, help, completion, config show and config check. What is left (serve,
 // health, auth init, raftlog inspect and raftlog cut) it returns to main with the Config.
 //
 // It reads files only where the settings name them. It runs no goroutine.

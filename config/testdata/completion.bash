@@ -124,12 +124,13 @@ _copse() {
         'raftlog inspect'|'raftlog inspect '*) words="--help $settings" ;;
         'raftlog cut'|'raftlog cut '*) words="--help $settings" ;;
         'version'|'version '*) words="--help" ;;
+        'licenses'|'licenses '*) words="--help" ;;
         'completion'|'completion '*) words="--help" ;;
         'help'|'help '*) words="--help" ;;
         esac
     elif [[ $command || $COMP_CWORD == 1 ]]; then
         case $command in
-        '') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version completion help' ;;
+        '') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version licenses completion help' ;;
         'auth') words='init enable disable' ;;
         'help auth') words='init enable disable' ;;
         'mirror') words='status promote' ;;
@@ -145,7 +146,7 @@ _copse() {
         'raftlog') words='inspect cut' ;;
         'help raftlog') words='inspect cut' ;;
         'completion') words='bash zsh fish' ;;
-        'help') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version completion help' ;;
+        'help') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version licenses completion help' ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

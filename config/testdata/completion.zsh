@@ -114,6 +114,7 @@ _copse() {
       'import:Take over the data of an etcd, from its directory, over HTTP or from a dump.'
       'raftlog:Look at the raft log, or mend it.'
       'version:Print the versions of copse, of Go, and of the etcd whose API it serves.'
+      'licenses:Print the licences of copse and of everything that is linked into it.'
       'completion:Print a completion script for a shell.'
       'help:Print this help, or the help of one command.'
     )
@@ -263,8 +264,9 @@ _copse() {
   top) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--metrics=[URLs of the operations ports; by default port 2381 of each member]:urls:' '--interval=[Time between two pictures]:duration:' '--count=[Pictures until it ends; 0 is for ever]:n:' $common ;;
   import) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--from=[Client URLs of a running etcd, to read over HTTP in place of a directory]:urls:' '--hidden=[With from: keys below which hidden nodes are (a name begins with _), separated by commas]:keys:' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--format=[Form of a dump: flat list, nested map, or etcd'\''s answer to a recursive GET]:value:(list map v2)' '--out=[File to write in place of a data directory]:path:_files' '--dry-run=-[Only print what is there]::value:(true false)' '--etcd-wal-dir=[Directory of etcd'\''s log, if etcd had --wal-dir]:path:_files' '--take-what-is-sound=-[With a damaged directory: take what is before the damage]::value:(true false)' '--committed-only=-[Leave out what isn'\''t known to be committed, acknowledged writes among it]::value:(true false)' '--cluster-id=[The cluster'\''s id, as X-Etcd-Cluster-Id has it]:hex:' '--index-margin=[How far above the source'\''s index copse goes on]:number:' $settings ;;
   version) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
+  licenses) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   completion) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(bash zsh fish)' ;;
-  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version completion help)' ;;
+  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir ls watch exec-watch lock member user role status cluster-health top config import raftlog version licenses completion help)' ;;
   *) _arguments '--version[Print the version]' '--help[Print the help]' $settings ;;
   esac
 }
