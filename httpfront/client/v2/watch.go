@@ -1,6 +1,7 @@
 package v2
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,14 +120,20 @@ func (w *Watcher) poll(ctx context.Context) (*Response, error) {
 		w.report(nil)
 	}
 	index := number(response, "X-Etcd-Index")
-	defer time.AfterFunc(renewal, func() { cancel(errRenew) }).Stop()
-	body, err := io.ReadAll(io.LimitReader(response.Body, bodyLimit))
-	if errors.Is(context.Cause(ctx), errRenew) || len(body) == 0 || err != nil {
-		// Nothing has happened up to the index; with events in the future it says nothing.
+	if w.next == 0 {
+		w.next = index + 1 // the watch has begun; what comes, if only in part, is behind it
+	}
+	body, err := readEvent(response.Body, func() { cancel(errRenew) })
+	renewed := errors.Is(context.Cause(ctx), errRenew)
+	switch {
+	case len(body) == 0 && (renewed || err == nil):
+		// Nothing has happened up to the index; with events in the future it says nothing. What
+		// breaks off may have had an older event to give.
 		w.next = max(w.next, index+1)
-		if errors.Is(context.Cause(ctx), errRenew) {
-			err = nil
-		}
+		return nil, nil
+	case renewed && err != nil: // as the event began to come
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
 	event, err := parse(body, index)
@@ -138,6 +145,22 @@ func (w *Watcher) poll(ctx context.Context) (*Response, error) {
 }
 
 var errRenew = errors.New("renewed")
+
+// readEvent reads a body. It calls renew if nothing of it comes for the time of a renewal.
+func readEvent(body io.Reader, renew func()) ([]byte, error) {
+	timer := time.AfterFunc(renewal, renew)
+	defer timer.Stop()
+	event := make([]byte, 1, bytes.MinRead)
+	if _, err := io.ReadFull(body, event); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return nil, err
+	}
+	timer.Stop()
+	rest, err := io.ReadAll(io.LimitReader(body, bodyLimit))
+	return append(event, rest...), err
+}
 
 // Stream hands over every event below the root as it comes, until ctx is done or the stream
 // ends. What happens while no stream stands is missed.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"copse/httpfront/client/v2"
@@ -93,6 +95,49 @@ func TestAWatchGoesOnBehindWhatItKnows(t *testing.T) {
 	if !slices.Equal(said, []bool{true, true, false}) {
 		t.Errorf("said %v", said)
 	}
+}
+
+// An answer that breaks off may have been about an older event than its header's index.
+func TestAWatchAsksAgainForAnEventThatWasCut(t *testing.T) {
+	cut := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Etcd-Index", "20")
+		fmt.Fprint(w, `{"action":"set","no`)
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	c, asked := serve(t, cut, ends(30), cut, event(6))
+	if r, err := c.Watch("/k", 4, false).Next(t.Context()); err != nil || r.Node.Modified != 6 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	const path = "GET /v2/keys/k?wait=true&waitIndex=5"
+	if !slices.Equal(*asked, []string{path, path, path, path}) {
+		t.Errorf("asked %q", *asked)
+	}
+	c, asked = serve(t, cut, event(21)) // from now on, which was index 20
+	if _, err := c.Watch("/k", 0, false).Next(t.Context()); err != nil || !strings.HasSuffix((*asked)[1], "waitIndex=21") {
+		t.Errorf("%v, asked %q", err, *asked)
+	}
+}
+
+// A body that comes slowly isn't cut by the renewal, and one that doesn't come is renewed.
+func TestTheRenewalWaitsForABodyThatHasBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		renewed := false
+		from, to := io.Pipe()
+		go func() {
+			_, _ = to.Write([]byte("{"))
+			time.Sleep(time.Hour)
+			_, _ = to.Write([]byte("}"))
+			_ = to.Close()
+		}()
+		if body, err := v2.ReadEvent(from, func() { renewed = true }); string(body) != "{}" || err != nil || renewed {
+			t.Errorf("%q, %v, renewed: %v", body, err, renewed)
+		}
+		from, to = io.Pipe()
+		if body, err := v2.ReadEvent(from, func() { _ = to.CloseWithError(io.ErrClosedPipe) }); len(body) != 0 || err == nil {
+			t.Errorf("without a body: %q, %v", body, err)
+		}
+	})
 }
 
 func TestAWatchThatIsRefusedEnds(t *testing.T) {

@@ -1,0 +1,4 @@
+package v2
+
+// ReadEvent is readEvent.
+var ReadEvent = readEvent
