@@ -93,6 +93,9 @@ func misuse(err error, culprit string, known []string) error {
 	if strings.HasPrefix(err.Error(), "flag needs an argument") {
 		return fmt.Errorf("--%s needs a value", name)
 	}
+	if strings.Contains(culprit, "@") { // it may have a password in it
+		culprit, _, _ = strings.Cut(culprit, "=")
+	}
 	return fmt.Errorf("unknown flag %s; did you mean --%s?", culprit, cli.Nearest(name, known))
 }
 
@@ -104,6 +107,6 @@ func stray(command *Command, operands []string) []error {
 	case slices.Contains(firstWords(), operands[0]):
 		return []error{fmt.Errorf("%q is a command, which comes before the flags: copse %s --flag=value", operands[0], operands[0])}
 	default:
-		return []error{fmt.Errorf("%q is not a flag; settings have the form --flag=value", operands[0])}
+		return []error{fmt.Errorf("%s is not a flag; settings have the form --flag=value", cli.Quote(operands[0]))}
 	}
 }

@@ -1,6 +1,11 @@
 package config_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"copse/config"
+)
 
 func TestComplaints(t *testing.T) {
 	tests := []struct {
@@ -67,5 +72,24 @@ func TestComplaints(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			expect(t, complaints(t, nil, tt.args, tt.environ), tt.want)
 		})
+	}
+}
+
+func TestPasswordsInURLsAreNotPrinted(t *testing.T) {
+	for _, line := range []string{
+		"import --from=http://root:s3cret@h:1", "import --from=http://root:s3cret,x@h:1", "import --from=ftp://root:s3cret@h", "import --fron=http://root:s3cret@h:1",
+		"serve --initial-cluster=a=http://root:s3cret@h:1", "serve --initial-cluster=a=http://root:x,s3cret@h:1",
+		"serve --listen-client-urls=http://root:s3cret@h:1", "serve http://root:s3cret@h:1", "serve --cors=http://root:s3cret@h:1/ x",
+		"health --endpoint=http://root:s3cret@h:x", "--endpoints-=http://root:s3cret@h:1 get /a",
+	} {
+		args := strings.Fields(line)
+		command, rest, err := config.FindCommand(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = config.Load(config.Sources{Command: command, Args: rest, MaxShards: 64, Hostname: "h", ReadFile: func(string) ([]byte, error) { return nil, nil }})
+		if err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 }

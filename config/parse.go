@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"copse/config/cli"
 )
 
 func parseMilliseconds(s string) (time.Duration, error) {
@@ -93,7 +95,7 @@ func parseChoice(s, all string) (string, error) {
 func parseEndpoint(s string) (string, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return "", fmt.Errorf("%q is not a URL such as http://127.0.0.1:2379", s)
+		return "", fmt.Errorf("%s is not a URL such as http://127.0.0.1:2379", cli.Quote(s))
 	}
 	return s, nil
 }
@@ -126,7 +128,7 @@ func parseOrigins(s string) ([]string, error) {
 		case o == "*":
 			return []string{"*"}, nil
 		case strings.ContainsAny(o, " \t\r\n"):
-			return nil, fmt.Errorf("%q is not an origin", o)
+			return nil, fmt.Errorf("%s is not an origin", cli.Quote(o))
 		case o != "":
 			origins = append(origins, o)
 		}

@@ -9,10 +9,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"copse/config/cli"
 )
+
+// errUser doesn't quote the URL: there may be a password in it.
+var errUser = errors.New("a URL here has no user and no password (what precedes an @)")
 
 // parseURLs parses a list and drops duplicates.
 func parseURLs(s string) ([]url.URL, error) {
+	if strings.Contains(s, "@") {
+		return nil, errUser
+	}
 	var list []url.URL
 	var complaints []error
 	for _, part := range strings.Split(s, ",") {
@@ -29,6 +37,9 @@ func parseURLs(s string) ([]url.URL, error) {
 
 // parseURL accepts what etcd accepts: a scheme, a host and a port, nothing else.
 func parseURL(s string) (url.URL, error) {
+	if strings.Contains(s, "@") {
+		return url.URL{}, errUser
+	}
 	u, err := url.Parse(s)
 	if err != nil {
 		return url.URL{}, fmt.Errorf("%q is not a URL such as http://127.0.0.1:2379", s)
@@ -85,7 +96,10 @@ func parseMembers(s string) ([]Member, error) {
 	for _, part := range strings.Split(s, ",") {
 		name, address, found := strings.Cut(strings.TrimSpace(part), "=")
 		if !found || name == "" {
-			complaints = append(complaints, fmt.Errorf("%q is not of the form name=url", part))
+			if part = strconv.Quote(part); strings.Contains(s, "@") {
+				part = cli.Quote(s)
+			}
+			complaints = append(complaints, fmt.Errorf("%s is not of the form name=url", part))
 			continue
 		}
 		u, err := parseURL(address)

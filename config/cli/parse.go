@@ -170,7 +170,8 @@ func arrange(k *kong.Kong, args []string) (*words, error) {
 		case len(w.operands) == 0 && (arg == "-h" || arg == "--help" || arg == "-help"):
 			return w, ErrHelp
 		case len(w.operands) == 0 && len(arg) > 1 && arg[0] == '-':
-			return nil, fmt.Errorf("unknown flag %s; did you mean --%s? (a value that begins with - follows --)", arg, nearest(arg, k, node))
+			name, _, _ := strings.Cut(arg, "=") // the value may have a password in it
+			return nil, fmt.Errorf("unknown flag %s; did you mean --%s? (a value that begins with - follows --)", name, nearest(arg, k, node))
 		case len(node.Children) > 0:
 			c := child(node, arg)
 			if c == nil {

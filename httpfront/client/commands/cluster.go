@@ -99,7 +99,7 @@ func peerURLs(text string) ([]string, error) {
 	list := strings.Split(text, ",")
 	for _, one := range list {
 		if u, err := url.Parse(one); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return nil, usage("%q is not a URL such as http://host:2380", one)
+			return nil, usage("%s: each must be a URL such as http://host:2380", cli.Quote(text))
 		}
 	}
 	return list, nil

@@ -72,7 +72,7 @@ func (t *tool) connect(ctx context.Context, security *tls.Config) error {
 		o.Debug = func(line string) { fmt.Fprintln(t.Err, line) }
 	}
 	if t.client, err = v2.New(o); err != nil {
-		return usage("%v", err)
+		return usage("%s: %v: check --endpoints, COPSE_ENDPOINTS and ETCDCTL_ENDPOINTS", cli.Quote(g.Endpoints), err)
 	}
 	if _, own := t.line.Args.(*cli.ClusterHealth); g.NoSync || own { // which says so itself
 		return nil
@@ -156,8 +156,12 @@ func (t *tool) report(err error) int {
 // unreachable says which servers were asked, and what to do.
 func (t *tool) unreachable(code int, err error) error {
 	text := fmt.Sprintf("Error:  %v", err)
-	if _, ok := errors.AsType[*v2.Unreachable](err); ok {
-		text += "\nAsked " + strings.Join(t.client.Endpoints(), ", ") + "; --endpoints or COPSE_ENDPOINTS names others."
+	if none, ok := errors.AsType[*v2.Unreachable](err); ok {
+		text += "\nAsked " + strings.Join(none.Asked, ", ")
+		if !none.Sent {
+			text += "; --endpoints or COPSE_ENDPOINTS names others"
+		}
+		text += "."
 	}
 	return &exit{code, text}
 }

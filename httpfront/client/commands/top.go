@@ -49,10 +49,7 @@ func (t *tool) top(ctx context.Context, args *cli.Top) error {
 	defer counter.Wait()
 	defer cancel()
 	busy := newPrefixes()
-	streaming, err := t.client.At(t.client.Endpoints()[0])
-	if err != nil {
-		return err
-	}
+	streaming := t.client.First()
 	counter.Go(func() { busy.count(ctx, streaming) })
 	before := t.sample(ctx, ports)
 	for n := 0; count == 0 || n < count; n++ {
@@ -79,7 +76,7 @@ func (t *tool) metricsPorts(ctx context.Context, given string) (map[string]strin
 		for _, text := range strings.Split(given, ",") {
 			u, err := url.Parse(text)
 			if err != nil || u.Host == "" {
-				return nil, usage("--metrics: %q is not a URL such as http://127.0.0.1:2381", text)
+				return nil, usage("--metrics: %s is not a URL such as http://127.0.0.1:2381", cli.Quote(given))
 			}
 			ports[u.Host] = strings.TrimRight(text, "/")
 		}

@@ -38,10 +38,10 @@ type Client struct {
 // New checks the endpoints; it connects to none.
 func New(o Options) (*Client, error) {
 	c := &Client{o: o}
-	for _, text := range o.Endpoints {
+	for i, text := range o.Endpoints {
 		u, err := url.Parse(strings.TrimSpace(text))
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return nil, fmt.Errorf("%q is not a URL such as http://127.0.0.1:2379: check --endpoints, COPSE_ENDPOINTS and ETCDCTL_ENDPOINTS", text)
+			return nil, fmt.Errorf("URL %d of %d is not one such as http://127.0.0.1:2379", i+1, len(o.Endpoints)) // it may have a password in it
 		}
 		u.Path = strings.TrimRight(u.Path, "/")
 		c.endpoints = append(c.endpoints, u)
@@ -60,12 +60,9 @@ func New(o Options) (*Client, error) {
 // Close ends the connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Endpoints are the URLs that are asked, the first one first.
-func (c *Client) Endpoints() (list []string) {
-	for _, u := range c.endpoints {
-		list = append(list, u.String())
-	}
-	return list
+// First is a client for the server that is asked first alone. It may be another goroutine's.
+func (c *Client) First() *Client {
+	return &Client{o: c.o, http: c.http, endpoints: c.endpoints[:1:1]}
 }
 
 // Request is one for a path of the API.
@@ -118,11 +115,19 @@ func Code(err error) int {
 }
 
 // Unreachable is the error when no server answered.
-type Unreachable struct{ Why []error } // for each endpoint
+type Unreachable struct {
+	Asked []string // URLs, without passwords
+	Why   []error  // for each
+	Sent  bool     // the last one has perhaps got a write
+}
 
 func (u *Unreachable) Error() string {
 	var text strings.Builder
 	text.WriteString("no server answers")
+	if u.Sent {
+		text.Reset()
+		fmt.Fprintf(&text, "%s did not answer; the write may have been made", u.Asked[len(u.Asked)-1])
+	}
 	for i, err := range u.Why {
 		fmt.Fprintf(&text, "; error #%d: %v", i, err)
 	}
@@ -159,7 +164,7 @@ func number(response *http.Response, header string) uint64 {
 // each sends a request to one server after another until take has an answer, and has those
 // asked last that gave none.
 func each[T any](c *Client, ctx context.Context, r Request, take func(*http.Response) (T, error)) (none T, err error) {
-	var why []error
+	failed := new(Unreachable)
 	for _, u := range slices.Clone(c.endpoints) {
 		response, err := c.send(ctx, u, r)
 		if err == nil {
@@ -174,24 +179,26 @@ func each[T any](c *Client, ctx context.Context, r Request, take func(*http.Resp
 		if ctx.Err() != nil {
 			return none, cmp.Or(context.Cause(ctx), err)
 		}
-		why = append(why, err)
-		if r.Method != http.MethodGet && !unsent(err) {
-			break // it may have been done
+		failed.Asked, failed.Why = append(failed.Asked, u.Redacted()), append(failed.Why, err)
+		if failed.Sent = changes(r.Method) && !unsent(err); failed.Sent {
+			break
 		}
 		c.endpoints = append(slices.DeleteFunc(c.endpoints, func(e *url.URL) bool { return e == u }), u)
 	}
-	if len(why) == 1 {
-		if e, ok := errors.AsType[*Error](why[0]); ok {
+	if len(failed.Why) == 1 {
+		if e, ok := errors.AsType[*Error](failed.Why[0]); ok {
 			return none, e
 		}
 	}
-	return none, &Unreachable{Why: why}
+	return none, failed
 }
+
+func changes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
 
 // passes reports whether another server may answer better: this one has no leader, or stops.
 func passes(err error, method string) bool {
 	e, _ := errors.AsType[*Error](err)
-	return method == http.MethodGet && e.Status >= http.StatusInternalServerError
+	return !changes(method) && e.Status >= http.StatusInternalServerError
 }
 
 // unsent reports whether a server can't have got the request.
@@ -209,16 +216,21 @@ func (c *Client) send(ctx context.Context, u *url.URL, r Request) (*http.Respons
 	c.tell(request, r)
 	response, err := c.http.Do(request)
 	if err != nil {
-		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err // the caller has the URL
-		}
-		return nil, err
+		return nil, withoutURL(err)
 	}
 	if response.StatusCode/100 != 2 {
 		defer response.Body.Close()
 		return nil, refusal(response)
 	}
 	return response, nil
+}
+
+// withoutURL takes the URL, which may have a password in it, out of an error.
+func withoutURL(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
+	}
+	return err
 }
 
 func (c *Client) request(ctx context.Context, u *url.URL, r Request) (*http.Request, error) {
@@ -239,7 +251,7 @@ func (c *Client) request(ctx context.Context, u *url.URL, r Request) (*http.Requ
 	to.RawQuery = r.Query.Encode()
 	request, err := http.NewRequestWithContext(ctx, r.Method, to.String(), body)
 	if err != nil {
-		return nil, err
+		return nil, withoutURL(err)
 	}
 	if kind != "" {
 		request.Header.Set("Content-Type", kind)
@@ -255,7 +267,7 @@ func (c *Client) tell(request *http.Request, r Request) {
 	if c.o.Debug == nil {
 		return
 	}
-	line := fmt.Sprintf("curl -X %s %q", r.Method, request.URL.String())
+	line := fmt.Sprintf("curl -X %s %q", r.Method, request.URL.Redacted())
 	if c.o.User != "" {
 		line += fmt.Sprintf(" -u %q", c.o.User)
 	}

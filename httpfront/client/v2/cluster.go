@@ -40,7 +40,7 @@ func (c *Client) JSON(ctx context.Context, r Request, to any) error {
 func (c *Client) At(endpoint string) (*Client, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
-		return nil, err
+		return nil, withoutURL(err)
 	}
 	return &Client{o: c.o, http: c.http, endpoints: []*url.URL{u}}, nil
 }

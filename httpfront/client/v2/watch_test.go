@@ -178,7 +178,9 @@ func TestWritesAreNotSentTwice(t *testing.T) {
 
 	text := "v"
 	put := v2.Change{Method: http.MethodPut, Key: "k", Value: &text}
-	if _, err := connect(t, first.URL, second.URL).Change(t.Context(), put); err == nil || writes != 1 {
+	_, err = connect(t, nobody, first.URL, second.URL).Change(t.Context(), put)
+	lost, ok := errors.AsType[*v2.Unreachable](err)
+	if !ok || writes != 1 || !slices.Equal(lost.Asked, []string{nobody, first.URL}) || !strings.HasPrefix(err.Error(), first.URL+" did not answer; the write may have been made; error #0: dial tcp") {
 		t.Errorf("%d writes, %v", writes, err)
 	}
 	if _, err := connect(t, first.URL, second.URL).Get(t.Context(), "k", v2.ReadOptions{}); err != nil || reads == 0 {
@@ -188,8 +190,8 @@ func TestWritesAreNotSentTwice(t *testing.T) {
 	if _, err := c.Change(t.Context(), put); err != nil {
 		t.Error(err)
 	}
-	if got := c.Endpoints()[0]; got != second.URL {
-		t.Errorf("%s is asked first, not who answered", got)
+	if _, err := c.First().Change(t.Context(), put); err != nil {
+		t.Errorf("who answered isn't asked first: %v", err)
 	}
 	if _, err := connect(t, nobody).Change(t.Context(), put); err == nil || !strings.Contains(err.Error(), "error #0: dial tcp") {
 		t.Error(err)
@@ -197,9 +199,32 @@ func TestWritesAreNotSentTwice(t *testing.T) {
 }
 
 func TestEndpointsAreURLs(t *testing.T) {
-	for _, bad := range []string{"", "h:1", "127.0.0.1:2379", "ftp://h", "://"} {
-		if _, err := v2.New(v2.Options{Endpoints: []string{bad}}); err == nil {
-			t.Errorf("%q is accepted", bad)
+	for _, bad := range []string{"", "h:1", "127.0.0.1:2379", "ftp://h", "://", "ftp://root:s3cret@h", "http://root:s3cret@h:port"} {
+		if _, err := v2.New(v2.Options{Endpoints: []string{bad}}); err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+func TestPasswordsOfEndpointsAreNotPrinted(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != "s3cret" {
+			t.Errorf("the password is %q", password)
+		}
+		panic(http.ErrAbortHandler)
+	}))
+	defer server.Close()
+	var said strings.Builder
+	c, err := v2.New(v2.Options{Endpoints: []string{strings.Replace(server.URL, "//", "//root:s3cret@", 1)}, Timeout: 10 * time.Second, Debug: func(line string) { said.WriteString(line) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.Get(t.Context(), "/k", v2.ReadOptions{})
+	if said.Len() == 0 || strings.Contains(said.String()+fmt.Sprintf("%v %+v", err, err), "s3cret") {
+		t.Errorf("%s\n%+v", &said, err)
+	}
+	if lost, ok := errors.AsType[*v2.Unreachable](err); !ok || strings.Contains(lost.Asked[0], "s3cret") {
+		t.Errorf("%v", err)
 	}
 }

@@ -1,0 +1,75 @@
+package commands
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"copse/config/cli"
+)
+
+// perform carries out a line against a server, whose URL follows --endpoints.
+func perform(t *testing.T, stdin, endpoints, line string) (code int, stdout, stderr string) {
+	t.Helper()
+	args := append([]string{"--no-sync", "--timeout=5s", "--endpoints=" + endpoints}, strings.Fields(line)...)
+	command, err := cli.Parse(args, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	code = Run(t.Context(), command, nil, Streams{In: strings.NewReader(stdin), Out: &out, Err: &errs})
+	return code, out.String(), errs.String()
+}
+
+// answers serves, and counts the requests.
+func answers(t *testing.T, handler http.HandlerFunc) (endpoint string, requests *int) {
+	t.Helper()
+	requests = new(int)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		*requests++ // one after another
+		handler(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, requests
+}
+
+// breaksOff ends a connection without an answer.
+func breaksOff(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+// done answers a change.
+func done(w http.ResponseWriter, r *http.Request) {
+	fmt.Fprintf(w, `{"action":"set","node":{"key":"/k","value":%q,"createdIndex":3,"modifiedIndex":3}}`, r.FormValue("value"))
+}
+
+func TestWhoWasAskedIsNamed(t *testing.T) {
+	hangs, _ := answers(t, breaksOff)
+	good, asked := answers(t, done)
+	code, _, stderr := perform(t, "", hangs+","+good, "set /k v")
+	if code != exitRefused || *asked != 0 || !strings.HasPrefix(stderr, "Error:  "+hangs+" did not answer; the write may have been made; ") ||
+		!strings.HasSuffix(stderr, "\nAsked "+hangs+".\n") {
+		t.Errorf("exit code %d, %d requests: %s", code, *asked, stderr)
+	}
+	if code, _, stderr = perform(t, "", hangs+","+good, "get /k"); code != 0 || stderr != "" {
+		t.Errorf("a read isn't asked of the next: exit code %d: %s", code, stderr)
+	}
+}
+
+func TestPasswordsOfEndpointsAreNotPrinted(t *testing.T) {
+	server, _ := answers(t, breaksOff)
+	withPassword := strings.Replace(server, "//", "//root:s3cret@", 1)
+	for endpoints, lines := range map[string][]string{
+		withPassword: {"get /k", "set /k v", "--debug ls /", "--debug set /k v", "member add n http://root:s3cret@h:x",
+			"member update n http://root:s3cret,x@h", "top --metrics http://root:s3cret@h:x", "cluster-health"},
+		"http://root:s3cret,x@h:1": {"get /k"}, "root:s3cret@h:1": {"get /k"},
+	} {
+		for _, line := range lines {
+			code, stdout, stderr := perform(t, "", endpoints, line)
+			if code == 0 || strings.Contains(stdout+stderr, "s3cret") || stderr == "" {
+				t.Errorf("%s: exit code %d\n%s%s", line, code, stdout, stderr)
+			}
+		}
+	}
+}
