@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"strings"
 	"text/tabwriter"
 
 	"copse/config"
@@ -193,6 +194,9 @@ func (l *Line) showCompletion(operands []string) int {
 
 func (l *Line) showHelp(operands []string) int {
 	command, rest, err := config.FindCommand(operands)
+	if err == nil && command.Client { // whose rest is the whole line
+		rest = rest[strings.Count(command.Name, " ")+1:]
+	}
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("copse help takes one command; %q is one too many", rest[0])
 	}

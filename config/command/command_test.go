@@ -55,6 +55,7 @@ func TestCommandLines(t *testing.T) {
 		{"health --help", nil, 0, "--timeout <duration>", ""},
 		{"help nothing", nil, config.ExitUsage, "", `unknown command "nothing"`},
 		{"help health now", nil, config.ExitUsage, "", `"now" is one too many`},
+		{"help get /a", nil, config.ExitUsage, "", `"/a" is one too many`},
 		{"heatlh", nil, config.ExitUsage, "", "did you mean copse health"},
 		{"config", nil, config.ExitUsage, "", "copse config check, copse config show"},
 		{"serve --naem=x", nil, config.ExitUsage, "", "did you mean --name"},
@@ -84,6 +85,20 @@ func TestCommandLines(t *testing.T) {
 				t.Errorf("said too much:\n%s\n%s", stdout, stderr)
 			}
 		})
+	}
+}
+
+func TestHelpOfEveryCommand(t *testing.T) {
+	for _, c := range config.Commands() {
+		code, stdout, stderr := perform(t, nil, append([]string{"help"}, strings.Fields(c.Name)...)...)
+		if code != 0 || !strings.Contains(stdout, c.Summary) || stderr != "" {
+			t.Errorf("copse help %s: exit code %d\n%s%s", c.Name, code, stdout, stderr)
+		}
+	}
+	for _, group := range []string{"member", "user", "role"} {
+		if code, stdout, stderr := perform(t, nil, "help", group); code != 0 || !strings.Contains(stdout, group+" list") || stderr != "" {
+			t.Errorf("copse help %s: exit code %d\n%s%s", group, code, stdout, stderr)
+		}
 	}
 }
 
