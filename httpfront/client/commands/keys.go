@@ -78,6 +78,8 @@ func (t *tool) value(v cli.Value) (string, error) {
 		}
 	}
 	switch {
+	case len(bytes) == 0 && v.Value == nil && v.File == "": // as etcdctl: a script may have no input
+		return "", usage("value required: as the last word, from standard input or --file; '' is the empty one")
 	case len(bytes) > valueLimit:
 		return "", usage("the value has more than %d bytes", valueLimit)
 	case v.Base64:

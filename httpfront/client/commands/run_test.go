@@ -73,3 +73,20 @@ func TestPasswordsOfEndpointsAreNotPrinted(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEmptyInputIsNoValue(t *testing.T) {
+	server, asked := answers(t, done)
+	for _, line := range []string{"set /k", "mk /k", "mk --in-order /k", "update /k", "cas /k old", "set --base64 /k"} {
+		if code, stdout, stderr := perform(t, "", server, line); code != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "value required") {
+			t.Errorf("%s: exit code %d\n%s%s", line, code, stdout, stderr)
+		}
+	}
+	if *asked != 0 {
+		t.Errorf("%d requests were made", *asked)
+	}
+	for _, line := range []string{"set /k --file -", "set /k --file=/dev/null"} {
+		if code, _, stderr := perform(t, "", server, line); code != 0 {
+			t.Errorf("%s: exit code %d: %s", line, code, stderr)
+		}
+	}
+}
