@@ -37,11 +37,19 @@ type lease struct {
 	ttl    time.Duration
 	index  uint64    // at which it was taken: it only rises from holder to holder
 	until  time.Time // when it may expire, by this machine's clock
+
+	// While it is waited for:
+	held bool  // another has had it when it was last asked for
+	why  error // the last failure to ask
+	said bool  // that there was one
 }
 
+// lockLimit bounds --ttl, in seconds: a year.
+const lockLimit = 365 * 24 * 60 * 60
+
 func (t *tool) lock(ctx context.Context, args *cli.Lock) error {
-	if args.TTL < 2 {
-		return usage("--ttl must be at least 2 seconds: the lock is refreshed in between")
+	if args.TTL < 2 || args.TTL > lockLimit {
+		return usage("--ttl must be at least 2 seconds, as the lock is refreshed in between, and at most %d", lockLimit)
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -53,11 +61,12 @@ func (t *tool) lock(ctx context.Context, args *cli.Lock) error {
 		waiting, cancel = context.WithTimeout(ctx, args.Wait)
 	}
 	err = l.take(waiting, t)
+	late := errors.Is(waiting.Err(), context.DeadlineExceeded)
 	cancel()
 	if err != nil {
 		l.release(ctx) // a request may still have been carried out
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("another has had it for %v", args.Wait)
+		if late {
+			err = l.late(args.Wait)
 		}
 		return &exit{exitNoLock, fmt.Sprintf("no lock on %s: %v", args.Key, err)}
 	}
@@ -115,6 +124,17 @@ func (t *tool) runLocked(ctx context.Context, l *lease, command []string) (code 
 	return exitNoRun, err
 }
 
+// late says why the lock wasn't had in time.
+func (l *lease) late(wait time.Duration) error {
+	switch {
+	case l.why != nil:
+		return fmt.Errorf("not within %v: %w", wait, l.why)
+	case l.held:
+		return fmt.Errorf("another has had it for %v", wait)
+	}
+	return fmt.Errorf("no server has answered within %v", wait)
+}
+
 // take waits for the lock.
 func (l *lease) take(ctx context.Context, t *tool) error {
 	told := false
@@ -132,20 +152,38 @@ func (l *lease) take(ctx context.Context, t *tool) error {
 			if err != nil || mine {
 				return err
 			}
-		case v2.Code(err) != 0 && !retried(err):
+		case !retried(err):
 			return err
 		default: // it may have been taken: the next round finds out
-			if err := pause(ctx, time.Second); err != nil {
+			if err := l.again(ctx, t, err); err != nil {
 				return err
 			}
 		}
 	}
 }
 
+// again turns an error that may pass, or a change meanwhile, into a pause. It says the first.
+func (l *lease) again(ctx context.Context, t *tool, err error) error {
+	switch code := v2.Code(err); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case code == v2.CodeOutdated || code == v2.CodeNotFound || code == v2.CodeCompare:
+		return nil
+	case !retried(err):
+		return err
+	}
+	l.why = err
+	if !l.said {
+		fmt.Fprintf(t.Err, "No lock on %s yet, and it is tried again: %v\n", l.key, err)
+		l.said = true
+	}
+	return pause(ctx, time.Second)
+}
+
 // retried reports whether an error may pass: no leader, or no answer.
 func retried(err error) bool {
 	e, ok := errors.AsType[*v2.Error](err)
-	return !ok || e.Status >= http.StatusInternalServerError
+	return !errors.Is(err, v2.ErrForeign) && (!ok || e.Status >= http.StatusInternalServerError)
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -165,13 +203,17 @@ func (l *lease) await(ctx context.Context, t *tool, told *bool) (mine bool, err 
 	case v2.Code(err) == v2.CodeNotFound:
 		return false, nil
 	case err != nil:
-		return false, keepTrying(ctx, err)
+		return false, l.again(ctx, t, err)
 	case r.Node.Dir:
 		return false, fmt.Errorf("%s is a directory", l.key)
 	case r.Node.Value == l.id:
 		l.index = r.Node.Created
-		return true, l.refresh(ctx)
+		if err := l.refresh(ctx); err != nil {
+			return false, l.again(ctx, t, err)
+		}
+		return true, nil
 	}
+	l.held, l.why = true, nil
 	if !*told && isTerminal(t.Err) {
 		fmt.Fprintf(t.Err, "Waiting for %s, which is held by %q.\n", l.key, r.Node.Value)
 		*told = true
@@ -181,22 +223,11 @@ func (l *lease) await(ctx context.Context, t *tool, told *bool) (mine bool, err 
 		event, err := w.Next(ctx)
 		switch {
 		case err != nil:
-			return false, keepTrying(ctx, err)
+			return false, l.again(ctx, t, err)
 		case event.Action == "delete" || event.Action == "expire" || event.Action == "compareAndDelete":
 			return false, nil
 		}
 	}
-}
-
-// keepTrying turns an error that may pass, or a gap in the watch, into a pause.
-func keepTrying(ctx context.Context, err error) error {
-	if v2.Code(err) == v2.CodeOutdated {
-		return nil
-	}
-	if v2.Code(err) != 0 && !retried(err) {
-		return err
-	}
-	return pause(ctx, time.Second)
 }
 
 // refresh puts off the expiration.
@@ -224,7 +255,8 @@ func (l *lease) keep(ctx context.Context) error {
 		if pause(ctx, next) != nil {
 			return nil
 		}
-		limited, cancel := context.WithDeadline(ctx, l.until.Add(-l.ttl/4))
+		end := l.until.Add(-l.ttl / 4)
+		limited, cancel := context.WithDeadline(ctx, end)
 		err := l.refresh(limited)
 		cancel()
 		switch {
@@ -232,10 +264,10 @@ func (l *lease) keep(ctx context.Context) error {
 			return nil
 		case err == nil:
 			next = l.ttl / 3
-		case v2.Code(err) == v2.CodeCompare, v2.Code(err) == v2.CodeNotFound, time.Until(l.until) < l.ttl/4:
+		case v2.Code(err) == v2.CodeCompare, v2.Code(err) == v2.CodeNotFound, !time.Now().Before(end):
 			return errLost
 		default:
-			next = min(time.Second, max(0, time.Until(l.until)-l.ttl/4))
+			next = min(time.Second, time.Until(end))
 		}
 	}
 }

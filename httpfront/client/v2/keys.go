@@ -106,10 +106,13 @@ func (c *Client) keys(ctx context.Context, r Request) (*Response, error) {
 	return parse(answer.Body, answer.Index)
 }
 
+// ErrForeign is the error for an answer of something else.
+var ErrForeign = errors.New("the answer isn't one of the v2 API: is --endpoints right?")
+
 func parse(body []byte, index uint64) (*Response, error) {
 	response := &Response{Index: index}
 	if err := json.Unmarshal(body, response); err != nil || response.Node == nil {
-		return nil, errors.New("the answer isn't one of the v2 API: is --endpoints right?")
+		return nil, ErrForeign
 	}
 	return response, nil
 }
