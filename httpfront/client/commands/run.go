@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"copse/config/cli"
 	"copse/httpfront/client/v2"
@@ -22,7 +23,8 @@ const (
 	exitUnhealthy = 5
 )
 
-// Streams are where a command reads and prints.
+// Streams are where a command reads and prints. A writer around a file has a method Raw that
+// returns it: terminals are known by it, and commands that are run print there.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
@@ -37,6 +39,8 @@ type tool struct {
 	member bool // what goes wrong is about members or users, not keys
 	// password is a new one that was asked for.
 	password string
+	// killDelay is how long the command of an exec-watch has to end.
+	killDelay time.Duration
 }
 
 // exit is an error with its code. Its text is printed as it is; "" is none.
@@ -51,7 +55,7 @@ func usage(format string, args ...any) error { return &exit{exitUsage, fmt.Sprin
 
 // Run carries out a command, and returns the exit code. security is for https.
 func Run(ctx context.Context, line *cli.Command, security *tls.Config, s Streams) int {
-	t := &tool{Streams: s, line: line}
+	t := &tool{Streams: s, line: line, killDelay: killDelay}
 	err := t.connect(ctx, security)
 	if err == nil {
 		defer t.client.Close()

@@ -21,12 +21,20 @@ func isTerminal(w any) bool {
 	return err == nil
 }
 
+// raw is the file that a writer is around, or the writer.
+func raw(w io.Writer) io.Writer {
+	if around, ok := w.(interface{ Raw() io.Writer }); ok {
+		return around.Raw()
+	}
+	return w
+}
+
 // colours reports whether out may be coloured.
 func (t *tool) colours() bool {
 	plain := slices.ContainsFunc(t.Environ, func(e string) bool {
 		return strings.HasPrefix(e, "NO_COLOR=") && e != "NO_COLOR=" || e == "TERM=dumb"
 	})
-	return isTerminal(t.Out) && !plain
+	return isTerminal(raw(t.Out)) && !plain
 }
 
 // The colours that are used.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"time"
 
 	"copse/config/cli"
 	"copse/httpfront/client/v2"
@@ -66,6 +67,9 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
+// killDelay is how long the command of an exec-watch has to end when that is interrupted.
+const killDelay = 5 * time.Second
+
 func (t *tool) execWatch(ctx context.Context, args *cli.ExecWatch) error {
 	words := args.Words
 	if len(words) < 2 {
@@ -86,10 +90,11 @@ func (t *tool) execWatch(ctx context.Context, args *cli.ExecWatch) error {
 		}
 		c := exec.CommandContext(ctx, command[0], command[1:]...)
 		c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
+		c.WaitDelay = t.killDelay
 		c.Env = append(slices.Clone(t.Environ), "ETCD_WATCH_ACTION="+r.Action, "ETCD_WATCH_KEY="+r.Node.Key,
 			"ETCD_WATCH_VALUE="+r.Node.Value, "ETCD_WATCH_MODIFIED_INDEX="+strconv.FormatUint(r.Node.Modified, 10))
-		c.Stdout, c.Stderr = t.Out, t.Err
-		if err := c.Run(); err != nil {
+		c.Stdout, c.Stderr = raw(t.Out), t.Err
+		if err := c.Run(); err != nil && ctx.Err() == nil {
 			if _, ran := errors.AsType[*exec.ExitError](err); !ran {
 				return usage("%v", err)
 			}
