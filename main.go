@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -35,6 +36,17 @@ func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
 
 // run is the whole program. It returns the exit code.
 func run(args, environ []string, stdout, stderr io.Writer) int {
+	out := command.NewOutput(stdout)
+	code := perform(args, environ, out, stderr)
+	if err := out.Err(); err != nil && code == 0 {
+		fmt.Fprintln(stderr, "standard output isn't whole:", err)
+		return config.ExitFailed
+	}
+	return code
+}
+
+// perform carries out the command.
+func perform(args, environ []string, stdout, stderr io.Writer) int {
 	began := time.Now()
 	work, code := command.Run(command.Line{Args: args, Environ: environ, Like: httpfront.EtcdVersion, MaxShards: tree.MaxSlots, Stdout: stdout, Stderr: stderr})
 	if work == nil {

@@ -97,7 +97,7 @@ func (t *tool) runLocked(ctx context.Context, l *lease, command []string) (code 
 	c.Cancel = func() error { return end(syscall.SIGTERM) }
 	c.WaitDelay = l.ttl / 8 // then it is killed
 	c.Env = append(slices.Clone(t.Environ), "COPSE_LOCK_KEY="+l.key, "COPSE_LOCK_INDEX="+strconv.FormatUint(l.index, 10))
-	c.Stdin, c.Stdout, c.Stderr = t.In, t.Out, t.Err
+	c.Stdin, c.Stdout, c.Stderr = t.In, raw(t.Out), t.Err
 	var keeper sync.WaitGroup
 	keeper.Go(func() { cancel(l.keep(ctx)) })
 	err = c.Run()

@@ -33,7 +33,7 @@ const (
 // top shows pictures of the cluster, one after another.
 func (t *tool) top(ctx context.Context, args *cli.Top) error {
 	count := args.Count
-	live := isTerminal(t.Out)
+	live := isTerminal(raw(t.Out))
 	if count == 0 && !live {
 		count = 1
 	}
