@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -37,12 +36,7 @@ func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
 // run is the whole program. It returns the exit code.
 func run(args, environ []string, stdout, stderr io.Writer) int {
 	out := command.NewOutput(stdout)
-	code := perform(args, environ, out, stderr)
-	if err := out.Err(); err != nil && code == 0 {
-		fmt.Fprintln(stderr, "standard output isn't whole:", err)
-		return config.ExitFailed
-	}
-	return code
+	return out.ExitCode(perform(args, environ, out, stderr), stderr)
 }
 
 // perform carries out the command.

@@ -1,6 +1,11 @@
 package command
 
-import "io"
+import (
+	"fmt"
+	"io"
+
+	"copse/config"
+)
 
 // Output is standard output. It remembers the first failure, as few who print look at each.
 // It is for one goroutine.
@@ -20,8 +25,15 @@ func (o *Output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Err is the first failure, or nil.
-func (o *Output) Err() error { return o.err }
+// ExitCode is that of a command which has returned one. If it hasn't noticed a failure, it is
+// printed, and is the command's.
+func (o *Output) ExitCode(code int, stderr io.Writer) int {
+	if o.err == nil || code != 0 {
+		return code
+	}
+	fmt.Fprintln(stderr, "standard output isn't whole:", o.err)
+	return config.ExitFailed
+}
 
 // Raw is what is written to: for who must have a file, such as a process.
 func (o *Output) Raw() io.Writer { return o.to }

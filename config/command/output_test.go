@@ -1,8 +1,11 @@
 package command
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
+
+	"copse/config"
 )
 
 // fails refuses every write but the first.
@@ -17,14 +20,18 @@ func (f *fails) Write(p []byte) (int, error) {
 }
 
 func TestOutputRemembersItsFirstFailure(t *testing.T) {
-	to := new(fails)
+	to, stderr := new(fails), new(bytes.Buffer)
 	o := NewOutput(to)
 	for i := range 3 {
-		if _, err := fmt.Fprint(o, "x"); (err == nil) != (i == 0) || (o.Err() == nil) != (i == 0) {
-			t.Errorf("write %d: %v, %v", i, err, o.Err())
+		if _, err := fmt.Fprint(o, "x"); (err == nil) != (i == 0) {
+			t.Errorf("write %d: %v", i, err)
+		}
+		if want := min(i, config.ExitFailed); o.ExitCode(0, stderr) != want {
+			t.Errorf("write %d: the exit code isn't %d", i, want)
 		}
 	}
-	if o.Err().Error() != "failure 1" || o.Raw() != to {
-		t.Errorf("%v, %v", o.Err(), o.Raw())
+	const said = "standard output isn't whole: failure 1\n"
+	if o.ExitCode(4, stderr) != 4 || o.Raw() != to || stderr.String() != said+said {
+		t.Errorf("%v, %s", o.Raw(), stderr)
 	}
 }
