@@ -81,13 +81,13 @@ func TestPasswordsInURLsAreNotPrinted(t *testing.T) {
 		"serve --initial-cluster=a=http://root:s3cret@h:1", "serve --initial-cluster=a=http://root:x,s3cret@h:1",
 		"serve --listen-client-urls=http://root:s3cret@h:1", "serve http://root:s3cret@h:1", "serve --cors=http://root:s3cret@h:1/ x",
 		"health --endpoint=http://root:s3cret@h:x", "--endpoints-=http://root:s3cret@h:1 get /a",
+		"get /a http://root:s3cret@h:1", "http://root:s3cret@h:1 get", "member http://root:s3cret@h:1", "-o=http://root:s3cret@h:1 get /a",
 	} {
 		args := strings.Fields(line)
 		command, rest, err := config.FindCommand(args)
-		if err != nil {
-			t.Fatal(err)
+		if err == nil {
+			_, _, err = config.Load(config.Sources{Command: command, Args: rest, MaxShards: 64, Hostname: "h", ReadFile: func(string) ([]byte, error) { return nil, nil }})
 		}
-		_, _, err = config.Load(config.Sources{Command: command, Args: rest, MaxShards: 64, Hostname: "h", ReadFile: func(string) ([]byte, error) { return nil, nil }})
 		if err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", line, err)
 		}

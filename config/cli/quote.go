@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -13,3 +14,8 @@ func Quote(text string) string {
 	}
 	return strconv.Quote(text)
 }
+
+var userinfo = regexp.MustCompile(`://\S*@`)
+
+// WithoutPasswords takes users and passwords out of the URLs in a message.
+func WithoutPasswords(message string) string { return userinfo.ReplaceAllString(message, "://xxxxx@") }
