@@ -76,8 +76,9 @@ export class Tree {
     return true;
   }
 
-  // reveal opens the directories above key, and key if it is one, and puts the row into sight. A hidden node is not in v2's listings: it is put where it would be.
-  // A directory that was chosen in the tree stays as the tree has it.
+  // reveal opens the directories above key, and key if it is one, and puts the row into sight.
+  // A hidden node is not in v2's listings: it is put where it would be. A directory that was
+  // chosen in the tree stays as the tree has it.
   async reveal(key, isDir) {
     const arrived = this.selected !== key;
     this.selected = key;
