@@ -76,10 +76,17 @@ func open(t *testing.T, address string, width int64, excused ...string) *tab {
 			t.Error(line)
 		}
 	})
-	b.run(chromedp.EmulateViewport(width, 800), chromedp.Navigate(b.base))
+	b.run(focused, chromedp.EmulateViewport(width, 800), chromedp.Navigate(b.base))
 	b.await("the page begins", "document.querySelector('main > *')")
 	return b
 }
+
+// focused lets a tab believe that it is in front: the tests run side by side, and keys go to
+// the page that has the focus.
+var focused = chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	return err
+})
 
 // hear collects what must not happen.
 func (b *tab) hear(event any) {

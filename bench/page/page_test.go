@@ -27,6 +27,7 @@ func (b *tab) closes() {
 }
 
 func TestKeysAreShownAndChanged(t *testing.T) {
+	t.Parallel()
 	m := startMembers(t, 1, "--ui=write")[0]
 	m.sample(t)
 	b := open(t, m.operations, 1200, "status of 412", "status of 404")
@@ -136,6 +137,7 @@ func TestKeysAreShownAndChanged(t *testing.T) {
 }
 
 func TestAHundredThousandChildren(t *testing.T) {
+	t.Parallel()
 	const n = 100_000
 	m := startMembers(t, 1)[0]
 	m.fill(t, n, func(i int) string { return fmt.Sprintf("/many/key-%06d", i) })
@@ -164,6 +166,7 @@ func TestAHundredThousandChildren(t *testing.T) {
 }
 
 func TestEventsAreShownOverALeaderChange(t *testing.T) {
+	t.Parallel()
 	members := startMembers(t, 3, "--event-history=200", "--shards=1")
 	leads := func() (leader, follower int) {
 		leader = -1
@@ -255,6 +258,7 @@ func TestEventsAreShownOverALeaderChange(t *testing.T) {
 }
 
 func TestTheClusterAtAGlance(t *testing.T) {
+	t.Parallel()
 	m := startMembers(t, 1, "--slow-request=1ns", "--shards=2")[0]
 	m.sample(t)
 	b := open(t, m.operations, 1200)
@@ -274,6 +278,7 @@ func TestTheClusterAtAGlance(t *testing.T) {
 }
 
 func TestAUserLogsIn(t *testing.T) {
+	t.Parallel()
 	m := startMembers(t, 1)[0]
 	m.set(t, "/app/color", "blue")
 	for _, r := range [][3]string{
@@ -324,6 +329,7 @@ func TestAUserLogsIn(t *testing.T) {
 
 // The path of somebody without a mouse.
 func TestTheKeyboardIsEnough(t *testing.T) {
+	t.Parallel()
 	m := startMembers(t, 1, "--ui=write")[0]
 	m.sample(t)
 	b := open(t, m.operations, 1000)
@@ -376,6 +382,7 @@ func TestTheKeyboardIsEnough(t *testing.T) {
 
 // Every view in a narrow and a wide window, in the dark and in the light.
 func TestEveryViewFits(t *testing.T) {
+	t.Parallel()
 	m := startMembers(t, 1, "--ui=write", "--slow-request=1ns", "--shards=2")[0]
 	m.sample(t)
 	b := open(t, m.operations, 1280)
