@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -80,6 +81,12 @@ func TestTheOperationsPortIsNoHole(t *testing.T) {
 		"nor by a name that means nothing":       {false, false, "PUT", "/v2/keys/a", alice, 403},
 		"nor by a disguised method":              {false, false, "PUT", "/v2/keys/a", "X-HTTP-Method-Override: GET", 403},
 		"nor over a path that isn't clean":       {false, false, "PUT", "/v2/../v2/keys/a", "", 403},
+		"nor by a method in the query":           {false, false, "GET", "/v2/keys/a?_method=PUT&value=x", "", 404},
+		"nor by a method in the form":            {false, false, "POST", "/v2/keys/a?_method=GET&method=GET", "", 403},
+		"nor by a method that isn't one":         {false, false, "PATCH", "/v2/keys/a", "", 405},
+		"nor by one in small letters":            {false, false, "put", "/v2/keys/a", "", 405},
+		"nor by a path that is shown":            {false, false, "PUT", "/v2/stats/self/%2e%2e/%2e%2e/keys/a", "", 403},
+		"nor with its path in a header":          {false, false, "PUT", "/version", "X-Original-URL: /v2/keys/a", 403},
 		"it is written where that is wanted":     {true, false, "PUT", "/v2/keys/a", "", 201},
 		"with auth, the guest doesn't write":     {false, true, "PUT", "/v2/keys/a", "", 403},
 		"unless that is wanted":                  {true, true, "PUT", "/v2/keys/a", "", 201},
@@ -87,10 +94,15 @@ func TestTheOperationsPortIsNoHole(t *testing.T) {
 		"members are shown":                      {false, false, "GET", "/v2/members", "", 200},
 		"members are not added":                  {true, false, "POST", "/v2/members", "", 403},
 		"nor removed":                            {true, false, "DELETE", "/v2/members/1", "", 403},
+		"nor changed":                            {true, false, "PUT", "/v2/members/1", "", 403},
 		"there is no backup":                     {true, false, "GET", "/v2/copse/backup", "", 403},
 		"nor users":                              {true, false, "GET", "/v2/auth/users", "", 403},
+		"nor are they made":                      {true, false, "PUT", "/v2/auth/users/root", "", 403},
+		"nor roles":                              {true, false, "PUT", "/v2/auth/roles/guest", "", 403},
 		"auth isn't enabled":                     {true, false, "PUT", "/v2/auth/enable", "", 403},
 		"nor in one step":                        {true, false, "POST", "/v2/copse/auth/init", "", 403},
+		"nor disabled":                           {true, false, "DELETE", "/v2/auth/enable", "", 403},
+		"the log's level isn't set":              {true, false, "PUT", "/v2/../config/local/log", "", 403},
 		"shards are shown":                       {false, false, "GET", "/v2/copse/shards", "", 200},
 		"and what happened of late":              {false, false, "GET", "/v2/copse/recent", "", 200},
 		"to root alone, with auth":               {false, true, "GET", "/v2/copse/recent", "", 401},
@@ -101,6 +113,10 @@ func TestTheOperationsPortIsNoHole(t *testing.T) {
 		"nor with a POST, which isn't asked for": {true, false, "POST", "/v2/keys/a", "Origin: http://evil.example", 403},
 		"nor may it ask":                         {true, false, "OPTIONS", "/v2/keys/a", "Origin: http://evil.example", 403},
 		"a strange name isn't this server":       {true, false, "GET", "/v2/keys/", "Host: evil.example", 421},
+		"nor one that begins as an address":      {true, false, "GET", "/v2/keys/", "Host: 127.0.0.1.evil.example", 421},
+		"nor one that only browsers shorten":     {true, false, "GET", "/v2/keys/", "Host: 0x7f.1", 421},
+		"nor is none":                            {true, false, "PUT", "/v2/keys/a", "Host: :2381", 421},
+		"nor does its own page write":            {true, false, "PUT", "/v2/keys/a", "Host: evil.example", 421},
 		"nor does it get the page":               {true, false, "GET", "/ui/", "Host: evil.example:2381", 421},
 		"a name of the settings is":              {true, false, "GET", "/ui/", "Host: M1.example.com:2381", 200},
 		"localhost is":                           {true, false, "GET", "/ui/", "Host: localhost:2381", 200},
@@ -128,6 +144,46 @@ func TestTheOperationsPortIsNoHole(t *testing.T) {
 				t.Errorf("index %d, and the answer is %d", b.last, c.want)
 			}
 		})
+	}
+}
+
+// Requests that Go's client wouldn't send: what a write is disguised as, or hidden in.
+func TestNoWriteSlipsThrough(t *testing.T) {
+	const (
+		form  = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\nvalue=x"
+		write = "PUT /v2/keys/a HTTP/1.1\r\nHost: evil.example\r\n" + form
+	)
+	b := newTreeBackend()
+	address := serveOperations(t, b, ui.Options{})
+	before := b.last
+	for name, raw := range map[string]string{
+		"HTTP/1.0":                "PUT /v2/keys/a HTTP/1.0\r\nHost: 127.0.0.1\r\n" + form,
+		"HTTP/1.0 without a host": "PUT /v2/keys/a HTTP/1.0\r\n" + form,
+		"HTTP/0.9":                "PUT /v2/keys/a\r\n\r\nvalue=x",
+		"a whole URL":             "PUT http://127.0.0.1/v2/keys/a HTTP/1.1\r\nHost: evil.example\r\n" + form,
+		"another's URL":           "PUT http://evil.example/v2/keys/a HTTP/1.1\r\nHost: 127.0.0.1\r\n" + form,
+		"two lengths":             "GET /v2/keys/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nContent-Length: 90\r\n\r\n" + write,
+		"a body that is one":      "GET /v2/keys/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 130\r\n\r\n" + write,
+		"behind an empty chunk":   "GET /v2/keys/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + write,
+		"an odd encoding":         "GET /v2/keys/ HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: xchunked\r\n\r\n" + write,
+		"a line end in the path":  "GET /v2/keys/a%0d%0aContent-Length:%200%0d%0a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + write,
+		"a line end in the host":  "PUT /v2/keys/a HTTP/1.1\r\nHost: 127.0.0.1%0d%0aX: y\r\n" + form,
+		"an upgrade":              "PUT /v2/keys/a HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + form,
+		"a header that goes":      "PUT /v2/keys/a HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Host, Content-Type\r\n" + form,
+	} {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, raw); err == nil {
+			_ = c.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, c) // until it has answered all that it takes for requests
+		}
+		_ = c.Close()
+		if b.last != before {
+			t.Errorf("%s: index %d, was %d", name, b.last, before)
+			before = b.last
+		}
 	}
 }
 

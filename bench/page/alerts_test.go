@@ -38,6 +38,7 @@ var provoked = map[string][2]string{
 // Each rule of deploy/prometheus is read by the page as a library of YAML reads it, and is
 // either evaluated, which is tried with numbers, or said not to be.
 func TestEachAlertIsEvaluatedOrSaidNotToBe(t *testing.T) {
+	t.Parallel()
 	var file struct {
 		Groups []struct {
 			Rules []struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -74,10 +76,17 @@ func open(t *testing.T, address string, width int64, excused ...string) *tab {
 			t.Error(line)
 		}
 	})
-	b.run(chromedp.EmulateViewport(width, 800), chromedp.Navigate(b.base))
+	b.run(focused, chromedp.EmulateViewport(width, 800), chromedp.Navigate(b.base))
 	b.await("the page begins", "document.querySelector('main > *')")
 	return b
 }
+
+// focused lets a tab believe that it is in front: the tests run side by side, and keys go to
+// the page that has the focus.
+var focused = chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	return err
+})
 
 // hear collects what must not happen.
 func (b *tab) hear(event any) {
@@ -166,8 +175,7 @@ func (b *tab) goTo(hash string) {
 func (b *tab) press(name string) {
 	b.t.Helper()
 	find := fmt.Sprintf(`[...(document.querySelector('dialog[open]') ?? document.body).querySelectorAll('button, a, [role=tab]')].find((e) => e.textContent.trim() === %q && !e.disabled && e.offsetParent !== null)`, name)
-	b.await("there should be a button "+name, find)
-	b.do(find + ".click()")
+	b.await("there should be a button "+name, "(() => { const e = "+find+"; e?.click(); return e; })()")
 }
 
 // write puts a text into an input as a user does.
@@ -179,15 +187,28 @@ func (b *tab) write(selector, text string) {
 	b.run(chromedp.KeyEvent(text))
 }
 
-// keys presses keys, wherever the focus is.
+// keys presses keys, wherever the focus is. As in a browser, and not as chromedp.KeyEvent
+// does it, a key whose keydown the page takes for itself writes nothing.
 func (b *tab) keys(list ...string) {
 	b.t.Helper()
-	for _, k := range list {
-		b.run(chromedp.KeyEvent(k))
+	for _, r := range strings.Join(list, "") {
+		press := kb.Encode(r)
+		if len(press) == 3 { // down, character, up
+			press[0].Text = press[1].Text
+			press = slices.Delete(press, 1, 2)
+		}
+		b.run(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			for _, p := range press {
+				if _, err := cdp.Call(ctx, t, input.DispatchKeyEvent, *p); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
 	}
 }
 
-// dark and light set what the system prefers.
+// scheme sets what the system prefers: light or dark.
 func (b *tab) scheme(name string) {
 	b.t.Helper()
 	b.run(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {

@@ -1,11 +1,14 @@
 package page
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -115,25 +118,62 @@ func (m member) set(t *testing.T, key, value string, more ...string) {
 	}
 }
 
-// fill writes n keys, many at once.
+// has checks the value of a key on the client port.
+func (m member) has(t *testing.T, key, value string) {
+	t.Helper()
+	if code, body := ask(t, "GET", m.Address+"/v2/keys"+key, ""); code != http.StatusOK || !strings.Contains(body, fmt.Sprintf(`"value":%q`, value)) {
+		t.Errorf("%s isn't %q: %d %s", key, value, code, body)
+	}
+}
+
+// fillers is how many connections fill uses: the member syncs once for what many send.
+const fillers = 128
+
+// fill writes n keys. Each connection sends its share without waiting for answers.
 func (m member) fill(t *testing.T, n int, key func(i int) string) {
 	t.Helper()
 	var group sync.WaitGroup
-	next := make(chan int)
-	for range 64 {
+	for first := range min(fillers, n) {
 		group.Go(func() {
-			for i := range next {
-				if code, body, err := tryAsk("PUT", m.Address+"/v2/keys"+key(i), "value="+fmt.Sprint(i)); err != nil || code > 201 {
-					t.Errorf("PUT %s: %d %s %v", key(i), code, body, err)
-				}
+			if err := m.fillShare(first, n, key); err != nil {
+				t.Error(err)
 			}
 		})
 	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
 	group.Wait()
+}
+
+// fillShare writes every key whose number is first, modulo fillers.
+func (m member) fillShare(first, n int, key func(i int) string) error {
+	c, err := net.DialTimeout("tcp", m.Address, waitLimit)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(2 * waitLimit)); err != nil {
+		return err
+	}
+	sent := make(chan error, 1)
+	go func() {
+		w := bufio.NewWriter(c)
+		for i := first; i < n; i += fillers {
+			value := fmt.Sprintf("value=%d", i)
+			fmt.Fprintf(w, "PUT /v2/keys%s HTTP/1.1\r\nHost: m\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", key(i), len(value), value)
+		}
+		sent <- w.Flush()
+	}()
+	r := bufio.NewReader(c)
+	for i := first; i < n; i += fillers {
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			return errors.Join(err, c.Close(), <-sent)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode > http.StatusCreated {
+			return errors.Join(fmt.Errorf("PUT %s: %s %s", key(i), resp.Status, body), err, c.Close(), <-sent)
+		}
+	}
+	return <-sent
 }
 
 // sample writes a tree such as a small company may have.

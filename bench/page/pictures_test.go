@@ -21,6 +21,7 @@ const pictureLimit = 100 << 10
 
 // The README's pictures show what a member shows.
 func TestPictures(t *testing.T) {
+	t.Parallel()
 	m := startMembers(t, 3, "--ui=write")[0]
 	m.sample(t)
 	b := open(t, m.operations, 1180)

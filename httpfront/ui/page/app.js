@@ -33,7 +33,7 @@ const app = {
   readiness: async () => ready,
   metric: (name) => newest.find((s) => s.name === name)?.value,
   alerts: () => looked,
-  age: () => (Date.now() - opened) / 1000,
+  age: () => Math.ceil((Date.now() - opened) / 1000),
   clientURL: () => clientURL,
 };
 

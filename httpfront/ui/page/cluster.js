@@ -39,7 +39,7 @@ export function clusterView(app) {
         disk()),
       h("section", { "aria-labelledby": "alerts" }, h("h2", { id: "alerts" }, "Alerts"), alerts()),
       h("section", { "aria-labelledby": "members" }, h("h2", { id: "members" }, plural(members.length, "member")),
-        table("Members", ["Name", "Id", "Clients reach it at", "Leads"], members.map((m) => [
+        table("Members", ["Name", "Id", "Clients reach it at", "Leads"], members.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })).map((m) => [
           h("span", null, h("strong", null, m.name || "not started yet"), m.id === self.id && h("span", { class: "badge" }, "this one")),
           h("code", null, m.id), h("span", { class: "mono" }, (m.clientURLs ?? []).join(" ") || "unknown"),
           shards ? leads(m.id).length ? plural(leads(m.id).length, "shard") + ": " + leads(m.id).join(", ") : "none" : m.id === self.leaderInfo?.leader ? "yes" : "no"]))),

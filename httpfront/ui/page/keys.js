@@ -61,9 +61,11 @@ export function keysView(app) {
   }
 
   async function changed(key) {
+    const here = location.hash;
     app.forget();
     await tree.refresh();
-    if (link(key) === location.hash) await open(key);
+    if (here !== location.hash) return; // the user has gone elsewhere meanwhile
+    if (link(key) === here) await open(key);
     else location.hash = link(key);
   }
 

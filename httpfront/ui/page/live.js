@@ -58,7 +58,7 @@ export function liveView(app) {
 
   function row(event) {
     const { node, prevNode } = event;
-    const side = (title, n, kind) => h("div", { class: kind }, h("span", { class: "quiet" }, title), h("code", null, !n ? "nothing" : n.dir ? "a directory" : (n.value ?? "nothing").slice(0, 2000)));
+    const side = (title, n, kind) => h("div", { class: kind }, h("span", { class: "quiet" }, title), h("code", { class: !n && "quiet" }, !n ? "nothing" : n.dir ? "a directory" : (n.value ?? "nothing").slice(0, 2000)));
     const item = h("li", { class: "event" },
       h("div", { class: "event-head" }, h("span", { class: "badge" }, event.action), h("a", { class: "mono", href: "#/keys" + api.path(node.key) }, node.key),
         h("span", { class: "quiet" }, `index ${node.modifiedIndex}, ${clock(event.at)}`)),

@@ -76,9 +76,11 @@ export class Tree {
     return true;
   }
 
-  // reveal opens the directories above key and puts the row into sight. A hidden node is not
-  // in v2's listings: it is put where it would be.
+  // reveal opens the directories above key, and key if it is one, and puts the row into sight.
+  // A hidden node is not in v2's listings: it is put where it would be. A directory that was
+  // chosen in the tree stays as the tree has it.
   async reveal(key, isDir) {
+    const arrived = this.selected !== key;
     this.selected = key;
     const root = this.dirs.get("/");
     if (!root.children && !root.loading) await this.load("/");
@@ -93,6 +95,7 @@ export class Tree {
         const children = this.dirs.get(above[i]).children;
         if (children && hidden(k) && !children.some((c) => c.key === k)) children.push({ key: k, dir: k !== key || isDir });
       }
+      if (arrived && isDir) await this.toggle(key, true);
     }
     this.layout();
     const row = this.rows.findIndex((r) => r.node?.key === key);
