@@ -199,5 +199,5 @@ func unknownCommand(args []string, commands []Command) error {
 			best, least = c.Name, d
 		}
 	}
-	return fmt.Errorf("unknown command %q; did you mean copse %s? (copse help lists all)", cli.WithoutPasswords(args[0]), best)
+	return fmt.Errorf("unknown command %s; did you mean copse %s? (copse help lists all)", cli.Quote(args[0]), best)
 }

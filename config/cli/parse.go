@@ -75,7 +75,7 @@ func Parse(args, environ []string) (*Command, error) {
 	}
 	parsed, err := k.Parse(w.line())
 	if err != nil {
-		text := WithoutPasswords(err.Error())
+		text := withoutPasswords(err.Error())
 		if missing, ok := strings.CutPrefix(text, "expected "); ok {
 			text = "missing: " + strings.Trim(missing, `"`)
 		}
@@ -175,7 +175,7 @@ func arrange(k *kong.Kong, args []string) (*words, error) {
 		case len(node.Children) > 0:
 			c := child(node, arg)
 			if c == nil {
-				return nil, fmt.Errorf("unknown command %q", WithoutPasswords(strings.TrimSpace(w.name()+" "+arg)))
+				return nil, fmt.Errorf("unknown command %q", withoutPasswords(strings.TrimSpace(w.name()+" "+arg)))
 			}
 			node = c
 			w.path = append(w.path, c)

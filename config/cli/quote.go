@@ -17,5 +17,5 @@ func Quote(text string) string {
 
 var userinfo = regexp.MustCompile(`://\S*@`)
 
-// WithoutPasswords takes users and passwords out of the URLs in a message.
-func WithoutPasswords(message string) string { return userinfo.ReplaceAllString(message, "://xxxxx@") }
+// withoutPasswords takes users and passwords out of the URLs in a message.
+func withoutPasswords(message string) string { return userinfo.ReplaceAllString(message, "://xxxxx@") }
