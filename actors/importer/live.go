@@ -238,7 +238,7 @@ func (l *live) fill(f *found) {
 	case l.apart != 0, l.after.Index > f.index:
 		f.anew = "since clients were writing"
 	}
-	f.partial = f.anew != "" || len(l.locked) > 0
+	f.partial = f.anew != "" || len(l.locked) > 0 || l.tree.Changed > 0
 	f.notes = func(line line) { l.notes(line, f) }
 }
 
@@ -255,7 +255,7 @@ func (l *live) notes(line line, f *found) {
 	if l.tree.Empty > 0 {
 		line("note", "%d directories list empty, and may have hidden nodes", l.tree.Empty)
 	}
-	binaryNote(line, l.tree.Binary)
+	binaryNotes(line, l.tree)
 	if len(l.locked) > 0 {
 		line("missing", "the passwords of %d users, which etcd shows to nobody: set new ones, or they can't log in: %s", len(l.locked), some(l.locked))
 	}

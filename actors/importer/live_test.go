@@ -22,6 +22,7 @@ type etcd struct {
 	asked   func(path, query string) // before each answer
 	auth    bool
 	cluster string // its id
+	root    string // nodes in /, if they are others
 }
 
 func newEtcd(t *testing.T) *etcd {
@@ -60,6 +61,8 @@ func (e *etcd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"action":"set","node":{"key":"/d/_h/x","value":"\ufffd","modifiedIndex":6,"createdIndex":6}}`)
 	case from != "":
 		fmt.Fprintf(w, `{"action":"set","node":{"key":"/a","value":"v","modifiedIndex":%s,"createdIndex":4}}`, from)
+	case path == "/v2/keys/" && e.root != "":
+		fmt.Fprintf(w, `{"action":"get","node":{"dir":true,"nodes":[%s]}}`, e.root)
 	case path == "/v2/keys/":
 		_, _ = io.WriteString(w, `{"action":"get","node":{"dir":true,"nodes":[{"key":"/a","value":"v","modifiedIndex":5,"createdIndex":4},{"key":"/d","dir":true,"modifiedIndex":6,"createdIndex":6}]}}`)
 	case path == "/v2/keys/d/_h":

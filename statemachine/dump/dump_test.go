@@ -97,6 +97,9 @@ func TestWhatTheFileCantSayIsCounted(t *testing.T) {
 	if err != nil || r.Added != 2 || r.Binary != 1 || r.Empty != 1 || r.Timed != 1 || r.Shallow || r.Indexed() {
 		t.Errorf("%+v, %v", r, err)
 	}
+	if r, _, err := read(`{"\ufffd":{"a":"v"}}`, dump.Any); err != nil || r.Changed != 2 || r.Binary != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
 	r, _, err = read(`{"action":"get","node":{"dir":true,"nodes":[{"key":"/d","dir":true,"modifiedIndex":4,"createdIndex":4}]}}`, dump.Any)
 	if err != nil || !r.Shallow || !r.Indexed() {
 		t.Errorf("%+v, %v", r, err)
@@ -133,6 +136,7 @@ func TestABadFileIsRefusedWithThePlace(t *testing.T) {
 		`[{"key":"/a","value":"\x"}]`:                                               "unknown escape",
 		`{"a":{"b":1}}`:                                                             `byte 10: the value of "/a/b" is neither`,
 		`{"a":["v"]}`:                                                               `the value of "/a" is neither`,
+		`{"a\ufffd":"v","a\ufffd":"w"}`:                                             "is there twice, at byte 11 too; U+FFFD stands for",
 		`{"a/b":"v"}`:                                                               `"a/b" can't be the name`,
 		`{"":"v"}`:                                                                  `"" can't be the name`,
 		`{"..":"v"}`:                                                                `".." can't be the name`,

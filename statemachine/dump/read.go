@@ -2,6 +2,7 @@ package dump
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"iter"
@@ -41,6 +42,7 @@ type Result struct {
 	Added   int  // directories that the file doesn't name, though it has keys below
 	Timed   int  // nodes that have a ttl, but no expiration
 	Binary  int  // values with U+FFFD, which stands for bytes that JSON can't carry
+	Changed int  // keys with it
 	Empty   int  // directories without visible nodes
 	Shallow bool // only one level is there: perhaps it was saved without recursive=true
 
@@ -50,6 +52,9 @@ type Result struct {
 // Indexed reports whether the nodes have the indexes that they had in etcd. Others are
 // numbered in the order of the file.
 func (r *Result) Indexed() bool { return r.Format == Answer }
+
+// replaced is what etcd prints in the place of bytes that aren't UTF-8.
+const replaced = "\uFFFD"
 
 // placed is a node, and the byte of the file at which it stands.
 type placed struct {
@@ -72,7 +77,7 @@ func Read(from io.Reader, o Options) (*Result, error) {
 // hidden one, which has to be asked for by itself.
 func (r *Result) Join(other *Result) error {
 	r.nodes = append(r.nodes, other.nodes...)
-	r.Largest, r.Binary = max(r.Largest, other.Largest), r.Binary+other.Binary
+	r.Largest, r.Binary, r.Changed = max(r.Largest, other.Largest), r.Binary+other.Binary, r.Changed+other.Changed
 	return r.order()
 }
 
@@ -182,8 +187,11 @@ func (p *parser) add(n tree.Node, at int64) {
 			n.Modified = n.Created
 		}
 		p.result.Largest = max(p.result.Largest, n.Created, n.Modified)
-		if strings.Contains(string(n.Value), "\uFFFD") {
+		if bytes.Contains(n.Value, []byte(replaced)) {
 			p.result.Binary++
+		}
+		if strings.Contains(n.Key, replaced) {
+			p.result.Changed++
 		}
 		p.result.nodes = append(p.result.nodes, placed{n, at})
 	case !n.Dir:
@@ -197,7 +205,11 @@ func (r *Result) order() error {
 	for i := range r.nodes[min(1, len(r.nodes)):] {
 		switch last, n := &r.nodes[i], &r.nodes[i+1]; {
 		case last.Key == n.Key:
-			return &Error{Offset: n.at, What: fmt.Sprintf("the key %q is there twice, at byte %d too", n.Key, last.at)}
+			what := fmt.Sprintf("the key %q is there twice, at byte %d too", n.Key, last.at)
+			if strings.Contains(n.Key, replaced) {
+				what += "; U+FFFD stands for bytes that aren't UTF-8, so they may be two keys, which JSON can't tell apart"
+			}
+			return &Error{Offset: n.at, What: what}
 		case !last.Dir && tree.Within(last.Key, n.Key):
 			return &Error{Offset: n.at, What: fmt.Sprintf("the key %q is below %q, which has a value at byte %d", n.Key, last.Key, last.at)}
 		}
