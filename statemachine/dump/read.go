@@ -37,6 +37,7 @@ type Result struct {
 	// What the headers in front of an answer say; 0: there are none.
 	ClusterID, Term uint64
 	Index           tree.Index
+	Root            string     // the key that an answer is of
 	Largest         tree.Index // of all nodes
 
 	Added   int  // directories that the file doesn't name, though it has keys below
@@ -52,6 +53,9 @@ type Result struct {
 // Indexed reports whether the nodes have the indexes that they had in etcd. Others are
 // numbered in the order of the file.
 func (r *Result) Indexed() bool { return r.Format == Answer }
+
+// indexLimit is above all indexes that there can be.
+const indexLimit = 1 << 62
 
 // replaced is what etcd prints in the place of bytes that aren't UTF-8.
 const replaced = "\uFFFD"
@@ -113,7 +117,7 @@ func (p *parser) headers() {
 			n, err = strconv.ParseUint(value, 10, 64)
 			p.result.Index = tree.Index(n)
 		}
-		if err != nil {
+		if err != nil || max(p.result.Index, tree.Index(p.result.Term)) > indexLimit {
 			p.fail("the header %q isn't etcd's", line)
 		}
 	}
