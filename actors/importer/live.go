@@ -259,7 +259,7 @@ func (l *live) fill(f *found) {
 	case l.apart != 0, l.after.Index > f.index:
 		f.anew = "since clients were writing"
 	}
-	f.partial = f.anew != "" || len(l.locked) > 0 || l.tree.Changed > 0
+	f.partial = f.anew != "" || len(l.locked) > 0 || l.tree.Binary.Keys > 0
 	f.notes = func(line line) { l.notes(line, f) }
 }
 

@@ -95,10 +95,10 @@ func TestHeadersInFrontOfAnAnswer(t *testing.T) {
 
 func TestWhatTheFileCantSayIsCounted(t *testing.T) {
 	r, _, err := read(`[{"key":"/a/b/c","value":"\ufffd"},{"key":"/a/e"},{"key":"/t","value":"","ttl":1}]`, dump.Any)
-	if err != nil || r.Added != 2 || r.Binary != 1 || r.Empty != 1 || r.Timed != 1 || r.Shallow || r.Indexed() {
+	if err != nil || r.Added != 2 || r.Binary.Values != 1 || r.Empty != 1 || r.Timed != 1 || r.Shallow || r.Indexed() {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if r, _, err := read(`{"\ufffd":{"a":"v"}}`, dump.Any); err != nil || r.Changed != 2 || r.Binary != 0 {
+	if r, _, err := read(`{"\ufffd":{"a":"v"}}`, dump.Any); err != nil || r.Binary.Keys != 2 || r.Binary.Values != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	r, _, err = read(`{"action":"get","node":{"dir":true,"nodes":[{"key":"/d","dir":true,"modifiedIndex":4,"createdIndex":4}]}}`, dump.Any)

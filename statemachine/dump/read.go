@@ -40,10 +40,9 @@ type Result struct {
 	Root            string     // the key that an answer is of
 	Largest         tree.Index // of all nodes
 
-	Added   int  // directories that the file doesn't name, though it has keys below
-	Timed   int  // nodes that have a ttl, but no expiration
-	Binary  int  // values with U+FFFD, which stands for bytes that JSON can't carry
-	Changed int  // keys with it
+	Added   int // directories that the file doesn't name, though it has keys below
+	Timed   int // nodes that have a ttl, but no expiration
+	Binary  Binary
 	Empty   int  // directories without visible nodes
 	Shallow bool // only one level is there: perhaps it was saved without recursive=true
 
@@ -59,6 +58,9 @@ const indexLimit = 1 << 62
 
 // replaced is what etcd prints in the place of bytes that aren't UTF-8.
 const replaced = "\uFFFD"
+
+// Binary counts what has U+FFFD, which stands for bytes that JSON can't carry.
+type Binary struct{ Values, Keys int }
 
 // placed is a node, and the byte of the file at which it stands.
 type placed struct {
@@ -81,7 +83,8 @@ func Read(from io.Reader, o Options) (*Result, error) {
 // hidden one, which has to be asked for by itself.
 func (r *Result) Join(other *Result) error {
 	r.nodes = append(r.nodes, other.nodes...)
-	r.Largest, r.Binary, r.Changed = max(r.Largest, other.Largest), r.Binary+other.Binary, r.Changed+other.Changed
+	r.Largest = max(r.Largest, other.Largest)
+	r.Binary.Values, r.Binary.Keys = r.Binary.Values+other.Binary.Values, r.Binary.Keys+other.Binary.Keys
 	return r.order()
 }
 
@@ -192,10 +195,10 @@ func (p *parser) add(n tree.Node, at int64) {
 		}
 		p.result.Largest = max(p.result.Largest, n.Created, n.Modified)
 		if bytes.Contains(n.Value, []byte(replaced)) {
-			p.result.Binary++
+			p.result.Binary.Values++
 		}
 		if strings.Contains(n.Key, replaced) {
-			p.result.Changed++
+			p.result.Binary.Keys++
 		}
 		p.result.nodes = append(p.result.nodes, placed{n, at})
 	case !n.Dir:
