@@ -52,6 +52,9 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, x *exchange) bool {
 	}
 	b := bodyReader{budget: s.inFlight, x: x, from: stream, most: most}
 	err := b.read(length)
+	if err == nil && ctx.Conn().(*conn).cut { // fasthttp doesn't mind if it is in the trailers
+		err = io.ErrUnexpectedEOF
+	}
 	if err != nil {
 		s.refuseBody(ctx, stream, err)
 		return false

@@ -10,6 +10,7 @@ type framing struct {
 	left  int64 // bytes yet to come of a body or a chunk; in inSize, its size so far
 	line  chunkLine
 	head  headScan
+	paid  bool // for the next large head
 }
 
 type phase uint8
@@ -36,16 +37,18 @@ type chunkLine struct {
 // passed on as it is. What follows that is the begin of a head, or, if odd, something that
 // needs care: in inHead the head f.head, otherwise a broken chunk. The next call has to
 // begin there.
-func (f *framing) follow(p []byte, room int) (n int, odd bool) {
+func (f *framing) follow(p []byte) (n int, odd bool) {
 	for n < len(p) {
 		switch f.phase {
 		case inHead:
 			if !f.head.scan(p[n:]) {
 				return n, false
 			}
-			if f.head.bare || f.head.broken || f.head.size > room {
+			large := f.head.large()
+			if f.head.bare || f.head.broken || large && !f.paid {
 				return n, true
 			}
+			f.paid = f.paid && !large
 			n += f.head.size
 			f.enterBody()
 		case inBody, inChunk:
@@ -134,7 +137,8 @@ type headScan struct {
 	size int // all of it; 0: its end has not been seen
 
 	begin, seen int // of the line at hand, and how far its end has been looked for
-	lines       int // other than empty ones
+	parts       int // lines other than empty ones, and names in the header Trailer
+	grown       int // by how much it has become longer since it came
 
 	bare     bool // some line ends in LF alone
 	broken   bool // it is no head, or proxies may read it in another way
@@ -143,6 +147,9 @@ type headScan struct {
 	foreign  bool // it has another Transfer-Encoding, which is refused
 	length   int64
 }
+
+// large reports whether it needs a larger buffer, or much memory for its parts.
+func (h *headScan) large() bool { return h.size > smallRoom || h.parts > freeParts }
 
 // scan is given the head from its begin, more of it each time, and reports whether it is
 // whole, or broken already.
@@ -164,7 +171,7 @@ func (h *headScan) scan(p []byte) bool {
 		switch {
 		case len(line) > 0:
 			h.read(line)
-		case h.lines > 0:
+		case h.parts > 0:
 			h.size = end + 1
 		}
 	}
@@ -174,12 +181,12 @@ func (h *headScan) scan(p []byte) bool {
 
 // read looks at one line.
 func (h *headScan) read(line []byte) {
-	h.lines++
+	h.parts++
 	if bytes.IndexByte(line, '\r') >= 0 {
 		h.broken = true
 		return
 	}
-	if h.lines == 1 { // of the request
+	if h.parts == 1 { // of the request
 		last := bytes.LastIndexByte(line, ' ')
 		h.broken = last < 0 || bytes.IndexByte(line, ' ') == last || !isVersion(line[last+1:])
 		return
@@ -196,6 +203,8 @@ func (h *headScan) read(line []byte) {
 		if value, ok := valueOf(line, "transfer-encoding"); ok {
 			h.foreign = h.foreign || h.chunked || !bytes.EqualFold(value, chunked)
 			h.chunked = true
+		} else if value, ok := valueOf(line, "trailer"); ok {
+			h.parts += bytes.Count(value, []byte{','})
 		}
 	}
 	h.broken = h.broken || bytes.IndexByte(line, ':') <= 0
@@ -228,8 +237,9 @@ func valueOf(line []byte, name string) ([]byte, bool) {
 }
 
 // withCRLF returns a head with CRLF at the end of each line, which is the only one that
-// fasthttp takes for the end of a head.
+// fasthttp takes for the end of a head, and without the empty lines before it.
 func withCRLF(head []byte) []byte {
+	head = bytes.TrimLeft(head, "\r\n")
 	out := make([]byte, 0, len(head)+bytes.Count(head, []byte{'\n'}))
 	for len(head) > 0 {
 		i := bytes.IndexByte(head, '\n')

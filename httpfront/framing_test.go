@@ -3,12 +3,16 @@ package httpfront
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -155,6 +159,7 @@ var forms = map[string]struct {
 	"LF and chunks":            {"PUT /a HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n3;x=y\r\na\nb\r\n0\r\nT: 1\r\n\r\nGET /b HTTP/1.1\nHost: h\n\n", 2},
 	"LF after CRLF, pipelined": {"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\nHost: h\n\nGET /c HTTP/1.1\r\nHost: h\r\n\r\n", 3},
 	"no last chunk":            {"PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n", 0},
+	"no end of the trailers":   {"PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n", 0},
 	"LF around chunks":         {"PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\na\n0\n\n", 0},
 	"LF after a chunk":         {"PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\n0\r\n\r\n", 0},
 	"LF in a trailer":          {"PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nT: 1\n\n", 0},
@@ -190,8 +195,8 @@ func TestEveryFormIsAnsweredAtOnce(t *testing.T) {
 			if form.served == 0 {
 				want++ // a refusal
 			}
-			if name == "no last chunk" {
-				continue // the server waits for it
+			if name == "no last chunk" || name == "no end of the trailers" {
+				continue // the server waits for them
 			}
 			if len(answers) != want || closed != (form.served == 0 || strings.Contains(form.text, "HTTP/1.0")) {
 				t.Errorf("%s, %d bytes at a time: answers %v, closed: %v", name, piece, answers, closed)
@@ -230,22 +235,119 @@ func FuzzFraming(f *testing.F) {
 
 var _ net.Conn = (*script)(nil)
 
+// heads serves what a client sends in pieces, and returns what the budget held for heads whenever a
+// request was served, and in the end.
+func heads(t *testing.T, served func(held int64), text string, inFlight int64) (answers []int, left int64) {
+	t.Helper()
+	s := NewTestServer(&slowBackend{stillBackend{auth: new(auth.State)}}, Options{Requests: Requests{MaxHeaderBytes: 1 << 20}, InFlight: inFlight})
+	for _, h := range s.http {
+		h.Handler = func(*fasthttp.RequestCtx) { served(s.inFlight.Held(inflight.Heads)) }
+	}
+	loop := &pollLoop{options: pollLoopOptions{heads: headOptions{limit: 1<<20 + headSlack, inFlight: s.inFlight}}}
+	c := &script{text: []byte(text), piece: 3000, waits: func() {}}
+	_ = s.serveConn(newConn(loop, c, nil, nil)) // why it ended is in the answers
+	return statuses(c.out.Bytes()), s.inFlight.Held(inflight.Heads)
+}
+
 // TestALargeHeadIsCounted looks at the budget while a large head is being served and after
 // it, with small requests on both sides.
 func TestALargeHeadIsCounted(t *testing.T) {
-	s := NewTestServer(&slowBackend{stillBackend{auth: new(auth.State)}}, Options{Requests: Requests{MaxHeaderBytes: 1 << 20}, InFlight: 64 << 20})
-	var held []int64
-	for _, h := range s.http {
-		h.Handler = func(ctx *fasthttp.RequestCtx) { held = append(held, s.inFlight.Held(inflight.Heads)) }
-	}
-	loop := &pollLoop{options: pollLoopOptions{heads: headOptions{limit: 1<<20 + headSlack, inFlight: s.inFlight}}}
 	const size = 100 << 10
-	text := getLine("/a") + "GET /" + strings.Repeat("b", size) + " HTTP/1.1\r\nHost: h\r\n\r\n" + getLine("/c")
-	c := newConn(loop, &script{text: []byte(text), piece: 3000, waits: func() {}}, nil, nil)
-	if err := s.serveConn(c); err != nil {
-		t.Error(err)
+	large := "GET /" + strings.Repeat("b", size) + " HTTP/1.1\r\nHost: h\r\n\r\n"
+	var held []int64
+	_, left := heads(t, func(n int64) { held = append(held, n) }, getLine("/a")+large+getLine("/c")+large+large, 64<<20)
+	if len(held) != 5 || held[0] != 0 || held[2] != 0 || left != 0 {
+		t.Fatalf("held %d while each of five requests was served, and %d then", held, left)
 	}
-	if len(held) != 3 || held[0] != 0 || held[1] < size*headCopies || held[1] > 2*size*headCopies+1000 || held[2] != 0 {
-		t.Errorf("held %d while each of three requests was served", held)
+	for _, i := range []int{1, 3, 4} {
+		if held[i] < size*headCopies || held[i] > 2*size*headCopies+1000 {
+			t.Errorf("held %d while each request was served", held)
+		}
 	}
+}
+
+// TestTheShortLinesOfAHeadAreCounted compares with the memory that is in use while it is served.
+func TestTheShortLinesOfAHeadAreCounted(t *testing.T) {
+	const begin = "GET / HTTP/1.1\r\nHost: h\r\n"
+	var names strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&names, ",%x", i)
+	}
+	for name, c := range map[string]struct {
+		block string
+		parts int
+	}{
+		"a large head":            {strings.Repeat("a:\r\n", 250_000), 250_000},
+		"a small one":             {strings.Repeat("a:\r\n", 1000), 1000},
+		"LF, and longer by CRLFs": {strings.Repeat("a:\n", 340_000), 340_000},
+		"names of trailers":       {"Trailer: x" + names.String() + "\r\n", 100_000},
+	} {
+		var before, during runtime.MemStats
+		var held []int64
+		text := begin + c.block + "\r\n"
+		text += text // the second one is no cheaper
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		answers, left := heads(t, func(n int64) {
+			if held = append(held, n); len(held) == 1 {
+				runtime.GC()
+				runtime.ReadMemStats(&during)
+			}
+		}, text, 256<<20)
+		if len(held) != 2 || len(answers) != 2 || left != 0 {
+			t.Fatalf("%s: held %d, answers %d, and %d is left", name, held, answers, left)
+		}
+		least, counted := min(held[0], held[1]), int64(len(c.block))*headCopies+int64(c.parts)*partCost
+		if least < counted {
+			t.Errorf("%s: held %d, want %d at least", name, held, counted)
+		}
+		// What is garbage soon has to be counted, too; and some of what is in use is the server.
+		if used := int64(during.HeapAlloc) - int64(before.HeapAlloc) - int64(len(text)); used > 1<<20 && least < used*3/2 {
+			t.Errorf("%s: held %d for %d bytes in use", name, held, used)
+		}
+	}
+}
+
+func TestWhatIsHeldForAHeadIsGivenBack(t *testing.T) {
+	const begin = "GET / HTTP/1.1\r\nHost: h\r\n"
+	lines := strings.Repeat("a:\r\n", 100_000)
+	for name, c := range map[string]struct {
+		text   string
+		status int
+	}{
+		"too large":                {begin + strings.Repeat("a:\r\n", 270_000) + "\r\n", fasthttp.StatusRequestHeaderFieldsTooLarge},
+		"it never ends":            {begin + lines, fasthttp.StatusBadRequest},
+		"no header in the end":     {begin + lines + "a\r\n\r\n", fasthttp.StatusBadRequest},
+		"fasthttp refuses it":      {begin + lines + "a\x00b: c\r\n\r\n", fasthttp.StatusBadRequest},
+		"the body never comes":     {begin + lines + "Content-Length: 9\r\n\r\n", fasthttp.StatusBadRequest},
+		"a bad one right after":    {begin + lines + "\r\nnonsense\r\n\r\n", fasthttp.StatusOK},
+		"the connection then ends": {begin + lines + "Connection: close\r\n\r\n", fasthttp.StatusOK},
+	} {
+		answers, left := heads(t, func(int64) {}, c.text, 64<<20)
+		if left != 0 || len(answers) == 0 || answers[0] != c.status {
+			t.Errorf("%s: %d is left, answers %d", name, left, answers)
+		}
+	}
+}
+
+// TestAHeadMayTakeAllButNotMore serves one that costs more than there is to hold, which waits for
+// others, but not for itself.
+func TestAHeadMayTakeAllButNotMore(t *testing.T) {
+	text := "GET / HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("a:\r\n", 100_000) + "\r\n"
+	const all = 8 << 20
+	synctest.Test(t, func(t *testing.T) {
+		if answers, left := heads(t, func(int64) {}, text, all); left != 0 || !slices.Equal(answers, []int{fasthttp.StatusOK}) {
+			t.Errorf("alone: answers %d, and %d is left", answers, left)
+		}
+		budget := inflight.New(all)
+		budget.Take(inflight.Bodies, all/4, 0)
+		loop := &pollLoop{options: pollLoopOptions{heads: headOptions{limit: 1 << 20, inFlight: budget}}}
+		s := NewTestServer(&slowBackend{stillBackend{auth: new(auth.State)}}, Options{Requests: Requests{MaxHeaderBytes: 1 << 20}})
+		s.inFlight = budget
+		c := &script{text: []byte(text), piece: 3000, waits: func() {}}
+		_ = s.serveConn(newConn(loop, c, nil, nil)) // why it ended is in the answer
+		if left, answers := budget.Held(inflight.Heads), statuses(c.out.Bytes()); left != 0 || !slices.Equal(answers, []int{fasthttp.StatusInternalServerError}) {
+			t.Errorf("with others: answers %d, and %d is left", answers, left)
+		}
+	})
 }

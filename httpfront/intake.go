@@ -9,14 +9,15 @@ import (
 
 // intake is what a connection has received and fasthttp hasn't read. fasthttp gets heads
 // whole, with CRLF at the end of each line: otherwise it would wait for what a client doesn't
-// send. A head that is larger than fasthttp's buffer moves the connection to a server with
-// larger ones, for as long as that request takes; so a buffer is as large as the head needs.
+// send. A large head moves the connection to a server with larger buffers, for as long as
+// that request takes; so a buffer is as large as the head needs, and the budget has each one.
 type intake struct {
 	framing
 	rest    []byte // received and not yet read
 	ready   int    // how much of rest may be read
 	room    int    // the size of fasthttp's buffer
 	verdict verdict
+	cut     bool  // the client has ended in the middle of a request
 	held    int64 // what the budget has for a large head
 	next    *conn // after the connection has moved
 }
@@ -45,14 +46,20 @@ const (
 	// headCopies is how often a large head is in memory: here, in fasthttp's buffer and its
 	// parts, and what it brings of a write on its way.
 	headCopies = 12
+	// partCost is what a line of a head takes besides, however short it is: fasthttp keeps some 80
+	// bytes of it, and leaves as much again to the garbage collector.
+	partCost  = 160
+	freeParts = 100 // more than nearly all heads have
 )
 
 // unreadable is what fasthttp gets in the place of what is refused, and then the end. It refuses
 // that wherever it stands: as a request, a chunk or a trailer, or the rest of one.
 const unreadable = "\x00\r\n\r\n"
 
-// rooms are the sizes of buffers up to the largest head.
-func rooms(largest int) []int {
+// rooms are the sizes of buffers up to that for the largest head, of which CRLF in the place of
+// LF makes four bytes of three.
+func rooms(limit int) []int {
+	largest := limit + limit/3 + 2
 	list := []int{smallRoom}
 	for last := smallRoom; last < largest; {
 		last *= roomStep
@@ -86,7 +93,7 @@ func (c *conn) Read(b []byte) (int, error) {
 			err = c.prepare()
 		} else if n, failed := c.receive(b); failed != nil {
 			return n, failed
-		} else if good, _ := c.follow(b[:n], c.room); good == n {
+		} else if good, _ := c.follow(b[:n]); good == n {
 			return n, nil // as nearly always
 		} else {
 			c.rest, c.ready = append(c.rest, b[:n]...), good
@@ -114,32 +121,33 @@ func (c *conn) receive(b []byte) (int, error) {
 	case n > 0:
 		err = nil // it comes again
 	case err == io.EOF && c.phase != inHead && c.phase != unfollowed:
-		err = io.ErrUnexpectedEOF // fasthttp would take it for the last chunk
+		err, c.cut = io.ErrUnexpectedEOF, true // fasthttp would take it for the last chunk
 	}
 	return n, err
 }
 
 // prepare makes the begin of rest ready to be read, if need be by receiving more of it.
 func (c *conn) prepare() error {
-	n, odd := c.follow(c.rest, c.room)
+	n, odd := c.follow(c.rest)
 	head := &c.head
 	switch {
 	case n > 0:
 		c.ready = n
 	case !odd && len(c.rest) <= c.loop.options.heads.limit:
 		return c.more()
-	case !odd || c.phase == inHead && head.size > c.loop.options.heads.limit:
+	case !odd || c.phase == inHead && head.size-head.grown > c.loop.options.heads.limit:
 		c.refuse(headTooLarge)
 	case c.phase != inHead || head.broken:
 		c.refuse(headFine)
 	case head.bare:
 		size := head.size
-		c.rest = append(withCRLF(c.rest[:size]), c.rest[size:]...)
-		*head = headScan{}
-	case !c.afford(head.size):
+		whole := withCRLF(c.rest[:size])
+		*head = headScan{grown: len(whole) - size}
+		c.rest = append(whole, c.rest[size:]...)
+	case !c.afford(head.size, head.parts):
 		c.refuse(headUnaffordable)
 	default:
-		return c.move(head.size)
+		return c.move(max(head.size, smallRoom+1))
 	}
 	return nil
 }
@@ -155,7 +163,7 @@ func (c *conn) more() error {
 	c.begun()
 	if len(c.rest) == cap(c.rest) {
 		size := min(2*len(c.rest), c.loop.options.heads.limit+1)
-		if !c.afford(size) {
+		if !c.afford(size, 0) {
 			c.refuse(headUnaffordable)
 			return nil
 		}
@@ -169,13 +177,17 @@ func (c *conn) more() error {
 	return nil
 }
 
-// afford counts a head of so many bytes, unless it is small.
-func (c *conn) afford(size int) bool {
-	need := int64(size) * headCopies
-	if size <= smallRoom || need <= c.held {
+// afford counts a head of so many bytes and parts, unless it is small.
+func (c *conn) afford(size, parts int) bool {
+	need := int64(size)*headCopies + int64(parts)*partCost
+	if size <= smallRoom && parts <= freeParts {
 		return true
 	}
-	if !c.loop.options.heads.inFlight.Take(inflight.Heads, need-c.held, bodyPatience) {
+	budget := c.loop.options.heads.inFlight
+	if need = budget.Most(need); need <= c.held {
+		return true
+	}
+	if !budget.Take(inflight.Heads, need-c.held, bodyPatience) {
 		return false
 	}
 	c.held = need
@@ -189,7 +201,8 @@ func (c *conn) move(size int) error {
 		return net.ErrClosed
 	}
 	next := newConn(c.loop, c.Conn, c.wire, c.rest)
-	next.room, next.held, next.client, next.served = size, c.held, c.client, c.served
+	next.room, next.paid = size, size > smallRoom
+	next.held, next.client, next.served = c.held, c.client, c.served
 	next.deadlines = c.deadlines
 	next.busy.Store(c.busy.Load())
 	c.next, c.held, c.rest = next, 0, nil

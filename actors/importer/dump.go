@@ -41,6 +41,7 @@ func (o *Options) dump(name string, now time.Time, shown *progress) (*found, err
 		name:    fmt.Sprintf("%s, %s", name, map[dump.Format]string{dump.List: "a flat list", dump.Map: "a nested map", dump.Answer: "an answer of etcd"}[r.Format]),
 		cluster: etcddir.Cluster{ID: r.ClusterID}, index: max(r.Index, r.Largest), term: r.Term, nodes: r.Nodes(),
 		anew: "since a dump doesn't say what came after it", notes: func(l line) { dumpNotes(l, r) },
+		partial: r.Binary.Keys > 0,
 	}
 	f.count(now.UnixNano())
 	return f, nil
@@ -69,12 +70,16 @@ func dumpNotes(line line, r *dump.Result) {
 	if r.Shallow {
 		line("note", "only one level is there, with %d empty directories: was it saved without recursive=true?", r.Empty)
 	}
-	binaryNote(line, r.Binary)
+	binaryNotes(line, r)
 }
 
-func binaryNote(line line, n int) {
-	if n > 0 {
-		line("note", "%d values have U+FFFD, and may have been binary: JSON has no bytes that aren't UTF-8", n)
+// binaryNotes prints what JSON, which has no bytes that aren't UTF-8, may have changed.
+func binaryNotes(line line, r *dump.Result) {
+	if r.Binary.Values > 0 {
+		line("note", "%d values have U+FFFD, and may have been binary: JSON has no bytes that aren't UTF-8", r.Binary.Values)
+	}
+	if r.Binary.Keys > 0 {
+		line("missing", "the true names of %d keys: they have U+FFFD, which JSON has in the place of bytes that aren't UTF-8", r.Binary.Keys)
 	}
 }
 

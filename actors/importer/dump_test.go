@@ -68,6 +68,18 @@ func TestDumpsAreTakenOver(t *testing.T) {
 	}
 }
 
+func TestChangedKeysAreMissing(t *testing.T) {
+	lines, _, report, err := takeDump(t, `{"a\ufffd":"v"}`, func(*importer.Options) {})
+	if !errors.Is(err, importer.ErrPartial) || len(lines) != 1 || !strings.Contains(report, "missing     the true names of 1 keys") {
+		t.Errorf("%v %q\n%s", err, lines, report)
+	}
+	e := newEtcd(t)
+	e.root = `{"key":"/bin\ufffd","value":"v","modifiedIndex":5,"createdIndex":4}`
+	if report, err := take(t, func(*importer.Options) {}, e); !errors.Is(err, importer.ErrPartial) || !strings.Contains(report, "missing     the true names of 1 keys") {
+		t.Errorf("%v\n%s", err, report)
+	}
+}
+
 func TestABadDumpLeavesNothing(t *testing.T) {
 	for text, want := range map[string]error{`{"a":1}`: dump.ErrForm, "\x1f\x8b": importer.ErrUsage, `[{"key":"/a","value":"v"}`: dump.ErrForm} {
 		lines, _, report, err := takeDump(t, text, func(*importer.Options) {})

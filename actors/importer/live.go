@@ -21,14 +21,20 @@ import (
 var knownHidden = []string{"/_coreos.com", "/_etcd"}
 
 const (
-	windowSize = 1000            // events that an etcd remembers
-	guarded    = 100             // of these that are asked for where each request costs etcd a bcrypt hash
-	patience   = 1 * time.Second // until an event of the past must have come
-	liveTries  = 3               // to read everything at one index
+	windowSize  = 1000            // events that an etcd remembers
+	windowLimit = 10 * windowSize // events that are kept, if more happen meanwhile
+	guarded     = 100             // of these that are asked for where each request costs etcd a bcrypt hash
+	patience    = 1 * time.Second // until an event of the past must have come
+	liveTries   = 3               // to read everything at one index
 )
 
 // live reads a running etcd over HTTP.
-func (o *Options) live(ctx context.Context, now time.Time, shown *progress) (*found, error) {
+func (o *Options) live(ctx context.Context, now time.Time, shown *progress) (_ *found, err error) {
+	defer func() {
+		if e := new(tree.Error); errors.As(err, &e) { // its text is the source's
+			err = fmt.Errorf("the source answers %q", e.Error())
+		}
+	}()
 	var urls []string
 	for i := range o.From {
 		urls = append(urls, o.From[i].String())
@@ -165,6 +171,7 @@ func (l *live) read(ctx context.Context) (err error) {
 func (l *live) follow(ctx context.Context, to tree.Index) (more bool, err error) {
 	for cleared := tree.Index(0); l.next <= to; {
 		e, at, err := l.client.Next(ctx, l.next, patience)
+		l.shown.answer()
 		switch {
 		case errors.Is(err, source.ErrCleared):
 			l.next = min(l.next+1+cleared/2, to+1) // it may forget more while it is asked
@@ -177,12 +184,22 @@ func (l *live) follow(ctx context.Context, to tree.Index) (more bool, err error)
 		case e == nil || e.Index() > to:
 			l.next = to + 1
 		default:
-			l.window.Events = append(l.window.Events, *e)
+			l.keep(e)
 			l.next = e.Index() + 1
 			more = l.add(hiddenTops(e.Node.Key)) || more
 		}
 	}
 	return more, nil
+}
+
+// keep adds an event to the window, and lets go of the oldest of too many.
+func (l *live) keep(e *tree.Event) {
+	w := &l.window
+	if len(w.Events) == windowLimit {
+		w.Start = w.Events[windowSize-1].Index() + 1
+		w.Events = slices.Delete(w.Events, 0, windowSize)
+	}
+	w.Events = append(w.Events, *e)
 }
 
 var errOtherCluster = errors.New("the URLs are of different clusters")
@@ -195,7 +212,7 @@ func (l *live) listings(ctx context.Context) (err error) {
 		r, at, err := l.listing(ctx, key)
 		switch {
 		case err != nil:
-			return fmt.Errorf("read %s of the source: %w", key, err)
+			return fmt.Errorf("read %q of the source: %w", key, err)
 		case at.ClusterID != id:
 			return errOtherCluster
 		case i == 0 && r == nil:
@@ -224,7 +241,11 @@ func (l *live) listing(ctx context.Context, key string) (*dump.Result, source.Po
 		return nil, at, err
 	}
 	defer body.Close()
+	l.shown.answer()
 	r, err := dump.Read(l.shown.reading(body), dump.Options{Format: dump.Answer, Now: l.now.UnixNano()})
+	if err == nil && r.Root != key {
+		err = fmt.Errorf("the answer is that to a read of %q", r.Root)
+	}
 	return r, at, err
 }
 
@@ -238,7 +259,7 @@ func (l *live) fill(f *found) {
 	case l.apart != 0, l.after.Index > f.index:
 		f.anew = "since clients were writing"
 	}
-	f.partial = f.anew != "" || len(l.locked) > 0
+	f.partial = f.anew != "" || len(l.locked) > 0 || l.tree.Binary.Keys > 0
 	f.notes = func(line line) { l.notes(line, f) }
 }
 
@@ -255,7 +276,7 @@ func (l *live) notes(line line, f *found) {
 	if l.tree.Empty > 0 {
 		line("note", "%d directories list empty, and may have hidden nodes", l.tree.Empty)
 	}
-	binaryNote(line, l.tree.Binary)
+	binaryNotes(line, l.tree)
 	if len(l.locked) > 0 {
 		line("missing", "the passwords of %d users, which etcd shows to nobody: set new ones, or they can't log in: %s", len(l.locked), some(l.locked))
 	}

@@ -22,10 +22,18 @@ type etcd struct {
 	asked   func(path, query string) // before each answer
 	auth    bool
 	cluster string // its id
+	member  string // its name, as in JSON
+
+	// If they are others:
+	root    string // nodes in /
+	file    string // the answer to a read of /
+	hidden  string // the key of the answer to a read of /d/_h
+	event   int    // the index of each event
+	failure string // the answer to reads below /d
 }
 
 func newEtcd(t *testing.T) *etcd {
-	e := &etcd{index: 7, cluster: "c1", asked: func(string, string) {}}
+	e := &etcd{index: 7, cluster: "c1", member: "m1", asked: func(string, string) {}}
 	e.Server = httptest.NewServer(e)
 	t.Cleanup(e.Close)
 	return e
@@ -53,13 +61,23 @@ func (e *etcd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/version":
 		_, _ = io.WriteString(w, `{"etcdserver":"3.4.23","etcdcluster":"3.4.0"}`)
 	case path == "/v2/members":
-		_, _ = io.WriteString(w, `{"members":[{"id":"1","name":"m1"}]}`)
+		fmt.Fprintf(w, `{"members":[{"id":"1","name":"%s"}]}`, e.member)
+	case strings.HasPrefix(path, "/v2/keys/d/") && e.failure != "":
+		fail(http.StatusInternalServerError, e.failure)
+	case from != "" && e.event != 0:
+		fmt.Fprintf(w, `{"action":"set","node":{"key":"/a","value":"v","modifiedIndex":%d,"createdIndex":1}}`, e.event)
 	case from != "" && from < "4":
 		fail(http.StatusBadRequest, `{"errorCode":401}`)
 	case from != "" && from <= "6":
 		_, _ = io.WriteString(w, `{"action":"set","node":{"key":"/d/_h/x","value":"\ufffd","modifiedIndex":6,"createdIndex":6}}`)
 	case from != "":
 		fmt.Fprintf(w, `{"action":"set","node":{"key":"/a","value":"v","modifiedIndex":%s,"createdIndex":4}}`, from)
+	case path == "/v2/keys/" && e.file != "":
+		fmt.Fprintf(w, `{"action":"get","node":%s}`, e.file)
+	case path == "/v2/keys/d/_h" && e.hidden != "":
+		fmt.Fprintf(w, `{"action":"get","node":{"key":%q,"dir":true,"modifiedIndex":6,"createdIndex":6}}`, e.hidden)
+	case path == "/v2/keys/" && e.root != "":
+		fmt.Fprintf(w, `{"action":"get","node":{"dir":true,"nodes":[%s]}}`, e.root)
 	case path == "/v2/keys/":
 		_, _ = io.WriteString(w, `{"action":"get","node":{"dir":true,"nodes":[{"key":"/a","value":"v","modifiedIndex":5,"createdIndex":4},{"key":"/d","dir":true,"modifiedIndex":6,"createdIndex":6}]}}`)
 	case path == "/v2/keys/d/_h":
@@ -178,4 +196,38 @@ func newEtcdThat(t *testing.T, h http.Handler) *etcd {
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return &etcd{Server: s}
+}
+
+func TestAHostileSourceIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*etcd)
+		want   string
+	}{
+		"another key":         {func(e *etcd) { e.hidden = "/d/_g" }, `that to a read of "/d/_g"`},
+		"the same event":      {func(e *etcd) { e.event = 3 }, "an event at 3, and was asked"},
+		"an index out of all": {func(e *etcd) { e.index = 1<<62 + 1 }, "above"},
+		"a text for errors": {func(e *etcd) {
+			e.failure = `{"errorCode":300,"cause":"\u001b[2J\n"}`
+		}, `\x1b[2J\n`},
+	} {
+		e := newEtcd(t)
+		c.change(e)
+		if report, err := take(t, func(*importer.Options) {}, e); err == nil || !strings.Contains(err.Error(), c.want) || strings.ContainsAny(err.Error(), "\x1b\n") {
+			t.Errorf("%s: %v\n%s", name, err, report)
+		}
+	}
+	e := newEtcd(t)
+	e.file = `{"key":"/a","value":"v","modifiedIndex":5,"createdIndex":4}`
+	if _, err := take(t, func(*importer.Options) {}, e); err == nil || !strings.Contains(err.Error(), `that to a read of "/a"`) {
+		t.Error("one file for all: ", err)
+	}
+}
+
+func TestNamesCantForgeLines(t *testing.T) {
+	e := newEtcd(t)
+	e.member = `m\u001b[2J\nmissing     all`
+	report, err := take(t, func(*importer.Options) {}, e)
+	if err != nil || !strings.Contains(report, `members: m\x1b[2J\nmissing     all`+"\n") || strings.Contains(report, "\x1b") {
+		t.Errorf("%v\n%s", err, report)
+	}
 }

@@ -11,6 +11,8 @@ import (
 type progress struct {
 	terminal    io.Writer
 	read, shown int64 // bytes
+	answers     int   // of a running etcd, of which some take long and are short
+	drawn       bool
 }
 
 // newProgress returns nil if w is no terminal.
@@ -25,19 +27,41 @@ func newProgress(w io.Writer) *progress {
 	return &progress{terminal: w}
 }
 
-// progressStep is how many bytes are read before more is shown.
-const progressStep = 4 << 20
+// progressStep is how many bytes are read, and answerStep how many answers, before more is shown.
+const (
+	progressStep = 4 << 20
+	answerStep   = 10
+)
 
 func (p *progress) count(n int) {
 	if p.read += int64(n); p.read-p.shown >= progressStep {
 		p.shown = p.read
-		_, _ = fmt.Fprintf(p.terminal, "\rread %d MiB", p.read>>20) // it is only shown
+		p.draw()
 	}
+}
+
+// answer counts one answer.
+func (p *progress) answer() {
+	if p == nil {
+		return
+	}
+	if p.answers++; p.answers%answerStep == 0 {
+		p.draw()
+	}
+}
+
+func (p *progress) draw() {
+	text := fmt.Sprintf("\rread %d MiB", p.read>>20)
+	if p.answers > 0 {
+		text += fmt.Sprintf(" in %d answers", p.answers)
+	}
+	_, _ = io.WriteString(p.terminal, text) // it is only shown
+	p.drawn = true
 }
 
 // end wipes the line.
 func (p *progress) end() {
-	if p != nil && p.shown > 0 {
+	if p != nil && p.drawn {
 		_, _ = fmt.Fprint(p.terminal, "\r\033[K") // it is only shown
 	}
 }

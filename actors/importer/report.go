@@ -3,7 +3,9 @@ package importer
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"copse/statemachine/portable"
 	"copse/statemachine/tree"
@@ -16,7 +18,7 @@ type line func(subject, format string, args ...any)
 func report(w io.Writer, f *found, h *portable.Header) error {
 	var b strings.Builder
 	line := func(subject, format string, args ...any) {
-		fmt.Fprintf(&b, "%-11s %s\n", subject, fmt.Sprintf(format, args...))
+		fmt.Fprintf(&b, "%-11s %s\n", subject, printable(fmt.Sprintf(format, args...)))
 	}
 	id := ""
 	if f.cluster.ID == 0 && h.ClusterID != 0 {
@@ -40,6 +42,16 @@ func report(w io.Writer, f *found, h *portable.Header) error {
 	f.notes(line)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// printable returns text as it is, or escaped as by %q: names are the source's, and mustn't begin
+// lines or command the terminal.
+func printable(text string) string {
+	quoted := strconv.Quote(text)
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return quoted[1 : len(quoted)-1]
+	}
+	return text
 }
 
 // count counts the nodes, for sources that don't.

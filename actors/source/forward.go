@@ -107,8 +107,9 @@ func (c *Client) Get(q *tree.Query, limit time.Duration, authorization string) (
 	if q.Sorted {
 		query += "&sorted=true"
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	late := time.AfterFunc(limit, cancel)
+	ctx, abandon := context.WithCancelCause(context.Background())
+	cancel := func() { abandon(nil) }
+	late := time.AfterFunc(limit, func() { abandon(errSilent) })
 	defer late.Stop()
 	r, err := c.send(ctx, http.MethodGet, keyPath(q.Key), query, "", authorization)
 	for tries := 1; err != nil && NotSent(err) && tries < c.members(); tries++ {

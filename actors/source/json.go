@@ -42,6 +42,9 @@ func (n *node) flatten(to []tree.Node) []tree.Node {
 	return to
 }
 
+// sound reports whether a node's indexes can be.
+func sound(n *tree.Node) bool { return max(n.Created, n.Modified) <= indexLimit }
+
 // event is an event as v2 prints it.
 type event struct {
 	Action   string `json:"action"`
@@ -57,12 +60,17 @@ func (e *event) decode() (*tree.Event, error) {
 		}
 	}
 	if out.Action == 0 || e.Node == nil || len(e.Node.Key) < 2 || e.Node.Key[0] != '/' || e.Node.ModifiedIndex == 0 {
-		return nil, fmt.Errorf("the source tells of an event that is none: action %q", e.Action)
+		return nil, fmt.Errorf("the source tells of an event that is none: action %.200q", e.Action)
 	}
 	out.Node = e.Node.decode()
 	dated := e.Node
+	if !sound(&out.Node) {
+		return nil, errIndex
+	}
 	if e.PrevNode != nil {
-		out.Prev, out.HasPrev = e.PrevNode.decode(), true
+		if out.Prev, out.HasPrev = e.PrevNode.decode(), true; !sound(&out.Prev) {
+			return nil, errIndex
+		}
 		if dated.Expiration == nil {
 			dated = e.PrevNode
 		}

@@ -23,6 +23,8 @@ const (
 	// connections is how many requests may be under way; the next one waits.
 	connections = 256
 	dialTimeout = 2 * time.Second
+	// indexLimit is above all indexes and terms that there can be.
+	indexLimit = 1 << 62
 	// answerLimit bounds an answer that is kept in memory, unless it is the whole tree.
 	answerLimit = 128 << 20
 )
@@ -32,8 +34,11 @@ var (
 	ErrCleared = errors.New("the source has forgotten the next events (errorCode 401)")
 	// ErrUnauthorized: the source has auth enabled.
 	ErrUnauthorized = errors.New("the source has auth enabled, and no one may follow it over HTTP: move it offline, by copse import")
-	errNowhere      = errors.New("the source is not known yet")
-	errLong         = fmt.Errorf("the source's answer is longer than %d bytes", answerLimit)
+	// errSilent ends a request whose answer doesn't begin.
+	errSilent  = fmt.Errorf("no answer: %w", context.DeadlineExceeded)
+	errNowhere = errors.New("the source is not known yet")
+	errIndex   = fmt.Errorf("the source tells of an index or a term above %d", uint64(indexLimit))
+	errLong    = fmt.Errorf("the source's answer is longer than %d bytes", answerLimit)
 )
 
 // Client asks the members of one cluster, one at a time: another one when that fails. Its
@@ -42,7 +47,14 @@ type Client struct {
 	urls atomic.Pointer[[]*url.URL]
 	at   atomic.Uint64 // the member that is asked, modulo their number
 	http *http.Client
+	limits
 	root string // the Authorization of what this package asks by itself; see Login
+}
+
+// limits are how long an answer may take to begin. A watch begins at once, even if it waits.
+type limits struct {
+	head time.Duration
+	tree time.Duration // of the whole tree, which etcd puts together before it sends any of it
 }
 
 // Position is how far the member that answered has come.
@@ -55,7 +67,7 @@ type Position struct {
 // New returns a client of the cluster with these URLs. There may be none at first: see Use. security
 // is for those with https; nil: the system's authorities.
 func New(urls []string, security *tls.Config) (*Client, error) {
-	c := &Client{}
+	c := &Client{limits: limits{head: 10 * time.Second, tree: 5 * time.Minute}}
 	if err := c.Use(urls); err != nil {
 		return nil, err
 	}
@@ -124,10 +136,18 @@ func (c *Client) send(ctx context.Context, method, path, query, form, authorizat
 	}
 	response, err := c.http.Do(request)
 	if err == nil {
-		return response, nil
+		if p := position(response.Header); p.Index <= indexLimit && p.Term <= indexLimit {
+			return response, nil
+		}
+		_ = response.Body.Close() // nothing of it is wanted
+		return nil, fmt.Errorf("%s: %w", u.Host, errIndex)
 	}
-	if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(cause, context.DeadlineExceeded) {
 		c.at.CompareAndSwap(at, at+1)
+	}
+	if errors.Is(cause, errSilent) {
+		err = cause
 	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
@@ -139,6 +159,32 @@ func (c *Client) send(ctx context.Context, method, path, query, form, authorizat
 		return nil, notSent{err}
 	}
 	return nil, err
+}
+
+// ask sends a read, whose answer has to begin within a limit. If it doesn't, the next request
+// goes to another member.
+func (c *Client) ask(ctx context.Context, method, path, query string, limit time.Duration) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	late := time.AfterFunc(limit, func() { cancel(errSilent) })
+	r, err := c.send(ctx, method, path, query, "", c.root)
+	late.Stop()
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	r.Body = answering{r.Body, cancel}
+	return r, nil
+}
+
+// answering is an answer's body, whose request ends with it.
+type answering struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+}
+
+func (a answering) Close() error {
+	a.cancel(nil)
+	return a.ReadCloser.Close()
 }
 
 // keyPath is the path of a key.
@@ -173,6 +219,8 @@ func refused(r *http.Response) error {
 	}
 	_ = json.Unmarshal(text, &e) // what isn't JSON has no code
 	switch {
+	case e.Index > indexLimit:
+		return errIndex
 	case e.ErrorCode == int(tree.CodeEventIndexClosed):
 		return ErrCleared
 	case e.ErrorCode == int(tree.CodeUnauthorized), r.StatusCode == http.StatusUnauthorized:
@@ -180,13 +228,13 @@ func refused(r *http.Response) error {
 	case e.ErrorCode != 0:
 		return &tree.Error{Code: tree.Code(e.ErrorCode), Cause: e.Cause, Index: e.Index}
 	}
-	return fmt.Errorf("the source answers %s: %.200q", r.Status, text)
+	return fmt.Errorf("the source answers %q: %.200q", r.Status, text)
 }
 
 // At returns how far the source is, by asking for the headers of a key: of a file that exists if
 // one is known, for then the term is among them, and else of "/".
 func (c *Client) At(ctx context.Context, key string) (Position, error) {
-	r, err := c.send(ctx, http.MethodHead, keyPath(key), "", "", c.root)
+	r, err := c.ask(ctx, http.MethodHead, keyPath(key), "", c.limits.head)
 	if err != nil {
 		return Position{}, err
 	}
@@ -196,14 +244,14 @@ func (c *Client) At(ctx context.Context, key string) (Position, error) {
 	case r.StatusCode == http.StatusUnauthorized:
 		return p, ErrUnauthorized
 	case p.ClusterID == 0 || p.Index == 0:
-		return p, fmt.Errorf("%s is not an etcd with the v2 API (%s)", r.Request.URL.Host, r.Status)
+		return p, fmt.Errorf("%s is not an etcd with the v2 API (%q)", r.Request.URL.Host, r.Status)
 	}
 	return p, nil
 }
 
 // AuthEnabled reports whether the source has auth enabled.
 func (c *Client) AuthEnabled(ctx context.Context) (bool, error) {
-	r, err := c.retry(ctx, "/v2/auth/enable", "")
+	r, err := c.retry(ctx, "/v2/auth/enable", "", c.limits.head)
 	if err != nil {
 		return false, err
 	}
@@ -213,7 +261,7 @@ func (c *Client) AuthEnabled(ctx context.Context) (bool, error) {
 	}
 	var answer struct{ Enabled bool }
 	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<10)).Decode(&answer); err != nil {
-		return false, fmt.Errorf("%s: /v2/auth/enable: %s: %w", r.Request.URL.Host, r.Status, err)
+		return false, fmt.Errorf("%s: /v2/auth/enable: %q: %w", r.Request.URL.Host, r.Status, err)
 	}
 	return answer.Enabled, nil
 }
@@ -221,7 +269,7 @@ func (c *Client) AuthEnabled(ctx context.Context) (bool, error) {
 // Read reads key and all that is visible below it, with a quorum of the source: each directory before
 // what it holds. The root itself isn't among the nodes. A key that isn't there gives no nodes.
 func (c *Client) Read(ctx context.Context, key string) ([]tree.Node, Position, error) {
-	r, err := c.send(ctx, http.MethodGet, keyPath(key), "recursive=true&sorted=true&quorum=true", "", c.root)
+	r, err := c.ask(ctx, http.MethodGet, keyPath(key), "recursive=true&sorted=true&quorum=true", c.limits.tree)
 	if err != nil {
 		return nil, Position{}, err
 	}
@@ -239,7 +287,17 @@ func (c *Client) Read(ctx context.Context, key string) ([]tree.Node, Position, e
 	if err := json.NewDecoder(r.Body).Decode(&answer); err != nil {
 		return nil, p, fmt.Errorf("read %s: %w", key, err)
 	}
-	return answer.Node.flatten(nil), p, nil
+	root := tree.Clean(answer.Node.Key)
+	if root != tree.Clean(key) {
+		return nil, p, fmt.Errorf("the source answers with %q to a read of %q", root, key)
+	}
+	nodes := answer.Node.flatten(nil)
+	for i := range nodes {
+		if n := &nodes[i]; !sound(n) || n.Key != root && !tree.Within(root, n.Key) {
+			return nil, p, fmt.Errorf("the source has a node %q in %q, created at %d and modified at %d", n.Key, key, n.Created, n.Modified)
+		}
+	}
+	return nodes, p, nil
 }
 
 // Next returns the first event from an index on. With none in the history, it returns nil once
@@ -248,7 +306,7 @@ func (c *Client) Read(ctx context.Context, key string) ([]tree.Node, Position, e
 func (c *Client) Next(ctx context.Context, from tree.Index, patience time.Duration) (*tree.Event, Position, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r, err := c.send(ctx, http.MethodGet, keyPath("/"), "wait=true&recursive=true&waitIndex="+strconv.FormatUint(uint64(from), 10), "", c.root)
+	r, err := c.ask(ctx, http.MethodGet, keyPath("/"), "wait=true&recursive=true&waitIndex="+strconv.FormatUint(uint64(from), 10), c.limits.head)
 	if err != nil {
 		return nil, Position{}, err
 	}
@@ -271,5 +329,8 @@ func (c *Client) Next(ctx context.Context, from tree.Index, patience time.Durati
 		return nil, p, fmt.Errorf("read an event: %w", err)
 	}
 	ev, err := e.decode()
+	if err == nil && ev.Index() < from {
+		return nil, p, fmt.Errorf("the source tells of an event at %d, and was asked for those from %d on", ev.Index(), from)
+	}
 	return ev, p, err
 }

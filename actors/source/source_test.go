@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,5 +163,92 @@ func TestWhatCanNotBeReachedWasNotSent(t *testing.T) {
 	}
 	if _, err := c.Do(context.Background(), &tree.Command{Op: tree.OpSet, Key: "/a"}, ""); !source.NotSent(err) {
 		t.Error(err)
+	}
+}
+
+func TestAMemberThatAnswersNothingIsLeft(t *testing.T) {
+	silent, ended := make(chan struct{}), make(chan struct{})
+	hangs := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-silent }))
+	defer hangs.Close()
+	defer close(silent)
+	const limit = 50 * time.Millisecond
+	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		head(w, 200, "9")
+		w.(http.Flusher).Flush()
+		switch {
+		case r.URL.Path == "/v2/auth/enable":
+			_, _ = w.Write([]byte(`{"enabled":false}`))
+		case r.URL.Query().Has("wait"): // a watch may wait for longer
+			time.Sleep(3 * limit)
+			_, _ = w.Write([]byte(`{"action":"set","node":{"key":"/k","modifiedIndex":9,"createdIndex":9}}`))
+		default:
+			<-ended
+		}
+	}))
+	defer good.Close()
+	defer close(ended)
+	c, err := source.New([]string{hangs.URL, good.URL}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Hurry(limit)
+	if on, err := c.AuthEnabled(t.Context()); on || err != nil {
+		t.Error("the second is asked at once:", err)
+	}
+	if err := c.Use([]string{hangs.URL, hangs.URL, good.URL}); err != nil {
+		t.Fatal(err)
+	}
+	c.Hurry(limit)
+	body, at, err := c.Open(t.Context(), "/")
+	if err != nil || at.Index != 9 {
+		t.Fatal("the third is asked at once:", at, err)
+	}
+	body.Close()
+	if err := c.Use([]string{good.URL}); err != nil {
+		t.Fatal(err)
+	}
+	if e, _, err := c.Next(t.Context(), 9, time.Minute); err != nil || e.Index() != 9 {
+		t.Error("a watch that waits:", e, err)
+	}
+	if err := c.Use([]string{hangs.URL}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Next(t.Context(), 9, time.Minute); !errors.Is(err, context.DeadlineExceeded) || source.NotSent(err) {
+		t.Error("a watch without an answer:", err)
+	}
+	if _, _, err := c.Open(t.Context(), "/"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error("no one answers:", err)
+	}
+}
+
+func TestWhatCantBeIsRefused(t *testing.T) {
+	const far = "4611686018427387905"
+	answer, index := "", "9"
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { head(w, 200, index); _, _ = w.Write([]byte(answer)) })
+	for text, want := range map[string]string{
+		`{"action":"set","node":{"key":"/k","modifiedIndex":7,"createdIndex":7}}`:                                                    "an event at 7, and was asked for those from 8",
+		`{"action":"set","node":{"key":"/k","modifiedIndex":` + far + `,"createdIndex":7}}`:                                          "above",
+		`{"action":"set","node":{"key":"/k","modifiedIndex":9,"createdIndex":9},"prevNode":{"key":"/k","createdIndex":` + far + `}}`: "above",
+	} {
+		answer = text
+		if e, _, err := c.Next(t.Context(), 8, time.Minute); e != nil || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, %v", text, e, err)
+		}
+	}
+	for text, want := range map[string]string{
+		`{"node":{"key":"/b","dir":true}}`: `with "/b" to a read of "/a"`,
+		`{"node":{"dir":true}}`:            `with "/" to a read of "/a"`,
+		`{"node":{"key":"/a","dir":true,"nodes":[{"key":"/a/b","modifiedIndex":` + far + `}]}}`: `a node "/a/b"`,
+		`{"node":{"key":"/a","dir":true,"nodes":[{"key":"/ab","modifiedIndex":7}]}}`:            `a node "/ab" in "/a"`,
+	} {
+		answer = text
+		if n, _, err := c.Read(t.Context(), "/a"); n != nil || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, %v", text, n, err)
+		}
+	}
+	index = far
+	if at, err := c.At(t.Context(), "/"); err == nil || at.Index != 0 {
+		t.Error("an index in the head:", at, err)
 	}
 }

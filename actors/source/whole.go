@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"copse/statemachine/auth"
 	"copse/statemachine/tree"
@@ -24,7 +25,7 @@ func (c *Client) Login(password string) {
 // Open begins to read key and all that is visible below it, with a quorum of the source. The
 // body is v2's answer, which the caller closes; nil: there is no such key.
 func (c *Client) Open(ctx context.Context, key string) (io.ReadCloser, Position, error) {
-	r, err := c.retry(ctx, keyPath(key), "recursive=true&sorted=true&quorum=true")
+	r, err := c.retry(ctx, keyPath(key), "recursive=true&sorted=true&quorum=true", c.limits.tree)
 	if err != nil {
 		return nil, Position{}, err
 	}
@@ -41,10 +42,10 @@ func (c *Client) Open(ctx context.Context, key string) (io.ReadCloser, Position,
 	return nil, p, err
 }
 
-// retry asks one member after the other until one can be reached.
-func (c *Client) retry(ctx context.Context, path, query string) (r *http.Response, err error) {
+// retry asks one member after the other until one answers.
+func (c *Client) retry(ctx context.Context, path, query string, limit time.Duration) (r *http.Response, err error) {
 	for range c.members() {
-		if r, err = c.send(ctx, http.MethodGet, path, query, "", c.root); err == nil || !NotSent(err) {
+		if r, err = c.ask(ctx, http.MethodGet, path, query, limit); err == nil || ctx.Err() != nil {
 			break
 		}
 	}
@@ -72,7 +73,7 @@ func (c *Client) Access(ctx context.Context) (users []*auth.User, roles []*auth.
 		} `json:"users"`
 		Roles []named `json:"roles"`
 	}
-	if err := c.ask(ctx, "/v2/auth/users", &list); err != nil {
+	if err := c.get(ctx, "/v2/auth/users", &list); err != nil {
 		return nil, nil, err
 	}
 	for _, u := range list.Users {
@@ -82,7 +83,7 @@ func (c *Client) Access(ctx context.Context) (users []*auth.User, roles []*auth.
 		}
 		users = append(users, user)
 	}
-	if err := c.ask(ctx, "/v2/auth/roles", &list); err != nil {
+	if err := c.get(ctx, "/v2/auth/roles", &list); err != nil {
 		return nil, nil, err
 	}
 	for _, r := range list.Roles {
@@ -101,10 +102,10 @@ func (c *Client) Cluster(ctx context.Context) (version string, members []tree.Me
 			Name string `json:"name"`
 		} `json:"members"`
 	}
-	if err := c.ask(ctx, "/version", &v); err != nil {
+	if err := c.get(ctx, "/version", &v); err != nil {
 		return "", nil, err
 	}
-	if err := c.ask(ctx, "/v2/members", &v); err != nil {
+	if err := c.get(ctx, "/v2/members", &v); err != nil {
 		return "", nil, err
 	}
 	for _, m := range v.Members {
@@ -113,9 +114,9 @@ func (c *Client) Cluster(ctx context.Context) (version string, members []tree.Me
 	return v.Cluster, members, nil
 }
 
-// ask reads the JSON at a path. What the source doesn't have leaves into as it is.
-func (c *Client) ask(ctx context.Context, path string, into any) error {
-	r, err := c.retry(ctx, path, "")
+// get reads the JSON at a path. What the source doesn't have leaves into as it is.
+func (c *Client) get(ctx context.Context, path string, into any) error {
+	r, err := c.retry(ctx, path, "", c.limits.head)
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func (c *Client) ask(ctx context.Context, path string, into any) error {
 	case r.StatusCode == http.StatusUnauthorized:
 		return ErrUnauthorized
 	case r.StatusCode != http.StatusOK:
-		return fmt.Errorf("the source answers %s to %s: %.200q", r.Status, path, text)
+		return fmt.Errorf("the source answers %q to %s: %.200q", r.Status, path, text)
 	}
 	if err := json.Unmarshal(text, into); err != nil {
 		return fmt.Errorf("%s of the source: %.200q: %w", path, strings.TrimSpace(string(text)), err)

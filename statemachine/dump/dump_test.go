@@ -74,13 +74,14 @@ func TestWhatIsInAFile(t *testing.T) {
 func TestHeadersInFrontOfAnAnswer(t *testing.T) {
 	head := "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Etcd-Cluster-Id: cdf818194e3a8c32\r\nX-Etcd-Index: 12\r\nx-raft-term: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
 	r, got, err := read(head+answer, dump.Any)
-	if err != nil || got != answered || r.Format != dump.Answer || r.ClusterID != 0xcdf818194e3a8c32 || r.Index != 12 || r.Term != 3 || r.Largest != 9 {
+	if err != nil || got != answered || r.Format != dump.Answer || r.ClusterID != 0xcdf818194e3a8c32 || r.Index != 12 || r.Term != 3 || r.Largest != 9 || r.Root != "/" {
 		t.Errorf("%+v %v\n%s", r, err, got)
 	}
 	for text, want := range map[string]string{
-		strings.Replace(head, "200 OK", "404 Not Found", 1) + answer: "status 200",
-		strings.Replace(head, ": 12", ": 8", 1) + answer:             `"/b" was modified at 9, in a tree at 8`,
-		strings.Replace(head, ": 12", ": x", 1) + answer:             "isn't etcd's",
+		strings.Replace(head, "200 OK", "404 Not Found", 1) + answer:       "status 200",
+		strings.Replace(head, ": 12", ": 8", 1) + answer:                   `"/b" was modified at 9, in a tree at 8`,
+		strings.Replace(head, ": 12", ": 4611686018427387905", 1) + answer: "isn't etcd's",
+		strings.Replace(head, ": 12", ": x", 1) + answer:                   "isn't etcd's",
 		head:                                "ends too early",
 		strings.Trim(head, "\r\n"):          "ends too early",
 		head + `[{"key":"/a","value":"v"}]`: "'[' where '{' should be",
@@ -94,7 +95,10 @@ func TestHeadersInFrontOfAnAnswer(t *testing.T) {
 
 func TestWhatTheFileCantSayIsCounted(t *testing.T) {
 	r, _, err := read(`[{"key":"/a/b/c","value":"\ufffd"},{"key":"/a/e"},{"key":"/t","value":"","ttl":1}]`, dump.Any)
-	if err != nil || r.Added != 2 || r.Binary != 1 || r.Empty != 1 || r.Timed != 1 || r.Shallow || r.Indexed() {
+	if err != nil || r.Added != 2 || r.Binary.Values != 1 || r.Empty != 1 || r.Timed != 1 || r.Shallow || r.Indexed() {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, _, err := read(`{"\ufffd":{"a":"v"}}`, dump.Any); err != nil || r.Binary.Keys != 2 || r.Binary.Values != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	r, _, err = read(`{"action":"get","node":{"dir":true,"nodes":[{"key":"/d","dir":true,"modifiedIndex":4,"createdIndex":4}]}}`, dump.Any)
@@ -133,6 +137,7 @@ func TestABadFileIsRefusedWithThePlace(t *testing.T) {
 		`[{"key":"/a","value":"\x"}]`:                                               "unknown escape",
 		`{"a":{"b":1}}`:                                                             `byte 10: the value of "/a/b" is neither`,
 		`{"a":["v"]}`:                                                               `the value of "/a" is neither`,
+		`{"a\ufffd":"v","a\ufffd":"w"}`:                                             "is there twice, at byte 11 too; U+FFFD stands for",
 		`{"a/b":"v"}`:                                                               `"a/b" can't be the name`,
 		`{"":"v"}`:                                                                  `"" can't be the name`,
 		`{"..":"v"}`:                                                                `".." can't be the name`,
@@ -146,7 +151,7 @@ func TestABadFileIsRefusedWithThePlace(t *testing.T) {
 		node(`"key":"/a","value":"v"`):                                              "created at 0",
 		node(`"key":"/a","value":"v","modifiedIndex":3,"createdIndex":4`):           "created at 4 and modified at 3",
 		node(`"key":"/a","value":"v","modifiedIndex":-1,"createdIndex":4`):          "created at 4",
-		node(`"key":"/a/b","value":"v","modifiedIndex":4,"createdIndex":4`):         `"/a/b" isn't one of /`,
+		node(`"key":"/a/b","value":"v","modifiedIndex":4,"createdIndex":4`):         `"/a/b" isn't one of "/"`,
 		node(`"key":"a","value":"v","modifiedIndex":4,"createdIndex":4`):            `"a" is no key`,
 		node(`"key":"/a","modifiedIndex":4,"createdIndex":4`):                       "or neither",
 		node(`"key":"/a","dir":true,"value":"","modifiedIndex":4,"createdIndex":4`): "both",

@@ -138,6 +138,9 @@ func (p *parser) listed(n *tree.Node, at int64, has func(string) bool) {
 // answered adds a node of an answer. What is below it has been added.
 func (p *parser) answered(n *tree.Node, at int64, has func(string) bool, up *above) {
 	root := up.key == "" && strings.Trim(n.Key, "/") == ""
+	if up.key == "" {
+		p.result.Root = tree.Clean(n.Key)
+	}
 	switch {
 	case n.Dir == has("value"):
 		p.fail("the node %q is both a directory and a value, or neither", n.Key)
@@ -145,8 +148,8 @@ func (p *parser) answered(n *tree.Node, at int64, has func(string) bool, up *abo
 	case tree.Clean(n.Key) != n.Key:
 		p.fail("%q is no key", n.Key)
 	case up.key != "" && tree.Parent(n.Key) != up.key:
-		p.fail("the node %q isn't one of %s", n.Key, up.key)
-	case n.Created == 0 || n.Modified < n.Created || n.Modified > 1<<62:
+		p.fail("the node %q isn't one of %q", n.Key, up.key)
+	case n.Created == 0 || n.Modified < n.Created || n.Modified > indexLimit:
 		p.fail("the node %q was created at %d and modified at %d", n.Key, n.Created, n.Modified)
 	case p.result.Index != 0 && n.Modified > p.result.Index:
 		p.fail("the node %q was modified at %d, in a tree at %d", n.Key, n.Modified, p.result.Index)

@@ -2,6 +2,7 @@ package dump
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"iter"
@@ -36,11 +37,12 @@ type Result struct {
 	// What the headers in front of an answer say; 0: there are none.
 	ClusterID, Term uint64
 	Index           tree.Index
+	Root            string     // the key that an answer is of
 	Largest         tree.Index // of all nodes
 
-	Added   int  // directories that the file doesn't name, though it has keys below
-	Timed   int  // nodes that have a ttl, but no expiration
-	Binary  int  // values with U+FFFD, which stands for bytes that JSON can't carry
+	Added   int // directories that the file doesn't name, though it has keys below
+	Timed   int // nodes that have a ttl, but no expiration
+	Binary  Binary
 	Empty   int  // directories without visible nodes
 	Shallow bool // only one level is there: perhaps it was saved without recursive=true
 
@@ -50,6 +52,15 @@ type Result struct {
 // Indexed reports whether the nodes have the indexes that they had in etcd. Others are
 // numbered in the order of the file.
 func (r *Result) Indexed() bool { return r.Format == Answer }
+
+// indexLimit is above all indexes that there can be.
+const indexLimit = 1 << 62
+
+// replaced is what etcd prints in the place of bytes that aren't UTF-8.
+const replaced = "\uFFFD"
+
+// Binary counts what has U+FFFD, which stands for bytes that JSON can't carry.
+type Binary struct{ Values, Keys int }
 
 // placed is a node, and the byte of the file at which it stands.
 type placed struct {
@@ -72,7 +83,8 @@ func Read(from io.Reader, o Options) (*Result, error) {
 // hidden one, which has to be asked for by itself.
 func (r *Result) Join(other *Result) error {
 	r.nodes = append(r.nodes, other.nodes...)
-	r.Largest, r.Binary = max(r.Largest, other.Largest), r.Binary+other.Binary
+	r.Largest = max(r.Largest, other.Largest)
+	r.Binary.Values, r.Binary.Keys = r.Binary.Values+other.Binary.Values, r.Binary.Keys+other.Binary.Keys
 	return r.order()
 }
 
@@ -108,7 +120,7 @@ func (p *parser) headers() {
 			n, err = strconv.ParseUint(value, 10, 64)
 			p.result.Index = tree.Index(n)
 		}
-		if err != nil {
+		if err != nil || max(p.result.Index, tree.Index(p.result.Term)) > indexLimit {
 			p.fail("the header %q isn't etcd's", line)
 		}
 	}
@@ -182,8 +194,11 @@ func (p *parser) add(n tree.Node, at int64) {
 			n.Modified = n.Created
 		}
 		p.result.Largest = max(p.result.Largest, n.Created, n.Modified)
-		if strings.Contains(string(n.Value), "\uFFFD") {
-			p.result.Binary++
+		if bytes.Contains(n.Value, []byte(replaced)) {
+			p.result.Binary.Values++
+		}
+		if strings.Contains(n.Key, replaced) {
+			p.result.Binary.Keys++
 		}
 		p.result.nodes = append(p.result.nodes, placed{n, at})
 	case !n.Dir:
@@ -197,7 +212,11 @@ func (r *Result) order() error {
 	for i := range r.nodes[min(1, len(r.nodes)):] {
 		switch last, n := &r.nodes[i], &r.nodes[i+1]; {
 		case last.Key == n.Key:
-			return &Error{Offset: n.at, What: fmt.Sprintf("the key %q is there twice, at byte %d too", n.Key, last.at)}
+			what := fmt.Sprintf("the key %q is there twice, at byte %d too", n.Key, last.at)
+			if strings.Contains(n.Key, replaced) {
+				what += "; U+FFFD stands for bytes that aren't UTF-8, so they may be two keys, which JSON can't tell apart"
+			}
+			return &Error{Offset: n.at, What: what}
 		case !last.Dir && tree.Within(last.Key, n.Key):
 			return &Error{Offset: n.at, What: fmt.Sprintf("the key %q is below %q, which has a value at byte %d", n.Key, last.Key, last.at)}
 		}

@@ -87,6 +87,15 @@ func (b *Budget) Take(kind Kind, bytes int64, patience time.Duration) bool {
 	}
 }
 
+// Most is how much of so many bytes can be held, if all else is given back. Who holds a part already
+// takes the rest of that: otherwise he would wait for himself.
+func (b *Budget) Most(bytes int64) int64 {
+	if b == nil {
+		return bytes
+	}
+	return min(bytes, b.limit)
+}
+
 // fits reports whether so many bytes can be held. b.mu is held.
 func (b *Budget) fits(bytes int64) bool { return b.used+min(bytes, b.limit) <= b.limit }
 
