@@ -112,8 +112,8 @@ func (c *checker) acks() {
 
 const clockSlack = v2api.ClockSlack
 
-// pauseSlack is by how much a time to live may grow when another leader takes over.
-const pauseSlack = 2 * time.Second
+// takeover is by how much a time to live may grow when another leader takes over.
+const takeover = 2 * time.Second
 
 // ttl: the end is the member's time while it had the request, plus the ttl.
 func (c *checker) ttl(op *history.Op) {
@@ -156,9 +156,9 @@ func (c *checker) sightings() {
 // provenance: every value that was shown is one that was sent before, and every
 // modifiedIndex that no change is known for is a hint at a refresh.
 func (c *checker) provenance() {
-	sent, longest := map[string]time.Duration{}, 0
+	sent, longest, terms := map[string]time.Duration{}, 0, uint64(0)
 	for _, op := range c.h.Ops {
-		longest = max(longest, op.TTL)
+		longest, terms = max(longest, op.TTL), max(terms, op.Term)
 		if op.Value != "" {
 			sent[op.Value] = op.Invoke
 		}
@@ -171,7 +171,7 @@ func (c *checker) provenance() {
 		if begun, known := sent[n.Value]; n.Value != "" && (!known || begun > at) {
 			c.Complain(verdict.FromNowhere, "%v shows %s with %.60q, which nobody had sent", what, n.Key, n.Value)
 		}
-		if end := n.Expiration; end != nil && end.After(c.h.Begin.Add(at+time.Duration(longest)*time.Second+pauseSlack+clockSlack)) {
+		if end := n.Expiration; end != nil && end.After(c.h.Begin.Add(at+time.Duration(longest)*time.Second+time.Duration(terms)*takeover+clockSlack)) {
 			c.Complain(verdict.TTLDiffers, "%v shows that %s expires at %v, and no ttl is that long", what, n.Key, end)
 		}
 		if n.Modified > c.h.Start && n.Key != "" && c.acked[n.Modified] == nil && c.seen[n.Modified] == nil {
