@@ -86,13 +86,16 @@ type lifeWorld struct {
 	term    uint64
 	entries uint64
 	lost    time.Duration // no quorum until then
+	unasked time.Duration // the order shard has none until then
 	waits   []Proposal    // in the leader's log, not committed
 	lives   []*life
 	values  int
 	order   tree.Index
+	asks    []*tree.Ask // that it has not answered
 	sharded bool
 	calm    int           // ticks between faults
 	passed  time.Duration // the shard's time when writes last got through
+	through bool          // writes were applied since the last tick
 	broken  time.Duration // since when nothing gets through; negative: it does
 	outages []outage      // in true time
 	errs    []string
@@ -168,6 +171,7 @@ func (w *lifeWorld) run(length time.Duration) {
 		for i := range w.members {
 			w.step(i)
 		}
+		w.handOut()
 		w.note()
 	}
 	for _, l := range w.lives {
@@ -192,6 +196,10 @@ func (w *lifeWorld) fault() {
 	case 4, 5:
 		w.elect()
 	case 6:
+		if w.sharded && w.rng.IntN(2) == 0 {
+			w.unasked = w.now + time.Duration(w.rng.Int64N(int64(20*time.Second)))/time.Duration(1+w.rng.IntN(10))
+			return
+		}
 		w.lost = w.now + time.Duration(w.rng.Int64N(int64(20*time.Second)))/time.Duration(1+w.rng.IntN(10))
 	case 7:
 		w.seen.stops++
@@ -244,6 +252,7 @@ func (w *lifeWorld) raft() {
 	if w.lost <= w.now {
 		for _, p := range w.waits {
 			w.entries++
+			w.through = w.through || p.Writes > 0
 			for i := range w.members {
 				w.apply(i, sm.Entry{Index: w.entries, Cmd: p.Cmd})
 			}
@@ -347,7 +356,7 @@ func (w *lifeWorld) own(l *life) {
 	}})
 }
 
-// step is what a member's actor, its expirer and the order shard do.
+// step is what a member's actor and its expirer do.
 func (w *lifeWorld) step(i int) {
 	m := w.members[i]
 	m.day += time.Duration(m.rate * float64(lifeTick))
@@ -367,23 +376,34 @@ func (w *lifeWorld) step(i int) {
 	out := m.core.Step(now, m.in)
 	m.in = Input{}
 	for _, p := range out.Propose {
-		m.out = append(m.out, Proposal{Number: p.Number, Cmd: p.Cmd})
+		m.out = append(m.out, p)
 	}
 	if w.leader != i {
 		m.out = nil
 	}
-	if a := out.Ask; a != nil {
-		r := tree.Range{First: w.order + 1, Last: w.order + tree.Index(a.Count)}
-		w.order = r.Last
-		for _, m := range w.members {
-			m.feed.Order(&statemachine.ApplyResult{Last: w.order, Handed: []tree.Index{w.order, 0}, Grants: []tree.Grant{{ID: a.ID, Slot: 0, Range: r}}})
-		}
+	if out.Ask != nil {
+		w.asks = append(w.asks, out.Ask)
 	}
 	for _, a := range out.Answers {
 		for _, write := range a.Writes {
 			write.answer(tree.Reply{Err: map[bool]*tree.Error{true: tree.Unavailable(ErrTimeout)}[a.Err != nil]})
 		}
 	}
+}
+
+// handOut is the order shard.
+func (w *lifeWorld) handOut() {
+	if w.unasked > w.now {
+		return
+	}
+	for _, a := range w.asks {
+		r := tree.Range{First: w.order + 1, Last: w.order + tree.Index(a.Count)}
+		w.order = r.Last
+		for _, m := range w.members {
+			m.feed.Order(&statemachine.ApplyResult{Last: w.order, Handed: []tree.Index{w.order, 0}, Grants: []tree.Grant{{ID: a.ID, Slot: 0, Range: r}}})
+		}
+	}
+	w.asks = nil
 }
 
 // expire is Expirer.step.
@@ -410,9 +430,9 @@ func (w *lifeWorld) expire(m *lifeMember) {
 
 // note notes whether writes get through, and checks what clients see.
 func (w *lifeWorld) note() {
-	works := w.leader >= 0 && w.lost <= w.now && w.members[w.leader].stopped <= w.now && w.members[w.leader].core.leader.epoch == w.term && w.members[w.leader].core.leader.clock.running
+	works := w.leader >= 0 && w.lost <= w.now && w.unasked <= w.now && w.members[w.leader].stopped <= w.now && w.members[w.leader].core.leader.epoch == w.term && w.members[w.leader].core.leader.clock.running
 	passed := w.passed
-	if works {
+	if works && w.members[w.leader].heard.Known() { // before that no key has an end
 		w.passed = time.Duration(w.members[w.leader].core.leader.clock.passed(w.time()))
 	}
 	switch {
@@ -423,10 +443,15 @@ func (w *lifeWorld) note() {
 			w.fail("an outage of %v counts as %v", w.now-w.broken, w.passed-passed)
 		}
 		w.broken = -1
+	case !works && w.broken >= 0 && w.through: // in a moment between two outages
+		w.outages[len(w.outages)-1].to = w.now
+		w.outages = append(w.outages, outage{w.now, 1 << 62})
+		w.broken, w.passed = w.now, 0
 	case !works && w.broken < 0:
 		w.broken = w.now
 		w.outages = append(w.outages, outage{w.now, 1 << 62})
 	}
+	w.through = false
 	if w.rng.IntN(50) == 0 && works {
 		w.look()
 	}

@@ -44,7 +44,7 @@ const windowLength = 1000
 
 func traitsOf(kind peer.Kind) traits {
 	if kind.IsCopse() {
-		return traits{rewinds: true, rules: history.Rules{Window: windowLength}}
+		return traits{rewinds: true, rules: history.Rules{Window: windowLength, Pauses: true}}
 	}
 	return traits{rules: history.Rules{ExactHeader: true, Window: windowLength}}
 }

@@ -43,19 +43,16 @@ func (r *runner) settle() (uint64, error) {
 	return last, r.catchUp(ctx, goals, last)
 }
 
-// drain waits for everything with a ttl to go.
+// drain waits for everything with a ttl to go, each when it was shown to.
 func (c *client) drain(ctx context.Context) error {
+	calm := v2api.Calm{}
 	for {
 		op := c.do(v2api.Request{Method: http.MethodGet, Key: c.run.root, Recursive: true, Quorum: true})
 		if op.Outcome == v2api.Acked {
 			nodes := map[string]v2api.Node{}
 			v2api.Flatten(&op.Event.Node, nodes)
-			mortal := false
-			for _, n := range nodes {
-				mortal = mortal || n.Expiration != nil
-			}
-			if !mortal {
-				return nil
+			if over, err := calm.Look(time.Now(), nodes); over || err != nil {
+				return err
 			}
 		}
 		if !c.await(ctx) {

@@ -17,6 +17,7 @@ func Check(h *History) []verdict.Violation {
 		acked:   map[uint64]*Op{},
 		refresh: map[uint64]bool{},
 	}
+	c.lives()
 	c.glances()
 	c.acks()
 	c.watched()
@@ -38,9 +39,36 @@ type checker struct {
 	union   map[uint64]*v2api.Event // every change that is known, by index
 	acked   map[uint64]*Op          // the acknowledged ones
 	refresh map[uint64]bool         // those that watchers must not see
+
+	lastAcked []uint64 // the last acknowledged index of each epoch, before the kill that ended it
 }
 
 func (c *checker) complain(kind verdict.Kind, detail string) { c.book.Complain(kind, "%s", detail) }
+
+// lives finds what surely happened before each kill.
+func (c *checker) lives() {
+	c.lastAcked = make([]uint64, len(c.h.Fences)+1)
+	for i := range c.h.Ops {
+		if op := &c.h.Ops[i]; op.Outcome == v2api.Acked && op.Epoch < len(c.lastAcked) {
+			c.lastAcked[op.Epoch] = max(c.lastAcked[op.Epoch], op.Event.Index())
+		}
+	}
+}
+
+// stood says whether the server may have been away between two indexes: then times to live
+// stood still. They don't in the load of one epoch, which is too short for an outage.
+func (c *checker) stood(from, to uint64) bool {
+	for epoch, last := range c.lastAcked {
+		begun := uint64(0)
+		if epoch > 0 {
+			begun = c.h.Fences[epoch-1]
+		}
+		if from > begun && to <= last {
+			return false
+		}
+	}
+	return true
+}
 
 // glances: an answer to a request that was sent after index x was seen must
 // not show an index below x, if x was shown for the same part of the tree. A
@@ -116,13 +144,13 @@ func (c *checker) watched() {
 
 // same compares the parts of an event that a restart must not change either.
 func (c *checker) same(who string, a, b *v2api.Event) {
-	plain := newModel(nil)
-	diff := plain.differ(a.Node, b.Node)
+	plain := newModel(nil, func(_, _ uint64) bool { return false })
+	diff := plain.differ(a.Node, b.Node, a.Index())
 	if diff == "" && (a.Prev == nil) != (b.Prev == nil) {
 		diff = "prevNode is in one of them only"
 	}
 	if diff == "" && a.Prev != nil {
-		diff = plain.differ(*a.Prev, *b.Prev)
+		diff = plain.differ(*a.Prev, *b.Prev, a.Index())
 	}
 	if diff != "" {
 		c.complain(verdict.EventDiffers, fmt.Sprintf("%s of %s at %d for %s: %s", a.Action, a.Node.Key, a.Index(), who, diff))

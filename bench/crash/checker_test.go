@@ -277,6 +277,51 @@ func TestCheckFindsTheRightDelete(t *testing.T) {
 	}
 }
 
+// Times to live stand still while the server is away, and only then; none ends early for that.
+func TestCheckAllowsForOutages(t *testing.T) {
+	for name, test := range map[string]struct {
+		away  bool
+		moved time.Duration
+		found []verdict.Kind
+	}{
+		"later after a restart":     {true, 3 * time.Second, nil},
+		"later without a restart":   {false, 3 * time.Second, []verdict.Kind{verdict.PrevDiffers}},
+		"earlier after a restart":   {true, -100 * time.Millisecond, []verdict.Kind{verdict.PrevDiffers}},
+		"earlier without a restart": {false, -100 * time.Millisecond, []verdict.Kind{verdict.PrevDiffers}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := honest()
+			if test.away { // between 8 and 9
+				h.Fences = []uint64{8, 12}
+				h.Snapshots[0].Epoch = 2
+				for i := range h.Ops {
+					if h.Ops[i].Floor >= 8 {
+						h.Ops[i].Epoch++
+					}
+				}
+			}
+			ev := change("expire", node("/crash/w1/t", "", 9, 6), mortal(node("/crash/w1/t", "t6", 8, 6), later.Add(test.moved)))
+			for i := range h.Watchers {
+				for j := range h.Watchers[i].Seen {
+					if s := &h.Watchers[i].Seen[j]; s.Event.Index() >= 9 {
+						s.At = s.At.Add(max(0, test.moved))
+					}
+					if s := &h.Watchers[i].Seen[j]; s.Event.Index() == 9 {
+						s.Event = ev
+					}
+				}
+			}
+			var found []verdict.Kind
+			for _, v := range Check(h) {
+				found = append(found, v.Kind)
+			}
+			if !slices.Equal(found, test.found) {
+				t.Errorf("got %v, want %v", found, test.found)
+			}
+		})
+	}
+}
+
 // A refresh of unknown outcome may have happened or not; nothing else about the
 // key may have changed with it.
 func TestCheckAllowsForUnknownRefresh(t *testing.T) {

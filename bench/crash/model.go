@@ -18,10 +18,12 @@ type model struct {
 	fresh map[string]bool
 	// used has the indexes that belong to known changes.
 	used func(uint64) bool
+	// stood says whether times to live may have stood still between two indexes.
+	stood func(from, to uint64) bool
 }
 
-func newModel(used func(uint64) bool) *model {
-	return &model{nodes: map[string]v2api.Node{}, fresh: map[string]bool{}, used: used}
+func newModel(used func(uint64) bool, stood func(from, to uint64) bool) *model {
+	return &model{nodes: map[string]v2api.Node{}, fresh: map[string]bool{}, used: used, stood: stood}
 }
 
 // apply carries out one event and reports it if it doesn't follow from the state
@@ -63,7 +65,7 @@ func (m *model) checkPrev(ev *v2api.Event, have v2api.Node, exists bool, complai
 		complain(verdict.PrevDiffers, fmt.Sprintf("%s of %s at %d shows a prevNode of %d, but the key was not there", ev.Action, key, ev.Index(), ev.Prev.Modified))
 		return
 	}
-	if diff := m.differ(have, *ev.Prev); diff != "" {
+	if diff := m.differ(have, *ev.Prev, ev.Index()); diff != "" {
 		complain(verdict.PrevDiffers, fmt.Sprintf("%s of %s at %d: %s", ev.Action, key, ev.Index(), diff))
 	}
 	if ev.Action == "expire" && ev.Prev.Expiration == nil {
@@ -71,10 +73,10 @@ func (m *model) checkPrev(ev *v2api.Event, have v2api.Node, exists bool, complai
 	}
 }
 
-// differ describes how got, which the server showed, differs from want, which
+// differ describes how got, which the server showed at an index, differs from want, which
 // follows from the history. A refresh of unknown outcome may have changed the index
 // and the expiration, and nothing else.
-func (m *model) differ(want, got v2api.Node) string {
+func (m *model) differ(want, got v2api.Node, at uint64) string {
 	refreshed := m.fresh[want.Key] && got.Modified > want.Modified && !m.used(got.Modified)
 	switch {
 	case want.Dir != got.Dir:
@@ -85,7 +87,7 @@ func (m *model) differ(want, got v2api.Node) string {
 		return fmt.Sprintf("modifiedIndex is %d, not %d", got.Modified, want.Modified)
 	case want.Created != got.Created:
 		return fmt.Sprintf("createdIndex is %d, not %d", got.Created, want.Created)
-	case !v2api.SameTime(want.Expiration, got.Expiration) && !refreshed:
+	case !v2api.SameEnd(want.Expiration, got.Expiration, m.stood(want.Modified, at)) && !refreshed:
 		return fmt.Sprintf("expiration is %v, not %v", got.Expiration, want.Expiration)
 	}
 	return ""

@@ -11,7 +11,7 @@ import (
 // replay makes the tree from the union of all changes, in the order of their
 // indexes, and holds each snapshot against it on the way.
 func (c *checker) replay() {
-	m := newModel(func(at uint64) bool { return c.union[at] != nil })
+	m := newModel(func(at uint64) bool { return c.union[at] != nil }, c.stood)
 	for i := range c.h.Ops {
 		if op := &c.h.Ops[i]; op.Refresh && op.Outcome == v2api.Unknown {
 			m.fresh[op.Key] = true
@@ -50,7 +50,7 @@ func (c *checker) compare(m *model, s *Snapshot, later []uint64) {
 		case !wanted && there:
 			c.complain(verdict.Resurrected, fmt.Sprintf("%s: %s is there (of %d)", s.Name, key, got.Modified))
 		default:
-			if diff := m.differ(want, got); diff != "" {
+			if diff := m.differ(want, got, s.Until); diff != "" {
 				c.complain(c.blame(want), fmt.Sprintf("%s: %s: %s", s.Name, key, diff))
 			}
 		}

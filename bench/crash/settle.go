@@ -130,26 +130,20 @@ func (r *runner) check() {
 	r.report.Violations = Check(&h)
 }
 
-// drain waits until all keys with a TTL have expired, and compares for the last time.
+// drain waits until all keys with a TTL have expired, each when it was shown to, and compares
+// for the last time.
 func (r *runner) drain() error {
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()
-	for limit := time.Now().Add(catchUpLimit); ; <-poll.C {
+	for calm := (v2api.Calm{}); ; <-poll.C {
 		nodes, _, err := r.client.tree(r.root)
 		if err != nil {
 			return err
 		}
-		mortal := ""
-		for key, n := range nodes {
-			if n.Expiration != nil {
-				mortal = fmt.Sprintf("%s, due at %v", key, n.Expiration)
-			}
-		}
-		if mortal == "" {
+		if over, err := calm.Look(time.Now(), nodes); err != nil {
+			return err
+		} else if over {
 			break
-		}
-		if time.Now().After(limit) {
-			return fmt.Errorf("after %v there still is %s", catchUpLimit, mortal)
 		}
 	}
 	return r.settle("at the end", len(r.history.Fences))

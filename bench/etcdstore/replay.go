@@ -2,7 +2,6 @@ package etcdstore
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -66,23 +65,26 @@ func (s *Store) Due() (key string, at time.Time, ok bool) {
 	return strings.TrimPrefix(top.FieldByName("Path").String(), Prefix), at, true
 }
 
-// Expire removes the node that is due next, and returns the event.
-func (s *Store) Expire() (*v2api.Event, error) {
-	key, at, ok := s.Due()
-	if !ok {
-		return nil, errors.New("nothing has a ttl")
-	}
-	index := s.Index() + 1
-	watch, err := s.Watch(Path(key), false, false, index)
+// Expire removes the node at key because its time has come, even if another is due
+// first, and returns the event.
+func (s *Store) Expire(key string) (*v2api.Event, error) {
+	ev, err := s.Delete(Path(key), true, true)
 	if err != nil {
 		return nil, err
 	}
-	defer watch.Remove()
-	s.DeleteExpiredKeys(at)
-	if got := s.Index(); got != index {
-		return nil, fmt.Errorf("%d nodes expire in the same nanosecond as %s", got-index+1, key)
+	e := event(ev)
+	e.Action = v2store.Expire
+	return e, nil
+}
+
+// Delay puts off the end of everything that has a ttl.
+func (s *Store) Delay(by time.Duration) {
+	heap := s.Field("ttlKeyHeap").Elem().FieldByName("array")
+	for i := range heap.Len() {
+		end := heap.Index(i).Elem().FieldByName("ExpireTime")
+		at := reflect.NewAt(end.Type(), end.Addr().UnsafePointer()).Interface().(*time.Time)
+		*at = at.Add(by)
 	}
-	return event(<-watch.EventChan()), nil
 }
 
 func fault(err error) *v2api.Fault {

@@ -53,10 +53,15 @@ func Flatten(n *Node, into map[string]Node) {
 	into[n.Key] = plain
 }
 
-// SameTime compares two expirations; none equals none.
-func SameTime(a, b *time.Time) bool {
-	if a == nil || b == nil {
-		return a == b
+// ClockSlack is how far two readings of one machine's clock may differ.
+const ClockSlack = 20 * time.Millisecond
+
+// SameEnd compares the expiration that a write gave a node with one that is shown later; none
+// equals none. Where times to live may have stood still in between, it may be later, never earlier.
+func SameEnd(given, shown *time.Time, stoodStill bool) bool {
+	if given == nil || shown == nil {
+		return given == shown
 	}
-	return a.Equal(*b)
+	later := shown.Sub(*given)
+	return later >= -ClockSlack && (stoodStill || later <= ClockSlack)
 }

@@ -110,8 +110,10 @@ func (c *checker) acks() {
 	}
 }
 
-// clockSlack is how far two readings of one machine's clock may differ.
-const clockSlack = 20 * time.Millisecond
+const clockSlack = v2api.ClockSlack
+
+// takeover is by how much a time to live may grow when another leader takes over.
+const takeover = 2 * time.Second
 
 // ttl: the end is the member's time while it had the request, plus the ttl.
 func (c *checker) ttl(op *history.Op) {
@@ -154,8 +156,9 @@ func (c *checker) sightings() {
 // provenance: every value that was shown is one that was sent before, and every
 // modifiedIndex that no change is known for is a hint at a refresh.
 func (c *checker) provenance() {
-	sent := map[string]time.Duration{}
+	sent, longest, terms := map[string]time.Duration{}, 0, uint64(0)
 	for _, op := range c.h.Ops {
+		longest, terms = max(longest, op.TTL), max(terms, op.Term)
 		if op.Value != "" {
 			sent[op.Value] = op.Invoke
 		}
@@ -168,8 +171,11 @@ func (c *checker) provenance() {
 		if begun, known := sent[n.Value]; n.Value != "" && (!known || begun > at) {
 			c.Complain(verdict.FromNowhere, "%v shows %s with %.60q, which nobody had sent", what, n.Key, n.Value)
 		}
+		if end := n.Expiration; end != nil && end.After(c.h.Begin.Add(at+time.Duration(longest)*time.Second+time.Duration(terms)*takeover+clockSlack)) {
+			c.Complain(verdict.TTLDiffers, "%v shows that %s expires at %v, and no ttl is that long", what, n.Key, end)
+		}
 		if n.Modified > c.h.Start && n.Key != "" && c.acked[n.Modified] == nil && c.seen[n.Modified] == nil {
-			c.hints[n.Modified] = *n
+			c.hint(*n)
 		}
 	}
 	event := func(ev *v2api.Event, at time.Duration, what fmt.Stringer) {
@@ -192,6 +198,14 @@ func (c *checker) provenance() {
 	}
 }
 
+// hint keeps what was shown of a node that was closest to what its write gave it.
+func (c *checker) hint(n v2api.Node) {
+	old, known := c.hints[n.Modified]
+	if !known || n.Expiration != nil && old.Expiration != nil && n.Expiration.Before(*old.Expiration) {
+		c.hints[n.Modified] = n
+	}
+}
+
 type named string
 
 func (n named) String() string { return string(n) }
@@ -203,7 +217,7 @@ func (c *checker) finals() {
 		if f.Index != first.Index && !c.shards.several() {
 			c.Complain(verdict.MemberDiffer, "member %d is at %d and member %d at %d", first.Member, first.Index, f.Member, f.Index)
 		}
-		if diff := differNode(&first.Tree, &f.Tree); diff != "" {
+		if diff := c.differNode(&first.Tree, &f.Tree); diff != "" {
 			c.Complain(verdict.MemberDiffer, "members %d and %d: %s", first.Member, f.Member, diff)
 		}
 		if i > 0 || c.wrong > 0 {
@@ -214,7 +228,7 @@ func (c *checker) finals() {
 			want, fault := c.shards[slot].Do(&v2api.Request{Method: "GET", Key: c.h.Root, Recursive: true, Sorted: true}, nil)
 			if fault != nil {
 				c.Complain(verdict.TreeDiffers, "the oracle has no %s: %v", c.h.Root, fault)
-			} else if diff := differNode(&want.Node, &got); diff != "" {
+			} else if diff := c.differNode(&want.Node, &got); diff != "" {
 				c.Complain(verdict.TreeDiffers, "member %d at the end: %s", f.Member, diff)
 			}
 		}

@@ -325,14 +325,23 @@ var mutants = []mutant{
 	{"expiry before its time", func(h *history.History, rng *rand.Rand) bool {
 		for _, w := range h.Watches {
 			for i := range w.Entries {
-				if w.Entries[i].Event.Action == "expire" {
-					w.Entries[i].At -= 500 * time.Millisecond
+				if ev := w.Entries[i].Event; ev.Action == "expire" {
+					w.Entries[i].At = ev.Prev.Expiration.Sub(h.Begin) - 500*time.Millisecond
 					return true
 				}
 			}
 		}
 		return false
 	}, []verdict.Kind{verdict.EarlyExpiry}},
+	{"expiry before its time, which is shown as earlier too", func(h *history.History, rng *rand.Rand) bool {
+		return moveEnd(h, -500*time.Millisecond, func(ev *v2api.Event) bool { return ev.Action == "expire" })
+	}, []verdict.Kind{verdict.EventDiffers}},
+	{"expiration earlier than its write was told", func(h *history.History, rng *rand.Rand) bool {
+		return moveEnd(h, -500*time.Millisecond, func(ev *v2api.Event) bool { return ev.Action != "expire" })
+	}, []verdict.Kind{verdict.EventDiffers, verdict.ReplyDiffers}},
+	{"expiration later than its ttl", func(h *history.History, rng *rand.Rand) bool {
+		return moveEnd(h, 10*time.Second, func(ev *v2api.Event) bool { return ev.Action != "expire" })
+	}, []verdict.Kind{verdict.TTLDiffers}},
 	{"time to live by another clock", func(h *history.History, rng *rand.Rand) bool {
 		op := pick(h, rng, func(o *history.Op) bool { return acked(o) && o.TTL > 0 })
 		if op == nil {
@@ -382,6 +391,30 @@ var mutants = []mutant{
 		h.Clusters = append(h.Clusters, "def")
 		return true
 	}, []verdict.Kind{verdict.MemberDiffer}},
+}
+
+// moveEnd changes for everybody when a node was to expire, in an event that shows it as it was before.
+func moveEnd(h *history.History, by time.Duration, ok func(*v2api.Event) bool) bool {
+	var moved *v2api.Event
+	for _, w := range h.Watches {
+		for i := range w.Entries {
+			e := &w.Entries[i]
+			if moved == nil && e.Event.Prev != nil && e.Event.Prev.Expiration != nil && ok(e.Event) {
+				ev, prev, end := *e.Event, *e.Event.Prev, e.Event.Prev.Expiration.Add(by)
+				ev.Prev, prev.Expiration = &prev, &end
+				moved = &ev
+			}
+			if moved != nil && e.Event.Index() == moved.Index() {
+				e.Event = moved
+			}
+		}
+	}
+	for _, op := range h.Ops {
+		if moved != nil && op.Changed() && op.Event.Index() == moved.Index() {
+			op.Event = moved
+		}
+	}
+	return moved != nil
 }
 
 func TestCheckCatchesMutants(t *testing.T) {

@@ -9,11 +9,11 @@ import (
 )
 
 // differ describes how got, which a server showed, differs from want, the oracle's.
-func differ(want, got *v2api.Event) string {
+func (c *checker) differ(want, got *v2api.Event) string {
 	if want.Action != got.Action {
 		return fmt.Sprintf("action is %s, not %s", got.Action, want.Action)
 	}
-	if diff := differNode(&want.Node, &got.Node); diff != "" {
+	if diff := c.differNode(&want.Node, &got.Node); diff != "" {
 		return diff
 	}
 	if (want.Prev == nil) != (got.Prev == nil) {
@@ -22,7 +22,7 @@ func differ(want, got *v2api.Event) string {
 	if want.Prev == nil {
 		return ""
 	}
-	if diff := differNode(want.Prev, got.Prev); diff != "" {
+	if diff := c.differNode(want.Prev, got.Prev); diff != "" {
 		return "prevNode: " + diff
 	}
 	return ""
@@ -30,7 +30,7 @@ func differ(want, got *v2api.Event) string {
 
 // differNode compares two nodes and all below them; the order of a listing is
 // the caller's business.
-func differNode(want, got *v2api.Node) string {
+func (c *checker) differNode(want, got *v2api.Node) string {
 	switch {
 	case want.Key != got.Key:
 		return fmt.Sprintf("%s instead of %s", got.Key, want.Key)
@@ -42,7 +42,7 @@ func differNode(want, got *v2api.Node) string {
 		return fmt.Sprintf("%s: modifiedIndex is %d, not %d", got.Key, got.Modified, want.Modified)
 	case want.Created != got.Created:
 		return fmt.Sprintf("%s: createdIndex is %d, not %d", got.Key, got.Created, want.Created)
-	case !v2api.SameTime(want.Expiration, got.Expiration):
+	case !v2api.SameEnd(want.Expiration, got.Expiration, c.h.Rules.Pauses):
 		return fmt.Sprintf("%s: expiration is %v, not %v", got.Key, got.Expiration, want.Expiration)
 	}
 	for i := 0; i < len(want.Nodes) || i < len(got.Nodes); i++ {
@@ -52,7 +52,7 @@ func differNode(want, got *v2api.Node) string {
 		case i >= len(want.Nodes) || want.Nodes[i].Key > got.Nodes[i].Key:
 			return fmt.Sprintf("%s (%d) should not be there", got.Nodes[i].Key, got.Nodes[i].Modified)
 		}
-		if diff := differNode(&want.Nodes[i], &got.Nodes[i]); diff != "" {
+		if diff := c.differNode(&want.Nodes[i], &got.Nodes[i]); diff != "" {
 			return diff
 		}
 	}

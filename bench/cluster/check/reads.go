@@ -169,7 +169,7 @@ func (c *checker) try(op *history.Op, slot int) string {
 		if !op.Sorted {
 			want.Node, got.Node = sorted(want.Node), sorted(got.Node)
 		}
-		return differ(&want, &got)
+		return c.differ(&want, &got)
 	case op.Fault == nil:
 		return fmt.Sprintf("it should be refused with %d (%s)", fault.Code, fault.Cause)
 	}

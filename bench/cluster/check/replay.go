@@ -61,7 +61,7 @@ func (c *checker) change(at uint64) (ev *v2api.Event, quiet bool) {
 			return nil, false
 		}
 		c.taken[op] = at
-		if end := s.event.Node.Expiration; !c.lasts(op, at, end) {
+		if end := s.event.Node.Expiration; !c.lasts(op, at, end, false) {
 			first, _ := c.clock.since(at)
 			c.Complain(verdict.TTLDiffers, "%v, done at %d and seen at %v, expires at %v", op, at, c.h.Begin.Add(first), end)
 		}
@@ -93,7 +93,7 @@ func (c *checker) carryOut(op *history.Op, shown *v2api.Event) *v2api.Event {
 		c.fail(verdict.ReplyDiffers, "%v: it has to be refused with %d %s (%s)", op, fault.Code, fault.Message, fault.Cause)
 		return nil
 	}
-	if diff := differ(ev, shown); diff != "" {
+	if diff := c.differ(ev, shown); diff != "" {
 		c.fail(verdict.ReplyDiffers, "%v (shown at %d): %s", op, shown.Index(), diff)
 	}
 	return ev
@@ -113,30 +113,30 @@ func (c *checker) ends(op *history.Op, at uint64) (earliest, latest time.Time) {
 }
 
 // lasts reports whether a write without an answer, if its index is at, can have set this
-// expiration. The replay reports one that is missing or has no ttl.
-func (c *checker) lasts(op *history.Op, at uint64, end *time.Time) bool {
+// expiration, which may since have moved. The replay reports one that is missing or has no ttl.
+func (c *checker) lasts(op *history.Op, at uint64, end *time.Time, moved bool) bool {
 	earliest, latest := c.ends(op, at)
-	return op.TTL == 0 || end == nil || !end.Before(earliest) && !end.After(latest)
+	return op.TTL == 0 || end == nil || !end.Before(earliest) && (moved || !end.After(latest))
 }
 
 // expire: it is the turn of the node that is due first, in its shard.
 func (c *checker) expire(at uint64, s *sighting) *v2api.Event {
 	store := c.shards.of(s.event.Node.Key)
 	key, due, ok := store.Due()
-	for ok && key != s.event.Node.Key && c.postpone(key, s.event) {
+	for ok && key != s.event.Node.Key && !c.h.Rules.Pauses && c.postpone(key, s.event) {
 		key, due, ok = store.Due()
 	}
-	if !ok || key != s.event.Node.Key {
+	if !ok || key != s.event.Node.Key && !(c.h.Rules.Pauses && c.overtakes(s.event)) {
 		c.fail(verdict.EventOrder, "%s saw %s expire at %d, and due was %q (%v)", s.who, s.event.Node.Key, at, key, due)
 		return nil
 	}
-	ev, err := store.Expire()
+	ev, err := store.Expire(s.event.Node.Key)
 	if err != nil {
 		c.fail(verdict.Undecided, "%v", err)
 		return nil
 	}
-	if diff := differ(ev, s.event); diff != "" {
-		c.fail(verdict.EventDiffers, "%s saw %s expire at %d: %s", s.who, key, at, diff)
+	if diff := c.differ(ev, s.event); diff != "" {
+		c.fail(verdict.EventDiffers, "%s saw %s expire at %d: %s", s.who, s.event.Node.Key, at, diff)
 	}
 	return ev
 }

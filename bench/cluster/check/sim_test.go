@@ -58,7 +58,7 @@ func simulate(seed uint64, requests int, exact bool, shards int) *history.Histor
 		at:    make([]int, shards),
 		back:  make([]time.Duration, local+1),
 		h: &history.History{
-			Rules:    history.Rules{ExactHeader: exact, Window: 1000, Shards: shards},
+			Rules:    history.Rules{ExactHeader: exact, Pauses: !exact, Window: 1000, Shards: shards},
 			Begin:    begin,
 			Root:     root,
 			Start:    7,
@@ -130,15 +130,24 @@ func (s *sim) wait(most time.Duration) time.Duration { return time.Duration(s.rn
 // tick lets time pass, with the expirations that are due.
 func (s *sim) tick() {
 	s.now += time.Millisecond + s.wait(4*time.Millisecond)
+	if s.h.Rules.Pauses && s.rng.IntN(200) == 0 { // an outage, of some shards
+		away := s.wait(5 * time.Second)
+		s.now += away
+		for _, store := range s.order.shards {
+			if s.rng.IntN(3) > 0 {
+				store.Delay(away)
+			}
+		}
+	}
 	for _, slot := range s.rng.Perm(len(s.order.shards)) {
 		store := s.order.shards[slot]
 		for {
-			_, at, ok := store.Due()
+			key, at, ok := store.Due()
 			if !ok || s.h.Begin.Add(s.now).Before(at) {
 				break
 			}
 			s.order.next(slot, false)
-			ev, err := store.Expire()
+			ev, err := store.Expire(key)
 			if err != nil {
 				panic(err)
 			}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"maps"
 	"slices"
 
 	"copse/bench/cluster/history"
@@ -46,7 +47,7 @@ func (c *checker) claim(at uint64, s *sighting) *history.Op {
 		}
 		return op
 	}
-	found := c.likeliest(ev.Node, at, func(op *history.Op) bool { return c.fits(op, ev) })
+	found := c.likeliest(ev.Node, at, false, func(op *history.Op) bool { return c.fits(op, ev) })
 	if found == nil {
 		c.Complain(verdict.EventAlien, "%s saw %s of %s at %d, which nobody asked for", s.who, ev.Action, ev.Node.Key, at)
 	}
@@ -57,9 +58,9 @@ func (c *checker) claim(at uint64, s *sighting) *history.Op {
 // can have done it, those are kept that may still have to explain what the chosen one
 // can't: writes whose ttl doesn't fit, recursive deletes, which can do more than plain
 // ones, and then those that were sent first, for their nodes may expire earlier.
-func (c *checker) likeliest(n v2api.Node, at uint64, may func(*history.Op) bool) (best *history.Op) {
+func (c *checker) likeliest(n v2api.Node, at uint64, moved bool, may func(*history.Op) bool) (best *history.Op) {
 	worse := func(a, b *history.Op) bool {
-		if x, y := c.lasts(a, at, n.Expiration), c.lasts(b, at, n.Expiration); x != y {
+		if x, y := c.lasts(a, at, n.Expiration, moved), c.lasts(b, at, n.Expiration, moved); x != y {
 			return y
 		}
 		if a.Recursive != b.Recursive {
@@ -111,7 +112,7 @@ func (c *checker) fits(op *history.Op, ev *v2api.Event) bool {
 // refreshed finds the refresh of unknown outcome that gave a node the index
 // that it was shown with.
 func (c *checker) refreshed(at uint64, n v2api.Node) *history.Op {
-	op := c.likeliest(n, at, func(op *history.Op) bool { return op.Refresh })
+	op := c.likeliest(n, at, c.h.Rules.Pauses, func(op *history.Op) bool { return op.Refresh })
 	if op == nil {
 		c.Complain(verdict.FromNowhere, "%s was shown with the modifiedIndex %d, which no change has", n.Key, at)
 	}
@@ -126,7 +127,8 @@ func (c *checker) refreshed(at uint64, n v2api.Node) *history.Op {
 func (c *checker) postpone(key string, expired *v2api.Event) bool {
 	store := c.shards.of(key)
 	got, fault := store.Do(&v2api.Request{Method: "GET", Key: key}, nil)
-	if fault != nil || expired.Prev == nil || expired.Prev.Expiration == nil {
+	gone, missing := store.Do(&v2api.Request{Method: "GET", Key: expired.Node.Key}, nil)
+	if fault != nil || missing != nil || gone.Node.Expiration == nil {
 		return false
 	}
 	for _, op := range c.suspects.byKey[key] {
@@ -135,7 +137,7 @@ func (c *checker) postpone(key string, expired *v2api.Event) bool {
 		}
 		for i, index := range c.unseen {
 			_, end := c.ends(op, index)
-			if index <= got.Node.Modified || !c.inTime(op, index) || end.Before(*expired.Prev.Expiration) {
+			if index <= got.Node.Modified || !c.inTime(op, index) || end.Before(*gone.Node.Expiration) {
 				continue
 			}
 			store.SetIndex(index - 1)
@@ -151,4 +153,28 @@ func (c *checker) postpone(key string, expired *v2api.Event) bool {
 		}
 	}
 	return false
+}
+
+// overtakes says whether a node may expire before others that were given an earlier end. Where
+// times to live have stood still, the end of those that had theirs before is later by now; one
+// that was written after it must have been refreshed.
+func (c *checker) overtakes(expired *v2api.Event) bool {
+	nodes := map[string]v2api.Node{}
+	all, fault := c.shards.of(expired.Node.Key).Do(&v2api.Request{Method: "GET", Recursive: true}, nil)
+	if fault != nil {
+		return false
+	}
+	v2api.Flatten(&all.Node, nodes)
+	gone := nodes[expired.Node.Key]
+	if gone.Expiration == nil {
+		return false
+	}
+	for _, key := range slices.Sorted(maps.Keys(nodes)) {
+		n := nodes[key]
+		due := n.Expiration != nil && n.Expiration.Before(gone.Expiration.Add(-clockSlack))
+		if due && n.Modified > gone.Modified && !c.postpone(key, expired) {
+			return false
+		}
+	}
+	return true
 }

@@ -86,7 +86,7 @@ func (c *checker) watch(w *watchCheck) {
 		case at <= c.h.End && c.wrong == 0 && !required[at] && !w.optional[at]:
 			c.Complain(verdict.EventAlien, "%s received %s of %s at %d", w.Name, e.Event.Action, e.Event.Node.Key, at)
 		case c.canon[at] != nil:
-			if diff := differ(c.canon[at], e.Event); diff != "" {
+			if diff := c.differ(c.canon[at], e.Event); diff != "" {
 				c.Complain(verdict.EventDiffers, "%s received from member %d %s of %s at %d: %s", w.Name, e.Member, e.Event.Action, e.Event.Node.Key, at, diff)
 			}
 		}

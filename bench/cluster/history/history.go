@@ -95,6 +95,9 @@ type Rules struct {
 	// ExactHeader says that a read is of the very index in its header. Without
 	// it the header may be older than the body, never newer.
 	ExactHeader bool
+	// Pauses says that times to live stand still while nothing can be written, so that
+	// what has one may expire later than its write was told, and be shown to.
+	Pauses bool
 	// Window is the number of past events that a watch can reach.
 	Window uint64
 	// Shards is the number of shards that the keys are spread over; 0 is one. With several,
