@@ -242,9 +242,6 @@ func appendStoredNode(dst []byte, n *tree.Node) []byte {
 	return append(dst, n.Value...)
 }
 
-// isDirRecord reports whether rec, a valid record, is a directory's.
-func isDirRecord(rec []byte) bool { return rec[0]&nodeIsDir != 0 }
-
 // readNode decodes the full record of the node at key. The value refers to rec.
 func readNode(key string, rec []byte) (tree.Node, error) {
 	n, value, length, err := readNodeHead(rec)

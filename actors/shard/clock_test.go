@@ -375,9 +375,7 @@ func (w *lifeWorld) step(i int) {
 	m.in.Lead, m.in.Applied, m.in.Timed = lead, m.feed.take(epoch), true
 	out := m.core.Step(now, m.in)
 	m.in = Input{}
-	for _, p := range out.Propose {
-		m.out = append(m.out, p)
-	}
+	m.out = append(m.out, out.Propose...)
 	if w.leader != i {
 		m.out = nil
 	}
