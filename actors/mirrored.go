@@ -85,7 +85,7 @@ func (n *Member) openMirror() error {
 		return err
 	}
 	m := &mirrored{source: from}
-	m.gate = mirror.NewGate(n.machine, from, p.actor.Do, r.timeout)
+	m.gate = mirror.NewGate(n.machine, from, n.id.ClusterID, p.actor.Do, r.timeout)
 	m.follower = mirror.NewFollower(mirror.Options{
 		Store: n.machine, Changed: n.machine.MirrorChanged(), Source: from, ClusterID: n.id.ClusterID, Propose: p.actor.Do,
 		Leads: func() bool { return n.host.Leads(p.id) && !n.leaving.Load() }, Gate: m.gate, Peers: n.mirrorPeers,

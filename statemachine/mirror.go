@@ -70,7 +70,8 @@ func (v *view) changeMirror(cmd *tree.Command, res *ApplyResult) (*tree.Error, e
 		}
 		v.refresh(&c.Events[0], res)
 	case mirror.Fill:
-		if !c.First && s.Fill != c.ID || c.To < v.meta.last {
+		// What differs was found in the tree at From: another tree may lack what the parts leave alone.
+		if !c.First && s.Fill != c.ID || c.From != v.meta.last || c.To < c.From {
 			return v.mirrorRefusal("the mirror has come further, or begun to read anew"), nil
 		}
 		v.fillMirror(c, res)

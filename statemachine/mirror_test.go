@@ -27,7 +27,7 @@ func newMirror(t *testing.T, at tree.Index) *statemachine.Machine {
 	if s := m.Mirror(); !s.On || s.Fill == 0 || len(s.Sources) != 2 {
 		t.Fatalf("the mirror begins as %+v", s)
 	}
-	fine(t, do(t, m, 2, mirrored(mirror.Change{Kind: mirror.Fill, ID: 9, To: at, Term: 4, Now: 1, Part: mirror.Part{First: true, Last: true, Hole: true}})))
+	fine(t, do(t, m, 2, mirrored(mirror.Change{Kind: mirror.Fill, ID: 9, From: m.Index(), To: at, Term: 4, Now: 1, Part: mirror.Part{First: true, Last: true, Hole: true}})))
 	if s := m.Mirror(); s.Fill != 0 || s.Term != 4 || m.Index() != at {
 		t.Fatalf("after the first read, at %d: %+v", m.Index(), s)
 	}
@@ -245,16 +245,16 @@ func TestAHoleEmptiesTheWindowAndTheReadCorrects(t *testing.T) {
 		{Action: tree.ActionSet, Node: file("/a", large, 4)}, {Action: tree.ActionSet, Node: file("/b", "b", 5)}, {Action: tree.ActionSet, Node: file("/_h", large, 6)},
 	}})))
 	// Two parts: meanwhile nothing may be followed, and another read's part is refused.
-	fine(t, do(t, m, 4, mirrored(mirror.Change{Kind: mirror.Fill, ID: 21, To: 40, Part: mirror.Part{First: true, Hole: true, Removes: []string{"/b"}}})))
+	fine(t, do(t, m, 4, mirrored(mirror.Change{Kind: mirror.Fill, ID: 21, From: 6, To: 40, Part: mirror.Part{First: true, Hole: true, Removes: []string{"/b"}}})))
 	if m.Mirror().Fill != 21 || m.Index() != 6 {
 		t.Fatalf("in the middle: %+v at %d", m.Mirror(), m.Index())
 	}
-	for i, c := range []mirror.Change{{Kind: mirror.Follow, From: 6, To: 7}, {Kind: mirror.Fill, ID: 22, To: 41, Part: mirror.Part{Last: true}}} {
+	for i, c := range []mirror.Change{{Kind: mirror.Follow, From: 6, To: 7}, {Kind: mirror.Fill, ID: 22, From: 6, To: 41, Part: mirror.Part{Last: true}}} {
 		if r := do(t, m, uint64(5+i), mirrored(c))[0]; r.Err == nil {
 			t.Errorf("in the middle, %+v was taken over", c)
 		}
 	}
-	fine(t, do(t, m, 8, mirrored(mirror.Change{Kind: mirror.Fill, ID: 21, To: 40, Now: 77, Part: mirror.Part{Last: true, Hole: true, Count: 3, Puts: []tree.Node{{Key: "/a", Value: []byte(large), Modified: 30, Created: 4, Expires: 5e18}, file("/x/y", "new", 33)}}})))
+	fine(t, do(t, m, 8, mirrored(mirror.Change{Kind: mirror.Fill, ID: 21, From: 6, To: 40, Now: 77, Part: mirror.Part{Last: true, Hole: true, Count: 3, Puts: []tree.Node{{Key: "/a", Value: []byte(large), Modified: 30, Created: 4, Expires: 5e18}, file("/x/y", "new", 33)}}})))
 	if s := m.Mirror(); s.Fill != 0 || m.Index() != 40 || s.Compared != 77 || s.ComparedAt != 40 || s.Corrected != 3 {
 		t.Errorf("at %d: %+v", m.Index(), s)
 	}
@@ -265,8 +265,11 @@ func TestAHoleEmptiesTheWindowAndTheReadCorrects(t *testing.T) {
 	if got := nodesOf(t, m); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if r := do(t, m, 9, mirrored(mirror.Change{Kind: mirror.Fill, ID: 23, To: 39, Part: mirror.Part{First: true, Last: true}}))[0]; r.Err == nil {
-		t.Error("a read of an earlier moment was taken over")
+	for i, c := range []mirror.Change{{From: 40, To: 39}, {From: 39, To: 40}, {From: 39, To: 41}} {
+		c.Kind, c.ID, c.Part = mirror.Fill, 23, mirror.Part{First: true, Last: true, Removes: []string{"/a"}}
+		if r := do(t, m, uint64(9+i), mirrored(c))[0]; r.Err == nil {
+			t.Errorf("at 40, what a read at %d found different from the tree at %d was taken over", c.To, c.From)
+		}
 	}
 }
 

@@ -25,6 +25,9 @@ type etcd struct {
 	term   uint64 // of its answers
 	auth   bool
 	busy   bool              // it moves on after each read
+	id     uint64            // of its cluster
+	read   func()            // called after a whole read, if set
+	late   int               // events, the last ones, that aren't told of yet
 	wrote  func(*tree.Event) // called before a write is answered, if set
 	server *httptest.Server
 }
@@ -32,7 +35,7 @@ type etcd struct {
 const clusterID = 0xabc
 
 func newEtcd(t *testing.T) *etcd {
-	e := &etcd{last: 4, kept: 1000, term: 5}
+	e := &etcd{last: 4, kept: 1000, term: 5, id: clusterID}
 	e.server = httptest.NewServer(http.HandlerFunc(e.serve))
 	t.Cleanup(e.server.Close)
 	return e
@@ -72,10 +75,11 @@ func (e *etcd) serve(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm()
 	e.mu.Lock()
 	head, events := e.last, e.events[max(0, len(e.events)-e.kept):]
-	wrote, term := e.wrote, e.term
+	events = events[:len(events)-min(e.late, len(events))]
+	wrote, term, id, read := e.wrote, e.term, e.id, e.read
 	e.mu.Unlock()
 	h := w.Header()
-	h.Set("X-Etcd-Cluster-Id", "abc")
+	h.Set("X-Etcd-Cluster-Id", strconv.FormatUint(id, 16))
 	if r.URL.Path == "/v2/auth/enable" {
 		fmt.Fprintf(w, `{"enabled":%t}`, e.auth)
 		return
@@ -120,6 +124,9 @@ func (e *etcd) serve(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(tree.AppendEvent(nil, &ev))
 	default:
 		e.list(w, r, key)
+		if read != nil && r.Method == http.MethodGet && key == "/" {
+			read()
+		}
 	}
 }
 

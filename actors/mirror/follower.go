@@ -28,7 +28,10 @@ const (
 	peersPause  = time.Second
 	// comparePause is between two comparisons of everything.
 	comparePause = 10 * time.Minute
+	compareAgain = time.Minute // after one that didn't succeed
 	authPause    = time.Second
+	// behindPatience is how long a member of the source may lag behind what others have told.
+	behindPatience = 5 * time.Second
 
 	batchEvents = 256
 	batchBytes  = 1 << 20
@@ -75,6 +78,7 @@ type course struct {
 	leading   bool
 	file      string     // a file that exists at the source, as far as is known: "/" if none is
 	verified  tree.Index // Next has shown all events up to here
+	behind    time.Time  // since when the source's index has been below the tree's; zero: it isn't
 	authAsked time.Time
 	peers     time.Time // when they were asked last
 	compared  time.Time
@@ -132,7 +136,7 @@ func (f *Follower) turn(ctx context.Context) time.Duration {
 		return failPause
 	}
 	if !f.leading {
-		f.leading, f.file, f.verified, f.compared = true, "/", f.o.Store.Index(), time.Now()
+		f.course = course{leading: true, file: "/", verified: f.o.Store.Index(), compared: time.Now()}
 		f.foreign.forget()
 		f.o.Log.Info("this member follows the source", "sources", s.Sources, "index", f.o.Store.Index())
 	}
@@ -159,14 +163,12 @@ func (f *Follower) step(ctx context.Context, s *mirror.State) error {
 	if s.Fill != 0 {
 		return f.readAll(ctx, true)
 	}
-	if time.Since(f.compared) > comparePause {
-		f.compared = time.Now()
-		if err := f.readAll(ctx, false); err != nil {
-			return err
-		}
-	}
 	f.askPeers(ctx)
 	err := f.drain(ctx)
+	if err == nil && time.Since(f.compared) > comparePause {
+		f.compared = time.Now().Add(compareAgain - comparePause)
+		err = f.readAll(ctx, false)
+	}
 	if errors.Is(err, source.ErrCleared) {
 		f.o.Log.Warn("events were missed; reading the whole source anew", "err", err, "index", f.o.Store.Index())
 		err = f.readAll(ctx, true)
@@ -206,9 +208,31 @@ func (f *Follower) position(ctx context.Context) (source.Position, error) {
 	return at, err
 }
 
-func (f *Follower) check(at source.Position) error {
-	if at.ClusterID != f.o.ClusterID {
-		return fmt.Errorf("the source is the cluster %x now, and this one mirrors %x", at.ClusterID, f.o.ClusterID)
+func (f *Follower) check(at source.Position) error { return sameCluster(at, f.o.ClusterID) }
+
+func sameCluster(at source.Position, id uint64) error {
+	if at.ClusterID != id {
+		return fmt.Errorf("the source is the cluster %x now, and this one mirrors %x", at.ClusterID, id)
+	}
+	return nil
+}
+
+// errWentBack: the source's own members would never go so far back.
+var errWentBack = errors.New("the source has gone back, as after a restore from a backup")
+
+// wentBack reports that the source has been behind the mirror for longer than a member of its may lag. Once it
+// has come past the mirror again, by events that may be others, everything has to be read.
+func (f *Follower) wentBack(at, last tree.Index) error {
+	long := !f.behind.IsZero() && time.Since(f.behind) > behindPatience
+	switch {
+	case at >= last && long:
+		return fmt.Errorf("%w: the source had gone back", source.ErrCleared)
+	case at >= last:
+		f.behind = time.Time{}
+	case f.behind.IsZero():
+		f.behind = time.Now()
+	case long:
+		return fmt.Errorf("%w: it is at %d, and the mirror at %d", errWentBack, at, last)
 	}
 	return nil
 }
@@ -227,6 +251,9 @@ func (f *Follower) drain(ctx context.Context) error {
 func (f *Follower) drainTo(ctx context.Context, at source.Position) error {
 	for {
 		last := f.o.Store.Index()
+		if err := f.wentBack(at.Index, last); err != nil {
+			return err
+		}
 		if last >= at.Index {
 			f.seen.source(at.Index, last)
 			if at.Term <= f.o.Store.Mirror().Term {

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,10 +35,11 @@ type Store interface {
 
 // Gate passes on what the source has to decide. Its methods may be called concurrently.
 type Gate struct {
-	store   Store
-	source  *source.Client
-	propose func(*tree.Command) tree.Reply
-	timeout time.Duration
+	store     Store
+	source    *source.Client
+	clusterID uint64 // the source's
+	propose   func(*tree.Command) tree.Reply
+	timeout   time.Duration
 
 	slots  chan struct{} // one for each request that is under way
 	flight atomic.Int64  // requests that the source has not answered yet
@@ -48,9 +50,9 @@ type Gate struct {
 	applied chan struct{} // closed when something is applied; nil: nobody waits
 }
 
-// NewGate returns the gate of a member. propose has a command carried out, by the log.
-func NewGate(store Store, from *source.Client, propose func(*tree.Command) tree.Reply, timeout time.Duration) *Gate {
-	return &Gate{store: store, source: from, propose: propose, timeout: timeout, slots: make(chan struct{}, gateLimit), bell: func() {}}
+// NewGate returns the gate of a member. propose has a command carried out, by the log; clusterID is the source's.
+func NewGate(store Store, from *source.Client, clusterID uint64, propose func(*tree.Command) tree.Reply, timeout time.Duration) *Gate {
+	return &Gate{store: store, source: from, clusterID: clusterID, propose: propose, timeout: timeout, slots: make(chan struct{}, gateLimit), bell: func() {}}
 }
 
 // Applied tells that the replica has applied something.
@@ -121,7 +123,11 @@ func (g *Gate) Do(c *tree.Command, authorization string) (reply tree.Reply, own 
 		return unavailable(err), own
 	}
 	defer func() { <-g.slots }()
+	before := g.store.Index()
 	a, err := g.source.Do(ctx, c, authorization)
+	if err == nil {
+		err = g.plausible(a, before, 1)
+	}
 	if err == nil && a.Err == nil {
 		g.passed.add(a.Index)
 	}
@@ -139,6 +145,25 @@ func (g *Gate) Do(c *tree.Command, authorization string) (reply tree.Reply, own 
 		return unavailable(err), false
 	}
 	return reply, false
+}
+
+// plausible returns an error if the answer isn't from the source that the mirror has followed up to the
+// index before it asked: it is another cluster, or was restored from a backup, and the mirror would take
+// what it tells of for known. least is by how much the index has to be higher.
+func (g *Gate) plausible(a source.Answer, before, least tree.Index) error {
+	if err := sameCluster(a.Position, g.clusterID); err != nil {
+		return err
+	}
+	at := a.Index
+	if a.Err != nil {
+		if at, least = a.Err.Index, 0; at == 0 {
+			return nil // it was refused before it came to the tree
+		}
+	}
+	if at < before+least {
+		return fmt.Errorf("%w: it answers at %d, and the mirror is at %d", errWentBack, at, before)
+	}
+	return nil
 }
 
 func unavailable(err error) tree.Reply {
@@ -219,8 +244,14 @@ func (g *Gate) Get(dst []byte, q *tree.Query, authorization string) (out []byte,
 		return dst, nil, 0, unavailable(err).Err, own
 	}
 	defer func() { <-g.slots }()
+	before := g.store.Index()
 	a, rest, err := g.source.Get(q, g.timeout, authorization)
 	g.flight.Add(-1)
+	if err == nil {
+		if err = g.plausible(a, before, 0); err != nil && rest != nil {
+			rest.Close()
+		}
+	}
 	if err != nil {
 		return dst, nil, 0, tree.Unavailable(err), false
 	}

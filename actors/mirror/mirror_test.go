@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -40,7 +41,7 @@ func newMember(t *testing.T, from *etcd) *member {
 	founding.PrevIndex, founding.PrevValue = 3, string(begin.Append(nil))
 	m.propose(&founding)
 	c := from.client(t)
-	m.gate = NewGate(m, c, m.propose, 5*time.Second)
+	m.gate = NewGate(m, c, clusterID, m.propose, 5*time.Second)
 	m.follower = NewFollower(Options{
 		Store: m, Changed: m.MirrorChanged(), Source: c, ClusterID: clusterID, Propose: m.propose, Leads: func() bool { return true },
 		Gate: m.gate, Peers: func() []Peer { return nil }, Log: slog.New(slog.DiscardHandler),
@@ -288,5 +289,119 @@ func TestASourceWithAuthIsNotFollowed(t *testing.T) {
 	m := newMember(t, e)
 	if err := m.follower.step(t.Context(), m.Mirror()); err == nil || m.Mirror().Fill == 0 {
 		t.Errorf("%v, %+v", err, m.Mirror())
+	}
+}
+
+// TestASourceThatHasGoneBackIsNotBelieved: it was restored, so that it gives out indexes that the mirror has seen.
+func TestASourceThatHasGoneBackIsNotBelieved(t *testing.T) {
+	e := newEtcd(t)
+	for range 20 {
+		e.set("/a", "1")
+	}
+	m := newMember(t, e)
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Fatal(err)
+	}
+	at := m.Index()
+	restored := newEtcd(t)
+	m.gate.source = restored.client(t)
+	m.follower.o.Source = m.gate.source
+	restored.set("/a", "0")
+	if r, own := m.gate.Do(&tree.Command{Op: tree.OpSet, Key: "/k", Value: []byte("lost")}, ""); own || r.Err == nil || r.Err.Code != tree.CodeRaftInternal {
+		t.Errorf("a write that the source did at %d, with the mirror at %d, is answered with %+v", restored.last, at, r)
+	}
+	if _, _, _, err, own := m.gate.Get(nil, &tree.Query{Key: "/a"}, ""); own || err == nil || err.Code != tree.CodeRaftInternal {
+		t.Errorf("a quorum read is answered with %v", err)
+	}
+	if _, _, _, err, own := m.gate.Get(nil, &tree.Query{Key: "/none"}, ""); own || err == nil || err.Code != tree.CodeRaftInternal {
+		t.Errorf("a quorum read of what isn't there is answered with %v", err)
+	}
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Errorf("a member that lags: %v", err)
+	}
+	m.follower.behind = time.Now().Add(-2 * behindPatience)
+	if err := m.follower.step(t.Context(), m.Mirror()); !errors.Is(err, errWentBack) {
+		t.Errorf("following a source that has gone back: %v", err)
+	}
+	for restored.last < at+5 {
+		restored.set("/a", "new")
+	}
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Fatal(err)
+	}
+	m.become(t, restored)
+	if events, _, err := m.History(1, 100); err != nil || len(events) != 0 {
+		t.Errorf("watchers don't read anew: %d events, %v", len(events), err)
+	}
+	restored.mu.Lock()
+	restored.id++
+	restored.mu.Unlock()
+	if r, own := m.gate.Do(&tree.Command{Op: tree.OpSet, Key: "/k", Value: []byte("lost")}, ""); own || r.Err == nil || r.Err.Code != tree.CodeRaftInternal {
+		t.Errorf("a write at another cluster is answered with %+v", r)
+	}
+}
+
+// TestAComparisonOfAFormerLeaderChangesNothing: while it reads, the one that leads follows.
+func TestAComparisonOfAFormerLeaderChangesNothing(t *testing.T) {
+	e := newEtcd(t)
+	e.set("/a", "1")
+	m := newMember(t, e)
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Fatal(err)
+	}
+	f := m.follower
+	theirs, at, err := f.readSource(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.set("/acknowledged", "1")
+	if err := f.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	parts, from, err := f.difference(theirs)
+	if err != nil || from == at.Index || len(parts[0].Removes) != 1 {
+		t.Fatal(parts, from, at, err)
+	}
+	leads := true
+	f.o.Leads = func() bool { return leads }
+	e.set("/b", "1")
+	e.read = func() { leads = false }
+	if err := f.readAll(t.Context(), false); !errors.Is(err, errNotLeader) {
+		t.Errorf("without leading: %v", err)
+	}
+	leads = true
+	follows := NewFollower(f.o)
+	e.read = func() {
+		e.read = nil
+		e.set("/acknowledged", "2")
+		if err := follows.drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := f.readAll(t.Context(), false); !errors.Is(err, errMoved) {
+		t.Errorf("while another member follows: %v", err)
+	}
+	m.become(t, e)
+}
+
+// TestAnEventThatComesLateIsAHole: nothing else would tell watchers of it.
+func TestAnEventThatComesLateIsAHole(t *testing.T) {
+	e := newEtcd(t)
+	m := newMember(t, e)
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Fatal(err)
+	}
+	e.set("/a", "1")
+	e.late = 1
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil || m.Index() != e.last {
+		t.Fatal(m.Index(), err)
+	}
+	e.late, m.follower.compared = 0, time.Time{}
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Fatal(err)
+	}
+	m.become(t, e)
+	if _, oldest, err := m.History(1, 100); err != nil || oldest != e.last+1 {
+		t.Errorf("the window begins at %d, the source is at %d: %v", oldest, e.last, err)
 	}
 }

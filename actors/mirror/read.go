@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -12,7 +13,10 @@ import (
 	"copse/statemachine/tree"
 )
 
-var errLagging = errors.New("the source's member that is asked for events lags behind the others")
+var (
+	errLagging = errors.New("the source's member that is asked for events lags behind the others")
+	errMoved   = errors.New("the mirror has moved on during the comparison")
+)
 
 // readAll compares the whole source with the tree, and makes the tree the same. With a hole, events
 // between the two are not known; without, all of them are taken over first, so that what
@@ -38,7 +42,15 @@ func (f *Follower) compare(ctx context.Context, hole bool) (at source.Position, 
 			return at, errLagging
 		}
 	}
-	parts, err := f.difference(theirs)
+	if !hole {
+		if err := f.nothingLate(ctx, at.Index); err != nil {
+			return at, err
+		}
+	}
+	parts, from, err := f.difference(theirs)
+	if err == nil && !hole && from != at.Index {
+		err = errMoved
+	}
 	if err != nil {
 		return at, err
 	}
@@ -48,15 +60,15 @@ func (f *Follower) compare(ctx context.Context, hole bool) (at source.Position, 
 		p.Hole, p.First, p.Last = hole, i == 0, i == len(parts)-1
 		count += uint64(len(p.Puts) + len(p.Removes))
 		p.Count = count
-		c := mirror.Change{Kind: mirror.Fill, ID: id, To: max(at.Index, f.o.Store.Index()), Term: at.Term, Now: time.Now().UnixNano(), Part: *p}
-		if hole {
-			c.To = at.Index
+		c := mirror.Change{Kind: mirror.Fill, ID: id, From: from, To: at.Index, Term: at.Term, Now: time.Now().UnixNano(), Part: *p}
+		if !f.o.Leads() {
+			return at, errNotLeader
 		}
 		if err := f.change(&c); err != nil {
 			return at, err
 		}
 	}
-	f.verified, f.compared = max(f.verified, at.Index), time.Now()
+	f.verified, f.compared, f.behind = max(f.verified, at.Index), time.Now(), time.Time{}
 	f.o.Log.Info("compared with the whole source", "index", at.Index, "nodes", len(theirs), "corrected", count, "hole", hole)
 	return at, nil
 }
@@ -91,15 +103,29 @@ func (f *Follower) readSource(ctx context.Context) ([]tree.Node, source.Position
 	return nodes, at, nil
 }
 
-// difference is what makes the tree the source's, in parts of a size that the log takes; at least one.
-func (f *Follower) difference(theirs []tree.Node) ([]mirror.Part, error) {
+// nothingLate asks once more for the events up to the index that weren't there when it was taken that
+// there are none. After the comparison nobody would.
+func (f *Follower) nothingLate(ctx context.Context, to tree.Index) error {
+	if f.verified >= to {
+		return nil
+	}
+	e, _, err := f.next(ctx, f.verified+1)
+	if err == nil && e != nil && e.Index() <= to {
+		err = fmt.Errorf("%w: %d came late", source.ErrCleared, e.Index())
+	}
+	return err
+}
+
+// difference is what makes the tree the source's, in parts of a size that the log takes; at least one. from is
+// the tree's index.
+func (f *Follower) difference(theirs []tree.Node) (parts []mirror.Part, from tree.Index, err error) {
 	at := make(map[string]int, len(theirs))
 	for i := range theirs {
 		at[theirs[i].Key] = i
 	}
 	w := partWriter{parts: make([]mirror.Part, 1)}
 	same := make([]bool, len(theirs))
-	_, err := f.o.Store.Walk(func(n *tree.Node) error {
+	from, err = f.o.Store.Walk(func(n *tree.Node) error {
 		i, ok := at[n.Key]
 		if !ok {
 			w.remove(n.Key)
@@ -114,7 +140,7 @@ func (f *Follower) difference(theirs []tree.Node) ([]mirror.Part, error) {
 			w.put(&theirs[i])
 		}
 	}
-	return w.parts, err
+	return w.parts, from, err
 }
 
 // partWriter gathers parts.

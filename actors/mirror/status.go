@@ -22,7 +22,7 @@ type status struct {
 func (s *status) source(at, own tree.Index) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.index = max(s.index, at); own >= at {
+	if s.index = max(s.index, at); own == at {
 		s.equal = time.Now()
 	}
 }

@@ -40,8 +40,9 @@ const (
 	// Refresh takes over the only event in Events, a refresh, of which the source tells nobody but
 	// the client that asked for it. It is refused while an earlier index is missing.
 	Refresh
-	// Fill takes over a part of what a whole read at To found different: Puts, and Removes. ID
-	// numbers the read, and First and Last are set in its first and last parts.
+	// Fill takes over a part of what a whole read at To found different from the tree at From: Puts, and
+	// Removes. It is refused if the tree has moved. ID numbers the read, and First and Last are set in its
+	// first and last parts.
 	Fill
 	// Hold makes writes wait for the promotion ID; Resume ends that.
 	Hold
