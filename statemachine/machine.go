@@ -203,11 +203,11 @@ func loadMeta(from pebble.Reader) (meta, error) {
 // announce publishes the state after an update: first to readers, then to the subscriber
 // as an ApplyResult.
 func (m *Machine) announce(next shared, handed []tree.Index, res *ApplyResult) {
+	m.shared.set(next) // before the index, which jumps when a mirror ends
 	m.published.set(m.meta, max(m.windowFloor(m.meta.last), m.meta.trimmed))
 	if m.place.order {
 		m.published.handed.Store(&handed)
 	}
-	m.shared.set(next)
 	if m.publish != nil {
 		res.Last, res.Epoch, res.Clock, res.Handed = m.meta.last, m.meta.epoch, m.meta.clock, slices.Clone(handed)
 		m.publish(res)
@@ -267,7 +267,9 @@ func (m *Machine) update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
 	m.caches.block(v)
 	m.shared.auth.set(v.shared.auth) // before what was written after it can be read
-	m.shared.mirror.set(v.shared.mirror)
+	if v.shared.mirror.Fill != 0 {   // likewise: what is written then isn't to be read
+		m.shared.mirror.set(v.shared.mirror)
+	}
 	v.must(batch.Commit(pebble.NoSync))
 	m.caches.unblock(v)
 	if v.meta.clock != m.meta.clock || v.meta.timed != m.meta.timed {

@@ -301,3 +301,43 @@ func TestAPromotionIsOneStep(t *testing.T) {
 		t.Errorf("the window has %d events", len(events))
 	}
 }
+
+// TestTheEndOfAMirrorShowsItsTermFirst: whoever sees that the mirror has ended sees the new terms, and
+// whoever sees the index after the end sees the end.
+func TestTheEndOfAMirrorShowsItsTermFirst(t *testing.T) {
+	const end = 3050
+	follow := mirror.Change{Kind: mirror.Follow, From: 50, To: end} // so much that it takes its time
+	for at := tree.Index(51); at <= end; at++ {
+		follow.Events = append(follow.Events, tree.Event{Action: tree.ActionSet, Node: tree.Node{Key: fmt.Sprint("/", at), Value: make([]byte, 900), Modified: at, Created: at}})
+	}
+	for range 3 {
+		m := newMirror(t, 50)
+		fine(t, do(t, m, 3, mirrored(mirror.Change{Kind: mirror.Hold, ID: 8})))
+		ready, wrong := make(chan struct{}), make(chan string, 1)
+		go func() {
+			close(ready)
+			for {
+				at := m.Index()
+				s := m.Mirror()
+				base := m.Membership().TermBase
+				switch {
+				case !s.On && base != 1004:
+					wrong <- fmt.Sprintf("after the end, terms begin at %d", base)
+					return
+				case s.On && at >= end+100:
+					wrong <- fmt.Sprintf("at %d it isn't the end", at)
+					return
+				case at >= end+100:
+					wrong <- ""
+					return
+				}
+			}
+		}()
+		<-ready
+		fine(t, do(t, m, 4, mirrored(follow), mirrored(mirror.Change{Kind: mirror.Promote, ID: 8, From: end, To: end + 100, Term: 1004})))
+		if w := <-wrong; w != "" {
+			t.Error(w)
+		}
+		mustClose(t, m)
+	}
+}
