@@ -114,6 +114,14 @@ func (n *Member) applied() {
 // unexpiring are the expirations of a store. A mirror's are none: the source says what expires.
 type unexpiring struct{ *statemachine.Machine }
 
+// Clock implements shard.Expirations: a mirror has none, so that nothing is submitted to tell the time.
+func (u unexpiring) Clock() statemachine.Heard {
+	if u.Mirror().On {
+		return statemachine.Heard{}
+	}
+	return u.Machine.Clock()
+}
+
 // NextExpiry implements shard.Expirations. A mirror is looked at again soon, since it may end.
 func (u unexpiring) NextExpiry() (at int64, ok bool, err error) {
 	if u.Mirror().On {
@@ -155,6 +163,12 @@ func (r *Router) getAtSource(g *mirror.Gate, dst []byte, q *tree.Query) (out []b
 	st = r.State()
 	st.Index = at
 	return out, rest, st, failed, own
+}
+
+// refilled reports whether what was read since the mirror was s may be half of a whole read.
+func (r *Router) refilled(s *changes.State) bool {
+	now := r.member.machine.Mirror()
+	return now != s && (now.Fill != s.Fill || now.Compared != s.Compared)
 }
 
 // mirrorRefusal says why a mirror can't be read now, if it is one.

@@ -61,6 +61,7 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	if err := r.refusal(); err != nil {
 		return dst, nil, tree.State{}, err
 	}
+	seen := r.member.machine.Mirror()
 	if err := r.mirrorRefusal(); err != nil {
 		return dst, nil, tree.State{}, err
 	}
@@ -84,6 +85,12 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	out, rest, err, fail := p.machine.Get(dst, &q, unixNow)
 	if fail != nil {
 		return dst, nil, tree.State{}, tree.Unavailable(fail)
+	}
+	if seen.On && r.refilled(seen) { // what was read may be half of it
+		if rest != nil {
+			rest.Close()
+		}
+		return r.Get(dst, q)
 	}
 	if err != nil {
 		err.Index = max(err.Index, st.Index) // a shard without writes is as far as the others
