@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"copse/actors/source"
 	"copse/statemachine/tree"
@@ -28,6 +29,7 @@ type etcd struct {
 	id     uint64            // of its cluster
 	read   func()            // called after a whole read, if set
 	late   int               // events, the last ones, that aren't told of yet
+	ahead  time.Duration     // of its clock
 	wrote  func(*tree.Event) // called before a write is answered, if set
 	server *httptest.Server
 }
@@ -76,9 +78,10 @@ func (e *etcd) serve(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	head, events := e.last, e.events[max(0, len(e.events)-e.kept):]
 	events = events[:len(events)-min(e.late, len(events))]
-	wrote, term, id, read := e.wrote, e.term, e.id, e.read
+	wrote, term, id, read, ahead := e.wrote, e.term, e.id, e.read, e.ahead
 	e.mu.Unlock()
 	h := w.Header()
+	h.Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
 	h.Set("X-Etcd-Cluster-Id", strconv.FormatUint(id, 16))
 	if r.URL.Path == "/v2/auth/enable" {
 		fmt.Fprintf(w, `{"enabled":%t}`, e.auth)

@@ -371,6 +371,7 @@ func TestAComparisonOfAFormerLeaderChangesNothing(t *testing.T) {
 	}
 	leads = true
 	follows := NewFollower(f.o)
+	follows.verified = m.Index()
 	e.read = func() {
 		e.read = nil
 		e.set("/acknowledged", "2")
@@ -403,5 +404,74 @@ func TestAnEventThatComesLateIsAHole(t *testing.T) {
 	m.become(t, e)
 	if _, oldest, err := m.History(1, 100); err != nil || oldest != e.last+1 {
 		t.Errorf("the window begins at %d, the source is at %d: %v", oldest, e.last, err)
+	}
+}
+
+// still is a member that has followed its source, which has nothing else to do.
+func still(t *testing.T) (*etcd, *member) {
+	t.Helper()
+	e := newEtcd(t)
+	m := newMember(t, e)
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Fatal(err)
+	}
+	return e, m
+}
+
+func TestAPromotionThatNobodyWaitsForIsNotBegun(t *testing.T) {
+	_, m := still(t)
+	gone := make(chan struct{})
+	close(gone)
+	held := false
+	m.follower.o.Propose = func(c *tree.Command) tree.Reply { held = true; return m.propose(c) }
+	for name, a := range map[string]ask{
+		"gone":                     {gone: gone},
+		"its time has passed":      {by: time.Now().Add(-time.Second)},
+		"there is too little left": {by: time.Now().Add(HoldLimit + 5*time.Second)},
+	} {
+		a.p = Promotion{Force: true, Limit: HoldLimit}
+		if o := m.follower.promote(t.Context(), a); !errors.Is(o.err, errAbandoned) || held {
+			t.Errorf("%s: %v, writes were held: %v", name, o.err, held)
+		}
+	}
+}
+
+func TestAPromotionWhoseAnswerIsLostIsSeen(t *testing.T) {
+	e, m := still(t)
+	lost := tree.Unavailable(context.DeadlineExceeded)
+	var late *tree.Command
+	m.follower.o.Propose = func(c *tree.Command) tree.Reply {
+		change, err := mirror.ReadChange(c.Value)
+		if err != nil {
+			t.Error(err)
+		}
+		switch change.Kind {
+		case mirror.Promote: // comes after the time-out
+			late = c
+			return tree.Reply{Err: lost}
+		case mirror.Resume:
+			m.propose(late)
+			return m.propose(c)
+		default:
+			return m.propose(c)
+		}
+	}
+	// The end is applied while writes are being resumed.
+	o := m.follower.promote(t.Context(), ask{p: Promotion{Limit: HoldLimit, Margin: 7}})
+	if o.err != nil || o.done.At != e.last || m.Mirror().On {
+		t.Errorf("%+v %v", o.done, o.err)
+	}
+}
+
+func TestClocksThatDifferPreventAPromotion(t *testing.T) {
+	for _, ahead := range []time.Duration{-5 * time.Second, 5 * time.Second} {
+		e, m := still(t)
+		e.ahead = ahead
+		if o := m.follower.promote(t.Context(), ask{p: Promotion{Limit: HoldLimit}}); o.err == nil || !strings.Contains(o.err.Error(), "clock") || !m.Mirror().On {
+			t.Errorf("the source is %v ahead: %v", ahead, o.err)
+		}
+		if o := m.follower.promote(t.Context(), ask{p: Promotion{Force: true, Limit: HoldLimit}}); o.err != nil {
+			t.Errorf("by force: %v", o.err)
+		}
 	}
 }

@@ -17,6 +17,9 @@ import (
 // HoldLimit is how long writes are held at most, unless the operator says otherwise.
 const HoldLimit = 3 * time.Second
 
+// endLimit is how long the end takes at most after the time of the hold: two proposals.
+const endLimit = 15 * time.Second
+
 // unseenTerms is by how much the shown term grows: more than there can be elections at the source
 // that nobody here has heard of.
 const unseenTerms = 1000
@@ -42,7 +45,22 @@ type Promoted struct {
 
 type ask struct {
 	p      Promotion
+	by     time.Time // the asker waits no longer; zero: it does
+	gone   <-chan struct{}
 	answer chan<- outcome
+}
+
+// abandoned returns an error if the asker wouldn't hear of what takes so long.
+func (a *ask) abandoned(takes time.Duration) error {
+	select {
+	case <-a.gone:
+		return errAbandoned
+	default:
+	}
+	if !a.by.IsZero() && time.Until(a.by) < takes {
+		return errAbandoned
+	}
+	return nil
 }
 
 type outcome struct {
@@ -53,12 +71,14 @@ type outcome struct {
 var (
 	errNoMirror  = errors.New("this cluster is no mirror")
 	errNotLeader = errors.New("this member doesn't lead; ask again")
+	errAbandoned = errors.New("not promoted: who asked would not hear of it in time; ask again")
 )
 
 // Promote ends the mirror, on the member that leads.
 func (f *Follower) Promote(ctx context.Context, p Promotion) (Promoted, error) {
 	answer := make(chan outcome, 1)
-	if err := f.asks.Send(ctx, ask{p, answer}); err != nil {
+	by, _ := ctx.Deadline()
+	if err := f.asks.Send(ctx, ask{p, by, ctx.Done(), answer}); err != nil {
 		return Promoted{}, err
 	}
 	select {
@@ -73,6 +93,9 @@ func (f *Follower) Promote(ctx context.Context, p Promotion) (Promoted, error) {
 
 func (f *Follower) promote(ctx context.Context, a ask) outcome {
 	s := f.o.Store.Mirror()
+	if err := a.abandoned(0); err != nil { // while this was busy
+		return outcome{err: err}
+	}
 	switch {
 	case !s.On:
 		return outcome{err: errNoMirror}
@@ -82,16 +105,25 @@ func (f *Follower) promote(ctx context.Context, a ask) outcome {
 	if err := f.mayPromote(ctx, s, a.p); err != nil {
 		return outcome{err: fmt.Errorf("refused: %w", err)}
 	}
+	if err := a.abandoned(a.p.Limit + endLimit); err != nil {
+		return outcome{err: err}
+	}
 	began, id := time.Now(), number()
 	limited, cancel := context.WithTimeout(ctx, a.p.Limit)
 	defer cancel()
 	done, err := f.cut(limited, id, a.p)
 	done.HeldMs = time.Since(began).Milliseconds()
-	if err != nil && f.o.Store.Mirror().On {
-		if resume := f.change(&mirror.Change{Kind: mirror.Resume, ID: id}); resume != nil {
-			err = fmt.Errorf("%w; and writes are held until there is a leader: %w", err, resume)
+	if err != nil {
+		var resume error
+		if f.o.Store.Mirror().On {
+			resume = f.change(&mirror.Change{Kind: mirror.Resume, ID: id})
 		}
-		return outcome{done, fmt.Errorf("not promoted, and a mirror as before: %w", err)}
+		switch on := f.o.Store.Mirror().On; { // the end may have come after its time-out
+		case on && resume != nil:
+			return outcome{done, fmt.Errorf("whether it is promoted isn't known before there is a leader, and writes are held until then: %w; %w", err, resume)}
+		case on:
+			return outcome{done, fmt.Errorf("not promoted, and a mirror as before: %w", err)}
+		}
 	}
 	f.o.Log.Info("promoted: this cluster takes writes itself now", "source_index", done.At, "index", done.Index, "corrected", done.Corrected, "held", time.Since(began))
 	return outcome{done: done}
@@ -110,11 +142,38 @@ func (f *Follower) mayPromote(ctx context.Context, s *mirror.State, p Promotion)
 	if p.Force {
 		return nil
 	}
+	if err := f.sameTime(ctx); err != nil {
+		return err
+	}
 	if keys := f.foreign.recent(time.Now().Add(-foreignRecent)); len(keys) > 0 {
 		return fmt.Errorf("clients have written to the source, and not through the mirror, within the last %v: %s. What they go on writing there will be lost; move them first, or give --despite-writers",
 			foreignRecent, strings.Join(keys[:min(len(keys), 10)], " "))
 	}
 	return nil
+}
+
+// clockSlack is how far the clocks may be apart.
+const clockSlack = time.Second
+
+// sameTime returns an error if this member's clock isn't the source's: what expires was told in the source's
+// time, so that locks would end too early, or too late.
+func (f *Follower) sameTime(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	before := time.Now()
+	theirs, err := f.o.Source.Date(ctx)
+	if err != nil {
+		return err
+	}
+	if ahead := before.Sub(theirs.Add(time.Second)); ahead > clockSlack {
+		err = fmt.Errorf("this member's clock is at least %v ahead of the source's", ahead)
+	} else if behind := time.Until(theirs); behind > clockSlack {
+		err = fmt.Errorf("this member's clock is at least %v behind the source's", behind)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w, and keys with a TTL would expire at the wrong time: set the clocks, or give --despite-writers", err)
+	}
+	return err
 }
 
 // cut holds the writes, reads everything once more, and ends the mirror at an index that the source has

@@ -249,6 +249,20 @@ func (c *Client) At(ctx context.Context, key string) (Position, error) {
 	return p, nil
 }
 
+// Date is the time of day at the source, in whole seconds as in its answers: it was up to a second later.
+func (c *Client) Date(ctx context.Context) (time.Time, error) {
+	r, err := c.send(ctx, http.MethodHead, keyPath("/"), "", "", c.root)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer r.Body.Close()
+	at, err := http.ParseTime(r.Header.Get("Date"))
+	if err != nil {
+		err = fmt.Errorf("%s doesn't say what time it is: %w", r.Request.URL.Host, err)
+	}
+	return at, err
+}
+
 // AuthEnabled reports whether the source has auth enabled.
 func (c *Client) AuthEnabled(ctx context.Context) (bool, error) {
 	r, err := c.retry(ctx, "/v2/auth/enable", "", c.limits.head)
