@@ -61,10 +61,10 @@ func sourceOf(ctx context.Context, urls []string) (source.Position, error) {
 
 // mirrored is what a member runs in case its cluster is a mirror.
 type mirrored struct {
-	source   *source.Client
+	sources  [2]*source.Client // of the gate and of the follower, which has its own connections
 	gate     *mirror.Gate
 	follower *mirror.Follower
-	known    atomic.Bool // the source has its URLs
+	known    atomic.Bool // the sources have their URLs
 }
 
 // errMirrorSharded can't happen while the settings refuse it.
@@ -80,14 +80,16 @@ func (n *Member) openMirror() error {
 		return nil
 	}
 	p := n.parts[0]
-	from, err := source.New(nil, nil)
-	if err != nil {
-		return err
+	m := &mirrored{}
+	for i := range m.sources {
+		var err error
+		if m.sources[i], err = source.New(nil, nil); err != nil {
+			return err
+		}
 	}
-	m := &mirrored{source: from}
-	m.gate = mirror.NewGate(n.machine, from, n.id.ClusterID, p.actor.Do, r.timeout)
+	m.gate = mirror.NewGate(n.machine, m.sources[0], n.id.ClusterID, p.actor.Do, r.timeout)
 	m.follower = mirror.NewFollower(mirror.Options{
-		Store: n.machine, Changed: n.machine.MirrorChanged(), Source: from, ClusterID: n.id.ClusterID, Propose: p.actor.Do,
+		Store: n.machine, Changed: n.machine.MirrorChanged(), Source: m.sources[1], ClusterID: n.id.ClusterID, Propose: p.actor.Do,
 		Leads: func() bool { return n.host.Leads(p.id) && !n.leaving.Load() }, Gate: m.gate, Peers: n.mirrorPeers,
 		Log: n.o.Logger.With("component", "mirror"),
 	})
@@ -96,10 +98,10 @@ func (n *Member) openMirror() error {
 	return nil
 }
 
-// learn gives the source its URLs, once they are known.
+// learn gives the sources their URLs, once they are known.
 func (m *mirrored) learn(of *statemachine.Machine) {
 	if s := of.Mirror(); s.On && !m.known.Load() {
-		m.known.Store(m.source.Use(s.Sources) == nil)
+		m.known.Store(m.sources[0].Use(s.Sources) == nil && m.sources[1].Use(s.Sources) == nil)
 	}
 }
 

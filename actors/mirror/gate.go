@@ -13,9 +13,13 @@ import (
 	"copse/statemachine/tree"
 )
 
-// gateLimit is how many requests of this member may be on their way through the source. Further
-// ones are refused at once. Their bodies are bounded by the front-end.
+// gateLimit is how many writes of this member may be on their way through the source, and how many reads may
+// wait for their turn. Further ones are refused at once. Their bodies are bounded by the front-end.
 const gateLimit = 1024
+
+// gateReads is how many reads may be under way, until the client has all of the answer: fewer than there are
+// connections to the source, so that slow readers leave some to writes.
+const gateReads = source.Connections - 64
 
 var (
 	errOverloaded = errors.New("etcdserver: too many requests")
@@ -41,8 +45,10 @@ type Gate struct {
 	propose   func(*tree.Command) tree.Reply
 	timeout   time.Duration
 
-	slots  chan struct{} // one for each request that is under way
-	flight atomic.Int64  // requests that the source has not answered yet
+	writes slots // of those under way
+	asked  slots // of reads that wait for one of
+	reads  slots
+	flight atomic.Int64 // requests that the source has not answered yet
 	passed passed
 	bell   func() // wakes this member's follower
 
@@ -52,7 +58,7 @@ type Gate struct {
 
 // NewGate returns the gate of a member. propose has a command carried out, by the log; clusterID is the source's.
 func NewGate(store Store, from *source.Client, clusterID uint64, propose func(*tree.Command) tree.Reply, timeout time.Duration) *Gate {
-	return &Gate{store: store, source: from, clusterID: clusterID, propose: propose, timeout: timeout, slots: make(chan struct{}, gateLimit), bell: func() {}}
+	return &Gate{store: store, source: from, clusterID: clusterID, propose: propose, timeout: timeout, writes: make(slots, gateLimit), asked: make(slots, gateLimit), reads: make(slots, gateReads), bell: func() {}}
 }
 
 // Applied tells that the replica has applied something.
@@ -89,18 +95,26 @@ func (g *Gate) await(ctx context.Context, ready func() bool) error {
 	}
 }
 
-// enter waits while writes are held, and takes a slot; own says that the cluster isn't a mirror any more.
-func (g *Gate) enter(ctx context.Context) (own bool, err error) {
+// slots are as many as may be taken at a time.
+type slots chan struct{}
+
+func (s slots) take() bool {
 	select {
-	case g.slots <- struct{}{}:
+	case s <- struct{}{}:
+		return true
 	default:
-		return false, errOverloaded
+		return false
 	}
+}
+
+func (s slots) free() { <-s }
+
+// enter waits while writes are held; own says that the cluster isn't a mirror any more.
+func (g *Gate) enter(ctx context.Context) (own bool, err error) {
 	for {
 		var s *mirror.State
 		err := g.await(ctx, func() bool { s = g.store.Mirror(); return !s.On || s.Hold == 0 })
 		if err != nil || !s.On {
-			<-g.slots
 			if err != nil {
 				return false, errHeld
 			}
@@ -118,11 +132,14 @@ func (g *Gate) enter(ctx context.Context) (own bool, err error) {
 func (g *Gate) Do(c *tree.Command, authorization string) (reply tree.Reply, own bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 	defer cancel()
+	if !g.writes.take() {
+		return unavailable(errOverloaded), false
+	}
+	defer g.writes.free()
 	own, err := g.enter(ctx)
 	if own || err != nil {
 		return unavailable(err), own
 	}
-	defer func() { <-g.slots }()
 	before := g.store.Index()
 	a, err := g.source.Do(ctx, c, authorization)
 	if err == nil {
@@ -137,7 +154,9 @@ func (g *Gate) Do(c *tree.Command, authorization string) (reply tree.Reply, own 
 	}
 	g.bell()
 	if a.Err != nil {
-		_, _ = g.caughtUp(ctx, a.Index) // it is an answer all the same
+		if _, err := g.caughtUp(ctx, a.Index); err != nil {
+			return unavailable(errBehind), false
+		}
 		return tree.Reply{Err: a.Err}, false
 	}
 	reply, err = g.reply(ctx, c, a)
@@ -203,8 +222,13 @@ func (g *Gate) refreshed(ctx context.Context, e *tree.Event) error {
 			return nil // known tells
 		}
 		r := g.propose(command(&mirror.Change{Kind: mirror.Refresh, Events: []tree.Event{*e}}))
-		if r.Err == nil || ctx.Err() != nil {
-			return ctx.Err()
+		if r.Err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(pollPause):
+		case <-ctx.Done():
+			return errBehind
 		}
 	}
 }
@@ -239,11 +263,20 @@ func (g *Gate) caughtUp(ctx context.Context, at tree.Index) (s *mirror.State, er
 func (g *Gate) Get(dst []byte, q *tree.Query, authorization string) (out []byte, rest tree.Rest, at tree.Index, failed *tree.Error, own bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 	defer cancel()
+	if err := g.turn(ctx); err != nil {
+		return dst, nil, 0, tree.Unavailable(err), false
+	}
+	defer func() {
+		if rest == nil {
+			g.reads.free()
+		} else {
+			rest = &heldRest{Rest: rest, free: sync.OnceFunc(g.reads.free)}
+		}
+	}()
 	own, err := g.enter(ctx)
 	if own || err != nil {
 		return dst, nil, 0, unavailable(err).Err, own
 	}
-	defer func() { <-g.slots }()
 	before := g.store.Index()
 	a, rest, err := g.source.Get(q, g.timeout, authorization)
 	g.flight.Add(-1)
@@ -252,7 +285,7 @@ func (g *Gate) Get(dst []byte, q *tree.Query, authorization string) (out []byte,
 			rest.Close()
 		}
 	}
-	if err != nil {
+	if err != nil { // all returns but the last have no rest
 		return dst, nil, 0, tree.Unavailable(err), false
 	}
 	g.bell()
@@ -266,7 +299,35 @@ func (g *Gate) Get(dst []byte, q *tree.Query, authorization string) (out []byte,
 	if err != nil {
 		return dst, nil, 0, tree.Unavailable(errBehind), false
 	}
-	return append(dst, a.Body...), rest, a.Index, nil, !s.On
+	if !s.On {
+		return dst, nil, 0, nil, true
+	}
+	return append(dst, a.Body...), rest, a.Index, nil, false
+}
+
+// turn waits until a read may be sent.
+func (g *Gate) turn(ctx context.Context) error {
+	if !g.asked.take() {
+		return errOverloaded
+	}
+	defer g.asked.free()
+	select {
+	case g.reads <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return errOverloaded
+	}
+}
+
+// heldRest is the rest of an answer, which holds a slot until it is closed.
+type heldRest struct {
+	tree.Rest
+	free func()
+}
+
+func (r *heldRest) Close() {
+	r.Rest.Close()
+	r.free()
 }
 
 // Refusal says why nothing can be read now; nil: it can.

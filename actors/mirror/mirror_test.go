@@ -475,3 +475,62 @@ func TestClocksThatDifferPreventAPromotion(t *testing.T) {
 		}
 	}
 }
+
+func TestSlowReadersLeaveRoomForWrites(t *testing.T) {
+	e := newEtcd(t)
+	e.set("/long", strings.Repeat("x", 1<<20))
+	m := newMember(t, e)
+	m.run(t)
+	m.become(t, e)
+	m.gate.reads, m.gate.timeout = make(slots, 2), 300*time.Millisecond
+	read := func() (tree.Rest, *tree.Error) {
+		_, rest, _, err, _ := m.gate.Get(nil, &tree.Query{Key: "/long"}, "")
+		return rest, err
+	}
+	var slow [2]tree.Rest
+	for i := range slow {
+		rest, err := read()
+		if err != nil || rest == nil {
+			t.Fatal("a read:", rest, err)
+		}
+		slow[i] = rest
+	}
+	if rest, err := read(); err == nil || err.Code != tree.CodeRaftInternal || rest != nil {
+		t.Error("a read while others aren't done:", err)
+	}
+	m.gate.timeout = 5 * time.Second
+	if r, own := m.gate.Do(&tree.Command{Op: tree.OpSet, Key: "/k", Value: []byte("v")}, ""); own || r.Err != nil {
+		t.Error("a write meanwhile:", r.Err)
+	}
+	slow[0].Close()
+	slow[0].Close()
+	rest, err := read()
+	if err != nil {
+		t.Fatal("a read after one is done:", err)
+	}
+	if len(m.gate.reads) != 2 {
+		t.Errorf("%d reads hold a slot, want 2", len(m.gate.reads))
+	}
+	rest.Close()
+	slow[1].Close()
+	if _, _, _, err, _ := m.gate.Get(nil, &tree.Query{Key: "/none"}, ""); err == nil || err.Code != tree.CodeKeyNotFound || len(m.gate.reads) != 0 {
+		t.Error(err, len(m.gate.reads))
+	}
+}
+
+// TestAnErrorIsToldOnceItsIndexIsHere: else the index would fall for the client.
+func TestAnErrorIsToldOnceItsIndexIsHere(t *testing.T) {
+	e, m := still(t)
+	e.set("/d/x", "1")
+	put := tree.Command{Op: tree.OpSet, Key: "/d", Value: []byte("v")}
+	m.gate.timeout = 50 * time.Millisecond
+	if r, _ := m.gate.Do(&put, ""); r.Err == nil || r.Err.Code != tree.CodeRaftInternal {
+		t.Errorf("while the mirror is behind: %v", r.Err)
+	}
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := m.gate.Do(&put, ""); r.Err == nil || r.Err.Code != tree.CodeNotFile {
+		t.Errorf("once it isn't: %v", r.Err)
+	}
+}

@@ -20,8 +20,8 @@ import (
 
 // Limits of one source.
 const (
-	// connections is how many requests may be under way; the next one waits.
-	connections = 256
+	// Connections is how many requests may be under way; the next one waits.
+	Connections = 256
 	dialTimeout = 2 * time.Second
 	// indexLimit is above all indexes and terms that there can be.
 	indexLimit = 1 << 62
@@ -76,7 +76,7 @@ func New(urls []string, security *tls.Config) (*Client, error) {
 	c.http = &http.Client{
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, TLSClientConfig: security, TLSHandshakeTimeout: dialTimeout,
-			MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections, IdleConnTimeout: time.Minute, DisableCompression: true,
+			MaxConnsPerHost: Connections, MaxIdleConnsPerHost: Connections, IdleConnTimeout: time.Minute, DisableCompression: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -132,7 +132,7 @@ func (c *Client) send(ctx context.Context, method, path, query, form, authorizat
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	if authorization != "" {
-		request.Header.Set("Authorization", authorization)
+		request.Header.Set("Authorization", strings.Clone(authorization)) // the caller may reuse its buffer before all is sent
 	}
 	response, err := c.http.Do(request)
 	if err == nil {
