@@ -88,7 +88,8 @@ const mergedPause = 5 * time.Millisecond
 // since a snapshot took the place of the order shard's log or there were too many, have been
 // closed. That is rare, and short unless the shard has no quorum.
 func (c *ClosedIndex) Tell(slot int, limit time.Duration) error {
-	for end := time.Now().Add(limit); uint64(c.In(slot)) < c.merged[slot].Load(); <-time.After(mergedPause) {
+	merged := c.merged[slot].Load() // what is merged later, nobody was told of before
+	for end := time.Now().Add(limit); uint64(c.In(slot)) < merged; <-time.After(mergedPause) {
 		if time.Now().After(end) {
 			return shard.ErrTimeout
 		}
