@@ -13,14 +13,6 @@ import (
 	"copse/statemachine/tree"
 )
 
-// gateLimit is how many writes of this member may be on their way through the source, and how many reads may
-// wait for their turn. Further ones are refused at once. Their bodies are bounded by the front-end.
-const gateLimit = 1024
-
-// gateReads is how many reads may be under way, until the client has all of the answer: fewer than there are
-// connections to the source, so that slow readers leave some to writes.
-const gateReads = source.Connections - 64
-
 var (
 	errOverloaded = errors.New("etcdserver: too many requests")
 	errFilling    = errors.New("the mirror is reading the whole of its source")
@@ -45,9 +37,7 @@ type Gate struct {
 	propose   func(*tree.Command) tree.Reply
 	timeout   time.Duration
 
-	writes slots // of those under way
-	asked  slots // of reads that wait for one of
-	reads  slots
+	room   room
 	flight atomic.Int64 // requests that the source has not answered yet
 	passed passed
 	bell   func() // wakes this member's follower
@@ -58,7 +48,7 @@ type Gate struct {
 
 // NewGate returns the gate of a member. propose has a command carried out, by the log; clusterID is the source's.
 func NewGate(store Store, from *source.Client, clusterID uint64, propose func(*tree.Command) tree.Reply, timeout time.Duration) *Gate {
-	return &Gate{store: store, source: from, clusterID: clusterID, propose: propose, timeout: timeout, writes: make(slots, gateLimit), asked: make(slots, gateLimit), reads: make(slots, gateReads), bell: func() {}}
+	return &Gate{store: store, source: from, clusterID: clusterID, propose: propose, timeout: timeout, room: newRoom(), bell: func() {}}
 }
 
 // Applied tells that the replica has applied something.
@@ -95,20 +85,6 @@ func (g *Gate) await(ctx context.Context, ready func() bool) error {
 	}
 }
 
-// slots are as many as may be taken at a time.
-type slots chan struct{}
-
-func (s slots) take() bool {
-	select {
-	case s <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (s slots) free() { <-s }
-
 // enter waits while writes are held; own says that the cluster isn't a mirror any more.
 func (g *Gate) enter(ctx context.Context) (own bool, err error) {
 	for {
@@ -132,10 +108,10 @@ func (g *Gate) enter(ctx context.Context) (own bool, err error) {
 func (g *Gate) Do(c *tree.Command, authorization string) (reply tree.Reply, own bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 	defer cancel()
-	if !g.writes.take() {
+	if !g.room.writes.take() {
 		return unavailable(errOverloaded), false
 	}
-	defer g.writes.free()
+	defer g.room.writes.free()
 	own, err := g.enter(ctx)
 	if own || err != nil {
 		return unavailable(err), own
@@ -263,14 +239,14 @@ func (g *Gate) caughtUp(ctx context.Context, at tree.Index) (s *mirror.State, er
 func (g *Gate) Get(dst []byte, q *tree.Query, authorization string) (out []byte, rest tree.Rest, at tree.Index, failed *tree.Error, own bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 	defer cancel()
-	if err := g.turn(ctx); err != nil {
+	if err := g.room.turn(ctx); err != nil {
 		return dst, nil, 0, tree.Unavailable(err), false
 	}
 	defer func() {
 		if rest == nil {
-			g.reads.free()
+			g.room.reads.free()
 		} else {
-			rest = &heldRest{Rest: rest, free: sync.OnceFunc(g.reads.free)}
+			rest = &heldRest{Rest: rest, free: sync.OnceFunc(g.room.reads.free)}
 		}
 	}()
 	own, err := g.enter(ctx)
@@ -305,91 +281,10 @@ func (g *Gate) Get(dst []byte, q *tree.Query, authorization string) (out []byte,
 	return append(dst, a.Body...), rest, a.Index, nil, false
 }
 
-// turn waits until a read may be sent.
-func (g *Gate) turn(ctx context.Context) error {
-	if !g.asked.take() {
-		return errOverloaded
-	}
-	defer g.asked.free()
-	select {
-	case g.reads <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return errOverloaded
-	}
-}
-
-// heldRest is the rest of an answer, which holds a slot until it is closed.
-type heldRest struct {
-	tree.Rest
-	free func()
-}
-
-func (r *heldRest) Close() {
-	r.Rest.Close()
-	r.free()
-}
-
 // Refusal says why nothing can be read now; nil: it can.
 func (g *Gate) Refusal(s *mirror.State) *tree.Error {
 	if s.On && s.Fill != 0 {
 		return tree.Unavailable(errFilling)
 	}
 	return nil
-}
-
-// passedLimit is how many writes a member remembers to have passed on.
-const passedLimit = 1 << 15
-
-// passed are the indexes that the source gave to writes which passed through this member.
-type passed struct {
-	mu    sync.Mutex
-	at    []tree.Index // a ring once it has grown to passedLimit
-	count uint64       // all that were added
-}
-
-func (p *passed) add(at tree.Index) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.at) < passedLimit {
-		p.at = append(p.at, at)
-	} else {
-		p.at[p.count%passedLimit] = at
-	}
-	p.count++
-}
-
-func (p *passed) total() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.count
-}
-
-// Passed says what has passed through a member, and where it stands in a promotion.
-type Passed struct {
-	Next    uint64       // to ask for what follows
-	Indexes []tree.Index // of writes, that the source has answered
-	Hold    uint64       // the promotion for which it holds writes
-	Flight  int64        // requests that the source has not answered yet
-}
-
-// passedPage is how many indexes one answer has.
-const passedPage = 4096
-
-// Passed returns what has passed from the given count on.
-func (g *Gate) Passed(from uint64) Passed {
-	hold := g.store.Mirror().Hold
-	out := Passed{Hold: hold, Flight: g.flight.Load()} // what enters later waits
-	p := &g.passed
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if from > p.count { // of an earlier life of this member
-		from = 0
-	}
-	from = max(from, p.count-uint64(len(p.at)))
-	for ; from < p.count && len(out.Indexes) < passedPage; from++ {
-		out.Indexes = append(out.Indexes, p.at[from%passedLimit])
-	}
-	out.Next = from
-	return out
 }

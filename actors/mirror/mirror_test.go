@@ -482,7 +482,7 @@ func TestSlowReadersLeaveRoomForWrites(t *testing.T) {
 	m := newMember(t, e)
 	m.run(t)
 	m.become(t, e)
-	m.gate.reads, m.gate.timeout = make(slots, 2), 300*time.Millisecond
+	m.gate.room.reads, m.gate.timeout = make(slots, 2), 300*time.Millisecond
 	read := func() (tree.Rest, *tree.Error) {
 		_, rest, _, err, _ := m.gate.Get(nil, &tree.Query{Key: "/long"}, "")
 		return rest, err
@@ -508,13 +508,13 @@ func TestSlowReadersLeaveRoomForWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal("a read after one is done:", err)
 	}
-	if len(m.gate.reads) != 2 {
-		t.Errorf("%d reads hold a slot, want 2", len(m.gate.reads))
+	if len(m.gate.room.reads) != 2 {
+		t.Errorf("%d reads hold a slot, want 2", len(m.gate.room.reads))
 	}
 	rest.Close()
 	slow[1].Close()
-	if _, _, _, err, _ := m.gate.Get(nil, &tree.Query{Key: "/none"}, ""); err == nil || err.Code != tree.CodeKeyNotFound || len(m.gate.reads) != 0 {
-		t.Error(err, len(m.gate.reads))
+	if _, _, _, err, _ := m.gate.Get(nil, &tree.Query{Key: "/none"}, ""); err == nil || err.Code != tree.CodeKeyNotFound || len(m.gate.room.reads) != 0 {
+		t.Error(err, len(m.gate.room.reads))
 	}
 }
 
