@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,12 +158,12 @@ func TestAWatchThatIsRefusedEnds(t *testing.T) {
 func TestWritesAreNotSentTwice(t *testing.T) {
 	second := httptest.NewServer(event(1))
 	defer second.Close()
-	reads, writes := 0, 0
+	var reads, writes atomic.Int32
 	first := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
-			reads++
+			reads.Add(1)
 		} else {
-			writes++
+			writes.Add(1)
 		}
 		panic(http.ErrAbortHandler)
 	}))
@@ -180,11 +181,11 @@ func TestWritesAreNotSentTwice(t *testing.T) {
 	put := v2.Change{Method: http.MethodPut, Key: "k", Value: &text}
 	_, err = connect(t, nobody, first.URL, second.URL).Change(t.Context(), put)
 	lost, ok := errors.AsType[*v2.Unreachable](err)
-	if !ok || writes != 1 || !slices.Equal(lost.Asked, []string{nobody, first.URL}) || !strings.HasPrefix(err.Error(), first.URL+" did not answer; the write may have been made; error #0: dial tcp") {
-		t.Errorf("%d writes, %v", writes, err)
+	if !ok || writes.Load() != 1 || !slices.Equal(lost.Asked, []string{nobody, first.URL}) || !strings.HasPrefix(err.Error(), first.URL+" did not answer; the write may have been made; error #0: dial tcp") {
+		t.Errorf("%d writes, %v", writes.Load(), err)
 	}
-	if _, err := connect(t, first.URL, second.URL).Get(t.Context(), "k", v2.ReadOptions{}); err != nil || reads == 0 {
-		t.Errorf("%d reads, %v", reads, err)
+	if _, err := connect(t, first.URL, second.URL).Get(t.Context(), "k", v2.ReadOptions{}); err != nil || reads.Load() == 0 {
+		t.Errorf("%d reads, %v", reads.Load(), err)
 	}
 	c := connect(t, nobody, second.URL)
 	if _, err := c.Change(t.Context(), put); err != nil {
