@@ -45,7 +45,7 @@ func mirrorOptions(more ...setting) []setting {
 func promoteOptions() []setting {
 	at := func(c *Config) *Mirror { return &c.Options.Mirror }
 	return []setting{
-		{"despite-writers", "true|false", "Go on although clients have just written to the source directly.", "",
+		{"despite-writers", "true|false", "Go on although clients have just written to the source directly, or its clock differs.", "",
 			boolean(func(c *Config) *bool { return &at(c).Force })},
 		{"hold-limit", "duration", "How long writes may be held, at most a minute.", "",
 			duration(func(c *Config) *time.Duration { return &at(c).HoldLimit })},

@@ -61,7 +61,7 @@ complete -c copse -n '__fish_seen_subcommand_from mirror; and __fish_seen_subcom
 complete -c copse -n '__fish_seen_subcommand_from mirror; and not __fish_seen_subcommand_from status promote' -a promote -d 'Make a mirror a cluster of its own, which takes writes itself.'
 complete -c copse -n '__fish_seen_subcommand_from mirror; and __fish_seen_subcommand_from promote' -l endpoint -x -d 'URL of the server'
 complete -c copse -n '__fish_seen_subcommand_from mirror; and __fish_seen_subcommand_from promote' -l password-file -r -F -d 'File with the password of root; newlines at its end don\'t count'
-complete -c copse -n '__fish_seen_subcommand_from mirror; and __fish_seen_subcommand_from promote' -l despite-writers -d 'Go on although clients have just written to the source directly'
+complete -c copse -n '__fish_seen_subcommand_from mirror; and __fish_seen_subcommand_from promote' -l despite-writers -d 'Go on although clients have just written to the source directly, or its clock differs'
 complete -c copse -n '__fish_seen_subcommand_from mirror; and __fish_seen_subcommand_from promote' -l hold-limit -x -d 'How long writes may be held, at most a minute'
 complete -c copse -n '__fish_seen_subcommand_from mirror; and __fish_seen_subcommand_from promote' -l index-margin -x -d 'How far above the source\'s index copse goes on'
 complete -c copse -n '__fish_seen_subcommand_from get' -l sort -d 'Has no effect on one key'

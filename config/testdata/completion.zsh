@@ -148,7 +148,7 @@ _copse() {
     fi
     case $words[3] in
     status) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' '--endpoint=[URL of the server]:url:' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--json=-[Print a JSON array of settings, with all values as strings]::value:(true false)' $settings ;;
-    promote) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' '--endpoint=[URL of the server]:url:' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--despite-writers=-[Go on although clients have just written to the source directly]::value:(true false)' '--hold-limit=[How long writes may be held, at most a minute]:duration:' '--index-margin=[How far above the source'\''s index copse goes on]:number:' $settings ;;
+    promote) shift 2 words; (( CURRENT -= 2 )); _arguments '--help[Print the help]' '--endpoint=[URL of the server]:url:' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--despite-writers=-[Go on although clients have just written to the source directly, or its clock differs]::value:(true false)' '--hold-limit=[How long writes may be held, at most a minute]:duration:' '--index-margin=[How far above the source'\''s index copse goes on]:number:' $settings ;;
     esac ;;
   member)
     if (( CURRENT == 3 )); then
