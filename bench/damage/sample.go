@@ -67,7 +67,7 @@ func NewSample(kind peer.Kind, dir string, shards int, killed bool, seed uint64)
 
 // load writes count times, one after the other, so that each has an entry of its own.
 func load(client *http.Client, base string, rng *rand.Rand, count int) error {
-	for range count {
+	for i := range count {
 		r := v2api.Request{Method: http.MethodPut, Key: fmt.Sprintf("/dir%d/sub%d/key%d", rng.IntN(9), rng.IntN(3), rng.IntN(12))}
 		size := rng.IntN(200)
 		switch rng.IntN(40) {
@@ -77,6 +77,9 @@ func load(client *http.Client, base string, rng *rand.Rand, count int) error {
 			r.Method = http.MethodDelete
 		case 6:
 			r.TTL = 1_000_000
+		}
+		if i == count-1 {
+			r = v2api.Request{Method: http.MethodPut, Key: endKey}
 		}
 		if r.Write() && r.Method == http.MethodPut {
 			r.Value = strings.Repeat(fmt.Sprintf("%016x", rng.Uint64()), 1+size/16)

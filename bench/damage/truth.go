@@ -19,8 +19,17 @@ type Truth struct {
 	Events []byte
 }
 
-// ttl is the only part of an answer that depends on when it is given.
-var ttl = regexp.MustCompile(`,"ttl":\d+`)
+// expiration is the only part of an answer that depends on when it is given, and on how long
+// nothing could be written: times to live stand still then. That there is one stays.
+var expiration = regexp.MustCompile(`"expiration":"[^"]*","ttl":\d+`)
+
+func untimed(text []byte) []byte { return expiration.ReplaceAll(text, []byte(`"expiration":true`)) }
+
+// endKey is written last, so that it is known which event is the last: with several shards,
+// X-Etcd-Index grows while nothing changes.
+const endKey = "/end"
+
+var lastWrite = regexp.MustCompile(`"key":"` + endKey + `","value":"[^"]*","modifiedIndex":(\d+)`)
 
 // window is how many events a server keeps; with several shards, each of them does.
 const window = 1000
@@ -38,8 +47,16 @@ func Read(ctx context.Context, client *http.Client, base string, shards int) (t 
 	if t.Tree, err = io.ReadAll(resp.Body); err != nil {
 		return t, err
 	}
-	t.Tree = ttl.ReplaceAll(t.Tree, nil)
-	t.Events, err = events(ctx, client, base, t.Index)
+	t.Tree = untimed(t.Tree)
+	end := lastWrite.FindSubmatch(t.Tree)
+	if end == nil {
+		return t, nil // damaged: the tree differs
+	}
+	last, err := strconv.ParseUint(string(end[1]), 10, 64)
+	if err != nil {
+		return t, err
+	}
+	t.Events, err = events(ctx, client, base, last)
 	return t, err
 }
 
@@ -75,7 +92,7 @@ func events(ctx context.Context, client *http.Client, base string, last uint64) 
 		if err != nil {
 			return nil, fmt.Errorf("the stream of events ended after %d bytes: %w", all.Len(), err)
 		}
-		all.Write(ttl.ReplaceAll(line, nil))
+		all.Write(untimed(line))
 		node, _, _ := bytes.Cut(line, []byte(`"prevNode"`))
 		if bytes.Contains(node, ending) {
 			return all.Bytes(), nil
