@@ -26,22 +26,29 @@ func (r *Router) Backup(stale bool) (tree.Rest, tree.State, *tree.Error) {
 	}
 	st := r.State()
 	o := statemachine.BackupOptions{ClusterID: r.cluster.ID, Term: st.RaftTerm, Time: time.Now()}
-	if s := r.sharded; s != nil {
-		o.Counter = first.machine.Index
-		o.Closed = func(at tree.Index) error {
-			ctx, cancel := context.WithTimeout(context.Background(), r.timeout)
-			defer cancel()
-			// Without a leader what is under way stays so: then the file has what is here.
-			if s.closed.Wait(ctx, at) != nil && !stale {
-				return errNotClosed
-			}
-			return nil
-		}
-	}
+	o.CutOptions = r.sharded.cut(stale, r.timeout)
 	b, err := statemachine.NewBackup(first.machine, r.member.dataMachines(), o)
 	if err != nil {
 		return nil, tree.State{}, tree.Unavailable(err)
 	}
 	st.Index = b.Header().Index
 	return b, st, nil
+}
+
+// cut says how an index is found at which all data shards are pinned. Without a leader what is
+// under way stays so: with stale, what is here is pinned then.
+func (s *sharding) cut(stale bool, limit time.Duration) (o statemachine.CutOptions) {
+	if s == nil {
+		return o
+	}
+	o.Counter = s.order.machine.Index
+	o.Closed = func(at tree.Index) error {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		if s.closed.Wait(ctx, at) != nil && !stale {
+			return errNotClosed
+		}
+		return nil
+	}
+	return o
 }

@@ -159,6 +159,9 @@ func (r *Router) doAtSource(g *mirror.Gate, c *tree.Command) (reply tree.Reply, 
 	return reply, own
 }
 
+// errNotOfSource is the error of a quorum read for which the source's API has no form.
+var errNotOfSource = errors.New("until a mirror is promoted its source answers quorum reads, which knows none with these parameters")
+
 // getAtSource answers a quorum read; own as in mirror.Gate.
 func (r *Router) getAtSource(g *mirror.Gate, dst []byte, q *tree.Query) (out []byte, rest tree.Rest, st tree.State, failed *tree.Error, own bool) {
 	out, rest, at, failed, own := g.Get(dst, q, q.Authorization)

@@ -206,6 +206,7 @@ func (n *Member) subscribe() {
 	s.spanning = order.NewSpanning(order.SpanningOptions{
 		Order: n.machine, Machines: n.dataMachines(), Closed: s.closed, Window: n.o.Window,
 		Confirm: func(limit time.Duration) error { return s.order.lane.Wait(limit) },
+		Cut:     s.cut(false, n.o.Host.RequestTimeout),
 	})
 	n.machine.Subscribe(func(res *statemachine.ApplyResult) {
 		s.closed.Order(res)

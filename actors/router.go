@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"copse/actors/raft"
+	"copse/statemachine"
 	"copse/statemachine/tree"
 )
 
@@ -66,6 +67,9 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 		return dst, nil, tree.State{}, err
 	}
 	if g := r.follows(); g != nil && q.Quorum {
+		if !q.Plain() {
+			return dst, nil, tree.State{}, tree.Unavailable(errNotOfSource)
+		}
 		if out, rest, st, err, own := r.getAtSource(g, dst, &q); !own {
 			return out, rest, st, err
 		}
@@ -82,7 +86,7 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	// The state is read before the nodes, so that the headers never promise more than
 	// the body contains.
 	st := r.state(p)
-	out, rest, err, fail := p.machine.Get(dst, &q, unixNow)
+	out, rest, err, fail := r.read(p, dst, &q, seen.On)
 	if fail != nil {
 		return dst, nil, tree.State{}, tree.Unavailable(fail)
 	}
@@ -96,6 +100,14 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 		err.Index = max(err.Index, st.Index) // a shard without writes is as far as the others
 	}
 	return out, rest, st, err
+}
+
+// read answers q from this member's replica as it is.
+func (r *Router) read(p *part, dst []byte, q *tree.Query, mirrors bool) ([]byte, tree.Rest, *tree.Error, error) {
+	if q.Plain() {
+		return p.machine.Get(dst, q, unixNow)
+	}
+	return statemachine.GetPage([]*statemachine.Machine{p.machine}, dst, q, statemachine.PageOptions{Fleeting: mirrors}, unixNow)
 }
 
 // confirm waits until this member has all of the part that was acknowledged before the call. With

@@ -10,6 +10,8 @@ import (
 
 	"copse/actors/cluster"
 	"copse/statemachine/tree"
+
+	"github.com/goccy/go-json"
 )
 
 // seenSink records the indexes and keys of a watcher's events.
@@ -89,6 +91,54 @@ func TestWhatSpansTheShardsIsOneEverywhere(t *testing.T) {
 		_, _ = fmt.Sscan(want[len(want)-1], &last)
 		if st.Index < last {
 			t.Errorf("member %d promises index %d, and shows %d", id, st.Index, last)
+		}
+	}
+}
+
+// The root of several shards comes in pages of one index, on each member.
+func TestPagesOfSeveralShards(t *testing.T) {
+	c := foundShards(t, 3, 3)
+	for i := range 30 {
+		c.set(1, fmt.Sprintf("/k%02d/x", i), "v")
+	}
+	names := 30
+	for id, n := range c.nodes {
+		q := tree.Query{Key: "/", Quorum: true, Page: tree.Page{Limit: 7}}
+		var keys []string
+		before := names
+		for {
+			out, rest, _, err := n.Get(nil, q)
+			if err != nil || rest != nil {
+				t.Fatalf("member %d: %v, %v", id, rest, err)
+			}
+			var page struct {
+				Node    struct{ Nodes []struct{ Key string } }
+				AtIndex tree.Index
+				After   string
+			}
+			if err := json.Unmarshal(out, &page); err != nil {
+				t.Fatal(err)
+			}
+			for _, below := range page.Node.Nodes {
+				keys = append(keys, below.Key)
+			}
+			if q.Page.At != 0 && page.AtIndex != q.Page.At {
+				t.Fatalf("member %d: a page at index %d after one at %d", id, page.AtIndex, q.Page.At)
+			}
+			if page.After == "" {
+				break
+			}
+			q.Page.After, q.Page.At = page.After, page.AtIndex
+			c.set(1, fmt.Sprintf("/k%02d-meanwhile-%d", len(keys), id), "v")
+			names++
+		}
+		if len(keys) != before {
+			t.Errorf("member %d shows %d names, want %d: %q", id, len(keys), before, keys)
+		}
+		for other, m := range c.nodes {
+			if _, _, _, err := m.Get(nil, q); other != id && (err == nil || err.Code != tree.CodeEventIndexClosed) {
+				t.Errorf("member %d knows the page of member %d: %v", other, id, err)
+			}
 		}
 	}
 }

@@ -140,7 +140,7 @@ func (b *treeBackend) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.Sta
 	if !n.Dir {
 		return tree.AppendGet(dst, &n, now), nil, b.state(), nil
 	}
-	return b.store.List(dst, &n, q.Recursive, now), nil, b.state(), nil
+	return b.store.List(dst, &n, &q, now), nil, b.state(), nil
 }
 
 // parts is a long listing.

@@ -25,6 +25,17 @@ const (
 	paramPrevExist
 	paramRefresh
 	paramValue
+
+	// Those that v2 doesn't have.
+	paramLimit
+	paramAfter
+	paramAtIndex
+	paramDepth
+	paramKeysOnly
+	paramCountOnly
+	paramShowHidden
+	paramTTLMs
+
 	paramCount
 )
 
@@ -43,6 +54,14 @@ var paramNames = [paramCount]string{
 	paramPrevExist:        "prevExist",
 	paramRefresh:          "refresh",
 	paramValue:            "value",
+	paramLimit:            "limit",
+	paramAfter:            "after",
+	paramAtIndex:          "atIndex",
+	paramDepth:            "depth",
+	paramKeysOnly:         "keysOnly",
+	paramCountOnly:        "count",
+	paramShowHidden:       "showHidden",
+	paramTTLMs:            "ttlMs",
 }
 
 func paramByName(name []byte) (paramID, bool) {

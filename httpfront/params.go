@@ -12,7 +12,7 @@ import (
 // request is a parsed key request: a read, a watch or a write, by kind.
 type request struct {
 	kind      requestKind
-	recursive bool         // as it was sent, whatever the method
+	recursive bool         // as it was sent, whatever the method; for a read, whether it shows more than v2's listing of a directory
 	query     tree.Query   // kindRead
 	watch     watchRequest // kindWatch
 	cmd       tree.Command // kindWrite
@@ -75,11 +75,16 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	f.check(!p[paramPrevValue].given || len(prevValue) > 0, tree.CodePrevValueEmpty, `"prevValue" cannot be empty`)
 	noValue := f.bool(paramNoValueOnSuccess)
 	expires, hasTTL := f.ttl(in.now)
+	if ms, given := f.ttlMs(in.now); given {
+		f.check(!hasTTL, tree.CodeInvalidField, `"ttl" and "ttlMs" can't be used together`)
+		expires, hasTTL = ms, true
+	}
 	prevExist := f.bool(paramPrevExist)
 	refresh := f.bool(paramRefresh)
 	value := p[paramValue].text
 	f.check(!refresh || len(value) == 0, tree.CodeRefreshValue, "A value was provided on a refresh")
 	f.check(!refresh || hasTTL, tree.CodeRefreshTTL, "No TTL value set")
+	page := f.page(in.key)
 	if f.err != nil {
 		return f.err
 	}
@@ -90,12 +95,13 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 		r.kind = kindWatch
 		r.watch = watchRequest{stream: stream, since: tree.Index(waitIndex)}
 	case in.method == methodGet || in.method == methodHead:
-		r.kind = kindRead
+		r.kind, r.recursive = kindRead, recursive || page.Hidden || page.Depth > 1
 		r.query = tree.Query{
 			Key:       in.key,
 			Recursive: recursive,
 			Sorted:    sorted,
 			Quorum:    quorum && in.method == methodGet,
+			Page:      page,
 		}
 	default:
 		r.kind = kindWrite
@@ -188,13 +194,51 @@ func (f *fields) ttl(now time.Time) (expires int64, given bool) {
 	if len(f.params[paramTTL].text) == 0 {
 		return 0, false
 	}
-	seconds := f.number(paramTTL, tree.CodeTTLNaN)
-	at := now.UnixNano()
-	if seconds > uint64(math.MaxInt64-at)/uint64(time.Second) {
-		f.check(false, tree.CodeTTLNaN, `invalid value for "ttl"`)
-		return 0, true
+	return f.after(now, paramTTL, time.Second, tree.CodeTTLNaN), true
+}
+
+// ttlMs is ttl in milliseconds. It isn't v2's: what isn't a number, even nothing, is refused.
+func (f *fields) ttlMs(now time.Time) (expires int64, given bool) {
+	if !f.params[paramTTLMs].given {
+		return 0, false
 	}
-	return at + int64(seconds)*int64(time.Second), true
+	return f.after(now, paramTTLMs, time.Millisecond, tree.CodeInvalidField), true
+}
+
+// after returns the time that is as many units from now as the parameter says.
+func (f *fields) after(now time.Time, id paramID, unit time.Duration, code tree.Code) int64 {
+	n, at := f.number(id, code), now.UnixNano()
+	if n > uint64(math.MaxInt64-at)/uint64(unit) {
+		f.check(false, code, `invalid value for "`+paramNames[id]+`"`)
+		return 0
+	}
+	return at + int64(n)*int64(unit)
+}
+
+// page returns what a read of key is to show otherwise than v2.
+func (f *fields) page(key string) tree.Page {
+	p := tree.Page{
+		Limit:    f.positive(paramLimit),
+		After:    view(f.params[paramAfter].text),
+		At:       tree.Index(f.number(paramAtIndex, tree.CodeIndexNaN)),
+		Depth:    f.positive(paramDepth),
+		KeysOnly: f.bool(paramKeysOnly),
+		Count:    f.bool(paramCountOnly),
+		Hidden:   f.bool(paramShowHidden),
+	}
+	f.check(!f.params[paramAfter].given || tree.Within(key, p.After) && tree.Clean(p.After) == p.After,
+		tree.CodeInvalidField, `"after" must be a key below the one that is read`)
+	return p
+}
+
+// positive returns a number of at least 1; 0 if it isn't given.
+func (f *fields) positive(id paramID) int {
+	if !f.params[id].given {
+		return 0
+	}
+	n := f.number(id, tree.CodeInvalidField)
+	f.check(n > 0 && n <= math.MaxInt32, tree.CodeInvalidField, `invalid value for "`+paramNames[id]+`"`)
+	return int(n & math.MaxInt32)
 }
 
 // parseDecimal reads an unsigned 64-bit decimal: digits only, at least one.

@@ -43,7 +43,7 @@ func GetAcross(machines []*Machine, dst []byte, q *tree.Query, now int64) (out [
 		l.clock.now = m.dayTime(func() int64 { return now })
 		a.parts = append(a.parts, l)
 	}
-	a.print, out = tree.NewListing(dst, &tree.Node{Key: "/", Dir: true}, q.Recursive, now)
+	a.print, out = tree.NewListing(dst, &tree.Node{Key: "/", Dir: true}, q, now)
 	if out, more, fail = a.next(out); more {
 		return out, a, nil
 	}
@@ -76,7 +76,7 @@ func (a *mergedListing) Next() (part []byte, more bool, err error) {
 // next appends the next part to dst.
 func (a *mergedListing) next(dst []byte) (out []byte, more bool, err error) {
 	limit := len(dst) + listingPart
-	for l := a.current(); l != nil; l = a.current() {
+	for l := a.current(); l != nil && !a.print.Cut(); l = a.current() {
 		if len(dst) > limit {
 			return dst, true, nil
 		}
@@ -88,10 +88,7 @@ func (a *mergedListing) next(dst []byte) (out []byte, more bool, err error) {
 		below := false
 		a.print.At(l.clock.now) // each shard has its own
 		dst, below = a.print.Add(dst, &n)
-		l.advance(n.Dir && !below)
-		if !l.valid || topLevel(l.it.Key()) {
-			a.at = nil
-		}
+		a.advance(n.Dir && !below)
 	}
 	for _, l := range a.parts {
 		if err := l.it.Error(); err != nil {
@@ -112,6 +109,16 @@ func (a *mergedListing) current() *listing {
 		}
 	}
 	return a.at
+}
+
+// advance moves the current part to its next node; with skip, to the next one outside the
+// current subtree.
+func (a *mergedListing) advance(skip bool) {
+	l := a.current()
+	l.advance(skip)
+	if !l.valid || topLevel(l.it.Key()) {
+		a.at = nil
+	}
 }
 
 // topLevel reports whether the node at storeKey is a child of the root.

@@ -70,7 +70,7 @@ func (s *several) list(t rapid.TB, recursive bool) (text string, parts int) {
 }
 
 func (s *several) want(recursive bool) string {
-	return string(s.whole.List(nil, &tree.Node{Key: "/", Dir: true}, recursive, modelNow))
+	return string(s.whole.List(nil, &tree.Node{Key: "/", Dir: true}, &tree.Query{Key: "/", Recursive: recursive}, modelNow))
 }
 
 func TestTheRootOfSeveral(t *testing.T) {

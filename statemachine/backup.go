@@ -7,7 +7,6 @@ import (
 
 	"copse/statemachine/auth"
 	"copse/statemachine/portable"
-	"copse/statemachine/tree"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -29,23 +28,19 @@ type Backup struct {
 	held int64 // see Held
 }
 
-// BackupOptions say what goes into the header besides what the stores know, and how the
-// index is found where there are several shards.
+// BackupOptions say what goes into the header besides what the stores know.
 type BackupOptions struct {
 	ClusterID, Term uint64
 	Time            time.Time
-	// Counter is the highest index that may be in any store; nil: there is one shard.
-	Counter func() tree.Index
-	// Closed waits until all up to the index is applied here.
-	Closed func(tree.Index) error
+	CutOptions
 }
 
 // NewBackup pins the stores of the data shards at one index; first is the shard that has users and
 // roles, and may be one of them.
 func NewBackup(first *Machine, data []*Machine, o BackupOptions) (*Backup, error) {
 	b := &Backup{head: portable.Header{ClusterID: o.ClusterID, Term: o.Term, Time: o.Time, Shards: len(data)}}
-	err := b.pin(data, &o)
-	if err == nil {
+	var err error
+	if b.pinned, b.head.Index, err = pinAll(data, &o.CutOptions); err == nil {
 		err = b.begin(first)
 	}
 	if err != nil {
@@ -53,31 +48,6 @@ func NewBackup(first *Machine, data []*Machine, o BackupOptions) (*Backup, error
 		return nil, err
 	}
 	return b, nil
-}
-
-// pin pins the data shards, and knows their index then.
-func (b *Backup) pin(data []*Machine, o *BackupOptions) (err error) {
-	if o.Counter == nil {
-		p, err := data[0].pin()
-		if err == nil {
-			b.pinned = append(b.pinned, p)
-		}
-		return err
-	}
-	cuts, at := cutAll(data, o.Counter)
-	b.head.Index = at
-	err = o.Closed(at)
-	for _, c := range cuts {
-		if err != nil {
-			c.drop()
-			continue
-		}
-		var p *pinned
-		if p, err = c.take(); err == nil {
-			b.pinned = append(b.pinned, p)
-		}
-	}
-	return err
 }
 
 // begin reads what is in the header, and opens the stores for reading.
@@ -88,9 +58,6 @@ func (b *Backup) begin(first *Machine) error {
 			return err
 		}
 		b.head.Nodes += meta.counts.nodes
-		if len(b.pinned) == 1 {
-			b.head.Index = max(b.head.Index, meta.last)
-		}
 		it, err := p.snap.NewIter(&pebble.IterOptions{LowerBound: []byte{nodePrefix}, UpperBound: []byte{nodePrefix + 1}})
 		if err != nil {
 			return err
@@ -151,10 +118,7 @@ func (b *Backup) Next() (part []byte, more bool, err error) {
 		if err := b.file.Node(&n); err != nil {
 			return nil, false, err
 		}
-		l.advance(false)
-		if !l.valid || topLevel(l.it.Key()) {
-			b.merged.at = nil
-		}
+		b.merged.advance(false)
 	}
 	return b.text.Bytes(), true, nil
 }

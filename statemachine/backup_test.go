@@ -40,7 +40,7 @@ func dataOf(machines []*statemachine.Machine) []*statemachine.Machine {
 // backup is the file of all shards.
 func backup(t rapid.TB, machines []*statemachine.Machine, closed func(tree.Index) error) []byte {
 	t.Helper()
-	o := statemachine.BackupOptions{ClusterID: 7, Term: 3, Time: time.Unix(1e9, 0), Closed: closed}
+	o := statemachine.BackupOptions{ClusterID: 7, Term: 3, Time: time.Unix(1e9, 0), CutOptions: statemachine.CutOptions{Closed: closed}}
 	if len(machines) > 1 {
 		o.Counter = machines[0].Index
 	}
@@ -213,7 +213,7 @@ func TestABackupOfSeveralShardsHasOneIndex(t *testing.T) {
 			}
 		}
 		some(before)
-		b, err := statemachine.NewBackup(machines[0], data, statemachine.BackupOptions{ClusterID: 1, Time: time.Unix(0, 0), Counter: machines[0].Index, Closed: func(at tree.Index) error {
+		b, err := statemachine.NewBackup(machines[0], data, statemachine.BackupOptions{ClusterID: 1, Time: time.Unix(0, 0), CutOptions: statemachine.CutOptions{Counter: machines[0].Index, Closed: func(at tree.Index) error {
 			some(meanwhile)
 			for slot := range data { // until all have come to at
 				for len(logs[slot]) > 0 && (firstOf(rt, logs[slot][0]) <= at || firstOf(rt, logs[slot][0]) > first+next) {
@@ -222,7 +222,7 @@ func TestABackupOfSeveralShardsHasOneIndex(t *testing.T) {
 			}
 			some(after)
 			return nil
-		}})
+		}}})
 		if err != nil {
 			rt.Fatal(err)
 		}

@@ -53,6 +53,48 @@ func cutAll(machines []*Machine, least func() tree.Index) (cuts []*cut, at tree.
 	return cuts, at
 }
 
+// CutOptions say how an index is found at which several data shards are pinned; a single one
+// needs none.
+type CutOptions struct {
+	// Counter is the highest index that may be in any store.
+	Counter func() tree.Index
+	// Closed waits until all up to the index is applied here.
+	Closed func(tree.Index) error
+}
+
+// pinAll pins the machines at one index: a single one as it is, several as o finds it.
+func pinAll(machines []*Machine, o *CutOptions) (pins []*pinned, at tree.Index, err error) {
+	defer func() {
+		if err != nil {
+			for _, p := range pins {
+				_ = p.unpin()
+			}
+			pins = nil
+		}
+	}()
+	if len(machines) == 1 {
+		p, err := machines[0].pin()
+		if err != nil {
+			return nil, 0, err
+		}
+		meta, err := loadMeta(p.snap)
+		return []*pinned{p}, meta.last, err
+	}
+	cuts, at := cutAll(machines, o.Counter)
+	err = o.Closed(at)
+	for _, c := range cuts {
+		if err != nil {
+			c.drop()
+			continue
+		}
+		var p *pinned
+		if p, err = c.take(); err == nil {
+			pins = append(pins, p)
+		}
+	}
+	return pins, at, err
+}
+
 // take pins the store now, unless it is pinned already.
 func (c *cut) take() (*pinned, error) {
 	c.m.pins.gate.Lock()

@@ -25,3 +25,6 @@ func NewTuned(o Options, tune func(*pebble.Options)) (*Machine, error) {
 func (m *Machine) Compact() error {
 	return m.store.db.Compact(context.Background(), []byte{0}, []byte{0xff}, false)
 }
+
+// MaxMoments is how many moments are kept for listings in pages.
+const MaxMoments = maxMoments

@@ -166,6 +166,8 @@ type listing struct {
 	lists    *listCache
 	flusher  *memtableFlusher
 	clock    shownClock
+	// headsOnly: values are left out, and not read.
+	headsOnly bool
 }
 
 // shownClock is how a listing shows when nodes expire.
@@ -209,7 +211,7 @@ func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest t
 	if fill != nil && dir.Expires != 0 {
 		fill.uncacheable = true
 	}
-	l.print, out = tree.NewListing(dst, &dir, q.Recursive, now)
+	l.print, out = tree.NewListing(dst, &dir, q, now)
 	if fill != nil {
 		l.lists.add(fill, out[len(dst):])
 	}
@@ -227,13 +229,27 @@ func (l *listing) node() (tree.Node, error) {
 	if err != nil {
 		return tree.Node{}, err
 	}
+	n, err := l.read(unsafe.String(unsafe.SliceData(l.key), len(l.key)))
+	n.Expires = l.clock.Shown(n.Expires)
+	return n, err
+}
+
+// read reads the node at the iterator, which is key's.
+func (l *listing) read(key string) (tree.Node, error) {
+	if l.headsOnly {
+		rec, err := l.it.ValueAndErr()
+		if err != nil {
+			return tree.Node{}, err
+		}
+		n, _, _, err := readNodeHead(rec)
+		n.Key = key
+		return n, err
+	}
 	rec, err := l.record()
 	if err != nil {
 		return tree.Node{}, err
 	}
-	n, err := readNode(unsafe.String(unsafe.SliceData(l.key), len(l.key)), rec)
-	n.Expires = l.clock.Shown(n.Expires)
-	return n, err
+	return readNode(key, rec)
 }
 
 // record returns the full record of the node at the iterator. Its bytes are valid until

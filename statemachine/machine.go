@@ -67,7 +67,8 @@ type Machine struct {
 	mu    sync.RWMutex
 	store *handle // nil once closed
 
-	pins pins
+	pins    pins
+	moments moments
 
 	caches  caches
 	flusher memtableFlusher
@@ -149,6 +150,7 @@ func (m *Machine) open() error {
 	m.mu.Unlock()
 	m.caches.unblockAll()
 	if old != nil {
+		m.moments.dropAll()
 		old.release()
 	}
 	m.meta, m.recent = st.meta, st.recent
@@ -307,6 +309,7 @@ func (m *Machine) Close() error {
 	for p := range left {
 		_ = p.unpin()
 	}
+	m.moments.close()
 	h.release()
 	<-h.closed
 	if err = firstError(err, h.err); err == nil {

@@ -85,7 +85,7 @@ func (m *model) get(q *tree.Query, now int64) string {
 	if !n.Dir {
 		return string(tree.AppendGet(nil, &n, now))
 	}
-	return string(m.store.List(nil, &n, q.Recursive, now))
+	return string(m.store.List(nil, &n, q, now))
 }
 
 // history is what the window must hold from an index on.

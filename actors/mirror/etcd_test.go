@@ -155,7 +155,7 @@ func (e *etcd) list(w http.ResponseWriter, r *http.Request, key string) {
 		return
 	}
 	if n.Dir {
-		_, _ = w.Write(e.store.List(nil, &n, true, 0))
+		_, _ = w.Write(e.store.List(nil, &n, &tree.Query{Recursive: true}, 0))
 		return
 	}
 	_, _ = w.Write(tree.AppendGet(nil, &n, 0))

@@ -32,6 +32,8 @@ type SpanningOptions struct {
 	// Confirm makes sure that the order shard's replica here has all that was
 	// acknowledged before the call, or says within limit why it may not.
 	Confirm func(limit time.Duration) error
+	// Cut says how the shards are pinned at one index.
+	Cut statemachine.CutOptions
 }
 
 // NewSpanning returns a Spanning. Its hub is an actor.
@@ -110,11 +112,19 @@ func (s *Spanning) Get(dst []byte, q tree.Query, limit time.Duration, state func
 		s.Settle()
 	}
 	st := state() // before the nodes, as in Router.Get
-	out, rest, err := statemachine.GetAcross(s.o.Machines, dst, &q, time.Now().UnixNano())
+	now := time.Now().UnixNano()
+	if q.Plain() {
+		out, rest, err := statemachine.GetAcross(s.o.Machines, dst, &q, now)
+		if err != nil {
+			return dst, nil, tree.State{}, tree.Unavailable(err)
+		}
+		return out, rest, st, nil
+	}
+	out, rest, refused, err := statemachine.GetPage(s.o.Machines, dst, &q, statemachine.PageOptions{CutOptions: s.o.Cut}, func() int64 { return now })
 	if err != nil {
 		return dst, nil, tree.State{}, tree.Unavailable(err)
 	}
-	return out, rest, st, nil
+	return out, rest, st, refused
 }
 
 // Watch registers w, a watch on the root. Without an index it begins as a read does.

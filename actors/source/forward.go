@@ -67,7 +67,7 @@ func request(c *tree.Command) (method, query, form string) {
 		f.Set("value", string(c.Value))
 	}
 	if c.Expires != 0 {
-		f.Set("ttl", strconv.FormatInt((c.Expires-c.Now)/int64(time.Second), 10))
+		f.Set("ttl", strconv.FormatInt(wholeSeconds(c.Expires-c.Now), 10))
 	}
 	if c.Op == tree.OpCreateInOrder {
 		return http.MethodPost, "", f.Encode()
@@ -161,3 +161,6 @@ func (b *body) Close() {
 	b.cancel()
 	_ = b.response.Body.Close()
 }
+
+// wholeSeconds rounds up: the source knows no shorter times to live.
+func wholeSeconds(ns int64) int64 { return (ns + int64(time.Second) - 1) / int64(time.Second) }

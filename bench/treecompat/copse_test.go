@@ -137,5 +137,5 @@ func (c *copse) get(key string, recursive bool, now int64) string {
 	if !n.Dir {
 		return string(tree.AppendGet(nil, &n, now))
 	}
-	return string(c.store.List(nil, &n, recursive, now))
+	return string(c.store.List(nil, &n, &tree.Query{Recursive: recursive}, now))
 }

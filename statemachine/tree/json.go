@@ -19,8 +19,7 @@ func AppendEvent(dst []byte, e *Event) []byte {
 	return append(dst, '}', '\n')
 }
 
-// AppendGet appends the answer to a read of the single node n; now is in Unix
-// nanoseconds.
+// AppendGet appends the answer to a read of the file n; now is in Unix nanoseconds.
 func AppendGet(dst []byte, n *Node, now int64) []byte {
 	dst = append(dst, getHead...)
 	dst = appendNode(dst, n, now, true)

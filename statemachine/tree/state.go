@@ -34,6 +34,7 @@ type Query struct {
 	Quorum    bool // linearizable: sees every write completed before the call
 	// Authorization is as in Command, of a quorum read.
 	Authorization string
+	Page          Page
 }
 
 // Watch is one client's request for events. The caller fills it in, uses it once,

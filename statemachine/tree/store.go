@@ -124,9 +124,9 @@ func (m *MemStore) Below(dir string) []Node {
 	return nodes
 }
 
-// List appends the answer to a GET of the directory dir; now is in Unix nanoseconds.
-func (m *MemStore) List(dst []byte, dir *Node, recursive bool, now int64) []byte {
-	l, dst := NewListing(dst, dir, recursive, now)
+// List appends the answer to q, a GET of the directory dir; now is in Unix nanoseconds.
+func (m *MemStore) List(dst []byte, dir *Node, q *Query, now int64) []byte {
+	l, dst := NewListing(dst, dir, q, now)
 	skipped := ""
 	for _, n := range m.Below(dir.Key) {
 		if skipped != "" && Within(skipped, n.Key) {

@@ -39,7 +39,7 @@ func (w *world) list(key string, recursive bool) string {
 	if !n.Dir {
 		return string(tree.AppendGet(nil, &n, 0))
 	}
-	return string(w.store.List(nil, &n, recursive, 0))
+	return string(w.store.List(nil, &n, &tree.Query{Recursive: recursive}, 0))
 }
 
 func TestApplyAnswersAsTheAPIPageSays(t *testing.T) {

@@ -1,0 +1,62 @@
+package tree
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Page is what a read wants to be shown otherwise than v2 shows it; the zero value is v2's. Its
+// nodes are in the order of a listing: depth first, siblings by the bytes of their names.
+type Page struct {
+	Limit    int    // how many nodes below the directory are shown at most; 0: all
+	After    string // only nodes behind this key, which is below the directory; "": all
+	At       Index  // the index that the page before was of; 0: now
+	Depth    int    // how many levels are shown; 0: one, or all of a recursive listing
+	KeysOnly bool   // no values
+	Count    bool   // how many nodes there are, instead of the nodes
+	Hidden   bool   // hidden nodes too
+}
+
+// Plain reports whether q is a read as v2 knows them.
+func (q *Query) Plain() bool { return q.Page == Page{} }
+
+// depth is how many levels below its key q shows.
+func (q *Query) depth() int {
+	switch {
+	case q.Page.Depth != 0:
+		return q.Page.Depth
+	case q.Recursive:
+		return math.MaxInt
+	}
+	return 1
+}
+
+// Behind is the key that the page begins behind, and whether the nodes below that key
+// are shown.
+func (q *Query) Behind() (key string, below bool) {
+	key = q.Page.After
+	for key != "" && q.level(key) > q.depth() {
+		key = Parent(key)
+	}
+	return key, q.level(key) < q.depth()
+}
+
+// level is how far below q.Key the node at key is: 1 for a child.
+func (q *Query) level(key string) int {
+	below := strings.TrimPrefix(key, q.Key)
+	return 1 + strings.Count(strings.TrimPrefix(below, "/"), "/")
+}
+
+// AppendFile appends the answer to a read of the file n; now is in Unix nanoseconds.
+func (p *Page) AppendFile(dst []byte, n *Node, now int64) []byte {
+	dst = append(dst, getHead...)
+	dst = appendNode(dst, n, now, !p.KeysOnly && !p.Count)
+	return p.appendIndex(dst)
+}
+
+// appendIndex ends the answer.
+func (p *Page) appendIndex(dst []byte) []byte {
+	dst = strconv.AppendUint(append(dst, `,"atIndex":`...), uint64(p.At), 10)
+	return append(dst, '}', '\n')
+}
