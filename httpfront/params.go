@@ -74,11 +74,7 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	prevValue := p[paramPrevValue].text
 	f.check(!p[paramPrevValue].given || len(prevValue) > 0, tree.CodePrevValueEmpty, `"prevValue" cannot be empty`)
 	noValue := f.bool(paramNoValueOnSuccess)
-	expires, hasTTL := f.ttl(in.now)
-	if ms, given := f.ttlMs(in.now); given {
-		f.check(!hasTTL, tree.CodeInvalidField, `"ttl" and "ttlMs" can't be used together`)
-		expires, hasTTL = ms, true
-	}
+	expires, hasTTL := f.lifetime(in.now)
 	prevExist := f.bool(paramPrevExist)
 	refresh := f.bool(paramRefresh)
 	value := p[paramValue].text
@@ -188,21 +184,19 @@ func (f *fields) bool(id paramID) bool {
 	return false
 }
 
-// ttl returns when a node with the given time to live expires. ttl=0 is legal and means
-// now. A time that overflows is refused; in etcd it wraps around.
-func (f *fields) ttl(now time.Time) (expires int64, given bool) {
-	if len(f.params[paramTTL].text) == 0 {
-		return 0, false
+// lifetime returns when a node with the given time to live expires. ttl=0 is legal and means
+// now. A time that overflows is refused; in etcd it wraps around. ttlMs isn't v2's: what
+// isn't a number, even nothing, is refused.
+func (f *fields) lifetime(now time.Time) (expires int64, given bool) {
+	seconds, ms := len(f.params[paramTTL].text) > 0, f.params[paramTTLMs].given
+	f.check(!seconds || !ms, tree.CodeInvalidField, `"ttl" and "ttlMs" can't be used together`)
+	switch {
+	case seconds:
+		return f.after(now, paramTTL, time.Second, tree.CodeTTLNaN), true
+	case ms:
+		return f.after(now, paramTTLMs, time.Millisecond, tree.CodeInvalidField), true
 	}
-	return f.after(now, paramTTL, time.Second, tree.CodeTTLNaN), true
-}
-
-// ttlMs is ttl in milliseconds. It isn't v2's: what isn't a number, even nothing, is refused.
-func (f *fields) ttlMs(now time.Time) (expires int64, given bool) {
-	if !f.params[paramTTLMs].given {
-		return 0, false
-	}
-	return f.after(now, paramTTLMs, time.Millisecond, tree.CodeInvalidField), true
+	return 0, false
 }
 
 // after returns the time that is as many units from now as the parameter says.

@@ -43,7 +43,7 @@ func GetAcross(machines []*Machine, dst []byte, q *tree.Query, now int64) (out [
 		l.clock.now = m.dayTime(func() int64 { return now })
 		a.parts = append(a.parts, l)
 	}
-	a.print, out = tree.NewListing(dst, &tree.Node{Key: "/", Dir: true}, q, now)
+	a.print, out = q.Listing(dst, &tree.Node{Key: "/", Dir: true}, now)
 	if out, more, fail = a.next(out); more {
 		return out, a, nil
 	}

@@ -13,6 +13,7 @@ import (
 // pins are the states of a store that somebody reads or is going to.
 type pins struct {
 	prepared map[*pinned]struct{} // snapshots waiting to be streamed, under the machine's lock
+	moments  moments
 
 	// gate is held by each change of the store from its beginning to after its commit. Whoever
 	// holds the gates of all shards sees a moment in which nothing is half applied.

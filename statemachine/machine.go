@@ -67,8 +67,7 @@ type Machine struct {
 	mu    sync.RWMutex
 	store *handle // nil once closed
 
-	pins    pins
-	moments moments
+	pins pins
 
 	caches  caches
 	flusher memtableFlusher
@@ -150,7 +149,7 @@ func (m *Machine) open() error {
 	m.mu.Unlock()
 	m.caches.unblockAll()
 	if old != nil {
-		m.moments.dropAll()
+		m.pins.moments.dropAll()
 		old.release()
 	}
 	m.meta, m.recent = st.meta, st.recent
@@ -309,7 +308,7 @@ func (m *Machine) Close() error {
 	for p := range left {
 		_ = p.unpin()
 	}
-	m.moments.close()
+	m.pins.moments.close()
 	h.release()
 	<-h.closed
 	if err = firstError(err, h.err); err == nil {

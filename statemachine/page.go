@@ -54,7 +54,7 @@ func GetPage(machines []*Machine, dst []byte, q *tree.Query, o PageOptions, now 
 	if fail := p.open(now); fail != nil {
 		return dst, nil, nil, fail
 	}
-	p.print, out = tree.NewListing(dst, &n, &p.query, clock.now)
+	p.print, out = p.query.Listing(dst, &n, clock.now)
 	if out, fail = p.enter(out); fail != nil {
 		return out, nil, nil, fail
 	}
@@ -103,7 +103,7 @@ func (p *page) begin(o *CutOptions) (*tree.Error, error) {
 // kept takes the moments of the index, if each machine has kept its own.
 func (p *page) kept(at tree.Index) bool {
 	for _, m := range p.machines {
-		found := m.moments.use(at)
+		found := m.pins.moments.use(at)
 		if found == nil {
 			p.release(false)
 			return false
@@ -207,9 +207,9 @@ func (p *page) end(done bool) error {
 func (p *page) release(keep bool) {
 	for i, m := range p.moments {
 		if keep {
-			p.machines[i].moments.keep(m)
+			p.machines[i].pins.moments.keep(m)
 		}
-		p.machines[i].moments.release(m)
+		p.machines[i].pins.moments.release(m)
 	}
 	p.moments = nil
 }

@@ -177,6 +177,9 @@ type List struct {
 	Recursive bool   `help:"List what is below, at any depth." short:"r"`
 	Slash     bool   `name:"p" help:"Print a / behind the names of directories."`
 	Quorum    bool   `help:"Ask the leader, for the newest state." short:"q"`
+	Hidden    bool   `help:"List hidden nodes too. Only copse's servers can."`
+	Depth     uint32 `help:"List so many levels. Only copse's servers can." placeholder:"LEVELS"`
+	Count     bool   `help:"Print how many nodes there are, and none of them. Only copse's servers can."`
 }
 
 // From is where a watch begins.

@@ -42,6 +42,8 @@ _copse() {
     dir) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     recursive) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     p) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    hidden) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    count) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     forever) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     read) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     write) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
@@ -54,7 +56,7 @@ _copse() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
-    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|mirror-from|bump-index|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoints|timeout|total-timeout|username|endpoint|hold-limit|index-margin|swap-with-value|swap-with-index|with-value|with-index|after-index|wait|roles|metrics|interval|count|from|hidden|cluster-id) return ;;
+    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|mirror-from|bump-index|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoints|timeout|total-timeout|username|endpoint|hold-limit|index-margin|swap-with-value|swap-with-index|with-value|with-index|depth|after-index|wait|roles|metrics|interval|from|cluster-id) return ;;
     esac
     for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
         [[ ${COMP_WORDS[i]} == -* ]] && break
@@ -92,7 +94,7 @@ _copse() {
         'cas'|'cas '*) words="--file --base64 --ttl --help $common" ;;
         'rm'|'rm '*) words="--dir --recursive --with-value --with-index --help $common" ;;
         'rmdir'|'rmdir '*) words="--help $common" ;;
-        'ls'|'ls '*) words="--sort --recursive --p --quorum --help $common" ;;
+        'ls'|'ls '*) words="--sort --recursive --p --quorum --hidden --depth --count --help $common" ;;
         'watch'|'watch '*) words="--after-index --recursive --forever --help $common" ;;
         'exec-watch'|'exec-watch '*) words="--after-index --recursive --help $common" ;;
         'lock'|'lock '*) words="--ttl --wait --help $common" ;;

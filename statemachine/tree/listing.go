@@ -23,9 +23,9 @@ type openDir struct {
 	shown bool // at least one child has been printed
 }
 
-// NewListing starts the answer to q, a GET of dir, and appends its beginning to dst; now
-// is in Unix nanoseconds. The page is one of q.Page.At.
-func NewListing(dst []byte, dir *Node, q *Query, now int64) (*Listing, []byte) {
+// Listing starts the answer to q, a GET of dir, and appends its beginning to dst; now
+// is in Unix nanoseconds. It is one of q.Page.At.
+func (q *Query) Listing(dst []byte, dir *Node, now int64) (*Listing, []byte) {
 	l := &Listing{query: *q, depth: q.depth(), now: now}
 	dst = l.enter(append(dst, getHead...), dir)
 	l.query.Key = l.open[0].node.Key

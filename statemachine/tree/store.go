@@ -126,7 +126,7 @@ func (m *MemStore) Below(dir string) []Node {
 
 // List appends the answer to q, a GET of the directory dir; now is in Unix nanoseconds.
 func (m *MemStore) List(dst []byte, dir *Node, q *Query, now int64) []byte {
-	l, dst := NewListing(dst, dir, q, now)
+	l, dst := q.Listing(dst, dir, now)
 	skipped := ""
 	for _, n := range m.Below(dir.Key) {
 		if skipped != "" && Within(skipped, n.Key) {

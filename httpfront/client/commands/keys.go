@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -121,13 +123,24 @@ func (t *tool) remove(ctx context.Context, change v2.Change) error {
 	return t.printDone(r)
 }
 
+// errNotCounted is the error for a server that doesn't know count=true.
+var errNotCounted = errors.New("the server doesn't count: it isn't copse, or an older one")
+
 func (t *tool) list(ctx context.Context, args *cli.List) error {
-	r, err := t.client.Get(ctx, args.Key, v2.ReadOptions{Sorted: args.Sort, Recursive: args.Recursive, Quorum: args.Quorum})
+	o := v2.ReadOptions{Sorted: args.Sort, Recursive: args.Recursive, Quorum: args.Quorum, Hidden: args.Hidden, Count: args.Count, Depth: args.Depth}
+	r, err := t.client.Get(ctx, args.Key, o)
 	if err != nil {
 		return err
 	}
+	if args.Count && r.Node.Dir && r.Count == nil {
+		return errNotCounted
+	}
 	if t.line.Output != "simple" {
 		return t.printKey(r)
+	}
+	if args.Count && r.Node.Dir {
+		_, err := fmt.Fprintln(t.Out, *r.Count)
+		return err
 	}
 	out := bufio.NewWriter(t.Out)
 	if !r.Node.Dir {

@@ -13,10 +13,11 @@ import (
 
 // Response is the answer to a request for a key, or an event.
 type Response struct {
-	Action   string `json:"action"`
-	Node     *Node  `json:"node"`
-	PrevNode *Node  `json:"prevNode"`
-	Index    uint64 `json:"-"` // X-Etcd-Index
+	Action   string  `json:"action"`
+	Node     *Node   `json:"node"`
+	PrevNode *Node   `json:"prevNode"`
+	Count    *uint64 `json:"count,omitempty"` // of nodes, if that was asked
+	Index    uint64  `json:"-"`               // X-Etcd-Index
 }
 
 // Node is one of the tree. Its JSON is etcdctl's, not the API's.
@@ -36,16 +37,23 @@ func keysPath(key string) string {
 	return "/v2/keys/" + strings.TrimLeft(key, "/")
 }
 
-// ReadOptions are those of a GET.
-type ReadOptions struct{ Sorted, Recursive, Quorum bool }
+// ReadOptions are those of a GET. A server that isn't copse ignores the last three.
+type ReadOptions struct {
+	Sorted, Recursive, Quorum bool
+	Hidden, Count             bool
+	Depth                     uint32 // 0: by Recursive
+}
 
 // Get reads a key.
 func (c *Client) Get(ctx context.Context, key string, o ReadOptions) (*Response, error) {
 	query := url.Values{}
-	for name, on := range map[string]bool{"sorted": o.Sorted, "recursive": o.Recursive, "quorum": o.Quorum} {
+	for name, on := range map[string]bool{"sorted": o.Sorted, "recursive": o.Recursive, "quorum": o.Quorum, "showHidden": o.Hidden, "count": o.Count} {
 		if on {
 			query.Set(name, "true")
 		}
+	}
+	if o.Depth != 0 {
+		query.Set("depth", strconv.FormatUint(uint64(o.Depth), 10))
 	}
 	return c.keys(ctx, Request{Method: http.MethodGet, Path: keysPath(key), Query: query})
 }

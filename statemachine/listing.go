@@ -1,0 +1,223 @@
+package statemachine
+
+import (
+	"bytes"
+	"slices"
+	"unsafe"
+
+	"copse/statemachine/tree"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// listingPart is the approximate size of the parts of a long listing. Most of them fit into
+// a buffer of listingBuffer bytes.
+const (
+	listingPart   = 128 << 10
+	listingBuffer = listingPart + 4<<10
+)
+
+// listing reads a directory from the store and encodes it in parts. It implements
+// tree.Rest.
+type listing struct {
+	h     *handle
+	it    *pebble.Iterator
+	print *tree.Listing
+	valid bool // the iterator is at a node
+	// values reads large values from the same snapshot; nil: none was needed so far.
+	values  *pebble.Iterator
+	scratch struct{ key, rec []byte }
+	part    []byte    // the part that Next returned last
+	fill    *listFill // nil: the listing isn't to be cached
+	lists   *listCache
+	flusher *memtableFlusher
+	clock   shownClock
+	// headsOnly: values are left out, and not read.
+	headsOnly bool
+}
+
+// shownClock is how a listing shows when nodes expire.
+type shownClock struct {
+	tree.Clock
+	now int64 // what times to live count from, of the root's listing
+}
+
+// list answers a read of the directory q.Key from one snapshot of the store. If q.Key
+// isn't a directory, found is false.
+func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest tree.Rest, found bool, fail error) {
+	root := appendNodeKey(nil, q.Key)
+	fill := m.caches.lists.begin(q.Key, q.Recursive) // before the store is acquired, as in cachedReader.Get
+	h, fail := m.acquire()
+	if fail != nil {
+		m.caches.lists.abandon(fill)
+		return dst, nil, false, fail
+	}
+	it, fail := h.db.NewIter(&pebble.IterOptions{LowerBound: root, UpperBound: appendBelow(nil, root)})
+	if fail != nil {
+		m.caches.lists.abandon(fill)
+		h.release()
+		return dst, nil, false, fail
+	}
+	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}}
+	defer func() {
+		if rest == nil {
+			fail = firstError(fail, l.end())
+		}
+	}()
+	dir := tree.Node{Key: "/", Dir: true}
+	if q.Key != "/" {
+		if !l.valid || !bytes.Equal(it.Key(), root) {
+			return dst, nil, false, it.Error()
+		}
+		if dir, fail = l.node(); fail != nil || !dir.Dir {
+			return dst, nil, false, fail
+		}
+		l.valid = it.Next()
+	}
+	if fill != nil && dir.Expires != 0 {
+		fill.uncacheable = true
+	}
+	l.print, out = q.Listing(dst, &dir, now)
+	if fill != nil {
+		l.lists.add(fill, out[len(dst):])
+	}
+	out, more, fail := l.next(out)
+	if more {
+		return out, l, true, nil
+	}
+	return out, nil, true, fail
+}
+
+// node returns the node at the iterator. Its bytes are valid until the next step.
+func (l *listing) node() (tree.Node, error) {
+	var err error
+	l.scratch.key, err = appendKey(l.scratch.key[:0], l.it.Key()[1:])
+	if err != nil {
+		return tree.Node{}, err
+	}
+	n, err := l.read(unsafe.String(unsafe.SliceData(l.scratch.key), len(l.scratch.key)))
+	n.Expires = l.clock.Shown(n.Expires)
+	return n, err
+}
+
+// read reads the node at the iterator, which is key's.
+func (l *listing) read(key string) (tree.Node, error) {
+	if l.headsOnly {
+		rec, err := l.it.ValueAndErr()
+		if err != nil {
+			return tree.Node{}, err
+		}
+		n, _, _, err := readNodeHead(rec)
+		n.Key = key
+		return n, err
+	}
+	rec, err := l.record()
+	if err != nil {
+		return tree.Node{}, err
+	}
+	return readNode(key, rec)
+}
+
+// record returns the full record of the node at the iterator. Its bytes are valid until
+// the next step.
+func (l *listing) record() ([]byte, error) {
+	rec, err := l.it.ValueAndErr()
+	if err != nil {
+		return nil, err
+	}
+	n, _, _, err := readNodeHead(rec)
+	if err != nil || n.Written == 0 {
+		return rec, err
+	}
+	if l.values == nil {
+		l.values, err = l.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{
+			LowerBound: []byte{valuePrefix}, UpperBound: []byte{valuePrefix + 1},
+		}})
+		if err != nil {
+			return nil, err
+		}
+	}
+	l.scratch.rec = appendValueKey(l.scratch.rec[:0], n.Written)
+	if !l.values.SeekGE(l.scratch.rec) || !bytes.Equal(l.values.Key(), l.scratch.rec) {
+		return nil, firstError(l.values.Error(), errNoValue)
+	}
+	value, err := l.values.ValueAndErr()
+	l.scratch.rec = append(append(l.scratch.rec[:0], rec...), value...)
+	return l.scratch.rec, err
+}
+
+// Size implements tree.Rest.
+func (*listing) Size() int { return -1 }
+
+// Next implements tree.Rest.
+func (l *listing) Next() (part []byte, more bool, err error) {
+	l.part, more, err = l.next(slices.Grow(l.part[:0], listingBuffer))
+	return l.part, more, err
+}
+
+// next appends the next part to dst.
+func (l *listing) next(dst []byte) (out []byte, more bool, err error) {
+	start := len(dst)
+	out, more, err = l.append(dst)
+	l.h.end.ifDamaged(err)
+	if l.fill != nil {
+		l.lists.add(l.fill, out[start:])
+		if !more && err == nil {
+			l.lists.finish(l.fill)
+			l.fill = nil
+		}
+	}
+	return out, more, err
+}
+
+func (l *listing) append(dst []byte) (out []byte, more bool, err error) {
+	limit := len(dst) + listingPart
+	for l.valid {
+		if len(dst) > limit {
+			return dst, true, nil
+		}
+		n, err := l.node()
+		if err != nil {
+			return dst, false, err
+		}
+		if n.Expires != 0 && l.fill != nil {
+			l.fill.uncacheable = true
+		}
+		below := false
+		dst, below = l.print.Add(dst, &n)
+		l.advance(n.Dir && !below)
+	}
+	if err := l.it.Error(); err != nil {
+		return dst, false, err
+	}
+	return l.print.End(dst), false, nil
+}
+
+// advance moves to the next node; with skip, to the next one outside the current subtree.
+func (l *listing) advance(skip bool) {
+	if !skip {
+		l.valid = l.it.Next()
+		return
+	}
+	end := appendBelow(nil, l.it.Key())
+	l.valid = l.it.Next()
+	if l.valid && bytes.Compare(l.it.Key(), end) < 0 {
+		l.valid = l.it.SeekGE(end)
+	}
+}
+
+// end closes everything, and releases the store.
+func (l *listing) end() error {
+	l.lists.abandon(l.fill)
+	stats := l.it.Stats()
+	err := l.it.Close()
+	if l.values != nil {
+		err = firstError(err, l.values.Close())
+	}
+	l.flusher.afterListing(l.h.db, stats)
+	l.h.release()
+	return err
+}
+
+// Close implements tree.Rest.
+func (l *listing) Close() { _ = l.end() } // Next has reported any error
