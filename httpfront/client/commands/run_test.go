@@ -74,6 +74,18 @@ func TestPasswordsOfEndpointsAreNotPrinted(t *testing.T) {
 	}
 }
 
+func TestThePasswordIsNotSentToOperationsPorts(t *testing.T) {
+	server, _ := answers(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	port, asked := answers(t, func(_ http.ResponseWriter, r *http.Request) {
+		if sent := r.Header.Get("Authorization"); sent != "" {
+			t.Errorf("%s gets %q", r.URL, sent)
+		}
+	})
+	if code, _, stderr := perform(t, "", server, "-u root:s3cret top --count=1 --interval=100ms --metrics="+port); code != 0 || *asked != 2 {
+		t.Errorf("exit code %d, %d requests: %s", code, *asked, stderr)
+	}
+}
+
 func TestAnEmptyInputIsNoValue(t *testing.T) {
 	server, asked := answers(t, done)
 	for _, line := range []string{"set /k", "mk /k", "mk --in-order /k", "update /k", "cas /k old", "set --base64 /k"} {
