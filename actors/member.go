@@ -284,10 +284,13 @@ func (n *Member) Parts(g *loop.Group) {
 }
 
 // runHost waits until the raft host, which is open already, has to stop. Then it closes
-// the host, the machines and the cache, and the peer link.
+// the host, the machines and the cache, the connections to a source, and the peer link.
 func (n *Member) runHost() error {
 	<-n.stopping
 	n.host.Close()
+	if m := n.router.mirror; m != nil {
+		m.close()
+	}
 	err := n.closeMachines()
 	n.cache.Unref()
 	return errors.Join(err, n.link.Close())

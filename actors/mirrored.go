@@ -98,6 +98,13 @@ func (n *Member) openMirror() error {
 	return nil
 }
 
+// close ends the connections. Nobody asks any more.
+func (m *mirrored) close() {
+	for _, c := range m.sources {
+		c.Close()
+	}
+}
+
 // learn gives the sources their URLs, once they are known.
 func (m *mirrored) learn(of *statemachine.Machine) {
 	if s := of.Mirror(); s.On && !m.known.Load() {
