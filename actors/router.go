@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"errors"
 	"time"
 
 	"copse/actors/raft"
@@ -105,11 +104,16 @@ func (r *Router) confirm(p *part) error {
 	if r.sharded == nil {
 		return p.lane.Wait(r.timeout)
 	}
+	end := time.Now().Add(r.timeout)
 	order := r.sharded.order.lane.Ask(r.timeout)
-	if err := errors.Join(p.lane.Wait(r.timeout), order.Wait()); err != nil {
+	err := p.lane.Wait(r.timeout)
+	if late := order.Wait(); err == nil {
+		err = late
+	}
+	if err != nil {
 		return err
 	}
-	return r.sharded.closed.Tell(p.slot, r.timeout)
+	return r.sharded.closed.Tell(p.slot, time.Until(end))
 }
 
 func unixNow() int64 { return time.Now().UnixNano() }
