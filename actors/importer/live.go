@@ -83,6 +83,7 @@ type live struct {
 	tree  *dump.Result
 	at    source.Position // of the tree
 	apart tree.Index      // at which a part of the tree was read, if it isn't that
+	late  bool            // a hidden key has turned up at last, and wasn't read
 	after source.Position // of the source, when all was read
 
 	locked []string // users whose passwords aren't known
@@ -158,8 +159,7 @@ func (l *live) read(ctx context.Context) (err error) {
 		if err := l.listings(ctx); err != nil {
 			return err
 		}
-		more, err := l.follow(ctx, l.at.Index)
-		if err != nil || !more && l.apart == 0 {
+		if l.late, err = l.follow(ctx, l.at.Index); err != nil || !l.late && l.apart == 0 {
 			return err
 		}
 	}
@@ -255,8 +255,7 @@ func (l *live) fill(f *found) {
 	f.index = max(l.at.Index, l.tree.Largest)
 	f.nodes, f.window = l.tree.Nodes(), l.window
 	f.count(l.now.UnixNano())
-	switch {
-	case l.apart != 0, l.after.Index > f.index:
+	if l.apart != 0 || l.late || l.after.Index > f.index {
 		f.anew = "since clients were writing"
 	}
 	f.partial = f.anew != "" || len(l.locked) > 0 || l.tree.Binary.Keys > 0
@@ -282,6 +281,9 @@ func (l *live) notes(line line, f *found) {
 	}
 	if l.apart != 0 {
 		line("missing", "one moment of everything: a part was read at index %d, another up to %d. Stop the clients that write, and do it again", l.apart, l.at.Index)
+	}
+	if l.late {
+		line("missing", "hidden nodes that were made while this was read. Stop the clients that write, and do it again")
 	}
 	if l.after.Index > f.index {
 		line("missing", "what was written since: etcd is at index %d by now. Stop the clients that write, and do it again", l.after.Index)
