@@ -114,8 +114,8 @@ func NotSent(err error) bool {
 	return errors.As(err, &n)
 }
 
-// send sends one request to the present member. If that can't be reached, the next request goes
-// to another one.
+// send sends one request to the present member. If that can't be reached, or can't carry out the
+// request, the next one goes to another member.
 func (c *Client) send(ctx context.Context, method, path, query, form, authorization string) (*http.Response, error) {
 	at := c.at.Load()
 	urls := *c.urls.Load()
@@ -136,6 +136,9 @@ func (c *Client) send(ctx context.Context, method, path, query, form, authorizat
 	}
 	response, err := c.http.Do(request)
 	if err == nil {
+		if response.StatusCode >= http.StatusInternalServerError { // it has no leader, or stops
+			c.at.CompareAndSwap(at, at+1)
+		}
 		if p := position(response.Header); p.Index <= indexLimit && p.Term <= indexLimit {
 			return response, nil
 		}
