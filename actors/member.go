@@ -265,7 +265,7 @@ func (n *Member) Join(stop <-chan struct{}) error {
 	err := j.Join(stop)
 	if err == nil {
 		if len(n.o.Sources) > 0 && !n.machine.Mirror().On {
-			n.o.Logger.Warn("this cluster follows nobody, or no more: leave out --mirror-from", "component", "mirror")
+			n.o.Logger.Warn("this cluster doesn't follow a source, or no longer does: leave out --mirror-from", "component", "mirror")
 		}
 		n.warnIfMoved()
 		select {

@@ -85,7 +85,7 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	if fail != nil {
 		return dst, nil, tree.State{}, tree.Unavailable(fail)
 	}
-	if seen.On && r.refilled(seen) { // what was read may be half of it
+	if seen.On && r.refilled(seen) { // it may have been read halfway through a fill
 		if rest != nil {
 			rest.Close()
 		}
@@ -97,8 +97,8 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	return out, rest, st, err
 }
 
-// confirm waits until this member has all of the part that was acknowledged before the call. With
-// several, it then also knows all indexes that were handed out before, so that it shows for a
+// confirm waits until this member has all that the part acknowledged before the call. With several
+// parts, it then also knows all indexes that were handed out before, so that it shows for a
 // key at least what a quorum read of any member has shown (docs/SHARDS.md, 16).
 func (r *Router) confirm(p *part) error {
 	if r.sharded == nil {

@@ -23,8 +23,8 @@ var knownHidden = []string{"/_coreos.com", "/_etcd"}
 const (
 	windowSize  = 1000            // events that an etcd remembers
 	windowLimit = 10 * windowSize // events that are kept, if more happen meanwhile
-	guarded     = 100             // of these that are asked for where each request costs etcd a bcrypt hash
-	patience    = 1 * time.Second // until an event of the past must have come
+	guarded     = 100             // events to ask for if auth makes each request cost etcd a bcrypt hash
+	patience    = 1 * time.Second // how long to wait for an event of the past
 	liveTries   = 3               // to read everything at one index
 )
 
@@ -234,7 +234,7 @@ func (l *live) listings(ctx context.Context) (err error) {
 	return nil
 }
 
-// listing reads one listing; nil: there is none.
+// listing reads one listing. It returns nil if there is no such key.
 func (l *live) listing(ctx context.Context, key string) (*dump.Result, source.Position, error) {
 	body, at, err := l.client.Open(ctx, key)
 	if err != nil || body == nil {
@@ -249,7 +249,7 @@ func (l *live) listing(ctx context.Context, key string) (*dump.Result, source.Po
 	return r, at, err
 }
 
-// fill says what was read.
+// fill fills f with what was read.
 func (l *live) fill(f *found) {
 	f.cluster.ID, f.term = l.at.ClusterID, cmp.Or(l.at.Term, l.after.Term)
 	f.index = max(l.at.Index, l.tree.Largest)
@@ -262,7 +262,7 @@ func (l *live) fill(f *found) {
 	f.notes = func(line line) { l.notes(line, f) }
 }
 
-// notes prints what can't be known over HTTP, and what is missing.
+// notes prints what HTTP can't tell, and what is missing.
 func (l *live) notes(line line, f *found) {
 	var there []string
 	for n := range l.tree.Nodes() {
@@ -286,11 +286,11 @@ func (l *live) notes(line line, f *found) {
 		line("missing", "hidden nodes that were made while this was read. Stop the clients that write, and do it again")
 	}
 	if l.after.Index > f.index {
-		line("missing", "what was written since: etcd is at index %d by now. Stop the clients that write, and do it again", l.after.Index)
+		line("missing", "the latest writes: etcd is at index %d by now. Stop the clients that write, and do it again", l.after.Index)
 	}
 }
 
-// some lists names, but not too many.
+// some lists the first names, and counts the others.
 func some(names []string) string {
 	const most = 20
 	if len(names) > most {

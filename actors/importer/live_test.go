@@ -129,7 +129,7 @@ func TestWritesMeanwhileAreMissing(t *testing.T) {
 		want        string
 	}{
 		"between its parts": {"/v2/keys/d/_h", "", "one moment of everything"},
-		"afterwards":        {"/v2/members", "", "what was written since: etcd is at index 8 by now"},
+		"afterwards":        {"/v2/members", "", "the latest writes: etcd is at index 8 by now"},
 	} {
 		e := newEtcd(t)
 		e.asked = func(path, _ string) {

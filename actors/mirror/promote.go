@@ -35,7 +35,7 @@ type Promotion struct {
 	Margin tree.Index
 }
 
-// Promoted is what has come of it.
+// Promoted is the outcome of a promotion.
 type Promoted struct {
 	At        tree.Index `json:"sourceIndex"` // F
 	Index     tree.Index `json:"index"`
@@ -45,12 +45,12 @@ type Promoted struct {
 
 type ask struct {
 	p      Promotion
-	by     time.Time // the asker waits no longer; zero: it does
+	by     time.Time // until when the asker waits; zero: for ever
 	gone   <-chan struct{}
 	answer chan<- outcome
 }
 
-// abandoned returns an error if the asker wouldn't hear of what takes so long.
+// abandoned returns an error if the asker won't wait that long for the outcome.
 func (a *ask) abandoned(takes time.Duration) error {
 	select {
 	case <-a.gone:
@@ -71,7 +71,7 @@ type outcome struct {
 var (
 	errNoMirror  = errors.New("this cluster is no mirror")
 	errNotLeader = errors.New("this member doesn't lead; ask again")
-	errAbandoned = errors.New("not promoted: who asked would not hear of it in time; ask again")
+	errAbandoned = errors.New("not promoted: the request would have timed out before the answer; ask again")
 )
 
 // Promote ends the mirror, on the member that leads.
@@ -210,7 +210,7 @@ func (f *Follower) end(id uint64, at, now source.Position, p Promotion, done Pro
 }
 
 // rest waits, for a part of the time that is left, until the members that can be asked hold their
-// writes and have the answers to those that were under way. What others still send is either part of
+// writes and have the answers to those that were under way. Whatever other members still send is either in
 // the last read or never acknowledged.
 func (f *Follower) rest(ctx context.Context, id uint64) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)

@@ -17,7 +17,7 @@ import (
 type Answer struct {
 	Position
 	Created bool // status 201
-	// Body is what v2 printed. Only one of Body and Err is set.
+	// Body is v2's JSON. Only one of Body and Err is set.
 	Body []byte
 	Err  *tree.Error
 }
@@ -37,7 +37,7 @@ func (c *Client) Do(ctx context.Context, cmd *tree.Command, authorization string
 	}
 }
 
-// request is v2's for a command: what package httpfront makes the command of.
+// request returns v2's request for a command: the inverse of package httpfront's parsing.
 func request(c *tree.Command) (method, query, form string) {
 	f := url.Values{}
 	if c.Dir {
@@ -134,7 +134,7 @@ func (c *Client) Get(q *tree.Query, limit time.Duration, authorization string) (
 	return Answer{Position: position(r.Header), Body: first}, b, nil
 }
 
-// partSize is how much of a long answer is in memory at once.
+// partSize is the size of the parts in which a long answer is passed on.
 const partSize = 128 << 10
 
 // body is the rest of an answer. It implements tree.Rest.
