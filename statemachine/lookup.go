@@ -67,7 +67,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 	defer func() { m.end.ifDamaged(fail) }()
 	defer recoverFault(&fail)
 	for {
-		index := m.Index() // first: what was read then is no older
+		index := m.Index() // first, so that it isn't above what is read
 		n, err := tree.Find(cachedReader{m}, q.Key)
 		if err != nil {
 			err.Index = index
@@ -168,7 +168,7 @@ type listing struct {
 	clock    shownClock
 }
 
-// shownClock is how a listing shows when nodes expire.
+// shownClock has the times by which a listing shows when nodes expire.
 type shownClock struct {
 	tree.Clock
 	now int64 // what times to live count from, of the root's listing
