@@ -77,7 +77,7 @@ func New(o Options) *Page {
 	return p
 }
 
-// Operations is what the operations port serves of the page, nil if nothing.
+// Operations returns the handler for the operations port, nil if the page isn't there.
 func (p *Page) Operations() http.Handler {
 	if !p.o.Operations {
 		return nil
@@ -97,8 +97,8 @@ type remoteKey struct{}
 // ServeHTTP serves the files below Prefix, and passes on requests below /v2 and for /version.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !p.named(r.Host) {
-		// Otherwise a page of another site, whose name is made to mean this server's address,
-		// could read what is here.
+		// Otherwise a page of another site could point its own name at this server's address
+		// (DNS rebinding), and read everything.
 		http.Error(w, "the page isn't known by this name: use the address, or set --advertise-client-urls to the name", http.StatusMisdirectedRequest)
 		return
 	}
@@ -203,7 +203,7 @@ func (p *Page) serveFile(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(f.Body)
 }
 
-// unavailable answers as v2 does when something is missing.
+// unavailable answers with v2's errorCode 300.
 func unavailable(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusInternalServerError)
