@@ -80,13 +80,18 @@ type live struct {
 	next   tree.Index // the events before are in the window
 	size   tree.Index // how many are asked for
 
-	tree  *dump.Result
-	at    source.Position // of the tree
-	apart tree.Index      // at which a part of the tree was read, if it isn't that
-	late  bool            // a hidden key has turned up at last, and wasn't read
-	after source.Position // of the source, when all was read
+	tree *dump.Result
+	at   source.Position // of the tree
+	disturbance
 
 	locked []string // users whose passwords aren't known
+}
+
+// disturbance is how the source changed while it was read.
+type disturbance struct {
+	apart tree.Index      // at which a part of the tree was read, if not at that of the rest
+	late  bool            // a hidden key has turned up at last, and wasn't read
+	after source.Position // of the source, when all was read
 }
 
 // hiddenTops returns the keys at and above a key whose last name is hidden. Listings show

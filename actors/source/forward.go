@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"copse/statemachine/tree"
@@ -73,6 +74,17 @@ func request(c *tree.Command) (method, query, form string) {
 		return http.MethodPost, "", f.Encode()
 	}
 	return http.MethodPut, "", f.Encode()
+}
+
+// keyPath is the path of a key.
+func keyPath(key string) string {
+	var b strings.Builder
+	b.WriteString("/v2/keys")
+	for _, name := range strings.Split(strings.Trim(key, "/"), "/") {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(name))
+	}
+	return b.String()
 }
 
 func answer(r *http.Response) (Answer, error) {

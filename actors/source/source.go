@@ -190,17 +190,6 @@ func (a answering) Close() error {
 	return a.ReadCloser.Close()
 }
 
-// keyPath is the path of a key.
-func keyPath(key string) string {
-	var b strings.Builder
-	b.WriteString("/v2/keys")
-	for _, name := range strings.Split(strings.Trim(key, "/"), "/") {
-		b.WriteByte('/')
-		b.WriteString(url.PathEscape(name))
-	}
-	return b.String()
-}
-
 // position reads the headers of an answer.
 func position(h http.Header) Position {
 	id, _ := strconv.ParseUint(h.Get("X-Etcd-Cluster-Id"), 16, 64)
