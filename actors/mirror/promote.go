@@ -14,9 +14,6 @@ import (
 	"copse/statemachine/tree"
 )
 
-// HoldLimit is how long writes are held at most, unless the operator says otherwise.
-const HoldLimit = 3 * time.Second
-
 // endLimit is how long the end takes at most after the time of the hold: two proposals.
 const endLimit = 15 * time.Second
 
@@ -24,15 +21,11 @@ const endLimit = 15 * time.Second
 // that nobody here has heard of.
 const unseenTerms = 1000
 
-// MarginDefault is by how much the index grows, so that what stragglers write to the source doesn't
-// repeat an index.
-const MarginDefault = 100
-
 // Promotion is what an operator asks for.
 type Promotion struct {
 	Force  bool          // although clients still write to the source
 	Limit  time.Duration // of the hold
-	Margin tree.Index
+	Margin tree.Index    // by which the index grows, so that stragglers at the source don't repeat one
 }
 
 // Promoted is the outcome of a promotion.
