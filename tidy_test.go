@@ -48,7 +48,7 @@ var allowed = map[string][]string{
 	"httpfront":        {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/login", "copse/httpfront/ops", "copse/httpfront/ui", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/recent", "copse/statemachine/tree", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},
 	"httpfront/client": {"copse/statemachine/portable", "copse/statemachine/tree"},
 	// Carries out the command lines that config/cli has parsed.
-	"httpfront/client/commands": {"copse/config/cli", "copse/httpfront/client/v2"},
+	"httpfront/client/commands": {"copse/config/cli", "copse/httpfront/client", "copse/httpfront/client/v2"},
 	"httpfront/client/v2":       {},
 	"httpfront/listen":          {},
 	"httpfront/login":           {"copse/statemachine/auth", "copse/statemachine/metric", "golang.org/x/crypto"},

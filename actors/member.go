@@ -265,7 +265,7 @@ func (n *Member) Join(stop <-chan struct{}) error {
 	err := j.Join(stop)
 	if err == nil {
 		if len(n.o.Sources) > 0 && !n.machine.Mirror().On {
-			n.o.Logger.Warn("this cluster follows nobody, or no more: leave out --mirror-from", "component", "mirror")
+			n.o.Logger.Warn("this cluster doesn't follow a source, or no longer does: leave out --mirror-from", "component", "mirror")
 		}
 		n.warnIfMoved()
 		select {
@@ -284,10 +284,13 @@ func (n *Member) Parts(g *loop.Group) {
 }
 
 // runHost waits until the raft host, which is open already, has to stop. Then it closes
-// the host, the machines and the cache, and the peer link.
+// the host, the machines and the cache, the connections to a source, and the peer link.
 func (n *Member) runHost() error {
 	<-n.stopping
 	n.host.Close()
+	if m := n.router.mirror; m != nil {
+		m.close()
+	}
 	err := n.closeMachines()
 	n.cache.Unref()
 	return errors.Join(err, n.link.Close())

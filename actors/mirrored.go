@@ -16,7 +16,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Founding is what a fresh cluster begins with.
+// Founding describes a cluster at its founding.
 type Founding struct {
 	// Members are those known when the data directory was created: the founders, or
 	// those that a joining member learned.
@@ -34,7 +34,7 @@ func (f Founding) begin() string {
 	return string(c.Append(nil))
 }
 
-// sourceOf asks the source of a fresh mirror who it is.
+// sourceOf asks the source of a new mirror for its cluster id and position.
 func sourceOf(ctx context.Context, urls []string) (source.Position, error) {
 	c, err := source.New(urls, nil)
 	if err != nil {
@@ -59,7 +59,7 @@ func sourceOf(ctx context.Context, urls []string) (source.Position, error) {
 	return at, err
 }
 
-// mirrored is what a member runs in case its cluster is a mirror.
+// mirrored has the parts of a member that work if its cluster is a mirror.
 type mirrored struct {
 	sources  [2]*source.Client // of the gate and of the follower, which has its own connections
 	gate     *mirror.Gate
@@ -98,6 +98,13 @@ func (n *Member) openMirror() error {
 	return nil
 }
 
+// close ends the connections. Nobody asks any more.
+func (m *mirrored) close() {
+	for _, c := range m.sources {
+		c.Close()
+	}
+}
+
 // learn gives the sources their URLs, once they are known.
 func (m *mirrored) learn(of *statemachine.Machine) {
 	if s := of.Mirror(); s.On && !m.known.Load() {
@@ -105,7 +112,7 @@ func (m *mirrored) learn(of *statemachine.Machine) {
 	}
 }
 
-// applied passes on that the replica has come further.
+// applied tells the gate that the replica has applied something.
 func (n *Member) applied() {
 	if r := n.router; r != nil && r.mirror != nil {
 		r.mirror.learn(n.machine)
@@ -113,7 +120,7 @@ func (n *Member) applied() {
 	}
 }
 
-// unexpiring are the expirations of a store. A mirror's are none: the source says what expires.
+// unexpiring has the expirations of a store. A mirror has none of its own: the source says what expires.
 type unexpiring struct{ *statemachine.Machine }
 
 // Clock implements shard.Expirations: a mirror has none, so that nothing is submitted to tell the time.
@@ -275,7 +282,7 @@ func (r *Router) MirrorStatus() ([]byte, *tree.Error) {
 	return jsonLine(status)
 }
 
-// Promote ends the mirror, and returns as JSON what has come of that; refused says why it has not.
+// Promote ends the mirror, and returns the outcome as JSON. If it is refused, refused says why.
 func (r *Router) Promote(force bool, hold time.Duration, margin uint64) (done []byte, refused string, failed *tree.Error) {
 	if r.mirror == nil {
 		return nil, "this cluster is no mirror", nil

@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,7 +18,7 @@ import (
 func TestAMirrorHasNoTimeOfItsOwn(t *testing.T) {
 	var index atomic.Uint64
 	index.Store(10)
-	source := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	source := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Etcd-Cluster-Id", "2")
 		w.Header().Set("X-Etcd-Index", fmt.Sprint(index.Load()))
 		w.Header().Set("X-Raft-Term", "3")
@@ -32,6 +33,16 @@ func TestAMirrorHasNoTimeOfItsOwn(t *testing.T) {
 			fmt.Fprint(w, `{"enabled":false}`)
 		}
 	}))
+	var open atomic.Int64
+	source.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	source.Start()
 	defer source.Close()
 	n := startNode(t, t.TempDir(), freeAddress(t), func(o *actors.MemberOptions) { o.Sources = []string{source.URL} })
 	await := func(what string, holds func() bool) {
@@ -59,4 +70,6 @@ func TestAMirrorHasNoTimeOfItsOwn(t *testing.T) {
 		}
 		return n.node.Timed()
 	})
+	n.stop()
+	await("end of the connections to the source", func() bool { return open.Load() == 0 })
 }

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"errors"
 	"time"
 
 	"copse/actors/raft"
@@ -90,7 +89,7 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	if fail != nil {
 		return dst, nil, tree.State{}, tree.Unavailable(fail)
 	}
-	if seen.On && r.refilled(seen) { // what was read may be half of it
+	if seen.On && r.refilled(seen) { // it may have been read halfway through a fill
 		if rest != nil {
 			rest.Close()
 		}
@@ -110,18 +109,23 @@ func (r *Router) read(p *part, dst []byte, q *tree.Query, mirrors bool) ([]byte,
 	return statemachine.GetPage([]*statemachine.Machine{p.machine}, dst, q, statemachine.PageOptions{Fleeting: mirrors}, unixNow)
 }
 
-// confirm waits until this member has all of the part that was acknowledged before the call. With
-// several, it then also knows all indexes that were handed out before, so that it shows for a
+// confirm waits until this member has all that the part acknowledged before the call. With several
+// parts, it then also knows all indexes that were handed out before, so that it shows for a
 // key at least what a quorum read of any member has shown (docs/SHARDS.md, 16).
 func (r *Router) confirm(p *part) error {
 	if r.sharded == nil {
 		return p.lane.Wait(r.timeout)
 	}
+	end := time.Now().Add(r.timeout)
 	order := r.sharded.order.lane.Ask(r.timeout)
-	if err := errors.Join(p.lane.Wait(r.timeout), order.Wait()); err != nil {
+	err := p.lane.Wait(r.timeout)
+	if late := order.Wait(); err == nil {
+		err = late
+	}
+	if err != nil {
 		return err
 	}
-	return r.sharded.closed.Tell(p.slot, r.timeout)
+	return r.sharded.closed.Tell(p.slot, time.Until(end))
 }
 
 func unixNow() int64 { return time.Now().UnixNano() }

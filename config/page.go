@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// derivePage offers the web page where nobody can reach it who can't reach the keys
-// already: on loopback, unless clients have to show certificates, which the operations port
-// there doesn't ask for.
+// derivePage turns the web page on by default where it lets nobody in who can't reach the keys
+// already: on loopback, unless clients have to show certificates, which the operations port there
+// doesn't ask for.
 func (c *Config) derivePage(hostname string, warn func(string, ...any)) {
 	c.UIHosts = names(hostname, c.ListenMetricsURLs, c.ListenClientURLs, c.AdvertiseClientURLs)
 	operations := c.UIPort == portOperations

@@ -13,8 +13,8 @@ import (
 	"copse/config/cli"
 )
 
-// errUser doesn't quote the URL: there may be a password in it.
-var errUser = errors.New("a URL here has no user and no password (what precedes an @)")
+// errUser doesn't quote the URL, which may contain a password.
+var errUser = errors.New("a URL must not contain a user or a password (the part before an @)")
 
 // parseURLs parses a list and drops duplicates.
 func parseURLs(s string) ([]url.URL, error) {

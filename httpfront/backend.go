@@ -61,8 +61,8 @@ type Backend interface {
 	// the rules refuse is an outcome; the error has CodeRaftInternal.
 	ChangeAuth(c *auth.Change) (auth.Outcome, *tree.Error)
 
-	// MirrorStatus says, as JSON, how the cluster follows its source, if it is a mirror. Promote ends that,
-	// and says as JSON what has come of it; refused says why it has not.
+	// MirrorStatus returns, as JSON, how the cluster follows its source, if it is a mirror. Promote ends
+	// the mirror, and returns the outcome as JSON. If it is refused, refused says why.
 	MirrorStatus() ([]byte, *tree.Error)
 	Promote(force bool, hold time.Duration, margin uint64) (done []byte, refused string, err *tree.Error)
 

@@ -9,8 +9,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// bodyTypes warns of clients whose bodies are read by nobody: v2 takes a value from a form
-// only, and stores an empty one if the body is of another type.
+// bodyTypes warns of clients whose bodies are ignored: v2 takes a value only from a form, and
+// stores an empty one if the body is of another type.
 type bodyTypes struct {
 	log *slog.Logger
 
@@ -35,7 +35,7 @@ func (b *bodyTypes) look(ctx *fasthttp.RequestCtx, in *input, p *params) {
 	}
 	b.told[from] = struct{}{}
 	b.mu.Unlock()
-	b.log.Warn("a client sends a body that is no form, so that an empty value is stored: it should send value=... with the type "+formType,
+	b.log.Warn("a client sends a body that isn't a form, so an empty value is stored: it should send value=... with the type "+formType,
 		"from", from, "type", string(in.contentType), "size_b", len(in.body))
 }
 

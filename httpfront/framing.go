@@ -26,7 +26,7 @@ const (
 	ended      // fasthttp has been shown the end
 )
 
-// chunkLine is how much of a line between chunks has been seen.
+// chunkLine is the state of a line between chunks.
 type chunkLine struct {
 	digits  uint8
 	more    bool // something after the digits, or in a trailer's line
@@ -34,7 +34,7 @@ type chunkLine struct {
 }
 
 // follow goes through p, which continues what it has seen, and returns how much of it may be
-// passed on as it is. What follows that is the begin of a head, or, if odd, something that
+// passed on as it is. What follows is the beginning of a head or, if odd, something that
 // needs care: in inHead the head f.head, otherwise a broken chunk. The next call has to
 // begin there.
 func (f *framing) follow(p []byte) (n int, odd bool) {
@@ -141,7 +141,7 @@ type headScan struct {
 	grown       int // by how much it has become longer since it came
 
 	bare     bool // some line ends in LF alone
-	broken   bool // it is no head, or proxies may read it in another way
+	broken   bool // it isn't a head, or proxies may read it differently
 	measured bool // it has a Content-Length
 	chunked  bool
 	foreign  bool // it has another Transfer-Encoding, which is refused

@@ -20,7 +20,7 @@ func (s *Server) serveOpenAPI(ctx *fasthttp.RequestCtx) {
 	ctx.Response.SetBodyRaw(openAPI)
 }
 
-// front is what a browser gets at /, with a link to the web page at PAGE.
+// front is the page that a browser gets at /. PAGE stands for the link to the web page.
 const front = `<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">

@@ -7,7 +7,7 @@ import (
 	"copse/statemachine/inflight"
 )
 
-// intake is what a connection has received and fasthttp hasn't read. fasthttp gets heads
+// intake holds what a connection has received and fasthttp hasn't read yet. fasthttp gets heads
 // whole, with CRLF at the end of each line: otherwise it would wait for what a client doesn't
 // send. A large head moves the connection to a server with larger buffers, for as long as
 // that request takes; so a buffer is as large as the head needs, and the budget has each one.
@@ -28,7 +28,7 @@ type headOptions struct {
 	inFlight *inflight.Budget
 }
 
-// verdict is why a request is refused before fasthttp has seen it.
+// verdict is the reason to refuse a request before fasthttp sees it.
 type verdict uint8
 
 const (
@@ -43,17 +43,17 @@ const (
 	roomStep  = 4 // between the sizes of buffers
 	// headSlack is how much larger than the limit a head may be, as in Go's library.
 	headSlack = 4 << 10
-	// headCopies is how often a large head is in memory: here, in fasthttp's buffer and its
-	// parts, and what it brings of a write on its way.
+	// headCopies is how many times its size a large head takes in memory: here, in fasthttp's
+	// buffer and its parts, and in a write on its way.
 	headCopies = 12
-	// partCost is what a line of a head takes besides, however short it is: fasthttp keeps some 80
-	// bytes of it, and leaves as much again to the garbage collector.
+	// partCost is what each line of a head takes besides, however short it is: fasthttp keeps some
+	// 80 bytes for it, and leaves as much again to the garbage collector.
 	partCost  = 160
 	freeParts = 100 // more than nearly all heads have
 )
 
-// unreadable is what fasthttp gets in the place of what is refused, and then the end. It refuses
-// that wherever it stands: as a request, a chunk or a trailer, or the rest of one.
+// unreadable is handed to fasthttp in the place of refused input, and then the end. fasthttp
+// refuses it wherever it stands: as a request, a chunk or a trailer, or the rest of one.
 const unreadable = "\x00\r\n\r\n"
 
 // rooms are the sizes of buffers up to that for the largest head, of which CRLF in the place of
@@ -119,14 +119,14 @@ func (c *conn) receive(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	switch {
 	case n > 0:
-		err = nil // it comes again
+		err = nil // the next read returns it
 	case err == io.EOF && c.phase != inHead && c.phase != unfollowed:
 		err, c.cut = io.ErrUnexpectedEOF, true // fasthttp would take it for the last chunk
 	}
 	return n, err
 }
 
-// prepare makes the begin of rest ready to be read, if need be by receiving more of it.
+// prepare makes the beginning of rest ready to be read. It receives more if it has to.
 func (c *conn) prepare() error {
 	n, odd := c.follow(c.rest)
 	head := &c.head
@@ -152,7 +152,7 @@ func (c *conn) prepare() error {
 	return nil
 }
 
-// refuse has fasthttp refuse what comes next, and read no more.
+// refuse makes fasthttp refuse the next request, and read no more.
 func (c *conn) refuse(why verdict) {
 	c.verdict, c.phase = why, ended
 	c.rest, c.ready = []byte(unreadable), len(unreadable)
@@ -171,7 +171,7 @@ func (c *conn) more() error {
 	}
 	n, err := c.receive(c.rest[len(c.rest):cap(c.rest)])
 	c.rest = c.rest[:len(c.rest)+n]
-	if err != nil { // fasthttp may see it after what has come
+	if err != nil { // fasthttp sees it after the bytes that have come
 		c.phase, c.ready = unfollowed, len(c.rest)
 	}
 	return nil

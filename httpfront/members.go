@@ -119,8 +119,8 @@ func (s *Server) removeMember(ctx *fasthttp.RequestCtx, rest string) {
 	}
 }
 
-// refuseChange answers a refused change of the member id. That a quorum would be lost etcd
-// tells in its log only, in these words.
+// refuseChange answers a refused change of the member id. etcd reports a loss of the quorum only in
+// its log, in these words.
 func refuseChange(ctx *fasthttp.RequestCtx, err *tree.Error, id uint64) {
 	switch err.Code {
 	case tree.CodePeerURLExists:

@@ -14,7 +14,7 @@ const (
 	marginLimit = 1 << 40
 )
 
-// serveMirror says how this cluster follows its source. etcd has no such path.
+// serveMirror serves the status of a mirror. etcd has no such path.
 func (s *Server) serveMirror(ctx *fasthttp.RequestCtx) {
 	body, err := s.backend.MirrorStatus()
 	if err != nil {

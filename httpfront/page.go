@@ -18,7 +18,7 @@ import (
 // they change nothing, unless the settings let them. That is decided here, where permissions
 // are, and not by the page.
 
-// shown are the routes that a visitor reaches beside the keys, to read.
+// shown lists the routes that a visitor may read beside the keys.
 var shown = []string{
 	"/v2/members", "/v2/stats/self", "/v2/stats/leader", "/v2/copse/shards", "/v2/copse/recent", "/v2/copse/access", "/version",
 }
@@ -28,14 +28,14 @@ func (s *Server) ServePage(ctx context.Context, ready func() error) error {
 	return s.ServeWhen(ctx, ready, listen.Listener{Listener: s.opts.Page.Door(), Plain: true}, nil)
 }
 
-// visitor returns what the page's connection is, nil if it is another client's.
+// visitor returns the request's connection if it is the page's, else nil.
 func visitor(ctx *fasthttp.RequestCtx) *ui.Visitor {
 	v, _ := ctx.Conn().(*conn).Conn.(*ui.Visitor)
 	return v
 }
 
-// shows reports whether the request may go on, as all of other clients may, and answers it if
-// not.
+// shows reports whether the request may go on, and answers it if not. Only the page's requests are
+// restricted.
 func (s *Server) shows(ctx *fasthttp.RequestCtx, m method, path string) bool {
 	if visitor(ctx) == nil || m&^(methodGet|methodHead) == 0 && m != 0 && slices.Contains(shown, path) {
 		return true

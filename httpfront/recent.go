@@ -11,7 +11,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// noted is what operators are told, or ask about later.
+// noted has what operators are told in the log, or may ask about later.
 type noted struct {
 	slow      slowLog
 	outdated  recent.List[outdatedJSON]
@@ -73,12 +73,12 @@ type leaderJSON struct {
 // first.
 type recentJSON struct {
 	Slow     []slowJSON     `json:"slow"`
-	Limit    float64        `json:"slowSeconds"` // what is slow; 0: nothing is
+	Limit    float64        `json:"slowSeconds"` // from which a request is slow; 0: none is
 	Outdated []outdatedJSON `json:"outdated"`
 	Leaders  []leaderJSON   `json:"leaders"`
 }
 
-// serveRecent serves what has happened of late on this member. etcd has no such path.
+// serveRecent serves this member's lists of recent occurrences. etcd has no such path.
 func (s *Server) serveRecent(ctx *fasthttp.RequestCtx) {
 	out := recentJSON{Slow: s.slow.recent.All(), Limit: seconds(s.opts.SlowRequest), Outdated: s.outdated.All(), Leaders: []leaderJSON{}}
 	if s.opts.LeaderChanges != nil {

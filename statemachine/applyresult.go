@@ -12,11 +12,11 @@ type ApplyResult struct {
 	// Jumped reports that a snapshot has replaced the tree, so the effects of the skipped
 	// entries are unknown here. Only Last, Epoch, Clock and Handed are set then.
 	Jumped bool
-	// Hole reports that events are missing that the tree has, and none before them is in the window.
+	// Hole reports that the tree has changes whose events are missing, and that the window has been emptied.
 	Hole bool
 
 	Epoch uint64     // the highest epoch of any batch applied; batches of lower ones are stale
-	Clock tree.Clock // of the last batch that said what time it is
+	Clock tree.Clock // of the last batch that carries one
 	// Batches names the batches proposed by leaders, including stale ones. Outcomes are
 	// those of this member's submissions in them. Both are in log order.
 	Batches  []BatchID

@@ -36,7 +36,7 @@ type listing struct {
 	headsOnly bool
 }
 
-// shownClock is how a listing shows when nodes expire.
+// shownClock has the times by which a listing shows when nodes expire.
 type shownClock struct {
 	tree.Clock
 	now int64 // what times to live count from, of the root's listing

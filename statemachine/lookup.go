@@ -64,7 +64,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 	defer func() { m.end.ifDamaged(fail) }()
 	defer recoverFault(&fail)
 	for {
-		index := m.Index() // first: what was read then is no older
+		index := m.Index() // first, so that it isn't above what is read
 		n, err := tree.Find(cachedReader{m}, q.Key)
 		if err != nil {
 			err.Index = index

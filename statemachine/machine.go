@@ -268,7 +268,7 @@ func (m *Machine) update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
 	m.caches.block(v)
 	m.shared.auth.set(v.shared.auth) // before what was written after it can be read
-	if v.shared.mirror.Fill != 0 {   // likewise: what is written then isn't to be read
+	if v.shared.mirror.Fill != 0 {   // likewise, for it forbids reads
 		m.shared.mirror.set(v.shared.mirror)
 	}
 	v.must(batch.Commit(pebble.NoSync))

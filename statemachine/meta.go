@@ -8,8 +8,8 @@ import (
 	"copse/statemachine/tree"
 )
 
-// Format is the version of the layout that a store has from its first batch on that says what time it
-// is. Until then, while a copse that knows only the layout before may be a member, it has that.
+// Format is the version of a store's layout from the first batch on that carries the shard's time.
+// Until then the store has formatUntimed, as members may be of a version that knows only that.
 const (
 	Format        = 6
 	formatUntimed = 5
@@ -27,7 +27,7 @@ type meta struct {
 	windowBytes uint64     // total JSON size of the events in the window
 	stats       tree.Stats // writes only
 	counts      counts
-	clock       tree.Clock // of the last batch that said what time it is
+	clock       tree.Clock // of the last batch that carries one
 	timed       uint64     // its epoch, if it was applied since the start; not stored
 }
 

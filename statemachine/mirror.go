@@ -11,8 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Mirror returns what the cluster knows of the source that it follows, as far as this replica has
-// applied the log; never nil. It may be called from any goroutine.
+// Mirror returns the state of the mirror as far as this replica has applied the log; never nil. It may be called from any goroutine.
 func (m *Machine) Mirror() *mirror.State { return m.shared.mirror.now.Load() }
 
 // MirrorChanged receives a value after Mirror has changed, or may have. It has one reader.
@@ -103,7 +102,7 @@ func (v *view) beginMirror(begin string) error {
 	return err
 }
 
-// moved says that the index may have moved without an event.
+// moved reports to the subscriber that the index may have moved without an event.
 func moved(res *ApplyResult) {
 	if res.Events == nil {
 		res.Events = []tree.EncodedEvent{}
@@ -142,7 +141,7 @@ func (v *view) emitMirrored(e *tree.Event, res *ApplyResult) {
 }
 
 // followEvent does to the tree what the event says. A node that is newer already, by a whole
-// read, stays. e.Prev becomes such as the window can hold it.
+// read, stays. e.Prev gets a form that the window can hold.
 func (v *view) followEvent(e *tree.Event) {
 	stored, exists := v.Get(e.Node.Key)
 	if e.HasPrev {

@@ -10,7 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// shared is what the first shard holds for the whole cluster, beside its tree. All are
+// shared is the state that the first shard holds for the whole cluster, beside its tree. All are
 // immutable and never nil; in the stores of other shards there are no users.
 type shared struct {
 	members *tree.Membership

@@ -9,7 +9,7 @@ import (
 )
 
 // Walk calls visit for each node of the tree at one moment, hidden ones too, each directory
-// before what is below it, until visit fails. It returns the tree's index at that moment.
+// before the nodes below it, until visit fails. It returns the tree's index at that moment.
 func (m *Machine) Walk(visit func(*tree.Node) error) (at tree.Index, err error) {
 	p, err := m.pin()
 	if err != nil {

@@ -190,7 +190,7 @@ func (j *Joiner) foundTree(stop <-chan struct{}) error {
 
 // renew makes the first entry of a new generation's log one that no replica without
 // this tree can apply, and compacts the beginning of the log away, so that a newcomer
-// gets the tree with a snapshot. Where that is done it does nothing: after a crash in the
+// gets the tree with a snapshot. It skips shards for which that is done: after a crash in the
 // middle, the next start does the rest.
 func (j *Joiner) renew(stop <-chan struct{}) error {
 	for i, m := range slices.Backward(j.Machines) {

@@ -75,12 +75,12 @@ type MembershipOptions struct {
 	EndWatches func()
 }
 
-// Questions are what a Membership asks the other members.
+// Questions has what a Membership asks the other members.
 type Questions struct {
 	// Refused asks whether they refuse to speak to this member for good; see Others.Refusal.
 	Refused func(ctx context.Context) error
-	// Timed asks whether all can read batches that say what time it is. Once they can, nobody
-	// asks again.
+	// Timed asks whether all can read batches that carry the shard's time. It isn't called again
+	// once they can.
 	Timed func(ctx context.Context) bool
 }
 
@@ -169,7 +169,7 @@ func (a *Membership) step() (more bool, err error) {
 	return more, nil
 }
 
-// Timed reports whether all members can read batches that say what time it is, as far as
+// Timed reports whether all members can read batches that carry the shard's time, as far as
 // this member knows. It may be called from any goroutine.
 func (a *Membership) Timed() bool { return a.timed.Load() }
 

@@ -27,8 +27,8 @@ type Note struct {
 	Founded    bool          `json:"founded"` // the tree exists
 	Members    []tree.Member `json:"members"`
 	Removed    []uint64      `json:"removed"`
-	// Timed: it can read batches that say what time it is (tree.Clock). Copses before
-	// 2026-11-30 can't.
+	// Timed: it can read batches that carry the shard's time (tree.Clock). Versions of copse
+	// before 2026-11-30 can't.
 	Timed bool `json:"timed"`
 }
 
@@ -137,7 +137,7 @@ func (o Others) Refusal(ctx context.Context, members []tree.Member) error {
 	return nil
 }
 
-// Timed reports whether all members can read batches that say what time it is.
+// Timed reports whether all members can read batches that carry the shard's time.
 func (o Others) Timed(ctx context.Context, members []tree.Member) bool {
 	ctx, cancel := context.WithTimeout(ctx, peerLimit)
 	defer cancel()

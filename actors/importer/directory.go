@@ -42,7 +42,7 @@ func (o *Options) sources(dirs []string, p *progress) []etcddir.Source {
 	return list
 }
 
-// directoryNotes prints what only a directory has, and what is missing or may be.
+// directoryNotes prints the notes that only a directory calls for, and what is or may be missing.
 func directoryNotes(line line, r *etcddir.Result) {
 	c, l := &r.Counts, &r.Losses
 	line("log", "%d entries behind the snapshot, %d of them behind the last commit that is on disk", c.Entries, c.Uncommitted)

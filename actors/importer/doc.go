@@ -6,6 +6,6 @@
 //
 // It reads one of three kinds of source, reports what is there and what isn't, and writes the
 // result as a file, from which a cluster can be restored. It decides from which index on copse
-// goes on, and whether watchers may resume; of a running etcd also what to ask for, and when
-// all that was read is of one moment. It writes nothing to the source. It runs no goroutine.
+// goes on, and whether watchers may resume. For a running etcd it also decides what to ask for,
+// and whether all that was read is of one moment. It writes nothing to the source. It runs no goroutine.
 package importer

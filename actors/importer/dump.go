@@ -13,7 +13,7 @@ import (
 	"copse/statemachine/etcddir"
 )
 
-// isFile reports whether an operand is no directory: a dump.
+// isFile reports whether an operand is a dump, not a directory.
 func isFile(name string) bool {
 	info, err := os.Stat(name)
 	return name == "-" || err == nil && !info.IsDir()
@@ -40,7 +40,7 @@ func (o *Options) dump(name string, now time.Time, shown *progress) (*found, err
 	f := &found{
 		name:    fmt.Sprintf("%s, %s", name, map[dump.Format]string{dump.List: "a flat list", dump.Map: "a nested map", dump.Answer: "an answer of etcd"}[r.Format]),
 		cluster: etcddir.Cluster{ID: r.ClusterID}, index: max(r.Index, r.Largest), term: r.Term, nodes: r.Nodes(),
-		anew: "since a dump doesn't say what came after it", notes: func(l line) { dumpNotes(l, r) },
+		anew: "since a dump doesn't tell what came after it", notes: func(l line) { dumpNotes(l, r) },
 		partial: r.Binary.Keys > 0,
 	}
 	f.count(now.UnixNano())
@@ -56,13 +56,13 @@ func dumpNotes(line line, r *dump.Result) {
 		line("note", "the index is the highest of any node, and may have been higher: X-Etcd-Index would tell, as curl -i prints it")
 	}
 	if r.Format == dump.List || r.Format == dump.Map {
-		line("note", "expirations, hidden nodes and empty directories are there as far as the file has them")
+		line("note", "expirations, hidden nodes and empty directories are taken over as far as the file has them")
 	} else {
 		line("note", "an answer has no hidden nodes")
 	}
 	line("note", "users, roles and the recent events are in no dump")
 	if r.Added > 0 {
-		line("note", "%d directories aren't in the file, though keys below them are, and have the indexes of these", r.Added)
+		line("note", "%d directories aren't in the file, though keys below them are; they get the indexes of those keys", r.Added)
 	}
 	if r.Timed > 0 {
 		line("note", "%d nodes have a ttl but no expiration: they live that long from now on", r.Timed)
@@ -73,17 +73,17 @@ func dumpNotes(line line, r *dump.Result) {
 	binaryNotes(line, r)
 }
 
-// binaryNotes prints what JSON, which has no bytes that aren't UTF-8, may have changed.
+// binaryNotes tells which values and keys JSON may have changed, as it can only hold UTF-8.
 func binaryNotes(line line, r *dump.Result) {
 	if r.Binary.Values > 0 {
-		line("note", "%d values have U+FFFD, and may have been binary: JSON has no bytes that aren't UTF-8", r.Binary.Values)
+		line("note", "%d values have U+FFFD, and may have been binary: JSON can only hold UTF-8", r.Binary.Values)
 	}
 	if r.Binary.Keys > 0 {
-		line("missing", "the true names of %d keys: they have U+FFFD, which JSON has in the place of bytes that aren't UTF-8", r.Binary.Keys)
+		line("missing", "the true names of %d keys: they have U+FFFD, which JSON puts in the place of bytes that aren't UTF-8", r.Binary.Keys)
 	}
 }
 
-// randomID draws an id.
+// randomID sets id to a random number.
 func randomID(id *uint64) error {
 	var b [8]byte
 	_, err := io.ReadFull(rand.Reader, b[:])

@@ -26,7 +26,8 @@ type Options struct {
 	Beside string
 
 	Security *tls.Config // for From
-	// Password is root's at From; empty: none is known. Hash is how copse keeps it.
+	// Password is root's at From, or empty if none is known. Hash returns the form in which copse
+	// keeps it.
 	Password string
 	Hash     func(password string) (string, error)
 }
@@ -51,7 +52,7 @@ var ErrUsage = errors.New("copse import")
 // ErrPartial is the error for an import that is done, but lacks something.
 var ErrPartial = errors.New("not everything could be taken over: see above")
 
-// found is what a source has, of whatever kind it is.
+// found has what was read from a source of any kind.
 type found struct {
 	name    string // for the report
 	cluster etcddir.Cluster
@@ -61,7 +62,7 @@ type found struct {
 	counts  etcddir.Counts
 	access  etcddir.Access
 	window  etcddir.Window
-	// anew says why watchers must start anew; empty: they may go on.
+	// anew says why watchers must start anew. If it is empty, they may go on.
 	anew    string
 	partial bool // something is missing
 	notes   func(line)

@@ -23,8 +23,8 @@ var knownHidden = []string{"/_coreos.com", "/_etcd"}
 const (
 	windowSize  = 1000            // events that an etcd remembers
 	windowLimit = 10 * windowSize // events that are kept, if more happen meanwhile
-	guarded     = 100             // of these that are asked for where each request costs etcd a bcrypt hash
-	patience    = 1 * time.Second // until an event of the past must have come
+	guarded     = 100             // events to ask for if auth makes each request cost etcd a bcrypt hash
+	patience    = 1 * time.Second // how long to wait for an event of the past
 	liveTries   = 3               // to read everything at one index
 )
 
@@ -80,12 +80,18 @@ type live struct {
 	next   tree.Index // the events before are in the window
 	size   tree.Index // how many are asked for
 
-	tree  *dump.Result
-	at    source.Position // of the tree
-	apart tree.Index      // at which a part of the tree was read, if it isn't that
-	after source.Position // of the source, when all was read
+	tree *dump.Result
+	at   source.Position // of the tree
+	disturbance
 
 	locked []string // users whose passwords aren't known
+}
+
+// disturbance is how the source changed while it was read.
+type disturbance struct {
+	apart tree.Index      // at which a part of the tree was read, if not at that of the rest
+	late  bool            // a hidden key has turned up at last, and wasn't read
+	after source.Position // of the source, when all was read
 }
 
 // hiddenTops returns the keys at and above a key whose last name is hidden. Listings show
@@ -158,8 +164,7 @@ func (l *live) read(ctx context.Context) (err error) {
 		if err := l.listings(ctx); err != nil {
 			return err
 		}
-		more, err := l.follow(ctx, l.at.Index)
-		if err != nil || !more && l.apart == 0 {
+		if l.late, err = l.follow(ctx, l.at.Index); err != nil || !l.late && l.apart == 0 {
 			return err
 		}
 	}
@@ -234,7 +239,7 @@ func (l *live) listings(ctx context.Context) (err error) {
 	return nil
 }
 
-// listing reads one listing; nil: there is none.
+// listing reads one listing. It returns nil if there is no such key.
 func (l *live) listing(ctx context.Context, key string) (*dump.Result, source.Position, error) {
 	body, at, err := l.client.Open(ctx, key)
 	if err != nil || body == nil {
@@ -249,21 +254,20 @@ func (l *live) listing(ctx context.Context, key string) (*dump.Result, source.Po
 	return r, at, err
 }
 
-// fill says what was read.
+// fill fills f with what was read.
 func (l *live) fill(f *found) {
 	f.cluster.ID, f.term = l.at.ClusterID, cmp.Or(l.at.Term, l.after.Term)
 	f.index = max(l.at.Index, l.tree.Largest)
 	f.nodes, f.window = l.tree.Nodes(), l.window
 	f.count(l.now.UnixNano())
-	switch {
-	case l.apart != 0, l.after.Index > f.index:
+	if l.apart != 0 || l.late || l.after.Index > f.index {
 		f.anew = "since clients were writing"
 	}
 	f.partial = f.anew != "" || len(l.locked) > 0 || l.tree.Binary.Keys > 0
 	f.notes = func(line line) { l.notes(line, f) }
 }
 
-// notes prints what can't be known over HTTP, and what is missing.
+// notes prints what HTTP can't tell, and what is missing.
 func (l *live) notes(line line, f *found) {
 	var there []string
 	for n := range l.tree.Nodes() {
@@ -283,12 +287,15 @@ func (l *live) notes(line line, f *found) {
 	if l.apart != 0 {
 		line("missing", "one moment of everything: a part was read at index %d, another up to %d. Stop the clients that write, and do it again", l.apart, l.at.Index)
 	}
+	if l.late {
+		line("missing", "hidden nodes that were made while this was read. Stop the clients that write, and do it again")
+	}
 	if l.after.Index > f.index {
-		line("missing", "what was written since: etcd is at index %d by now. Stop the clients that write, and do it again", l.after.Index)
+		line("missing", "the latest writes: etcd is at index %d by now. Stop the clients that write, and do it again", l.after.Index)
 	}
 }
 
-// some lists names, but not too many.
+// some lists the first names, and counts the others.
 func some(names []string) string {
 	const most = 20
 	if len(names) > most {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -128,7 +129,7 @@ func TestWritesMeanwhileAreMissing(t *testing.T) {
 		want        string
 	}{
 		"between its parts": {"/v2/keys/d/_h", "", "one moment of everything"},
-		"afterwards":        {"/v2/members", "", "what was written since: etcd is at index 8 by now"},
+		"afterwards":        {"/v2/members", "", "the latest writes: etcd is at index 8 by now"},
 	} {
 		e := newEtcd(t)
 		e.asked = func(path, _ string) {
@@ -149,6 +150,28 @@ func TestWritesMeanwhileAreMissing(t *testing.T) {
 		}
 	}
 	if report, err := take(t, func(*importer.Options) {}, e); err != nil || !strings.Contains(report, "index       8; copse goes on above 108") {
+		t.Errorf("%v\n%s", err, report)
+	}
+}
+
+// Each time that the tree is read, somebody makes another hidden key.
+func TestHiddenKeysThatWereNotReadAreMissing(t *testing.T) {
+	e := newEtcd(t)
+	e.asked = func(path, query string) {
+		if path == "/v2/keys/" && strings.Contains(query, "quorum") {
+			e.index++
+		}
+	}
+	e.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if at, _ := strconv.Atoi(r.FormValue("waitIndex")); at > 7 {
+			w.Header().Set("X-Etcd-Cluster-Id", e.cluster)
+			fmt.Fprintf(w, `{"action":"set","node":{"key":"/_new%d","value":"v","modifiedIndex":%d,"createdIndex":%d}}`, at, at, at)
+			return
+		}
+		e.ServeHTTP(w, r)
+	})
+	report, err := take(t, func(*importer.Options) {}, e)
+	if !errors.Is(err, importer.ErrPartial) || !strings.Contains(report, "missing     hidden nodes that were made while") || !strings.Contains(report, "events      none") {
 		t.Errorf("%v\n%s", err, report)
 	}
 }

@@ -27,7 +27,7 @@ func newProgress(w io.Writer) *progress {
 	return &progress{terminal: w}
 }
 
-// progressStep is how many bytes are read, and answerStep how many answers, before more is shown.
+// The count is shown again after so many bytes, or so many answers.
 const (
 	progressStep = 4 << 20
 	answerStep   = 10
@@ -100,7 +100,7 @@ func (c countingFile) ReadAt(b []byte, offset int64) (int, error) {
 	return n, err
 }
 
-// reading returns in, and counts what is read of it.
+// reading returns a reader of in that counts the bytes.
 func (p *progress) reading(in io.Reader) io.Reader {
 	if p == nil {
 		return in

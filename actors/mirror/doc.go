@@ -2,9 +2,9 @@
 // --mirror-from".
 //
 // A [Gate], on each member, passes writes and quorum reads on to the source, and answers once
-// this member has applied what the answer speaks of, so that clients read their own writes. A
-// [Follower], of which that on the leader works, reads the source's events one by one from its history and proposes
-// them; after a hole it reads everything and proposes the difference; and it promotes.
+// this member has applied the result, so that clients read their own writes. A [Follower], which
+// works on the leader only, reads the source's events one by one from its history and proposes
+// them. After a hole it reads everything and proposes the difference. It also carries out the promotion.
 //
 //	client ─▶ Gate ──────────────▶ source ◀─────── Follower, on the leader
 //	           │ ◀── applied ── machine ◀── log ◀────┘

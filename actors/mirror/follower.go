@@ -19,8 +19,8 @@ const (
 	// pollPause is between two questions whether the source has gone on. It never waits at the
 	// source, for a watch that waits isn't told of hidden nodes.
 	pollPause = 20 * time.Millisecond
-	// gapPatience is how long an event of the past may take to follow the head of a watch, before it
-	// is taken that there is none: a refresh, or a change of members.
+	// gapPatience is how long to wait for an event of the past after the head of a watch. If none
+	// comes, the index is taken for one without an event: a refresh, or a change of members.
 	gapPatience = 200 * time.Millisecond
 	failPause   = 200 * time.Millisecond
 	askLimit    = 5 * time.Second // for one question
@@ -30,12 +30,12 @@ const (
 	comparePause = 10 * time.Minute
 	compareAgain = time.Minute // after one that didn't succeed
 	authPause    = time.Second
-	// behindPatience is how long a member of the source may lag behind what others have told.
+	// behindPatience is how long a member of the source may lag behind the others.
 	behindPatience = 5 * time.Second
 
 	batchEvents = 256
 	batchBytes  = 1 << 20
-	// verifyBehind is how far before the tree's index Next may ask: the source keeps 1,000 events.
+	// verifyBehind is how far back from the tree's index Next asks: the source keeps 1,000 events.
 	verifyBehind = 500
 )
 
@@ -46,7 +46,7 @@ type Peer struct {
 	Passed func(ctx context.Context, from uint64) (Passed, error)
 }
 
-// Options are what a Follower works with.
+// Options configure a Follower.
 type Options struct {
 	Store     Store
 	Changed   <-chan struct{} // rings when Store.Mirror may have changed
@@ -73,7 +73,7 @@ type Follower struct {
 	course // owned by the loop
 }
 
-// course is what a follower remembers from one turn to the next.
+// course is the follower's memory from one turn to the next.
 type course struct {
 	leading   bool
 	file      string     // a file that exists at the source, as far as is known: "/" if none is
@@ -194,7 +194,7 @@ func (f *Follower) refuseAuth(ctx context.Context) error {
 	return err
 }
 
-// ask the source how far it is.
+// position asks the source how far it is.
 func (f *Follower) position(ctx context.Context) (source.Position, error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
@@ -217,10 +217,10 @@ func sameCluster(at source.Position, id uint64) error {
 	return nil
 }
 
-// errWentBack: the source's own members would never go so far back.
+// errWentBack is the error of a source that is further back than any of its members would lag.
 var errWentBack = errors.New("the source has gone back, as after a restore from a backup")
 
-// wentBack reports that the source has been behind the mirror for longer than a member of its may lag. Once it
+// wentBack reports that the source has been behind the mirror for longer than one of its members may lag. Once it
 // has come past the mirror again, by events that may be others, everything has to be read.
 func (f *Follower) wentBack(at, last tree.Index) error {
 	long := !f.behind.IsZero() && time.Since(f.behind) > behindPatience
@@ -276,7 +276,7 @@ func (f *Follower) gather(ctx context.Context, last tree.Index, at source.Positi
 	c = mirror.Change{Kind: mirror.Follow, From: last, To: last, Term: at.Term}
 	size := 0
 	for c.To < at.Index && len(c.Events) < batchEvents && size < batchBytes {
-		// What was taken for a gap is asked for again, to be sure that nothing was in it.
+		// Ask again for what was taken for a gap, to be sure that nothing was in it.
 		f.verified = max(f.verified, c.To-min(c.To, verifyBehind))
 		e, here, err := f.next(ctx, f.verified+1)
 		if err != nil {
@@ -312,7 +312,7 @@ func (f *Follower) next(ctx context.Context, from tree.Index) (*tree.Event, sour
 	return e, at, err
 }
 
-// note keeps what is asked later: a file that exists, and who made the change.
+// note remembers a file that exists, for position, and the change, to find out whether it came through the mirror.
 func (f *Follower) note(e *tree.Event) {
 	if !e.Action.Removes() && !e.Node.Dir {
 		f.file = e.Node.Key
@@ -325,7 +325,7 @@ func (f *Follower) note(e *tree.Event) {
 // change proposes c, and waits until it is applied here.
 func (f *Follower) change(c *mirror.Change) error {
 	if r := f.o.Propose(command(c)); r.Err != nil {
-		return fmt.Errorf("take over what the source tells: %s", r.Err.Cause)
+		return fmt.Errorf("take over the source's changes: %s", r.Err.Cause)
 	}
 	return nil
 }

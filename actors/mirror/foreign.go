@@ -27,8 +27,8 @@ type Foreign struct {
 	Last  time.Time `json:"last"`
 }
 
-// foreign tells the source's events that have passed through members from others. Expirations
-// are nobody's.
+// foreign distinguishes the source's events that came through members from others. Expirations
+// count as neither.
 type foreign struct {
 	mu      sync.Mutex
 	since   time.Time // this member has followed since
@@ -65,7 +65,7 @@ func (r *foreign) event(e *tree.Event) {
 	}
 }
 
-// heard notes what a member says.
+// heard notes a member's answer, or that there was none.
 func (r *foreign) heard(member uint64, p Passed, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -29,7 +29,7 @@ type Store interface {
 	Walk(visit func(*tree.Node) error) (tree.Index, error)
 }
 
-// Gate passes on what the source has to decide. Its methods may be called concurrently.
+// Gate passes on writes and quorum reads, which the source has to decide. Its methods may be called concurrently.
 type Gate struct {
 	store     Store
 	source    *source.Client
@@ -85,7 +85,7 @@ func (g *Gate) await(ctx context.Context, ready func() bool) error {
 	}
 }
 
-// enter waits while writes are held; own says that the cluster isn't a mirror any more.
+// enter waits while writes are held. own reports that the cluster isn't a mirror any more.
 func (g *Gate) enter(ctx context.Context) (own bool, err error) {
 	for {
 		var s *mirror.State
@@ -104,7 +104,7 @@ func (g *Gate) enter(ctx context.Context) (own bool, err error) {
 	}
 }
 
-// Do passes on a write. own says that the cluster isn't a mirror any more, and has to carry it out itself.
+// Do passes on a write. own reports that the cluster isn't a mirror any more, and has to carry it out itself.
 func (g *Gate) Do(c *tree.Command, authorization string) (reply tree.Reply, own bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 	defer cancel()
@@ -144,7 +144,7 @@ func (g *Gate) Do(c *tree.Command, authorization string) (reply tree.Reply, own 
 
 // plausible returns an error if the answer isn't from the source that the mirror has followed up to the
 // index before it asked: it is another cluster, or was restored from a backup, and the mirror would take
-// what it tells of for known. least is by how much the index has to be higher.
+// its changes for ones that it has already. least is by how much the index has to be higher.
 func (g *Gate) plausible(a source.Answer, before, least tree.Index) error {
 	if err := sameCluster(a.Position, g.clusterID); err != nil {
 		return err
@@ -168,7 +168,7 @@ func unavailable(err error) tree.Reply {
 	return tree.Reply{Err: tree.Unavailable(err)}
 }
 
-// reply is the source's answer, once this member has what it tells of.
+// reply returns the source's answer once this member has applied the change in it.
 func (g *Gate) reply(ctx context.Context, c *tree.Command, a source.Answer) (r tree.Reply, err error) {
 	e, err := source.ReadEvent(a.Body)
 	if err != nil {
@@ -195,7 +195,7 @@ func (g *Gate) refreshed(ctx context.Context, e *tree.Event) error {
 			return errBehind
 		}
 		if !g.store.Mirror().On {
-			return nil // known tells
+			return nil // known reports it
 		}
 		r := g.propose(command(&mirror.Change{Kind: mirror.Refresh, Events: []tree.Event{*e}}))
 		if r.Err == nil {

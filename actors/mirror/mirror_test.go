@@ -99,6 +99,9 @@ func (m *member) nodes(t *testing.T) string {
 	return string(b)
 }
 
+// hold is how long the promotions of these tests may hold writes.
+const hold = 3 * time.Second
+
 // become waits until the mirror is what the source is.
 func (m *member) become(t *testing.T, e *etcd) {
 	t.Helper()
@@ -244,17 +247,18 @@ func TestPromotion(t *testing.T) {
 	e.mu.Lock()
 	last := e.last
 	e.mu.Unlock()
-	done, err := m.follower.Promote(t.Context(), Promotion{Limit: HoldLimit, Margin: MarginDefault})
-	if err != nil || done.At != last || done.Index != last+MarginDefault || done.Corrected != 1 {
+	const margin = 100
+	done, err := m.follower.Promote(t.Context(), Promotion{Limit: hold, Margin: margin})
+	if err != nil || done.At != last || done.Index != last+margin || done.Corrected != 1 {
 		t.Fatalf("%+v %v", done, err)
 	}
-	if s := m.Mirror(); s.On || s.Ended != last || m.Index() != last+MarginDefault || m.Membership().TermBase != 5+unseenTerms {
+	if s := m.Mirror(); s.On || s.Ended != last || m.Index() != last+margin || m.Membership().TermBase != 5+unseenTerms {
 		t.Errorf("at %d: %+v", m.Index(), s)
 	}
 	if !strings.Contains(m.nodes(t), `"Expires":5000000000000000000`) {
 		t.Errorf("the refresh is not there: %s", m.nodes(t))
 	}
-	if _, err := m.follower.Promote(t.Context(), Promotion{Limit: HoldLimit}); err == nil {
+	if _, err := m.follower.Promote(t.Context(), Promotion{Limit: hold}); err == nil {
 		t.Error("promoted twice")
 	}
 }
@@ -267,7 +271,7 @@ func TestAPromotionIsRefusedAndResumes(t *testing.T) {
 	e.set("/foreign/x", "1")
 	m.become(t, e)
 	m.follower.foreign.settle(time.Now())
-	if _, err := m.follower.Promote(t.Context(), Promotion{Limit: HoldLimit}); err == nil || !strings.Contains(err.Error(), "/foreign") {
+	if _, err := m.follower.Promote(t.Context(), Promotion{Limit: hold}); err == nil || !strings.Contains(err.Error(), "/foreign") {
 		t.Errorf("with a foreign writer: %v", err)
 	}
 	e.mu.Lock()
@@ -427,9 +431,9 @@ func TestAPromotionThatNobodyWaitsForIsNotBegun(t *testing.T) {
 	for name, a := range map[string]ask{
 		"gone":                     {gone: gone},
 		"its time has passed":      {by: time.Now().Add(-time.Second)},
-		"there is too little left": {by: time.Now().Add(HoldLimit + 5*time.Second)},
+		"there is too little left": {by: time.Now().Add(hold + 5*time.Second)},
 	} {
-		a.p = Promotion{Force: true, Limit: HoldLimit}
+		a.p = Promotion{Force: true, Limit: hold}
 		if o := m.follower.promote(t.Context(), a); !errors.Is(o.err, errAbandoned) || held {
 			t.Errorf("%s: %v, writes were held: %v", name, o.err, held)
 		}
@@ -457,7 +461,7 @@ func TestAPromotionWhoseAnswerIsLostIsSeen(t *testing.T) {
 		}
 	}
 	// The end is applied while writes are being resumed.
-	o := m.follower.promote(t.Context(), ask{p: Promotion{Limit: HoldLimit, Margin: 7}})
+	o := m.follower.promote(t.Context(), ask{p: Promotion{Limit: hold, Margin: 7}})
 	if o.err != nil || o.done.At != e.last || m.Mirror().On {
 		t.Errorf("%+v %v", o.done, o.err)
 	}
@@ -467,10 +471,10 @@ func TestClocksThatDifferPreventAPromotion(t *testing.T) {
 	for _, ahead := range []time.Duration{-5 * time.Second, 5 * time.Second} {
 		e, m := still(t)
 		e.ahead = ahead
-		if o := m.follower.promote(t.Context(), ask{p: Promotion{Limit: HoldLimit}}); o.err == nil || !strings.Contains(o.err.Error(), "clock") || !m.Mirror().On {
+		if o := m.follower.promote(t.Context(), ask{p: Promotion{Limit: hold}}); o.err == nil || !strings.Contains(o.err.Error(), "clock") || !m.Mirror().On {
 			t.Errorf("the source is %v ahead: %v", ahead, o.err)
 		}
-		if o := m.follower.promote(t.Context(), ask{p: Promotion{Force: true, Limit: HoldLimit}}); o.err != nil {
+		if o := m.follower.promote(t.Context(), ask{p: Promotion{Force: true, Limit: hold}}); o.err != nil {
 			t.Errorf("by force: %v", o.err)
 		}
 	}

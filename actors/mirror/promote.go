@@ -14,9 +14,6 @@ import (
 	"copse/statemachine/tree"
 )
 
-// HoldLimit is how long writes are held at most, unless the operator says otherwise.
-const HoldLimit = 3 * time.Second
-
 // endLimit is how long the end takes at most after the time of the hold: two proposals.
 const endLimit = 15 * time.Second
 
@@ -24,18 +21,14 @@ const endLimit = 15 * time.Second
 // that nobody here has heard of.
 const unseenTerms = 1000
 
-// MarginDefault is by how much the index grows, so that what stragglers write to the source doesn't
-// repeat an index.
-const MarginDefault = 100
-
 // Promotion is what an operator asks for.
 type Promotion struct {
 	Force  bool          // although clients still write to the source
 	Limit  time.Duration // of the hold
-	Margin tree.Index
+	Margin tree.Index    // by which the index grows, so that stragglers at the source don't repeat one
 }
 
-// Promoted is what has come of it.
+// Promoted is the outcome of a promotion.
 type Promoted struct {
 	At        tree.Index `json:"sourceIndex"` // F
 	Index     tree.Index `json:"index"`
@@ -45,12 +38,12 @@ type Promoted struct {
 
 type ask struct {
 	p      Promotion
-	by     time.Time // the asker waits no longer; zero: it does
+	by     time.Time // until when the asker waits; zero: for ever
 	gone   <-chan struct{}
 	answer chan<- outcome
 }
 
-// abandoned returns an error if the asker wouldn't hear of what takes so long.
+// abandoned returns an error if the asker won't wait that long for the outcome.
 func (a *ask) abandoned(takes time.Duration) error {
 	select {
 	case <-a.gone:
@@ -71,7 +64,7 @@ type outcome struct {
 var (
 	errNoMirror  = errors.New("this cluster is no mirror")
 	errNotLeader = errors.New("this member doesn't lead; ask again")
-	errAbandoned = errors.New("not promoted: who asked would not hear of it in time; ask again")
+	errAbandoned = errors.New("not promoted: the request would have timed out before the answer; ask again")
 )
 
 // Promote ends the mirror, on the member that leads.
@@ -210,7 +203,7 @@ func (f *Follower) end(id uint64, at, now source.Position, p Promotion, done Pro
 }
 
 // rest waits, for a part of the time that is left, until the members that can be asked hold their
-// writes and have the answers to those that were under way. What others still send is either part of
+// writes and have the answers to those that were under way. Whatever other members still send is either in
 // the last read or never acknowledged.
 func (f *Follower) rest(ctx context.Context, id uint64) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)

@@ -74,7 +74,7 @@ func (f *Follower) compare(ctx context.Context, hole bool) (at source.Position, 
 }
 
 // readSource reads all that is visible, and the hidden nodes that the tree has, by their names. The
-// position is that of the first read; what is hidden is as new or newer.
+// position is that of the first read. Hidden nodes are from then or later.
 func (f *Follower) readSource(ctx context.Context) ([]tree.Node, source.Position, error) {
 	nodes, at, err := f.o.Source.Read(ctx, "/")
 	if err == nil {
@@ -103,8 +103,8 @@ func (f *Follower) readSource(ctx context.Context) ([]tree.Node, source.Position
 	return nodes, at, nil
 }
 
-// nothingLate asks once more for the events up to the index that weren't there when it was taken that
-// there are none. After the comparison nobody would.
+// nothingLate asks once more for events up to the index, in the gap where there seemed to be none: after
+// the comparison nobody would.
 func (f *Follower) nothingLate(ctx context.Context, to tree.Index) error {
 	if f.verified >= to {
 		return nil
@@ -116,8 +116,8 @@ func (f *Follower) nothingLate(ctx context.Context, to tree.Index) error {
 	return err
 }
 
-// difference is what makes the tree the source's, in parts of a size that the log takes; at least one. from is
-// the tree's index.
+// difference returns the changes that make the tree the source's, in parts that fit into the log, at least
+// one. from is the tree's index.
 func (f *Follower) difference(theirs []tree.Node) (parts []mirror.Part, from tree.Index, err error) {
 	at := make(map[string]int, len(theirs))
 	for i := range theirs {

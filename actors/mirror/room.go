@@ -15,7 +15,7 @@ const gateLimit = 1024
 // connections to the source, so that slow readers leave some to writes.
 const gateReads = source.Connections - 64
 
-// room is how many requests may still go through a gate.
+// room bounds the requests that go through a gate.
 type room struct {
 	writes slots // of those under way
 	asked  slots // of reads that wait for one of
@@ -26,7 +26,7 @@ func newRoom() room {
 	return room{writes: make(slots, gateLimit), asked: make(slots, gateLimit), reads: make(slots, gateReads)}
 }
 
-// slots are as many as may be taken at a time.
+// slots is a semaphore: its capacity is the number of holders.
 type slots chan struct{}
 
 func (s slots) take() bool {

@@ -9,7 +9,7 @@ import (
 	"copse/statemachine/tree"
 )
 
-// status is what a follower has seen of its source.
+// status is the follower's view of its source.
 type status struct {
 	mu    sync.Mutex
 	index tree.Index // the source's
@@ -44,7 +44,7 @@ func (s *status) worthALine(err error) bool {
 	return true
 }
 
-// lag is by how many events, and for how long, the mirror is behind its source.
+// lag returns by how many events, and for how long, the mirror has been behind its source.
 func (s *status) lag(own tree.Index) (events uint64, since time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +57,7 @@ func (s *status) lag(own tree.Index) (events uint64, since time.Duration) {
 	return events, since
 }
 
-// Status is what GET /v2/copse/mirror shows.
+// Status is the body of GET /v2/copse/mirror.
 type Status struct {
 	Mirror      bool       `json:"mirror"`
 	Sources     []string   `json:"sources,omitempty"`

@@ -81,14 +81,14 @@ func (c *ClosedIndex) Index() tree.Index { return tree.Index(c.index.Load()) }
 // at least Index. It never falls.
 func (c *ClosedIndex) In(slot int) tree.Index { return tree.Index(c.closed[slot].Load()) }
 
-// mergedPause is how often Tell looks.
+// mergedPause is the time between two looks of Tell.
 const mergedPause = 5 * time.Millisecond
 
 // Tell returns once it is known which of the slot's indexes are open: ranges that were merged,
 // since a snapshot took the place of the order shard's log or there were too many, have been
 // closed. That is rare, and short unless the shard has no quorum.
 func (c *ClosedIndex) Tell(slot int, limit time.Duration) error {
-	merged := c.merged[slot].Load() // what is merged later, nobody was told of before
+	merged := c.merged[slot].Load() // nobody has been shown indexes that are merged later
 	for end := time.Now().Add(limit); uint64(c.In(slot)) < merged; <-time.After(mergedPause) {
 		if time.Now().After(end) {
 			return shard.ErrTimeout
@@ -191,7 +191,7 @@ func (c *ClosedIndex) drop() {
 	c.weight = 0
 }
 
-// compute returns the closed index from what is known now, and publishes those of the slots.
+// compute returns the closed index, and publishes those of the slots.
 func (c *ClosedIndex) compute() tree.Index {
 	at := c.counter
 	for slot := range c.shards {

@@ -14,7 +14,7 @@ import (
 // reported. Shards count from 1.
 type Leaders struct {
 	self    uint64
-	shown   func(uint64) uint64 // what is shown of raft's terms
+	shown   func(uint64) uint64 // raft's term as clients see it
 	shards  []leadership        // by shard id
 	highest atomic.Uint64       // raft term of any shard; never falls
 	changed loop.Bell           // rings when any leader has changed; see Replicas
@@ -96,7 +96,7 @@ func (l *Leaders) lost(shard uint64) {
 	l.changed.Ring()
 }
 
-// note adds what is known of a shard's leader to what RecentChanges lists.
+// note adds a shard's present leader to the list of RecentChanges.
 func (l *Leaders) note(shard uint64) {
 	l.seen.Add(recent.LeaderChange{At: time.Now(), Shard: shard, Leader: l.Leader(shard).Member, Term: l.ShownTerm(shard)})
 }
@@ -116,7 +116,7 @@ func raise(n *atomic.Uint64, to uint64) {
 	}
 }
 
-// ShowTermsAs sets what is shown of raft's terms; it never falls while they don't.
+// ShowTermsAs sets the function from raft's terms to those that are shown. It must never fall while they don't.
 // Call it before any replica is started.
 func (l *Leaders) ShowTermsAs(shown func(raft uint64) uint64) { l.shown = shown }
 

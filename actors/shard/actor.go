@@ -56,7 +56,7 @@ type ActorOptions struct {
 	Link    Link
 	Feed    *Feed
 	Ask     func(tree.Ask) // with several shards: asks the order shard; must not wait
-	Timed   func() bool    // whether every member can read batches that say what time it is
+	Timed   func() bool    // whether every member can read batches that carry the shard's time
 }
 
 // Actor runs the write path of one data shard on this member: it takes writes out of

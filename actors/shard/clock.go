@@ -7,26 +7,26 @@ import (
 	"copse/statemachine/tree"
 )
 
-// clock is the shard's time, as its leader tells it in each batch. It must never be ahead of the
+// clock is the shard's time, which its leader writes into each batch. It must never be ahead of the
 // time in which clients could keep their keys:
 //
 //   - it runs by this machine's monotonic clock, which nobody can set, and not by the time of
 //     day of any member;
 //   - a time of more than ClockRuns in which no batch was applied here doesn't count: there is no
 //     quorum, the order shard has none, the disk hangs or the process is stopped;
-//   - a new leader goes on from the last time in the log, less ClockRuns, by which the
-//     one before may have run ahead.
+//   - a new leader goes on from the last time in the log, less ClockRuns, since the leader
+//     before it may have run ahead by that much.
 //
-// What expires is what was due when a batch was proposed that has been applied since: up to
-// then, whoever wanted to refresh a key could.
+// Nodes expire that were due when a batch was proposed which has been applied since: until
+// then, every owner could refresh a key.
 type clock struct {
-	wanted  bool // it is to run once all that the leaders before wrote is applied
+	wanted  bool // it is to run once all batches of earlier leaders are applied
 	running bool
 	shift   int64
 	day     func(time.Time) int64 // the time of day
 	time    int64                 // at since
 	since   time.Time             // when a batch was last applied here
-	counts  bool                  // what passes without a leader counts, too: Options.CountOutages
+	counts  bool                  // time without a leader counts too: Options.CountOutages
 }
 
 func newClock(o Options) clock {
@@ -40,8 +40,8 @@ func newClock(o Options) clock {
 // ahead, so that no key is seen to expire early.
 const shiftSlack = int64(5 * time.Millisecond)
 
-// start sets the clock of a new leader, which has applied all that the leaders before it
-// wrote: the last one said it was last.
+// start sets the clock of a new leader, which has applied all batches of earlier leaders. last
+// is the time in the last of them.
 func (c *clock) start(now time.Time, last tree.Clock) {
 	*c = clock{wanted: true, running: true, since: now, shift: last.Shift, counts: c.counts, day: c.day}
 	switch own := c.day(now); {
@@ -54,7 +54,7 @@ func (c *clock) start(now time.Time, last tree.Clock) {
 	}
 }
 
-// passed is the shard's time.
+// passed returns the shard's time.
 func (c *clock) passed(now time.Time) int64 {
 	gone := max(0, now.Sub(c.since))
 	if gone > statemachine.ClockRuns && !c.counts {
@@ -70,7 +70,7 @@ func (c *clock) confirm(now time.Time) {
 	}
 }
 
-// read is what a batch says. The zero Clock says nothing.
+// read returns the clock to put into a batch; the zero Clock if it isn't running.
 func (c *clock) read(now time.Time) tree.Clock {
 	if !c.running {
 		return tree.Clock{}

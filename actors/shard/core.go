@@ -85,7 +85,7 @@ type Input struct {
 	Unsent      []uint64     // Numbers of submissions that the link provably didn't send
 	Dropped     []uint64     // Numbers of batches that provably aren't in the log
 	Applied     Applied
-	// Timed: every member can read batches that say what time it is.
+	// Timed: every member can read batches that carry the shard's time.
 	Timed bool
 	// Pause: nothing is proposed until Resume, or until this member leads no more.
 	Pause, Resume bool

@@ -21,8 +21,8 @@ const expirePause = 50 * time.Millisecond
 // while the machine is suspended, and doesn't notice a clock that is set.
 const expireLook = time.Second
 
-// sayEvery is how often the leader says what time it is while nothing else is written. It
-// is below statemachine.ClockRuns, or the shard's time would stand still.
+// sayEvery is how often the leader writes the time while nothing else is written. It is below
+// statemachine.ClockRuns, or the shard's time would stand still.
 const sayEvery = time.Second
 
 // Expirations has what an Expirer needs of the shard's store.
@@ -40,8 +40,8 @@ type Expirations interface {
 
 // Expirer is the actor that turns the passing of time into commands: while this
 // member leads the shard, it submits "expire what is due" at the moment
-// when the earliest expiration is due, and until then, while there is any, a batch now and
-// then that says what time it is. It sleeps otherwise.
+// when the earliest expiration is due, and until then now and then
+// a batch with the time. It sleeps while there is no expiration.
 type Expirer struct {
 	actor *Actor
 	store Expirations
@@ -77,7 +77,7 @@ func (x *Expirer) Run() error {
 	}
 }
 
-// step does what is to be done now, and returns how long to sleep; ok is false if
+// step submits what is due, and returns how long to sleep; ok is false if
 // nothing is going to be due.
 func (x *Expirer) step() (wait time.Duration, ok bool) {
 	at, ok, err := x.store.NextExpiry()
@@ -105,13 +105,12 @@ func (x *Expirer) step() (wait time.Duration, ok bool) {
 	return 0, true
 }
 
-// upcoming returns how long to wait until something is to be submitted while the earliest
-// expiration is at the given time, and what is due then. In the shard's time that is what was
-// due when its leader of this term said last what time it was. Before that it is nothing: the
-// batch is needed because it says so.
+// upcoming returns how long to wait until the next submission, with the earliest expiration at
+// at, and up to which time nodes are due then. That is the shard's time in the last batch of this
+// term's leader. Before there is one, nothing is due: the batch is submitted for its time.
 func upcoming(now time.Time, clock statemachine.Heard, term uint64, at int64) (due int64, wait time.Duration) {
 	switch {
-	case !clock.Known(): // by the time of day, as the copses before did
+	case !clock.Known(): // by the time of day, as before 2026-11-30
 		return now.UnixNano(), time.Unix(0, at).Sub(now)
 	case clock.Epoch != term:
 		return nothingDue, 0
@@ -124,8 +123,8 @@ func upcoming(now time.Time, clock statemachine.Heard, term uint64, at int64) (d
 // nothingDue is before any expiration.
 const nothingDue = math.MinInt64
 
-// expire submits one expiry of what is due, and waits for its outcome. Each node takes an index,
-// so the command says how many may expire; one at least, which it need not use.
+// expire submits one expiry of the nodes due at at, and waits for its outcome. Each node takes an
+// index, so the command says how many may expire: at least one, even if none is due.
 func (x *Expirer) expire(at int64) error {
 	due, err := x.store.Due(at, expireLimit)
 	if err != nil {

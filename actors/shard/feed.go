@@ -9,8 +9,8 @@ import (
 
 // Bounds of the outcomes that the actor hasn't taken yet. A running actor never has as
 // many under way; a replica that replays its log reports old ones too. Beyond them, all
-// are dropped as if a snapshot had skipped them. The largest outcome doesn't count: alone
-// it may be larger, if JSON writes each byte as six, of the value and of the one before.
+// are dropped as if a snapshot had skipped them. The largest outcome doesn't count: it may
+// exceed the limit alone, if JSON needs six bytes for each byte of the value and of the previous one.
 const (
 	outcomesLimit      = 1024
 	outcomesBytesLimit = 64 << 20
@@ -27,7 +27,7 @@ type Feed struct {
 	mu     sync.Mutex
 	unread Applied
 	size   int    // bytes of the outcomes
-	most   int    // of these, the largest one's
+	most   int    // bytes of the largest outcome
 	epoch  uint64 // in which the actor leads, so that all batches concern it; 0: it doesn't
 }
 

@@ -33,7 +33,7 @@ type leader struct {
 	clock clock
 }
 
-// pace is when the leader last proposed, and may again.
+// pace has the times of the leader's proposals.
 type pace struct {
 	latest time.Time // when the last batch was proposed
 	retry  time.Time // no dropped batch is proposed again before

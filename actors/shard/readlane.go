@@ -54,8 +54,8 @@ type Asked struct {
 	w *waiter // nil: it was turned away
 }
 
-// Ask begins what Wait does, for a caller that waits for another lane meanwhile. It has to call
-// the result's Wait, once.
+// Ask is the first half of Wait, for a caller that waits for another lane meanwhile. The caller
+// has to call the result's Wait once.
 func (l *ReadLane) Ask(limit time.Duration) Asked {
 	w := waiters.Get().(*waiter)
 	w.late.Reset(limit)

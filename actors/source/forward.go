@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"copse/statemachine/tree"
@@ -17,7 +18,7 @@ import (
 type Answer struct {
 	Position
 	Created bool // status 201
-	// Body is what v2 printed. Only one of Body and Err is set.
+	// Body is v2's JSON. Only one of Body and Err is set.
 	Body []byte
 	Err  *tree.Error
 }
@@ -37,7 +38,7 @@ func (c *Client) Do(ctx context.Context, cmd *tree.Command, authorization string
 	}
 }
 
-// request is v2's for a command: what package httpfront makes the command of.
+// request returns v2's request for a command: the inverse of package httpfront's parsing.
 func request(c *tree.Command) (method, query, form string) {
 	f := url.Values{}
 	if c.Dir {
@@ -73,6 +74,17 @@ func request(c *tree.Command) (method, query, form string) {
 		return http.MethodPost, "", f.Encode()
 	}
 	return http.MethodPut, "", f.Encode()
+}
+
+// keyPath is the path of a key.
+func keyPath(key string) string {
+	var b strings.Builder
+	b.WriteString("/v2/keys")
+	for _, name := range strings.Split(strings.Trim(key, "/"), "/") {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(name))
+	}
+	return b.String()
 }
 
 func answer(r *http.Response) (Answer, error) {
@@ -134,7 +146,7 @@ func (c *Client) Get(q *tree.Query, limit time.Duration, authorization string) (
 	return Answer{Position: position(r.Header), Body: first}, b, nil
 }
 
-// partSize is how much of a long answer is in memory at once.
+// partSize is the size of the parts in which a long answer is passed on.
 const partSize = 128 << 10
 
 // body is the rest of an answer. It implements tree.Rest.

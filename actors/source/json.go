@@ -42,7 +42,7 @@ func (n *node) flatten(to []tree.Node) []tree.Node {
 	return to
 }
 
-// sound reports whether a node's indexes can be.
+// sound reports whether a node's indexes are possible.
 func sound(n *tree.Node) bool { return max(n.Created, n.Modified) <= indexLimit }
 
 // event is an event as v2 prints it.
@@ -60,7 +60,7 @@ func (e *event) decode() (*tree.Event, error) {
 		}
 	}
 	if out.Action == 0 || e.Node == nil || len(e.Node.Key) < 2 || e.Node.Key[0] != '/' || e.Node.ModifiedIndex == 0 {
-		return nil, fmt.Errorf("the source tells of an event that is none: action %.200q", e.Action)
+		return nil, fmt.Errorf("the source sent something that is no event: action %.200q", e.Action)
 	}
 	out.Node = e.Node.decode()
 	dated := e.Node
@@ -75,7 +75,7 @@ func (e *event) decode() (*tree.Event, error) {
 			dated = e.PrevNode
 		}
 	}
-	if dated.Expiration != nil { // at that time, the ttl was what the source prints
+	if dated.Expiration != nil { // the source printed ttl at this time
 		out.Now = dated.Expiration.Add(-time.Duration(dated.TTL) * time.Second).UnixNano()
 	}
 	return out, nil

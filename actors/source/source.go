@@ -20,7 +20,7 @@ import (
 
 // Limits of one source.
 const (
-	// Connections is how many requests may be under way; the next one waits.
+	// Connections bounds the requests under way; the next one waits.
 	Connections = 256
 	dialTimeout = 2 * time.Second
 	// indexLimit is above all indexes and terms that there can be.
@@ -48,16 +48,16 @@ type Client struct {
 	at   atomic.Uint64 // the member that is asked, modulo their number
 	http *http.Client
 	limits
-	root string // the Authorization of what this package asks by itself; see Login
+	root string // the Authorization of this package's own requests; see Login
 }
 
-// limits are how long an answer may take to begin. A watch begins at once, even if it waits.
+// limits bound the time until an answer begins. A watch's begins at once, even if it waits.
 type limits struct {
 	head time.Duration
 	tree time.Duration // of the whole tree, which etcd puts together before it sends any of it
 }
 
-// Position is how far the member that answered has come.
+// Position tells how far the member that answered has come.
 type Position struct {
 	ClusterID uint64
 	Index     tree.Index
@@ -97,7 +97,7 @@ func (c *Client) Use(urls []string) error {
 	return nil
 }
 
-// members is how many URLs there are.
+// members returns the number of URLs.
 func (c *Client) members() int { return len(*c.urls.Load()) }
 
 // Close ends idle connections; requests under way end by their contexts.
@@ -114,8 +114,8 @@ func NotSent(err error) bool {
 	return errors.As(err, &n)
 }
 
-// send sends one request to the present member. If that can't be reached, the next request goes
-// to another one.
+// send sends one request to the present member. If that can't be reached, or can't carry out the
+// request, the next one goes to another member.
 func (c *Client) send(ctx context.Context, method, path, query, form, authorization string) (*http.Response, error) {
 	at := c.at.Load()
 	urls := *c.urls.Load()
@@ -136,10 +136,13 @@ func (c *Client) send(ctx context.Context, method, path, query, form, authorizat
 	}
 	response, err := c.http.Do(request)
 	if err == nil {
+		if response.StatusCode >= http.StatusInternalServerError { // it has no leader, or stops
+			c.at.CompareAndSwap(at, at+1)
+		}
 		if p := position(response.Header); p.Index <= indexLimit && p.Term <= indexLimit {
 			return response, nil
 		}
-		_ = response.Body.Close() // nothing of it is wanted
+		_ = response.Body.Close() // it isn't read
 		return nil, fmt.Errorf("%s: %w", u.Host, errIndex)
 	}
 	cause := context.Cause(ctx)
@@ -187,17 +190,6 @@ func (a answering) Close() error {
 	return a.ReadCloser.Close()
 }
 
-// keyPath is the path of a key.
-func keyPath(key string) string {
-	var b strings.Builder
-	b.WriteString("/v2/keys")
-	for _, name := range strings.Split(strings.Trim(key, "/"), "/") {
-		b.WriteByte('/')
-		b.WriteString(url.PathEscape(name))
-	}
-	return b.String()
-}
-
 // position reads the headers of an answer.
 func position(h http.Header) Position {
 	id, _ := strconv.ParseUint(h.Get("X-Etcd-Cluster-Id"), 16, 64)
@@ -206,7 +198,7 @@ func position(h http.Header) Position {
 	return Position{ClusterID: id, Index: tree.Index(index), Term: term}
 }
 
-// refused is the error in an answer's body, or what the body says.
+// refused returns the error in an answer's body, or one with the body's text.
 func refused(r *http.Response) error {
 	text, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
 	if err != nil {
@@ -217,7 +209,7 @@ func refused(r *http.Response) error {
 		Cause     string
 		Index     tree.Index
 	}
-	_ = json.Unmarshal(text, &e) // what isn't JSON has no code
+	_ = json.Unmarshal(text, &e) // anything but JSON has no code
 	switch {
 	case e.Index > indexLimit:
 		return errIndex
@@ -315,8 +307,8 @@ func (c *Client) Read(ctx context.Context, key string) ([]tree.Node, Position, e
 }
 
 // Next returns the first event from an index on. With none in the history, it returns nil once
-// patience has passed: then nothing that the source tells of happened from there up to its Position, as
-// far as the wait can show; the caller asks from the same index again to be sure.
+// patience has passed: then there was probably no event from there up to the Position. To be sure,
+// the caller asks from the same index again.
 func (c *Client) Next(ctx context.Context, from tree.Index, patience time.Duration) (*tree.Event, Position, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

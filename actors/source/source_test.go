@@ -55,6 +55,32 @@ func TestReadGivesAllNodesAndThePosition(t *testing.T) {
 	}
 }
 
+// A member of the source that has no leader answers, but can't read.
+func TestAMemberThatFailsIsNotAskedAgain(t *testing.T) {
+	member := func(code int, body string) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			head(w, code, "12")
+			_, _ = w.Write([]byte(body))
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	c, err := source.New([]string{
+		member(500, `{"errorCode":300,"message":"Raft Internal Error","cause":"etcdserver: no leader","index":0}`),
+		member(200, `{"action":"get","node":{"dir":true}}`),
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if _, _, err := c.Read(t.Context(), "/"); err == nil {
+		t.Error("the answer of one without a leader is taken")
+	}
+	if _, _, err := c.Read(t.Context(), "/"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNextTellsAnEventFromAWaitAndFromAHole(t *testing.T) {
 	block := make(chan struct{})
 	defer close(block)

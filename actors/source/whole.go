@@ -15,9 +15,9 @@ import (
 	"copse/statemachine/tree"
 )
 
-// What an import asks beyond what a mirror does: it may do so as root.
+// These are the requests of an import that a mirror doesn't make. They may be made as root.
 
-// Login makes what is read, from then on, read as root. It comes before all requests.
+// Login has everything read as root from now on. It has to be called before all requests.
 func (c *Client) Login(password string) {
 	c.root = "Basic " + base64.StdEncoding.EncodeToString([]byte(auth.Root+":"+password))
 }
@@ -114,7 +114,7 @@ func (c *Client) Cluster(ctx context.Context) (version string, members []tree.Me
 	return v.Cluster, members, nil
 }
 
-// get reads the JSON at a path. What the source doesn't have leaves into as it is.
+// get reads the JSON at a path. If the source has no such path, into stays as it is.
 func (c *Client) get(ctx context.Context, path string, into any) error {
 	r, err := c.retry(ctx, path, "", c.limits.head)
 	if err != nil {

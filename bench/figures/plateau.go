@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -20,30 +21,16 @@ type sample struct {
 // plateau overwrites the same keys all the time, and samples the disk usage.
 func plateau(o options, s *peer.Server, r *results) error {
 	value := strings.Repeat("v", o.value)
-	var writes atomic.Int64
-	var over atomic.Bool
-	done := make(chan error, 1)
-	begin := time.Now()
-	go func() {
-		const endless = 1 << 40
-		done <- spread(s.Address, o.writers, endless, func(w *wire, i int) error {
-			if over.Load() {
-				return errOver
-			}
-			writes.Add(1)
-			return w.put(keyOf(i%o.n), value)
-		})
-	}()
-	samples, err := sampleDisk(s, o.duration, begin, &writes, done)
-	over.Store(true)
+	put := func(w *wire, i int) error { return w.put(keyOf(i%o.n), value) }
+	samples, writes, err := sampled(o, s, time.Second, put, func(at time.Duration, writes int64) (sample, error) {
+		disk, err := diskUse(s.DataDir)
+		return sample{at, disk, writes}, err
+	})
 	if err != nil {
 		return err
 	}
-	if err := <-done; err != errOver {
-		return err
-	}
 	thirds := len(samples) / 3
-	r.add("writes", func(v float64) string { return fmt.Sprintf("%.0f", v) }, float64(writes.Load()))
+	r.add("writes", plainNumber, float64(writes))
 	r.add("data directory, most in the first third", mebibytes, most(samples[:thirds]))
 	r.add("most in the second third", mebibytes, most(samples[thirds:2*thirds]))
 	r.add("most in the last third", mebibytes, most(samples[2*thirds:]))
@@ -53,26 +40,45 @@ func plateau(o options, s *peer.Server, r *results) error {
 
 var errOver = fmt.Errorf("the time is over")
 
-func sampleDisk(s *peer.Server, d time.Duration, begin time.Time, writes *atomic.Int64, done <-chan error) ([]sample, error) {
-	var samples []sample
-	tick := time.NewTicker(time.Second)
+// sampled puts the server under a load for o.duration, and looks at it every so often. It returns
+// what it has seen, and the number of requests. The clients have ended when it returns.
+func sampled[T any](o options, s *peer.Server, every time.Duration, request func(w *wire, i int) error, look func(at time.Duration, requests int64) (T, error)) (samples []T, total int64, err error) {
+	var requests atomic.Int64
+	var over atomic.Bool
+	done := make(chan error, 1)
+	go func() {
+		const endless = 1 << 40
+		done <- spread(s.Address, o.writers, endless, func(w *wire, i int) error {
+			if over.Load() {
+				return errOver
+			}
+			requests.Add(1)
+			return request(w, i)
+		})
+	}()
+	begin := time.Now()
+	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for time.Since(begin) < d {
+	for time.Since(begin) < o.duration {
 		select {
 		case err := <-done:
-			return nil, fmt.Errorf("the writers ended: %w", err)
+			return nil, 0, fmt.Errorf("the clients ended: %w", err)
 		case <-tick.C:
 		}
-		disk, err := diskUse(s.DataDir)
-		if err != nil {
-			return nil, err
+		var now T
+		if now, err = look(time.Since(begin), requests.Load()); err != nil {
+			break
 		}
-		samples = append(samples, sample{time.Since(begin), disk, writes.Load()})
+		samples = append(samples, now)
 	}
-	if len(samples) < 3 {
-		return nil, fmt.Errorf("%v is too short for a curve", d)
+	over.Store(true)
+	if ended := <-done; err == nil && ended != errOver {
+		err = ended
 	}
-	return samples, nil
+	if err == nil && len(samples) < 3 {
+		err = fmt.Errorf("%v is too short for a curve", o.duration)
+	}
+	return samples, requests.Load(), err
 }
 
 func most(samples []sample) float64 {
@@ -103,6 +109,6 @@ func curve(name string, samples []sample) string {
 }
 
 // parts cuts samples into at most n of about the same length.
-func parts(samples []sample, n int) func(func([]sample) bool) {
+func parts[T any](samples []T, n int) iter.Seq[[]T] {
 	return slices.Chunk(samples, (len(samples)+n-1)/n)
 }

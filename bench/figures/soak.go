@@ -5,13 +5,13 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"copse/bench/peer"
 )
 
-// soaked is what a server holds at one moment: it has to stay flat however long it runs.
+// soaked has the resources that a server holds at one moment. They have to stay flat however long it
+// runs.
 type soaked struct {
 	at                                time.Duration
 	requests                          int64
@@ -21,46 +21,18 @@ type soaked struct {
 // soak has a server do all kinds of things for a long time: overwrites, reads, keys that
 // come and expire, removals, listings, connections that come and go.
 func soak(o options, s *peer.Server, r *results) error {
-	var requests atomic.Int64
-	var over atomic.Bool
-	done := make(chan error, 1)
-	begin := time.Now()
-	go func() {
-		const endless = 1 << 40
-		done <- spread(s.Address, o.writers, endless, func(w *wire, i int) error {
-			if over.Load() {
-				return errOver
-			}
-			requests.Add(1)
-			return soakRequest(o, w, i)
-		})
-	}()
-	var samples []soaked
-	tick := time.NewTicker(max(time.Second, o.duration/300))
-	defer tick.Stop()
-	for time.Since(begin) < o.duration {
-		select {
-		case err := <-done:
-			return fmt.Errorf("the clients ended: %w", err)
-		case <-tick.C:
-		}
+	request := func(w *wire, i int) error { return soakRequest(o, w, i) }
+	samples, requests, err := sampled(o, s, max(time.Second, o.duration/300), request, func(at time.Duration, requests int64) (soaked, error) {
 		now, err := soakedNow(s)
-		if err != nil {
-			return err
-		}
-		now.at, now.requests = time.Since(begin), requests.Load()
-		samples = append(samples, now)
-	}
-	over.Store(true)
-	if err := <-done; err != errOver {
+		now.at, now.requests = at, requests
+		return now, err
+	})
+	if err != nil {
 		return err
 	}
-	if len(samples) < 3 {
-		return fmt.Errorf("%v is too short for a curve", o.duration)
-	}
-	r.add("requests", plainNumber, float64(requests.Load()))
+	r.add("requests", plainNumber, float64(requests))
 	for _, q := range soakQuantities {
-		for i, part := range slices.Collect(thirds(samples)) {
+		for i, part := range slices.Collect(parts(samples, 3)) {
 			r.add(fmt.Sprintf("%s, most in third %d", q.name, i+1), q.format, mostOf(part, q.of))
 		}
 	}
@@ -124,10 +96,6 @@ var soakQuantities = []struct {
 
 func plainNumber(v float64) string { return fmt.Sprintf("%.0f", v) }
 
-func thirds(samples []soaked) func(func([]soaked) bool) {
-	return slices.Chunk(samples, (len(samples)+2)/3)
-}
-
 func mostOf(samples []soaked, of func(soaked) float64) (top float64) {
 	for _, s := range samples {
 		top = max(top, of(s))
@@ -143,7 +111,7 @@ func soakCurves(name string, samples []soaked) string {
 		fmt.Fprintf(&b, " %s |", q.name)
 	}
 	b.WriteString("\n| ---: | ---: |" + strings.Repeat(" ---: |", len(soakQuantities)) + "\n")
-	for part := range slices.Chunk(samples, (len(samples)+9)/10) {
+	for part := range parts(samples, 10) {
 		last := part[len(part)-1]
 		fmt.Fprintf(&b, "| %.0f s | %d |", last.at.Seconds(), last.requests)
 		for _, q := range soakQuantities {

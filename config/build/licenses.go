@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// licenses are the licences of everything that is linked, as text, compressed. Made by
-// go run ./release -licenses in bench, whose tests notice when they are outdated.
+// licenses has the licences of everything that is linked, as compressed text. It is made by
+// go run ./release -licenses in bench, whose tests notice when it is outdated.
 //
 //go:embed licenses.gz
 var licenses []byte

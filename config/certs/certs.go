@@ -164,7 +164,7 @@ func (c *Certificates) read() error {
 	}
 	c.current.Store(now)
 	if !c.clock().Before(now.expires) {
-		c.log.Warn("the certificate has expired: whoever looks at it refuses this server; renew the file, which is read again within seconds",
+		c.log.Warn("the certificate has expired, and clients that verify it refuse this server; renew the file, which is read again within seconds",
 			"component", "tls", "side", c.side, "file", c.files.Cert, "not_after", now.expires.UTC())
 	}
 	return nil

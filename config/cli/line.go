@@ -86,7 +86,7 @@ type Global struct {
 	Credentials
 }
 
-// Credentials are what a server may ask for.
+// Credentials prove to a server who asks.
 type Credentials struct {
 	CertFile     string `help:"Certificate (PEM) to show." placeholder:"PATH" env:"COPSE_CERT_FILE,ETCDCTL_CERT_FILE"`
 	KeyFile      string `help:"Private key (PEM) of the certificate." placeholder:"PATH" env:"COPSE_KEY_FILE,ETCDCTL_KEY_FILE"`
@@ -106,7 +106,7 @@ type Get struct {
 	Base64 bool   `help:"The value is stored as base64: print the bytes." name:"base64"`
 }
 
-// Value is where a value comes from.
+// Value says where a value comes from.
 type Value struct {
 	Value  *string `arg:"" optional:"" help:"The value; if left out, it is read from standard input."`
 	File   string  `help:"Read the value from a file; - is standard input." placeholder:"PATH"`
@@ -174,7 +174,7 @@ type RemoveDir struct {
 type List struct {
 	Key       string `arg:"" optional:"" default:"/"`
 	Sort      bool   `help:"Sort by name."`
-	Recursive bool   `help:"List what is below, at any depth." short:"r"`
+	Recursive bool   `help:"List everything below, at any depth." short:"r"`
 	Slash     bool   `name:"p" help:"Print a / behind the names of directories."`
 	Quorum    bool   `help:"Ask the leader, for the newest state." short:"q"`
 	Hidden    bool   `help:"List hidden nodes too. Only copse's servers can."`
@@ -182,7 +182,7 @@ type List struct {
 	Count     bool   `help:"Print how many nodes there are, and none of them. Only copse's servers can."`
 }
 
-// From is where a watch begins.
+// From says where a watch begins, and how much it sees.
 type From struct {
 	AfterIndex uint64 `help:"Begin with the change behind this index." placeholder:"INDEX"`
 	Recursive  bool   `help:"Watch everything below too." short:"r"`
@@ -205,7 +205,7 @@ type ExecWatch struct {
 type Lock struct {
 	Key     string        `arg:""`
 	Command []string      `arg:"" help:"What to run while the lock is held. It is ended if the lock is lost."`
-	TTL     int64         `name:"ttl" help:"Seconds until others may take the lock of who is gone; refreshed all the while." default:"15" placeholder:"SECONDS"`
+	TTL     int64         `name:"ttl" help:"Seconds until a lock is free whose holder is gone; a holder that lives refreshes it." default:"15" placeholder:"SECONDS"`
 	Wait    time.Duration `help:"How long to wait for the lock; 0 is for ever." placeholder:"DURATION"`
 }
 

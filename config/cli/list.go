@@ -67,7 +67,7 @@ func unit(f *kong.Flag) string {
 	return "duration"
 }
 
-// Help is the help of a command.
+// Help returns the help of a command.
 func Help(name string) string {
 	var out bytes.Buffer
 	k, _ := grammar(new(Line))
@@ -82,7 +82,7 @@ func Help(name string) string {
 	return out.String()
 }
 
-// nearest is the known flag that is most like a word.
+// nearest returns the name of the known flag that is most like a word.
 func nearest(arg string, k *kong.Kong, node *kong.Node) string {
 	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 	all := slices.Concat(node.Flags, k.Model.Flags)

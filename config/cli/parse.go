@@ -29,7 +29,7 @@ func grammar(line *Line) (*kong.Kong, map[*kong.Flag][]string) {
 	k, err := kong.New(line, kong.Name("copse"), kong.NoDefaultHelp(), kong.Writers(io.Discard, io.Discard),
 		kong.KindMapper(reflect.String, kong.MapperFunc(verbatim)))
 	if err != nil {
-		panic(err) // a wrong tag, which every test would find
+		panic(err) // a wrong tag: every test would find it
 	}
 	variables := map[*kong.Flag][]string{}
 	for _, f := range k.Model.Flags {
@@ -138,7 +138,7 @@ func (w *words) name() string {
 	return strings.Join(names, " ")
 }
 
-// line is what kong parses.
+// line returns the line in the form that kong parses.
 func (w *words) line() []string {
 	return slices.Concat(strings.Fields(w.name()), w.flags, []string{"--"}, w.operands)
 }

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Quote quotes what should have been a URL, or a list of them, for a message, unless there may
-// be a password in it.
+// Quote quotes a text that should have been a URL, or a list of them, for a message, unless there
+// may be a password in it.
 func Quote(text string) string {
 	if strings.Contains(text, "@") {
-		return "what is given, which may have a password in it and isn't shown"
+		return "the given text (not shown, as it may contain a password)"
 	}
 	return strconv.Quote(text)
 }

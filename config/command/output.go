@@ -7,14 +7,14 @@ import (
 	"copse/config"
 )
 
-// Output is standard output. It remembers the first failure, as few who print look at each.
-// It is for one goroutine.
+// Output is standard output. It remembers the first failure, as most code that prints ignores
+// them. It is for one goroutine.
 type Output struct {
 	to  io.Writer
 	err error
 }
 
-// NewOutput writes to a file, or what stands for one.
+// NewOutput returns an Output that writes to to.
 func NewOutput(to io.Writer) *Output { return &Output{to: to} }
 
 func (o *Output) Write(p []byte) (int, error) {
@@ -25,15 +25,15 @@ func (o *Output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ExitCode is that of a command which has returned one. If it hasn't noticed a failure, it is
-// printed, and is the command's.
+// ExitCode returns the exit code of a command that has returned code. A failed write that the
+// command hasn't noticed is reported, and makes it fail.
 func (o *Output) ExitCode(code int, stderr io.Writer) int {
 	if o.err == nil || code != 0 {
 		return code
 	}
-	fmt.Fprintln(stderr, "standard output isn't whole:", o.err)
+	fmt.Fprintln(stderr, "standard output is incomplete:", o.err)
 	return config.ExitFailed
 }
 
-// Raw is what is written to: for who must have a file, such as a process.
+// Raw returns the writer below, for callers that need a file, such as processes to be started.
 func (o *Output) Raw() io.Writer { return o.to }

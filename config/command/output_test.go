@@ -30,7 +30,7 @@ func TestOutputRemembersItsFirstFailure(t *testing.T) {
 			t.Errorf("write %d: the exit code isn't %d", i, want)
 		}
 	}
-	const said = "standard output isn't whole: failure 1\n"
+	const said = "standard output is incomplete: failure 1\n"
 	if o.ExitCode(4, stderr) != 4 || o.Raw() != to || stderr.String() != said+said {
 		t.Errorf("%v, %s", o.Raw(), stderr)
 	}

@@ -22,7 +22,7 @@ func runClient(ctx context.Context, line *cli.Command, s commands.Streams) int {
 	return commands.Run(ctx, line, security, s)
 }
 
-// clientTLS is nil unless there is an https URL or a file.
+// clientTLS returns nil unless there is an https URL or a file.
 func clientTLS(g *cli.Global) (*tls.Config, error) {
 	if !strings.Contains(g.Endpoints, "https://") && g.CertFile == "" && g.CAFile == "" {
 		return nil, nil

@@ -137,7 +137,7 @@ func export(dir, name string, stdout io.Writer) (err error) {
 	return incomplete
 }
 
-// files are the client's for https.
+// files returns the files of a client for https.
 func files(c *config.Config) client.Files {
 	return client.Files{Cert: c.ClientTLS.Cert, Key: c.ClientTLS.Key, CA: c.ClientTLS.CA}
 }

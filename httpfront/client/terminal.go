@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -11,6 +12,24 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// AskPassword asks once for a password, at the terminal that in is, until ctx is done.
+func AskPassword(ctx context.Context, in *os.File, prompt string) (string, error) {
+	// Opened anew: no deadline ends a read of standard input.
+	terminal, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", in.Fd()), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil { // after su it is another user's
+		terminal, err = os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	}
+	if err != nil {
+		return "", err
+	}
+	defer terminal.Close()
+	lines, err := askHidden(ctx, terminal, prompt)
+	if err != nil {
+		return "", err
+	}
+	return lines[0], nil
+}
 
 // fromTerminal asks for a new password at the terminal of this process, whatever its
 // standard input and output are.
@@ -23,37 +42,44 @@ func fromTerminal(ctx context.Context) (string, error) {
 	return askTwice(ctx, terminal)
 }
 
-// askTwice asks until ctx is done. The terminal doesn't show what is typed, and is left as
-// it was.
 func askTwice(ctx context.Context, terminal *os.File) (string, error) {
+	typed, err := askHidden(ctx, terminal, "New password of root: ", "The same again: ")
+	switch {
+	case errors.Is(err, io.EOF):
+		return "", errNoPassword
+	case err != nil:
+		return "", err
+	case typed[0] != typed[1]:
+		return "", errors.New("the two passwords differ")
+	}
+	return typed[0], nil
+}
+
+// askHidden reads a line for each prompt, until ctx is done. Its error is io.EOF if there is none. The terminal doesn't show what is
+// typed, and is left as it was.
+func askHidden(ctx context.Context, terminal *os.File, prompts ...string) (lines []string, err error) {
 	restore, err := hide(terminal)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer restore()
 	defer context.AfterFunc(ctx, func() { _ = terminal.SetReadDeadline(time.Unix(0, 0)) })()
-	var typed [2]string
 	keys := bufio.NewReader(terminal)
-	for i, prompt := range []string{"New password of root: ", "The same again: "} {
+	for _, prompt := range prompts {
 		if _, err := io.WriteString(terminal, prompt); err != nil {
-			return "", err
+			return nil, err
 		}
 		line, err := keys.ReadString('\n')
 		_, _ = io.WriteString(terminal, "\n") // the one typed isn't shown either
 		switch {
 		case ctx.Err() != nil:
-			return "", errors.New("interrupted")
-		case err == io.EOF:
-			return "", errNoPassword
+			return nil, errors.New("interrupted")
 		case err != nil:
-			return "", err
+			return nil, err
 		}
-		typed[i] = strings.TrimRight(line, "\r\n")
+		lines = append(lines, strings.TrimRight(line, "\r\n"))
 	}
-	if typed[0] != typed[1] {
-		return "", errors.New("the two passwords differ")
-	}
-	return typed[0], nil
+	return lines, nil
 }
 
 // hide has the terminal no longer show what is typed, until restore is called.

@@ -10,8 +10,8 @@
 // same code checks the same permissions, and knows by the type of the connection ([Visitor])
 // that this one is the page's, which reaches less and, by default, changes nothing.
 //
-// What the page does is in page/, in plain JavaScript: app.js first. It knows nothing that
-// isn't in the answers of /v2, /metrics and /readyz.
+// The page itself is in page/, in plain JavaScript: app.js first. All its knowledge comes from
+// /v2, /metrics and /readyz.
 //
 // Goroutines: none that lasts. Each request that is passed on has those of net/http's
 // transport until it is answered; at most requestLimit are.

@@ -7,7 +7,7 @@ import (
 	"copse/deploy/prometheus"
 )
 
-// Prefix is where the page is.
+// Prefix is the path of the page.
 const Prefix = "/ui"
 
 // Headers of all files. The page runs its own scripts and asks its own origin, and nothing

@@ -36,15 +36,19 @@ type Page struct {
 	door     *door
 	proxy    *httputil.ReverseProxy
 	places   chan struct{}
+	patience time.Duration // with a browser that doesn't read
 }
 
 // requestLimit bounds the requests that are passed on at once, streams of events among
 // them: a page has three at most. Further ones are refused.
 const requestLimit = 64
 
+// patience is how long a browser may leave an answer unread.
+const patience = time.Minute
+
 // New returns a Page.
 func New(o Options) *Page {
-	p := &Page{o: o, door: newDoor(), places: make(chan struct{}, requestLimit)}
+	p := &Page{o: o, door: newDoor(), places: make(chan struct{}, requestLimit), patience: patience}
 	p.settings, _ = json.Marshal(map[string]bool{"write": o.Writes}) // booleans can be shown
 	p.proxy = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -73,7 +77,7 @@ func New(o Options) *Page {
 	return p
 }
 
-// Operations is what the operations port serves of the page, nil if nothing.
+// Operations returns the handler for the operations port, nil if the page isn't there.
 func (p *Page) Operations() http.Handler {
 	if !p.o.Operations {
 		return nil
@@ -93,8 +97,8 @@ type remoteKey struct{}
 // ServeHTTP serves the files below Prefix, and passes on requests below /v2 and for /version.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !p.named(r.Host) {
-		// Otherwise a page of another site, whose name is made to mean this server's address,
-		// could read what is here.
+		// Otherwise a page of another site could point its own name at this server's address
+		// (DNS rebinding), and read everything.
 		http.Error(w, "the page isn't known by this name: use the address, or set --advertise-client-urls to the name", http.StatusMisdirectedRequest)
 		return
 	}
@@ -120,6 +124,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			unavailable(w, err)
 			return
 		}
+		w = &unhurried{w, c, p.patience}
 	}
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -128,6 +133,26 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	remote := net.Addr(net.TCPAddrFromAddrPort(from))
 	p.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), remoteKey{}, remote)))
+}
+
+// unhurried is an answer that may take any time, unless the browser stops reading it: it would
+// hold its place for ever.
+type unhurried struct {
+	http.ResponseWriter
+	conn     *http.ResponseController
+	patience time.Duration
+}
+
+func (u *unhurried) Write(b []byte) (int, error) {
+	if err := u.conn.SetWriteDeadline(time.Now().Add(u.patience)); err != nil {
+		return 0, err
+	}
+	return u.ResponseWriter.Write(b)
+}
+
+// FlushError ends what Write has begun.
+func (u *unhurried) FlushError() error {
+	return errors.Join(u.conn.Flush(), u.conn.SetWriteDeadline(time.Time{}))
 }
 
 // foreign reports whether a page of another origin sends the request. Browsers say so in one
@@ -178,7 +203,7 @@ func (p *Page) serveFile(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(f.Body)
 }
 
-// unavailable answers as v2 does when something is missing.
+// unavailable answers with v2's errorCode 300.
 func unavailable(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusInternalServerError)

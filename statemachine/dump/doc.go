@@ -7,8 +7,7 @@
 // An answer may have its headers in front of it, as curl -i prints them. The forms are told
 // apart by how they begin.
 //
-// It owns the three forms, what each of them knows of a node, and what follows where nothing
-// is said: the directories above a key, and new indexes. A file that isn't exactly in its
-// form is refused, with the place. It doesn't own what becomes of the nodes. It starts no
-// goroutine, and reads no clock.
+// It owns the three forms, and what it adds where a form says nothing: the directories above a
+// key, and new indexes. A file that isn't exactly in its form is refused, with the place. What
+// becomes of the nodes is up to the caller. It starts no goroutine, and reads no clock.
 package dump

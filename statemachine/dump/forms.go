@@ -13,7 +13,7 @@ const depthLimit = 1 << 12
 // list reads a flat list.
 func (p *parser) list() { p.array(func() { p.node(nil) }) }
 
-// entry reads a field of a nested map: a text, or what is in a directory.
+// entry reads a field of a nested map: a text, or the contents of a directory.
 func (p *parser) entry(dir, name string, depth int) {
 	key := dir + "/" + name
 	if name == "" || strings.Contains(name, "/") || tree.Clean(key) != key {
@@ -35,7 +35,7 @@ func (p *parser) entry(dir, name string, depth int) {
 	}
 }
 
-// answer is what was read of one.
+// answer records which fields of an answer have been read.
 type answer struct{ action, node bool }
 
 // answer reads a field of an answer.
@@ -63,8 +63,7 @@ type above struct {
 // names are the fields of a node, of a list or an answer.
 var names = []string{"key", "value", "dir", "expiration", "ttl", "modifiedIndex", "createdIndex", "nodes"}
 
-// node reads a node of an answer, with what is below it, or one of a list, of which up is
-// nil.
+// node reads a node of an answer, with everything below it, or one of a list, where up is nil.
 func (p *parser) node(up *above) {
 	var n tree.Node
 	var seen [8]bool
@@ -135,7 +134,7 @@ func (p *parser) listed(n *tree.Node, at int64, has func(string) bool) {
 	p.add(*n, at)
 }
 
-// answered adds a node of an answer. What is below it has been added.
+// answered adds a node of an answer. The nodes below it have been added already.
 func (p *parser) answered(n *tree.Node, at int64, has func(string) bool, up *above) {
 	root := up.key == "" && strings.Trim(n.Key, "/") == ""
 	if up.key == "" {

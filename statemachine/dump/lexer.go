@@ -12,10 +12,10 @@ import (
 	"unicode/utf8"
 )
 
-// ErrForm is what every *Error is.
+// ErrForm matches every *Error.
 var ErrForm = errors.New("the file isn't a dump of an etcd's keys")
 
-// Error says where a file isn't as it should be.
+// Error says where a file isn't in its form.
 type Error struct {
 	Line   int   // from 1; 0: only the offset is known
 	Offset int64 // in bytes, from 0
@@ -38,7 +38,7 @@ const textLimit = 1 << 30
 // lexer takes JSON apart from the left. After the first failure it reads nothing any more.
 type lexer struct {
 	in      *bufio.Reader
-	next    int64 // offset of what comes next
+	next    int64 // offset of the next byte
 	at      int64 // where the latest token begins
 	line    int
 	raw     []byte // of the latest text
@@ -166,7 +166,7 @@ func (l *lexer) text() string {
 	return l.unquote()
 }
 
-// unquote returns the text that raw is the JSON of.
+// unquote decodes raw, the JSON of a text.
 func (l *lexer) unquote() (text string) {
 	if !utf8.Valid(l.raw) {
 		l.fail("a text that isn't UTF-8")
@@ -182,7 +182,7 @@ func (l *lexer) unquote() (text string) {
 	return text
 }
 
-// word reads what is neither a text nor in brackets: a number, true, false or null.
+// word reads a number, true, false or null.
 func (l *lexer) word() string {
 	var b strings.Builder
 	for c, ok := l.peek(); ok && b.Len() < 40; {

@@ -31,10 +31,10 @@ type Options struct {
 	Now    int64 // Unix nanoseconds: from when a ttl counts that comes without an expiration
 }
 
-// Result is what a file has.
+// Result is the contents of a file.
 type Result struct {
 	Format Format
-	// What the headers in front of an answer say; 0: there are none.
+	// From the headers in front of an answer; 0 without them.
 	ClusterID, Term uint64
 	Index           tree.Index
 	Root            string     // the key that an answer is of
@@ -56,10 +56,10 @@ func (r *Result) Indexed() bool { return r.Format == Answer }
 // indexLimit is above all indexes that there can be.
 const indexLimit = 1 << 62
 
-// replaced is what etcd prints in the place of bytes that aren't UTF-8.
+// replaced is printed by etcd in the place of bytes that aren't UTF-8.
 const replaced = "\uFFFD"
 
-// Binary counts what has U+FFFD, which stands for bytes that JSON can't carry.
+// Binary counts values and keys with U+FFFD, which stands for bytes that JSON can't carry.
 type Binary struct{ Values, Keys int }
 
 // placed is a node, and the byte of the file at which it stands.
@@ -79,8 +79,8 @@ func Read(from io.Reader, o Options) (*Result, error) {
 	return p.result, p.result.order()
 }
 
-// Join adds what another answer has that was given at about the same time: nodes below a
-// hidden one, which has to be asked for by itself.
+// Join adds the nodes of another answer from about the same time: those below a hidden node,
+// which has to be asked for by itself.
 func (r *Result) Join(other *Result) error {
 	r.nodes = append(r.nodes, other.nodes...)
 	r.Largest = max(r.Largest, other.Largest)
@@ -142,7 +142,7 @@ func (p *parser) header() string {
 	return strings.TrimRight(string(line), "\r\n")
 }
 
-// file reads what is behind the headers.
+// file reads everything after the headers.
 func (p *parser) file() {
 	begin, _ := p.peek()
 	switch f := p.result.Format; {

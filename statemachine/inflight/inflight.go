@@ -87,8 +87,8 @@ func (b *Budget) Take(kind Kind, bytes int64, patience time.Duration) bool {
 	}
 }
 
-// Most is how much of so many bytes can be held, if all else is given back. Who holds a part already
-// takes the rest of that: otherwise he would wait for himself.
+// Most returns how many of so many bytes can be held at all, with everything else given back. A caller
+// that already holds a part takes only the rest of that: otherwise it would wait for itself.
 func (b *Budget) Most(bytes int64) int64 {
 	if b == nil {
 		return bytes

@@ -7,11 +7,11 @@ import (
 	"copse/statemachine/tree"
 )
 
-// State is what the cluster knows of its source. It is immutable.
+// State is the replicated state of a mirror. It is immutable.
 type State struct {
 	On      bool     // the cluster follows a source
 	Sources []string // its URLs
-	Term    uint64   // the highest X-Raft-Term that the source has shown: what the mirror shows
+	Term    uint64   // the highest X-Raft-Term that the source has shown; the mirror shows the same
 	// Fill, unless it is 0, is the number of the whole read that is being written. Until all of
 	// it is there, the tree is that of no moment, and can't be read.
 	Fill uint64
@@ -27,17 +27,17 @@ type State struct {
 	Corrected  uint64
 }
 
-// Kind is what a Change does.
+// Kind is the kind of a Change.
 type Kind uint8
 
 // The kinds of changes. Zero is invalid.
 const (
 	// Begin makes a cluster that is being founded a mirror of Sources.
 	Begin Kind = iota + 1
-	// Follow takes over Events, all that the source tells of from the index after From up to To. What is
-	// known already changes nothing.
+	// Follow takes over Events, all those of the source from the index after From up to To. Events
+	// that are known already change nothing.
 	Follow
-	// Refresh takes over the only event in Events, a refresh, of which the source tells nobody but
+	// Refresh takes over the only event in Events, a refresh, which the source shows nobody but
 	// the client that asked for it. It is refused while an earlier index is missing.
 	Refresh
 	// Fill takes over a part of what a whole read at To found different from the tree at From: Puts, and
@@ -81,8 +81,8 @@ const version = 1
 
 // The errors of decoding. No client can cause them.
 var (
-	errVersion = errors.New("a newer version of copse wrote this about a mirror: start that version again")
-	errShort   = errors.New("what was written about a mirror is truncated or damaged")
+	errVersion = errors.New("a newer version of copse wrote a mirror's state or change: start that version again")
+	errShort   = errors.New("a mirror's state or change is truncated or damaged")
 )
 
 const (

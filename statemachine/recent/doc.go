@@ -1,4 +1,4 @@
-// Package recent keeps the last of what happens seldom, such as changes of leaders, for
-// people who ask what has happened. A [List] is bounded, in memory only, and for any number
+// Package recent keeps the last rare occurrences, such as changes of leaders, for people who ask
+// what has happened. A [List] is bounded, in memory only, and for any number
 // of goroutines; the package has none.
 package recent

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Limit is how many items a List keeps.
+// Limit is the number of items that a List keeps.
 const Limit = 100
 
 // List keeps the last Limit items that were added. Its zero value is empty.

@@ -9,12 +9,12 @@ import (
 // A raft entry holds one batch: the writes of one or more members, in the
 // submissions that they sent to the shard's leader.
 //
-//	version      1 byte   ledVersion; timedVersion if it says what time it is
+//	version      1 byte   ledVersion; timedVersion if it carries the shard's time
 //	flags        1 byte   batchOrdered, batchRoot
 //	epoch        uvarint  raft term in which the proposer led; above 0
 //	number       uvarint  of the batch, counted by the proposer within the epoch
 //	first, last  uvarint  only if batchOrdered: the range of indexes; first is above 0
-//	time, shift  varint   only in timedVersion: what time it is, see Clock
+//	time, shift  varint   only in timedVersion: see Clock
 //	submissions  uvarint
 //	each submission:
 //	  replica    uvarint  the replica whose member waits for the replies
@@ -55,7 +55,7 @@ type BatchHead struct {
 	// are in-order creates in the root, whose names belong to the shard's slot.
 	Ordered, Root bool
 	Range         Range
-	Clock         Clock // what time it is; not known to copses before 2026-11-30
+	Clock         Clock // the shard's time; versions of copse before 2026-11-30 don't know it
 	Submissions   int
 }
 

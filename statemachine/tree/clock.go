@@ -2,21 +2,21 @@ package tree
 
 import "math"
 
-// Clock is what time it is for the keys of a shard. Its leader says so in each batch, by a clock
-// that nobody can set (actors/shard/clock.go); the zero Clock means that none has said so yet.
+// Clock is the time by which the keys of a shard expire. Its leader writes it into each batch, from
+// a clock that nobody can set (actors/shard/clock.go). The zero Clock means that no leader has yet.
 //
-// Time is what expirations are stored and compared in, in nanoseconds: it begins at the
-// time of day, and doesn't run while nothing can be written. Shift is what to add to
-// it for the time of day, so that clients see when a key will expire.
+// Expirations are stored and compared in Time, in nanoseconds: it begins at the time of day, and
+// doesn't run while nothing can be written. Time plus Shift is the time of day, at which clients
+// see that a key will expire.
 type Clock struct{ Time, Shift int64 }
 
-// Known reports whether a leader has said what time it is.
+// Known reports whether a leader has written the time yet.
 func (c Clock) Known() bool { return c.Time != 0 }
 
 // Now is the time of day.
 func (c Clock) Now() int64 { return addTime(c.Time, c.Shift) }
 
-// Shown is the time of day at which a node expires that is stored with expires; 0: never.
+// Shown returns the time of day at which a node that is stored with expires will expire; 0: never.
 func (c Clock) Shown(expires int64) int64 {
 	if expires == 0 || c.Shift == 0 {
 		return expires
@@ -24,7 +24,7 @@ func (c Clock) Shown(expires int64) int64 {
 	return nonzero(addTime(expires, c.Shift))
 }
 
-// Stored is what to store for a node that expires at the given time of day; 0: never.
+// Stored is the inverse of Shown: the time to store for a node that expires at a time of day.
 func (c Clock) Stored(shown int64) int64 {
 	if shown == 0 || c.Shift == 0 {
 		return shown
@@ -32,9 +32,9 @@ func (c Clock) Stored(shown int64) int64 {
 	return nonzero(addTime(shown, -c.Shift))
 }
 
-// Receive makes the times of c, which a member with a clock of its own has written, those
-// of the batch that c is in: a time to live counts from there. An expiry is for what was due at a
-// time of the shard, not later than the batch.
+// Receive replaces the times in cmd, which a member wrote by its own clock, by those of the batch
+// that has the Clock c: a time to live counts from the batch. An expiry has a time of the shard,
+// which becomes that of the batch if it is later.
 func (c Clock) Receive(cmd *Command) {
 	if !c.Known() {
 		return

@@ -76,7 +76,7 @@ type Command struct {
 	// removes nodes due by then.
 	Now   int64
 	Limit int // OpExpire, OpFound
-	// Authorization is what the client proves itself by, for a mirror that passes the command on. It is in no
-	// log.
+	// Authorization is the client's header, for a mirror that passes the command on. It is never
+	// logged or proposed.
 	Authorization string
 }

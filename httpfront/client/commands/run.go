@@ -69,7 +69,7 @@ func (t *tool) connect(ctx context.Context, security *tls.Config) error {
 	g := &t.line.Global
 	o := v2.Options{Endpoints: strings.Split(g.Endpoints, ","), TLS: security, Timeout: g.Timeout}
 	var err error
-	if o.User, o.Password, err = t.credentials(); err != nil {
+	if o.User, o.Password, err = t.credentials(ctx); err != nil {
 		return err
 	}
 	if g.Debug {
@@ -103,7 +103,7 @@ func (t *tool) run(ctx context.Context) error {
 	case *cli.Top:
 		return t.top(ctx, args)
 	case *cli.Name:
-		if err := t.askNew(args); err != nil { // who types has the time that it takes
+		if err := t.askNew(ctx, args); err != nil { // who types has the time that it takes
 			return err
 		}
 	}
@@ -188,7 +188,7 @@ func (t *tool) hint(err error) {
 }
 
 // credentials are the user's name and password, if there is one.
-func (t *tool) credentials() (user, password string, err error) {
+func (t *tool) credentials(ctx context.Context) (user, password string, err error) {
 	g := &t.line.Global
 	user, password, given := strings.Cut(g.Username, ":")
 	switch {
@@ -206,6 +206,6 @@ func (t *tool) credentials() (user, password string, err error) {
 	case user == "" || given:
 		return user, password, nil
 	}
-	password, err = t.ask("Password: ")
+	password, err = t.ask(ctx, "Password: ")
 	return user, password, err
 }

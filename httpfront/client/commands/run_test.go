@@ -2,11 +2,16 @@ package commands
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"copse/config/cli"
 )
@@ -74,6 +79,18 @@ func TestPasswordsOfEndpointsAreNotPrinted(t *testing.T) {
 	}
 }
 
+func TestThePasswordIsNotSentToOperationsPorts(t *testing.T) {
+	server, _ := answers(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	port, asked := answers(t, func(_ http.ResponseWriter, r *http.Request) {
+		if sent := r.Header.Get("Authorization"); sent != "" {
+			t.Errorf("%s gets %q", r.URL, sent)
+		}
+	})
+	if code, _, stderr := perform(t, "", server, "-u root:s3cret top --count=1 --interval=100ms --metrics="+port); code != 0 || *asked != 2 {
+		t.Errorf("exit code %d, %d requests: %s", code, *asked, stderr)
+	}
+}
+
 func TestAnEmptyInputIsNoValue(t *testing.T) {
 	server, asked := answers(t, done)
 	for _, line := range []string{"set /k", "mk /k", "mk --in-order /k", "update /k", "cas /k old", "set --base64 /k"} {
@@ -88,5 +105,44 @@ func TestAnEmptyInputIsNoValue(t *testing.T) {
 		if code, _, stderr := perform(t, "", server, line); code != 0 {
 			t.Errorf("%s: exit code %d: %s", line, code, stderr)
 		}
+	}
+}
+
+// An interrupt ends the question for a password, and the terminal is left as it was.
+func TestAnInterruptEndsTheQuestionForAPassword(t *testing.T) {
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer person.Close()
+	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := os.OpenFile(fmt.Sprint("/dev/pts/", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	command, err := cli.Parse([]string{"-u", "root", "get", "/k"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	var errs bytes.Buffer
+	code := make(chan int, 1)
+	go func() { code <- Run(ctx, command, nil, Streams{In: in, Out: in, Err: &errs}) }()
+	if _, err := io.ReadFull(person, make([]byte, len("Password: "))); err != nil {
+		t.Fatal(err)
+	}
+	interrupt()
+	if got := <-code; got != exitUsage || errs.String() != "interrupted\n" {
+		t.Errorf("exit code %d: %s", got, &errs)
+	}
+	if now, err := unix.IoctlGetTermios(int(in.Fd()), unix.TCGETS); err != nil || now.Lflag&unix.ECHO == 0 {
+		t.Errorf("the terminal doesn't show what is typed: %v", err)
 	}
 }

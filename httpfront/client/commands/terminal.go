@@ -1,12 +1,15 @@
 package commands
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
+
+	"copse/httpfront/client"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,25 +55,22 @@ func (t *tool) paint(colour int, text string) string {
 	return fmt.Sprintf("\033[%dm%s\033[0m", colour, text)
 }
 
-// ask reads a line from standard input, which a terminal doesn't show.
-func (t *tool) ask(prompt string) (string, error) {
-	fmt.Fprint(t.Out, prompt)
-	if f, ok := t.In.(*os.File); ok && isTerminal(f) {
-		fd := int(f.Fd())
-		before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
-		if err != nil {
-			return "", err
-		}
-		hidden := *before
-		hidden.Lflag &^= unix.ECHO
-		if err := unix.IoctlSetTermios(fd, unix.TCSETS, &hidden); err != nil {
-			return "", err
-		}
-		defer func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, before) }()
+// ask reads a password: from a terminal, which doesn't show it, or a line of another input.
+func (t *tool) ask(ctx context.Context, prompt string) (line string, err error) {
+	if isTerminal(t.In) {
+		line, err = client.AskPassword(ctx, t.In.(*os.File), prompt)
+	} else {
+		fmt.Fprint(t.Out, prompt)
+		line, err = readLine(t.In)
+		fmt.Fprintln(t.Out)
 	}
-	line, err := readLine(t.In)
-	fmt.Fprintln(t.Out)
-	return line, err
+	if errors.Is(err, io.EOF) {
+		return "", usage("there is no password: give user:password, or --password-file")
+	}
+	if err != nil {
+		return "", usage("%v", err)
+	}
+	return line, nil
 }
 
 // readLine reads no byte behind the line: what follows may be a value.
@@ -86,7 +86,7 @@ func readLine(from io.Reader) (string, error) {
 		case errors.Is(err, io.EOF) && len(line) > 0:
 			return string(line), nil
 		case err != nil:
-			return "", usage("there is no password: give user:password, or --password-file")
+			return "", err
 		}
 	}
 }

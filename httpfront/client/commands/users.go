@@ -76,9 +76,9 @@ func (t *tool) roleGet(ctx context.Context, name string) error {
 }
 
 // askNew asks for a new password if the command needs one that isn't on its line.
-func (t *tool) askNew(args *cli.Name) (err error) {
+func (t *tool) askNew(ctx context.Context, args *cli.Name) (err error) {
 	if t.line.Name == "user passwd" || t.line.Name == "user add" && !strings.Contains(args.Name, ":") {
-		t.password, err = t.ask("New password: ")
+		t.password, err = t.ask(ctx, "New password: ")
 	}
 	return err
 }

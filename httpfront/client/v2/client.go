@@ -60,9 +60,9 @@ func New(o Options) (*Client, error) {
 // Close ends the connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// First is a client for the server that is asked first alone. It may be another goroutine's.
+// First returns a client for only the server that is asked first. Another goroutine may use it.
 func (c *Client) First() *Client {
-	return &Client{o: c.o, http: c.http, endpoints: c.endpoints[:1:1]}
+	return &Client{o: c.o, http: c.http, endpoints: slices.Clone(c.endpoints[:1])}
 }
 
 // Request is one for a path of the API.

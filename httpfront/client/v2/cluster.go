@@ -36,11 +36,21 @@ func (c *Client) JSON(ctx context.Context, r Request, to any) error {
 	return json.Unmarshal(answer.Body, to)
 }
 
-// At is a client for one server of the cluster alone.
+// At returns a client for only one server of the cluster.
 func (c *Client) At(endpoint string) (*Client, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return nil, withoutURL(err)
 	}
 	return &Client{o: c.o, http: c.http, endpoints: []*url.URL{u}}, nil
+}
+
+// Anonymous is At without the user: for an operations port, which asks for no password, and
+// may be reached in the clear where the clients' port isn't.
+func (c *Client) Anonymous(endpoint string) (*Client, error) {
+	one, err := c.At(endpoint)
+	if err == nil {
+		one.o.User, one.o.Password = "", ""
+	}
+	return one, err
 }

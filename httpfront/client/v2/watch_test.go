@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -227,5 +228,19 @@ func TestPasswordsOfEndpointsAreNotPrinted(t *testing.T) {
 	}
 	if lost, ok := errors.AsType[*v2.Unreachable](err); !ok || strings.Contains(lost.Asked[0], "s3cret") {
 		t.Errorf("%v", err)
+	}
+}
+
+// What a client of the first server alone does, in another goroutine, must not change the
+// servers of the one that it was made of.
+func TestTheFirstServersClientIsApart(t *testing.T) {
+	c := connect(t, "http://127.0.0.1:1", "http://127.0.0.1:2")
+	first := c.First()
+	var other sync.WaitGroup
+	other.Go(func() { _, _ = first.Members(t.Context()) })
+	_, err := c.Members(t.Context())
+	other.Wait()
+	if none, ok := errors.AsType[*v2.Unreachable](err); !ok || len(none.Asked) != 2 {
+		t.Error(err)
 	}
 }

@@ -44,7 +44,7 @@ export class Alerts {
 
   get names() { return this.rules.flatMap((r) => (r.query ? [...r.query.names] : [])); }
 
-  // look evaluates all rules at the newest scrape. member is what a summary calls the instance.
+  // look evaluates all rules at the newest scrape. member is the name of the instance in summaries.
   look(history, member) {
     const n = history.next - 1, now = history.time(n), since = new Map();
     const found = this.rules.map((rule) => {

@@ -70,8 +70,8 @@ export async function* objects(resp) {
 }
 
 // names yields the keys below key at any depth, with whether each is a directory, as they
-// arrive: the listing may be larger than what a page should hold. A quotation mark within a
-// value is escaped, so what looks like a key is one.
+// arrive: the listing may be larger than what a page should hold. Quotation marks within
+// values are escaped, so anything that looks like a key is one.
 export async function* names(key, query, signal) {
   const resp = await send("GET", "/v2/keys" + path(key), { query: { recursive: true, sorted: true, ...query }, signal });
   const reader = resp.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -21,7 +21,7 @@ const rights = new Map(); // by key
 
 const app = {
   history: null,
-  // access is what the client may do with a key.
+  // access returns what the client may do with a key.
   access: async (key) => {
     if (!rights.has(key)) {
       const all = await api.json("/v2/copse/access", { query: { key } });
@@ -85,7 +85,7 @@ function health(how, words) {
   if (el.textContent !== `${member}: ${words}`) el.replaceChildren(h("span", { class: "dot", "aria-hidden": "true" }), h("span", { class: "member" }, member), h("span", { class: "unseen" }, ": "), words);
 }
 
-// who asks who the client is, and shows it.
+// who asks the member who the client is, and shows it.
 async function who() {
   rights.clear();
   may = await app.access("/");

@@ -42,7 +42,7 @@ export function duration(seconds) {
 export const clock = (date) => new Date(date).toLocaleTimeString("en-GB");
 export const moment = (date) => new Date(date).toLocaleString("sv-SE");
 
-// say tells a screen reader what has happened.
+// say announces text to screen readers.
 export function say(text) {
   document.getElementById("said").textContent = text;
 }

@@ -1,8 +1,8 @@
 // As much of PromQL as the alerts and the graphs need, over a History: selectors, ranges,
 // rate, increase, histogram_quantile, time, sum, min and max by labels, arithmetic,
-// comparisons and `and`. What is beyond that, or beyond the hour that is kept, is said by
-// compile to be so. A rate is the difference between the ends of what is kept of its range;
-// Prometheus extrapolates besides.
+// comparisons and `and`. compile refuses anything beyond that, or
+// beyond the hour that is kept, with the reason. A rate is the difference between the first and the
+// last value kept of its range; Prometheus extrapolates besides.
 
 import { interval, points } from "./metrics.js";
 

@@ -1,4 +1,4 @@
-// The view of what has happened of late on this member.
+// The view of recent occurrences on this member.
 
 import * as api from "./api.js";
 import { bytes, count, duration, empty, h, moment, problem, table } from "./dom.js";

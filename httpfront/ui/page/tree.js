@@ -59,7 +59,7 @@ export class Tree {
     else this.layout();
   }
 
-  // refresh reads again what is open.
+  // refresh reads all open directories again.
   async refresh() {
     for (const [key, dir] of this.dirs) {
       if (dir.open && this.reachable(key)) await this.load(key);

@@ -17,7 +17,7 @@ import (
 	"testing/fstest"
 )
 
-// spare is how much of the zeros that etcd reserves behind its log is kept.
+// spare is how many bytes are kept of the zeros that etcd reserves behind its log.
 const spare = 4096
 
 // archives has what Files has read: each is 64 MB, and nearly all of it zeros.
