@@ -207,7 +207,7 @@ func (a *Actor) gather() {
 			more = false
 		}
 	}
-	for more := a.core.Takes(time.Now()); more && len(a.in.Writes) < batchCommandsLimit; {
+	for more := a.core.Takes(time.Now()) || a.core.Overtakes(); more && len(a.in.Writes) < batchCommandsLimit; {
 		select {
 		case w := <-a.mailbox.Messages():
 			a.in.Writes = append(a.in.Writes, w)
