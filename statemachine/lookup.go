@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"slices"
-	"sync"
 	"unsafe"
 
 	"copse/statemachine/tree"
@@ -38,7 +37,7 @@ type reader struct{ from pebble.Reader }
 
 // Get implements tree.Getter.
 func (r reader) Get(key string) (tree.Node, bool) {
-	rec, err := getRecord(r.from, appendNodeKey(nil, key))
+	rec, err := getRecord(r.from, appendNodeKey(nil, key), nil)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return tree.Node{}, false
 	}
@@ -68,12 +67,13 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 	defer recoverFault(&fail)
 	for {
 		index := m.Index() // first: what was read then is no older
-		n, err := tree.Find(cachedReader{m}, q.Key)
+		n, err := m.find(q)
 		if err != nil {
 			err.Index = index
 			return dst, nil, err, nil
 		}
 		if !n.Dir {
+			take(q.Room, jsonLength(n.Value))
 			return m.appendFile(dst, &n, now), nil, nil, nil
 		}
 		if text := m.caches.lists.get(q.Key, q.Recursive); text != nil {
@@ -99,51 +99,6 @@ func (m *Machine) appendFile(dst []byte, n *tree.Node, now func() int64) []byte 
 	return tree.AppendGet(dst, n, at)
 }
 
-// cachedReader looks up single nodes in the cache, then in the store. Storage errors panic
-// with a fault.
-type cachedReader struct{ m *Machine }
-
-var keyBuffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// Get implements tree.Getter.
-func (r cachedReader) Get(key string) (tree.Node, bool) {
-	// The cache is asked before the store is acquired. In this order, a record read from a
-	// store that a snapshot has just replaced is never put into the cache.
-	rec, seen := r.m.caches.nodes.get(key)
-	if rec == nil {
-		rec = r.load(key)
-		r.m.caches.nodes.put(key, rec, seen)
-	}
-	if len(rec) == 0 {
-		return tree.Node{}, false
-	}
-	n, err := readNode(key, rec)
-	if err != nil {
-		panic(fault{err})
-	}
-	return n, true
-}
-
-// load returns the record of the node at key in the store, or absentRecord.
-func (r cachedReader) load(key string) []byte {
-	h, err := r.m.acquire()
-	if err != nil {
-		panic(fault{err})
-	}
-	defer h.release()
-	buf := keyBuffers.Get().(*[]byte)
-	defer keyBuffers.Put(buf)
-	*buf = appendNodeKey((*buf)[:0], key)
-	rec, err := getRecord(h.db, *buf)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return absentRecord
-	}
-	if err != nil {
-		panic(fault{err})
-	}
-	return rec
-}
-
 // listingPart is the approximate size of the parts of a long listing. Most of them fit into
 // a buffer of listingBuffer bytes.
 const (
@@ -166,6 +121,7 @@ type listing struct {
 	lists    *listCache
 	flusher  *memtableFlusher
 	clock    shownClock
+	room     room
 }
 
 // shownClock is how a listing shows when nodes expire.
@@ -178,6 +134,7 @@ type shownClock struct {
 // isn't a directory, found is false.
 func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest tree.Rest, found bool, fail error) {
 	root := appendNodeKey(nil, q.Key)
+	take(q.Room, listingBuffer)
 	fill := m.caches.lists.begin(q.Key, q.Recursive) // before the store is acquired, as in cachedReader.Get
 	h, fail := m.acquire()
 	if fail != nil {
@@ -190,7 +147,7 @@ func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest t
 		h.release()
 		return dst, nil, false, fail
 	}
-	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}}
+	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}, room: room{of: q.Room, held: listingBuffer}}
 	defer func() {
 		if rest == nil {
 			fail = firstError(fail, l.end())
@@ -243,7 +200,7 @@ func (l *listing) record() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, _, _, err := readNodeHead(rec)
+	n, _, length, err := readNodeHead(rec)
 	if err != nil || n.Written == 0 {
 		return rec, err
 	}
@@ -254,6 +211,9 @@ func (l *listing) record() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	if err := l.room.need(listingBuffer + length); err != nil {
+		return nil, err
 	}
 	l.rec = appendValueKey(l.rec[:0], n.Written)
 	if !l.values.SeekGE(l.rec) || !bytes.Equal(l.values.Key(), l.rec) {
@@ -300,6 +260,11 @@ func (l *listing) append(dst []byte) (out []byte, more bool, err error) {
 		}
 		if n.Expires != 0 && l.fill != nil {
 			l.fill.uncacheable = true
+		}
+		if len(n.Value) > freeValue {
+			if err := l.room.need(len(n.Value) + len(dst) + jsonLength(n.Value)); err != nil {
+				return dst, false, err
+			}
 		}
 		below := false
 		dst, below = l.print.Add(dst, &n)

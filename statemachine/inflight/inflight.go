@@ -25,10 +25,12 @@ const (
 	Bodies  Kind = iota // of requests, and their copies on the way through the log
 	Answers             // until the clients have taken them
 	Heads               // of requests, if they are large
+	Streams             // events that clients of streams haven't taken; each once, whoever waits for it
+	TLS                 // encrypted, and not taken by clients that watch
 	kinds
 )
 
-var kindNames = [kinds]string{"bodies", "answers", "heads"}
+var kindNames = [kinds]string{"bodies", "answers", "heads", "streams", "tls"}
 
 // Budget is a number of bytes to be shared. A nil Budget has no bound.
 type Budget struct {
@@ -94,6 +96,17 @@ func (b *Budget) Most(bytes int64) int64 {
 		return bytes
 	}
 	return min(bytes, b.limit)
+}
+
+// Full reports whether nothing more can be held. What is held in any case should then
+// become less.
+func (b *Budget) Full() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used >= b.limit
 }
 
 // fits reports whether so many bytes can be held. b.mu is held.

@@ -34,6 +34,9 @@ type Query struct {
 	Quorum    bool // linearizable: sees every write completed before the call
 	// Authorization is as in Command, of a quorum read.
 	Authorization string
+	// Room, unless it is nil, is asked before an answer takes so much more memory until its
+	// client has it, if that is much. If it says no, there is no answer.
+	Room interface{ Take(bytes int) bool }
 }
 
 // Watch is one client's request for events. The caller fills it in, uses it once,
