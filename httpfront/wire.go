@@ -125,9 +125,7 @@ func (w *wire) flush() (all bool, err error) {
 
 // hold counts what a client's socket doesn't take.
 func (w *wire) hold(bytes int64) {
-	if before := w.held.Swap(bytes); before != bytes {
-		w.budget.Add(inflight.TLS, bytes-before)
-	}
+	w.budget.Change(inflight.TLS, bytes-w.held.Swap(bytes))
 }
 
 // Close implements net.Conn.

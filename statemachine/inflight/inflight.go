@@ -27,10 +27,11 @@ const (
 	Heads               // of requests, if they are large
 	Streams             // events that clients of streams haven't taken; each once, whoever waits for it
 	TLS                 // encrypted, and not taken by clients that watch
+	Peers               // large writes of other members, at the leader
 	kinds
 )
 
-var kindNames = [kinds]string{"bodies", "answers", "heads", "streams", "tls"}
+var kindNames = [kinds]string{"bodies", "answers", "heads", "streams", "tls", "peers"}
 
 // Budget is a number of bytes to be shared. A nil Budget has no bound.
 type Budget struct {
@@ -139,6 +140,15 @@ func (b *Budget) Add(kind Kind, bytes int64) {
 	b.mu.Lock()
 	b.add(kind, bytes)
 	b.mu.Unlock()
+}
+
+// Change is Add, or Give if bytes is negative.
+func (b *Budget) Change(kind Kind, bytes int64) {
+	if bytes > 0 {
+		b.Add(kind, bytes)
+	} else {
+		b.Give(kind, -bytes)
+	}
 }
 
 // Give gives back what was held.
