@@ -114,14 +114,19 @@ type listing struct {
 	print *tree.Listing
 	valid bool // the iterator is at a node
 	// values reads large values from the same snapshot; nil: none was needed so far.
-	values   *pebble.Iterator
-	key, rec []byte    // scratch
-	part     []byte    // the part that Next returned last
-	fill     *listFill // nil: the listing isn't to be cached
-	lists    *listCache
-	flusher  *memtableFlusher
-	clock    shownClock
-	room     room
+	values *pebble.Iterator
+	listingBuffers
+	fill    *listFill // nil: the listing isn't to be cached
+	lists   *listCache
+	flusher *memtableFlusher
+	clock   shownClock
+	room    room
+}
+
+// listingBuffers are what a listing uses from part to part.
+type listingBuffers struct {
+	key, rec []byte // scratch
+	part     []byte // the part that Next returned last
 }
 
 // shownClock is how a listing shows when nodes expire.
