@@ -27,6 +27,7 @@ import (
 	"copse/httpfront/listen"
 	"copse/httpfront/ops"
 	"copse/httpfront/ui"
+	"copse/statemachine/inflight"
 	"copse/statemachine/metric"
 	"copse/statemachine/tree"
 )
@@ -101,7 +102,7 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	o.Fatal = fatal(log)
 	o.Peer.Listen = config.Strings(c.ListenPeerURLs)
 	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
-	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve), CountOutages: !c.TTLPause}
+	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve), CountOutages: !c.TTLPause, InFlight: inflight.New(limits.InFlight())}
 	starter, err := actors.Open(ctx, o, func(what string) error { status.WaitFor(what); return port.Open() })
 	if err != nil {
 		return err
@@ -116,7 +117,7 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}
-	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, InFlight: limits.InFlight(), CertificateNames: c.CertificateNames(), Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, LeaderChanges: member.LeaderChanges, Page: page, SetLogLevel: level.Set, Log: log})
+	server, err := httpfront.NewServer(member.Router(), httpfront.Options{Requests: httpfront.Requests(c.Requests), MaxConnections: files.Clients, InFlight: o.Store.InFlight, CertificateNames: c.CertificateNames(), Live: status.Live(), Ready: status.Ready(), Scrape: status.Scrape, LeaderChanges: member.LeaderChanges, Page: page, SetLogLevel: level.Set, Log: log})
 	if err != nil {
 		return errors.Join(err, listeners.Close())
 	}

@@ -21,8 +21,8 @@ import (
 // folder may import. Arrows never turn back: docs/ARCHITECTURE.md draws them.
 var allowed = map[string][]string{
 	".": {"copse/actors", "copse/actors/cluster", "copse/actors/loop", "copse/config", "copse/config/build", "copse/config/certs", "copse/config/command", "copse/config/dispatch", "copse/config/limits", "copse/config/logging",
-		"copse/httpfront", "copse/httpfront/listen", "copse/httpfront/ops", "copse/httpfront/ui", "copse/statemachine/metric", "copse/statemachine/tree"},
-	"actors":          {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/mirror", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/raftlog", "copse/actors/shard", "copse/actors/source", "copse/actors/watch", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/mirror", "copse/statemachine/portable", "copse/statemachine/recent", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
+		"copse/httpfront", "copse/httpfront/listen", "copse/httpfront/ops", "copse/httpfront/ui", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/tree"},
+	"actors":          {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/mirror", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/raftlog", "copse/actors/shard", "copse/actors/source", "copse/actors/watch", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/mirror", "copse/statemachine/portable", "copse/statemachine/recent", "copse/statemachine/tree", "github.com/cockroachdb/pebble"},
 	"actors/cluster":  {"copse/actors/datadir", "copse/actors/loop", "copse/actors/peerlink", "copse/statemachine", "copse/statemachine/tree"},
 	"actors/datadir":  {},
 	"actors/disk":     {"copse/actors/loop", "copse/statemachine/metric"},
@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"actors/importer": {"copse/actors/source", "copse/statemachine/auth", "copse/statemachine/dump", "copse/statemachine/etcddir", "copse/statemachine/portable", "copse/statemachine/tree"},
 	"actors/mirror":   {"copse/actors/loop", "copse/actors/source", "copse/statemachine/metric", "copse/statemachine/mirror", "copse/statemachine/tree"},
 	"actors/order":    {"copse/actors/loop", "copse/actors/shard", "copse/actors/watch", "copse/statemachine", "copse/statemachine/tree"},
-	"actors/shard":    {"copse/actors/loop", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/metric", "copse/statemachine/mirror", "copse/statemachine/tree"},
+	"actors/shard":    {"copse/actors/loop", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/mirror", "copse/statemachine/tree"},
 	"actors/source":   {"copse/statemachine/auth", "copse/statemachine/tree"},
 	"actors/watch":    {"copse/actors/loop", "copse/statemachine/tree"},
 	"actors/raft":     {"copse/actors/loop", "copse/actors/peerlink", "copse/actors/raftlog", "copse/config/logging", "copse/statemachine", "copse/statemachine/metric", "copse/statemachine/recent", "copse/statemachine/tree", "github.com/lni/dragonboat"},

@@ -140,7 +140,7 @@ func (n *Member) openActor(p *part, sharded bool) {
 	p.lane = shard.NewReadLane(g.Confirm)
 	p.actor = shard.New(shard.ActorOptions{
 		Core:  shard.Options{Self: n.self(), Nonce: p.feed.Nonce(), Slot: p.slot, Sharded: sharded, Patience: n.host.AnswerTimeout(), CountOutages: n.o.CountOutages},
-		Shard: p.id, Timeout: n.o.Host.RequestTimeout, Admit: n.admit, Raft: g, Link: post{n.link}, Feed: p.feed,
+		Shard: p.id, Timeout: n.o.Host.RequestTimeout, Admit: n.admit, InFlight: n.o.InFlight, Raft: g, Link: post{n.link}, Feed: p.feed,
 		Ask: func(a tree.Ask) { n.ask(p, a) },
 		// What a source tells of expirations is in the time of day.
 		Timed: func() bool { return n.membership.Timed() && !n.machine.Mirror().On },

@@ -20,6 +20,7 @@ import (
 	"copse/actors/peerlink"
 	"copse/actors/raft"
 	"copse/actors/source"
+	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 )
 
@@ -80,6 +81,8 @@ type StoreOptions struct {
 	DiskReserve uint64 // bytes that must stay free for the store to grow; 0 is off
 	// CountOutages lets times to live run on while there is no leader.
 	CountOutages bool
+	// InFlight bounds the bytes that requests hold together; nil: nothing does.
+	InFlight *inflight.Budget
 }
 
 // execShards is the number of dragonboat's workers that sync the log. One worker

@@ -69,11 +69,7 @@ func (h *heldRest) Next() (part []byte, more bool, err error) {
 	part, more, err = h.Rest.Next()
 	if holder, ok := h.Rest.(interface{ Held() int64 }); ok {
 		now := max(backupHeld, holder.Held())
-		if now > h.bytes {
-			h.budget.Add(inflight.Answers, now-h.bytes)
-		} else {
-			h.budget.Give(inflight.Answers, h.bytes-now)
-		}
+		h.budget.Change(inflight.Answers, now-h.bytes)
 		h.bytes = now
 	}
 	return part, more, err

@@ -6,11 +6,12 @@ import (
 
 	"copse/httpfront"
 	"copse/statemachine/auth"
+	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 )
 
 func TestBackup(t *testing.T) {
-	s := serve(t, httpfront.Options{InFlight: 8 << 20})
+	s := serve(t, httpfront.Options{InFlight: inflight.New(8 << 20)})
 	s.backend.parts = []string{"one,", strings.Repeat("x", 100_000), ",end"}
 	whole := func(got answer) bool { // in chunks
 		return got.status == 200 && got.kind == "application/gzip" && strings.Count(got.body, "x") >= 100_000 && strings.HasSuffix(got.body, ",end\r\n0\r\n\r\n")

@@ -40,6 +40,10 @@ func holdBack(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 // it. If it can't, it answers the request and returns false.
 func (s *Server) readBody(ctx *fasthttp.RequestCtx, x *exchange) bool {
 	x.arrived = ctx.Time()
+	if c := ctx.Conn().(*conn); c.answer != 0 { // that of a pipelined request, which has been written
+		s.inFlight.Give(inflight.Answers, c.answer)
+		c.answer = 0
+	}
 	stream := ctx.RequestBodyStream()
 	if stream == nil {
 		return true
@@ -85,6 +89,21 @@ func (s *Server) holdAnswer(ctx *fasthttp.RequestCtx, text []byte) {
 	}
 }
 
+// Take implements tree.Query's Room: it counts what the answer to a read will take, until its client has
+// taken it.
+func (c *conn) Take(bytes int) bool {
+	budget := c.loop.options.heads.inFlight
+	need := budget.Most(c.answer + int64(bytes))
+	if need <= c.answer {
+		return true
+	}
+	if !budget.Take(inflight.Answers, need-c.answer, bodyPatience) {
+		return false
+	}
+	c.answer = need
+	return true
+}
+
 // bodyReader reads one body into its exchange.
 type bodyReader struct {
 	budget *inflight.Budget
@@ -126,7 +145,7 @@ func (b *bodyReader) read(length int) error {
 // grow makes room for a body of so many bytes.
 func (b *bodyReader) grow(size int) error {
 	x := b.x
-	if held := int64(size) * bodyCopies; size > freeBody && held > x.held {
+	if held := b.budget.Most(int64(size) * bodyCopies); size > freeBody && held > x.held {
 		if !b.budget.Take(inflight.Bodies, held-x.held, bodyPatience) {
 			return errBusy
 		}

@@ -239,7 +239,7 @@ var _ net.Conn = (*script)(nil)
 // request was served, and in the end.
 func heads(t *testing.T, served func(held int64), text string, inFlight int64) (answers []int, left int64) {
 	t.Helper()
-	s := NewTestServer(&slowBackend{stillBackend{auth: new(auth.State)}}, Options{Requests: Requests{MaxHeaderBytes: 1 << 20}, InFlight: inFlight})
+	s := NewTestServer(&slowBackend{stillBackend{auth: new(auth.State)}}, Options{Requests: Requests{MaxHeaderBytes: 1 << 20}, InFlight: inflight.New(inFlight)})
 	for _, h := range s.http {
 		h.Handler = func(*fasthttp.RequestCtx) { served(s.inFlight.Held(inflight.Heads)) }
 	}

@@ -108,7 +108,9 @@ func (s *Server) arrival(x *exchange) time.Time {
 
 func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	body := takeBody(ctx)
+	x.req.query.Room = ctx.Conn().(*conn)
 	out, rest, st, err := s.backend.Get(body, x.req.query)
+	x.req.query.Room = nil // x outlives the connection
 	if !s.permitted(ctx, &g) {
 		if rest != nil {
 			rest.Close()

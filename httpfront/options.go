@@ -9,6 +9,7 @@ import (
 
 	"copse/httpfront/ops"
 	"copse/httpfront/ui"
+	"copse/statemachine/inflight"
 	"copse/statemachine/metric"
 	"copse/statemachine/recent"
 )
@@ -22,8 +23,8 @@ type Options struct {
 	// CertificateNames makes the common name in a client's certificate a user, where the
 	// request names none. See conn.certificateName.
 	CertificateNames bool
-	// InFlight bounds the bytes that requests hold together; 0: nothing does.
-	InFlight int64
+	// InFlight bounds the bytes that requests hold together; nil: nothing does.
+	InFlight *inflight.Budget
 	// Live and Ready are what /livez and /readyz check.
 	Live, Ready ops.Checks
 	// Scrape writes every metric of the process, for /metrics.

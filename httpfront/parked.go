@@ -52,13 +52,24 @@ type backlog struct {
 }
 
 type piece struct {
-	index tree.Index // 0: no event
-	bytes []byte
+	index  tree.Index // 0: no event
+	bytes  []byte
+	shared *shared // nil: no event
 }
 
-func (b *backlog) add(index tree.Index, bytes []byte) {
-	b.pieces = append(b.pieces, piece{index: index, bytes: bytes})
-	b.size += len(bytes)
+func (b *backlog) add(p piece) {
+	b.pieces = append(b.pieces, p)
+	b.size += len(p.bytes)
+}
+
+// drop lets go of what is left. b may be nil.
+func (b *backlog) drop() {
+	if b != nil {
+		for _, p := range b.pieces {
+			p.shared.drop()
+		}
+		b.pieces = nil
+	}
 }
 
 // writeTo writes as much as it can without blocking, and reports whether that was all.
@@ -70,6 +81,7 @@ func (b *backlog) writeTo(s *socket) (n int, all bool, err error) {
 		if b.sent += m; err != nil || b.sent < len(first) {
 			return n, false, err
 		}
+		b.pieces[0].shared.drop()
 		b.pieces[0] = piece{}
 		b.pieces = b.pieces[1:]
 		b.size -= len(first)

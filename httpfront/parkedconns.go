@@ -72,7 +72,7 @@ func (l *parkedConns) park(p *parked, sock *socket, head []byte) {
 	if len(head) > 0 {
 		early := p.backlog
 		p.backlog = &backlog{}
-		p.backlog.add(0, head)
+		p.backlog.add(piece{bytes: head})
 		if early != nil {
 			p.backlog.pieces = append(p.backlog.pieces, early.pieces...)
 			p.backlog.size += early.size
@@ -149,7 +149,7 @@ func (l *parkedConns) behind(p *parked, index tree.Index) bool {
 		return false
 	}
 	oldest := b.oldest()
-	return b.size > l.options.streamLimit || oldest != 0 && p.sock != nil && index > oldest+l.options.streamWindow
+	return b.size > l.options.streamLimit || b.size > fullLimit && l.options.heads.inFlight.Full() || oldest != 0 && p.sock != nil && index > oldest+l.options.streamWindow
 }
 
 // end finishes a response that gets no more events, and the connection.
@@ -173,7 +173,7 @@ func (l *parkedConns) write(p *parked, index tree.Index, bytes []byte) {
 		if p.backlog == nil {
 			p.backlog = &backlog{}
 		}
-		p.backlog.add(index, bytes)
+		p.backlog.add(l.piece(p, index, bytes))
 		return
 	}
 	n, err := p.sock.write(bytes)
@@ -184,7 +184,7 @@ func (l *parkedConns) write(p *parked, index tree.Index, bytes []byte) {
 		l.written(p)
 	default:
 		p.backlog = &backlog{sent: n}
-		p.backlog.add(index, bytes)
+		p.backlog.add(l.piece(p, index, bytes))
 		p.since = l.tick
 		l.await(p)
 	}
@@ -291,6 +291,7 @@ func (l *parkedConns) leave(p *parked) {
 	l.slots.remove(p)
 	l.advance(p, gone)
 	p.sock = nil
+	p.backlog.drop()
 	p.backlog = nil
 }
 

@@ -55,6 +55,7 @@ const (
 	mailboxLimit = 16384    // one event for that many watchers doesn't make the hub wait
 	handleLimit  = 32       // messages, most of them a write to a socket, that are handled in a row
 	streamLimit  = 64 << 20 // bytes that a stream may leave unread; the window shares them
+	fullLimit    = 64 << 10 // the same while requests under way hold all memory that they may
 
 	// reviewPause is from a change of users or roles to the look at all watches that it costs,
 	// whatever else changes meanwhile. A watch of which an event comes is looked at then.

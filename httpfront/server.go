@@ -68,7 +68,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		opts:      o,
 		cors:      newCORS(o.CORS),
 		meter:     newMeter(),
-		inFlight:  inflight.New(o.InFlight),
+		inFlight:  o.InFlight,
 		noted:     noted{slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
 		refusals:  logging.NewSeldom(o.Log),
 		logins:    login.New(b.Auth),

@@ -1,6 +1,9 @@
 package httpfront
 
-import "copse/statemachine/tree"
+import (
+	"copse/statemachine/inflight"
+	"copse/statemachine/tree"
+)
 
 // slotTable gives each parked connection a slot, by which the poller identifies it. Slots
 // are reused; the generation in a token distinguishes their owners.
@@ -42,13 +45,51 @@ func (t *slotTable) count() int { return len(t.list) - len(t.free) }
 type framed struct {
 	notice *tree.EncodedEvent
 	bytes  []byte
+	shared *shared // nil: nobody has it in a backlog
 }
 
 func (f *framed) whole(n *tree.EncodedEvent) []byte {
 	if f.notice != n {
-		f.notice, f.bytes = n, appendWhole(nil, n.JSON)
+		*f = framed{notice: n, bytes: appendWhole(nil, n.JSON)}
 	}
 	return f.bytes
+}
+
+// unread counts that the event has got into another backlog.
+func (f *framed) unread(budget *inflight.Budget) *shared {
+	if f.shared == nil {
+		f.shared = &shared{budget: budget, bytes: int64(len(f.bytes))}
+	}
+	if f.shared.backlogs++; f.shared.backlogs == 1 {
+		budget.Add(inflight.Streams, f.shared.bytes)
+	}
+	return f.shared
+}
+
+// piece is a part of p's backlog: of the event that is being delivered, unless index is 0. What
+// comes before its connection isn't counted, since that may never come.
+func (l *parkedConns) piece(p *parked, index tree.Index, bytes []byte) piece {
+	part := piece{index: index, bytes: bytes}
+	if index != 0 && p.sock != nil {
+		part.shared = l.framed.unread(l.options.heads.inFlight)
+	}
+	return part
+}
+
+// shared is an event in backlogs. However many there are, its bytes count once.
+type shared struct {
+	budget   *inflight.Budget
+	bytes    int64
+	backlogs int
+}
+
+func (s *shared) drop() {
+	if s == nil {
+		return
+	}
+	if s.backlogs--; s.backlogs == 0 {
+		s.budget.Give(inflight.Streams, s.bytes)
+	}
 }
 
 // crowdMemory notices when a crowd has come or left. Its arrival takes several times the

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"copse/statemachine/inflight"
 )
 
 // wire is the socket below a TLS session. Under fasthttp it blocks, as any net.Conn does.
@@ -25,6 +27,8 @@ type wire struct {
 	// Owned by the connection's goroutine, or by the poll loop.
 	parked bool
 	unsent []byte
+	budget *inflight.Budget
+	held   atomic.Int64 // of the budget, for unsent
 
 	closing atomic.Bool // the last alert is being sent, and mustn't block
 }
@@ -89,6 +93,7 @@ func (w *wire) Write(b []byte) (int, error) {
 		b = append(w.unsent, b...)
 		left := len(w.unsent)
 		w.unsent = nil
+		w.hold(0)
 		n, err := w.Conn.Write(b)
 		return max(0, n-left), err
 	}
@@ -110,10 +115,17 @@ func (w *wire) flush() (all bool, err error) {
 	n, err := writeNow(w.fd, w.unsent)
 	if n == len(w.unsent) {
 		w.unsent = nil // few parked connections need it again
+		w.hold(0)
 		return true, err
 	}
 	w.unsent = w.unsent[n:]
+	w.hold(recordBytes)
 	return false, err
+}
+
+// hold counts what a client's socket doesn't take.
+func (w *wire) hold(bytes int64) {
+	w.budget.Change(inflight.TLS, bytes-w.held.Swap(bytes))
 }
 
 // Close implements net.Conn.
@@ -121,6 +133,7 @@ func (w *wire) Close() error {
 	if w.parked {
 		_, _ = w.flush() // what the session sends at its end
 	}
+	w.hold(0)
 	return w.Conn.Close()
 }
 
@@ -189,5 +202,6 @@ func secure(p *pollLoop, c net.Conn, config *tls.Config) (*conn, error) {
 	if w == nil {
 		return nil, fmt.Errorf("TLS needs a socket, and %v is none", c.RemoteAddr())
 	}
+	w.budget = p.options.heads.inFlight
 	return newConn(p, tls.Server(w, config), w, nil), nil
 }

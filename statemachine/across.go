@@ -35,11 +35,15 @@ func GetAcross(machines []*Machine, dst []byte, q *tree.Query, now int64) (out [
 			machines[0].gets.fail.Add(1)
 		}
 	}()
+	if !hasRoom(q.Room, listingBuffer) {
+		return dst, nil, errNoRoom
+	}
 	for _, m := range machines {
 		l, err := m.listRoot()
 		if err != nil {
 			return dst, nil, err
 		}
+		l.room = room{of: q.Room, held: listingBuffer}
 		l.clock.now = m.dayTime(func() int64 { return now })
 		a.parts = append(a.parts, l)
 	}
@@ -83,6 +87,9 @@ func (a *mergedListing) next(dst []byte) (out []byte, more bool, err error) {
 		n, err := l.node()
 		if err != nil {
 			l.h.end.ifDamaged(err)
+			return dst, false, err
+		}
+		if err := l.room.print(n.Value, dst); err != nil {
 			return dst, false, err
 		}
 		below := false

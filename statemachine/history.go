@@ -127,7 +127,7 @@ func (e *storedEvent) encode(from pebble.Reader) (tree.EncodedEvent, error) {
 
 // readStoredNode decodes a record in stored form, of the node at key.
 func readStoredNode(from pebble.Reader, key string, rec []byte) (tree.Node, error) {
-	whole, err := appendFullRecord(nil, from, rec)
+	whole, err := appendFullRecord(nil, from, rec, nil)
 	if err != nil {
 		return tree.Node{}, err
 	}

@@ -25,15 +25,21 @@ type listing struct {
 	print *tree.Listing
 	valid bool // the iterator is at a node
 	// values reads large values from the same snapshot; nil: none was needed so far.
-	values  *pebble.Iterator
-	scratch struct{ key, rec []byte }
-	part    []byte    // the part that Next returned last
+	values *pebble.Iterator
+	listingBuffers
 	fill    *listFill // nil: the listing isn't to be cached
 	lists   *listCache
 	flusher *memtableFlusher
 	clock   shownClock
+	room    room
 	// headsOnly: values are left out, and not read.
 	headsOnly bool
+}
+
+// listingBuffers are what a listing uses from part to part.
+type listingBuffers struct {
+	key, rec []byte // scratch
+	part     []byte // the part that Next returned last
 }
 
 // shownClock has the times by which a listing shows when nodes expire.
@@ -46,6 +52,7 @@ type shownClock struct {
 // isn't a directory, found is false.
 func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest tree.Rest, found bool, fail error) {
 	root := appendNodeKey(nil, q.Key)
+	take(q.Room, listingBuffer)
 	fill := m.caches.lists.begin(q.Key, q.Recursive) // before the store is acquired, as in cachedReader.Get
 	h, fail := m.acquire()
 	if fail != nil {
@@ -58,7 +65,7 @@ func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest t
 		h.release()
 		return dst, nil, false, fail
 	}
-	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}}
+	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}, room: room{of: q.Room, held: listingBuffer}}
 	defer func() {
 		if rest == nil {
 			fail = firstError(fail, l.end())
@@ -91,11 +98,11 @@ func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest t
 // node returns the node at the iterator. Its bytes are valid until the next step.
 func (l *listing) node() (tree.Node, error) {
 	var err error
-	l.scratch.key, err = appendKey(l.scratch.key[:0], l.it.Key()[1:])
+	l.key, err = appendKey(l.key[:0], l.it.Key()[1:])
 	if err != nil {
 		return tree.Node{}, err
 	}
-	n, err := l.read(unsafe.String(unsafe.SliceData(l.scratch.key), len(l.scratch.key)))
+	n, err := l.read(unsafe.String(unsafe.SliceData(l.key), len(l.key)))
 	n.Expires = l.clock.Shown(n.Expires)
 	return n, err
 }
@@ -125,7 +132,7 @@ func (l *listing) record() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, _, _, err := readNodeHead(rec)
+	n, _, length, err := readNodeHead(rec)
 	if err != nil || n.Written == 0 {
 		return rec, err
 	}
@@ -137,13 +144,16 @@ func (l *listing) record() ([]byte, error) {
 			return nil, err
 		}
 	}
-	l.scratch.rec = appendValueKey(l.scratch.rec[:0], n.Written)
-	if !l.values.SeekGE(l.scratch.rec) || !bytes.Equal(l.values.Key(), l.scratch.rec) {
+	if err := l.room.need(listingBuffer + length); err != nil {
+		return nil, err
+	}
+	l.rec = appendValueKey(l.rec[:0], n.Written)
+	if !l.values.SeekGE(l.rec) || !bytes.Equal(l.values.Key(), l.rec) {
 		return nil, firstError(l.values.Error(), errNoValue)
 	}
 	value, err := l.values.ValueAndErr()
-	l.scratch.rec = append(append(l.scratch.rec[:0], rec...), value...)
-	return l.scratch.rec, err
+	l.rec = append(append(l.rec[:0], rec...), value...)
+	return l.rec, err
 }
 
 // Size implements tree.Rest.
@@ -182,6 +192,9 @@ func (l *listing) append(dst []byte) (out []byte, more bool, err error) {
 		}
 		if n.Expires != 0 && l.fill != nil {
 			l.fill.uncacheable = true
+		}
+		if err := l.room.print(n.Value, dst); err != nil {
+			return dst, false, err
 		}
 		below := false
 		dst, below = l.print.Add(dst, &n)

@@ -2,7 +2,6 @@ package statemachine
 
 import (
 	"errors"
-	"sync"
 
 	"copse/statemachine/tree"
 
@@ -35,7 +34,7 @@ type reader struct{ from pebble.Reader }
 
 // Get implements tree.Getter.
 func (r reader) Get(key string) (tree.Node, bool) {
-	rec, err := getRecord(r.from, appendNodeKey(nil, key))
+	rec, err := getRecord(r.from, appendNodeKey(nil, key), nil)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return tree.Node{}, false
 	}
@@ -65,12 +64,13 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 	defer recoverFault(&fail)
 	for {
 		index := m.Index() // first, so that it isn't above what is read
-		n, err := tree.Find(cachedReader{m}, q.Key)
+		n, err := m.find(q)
 		if err != nil {
 			err.Index = index
 			return dst, nil, err, nil
 		}
 		if !n.Dir {
+			take(q.Room, jsonLength(n.Value))
 			return m.appendFile(dst, &n, now), nil, nil, nil
 		}
 		if text := m.caches.lists.get(q.Key, q.Recursive); text != nil {
@@ -94,51 +94,6 @@ func (m *Machine) appendFile(dst []byte, n *tree.Node, now func() int64) []byte 
 		n.Expires, at = m.Clock().Shown(n.Expires), m.dayTime(now)
 	}
 	return tree.AppendGet(dst, n, at)
-}
-
-// cachedReader looks up single nodes in the cache, then in the store. Storage errors panic
-// with a fault.
-type cachedReader struct{ m *Machine }
-
-var keyBuffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// Get implements tree.Getter.
-func (r cachedReader) Get(key string) (tree.Node, bool) {
-	// The cache is asked before the store is acquired. In this order, a record read from a
-	// store that a snapshot has just replaced is never put into the cache.
-	rec, seen := r.m.caches.nodes.get(key)
-	if rec == nil {
-		rec = r.load(key)
-		r.m.caches.nodes.put(key, rec, seen)
-	}
-	if len(rec) == 0 {
-		return tree.Node{}, false
-	}
-	n, err := readNode(key, rec)
-	if err != nil {
-		panic(fault{err})
-	}
-	return n, true
-}
-
-// load returns the record of the node at key in the store, or absentRecord.
-func (r cachedReader) load(key string) []byte {
-	h, err := r.m.acquire()
-	if err != nil {
-		panic(fault{err})
-	}
-	defer h.release()
-	buf := keyBuffers.Get().(*[]byte)
-	defer keyBuffers.Put(buf)
-	*buf = appendNodeKey((*buf)[:0], key)
-	rec, err := getRecord(h.db, *buf)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return absentRecord
-	}
-	if err != nil {
-		panic(fault{err})
-	}
-	return rec
 }
 
 // Lookup implements IOnDiskStateMachine. It is never called: reads bypass dragonboat.

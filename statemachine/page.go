@@ -49,8 +49,10 @@ func GetPage(machines []*Machine, dst []byte, q *tree.Query, o PageOptions, now 
 	}
 	n.Expires = clock.Shown(n.Expires)
 	if !n.Dir {
+		take(q.Room, len(n.Value)+jsonLength(n.Value))
 		return p.query.Page.AppendFile(dst, &n, clock.now), nil, nil, nil
 	}
+	take(q.Room, listingBuffer)
 	if fail := p.open(now); fail != nil {
 		return dst, nil, nil, fail
 	}
@@ -134,7 +136,7 @@ func (p *page) open(now func() int64) error {
 			return err
 		}
 		page := &p.query.Page
-		l := &listing{h: pin.h, it: it, flusher: &m.flusher, clock: clock, headsOnly: page.KeysOnly || page.Count}
+		l := &listing{h: pin.h, it: it, flusher: &m.flusher, clock: clock, room: room{of: p.query.Room, held: listingBuffer}, headsOnly: page.KeysOnly || page.Count}
 		pin.h.users.Add(1) // released by the listing's end
 		p.parts = append(p.parts, l)
 		switch after, below := p.query.Behind(); {

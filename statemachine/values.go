@@ -44,12 +44,16 @@ func readDropKey(storeKey []byte) (written tree.Index, err error) {
 // errNoValue reports a record that refers to a large value that isn't in the store.
 var errNoValue = fmt.Errorf("%w: a value is missing", ErrDamaged)
 
-// appendFullRecord appends the full form of rec, which is in stored form.
-func appendFullRecord(dst []byte, from pebble.Reader, rec []byte) ([]byte, error) {
+// appendFullRecord appends the full form of rec, which is in stored form, if there is room
+// for it in an answer.
+func appendFullRecord(dst []byte, from pebble.Reader, rec []byte, in answerRoom) ([]byte, error) {
 	n, _, length, err := readNodeHead(rec)
 	dst = append(dst, rec...)
 	if err != nil || n.Written == 0 {
 		return dst, err
+	}
+	if !hasRoom(in, length) {
+		return dst, errNoRoom
 	}
 	value, closer, err := from.Get(appendValueKey(nil, n.Written))
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -65,15 +69,15 @@ func appendFullRecord(dst []byte, from pebble.Reader, rec []byte) ([]byte, error
 }
 
 // getRecord reads the full record of a node. Its error is pebble.ErrNotFound if there is
-// none.
-func getRecord(from pebble.Reader, storeKey []byte) ([]byte, error) {
+// none. in is as in appendFullRecord.
+func getRecord(from pebble.Reader, storeKey []byte, in answerRoom) ([]byte, error) {
 	var before []byte
 	for {
 		rec, closer, err := from.Get(storeKey)
 		if err != nil {
 			return nil, err
 		}
-		whole, err := appendFullRecord(make([]byte, 0, len(rec)), from, rec)
+		whole, err := appendFullRecord(make([]byte, 0, len(rec)), from, rec, in)
 		if errors.Is(err, errNoValue) && !bytes.Equal(before, rec) {
 			// Between the two reads, the node may have been overwritten and the old value
 			// deleted. Indexes are never reused, so if the node still refers to the missing

@@ -114,7 +114,7 @@ func (v *view) find(key string) []byte {
 		}
 	}
 	v.key = appendNodeKey(v.key[:0], key)
-	rec, err := getRecord(v.batch, v.key)
+	rec, err := getRecord(v.batch, v.key, nil)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil
 	}

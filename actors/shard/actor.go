@@ -7,6 +7,7 @@ import (
 
 	"copse/actors/loop"
 	"copse/statemachine"
+	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 )
 
@@ -36,16 +37,6 @@ type Link interface {
 	PostRefusal(shard uint64, r Refusal) bool
 }
 
-// message is from another member: a submission, if that has a number, else a refusal.
-type message struct {
-	submission Submission
-	refusal    Refusal
-}
-
-// messageMailboxLimit bounds how many messages of other members may wait. Each member has a
-// bounded number of submissions under way, so this is far from being reached.
-const messageMailboxLimit = 1024
-
 // ActorOptions configure an Actor.
 type ActorOptions struct {
 	Core    Options
@@ -57,6 +48,8 @@ type ActorOptions struct {
 	Feed    *Feed
 	Ask     func(tree.Ask) // with several shards: asks the order shard; must not wait
 	Timed   func() bool    // whether every member can read batches that carry the shard's time
+	// InFlight counts the large writes of other members that are here; nil: nothing does.
+	InFlight *inflight.Budget
 }
 
 // Actor runs the write path of one data shard on this member: it takes writes out of
@@ -74,6 +67,7 @@ type Actor struct {
 	in      Input
 	entries []entry // proposed, and raft isn't done with them
 	resting []rest
+	foreign int64 // what InFlight has of other members' writes
 }
 
 // entry is a batch that is proposed.
@@ -104,17 +98,6 @@ func (a *Actor) Measures() *Measures { return &a.measures }
 func (a *Actor) Pending() uint64 {
 	return uint64(max(0, a.measures.pending.Load())) + uint64(len(a.mailbox.Messages()))
 }
-
-// Submitted takes in a submission of another member. It never waits.
-func (a *Actor) Submitted(s Submission) {
-	if !a.messages.Offer(message{submission: s}) {
-		a.o.Link.PostRefusal(a.o.Shard, Refusal{To: s.ID.Replica, Nonce: s.ID.Nonce, First: s.ID.Number, Last: s.ID.Number})
-	}
-}
-
-// Refused takes in another member's refusal of this member's submissions. It never
-// waits; if a refusal is lost, its writers wait until their deadline.
-func (a *Actor) Refused(r Refusal) { a.messages.Offer(message{refusal: r}) }
 
 // Pause makes the actor propose nothing until Resume, and returns once nothing of what
 // it proposed is under way. Writes wait meanwhile, including those of other members.
@@ -207,7 +190,7 @@ func (a *Actor) gather() {
 			more = false
 		}
 	}
-	for more := a.core.Takes(time.Now()); more && len(a.in.Writes) < batchCommandsLimit; {
+	for more := a.core.Takes(time.Now()) || a.core.Overtakes(); more && len(a.in.Writes) < batchCommandsLimit; {
 		select {
 		case w := <-a.mailbox.Messages():
 			a.in.Writes = append(a.in.Writes, w)
@@ -240,6 +223,7 @@ func (a *Actor) step(alarm *time.Timer) {
 	out := a.core.Step(now, a.in)
 	a.in = Input{Writes: reuse(a.in.Writes), Submissions: reuse(a.in.Submissions), Refusals: a.in.Refusals[:0], Unsent: a.in.Unsent[:0], Dropped: a.in.Dropped[:0]}
 	a.carryOut(now, lead.Member, out)
+	a.count(a.core.Foreign())
 	wake := out.Wake
 	if len(a.in.Unsent)+len(a.in.Dropped) > 0 {
 		wake = retryPause
@@ -344,4 +328,5 @@ func (a *Actor) finish(alarm *time.Timer) {
 		a.step(alarm)
 	}
 	a.carryOut(time.Now(), nobody, a.core.Stop(ErrStopped))
+	a.count(0)
 }

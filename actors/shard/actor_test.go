@@ -12,6 +12,7 @@ import (
 
 	"copse/actors/loop/looptest"
 	"copse/statemachine"
+	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 )
 
@@ -376,4 +377,46 @@ func TestReadsThatWaitTogetherShareARound(t *testing.T) {
 		t.Errorf("a round that takes too long: %v", err)
 	}
 	end <- nil
+}
+
+// TestLargeWritesOfOthersNeedMemory has another member submit while there is none left, and then
+// enough.
+func TestLargeWritesOfOthersNeedMemory(t *testing.T) {
+	budget := inflight.New(1 << 20)
+	a, raft, link := newActor(time.Minute)
+	a.o.InFlight = budget
+	run(t, a)
+	submit := func(number uint64, size int) {
+		c := tree.Command{Op: tree.OpSet, Key: "/k", Value: make([]byte, size)}
+		a.Submitted(Submission{ID: tree.RequestID{Replica: 9, Nonce: 5, Number: number}, Epoch: 2, Base: 1, Count: 1, Commands: tree.AppendCommand(nil, &c), Deadline: time.Now().Add(time.Minute)})
+	}
+	done := func(batches int) {
+		t.Helper()
+		for applied := -1; applied < batches; time.Sleep(time.Millisecond) {
+			raft.mu.Lock()
+			applied = raft.batches
+			raft.mu.Unlock()
+		}
+	}
+	done(1) // the first is empty
+	budget.Take(inflight.Answers, 1<<20, 0)
+	submit(1, 1)
+	done(2)
+	submit(2, largeWrite)
+	if got, want := <-link.refusals, (Refusal{To: 9, Nonce: 5, First: 2, Last: 2}); got != want {
+		t.Errorf("refused %+v, want %+v", got, want)
+	}
+	budget.Give(inflight.Answers, 1<<20)
+	raft.stall(true)
+	submit(3, largeWrite)
+	if got, want := <-link.refusals, (Refusal{To: 9, Nonce: 5, First: 2, Last: 2}); got != want { // it is missing
+		t.Errorf("refused %+v, want %+v", got, want)
+	}
+	for budget.Held(inflight.Peers) < largeWrite {
+		time.Sleep(time.Millisecond)
+	}
+	raft.setLead(Lead{Member: 9, Term: 3})
+	for budget.Held(inflight.Peers) != 0 {
+		time.Sleep(time.Millisecond)
+	}
 }

@@ -36,14 +36,6 @@ const (
 	retryPauseLimit = 80 * time.Millisecond
 )
 
-// The two kinds of writes: with several shards, creates in order in the root have
-// batches of their own, for their indexes must make names that belong to the shard.
-const (
-	plain = iota
-	root
-	kinds
-)
-
 // Lead says who leads the shard, as this member's replica knows it.
 type Lead struct {
 	Member uint64 // 0: nobody is known to

@@ -24,7 +24,7 @@ type leader struct {
 	paused     bool
 	inbox      [kinds][]*Submission
 	inboxBytes int
-	turn       int               // of the two kinds
+	turn       int               // of the kinds
 	seen       map[sender]uint64 // the Number of its last submission in this epoch
 	batches    []*batch          // not applied here, in the order in which they go into the log
 	number     uint64            // of the last batch, never reset: a drop that is reported late can't mean a batch of a later epoch
@@ -118,8 +118,11 @@ func (l *leader) accept(s Submission) {
 	}
 	l.seen[from] = s.ID.Number
 	kind := plain
-	if s.Root {
+	switch {
+	case s.Root:
 		kind = root
+	case len(s.Commands) >= s.Count*largeWrite:
+		kind = bulk
 	}
 	switch {
 	case s.Count == 0: // a probe
@@ -186,9 +189,9 @@ func (l *leader) advance(now time.Time) {
 // gather takes the submissions of one batch out of the inbox. Later ones don't join
 // it (7).
 func (l *leader) gather() (parts []*Submission, kind int) {
-	kind = l.turn
+	kind = next(l.turn, func(kind int) bool { return len(l.inbox[kind]) > 0 })
 	if len(l.inbox[kind]) == 0 {
-		kind = 1 - kind
+		return nil, kind
 	}
 	n, count, size, indexes := 0, 0, 0, 0
 	for _, s := range l.inbox[kind] {
@@ -203,7 +206,7 @@ func (l *leader) gather() (parts []*Submission, kind int) {
 	parts = slices.Clone(l.inbox[kind][:n])
 	l.inbox[kind] = slices.Delete(l.inbox[kind], 0, n)
 	l.inboxBytes -= size
-	l.turn = 1 - kind
+	l.turn = (kind + 1) % kinds
 	return parts, kind
 }
 
@@ -328,7 +331,7 @@ func (l *leader) wake(now time.Time) (wake time.Duration) {
 	if _, wait := gate(now, n, bytes, l.latest); wait > 0 && !l.o.Sharded {
 		wake = wait
 	}
-	if len(l.inbox[plain])+len(l.inbox[root])+len(l.batches) > 0 || l.asks.asking != nil || l.asks.handed > l.asks.settled {
+	if len(l.inbox[plain])+len(l.inbox[root])+len(l.inbox[bulk])+len(l.batches) > 0 || l.asks.asking != nil || l.asks.handed > l.asks.settled {
 		wake = sooner(wake, lookTime)
 	}
 	for _, retry := range []time.Time{l.retry, l.asks.retry} {

@@ -44,7 +44,7 @@ type origin struct {
 	out *Effects
 
 	queues  [kinds][]*Write // to be sent next
-	turn    int             // of the two kinds
+	turn    int             // of the kinds
 	pending []*sent         // not settled, in the order of their numbers
 	number  uint64          // of the last submission
 	epoch   uint64          // of the leader to whom the last was sent
@@ -76,13 +76,21 @@ func (o *origin) take(writes []*Write) {
 }
 
 func (o *origin) kind(w *Write) int {
-	if o.o.Sharded && w.Command.InRoot() {
+	switch {
+	case o.o.Sharded && w.Command.InRoot():
 		return root
+	case w.Command.Size() >= largeWrite && w.Command.Op.Grows():
+		return bulk
 	}
 	return plain
 }
 
-func (o *origin) waiting() int { return len(o.queues[plain]) + len(o.queues[root]) }
+func (o *origin) waiting() (n int) {
+	for _, queue := range o.queues {
+		n += len(queue)
+	}
+	return n
+}
 
 // newLead notes that another member leads, or the same one in another term. What is under
 // way to the last leader stays pending until this member's replica shows that it is
@@ -127,10 +135,7 @@ func (o *origin) next(now time.Time, epoch uint64) *Submission {
 
 // gather makes a submission of the writes that wait; nil if none do.
 func (o *origin) gather(now time.Time, epoch uint64) *Submission {
-	kind := o.turn
-	if len(o.queues[kind]) == 0 {
-		kind = 1 - kind
-	}
+	kind := next(o.turn, func(kind int) bool { return len(o.queues[kind]) > 0 })
 	n, size, indexes := 0, 0, 0
 	for _, w := range o.queues[kind] {
 		if n > 0 && full(n+1, size+w.Command.Size(), indexes+w.Command.Indexes()) {
@@ -145,7 +150,7 @@ func (o *origin) gather(now time.Time, epoch uint64) *Submission {
 	}
 	writes := slices.Clone(o.queues[kind][:n])
 	o.queues[kind] = slices.Delete(o.queues[kind], 0, n)
-	o.turn = 1 - kind
+	o.turn = (kind + 1) % kinds
 	s := o.submission(now, epoch, kind, writes)
 	s.Commands = make([]byte, 0, size)
 	for _, w := range writes {

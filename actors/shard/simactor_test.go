@@ -71,7 +71,7 @@ func (w *world) bounds(m *simMember) {
 	if !m.core.leader.paused && o.waiting() > 0 && m.core.lead.Member != nobody && !w.now.Before(o.retry) && m.core.Takes(w.now) {
 		w.fail("member %d: %d writes wait, and may be sent", m.id, o.waiting())
 	}
-	if waiting := len(l.inbox[plain]) + len(l.inbox[root]); waiting > 0 && l.roomy(w.now) {
+	if waiting := len(l.inbox[plain]) + len(l.inbox[root]) + len(l.inbox[bulk]); waiting > 0 && l.roomy(w.now) {
 		w.fail("member %d: %d submissions wait, and there is room", m.id, waiting)
 	}
 	size := 0

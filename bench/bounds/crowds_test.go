@@ -31,6 +31,7 @@ func TestCrowds(t *testing.T) {
 		{"large bodies of bytes that JSON writes as six", (*crowd).controlBytes},
 		{"streams that are not read", (*crowd).unreadStreams},
 		{"listings that are not read", (*crowd).unreadListings},
+		{"large values that are read and not taken", (*crowd).unreadValues},
 		{"half a request", (*crowd).halves},
 		{"large heads short of a byte", (*crowd).largeHeads},
 	} {
@@ -188,6 +189,19 @@ func (c *crowd) unreadListings() {
 	}
 	c.sendAll(100, func(i int) string {
 		return "GET /v2/keys/l" + strings.Repeat("?recursive=true", i%2) + " HTTP/1.1\r\nHost: h\r\n\r\n"
+	})
+	time.Sleep(3 * time.Second) // for the server to fill what it may
+}
+
+func (c *crowd) unreadValues() {
+	value := strings.Repeat("\x01", 10<<20-6)
+	for i := range 3 {
+		if status, body, err := put(c.node, fmt.Sprintf("/v/%d", i), value); err != nil || status != http.StatusCreated {
+			c.t.Fatal(status, body, err)
+		}
+	}
+	c.sendAll(60, func(i int) string {
+		return "GET /v2/keys/v" + strings.Repeat("/1", i%2) + " HTTP/1.1\r\nHost: h\r\n\r\n"
 	})
 	time.Sleep(3 * time.Second) // for the server to fill what it may
 }

@@ -25,10 +25,13 @@ const (
 	Bodies  Kind = iota // of requests, and their copies on the way through the log
 	Answers             // until the clients have taken them
 	Heads               // of requests, if they are large
+	Streams             // events that clients of streams haven't taken; each once, whoever waits for it
+	TLS                 // encrypted, and not taken by clients that watch
+	Peers               // large writes of other members, at the leader
 	kinds
 )
 
-var kindNames = [kinds]string{"bodies", "answers", "heads"}
+var kindNames = [kinds]string{"bodies", "answers", "heads", "streams", "tls", "peers"}
 
 // Budget is a number of bytes to be shared. A nil Budget has no bound.
 type Budget struct {
@@ -96,6 +99,17 @@ func (b *Budget) Most(bytes int64) int64 {
 	return min(bytes, b.limit)
 }
 
+// Full reports whether nothing more can be held. What is held in any case should then
+// become less.
+func (b *Budget) Full() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used >= b.limit
+}
+
 // fits reports whether so many bytes can be held. b.mu is held.
 func (b *Budget) fits(bytes int64) bool { return b.used+min(bytes, b.limit) <= b.limit }
 
@@ -126,6 +140,15 @@ func (b *Budget) Add(kind Kind, bytes int64) {
 	b.mu.Lock()
 	b.add(kind, bytes)
 	b.mu.Unlock()
+}
+
+// Change is Add, or Give if bytes is negative.
+func (b *Budget) Change(kind Kind, bytes int64) {
+	if bytes > 0 {
+		b.Add(kind, bytes)
+	} else {
+		b.Give(kind, -bytes)
+	}
 }
 
 // Give gives back what was held.

@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -105,15 +106,20 @@ var plain = func() (t [utf8.RuneSelf]bool) {
 // \n \r \t by letter, other control characters as \u escapes.
 func AppendString[S string | []byte](dst []byte, s S) []byte {
 	dst = append(dst, '"')
-	for {
+	for sized := len(s) < sizedString; ; {
 		n := plainLen(s)
 		dst = append(dst, s[:n]...)
 		if s = s[n:]; len(s) == 0 {
 			return append(dst, '"')
 		}
+		if !sized {
+			sized, dst = true, slices.Grow(dst, escapedLen(s)+afterString)
+		}
 		if s[0] < utf8.RuneSelf {
-			dst = appendEscape(dst, s[0])
-			s = s[1:]
+			for len(s) > 0 && s[0] < utf8.RuneSelf && !plain[s[0]] {
+				dst = appendEscape(dst, s[0])
+				s = s[1:]
+			}
 			continue
 		}
 		r, size := decodeRune(s)
@@ -130,6 +136,34 @@ func AppendString[S string | []byte](dst []byte, s S) []byte {
 		s = s[size:]
 	}
 }
+
+const (
+	// sizedString is the length from which on a string's escapes are counted before they are
+	// appended: growing step by step, ten megabytes of control characters would be copied ten
+	// times, and leave a multiple of their sixty to the garbage collector.
+	sizedString = 16 << 10
+	afterString = 512 // for the rest of a node, which comes after its value
+)
+
+// escapedLen is how long s is with its escapes, or a little less.
+func escapedLen[S string | []byte](s S) (n int) {
+	for i := range len(s) {
+		n += escapedSizes[s[i]]
+	}
+	return n
+}
+
+// escapedSizes are the lengths of single bytes. What isn't UTF-8, or one of the two characters
+// beyond ASCII that are escaped, may take more.
+var escapedSizes = func() (t [256]int) {
+	for c := range t {
+		t[c] = 1
+		if c < utf8.RuneSelf && !plain[c] {
+			t[c] = len(appendEscape(nil, byte(c)))
+		}
+	}
+	return t
+}()
 
 // plainLen returns how many bytes at the front of s need no escape. It checks
 // eight at once, since a listing spends most of its time here.

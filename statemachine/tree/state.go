@@ -35,6 +35,9 @@ type Query struct {
 	// Authorization is as in Command, of a quorum read.
 	Authorization string
 	Page          Page
+	// Room, unless it is nil, is asked before an answer takes so much more memory until its
+	// client has it, if that is much. If it says no, there is no answer.
+	Room interface{ Take(bytes int) bool }
 }
 
 // Watch is one client's request for events. The caller fills it in, uses it once,

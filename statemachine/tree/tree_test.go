@@ -252,3 +252,22 @@ func TestKeysAreCleanedAndCompared(t *testing.T) {
 		}
 	}
 }
+
+// TestLongStringsGrowOnce appends what JSON writes as six times as much, in few allocations and as
+// it is appended piece by piece.
+func TestLongStringsGrowOnce(t *testing.T) {
+	for name, unit := range map[string]string{"control": "\x01", "plain": "v", "mixed": "a<\"\n\xffé\u2028\x1f"} {
+		long, want := strings.Repeat(unit, 100_000), []byte{'"'}
+		for range 100_000 {
+			piece := tree.AppendString(nil, unit)
+			want = append(want, piece[1:len(piece)-1]...)
+		}
+		if got := tree.AppendString(nil, long); string(got) != string(want)+`"` {
+			t.Errorf("%s: %d bytes, not the %d of its pieces", name, len(got), len(want)+1)
+		}
+	}
+	long := strings.Repeat("\x01", 1<<20)
+	if n := testing.AllocsPerRun(5, func() { tree.AppendString(nil, long) }); n > 3 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,31 @@
+package shard
+
+// The kinds of writes, which have submissions and batches of their own and get them in turn.
+// With several shards, the indexes of creates in order in the root must make names that belong
+// to the shard. And small writes shall not wait for all large ones that came before them, only
+// for the one under way: an entry of ten megabytes takes a hundred times as long as a small one.
+const (
+	plain = iota
+	root
+	bulk // large
+	kinds
+)
+
+// largeWrite is the size from which on a write, or a submission of one, is large.
+const largeWrite = 64 << 10
+
+// next returns the first kind from turn on of which something waits, or the turn.
+func next(turn int, waiting func(kind int) bool) int {
+	for i := range kinds {
+		if kind := (turn + i) % kinds; waiting(kind) {
+			return kind
+		}
+	}
+	return turn
+}
+
+// Overtakes reports whether writes that come now may be sent before some that wait. So
+// they are wanted before it is decided what goes next.
+func (c *Core) Overtakes() bool {
+	return len(c.origin.queues[bulk]) > 0 && c.origin.waiting() < batchCommandsLimit
+}

@@ -1,0 +1,65 @@
+package shard
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"copse/statemachine"
+	"copse/statemachine/tree"
+)
+
+// TestASmallWriteWaitsForOneLargeOne has many large writes come, and then a small one: here, and at
+// another member.
+func TestASmallWriteWaitsForOneLargeOne(t *testing.T) {
+	now := time.Now()
+	write := func(key string, size int) *Write {
+		return &Write{Command: &tree.Command{Op: tree.OpSet, Key: key, Value: make([]byte, size)}, Deadline: now.Add(time.Hour)}
+	}
+	large := func() (list []*Write) {
+		for range 20 {
+			list = append(list, write("/large", 9<<20))
+		}
+		return list
+	}
+	submission := func(number uint64, w *Write) Submission {
+		return Submission{ID: tree.RequestID{Replica: 2, Nonce: 7, Number: number}, Epoch: 1, Base: 1, Count: 1, Indexes: 1, Deadline: w.Deadline, Commands: tree.AppendCommand(nil, w.Command)}
+	}
+	for name, in := range map[string]struct{ before, after Input }{
+		"here": {Input{Writes: large()}, Input{Writes: []*Write{write("/small", 1)}}},
+		"elsewhere": func() (in struct{ before, after Input }) {
+			for i, w := range large() {
+				in.before.Submissions = append(in.before.Submissions, submission(uint64(i+1), w))
+			}
+			in.after.Submissions = []Submission{submission(21, write("/small", 1))}
+			return in
+		}(),
+	} {
+		c := NewCore(Options{Self: 1, Nonce: 1, Patience: time.Minute})
+		var order []string
+		step := func(in Input, applied ...statemachine.BatchID) (batches []statemachine.BatchID) {
+			in.Lead, in.Applied = Lead{Member: 1, Term: 1}, Applied{Epoch: 1, Batches: applied}
+			for _, p := range c.Step(now, in).Propose {
+				batches = append(batches, statemachine.BatchID{Epoch: 1, Number: p.Number})
+				for _, key := range []string{"/small", "/large"} {
+					if bytes.Contains(p.Cmd, []byte(key)) {
+						order = append(order, key)
+					}
+				}
+			}
+			return batches
+		}
+		first := step(Input{})
+		second := step(in.before, first...)
+		if len(order) != 1 {
+			t.Fatalf("%s: %q are proposed at once", name, order)
+		}
+		next := step(in.after, second...)
+		for len(order) < 3 && len(next) > 0 {
+			next = step(Input{}, next...)
+		}
+		if len(order) < 3 || order[1] != "/small" || order[2] != "/large" {
+			t.Errorf("%s: the order is %q", name, order)
+		}
+	}
+}
