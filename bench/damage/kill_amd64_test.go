@@ -77,20 +77,27 @@ func emptySample(dir string, shards int) (*damage.Sample, error) {
 }
 
 func killAtSteps(t *testing.T, s *damage.Sample, dir string, shards int) {
-	free, err := peer.FreePorts(rand.New(rand.NewPCG(rand.Uint64(), 0)), 2*killWorkers)
-	if err != nil {
-		t.Fatal(err)
-	}
-	place := func(w int) peer.Place {
-		p := s.Place
-		p.Address, p.PeerURL = free[2*w], "http://"+free[2*w+1]
-		return p
+	ports := rand.New(rand.NewPCG(rand.Uint64(), 0))
+	var drawing sync.Mutex
+	place := func() (p peer.Place, err error) { // anew for each trial: others may take what was free before
+		drawing.Lock()
+		defer drawing.Unlock()
+		free, err := peer.FreePorts(ports, 2)
+		if err == nil {
+			p = s.Place
+			p.Address, p.PeerURL = free[0], "http://"+free[1]
+		}
+		return p, err
 	}
 	whole := filepath.Join(dir, "whole")
 	if err := s.Copy(whole); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := liveUntil(t, s, whole, place(0), 0); err != nil {
+	here, err := place()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := liveUntil(s, whole, here, 0); err != nil {
 		t.Fatal(err)
 	}
 	all := steps(t, whole)
@@ -110,22 +117,26 @@ func killAtSteps(t *testing.T, s *damage.Sample, dir string, shards int) {
 				}
 				step := chosen[i] + 1
 				trial := filepath.Join(dir, fmt.Sprintf("worker%d", w))
-				if err := s.Copy(trial); err != nil {
+				here, err := place()
+				if err == nil {
+					err = s.Copy(trial)
+				}
+				if err != nil {
 					t.Error(err)
 					return
 				}
-				there, err := liveUntil(t, s, trial, place(w), step)
+				there, err := liveUntil(s, trial, here, step)
 				if there {
 					killed.Add(1)
 				}
 				if err == nil && step%2 == 0 {
-					if there, err = liveUntil(t, s, trial, place(w), 1+step*7919%all); there {
+					if there, err = liveUntil(s, trial, here, 1+step*7919%all); there {
 						twice.Add(1)
 					}
 				}
 				if err != nil {
 					t.Errorf("step %d: %v", step, err)
-				} else if verdict, why := s.Try(peer.Kind(*server), trial, place(w), shards); verdict != damage.Served {
+				} else if verdict, why := s.Try(peer.Kind(*server), trial, here, shards); verdict != damage.Served {
 					t.Errorf("killed at step %d of %d: %s", step, all, why)
 					keep(t, trial, step)
 				}
@@ -144,7 +155,7 @@ func killAtSteps(t *testing.T, s *damage.Sample, dir string, shards int) {
 
 // liveUntil starts a server, lets it compact its log, and asks it to stop, unless it was killed
 // before, at the step.
-func liveUntil(t *testing.T, s *damage.Sample, dir string, place peer.Place, step int) (killed bool, err error) {
+func liveUntil(s *damage.Sample, dir string, place peer.Place, step int) (killed bool, err error) {
 	node, err := peer.Prepare(peer.Kind(*server), traced(peer.Options{Dir: dir, Args: s.Args}, step, false), place)
 	if err != nil {
 		return false, err
@@ -160,25 +171,14 @@ func liveUntil(t *testing.T, s *damage.Sample, dir string, place peer.Place, ste
 		case <-node.Done():
 		case <-time.After(compacted):
 		}
-		if err := node.Stop(); err != nil && !ended(node) {
-			return false, err
-		}
+		_ = node.Stop() // it may be dead already; if it doesn't stop, its exit says so
 	}
 	select {
 	case <-node.Done():
 	case <-ctx.Done():
 		return false, fmt.Errorf("it neither serves nor ends\n%s", node.LogTail())
 	}
-	return diedThere(t, node), nil
-}
-
-func ended(node *peer.Server) bool {
-	select {
-	case <-node.Done():
-		return true
-	default:
-		return false
-	}
+	return diedThere(node)
 }
 
 // snapshotLoad is more entries than a member keeps once its log is compacted.
@@ -276,12 +276,14 @@ func (c *trio) killed(t *testing.T, dir string, member, step int) (took int) {
 		// The snapshot may still be on its way to the last one.
 		_ = all[2].WaitServing(ctx)
 		received(ctx, t, c.acked, all[2].URL)
-		if err := victim.Stop(); err != nil && !ended(victim) {
-			t.Fatal(err)
-		}
+		_ = victim.Stop() // as in liveUntil
 	}
 	<-victim.Done()
-	if there := diedThere(t, victim); there || step == 0 {
+	there, err := diedThere(victim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if there || step == 0 {
 		took = steps(t, filepath.Dir(victim.DataDir))
 	}
 	if step == 0 && slices.Equal(stores(t, c.dir), stores(t, dir)) {

@@ -71,17 +71,15 @@ func steps(t *testing.T, dir string) int {
 }
 
 // diedThere reports whether a traced server was killed at its step. Otherwise it ended by itself.
-func diedThere(t *testing.T, node *peer.Server) bool {
-	t.Helper()
+func diedThere(node *peer.Server) (bool, error) {
 	var exit *exec.ExitError
 	switch err := node.Exit(); {
 	case err == nil:
-		return false
+		return false, nil
 	case errors.As(err, &exit) && exit.ExitCode() == killedAtStep:
-		return true
+		return true, nil
 	default:
-		t.Fatalf("it ended with %v\n%s", err, node.LogTail())
-		return false
+		return false, fmt.Errorf("it ended with %w\n%s", err, node.LogTail())
 	}
 }
 
