@@ -274,8 +274,7 @@ func (c *trio) killed(t *testing.T, dir string, member, step int) (took int) {
 	defer cancel()
 	if victim.WaitReady(ctx) == nil {
 		// The snapshot may still be on its way to the last one.
-		_ = all[2].WaitServing(ctx)
-		received(ctx, t, c.acked, all[2].URL)
+		received(ctx, t, c.acked, all[2].URL, victim.Done())
 		_ = victim.Stop() // as in liveUntil
 	}
 	<-victim.Done()
@@ -292,7 +291,7 @@ func (c *trio) killed(t *testing.T, dir string, member, step int) (took int) {
 	start(t, all[member])
 	ready(t, all...)
 	for _, m := range all {
-		received(ctx, t, c.acked, m.URL)
+		received(ctx, t, c.acked, m.URL, nil)
 	}
 	for _, m := range all {
 		m.Kill()
@@ -313,8 +312,8 @@ func stores(t *testing.T, dir string) []string {
 	return found
 }
 
-// received waits until a member has all that was acknowledged.
-func received(ctx context.Context, t *testing.T, acked damage.Acked, base string) {
+// received waits until a member has all that was acknowledged, or until end.
+func received(ctx context.Context, t *testing.T, acked damage.Acked, base string, end <-chan struct{}) {
 	t.Helper()
 	for {
 		err := acked.Check(&http.Client{}, base)
@@ -324,6 +323,10 @@ func received(ctx context.Context, t *testing.T, acked damage.Acked, base string
 		if ctx.Err() != nil {
 			t.Fatalf("%s: %v", base, err)
 		}
-		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-end:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
