@@ -12,8 +12,9 @@ import (
 //
 //   - it runs by this machine's monotonic clock, which nobody can set, and not by the time of
 //     day of any member;
-//   - a time of more than ClockRuns in which no batch was applied here doesn't count: there is no
-//     quorum, the order shard has none, the disk hangs or the process is stopped;
+//   - a time of more than ClockRuns in which no batch with writes was applied here doesn't count:
+//     there is no quorum, the order shard has none or is too slow, the disk hangs or the process is
+//     stopped;
 //   - a new leader goes on from the last time in the log, less ClockRuns, since the leader
 //     before it may have run ahead by that much.
 //
@@ -25,7 +26,7 @@ type clock struct {
 	shift   int64
 	day     func(time.Time) int64 // the time of day
 	time    int64                 // at since
-	since   time.Time             // when a batch was last applied here
+	since   time.Time             // when a batch with writes was last applied here
 	counts  bool                  // time without a leader counts too: Options.CountOutages
 }
 
@@ -63,7 +64,7 @@ func (c *clock) passed(now time.Time) int64 {
 	return c.time + int64(gone)
 }
 
-// confirm notes that a batch of this leader's has been applied.
+// confirm notes that a batch of this leader's, with writes, has been applied.
 func (c *clock) confirm(now time.Time) {
 	if c.running {
 		c.time, c.since = c.passed(now), now

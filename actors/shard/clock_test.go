@@ -58,6 +58,7 @@ type life struct {
 	sent    map[string]time.Duration // when each value was
 	there   bool
 	written time.Duration // when the command was sent that wrote the key last
+	applied time.Duration // and when it was applied
 	looked  time.Duration // when a client last saw
 	shown   time.Duration // that it would expire at this time
 }
@@ -67,6 +68,7 @@ type lifeMember struct {
 	feed    *Feed
 	machine *statemachine.Machine
 	news    *statemachine.ApplyResult
+	toApply []sm.Entry
 	heard   statemachine.Heard
 	in      Input
 	out     []Proposal
@@ -85,22 +87,33 @@ type lifeWorld struct {
 	leader  int // -1: none
 	term    uint64
 	entries uint64
+	applied uint64        // by any member
 	lost    time.Duration // no quorum until then
 	unasked time.Duration // the order shard has none until then
 	waits   []Proposal    // in the leader's log, not committed
 	lives   []*life
 	values  int
 	order   tree.Index
-	asks    []*tree.Ask // that it has not answered
+	asks    []lifeAsk // that it has not answered
+	late    bool      // while it has no quorum, it answers after more than Options.Patience
 	sharded bool
 	calm    int           // ticks between faults
 	passed  time.Duration // the shard's time when writes last got through
 	through bool          // writes were applied since the last tick
 	broken  time.Duration // since when nothing gets through; negative: it does
 	outages []outage      // in true time
+	elected []time.Duration
 	errs    []string
 	seen    lifeCounts
 }
+
+type lifeAsk struct {
+	*tree.Ask
+	at time.Duration
+}
+
+// lifeLate is how late the order shard answers if it is too late.
+const lifeLate = 1500 * time.Millisecond
 
 type outage struct{ from, to time.Duration }
 
@@ -165,6 +178,9 @@ func (w *lifeWorld) run(length time.Duration) {
 			w.fault()
 		}
 		w.raft()
+		for _, m := range w.members {
+			w.applyAll(m)
+		}
 		for _, l := range w.lives {
 			w.own(l)
 		}
@@ -198,6 +214,7 @@ func (w *lifeWorld) fault() {
 	case 6:
 		if w.sharded && w.rng.IntN(2) == 0 {
 			w.unasked = w.now + time.Duration(w.rng.Int64N(int64(20*time.Second)))/time.Duration(1+w.rng.IntN(10))
+			w.late = w.rng.IntN(2) == 0
 			return
 		}
 		w.lost = w.now + time.Duration(w.rng.Int64N(int64(20*time.Second)))/time.Duration(1+w.rng.IntN(10))
@@ -232,6 +249,7 @@ func (w *lifeWorld) elect() {
 	}
 	w.seen.elections++
 	w.term++
+	w.elected = append(w.elected, w.now)
 }
 
 // raft commits what is in the leader's log, and finds another leader if that one can't be
@@ -249,23 +267,32 @@ func (w *lifeWorld) raft() {
 	if w.leader < 0 {
 		return
 	}
-	if w.lost <= w.now {
-		for _, p := range w.waits {
-			w.entries++
-			w.through = w.through || p.Writes > 0
-			for i := range w.members {
-				w.apply(i, sm.Entry{Index: w.entries, Cmd: p.Cmd})
-			}
-		}
-		w.waits = nil
-	}
 	if m := w.members[w.leader]; m.stopped <= w.now {
+		if w.lost <= w.now {
+			for _, p := range w.waits {
+				w.entries++
+				w.through = w.through || p.Writes > 0
+				for _, m := range w.members {
+					m.toApply = append(m.toApply, sm.Entry{Index: w.entries, Cmd: p.Cmd})
+				}
+			}
+			w.waits = nil
+		}
 		w.waits, m.out = append(w.waits, m.out...), nil
 	}
 }
 
-func (w *lifeWorld) apply(i int, e sm.Entry) {
-	m := w.members[i]
+// applyAll has a process apply what was committed, also while it stood still.
+func (w *lifeWorld) applyAll(m *lifeMember) {
+	if m.stopped <= w.now {
+		for _, e := range m.toApply {
+			w.apply(m, e)
+		}
+		m.toApply = nil
+	}
+}
+
+func (w *lifeWorld) apply(m *lifeMember, e sm.Entry) {
 	if _, err := m.machine.Update([]sm.Entry{e}); err != nil {
 		w.t.Fatal(err)
 	}
@@ -273,7 +300,8 @@ func (w *lifeWorld) apply(i int, e sm.Entry) {
 		m.heard = statemachine.Heard{Clock: c.Clock, Epoch: c.Epoch, At: w.time()}
 	}
 	m.feed.Data(m.news)
-	if i == 0 {
+	if e.Index > w.applied { // the first that applies it
+		w.applied = e.Index
 		for _, ev := range m.news.Events {
 			w.happened(ev)
 		}
@@ -289,7 +317,7 @@ func (w *lifeWorld) happened(ev tree.EncodedEvent) {
 		if ev.Action != tree.ActionExpire {
 			_, value, _ := strings.Cut(string(ev.JSON), `"value":"`)
 			value, _, _ = strings.Cut(value, `"`)
-			l.there, l.written = true, l.sent[value]
+			l.there, l.written, l.applied = true, l.sent[value], w.now
 			w.seen.refreshed++
 			continue
 		}
@@ -299,7 +327,7 @@ func (w *lifeWorld) happened(ev tree.EncodedEvent) {
 			w.fail("%s expired although its owner refreshed it; ttl %v, written at %v; outages %v", l.key, l.ttl, l.written, w.outages)
 		}
 		least, most := w.bounds(l)
-		if l.looked > max(l.written, w.outagesEnd()) && (w.now-l.shown).Abs() > time.Second/2 {
+		if l.looked >= l.applied && l.looked > w.outagesEnd() && (w.now-l.shown).Abs() > time.Second/2 {
 			w.fail("%s expired, but was to at %v, as was seen at %v", l.key, l.shown, l.looked)
 		}
 		if w.now < least || w.now > most {
@@ -319,7 +347,13 @@ func (w *lifeWorld) bounds(l *life) (least, most time.Duration) {
 		if o.to-o.from > noticed {
 			least += to - from - 3*lifeTick // the times are seen by ticks
 		}
-		most += to - from + statemachine.ClockRuns + 2*sayEvery
+		leaders := 1
+		for _, at := range w.elected {
+			if at > o.from && at < o.to {
+				leaders++
+			}
+		}
+		most += to - from + time.Duration(leaders)*(statemachine.ClockRuns+2*sayEvery)
 	}
 	return least, most
 }
@@ -380,7 +414,7 @@ func (w *lifeWorld) step(i int) {
 		m.out = nil
 	}
 	if out.Ask != nil {
-		w.asks = append(w.asks, out.Ask)
+		w.asks = append(w.asks, lifeAsk{out.Ask, w.now})
 	}
 	for _, a := range out.Answers {
 		for _, write := range a.Writes {
@@ -391,17 +425,22 @@ func (w *lifeWorld) step(i int) {
 
 // handOut is the order shard.
 func (w *lifeWorld) handOut() {
+	asks := w.asks
 	if w.unasked > w.now {
-		return
+		n := 0
+		for w.late && n < len(asks) && asks[n].at+lifeLate <= w.now {
+			n++
+		}
+		asks = asks[:n]
 	}
-	for _, a := range w.asks {
+	w.asks = w.asks[len(asks):]
+	for _, a := range asks {
 		r := tree.Range{First: w.order + 1, Last: w.order + tree.Index(a.Count)}
 		w.order = r.Last
 		for _, m := range w.members {
 			m.feed.Order(&statemachine.ApplyResult{Last: w.order, Handed: []tree.Index{w.order, 0}, Grants: []tree.Grant{{ID: a.ID, Slot: 0, Range: r}}})
 		}
 	}
-	w.asks = nil
 }
 
 // expire is Expirer.step.
@@ -458,7 +497,8 @@ func (w *lifeWorld) note() {
 // look reads a key at the leader: what is shown is when it will expire, by the leader's time of day.
 func (w *lifeWorld) look() {
 	m, l := w.members[w.leader], w.lives[w.rng.IntN(len(w.lives))]
-	if m.heard.Epoch != w.term || w.now-w.outagesEnd() < time.Second {
+	// What was said last may have been proposed in an outage, and so be older than when it was applied.
+	if m.heard.Epoch != w.term || w.now-w.outagesEnd() < sayEvery+5*lifeTick {
 		return
 	}
 	out, _, fail, err := m.machine.Get(nil, &tree.Query{Key: l.key}, nil)

@@ -263,7 +263,11 @@ func (l *leader) dropped(now time.Time, number uint64) {
 
 // applied forgets the batches that the replica here has applied, or refused as stale.
 func (l *leader) applied(now time.Time, a *Applied, timed bool) {
-	if slices.ContainsFunc(a.Batches, func(id statemachine.BatchID) bool { return id.Epoch == l.epoch }) {
+	mine := func(b *batch) bool {
+		return slices.Contains(a.Batches, statemachine.BatchID{Epoch: l.epoch, Number: b.number})
+	}
+	// One that only closes indexes says nothing of whether writes get through: they need the order shard.
+	if slices.ContainsFunc(l.batches, func(b *batch) bool { return len(b.parts) > 0 && mine(b) }) {
 		l.clock.confirm(now)
 	}
 	if l.clock.wanted = timed; timed && !l.clock.running && l.epoch != 0 && a.Epoch == l.epoch {
@@ -273,11 +277,7 @@ func (l *leader) applied(now time.Time, a *Applied, timed bool) {
 		l.asks.handed, l.asks.settled = a.Handed, a.Settled
 		l.granted(now, a)
 	}
-	for _, id := range a.Batches {
-		if id.Epoch == l.epoch {
-			l.batches = slices.DeleteFunc(l.batches, func(b *batch) bool { return b.number == id.Number })
-		}
-	}
+	l.batches = slices.DeleteFunc(l.batches, mine)
 	if a.Jumped && a.Epoch >= l.epoch {
 		l.jumped()
 	}

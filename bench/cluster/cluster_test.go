@@ -24,6 +24,7 @@ import (
 
 var (
 	server   = flag.String("cluster.server", string(peer.Copse), "what to run: copse, copse+race, copse+TAG, etcd35 or etcd34")
+	from     = flag.String("cluster.from", "", "the program of an earlier copse, which the members run until they are upgraded, one after the other; it can't join")
 	members  = flag.Int("cluster.members", 3, "how many members")
 	duration = flag.Duration("cluster.duration", 2*time.Minute, "how long there are faults, on the loopback and in namespaces together, for each number of shards")
 	seed     = flag.Uint64("cluster.seed", 0, "seed of the schedule and of the load; 0 takes a new one")
@@ -63,7 +64,16 @@ func run(t *testing.T, namespaces bool, shards int) {
 			chosen := strings.Split(*faults, ",")
 			kinds = slices.DeleteFunc(kinds, func(kind string) bool { return !slices.Contains(chosen, kind) })
 		}
+		if *from != "" {
+			opts.From = peer.Built(*from)
+			kinds = slices.DeleteFunc(kinds, func(kind string) bool {
+				return kind == "grow" || strings.HasPrefix(kind, "replace-") // the earlier one can't join the later ones
+			})
+		}
 		opts.Schedule = cluster.NewSchedule(opts.Seed, *duration/2, kinds)
+		if *from != "" {
+			opts.Schedule = opts.Schedule.Upgrading(*duration / 2)
+		}
 	}
 	if err != nil {
 		t.Fatal(err)

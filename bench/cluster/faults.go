@@ -153,6 +153,13 @@ var faultKinds = map[string]faultKind{
 		}
 		return fmt.Sprintf("%d leaders killed", f.Pick), nil
 	}, nothing},
+	// These two need a run that began with another program (Options.From).
+	"upgrade": {0, time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		return n.change(f, n.to)
+	}, nothing},
+	"downgrade": {0, time.Second, anywhere, "", func(n *nemesis, f Fault) (string, error) {
+		return n.change(f, n.from)
+	}, nothing},
 	// No server can survive this one, and no schedule has it: a test uses it to show
 	// that a run can fail.
 	"secede": {0, 0, anywhere, "", func(n *nemesis, f Fault) (string, error) {
@@ -186,6 +193,7 @@ type nemesis struct {
 	wait     func(time.Duration)
 	look     func(member int) // reads the whole tree there
 	shards   int
+	from, to peer.Kind
 	full     *fleet.Member // its disk was, and it hasn't ended since
 	restarts int
 	deaths   []string // of members that nobody killed
@@ -256,6 +264,13 @@ func (n *nemesis) killAndElect(f Fault) error {
 	}
 	n.look(n.last)
 	return n.revive("between two kills of leaders")
+}
+
+// change stops a member and starts it with another program.
+func (n *nemesis) change(f Fault, to peer.Kind) (string, error) {
+	i := f.Pick % len(n.fleet.Members)
+	n.restarts++
+	return fmt.Sprintf("m%d runs %s", i, to), n.fleet.Change(i, to)
 }
 
 // replace takes a member out, and a new one with an empty disk in, at the same

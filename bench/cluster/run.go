@@ -19,6 +19,7 @@ import (
 // Options of a run.
 type Options struct {
 	Kind       peer.Kind
+	From       peer.Kind // what the members run until a fault of the schedule upgrades them; "" is Kind
 	Members    int
 	Namespaces bool
 	Seed       uint64
@@ -76,6 +77,9 @@ func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) 
 	if opts.SettleLimit == 0 {
 		opts.SettleLimit = time.Minute
 	}
+	if opts.From == "" {
+		opts.From = opts.Kind
+	}
 	r := &runner{opts: opts, traits: traitsOf(opts.Kind), root: writemix.Root("/cluster", opts.Shards)}
 	r.traits.rules.Shards = opts.Shards
 	args := append(peer.Sharded(opts.Kind, opts.Shards), opts.Args...)
@@ -83,7 +87,7 @@ func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) 
 		args = append([]string{smallReserve}, args...)
 	}
 	r.fleet, err = fleet.Start(fleet.Options{
-		Kind: opts.Kind, Members: opts.Members, Spare: true, Namespaces: opts.Namespaces, Seed: opts.Seed, Args: args, SmallDisk: smallDisk,
+		Kind: opts.From, Members: opts.Members, Spare: true, Namespaces: opts.Namespaces, Seed: opts.Seed, Args: args, SmallDisk: smallDisk,
 	})
 	if err != nil {
 		return nil, err
@@ -132,7 +136,7 @@ func (r *runner) live() (*history.History, error) {
 		watchers.Go(func() { w.follow(watching) })
 	}
 	r.startClients(working, &workers)
-	nem := &nemesis{fleet: r.fleet, shards: max(1, r.opts.Shards), logf: r.opts.Logf, now: r.rec.Now, wait: time.Sleep, look: r.look}
+	nem := &nemesis{fleet: r.fleet, shards: max(1, r.opts.Shards), from: r.opts.From, to: r.opts.Kind, logf: r.opts.Logf, now: r.rec.Now, wait: time.Sleep, look: r.look}
 	if err := r.trouble(nem); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -62,6 +63,19 @@ func NewSchedule(seed uint64, length time.Duration, kinds []string) Schedule {
 		s = append(s, f)
 		at += restShortest + time.Duration(rng.Int64N(int64(restLongest-restShortest)))
 	}
+}
+
+// Upgrading returns the schedule with an upgrade of each of three members in it, one of which
+// goes back and forth, before the last.
+func (s Schedule) Upgrading(length time.Duration) Schedule {
+	changes := Schedule{{Kind: "upgrade", Pick: 0}, {Kind: "upgrade", Pick: 1}, {Kind: "downgrade", Pick: 1}, {Kind: "upgrade", Pick: 1}, {Kind: "upgrade", Pick: 2}}
+	all := slices.Clone(s)
+	for i, f := range changes {
+		f.At = length * time.Duration(i+1) / time.Duration(len(changes)+2)
+		all = append(all, f)
+	}
+	slices.SortStableFunc(all, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
+	return all
 }
 
 // ReadSchedule parses the output of Schedule.String; empty lines, and lines

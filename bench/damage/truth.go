@@ -9,21 +9,43 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"time"
 )
 
 // Truth is what a server shows: the index, the whole tree, and every event that a watcher
 // can still ask for.
 type Truth struct {
 	Index  uint64
-	Tree   []byte
+	Tree   []byte      // without when nodes expire:
+	Ends   []time.Time // in the order of the tree
 	Events []byte
+	At     time.Time // when it was read
 }
 
-// expiration is the only part of an answer that depends on when it is given, and on how long
-// nothing could be written: times to live stand still then. That there is one stays.
-var expiration = regexp.MustCompile(`"expiration":"[^"]*","ttl":\d+`)
+// expiration is the only part of the tree that depends on when it is asked for, and on how long
+// nothing could be written: times to live stand still then. Events show what was true when
+// they happened.
+var expiration = regexp.MustCompile(`"expiration":"([^"]*)","ttl":\d+`)
 
-func untimed(text []byte) []byte { return expiration.ReplaceAll(text, []byte(`"expiration":true`)) }
+// untimed returns the tree without when nodes expire, and that.
+func untimed(text []byte) (tree []byte, ends []time.Time, err error) {
+	for _, found := range expiration.FindAllSubmatch(text, -1) {
+		end, err := time.Parse(time.RFC3339Nano, string(found[1]))
+		if err != nil {
+			return nil, nil, err
+		}
+		ends = append(ends, end)
+	}
+	return expiration.ReplaceAll(text, []byte(`"expiration":true`)), ends, nil
+}
+
+// A node may be shown to expire later than before by the time in between, in which the server may have
+// been away, and by what each new leader adds. It is shown to expire earlier by no more than the
+// time of day that clients see may be behind the leader's.
+const (
+	endEarlier = 5 * time.Millisecond
+	endLater   = 2 * 3 * time.Second
+)
 
 // endKey is written last, so that it is known which event is the last: with several shards,
 // X-Etcd-Index grows while nothing changes.
@@ -47,7 +69,10 @@ func Read(ctx context.Context, client *http.Client, base string, shards int) (t 
 	if t.Tree, err = io.ReadAll(resp.Body); err != nil {
 		return t, err
 	}
-	t.Tree = untimed(t.Tree)
+	if t.Tree, t.Ends, err = untimed(t.Tree); err != nil {
+		return t, err
+	}
+	t.At = time.Now()
 	end := lastWrite.FindSubmatch(t.Tree)
 	if end == nil {
 		return t, nil // damaged: the tree differs
@@ -92,7 +117,7 @@ func events(ctx context.Context, client *http.Client, base string, last uint64) 
 		if err != nil {
 			return nil, fmt.Errorf("the stream of events ended after %d bytes: %w", all.Len(), err)
 		}
-		all.Write(untimed(line))
+		all.Write(line)
 		node, _, _ := bytes.Cut(line, []byte(`"prevNode"`))
 		if bytes.Contains(node, ending) {
 			return all.Bytes(), nil
@@ -109,6 +134,12 @@ func (t *Truth) Differs(served *Truth) string {
 		return fmt.Sprintf("the tree differs: %s", difference(t.Tree, served.Tree))
 	case !bytes.Equal(served.Events, t.Events):
 		return fmt.Sprintf("the events differ: %s", difference(t.Events, served.Events))
+	}
+	away := served.At.Sub(t.At)
+	for i, end := range t.Ends {
+		if moved := served.Ends[i].Sub(end); moved < -endEarlier || moved > away+endLater {
+			return fmt.Sprintf("node %d of those that expire does so at %v, and not at %v, %v later", i, served.Ends[i], end, away)
+		}
 	}
 	return ""
 }

@@ -58,6 +58,15 @@ func (s *Server) Advertise() string { return s.place.Advertise }
 // Join changes the cluster's settings for the next start.
 func (s *Server) Join(cluster, state string) { s.place.Cluster, s.place.State = cluster, state }
 
+// Become changes the program for the next start.
+func (s *Server) Become(kind Kind) error {
+	binary, err := Binary(kind)
+	if err == nil {
+		s.Kind, s.binary = kind, binary
+	}
+	return err
+}
+
 // Pause stops the process with SIGSTOP, until Resume.
 func (s *Server) Pause() error { return s.tell(syscall.SIGSTOP) }
 

@@ -3,11 +3,13 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
 
 	"copse/bench/cluster/faultproxy"
+	"copse/bench/peer"
 	"copse/bench/v2api"
 )
 
@@ -17,6 +19,28 @@ func (f *Fleet) Kill(i int) {
 	m.Kill()
 	f.pids[i].Store(0)
 	m.down, m.paused = true, false
+}
+
+// Change stops a member as an operator does, and starts it with another program. It
+// returns when the member serves.
+func (f *Fleet) Change(i int, to peer.Kind) error {
+	m := f.Members[i]
+	if err := m.Stop(); err != nil {
+		return err
+	}
+	m.down = true
+	if err := m.Exit(); err != nil {
+		return fmt.Errorf("%s ended with %w", m.Name, err)
+	}
+	if err := m.Become(to); err != nil {
+		return err
+	}
+	if err := f.launch(m); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readyLimit)
+	defer cancel()
+	return m.WaitReady(ctx)
 }
 
 // Restart starts a member that is down, and doesn't wait until it serves.
