@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -24,6 +25,7 @@ import (
 	"copse/config/limits"
 	"copse/config/logging"
 	"copse/httpfront"
+	"copse/httpfront/client"
 	"copse/httpfront/listen"
 	"copse/httpfront/ops"
 	"copse/httpfront/ui"
@@ -101,6 +103,10 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	o.Fatal = fatal(log)
 	o.Peer.Listen = config.Strings(c.ListenPeerURLs)
 	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
+	source := client.Files{Cert: c.MirrorTLS.Cert, Key: c.MirrorTLS.Key, CA: c.MirrorTLS.CA}
+	if o.SourceTLS, err = source.TLS(); err != nil {
+		return fmt.Errorf("mirror TLS: %w", err)
+	}
 	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve), CountOutages: !c.TTLPause}
 	starter, err := actors.Open(ctx, o, func(what string) error { status.WaitFor(what); return port.Open() })
 	if err != nil {

@@ -35,6 +35,8 @@ type StartOptions struct {
 	Raft     RaftOptions
 	Store    StoreOptions
 	Started  time.Time
+	// SourceTLS is for the https URLs of the source of a mirror; nil: the system's authorities.
+	SourceTLS *tls.Config
 	// Fatal ends the process, for a reason that the member can't go on after.
 	Fatal func(error)
 	Log   *slog.Logger
@@ -121,7 +123,7 @@ func Open(ctx context.Context, o StartOptions, waiting func(what string) error) 
 		err := waiting("the member waits to be let into the cluster")
 		if err == nil && len(o.Cluster.MirrorFrom) > 0 && !f.Existing {
 			var at source.Position
-			at, err = sourceOf(ctx, o.Cluster.MirrorFrom)
+			at, err = sourceOf(ctx, o.Cluster.MirrorFrom, o.SourceTLS)
 			f.Wanted.ClusterID, f.Wanted.Restored = at.ClusterID, true
 		}
 		if err == nil {
@@ -226,6 +228,7 @@ func (s *Starter) memberOptions() MemberOptions {
 		Dir:          s.dir,
 		Peer:         PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers(), Advertised: advertised},
 		Founding:     Founding{Members: s.members, Sources: o.Cluster.MirrorFrom},
+		SourceTLS:    o.SourceTLS,
 		Name:         o.Cluster.Name,
 		ClientURLs:   o.Cluster.ClientURLs,
 		Started:      o.Started,
