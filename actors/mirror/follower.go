@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -76,9 +77,10 @@ type Follower struct {
 // course is what a follower remembers from one turn to the next.
 type course struct {
 	leading   bool
-	file      string     // a file that exists at the source, as far as is known: "/" if none is
-	verified  tree.Index // Next has shown all events up to here
-	behind    time.Time  // since when the source's index has been below the tree's; zero: it isn't
+	file      string      // a file that exists at the source, as far as is known: "/" if none is
+	verified  tree.Index  // Next has shown all events up to here
+	behind    time.Time   // since when the source's index has been below the tree's; zero: it isn't
+	last      *tree.Event // the last one that it has told of; nil: none yet
 	authAsked time.Time
 	peers     time.Time // when they were asked last
 	compared  time.Time
@@ -222,17 +224,43 @@ var errWentBack = errors.New("the source has gone back, as after a restore from 
 
 // wentBack reports that the source has been behind the mirror for longer than a member of its may lag. Once it
 // has come past the mirror again, by events that may be others, everything has to be read.
-func (f *Follower) wentBack(at, last tree.Index) error {
+func (f *Follower) wentBack(ctx context.Context, at, last tree.Index) error {
 	long := !f.behind.IsZero() && time.Since(f.behind) > behindPatience
 	switch {
 	case at >= last && long:
 		return fmt.Errorf("%w: the source had gone back", source.ErrCleared)
+	case at >= last && !f.behind.IsZero():
+		err := f.tellsTheSame(ctx)
+		if err == nil {
+			f.behind = time.Time{}
+		}
+		return err
 	case at >= last:
-		f.behind = time.Time{}
 	case f.behind.IsZero():
 		f.behind = time.Now()
 	case long:
 		return fmt.Errorf("%w: it is at %d, and the mirror at %d", errWentBack, at, last)
+	}
+	return nil
+}
+
+// errUnsure: it may be late, or gone.
+var errUnsure = errors.New("the source doesn't show again what it has told of last")
+
+// tellsTheSame asks the source, which has been behind the mirror, for the last event once more. If it is another
+// one now, a backup was restored, and has grown past the mirror within the patience.
+func (f *Follower) tellsTheSame(ctx context.Context) error {
+	if f.last == nil {
+		return nil
+	}
+	e, _, err := f.next(ctx, f.last.Index())
+	switch {
+	case err != nil:
+		return err
+	case e == nil:
+		return errUnsure
+	case e.Index() != f.last.Index() || e.Action != f.last.Action || e.Node.Key != f.last.Node.Key || !bytes.Equal(e.Node.Value, f.last.Node.Value):
+		return fmt.Errorf("%w: the source had gone back, and tells of another event at %d", source.ErrCleared, f.last.Index())
 	}
 	return nil
 }
@@ -251,7 +279,7 @@ func (f *Follower) drain(ctx context.Context) error {
 func (f *Follower) drainTo(ctx context.Context, at source.Position) error {
 	for {
 		last := f.o.Store.Index()
-		if err := f.wentBack(at.Index, last); err != nil {
+		if err := f.wentBack(ctx, at.Index, last); err != nil {
 			return err
 		}
 		if last >= at.Index {
@@ -296,6 +324,7 @@ func (f *Follower) gather(ctx context.Context, last tree.Index, at source.Positi
 			f.verified, c.To = e.Index(), e.Index()
 			c.Events = append(c.Events, *e)
 			size += 2*len(e.Node.Value) + len(e.Prev.Value) + len(e.Node.Key) + 100
+			f.last = e
 			f.note(e)
 		}
 	}
