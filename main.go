@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -25,7 +24,6 @@ import (
 	"copse/config/limits"
 	"copse/config/logging"
 	"copse/httpfront"
-	"copse/httpfront/client"
 	"copse/httpfront/listen"
 	"copse/httpfront/ops"
 	"copse/httpfront/ui"
@@ -99,14 +97,10 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	page := ui.New(ui.Options{Writes: c.UI == "write", Hosts: c.UIHosts, Operations: c.PageOn("operations"), Clients: c.PageOn("clients"), Log: log})
 	port := ops.NewPort(status, ops.PortOptions{Page: page.Operations(), URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
-	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), Started: began, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
+	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), SourceTLS: dispatch.SourceTLS(c), Started: began, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
 	o.Fatal = fatal(log)
 	o.Peer.Listen = config.Strings(c.ListenPeerURLs)
 	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
-	source := client.Files{Cert: c.MirrorTLS.Cert, Key: c.MirrorTLS.Key, CA: c.MirrorTLS.CA}
-	if o.SourceTLS, err = source.TLS(); err != nil {
-		return fmt.Errorf("mirror TLS: %w", err)
-	}
 	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve), CountOutages: !c.TTLPause}
 	starter, err := actors.Open(ctx, o, func(what string) error { status.WaitFor(what); return port.Open() })
 	if err != nil {

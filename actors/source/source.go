@@ -178,25 +178,6 @@ func (c *Client) ask(ctx context.Context, method, path, query string, limit time
 	return r, nil
 }
 
-// answering is an answer's body, whose request ends with it, or if nothing more of it comes
-// within the limit.
-type answering struct {
-	io.ReadCloser
-	cancel context.CancelCauseFunc
-	limit  time.Duration
-}
-
-func (a *answering) Read(p []byte) (int, error) {
-	late := time.AfterFunc(a.limit, func() { a.cancel(errStalled) })
-	defer late.Stop()
-	return a.ReadCloser.Read(p)
-}
-
-func (a *answering) Close() error {
-	a.cancel(nil)
-	return a.ReadCloser.Close()
-}
-
 // keyPath is the path of a key.
 func keyPath(key string) string {
 	var b strings.Builder
