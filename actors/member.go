@@ -30,6 +30,7 @@ type MemberOptions struct {
 	Peer PeerOptions
 
 	Founding
+	SourceTLS  *tls.Config // for the https URLs of the source of a mirror; nil: the system's authorities
 	Name       string
 	ClientURLs []string
 	Started    time.Time

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,8 +36,8 @@ func (f Founding) begin() string {
 }
 
 // sourceOf asks the source of a new mirror for its cluster id and position.
-func sourceOf(ctx context.Context, urls []string) (source.Position, error) {
-	c, err := source.New(urls, nil)
+func sourceOf(ctx context.Context, urls []string, security *tls.Config) (source.Position, error) {
+	c, err := source.New(urls, security)
 	if err != nil {
 		return source.Position{}, err
 	}
@@ -83,7 +84,7 @@ func (n *Member) openMirror() error {
 	m := &mirrored{}
 	for i := range m.sources {
 		var err error
-		if m.sources[i], err = source.New(nil, nil); err != nil {
+		if m.sources[i], err = source.New(nil, n.o.SourceTLS); err != nil {
 			return err
 		}
 	}

@@ -36,6 +36,8 @@ type StartOptions struct {
 	Raft     RaftOptions
 	Store    StoreOptions
 	Started  time.Time
+	// SourceTLS loads the TLS for the https URLs of the source of a mirror; nil: the system's authorities.
+	SourceTLS func() (*tls.Config, error)
 	// Fatal ends the process, for a reason that the member can't go on after.
 	Fatal func(error)
 	Log   *slog.Logger
@@ -100,9 +102,10 @@ type Starter struct {
 	// Disk watches the disk under the data directory. Whoever starts the Member runs it.
 	Disk *disk.Watch
 
-	o       StartOptions
-	dir     *datadir.Dir
-	members []tree.Member // those known when the directory was made
+	o        StartOptions
+	security *tls.Config // towards the source of a mirror
+	dir      *datadir.Dir
+	members  []tree.Member // those known when the directory was made
 }
 
 // Open opens the data directory, and finds out first which cluster a fresh one
@@ -114,6 +117,13 @@ func Open(ctx context.Context, o StartOptions, waiting func(what string) error) 
 		return nil, err
 	}
 	o.Fatal = first(o.Fatal)
+	var security *tls.Config
+	if o.SourceTLS != nil {
+		var err error
+		if security, err = o.SourceTLS(); err != nil {
+			return nil, fmt.Errorf("mirror TLS: %w", err)
+		}
+	}
 	f := o.fresh()
 	id, members := f.Wanted, f.Founders
 	// A directory in use is found out before the ports: it is the better message.
@@ -124,7 +134,7 @@ func Open(ctx context.Context, o StartOptions, waiting func(what string) error) 
 		err := waiting("the member waits to be let into the cluster")
 		if err == nil && len(o.Cluster.MirrorFrom) > 0 && !f.Existing {
 			var at source.Position
-			at, err = sourceOf(ctx, o.Cluster.MirrorFrom)
+			at, err = sourceOf(ctx, o.Cluster.MirrorFrom, security)
 			f.Wanted.ClusterID, f.Wanted.Restored = at.ClusterID, true
 		}
 		if err == nil {
@@ -143,7 +153,7 @@ func Open(ctx context.Context, o StartOptions, waiting func(what string) error) 
 			return nil, errors.Join(err, dir.Close())
 		}
 	}
-	s := &Starter{o: o, dir: dir, members: members}
+	s := &Starter{o: o, security: security, dir: dir, members: members}
 	s.Disk = disk.NewWatch(disk.Options{Dir: dir.Path(), Reserve: o.Store.DiskReserve, Logger: o.Log})
 	if err := s.prepare(waiting); err != nil {
 		return nil, errors.Join(err, dir.Close())
@@ -229,6 +239,7 @@ func (s *Starter) memberOptions() MemberOptions {
 		Dir:          s.dir,
 		Peer:         PeerOptions{Listen: o.Peer.Listen, ServerTLS: o.Peer.ServerTLS, ClientTLS: o.Peer.ClientTLS, Peers: o.peers(), Advertised: advertised},
 		Founding:     Founding{Members: s.members, Sources: o.Cluster.MirrorFrom},
+		SourceTLS:    s.security,
 		Name:         o.Cluster.Name,
 		ClientURLs:   o.Cluster.ClientURLs,
 		Started:      o.Started,

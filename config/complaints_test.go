@@ -54,6 +54,7 @@ func TestComplaints(t *testing.T) {
 			[]string{"but initial-advertise-peer-urls is http://i:1"}},
 		{"bump", []string{"--bump-index=1099511627777"}, nil, []string{"bump-index (1099511627777) must be at most 1099511627776"}},
 		{"state", []string{"--initial-cluster-state=old"}, nil, []string{"is not new or existing"}},
+		{"mirror without a key", []string{"--mirror-cert-file=/c"}, nil, []string{"of mirror-cert-file and mirror-key-file, only one is given"}},
 		{"shards", []string{"--shards=65"}, []string{"COPSE_SHARDS="}, []string{"shards (65) must be between 1 and 64"}},
 		{"no shard", nil, []string{"COPSE_SHARDS=0"}, []string{"shards (0) must be"}},
 		{"sizes", []string{"--disk-reserve=256MB", "--cache-size=1.5GiB", "--max-request-bytes=64MiB", "--max-header-bytes=9007199254740993TiB"}, nil,

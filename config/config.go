@@ -89,6 +89,7 @@ type TLS struct {
 // Renewal says whether the cluster begins a new generation with this member's data.
 type Renewal struct {
 	MirrorFrom      []url.URL // of a fresh cluster: the etcd that it follows
+	MirrorTLS       TLS       // towards that etcd, if its URLs are https: certificate, key and authorities only
 	ForceNewCluster bool      // make this member the only one
 	BumpIndex       uint64    // what to add to the tree's index then
 }

@@ -111,7 +111,7 @@ func TestDefaults(t *testing.T) {
 		"request-timeout": "7s", "read-timeout": "1m0s", "idle-timeout": "5m0s",
 		"cache-size": "128MiB", "disk-reserve": "256MiB", "timer-slack": "500µs", "ttl-pause": "true", "log-level": "info", "log-format": "auto",
 		"listen-metrics-urls": "http://127.0.0.1:2381", "ui": "read", "ui-port": "operations", "root-password-file": "", "enable-pprof": "false", "drain-delay": "0s", "slow-request": "200ms",
-		"shards": "1", "mirror-from": "", "force-new-cluster": "false", "bump-index": "1000000", "config-file": "",
+		"shards": "1", "mirror-from": "", "mirror-trusted-ca-file": "", "mirror-cert-file": "", "mirror-key-file": "", "force-new-cluster": "false", "bump-index": "1000000", "config-file": "",
 		"cert-file": "", "key-file": "", "trusted-ca-file": "", "client-cert-auth": "false",
 		"peer-cert-file": "", "peer-key-file": "", "peer-trusted-ca-file": "", "peer-client-cert-auth": "false",
 		"client-crl-file": "", "client-cert-allowed-cn": "", "client-cert-allowed-hostname": "", "auto-tls": "false",

@@ -8,11 +8,11 @@ import (
 	"copse/config/certs"
 )
 
-// CheckFiles reads the certificates of both ports and reports every problem. A server
+// CheckFiles reads the certificates of both ports and for a mirror, and reports every problem. A server
 // must be able to read them; to ask for its health, or to show its settings, isn't a
 // reason to.
 func (c *Config) CheckFiles(read func(path string) ([]byte, error)) error {
-	return errors.Join(c.ClientTLS.check("", read), c.PeerTLS.check("peer-", read))
+	return errors.Join(c.ClientTLS.check("", read), c.PeerTLS.check("peer-", read), c.MirrorTLS.check("mirror-", read))
 }
 
 func (t *TLS) check(prefix string, read func(path string) ([]byte, error)) error {

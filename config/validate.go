@@ -56,6 +56,9 @@ func (c *Config) validateLimits(maxShards int, complain complainer) {
 	if c.Shards > 1 && len(c.MirrorFrom) > 0 {
 		complain("mirror-from needs a cluster of one shard, and shards is %d", c.Shards)
 	}
+	if (c.MirrorTLS.Cert == "") != (c.MirrorTLS.Key == "") {
+		complain("of mirror-cert-file and mirror-key-file, only one is given")
+	}
 	if c.ReadTimeout <= 0 || c.IdleTimeout <= 0 {
 		complain("read-timeout (%v) and idle-timeout (%v) must be more than 0", c.ReadTimeout, c.IdleTimeout)
 	}

@@ -238,7 +238,7 @@ func (v *view) fillMirror(c *mirror.Change, res *ApplyResult) {
 		n := &c.Puts[i]
 		stored, exists := v.Get(n.Key)
 		switch {
-		case exists && stored.Modified > n.Modified:
+		case exists && stored.Modified > n.Modified && !c.Hole: // behind a hole, a restored source has older nodes
 			continue
 		case exists && !n.Dir && !stored.Dir && bytes.Equal(stored.Value, n.Value):
 			n.Written = stored.Written

@@ -76,9 +76,10 @@ type Follower struct {
 // course is the follower's memory from one turn to the next.
 type course struct {
 	leading   bool
-	file      string     // a file that exists at the source, as far as is known: "/" if none is
-	verified  tree.Index // Next has shown all events up to here
-	behind    time.Time  // since when the source's index has been below the tree's; zero: it isn't
+	file      string      // a file that exists at the source, as far as is known: "/" if none is
+	verified  tree.Index  // Next has shown all events up to here
+	behind    time.Time   // since when the source's index has been below the tree's; zero: it isn't
+	last      *tree.Event // the last one that it has told of; nil: none yet
 	authAsked time.Time
 	peers     time.Time // when they were asked last
 	compared  time.Time
@@ -217,26 +218,6 @@ func sameCluster(at source.Position, id uint64) error {
 	return nil
 }
 
-// errWentBack is the error of a source that is further back than any of its members would lag.
-var errWentBack = errors.New("the source has gone back, as after a restore from a backup")
-
-// wentBack reports that the source has been behind the mirror for longer than one of its members may lag. Once it
-// has come past the mirror again, by events that may be others, everything has to be read.
-func (f *Follower) wentBack(at, last tree.Index) error {
-	long := !f.behind.IsZero() && time.Since(f.behind) > behindPatience
-	switch {
-	case at >= last && long:
-		return fmt.Errorf("%w: the source had gone back", source.ErrCleared)
-	case at >= last:
-		f.behind = time.Time{}
-	case f.behind.IsZero():
-		f.behind = time.Now()
-	case long:
-		return fmt.Errorf("%w: it is at %d, and the mirror at %d", errWentBack, at, last)
-	}
-	return nil
-}
-
 // drain takes over all events up to where the source is.
 func (f *Follower) drain(ctx context.Context) error {
 	at, err := f.position(ctx)
@@ -251,7 +232,7 @@ func (f *Follower) drain(ctx context.Context) error {
 func (f *Follower) drainTo(ctx context.Context, at source.Position) error {
 	for {
 		last := f.o.Store.Index()
-		if err := f.wentBack(at.Index, last); err != nil {
+		if err := f.wentBack(ctx, at.Index, last); err != nil {
 			return err
 		}
 		if last >= at.Index {
@@ -296,6 +277,7 @@ func (f *Follower) gather(ctx context.Context, last tree.Index, at source.Positi
 			f.verified, c.To = e.Index(), e.Index()
 			c.Events = append(c.Events, *e)
 			size += 2*len(e.Node.Value) + len(e.Prev.Value) + len(e.Node.Key) + 100
+			f.last = e
 			f.note(e)
 		}
 	}

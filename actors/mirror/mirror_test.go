@@ -345,6 +345,43 @@ func TestASourceThatHasGoneBackIsNotBelieved(t *testing.T) {
 	}
 }
 
+// TestASourceThatHasRegrownIsNotBelieved: restored, and past the mirror again before anybody would wonder
+// that it lags. A member that did lag tells of the same events, and watchers needn't read anew.
+func TestASourceThatHasRegrownIsNotBelieved(t *testing.T) {
+	e := newEtcd(t)
+	e.set("/a", "0")
+	m := newMember(t, e)
+	step := func() {
+		t.Helper()
+		if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	step()
+	for range 5 {
+		e.set("/a", "1")
+	}
+	step()
+	m.follower.behind = time.Now()
+	e.set("/a", "2")
+	step()
+	if events, _, err := m.History(1, 100); err != nil || len(events) != 6 || !m.follower.behind.IsZero() {
+		t.Fatalf("after a member that lagged: %d events, %v", len(events), err)
+	}
+	restored := newEtcd(t)
+	m.follower.o.Source = restored.client(t)
+	restored.set("/a", "0")
+	step()
+	for restored.last < m.Index()+5 {
+		restored.set("/b", "other")
+	}
+	step()
+	m.become(t, restored)
+	if events, _, err := m.History(1, 100); err != nil || len(events) != 0 {
+		t.Errorf("watchers don't read anew: %d events, %v", len(events), err)
+	}
+}
+
 // TestAComparisonOfAFormerLeaderChangesNothing: while it reads, the one that leads follows.
 func TestAComparisonOfAFormerLeaderChangesNothing(t *testing.T) {
 	e := newEtcd(t)
@@ -537,4 +574,23 @@ func TestAnErrorIsToldOnceItsIndexIsHere(t *testing.T) {
 	if r, _ := m.gate.Do(&put, ""); r.Err == nil || r.Err.Code != tree.CodeNotFile {
 		t.Errorf("once it isn't: %v", r.Err)
 	}
+}
+
+// A source that has taken fewer indexes than the mirror's founding is refused in words that help, until it has more.
+func TestAYoungSource(t *testing.T) {
+	e := newEtcd(t)
+	e.last = 2
+	m := newMember(t, e)
+	m.run(t)
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(m.follower.Status(1).Error, "it is at index 2, and this cluster at 3"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%+v", m.follower.Status(1))
+		}
+	}
+	for range 3 {
+		if _, err := e.do(tree.Command{Op: tree.OpSet, Key: "/a", Value: []byte("v")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.become(t, e)
 }

@@ -15,6 +15,7 @@ import (
 
 var (
 	errLagging = errors.New("the source's member that is asked for events lags behind the others")
+	errBelow   = errors.New("the source has a lower index")
 	errMoved   = errors.New("the mirror has moved on during the comparison")
 )
 
@@ -48,8 +49,12 @@ func (f *Follower) compare(ctx context.Context, hole bool) (at source.Position, 
 		}
 	}
 	parts, from, err := f.difference(theirs)
-	if err == nil && !hole && from != at.Index {
+	switch {
+	case err != nil:
+	case !hole && from != at.Index:
 		err = errMoved
+	case at.Index < from: // an index is never given out again
+		err = fmt.Errorf("%w: it is at index %d, and this cluster at %d. A new cluster takes some indexes itself: if the source is that young, write to it until it is past that, or take it over by copse import", errBelow, at.Index, from)
 	}
 	if err != nil {
 		return at, err
@@ -69,6 +74,9 @@ func (f *Follower) compare(ctx context.Context, hole bool) (at source.Position, 
 		}
 	}
 	f.verified, f.compared, f.behind = max(f.verified, at.Index), time.Now(), time.Time{}
+	if hole {
+		f.last = nil // it is not among what the source tells now
+	}
 	f.o.Log.Info("compared with the whole source", "index", at.Index, "nodes", len(theirs), "corrected", count, "hole", hole)
 	return at, nil
 }

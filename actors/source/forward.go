@@ -111,6 +111,7 @@ func answer(r *http.Response) (Answer, error) {
 
 // Get passes on a quorum read, whose answer has to begin within the time. Its body comes in parts if it is
 // long: rest, if not nil, yields what comes after Body, and must be closed.
+// Each part of it has to come in time, too.
 func (c *Client) Get(q *tree.Query, limit time.Duration, authorization string) (a Answer, rest tree.Rest, err error) {
 	query := "quorum=true"
 	if q.Recursive {
@@ -120,7 +121,6 @@ func (c *Client) Get(q *tree.Query, limit time.Duration, authorization string) (
 		query += "&sorted=true"
 	}
 	ctx, abandon := context.WithCancelCause(context.Background())
-	cancel := func() { abandon(nil) }
 	late := time.AfterFunc(limit, func() { abandon(errSilent) })
 	defer late.Stop()
 	r, err := c.send(ctx, http.MethodGet, keyPath(q.Key), query, "", authorization)
@@ -128,15 +128,15 @@ func (c *Client) Get(q *tree.Query, limit time.Duration, authorization string) (
 		r, err = c.send(ctx, http.MethodGet, keyPath(q.Key), query, "", authorization)
 	}
 	if err != nil {
-		cancel()
+		abandon(nil)
 		return a, nil, err
 	}
+	r.Body = &answering{r.Body, abandon, c.limits.head}
 	if r.StatusCode != http.StatusOK || 0 <= r.ContentLength && r.ContentLength <= partSize {
 		a, err = answer(r)
-		cancel()
 		return a, nil, err
 	}
-	b := &body{response: r, cancel: cancel, part: make([]byte, partSize)}
+	b := &body{whole: r.Body, part: make([]byte, partSize)}
 	first, more, err := b.Next()
 	if err != nil || !more {
 		b.Close()
@@ -151,15 +151,14 @@ const partSize = 128 << 10
 
 // body is the rest of an answer. It implements tree.Rest.
 type body struct {
-	response *http.Response
-	cancel   context.CancelFunc
-	part     []byte
+	whole io.ReadCloser
+	part  []byte
 }
 
 func (b *body) Size() int { return -1 }
 
 func (b *body) Next() (part []byte, more bool, err error) {
-	n, err := io.ReadFull(b.response.Body, b.part)
+	n, err := io.ReadFull(b.whole, b.part)
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return b.part[:n], false, nil
@@ -169,10 +168,7 @@ func (b *body) Next() (part []byte, more bool, err error) {
 	return b.part[:n], true, nil
 }
 
-func (b *body) Close() {
-	b.cancel()
-	_ = b.response.Body.Close()
-}
+func (b *body) Close() { _ = b.whole.Close() }
 
 // wholeSeconds rounds up: the source knows no shorter times to live.
 func wholeSeconds(ns int64) int64 { return (ns + int64(time.Second) - 1) / int64(time.Second) }

@@ -35,7 +35,9 @@ var (
 	// ErrUnauthorized: the source has auth enabled.
 	ErrUnauthorized = errors.New("the source has auth enabled, and no one may follow it over HTTP: move it offline, by copse import")
 	// errSilent ends a request whose answer doesn't begin.
-	errSilent  = fmt.Errorf("no answer: %w", context.DeadlineExceeded)
+	errSilent = fmt.Errorf("no answer: %w", context.DeadlineExceeded)
+	// errStalled ends one whose answer doesn't go on.
+	errStalled = fmt.Errorf("the source's answer doesn't go on: %w", context.DeadlineExceeded)
 	errNowhere = errors.New("the source is not known yet")
 	errIndex   = fmt.Errorf("the source tells of an index or a term above %d", uint64(indexLimit))
 	errLong    = fmt.Errorf("the source's answer is longer than %d bytes", answerLimit)
@@ -175,19 +177,8 @@ func (c *Client) ask(ctx context.Context, method, path, query string, limit time
 		cancel(nil)
 		return nil, err
 	}
-	r.Body = answering{r.Body, cancel}
+	r.Body = &answering{r.Body, cancel, c.limits.head}
 	return r, nil
-}
-
-// answering is an answer's body, whose request ends with it.
-type answering struct {
-	io.ReadCloser
-	cancel context.CancelCauseFunc
-}
-
-func (a answering) Close() error {
-	a.cancel(nil)
-	return a.ReadCloser.Close()
 }
 
 // position reads the headers of an answer.
@@ -324,7 +315,7 @@ func (c *Client) Next(ctx context.Context, from tree.Index, patience time.Durati
 	// The head comes when the watch is registered, and an event of the past right behind it.
 	var first [1]byte
 	timer := time.AfterFunc(patience, cancel)
-	_, err = io.ReadFull(r.Body, first[:])
+	_, err = io.ReadFull(r.Body.(*answering).ReadCloser, first[:]) // which may wait for longer than an answer pauses
 	if late := !timer.Stop(); late && err != nil {
 		return nil, p, nil
 	} else if late || err != nil {

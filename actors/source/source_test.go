@@ -3,6 +3,7 @@ package source_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -245,6 +246,44 @@ func TestAMemberThatAnswersNothingIsLeft(t *testing.T) {
 	}
 	if _, _, err := c.Open(t.Context(), "/"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error("no one answers:", err)
+	}
+}
+
+// Nobody waits for ever for the rest of an answer.
+func TestAnAnswerThatDoesNotGoOnIsLeft(t *testing.T) {
+	ended := make(chan struct{})
+	stalls := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		head(w, 200, "9")
+		_, _ = w.Write([]byte(`{"node":{"dir":true,"nodes":[` + strings.Repeat(" ", 200<<10)))
+		w.(http.Flusher).Flush()
+		<-ended
+	}))
+	defer stalls.Close()
+	defer close(ended)
+	c, err := source.New([]string{stalls.URL}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Hurry(200 * time.Millisecond)
+	if _, _, err := c.Read(t.Context(), "/"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error("read:", err)
+	}
+	body, _, err := c.Open(t.Context(), "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if _, err := io.ReadAll(body); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error("open:", err)
+	}
+	_, rest, err := c.Get(&tree.Query{Key: "/"}, time.Minute, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rest.Close()
+	if _, _, err := rest.Next(); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error("get:", err)
 	}
 }
 

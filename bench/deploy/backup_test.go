@@ -13,23 +13,36 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The manifests for backups have known fields only, and fit those of the cluster.
-func TestBackupManifestsFit(t *testing.T) {
-	m := readManifests(t)
-	const dir = "../../deploy/kubernetes/backup"
-	text, err := os.ReadFile(filepath.Join(dir, "cronjob.yaml"))
+const backupManifests = "../../deploy/kubernetes/backup"
+
+// readBackup reads the manifest that backs up.
+func readBackup(t *testing.T) (job batch.CronJob, claim core.PersistentVolumeClaim) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(backupManifests, "cronjob.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	first, second, _ := strings.Cut(string(text), "\n---\n")
-	var job batch.CronJob
-	var claim core.PersistentVolumeClaim
 	if err := yaml.UnmarshalStrict([]byte(first), &job); err != nil {
 		t.Fatal(err)
 	}
 	if err := yaml.UnmarshalStrict([]byte(second), &claim); err != nil {
 		t.Fatal(err)
 	}
+	return job, claim
+}
+
+// readRestore reads the patch that restores.
+func readRestore(t *testing.T) (patch apps.StatefulSet) {
+	t.Helper()
+	decode(t, filepath.Join(backupManifests, "restore.yaml"), &patch)
+	return patch
+}
+
+// The manifests for backups have known fields only, and fit those of the cluster.
+func TestBackupManifestsFit(t *testing.T) {
+	m := readManifests(t)
+	job, claim := readBackup(t)
 	pod := job.Spec.JobTemplate.Spec.Template.Spec
 	backup := pod.Containers[0]
 	if want := "copse:" + m.kustomization.Images[0].NewTag; backup.Image != want {
@@ -42,8 +55,7 @@ func TestBackupManifestsFit(t *testing.T) {
 		t.Errorf("the job writes to %+v, there is %s", pod.Volumes[0], claim.Name)
 	}
 
-	var patch apps.StatefulSet
-	decode(t, filepath.Join(dir, "restore.yaml"), &patch)
+	patch := readRestore(t)
 	if patch.Name != m.set.Name {
 		t.Errorf("the patch is of %s", patch.Name)
 	}

@@ -275,16 +275,27 @@ func TestProbesAreServed(t *testing.T) {
 
 // podEnvironment is the environment that Kubernetes gives one pod of the set.
 func podEnvironment(m manifests, ordinal int) map[string]string {
+	return environment(&m.set.Spec.Template.Spec.Containers[0], fmt.Sprintf("%s-%d", m.set.Name, ordinal))
+}
+
+// environment is that of one container of a pod.
+func environment(c *core.Container, pod string) map[string]string {
 	env := map[string]string{}
-	reference := regexp.MustCompile(`\$\(([A-Z_]+)\)`)
-	for _, v := range m.set.Spec.Template.Spec.Containers[0].Env {
+	for _, v := range c.Env {
 		value := v.Value
 		if v.ValueFrom != nil && v.ValueFrom.FieldRef.FieldPath == "metadata.name" {
-			value = fmt.Sprintf("%s-%d", m.set.Name, ordinal)
+			value = pod
 		}
-		env[v.Name] = reference.ReplaceAllStringFunc(value, func(r string) string { return env[r[2:len(r)-1]] })
+		env[v.Name] = expand(value, env)
 	}
 	return env
+}
+
+var reference = regexp.MustCompile(`\$\(([A-Z_]+)\)`)
+
+// expand is what Kubernetes makes of a value or an argument.
+func expand(text string, env map[string]string) string {
+	return reference.ReplaceAllStringFunc(text, func(r string) string { return env[r[2:len(r)-1]] })
 }
 
 // imageDefaults are the variables that the Dockerfile sets.

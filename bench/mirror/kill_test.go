@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,66 +16,87 @@ import (
 	"copse/bench/v2api"
 )
 
-var kills = flag.Int("kills", 30, "how often a mirror is killed in its promotion")
+var kills = flag.Int("kills", 100, "how often a mirror is killed in its promotion")
 
-// TestKilledInThePromotion kills a mirror of one member at random moments of its promotion: when it
+// killers is how many mirrors, each with its source, are killed at the same time: most of it is waiting.
+const killers = 4
+
+// TestKilledInThePromotion kills mirrors of one member at random moments of their promotion: when one
 // starts again, it is a mirror whose writes go to the source, or it has taken over, and nothing in between.
 func TestKilledInThePromotion(t *testing.T) {
 	if *seed == 0 {
 		*seed = rand.Uint64() >> 8
 	}
 	t.Log("seed", *seed)
-	random := rand.New(rand.NewPCG(*seed, 99))
-	source := peer.Start(t, peer.Etcd34)
-	k := &killing{t: t, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 15 * time.Second}, source: source}
+	var group sync.WaitGroup
+	defer group.Wait()
+	for i := range killers {
+		random := rand.New(rand.NewPCG(*seed, uint64(i)))
+		group.Go(func() { t.Run(fmt.Sprint(i), func(t *testing.T) { newKilling(t, random).run() }) })
+	}
+}
+
+// newKilling prepares a source and a mirror of it.
+func newKilling(t *testing.T, random *rand.Rand) *killing {
+	k := &killing{t: t, random: random, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 15 * time.Second}}
+	k.source = peer.Start(t, peer.Etcd34)
 	for i := range 50 {
-		k.put(source.URL, fmt.Sprint("/k", i))
+		k.put(k.source.URL, fmt.Sprint("/k", i))
 	}
-	mirror := peer.Start(t, peer.Kind(*server), "--mirror-from="+source.URL, "--listen-metrics-urls=")
-	k.put(mirror.URL, "/through")
-	if err := mirror.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	saved := filepath.Join(t.TempDir(), "saved")
-	if err := os.CopyFS(saved, os.DirFS(mirror.DataDir)); err != nil {
-		t.Fatal(err)
-	}
-	promoted := 0
-	for i := range *kills {
-		if err := os.RemoveAll(mirror.DataDir); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.CopyFS(mirror.DataDir, os.DirFS(saved)); err != nil {
-			t.Fatal(err)
-		}
-		if err := mirror.Restart(); err != nil {
-			t.Fatal(err)
-		}
+	k.mirror = peer.Start(t, peer.Kind(*server), "--mirror-from="+k.source.URL, "--listen-metrics-urls=")
+	k.put(k.mirror.URL, "/through")
+	k.must(k.mirror.Stop())
+	k.saved = filepath.Join(t.TempDir(), "saved")
+	k.must(os.CopyFS(k.saved, os.DirFS(k.mirror.DataDir)))
+	k.must(k.mirror.Restart())
+	return k
+}
+
+func (k *killing) run() {
+	promoted, count := 0, (*kills+killers-1)/killers
+	for i := range count {
 		asked := make(chan struct{})
 		go func() {
 			defer close(asked)
-			resp, err := v2api.Open(context.Background(), k.client, http.MethodPost, mirror.URL+"/v2/copse/mirror/promote?hold=3s&margin=100&force=true", nil)
+			resp, err := v2api.Open(context.Background(), k.client, http.MethodPost, k.mirror.URL+"/v2/copse/mirror/promote?hold=3s&margin=100&force=true", nil)
 			if err == nil {
 				resp.Body.Close()
 			}
 		}()
-		pause(context.Background(), time.Duration(random.IntN(1<<random.IntN(7)))*time.Millisecond) // often soon
-		mirror.Kill()
+		pause(context.Background(), time.Duration(k.random.IntN(1<<k.random.IntN(7)))*time.Millisecond) // often soon
+		k.mirror.Kill()
 		<-asked
-		if err := mirror.Restart(); err != nil { // which waits until a write is answered
-			t.Fatal(err)
-		}
-		if k.look(mirror, fmt.Sprint("/after", i)) {
+		k.must(k.mirror.Restart()) // which waits until a write is answered
+		if k.look(k.mirror, fmt.Sprint("/after", i)) {
 			promoted++
+			k.reset()
 		}
 	}
-	t.Logf("of %d, %d were promoted", *kills, promoted)
+	k.t.Logf("of %d, %d were promoted", count, promoted)
+}
+
+// reset makes what has taken over the mirror that it was.
+func (k *killing) reset() {
+	k.mirror.Kill()
+	k.must(os.RemoveAll(k.mirror.DataDir))
+	k.must(os.CopyFS(k.mirror.DataDir, os.DirFS(k.saved)))
+	k.must(k.mirror.Restart())
 }
 
 type killing struct {
 	t      *testing.T
+	random *rand.Rand
 	client *http.Client
 	source *peer.Server
+	mirror *peer.Server
+	saved  string // the mirror's data before any promotion
+}
+
+func (k *killing) must(err error) {
+	k.t.Helper()
+	if err != nil {
+		k.t.Fatal(err)
+	}
 }
 
 func (k *killing) put(url, key string) (*v2api.Event, v2api.Reply) {

@@ -7,15 +7,14 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"copse/bench/cluster/faultproxy"
 	"copse/bench/cluster/fleet"
 	"copse/bench/peer"
 	"copse/bench/v2api"
@@ -36,7 +35,7 @@ func TestMain(m *testing.M) {
 }
 
 // faults are what can happen in the middle of a move.
-var faults = []string{"none", "the source is restarted", "the mirror's leader is killed", "the network to the source is cut", "the source forgets events", "the leader is killed in the promotion"}
+var faults = []string{"none", "the source is restarted, or loses a member", "the mirror's leader is killed", "the network to the source is cut", "the source forgets events", "the leader is killed in the promotion"}
 
 func TestMovesUnderLoad(t *testing.T) {
 	first := *seed
@@ -61,9 +60,7 @@ type move struct {
 	random *rand.Rand
 	seed   uint64
 	fault  string
-	source *peer.Server
-	proxy  *faultproxy.Mesh
-	from   string // the source, by the proxy
+	source *source
 	fleet  *fleet.Fleet
 	book   *book
 	client *http.Client
@@ -96,9 +93,10 @@ func (m *move) must(err error) {
 
 func (m *move) run() {
 	kind := []peer.Kind{peer.Etcd34, peer.Etcd35}[m.random.IntN(2)]
-	m.t.Logf("%s, %s", kind, m.fault)
-	m.start(kind)
-	defer m.proxy.Close()
+	members, secure := []int{1, 1, 3}[m.random.IntN(3)], m.random.IntN(2) == 0
+	m.t.Logf("%s, members: %d, TLS: %v, %s", kind, members, secure, m.fault)
+	m.startSource(kind, members, secure)
+	m.start()
 	defer func() {
 		if m.t.Failed() {
 			m.t.Log(m.fleet.Logs(3000))
@@ -113,7 +111,7 @@ func (m *move) run() {
 	m.settle()
 	m.promote()
 	pause(context.Background(), 300*time.Millisecond)
-	m.source.Kill()
+	m.source.stop()
 	pause(context.Background(), 300*time.Millisecond)
 	m.finish()
 	for _, what := range m.book.broken {
@@ -122,27 +120,20 @@ func (m *move) run() {
 	m.t.Logf("%d writes were acknowledged", len(m.book.indexes))
 }
 
-// start runs the source, with something in it, and the mirror.
-func (m *move) start(kind peer.Kind) {
-	var err error
-	m.source, err = peer.Launch(kind, peer.Options{})
-	m.must(err)
-	m.t.Cleanup(func() { m.must(m.source.Close()) })
+// start puts something into the source, and runs the mirror.
+func (m *move) start() {
 	for i := range 30 {
 		m.put(fmt.Sprint("/old/", i), fmt.Sprint(i))
 	}
 	m.put("/_hidden/begun", "before") // known by the name of its directory, once a client writes there
-	ports, err := peer.FreePorts(rand.New(rand.NewPCG(m.seed, 7)), 1)
-	m.must(err)
-	m.proxy = faultproxy.New(m.seed, func(net.Addr) int { return 1 })
-	m.must(m.proxy.Add(ports[0], m.source.Address))
-	m.from = "http://" + ports[0]
-	m.fleet, err = fleet.Start(fleet.Options{Kind: peer.Kind(*server), Members: 3, Seed: m.seed, Args: []string{"--mirror-from=" + m.from, "--listen-metrics-urls="}})
+	var err error
+	args := slices.Concat(m.source.flags, []string{"--mirror-from=" + strings.Join(m.source.urls, ","), "--listen-metrics-urls="})
+	m.fleet, err = fleet.Start(fleet.Options{Kind: peer.Kind(*server), Members: 3, Seed: m.seed, Args: args})
 	m.must(err)
 }
 
 func (m *move) put(key, value string) {
-	reply, err := v2api.Do(context.Background(), m.client, m.source.URL, &v2api.Request{Method: http.MethodPut, Key: key, Value: value})
+	reply, err := v2api.Do(context.Background(), m.client, m.source.plain()[0], &v2api.Request{Method: http.MethodPut, Key: key, Value: value})
 	if m.must(err); reply.Status > 201 {
 		m.t.Fatalf("%s: %d %s", key, reply.Status, reply.Body)
 	}
@@ -153,18 +144,18 @@ func (m *move) begin() {
 	writing, stop := context.WithCancel(context.Background())
 	watching, end := context.WithCancel(context.Background())
 	l := &load{stop: stop, end: end}
-	reply, err := v2api.Do(context.Background(), m.client, m.source.URL, &v2api.Request{Method: http.MethodGet, Key: "/"})
+	reply, err := v2api.Do(context.Background(), m.client, m.source.plain()[0], &v2api.Request{Method: http.MethodGet, Key: "/", Quorum: true})
 	m.must(err)
 	for i := range 6 {
 		who := fmt.Sprint("writer", i)
 		w := &writer{guard: guard{book: m.book, who: who}, client: m.client, key: "/load/" + who, pace: time.Duration(5+m.random.IntN(30)) * time.Millisecond}
-		w.urls = []string{m.source.URL}
+		w.urls, w.at = m.source.plain(), i
 		l.writers = append(l.writers, w)
 		l.writing.Go(func() { w.run(writing) })
 	}
 	for i := range 3 {
 		w := &watcher{guard: guard{book: m.book, who: fmt.Sprint("watcher", i)}, client: m.client, from: reply.Index + 1, values: map[uint64]string{}}
-		w.urls = []string{m.source.URL}
+		w.urls, w.at = m.source.plain(), i
 		l.watchers = append(l.watchers, w)
 		l.watching.Go(func() { w.run(watching) })
 	}
@@ -195,20 +186,17 @@ func (m *move) moveClients() {
 func (m *move) strike() {
 	switch m.fault {
 	case faults[1]:
-		m.must(m.source.Restart())
+		m.must(m.source.strike(m.random))
 	case faults[2]:
 		m.killLeader()
 	case faults[3], faults[4]:
-		m.proxy.Set(0, 1, faultproxy.Rule{Hold: true})
-		m.proxy.Set(1, 0, faultproxy.Rule{Hold: true})
-		m.proxy.Reset(0)
+		m.source.cut()
 		if m.fault == faults[4] {
 			m.flood()
 		} else {
 			pause(context.Background(), time.Duration(500+m.random.IntN(1500))*time.Millisecond)
 		}
-		m.proxy.Heal()
-		m.proxy.Reset(0)
+		m.source.heal()
 	}
 }
 

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"os"
@@ -135,6 +136,11 @@ func export(dir, name string, stdout io.Writer) (err error) {
 		return err
 	}
 	return incomplete
+}
+
+// SourceTLS loads the TLS towards the source of a mirror.
+func SourceTLS(c *config.Config) func() (*tls.Config, error) {
+	return client.Files{Cert: c.MirrorTLS.Cert, Key: c.MirrorTLS.Key, CA: c.MirrorTLS.CA}.TLS
 }
 
 // files returns the files of a client for https.

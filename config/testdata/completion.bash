@@ -52,7 +52,7 @@ _copse() {
     dry-run) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     take-what-is-sound) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     committed-only) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
-    config-file|data-dir|cert-file|key-file|trusted-ca-file|client-crl-file|peer-cert-file|peer-key-file|peer-trusted-ca-file|peer-crl-file|cluster-secret-file|root-password-file|ca-file|password-file|file|path|out|etcd-wal-dir)
+    config-file|data-dir|mirror-trusted-ca-file|mirror-cert-file|mirror-key-file|cert-file|key-file|trusted-ca-file|client-crl-file|peer-cert-file|peer-key-file|peer-trusted-ca-file|peer-crl-file|cluster-secret-file|root-password-file|ca-file|password-file|file|path|out|etcd-wal-dir)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
@@ -69,7 +69,7 @@ _copse() {
         return
     fi
     if [[ $cur == -* ]]; then
-        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --mirror-from --force-new-cluster --bump-index --cert-file --key-file --trusted-ca-file --client-cert-auth --client-crl-file --client-cert-allowed-cn --client-cert-allowed-hostname --auto-tls --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --peer-crl-file --peer-cert-allowed-cn --peer-cert-allowed-hostname --peer-auto-tls --cluster-secret-file --self-signed-cert-validity --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --event-history-bytes --max-request-bytes --max-header-bytes --request-timeout --ttl-pause --read-timeout --idle-timeout --cache-size --disk-reserve --timer-slack --listen-metrics-urls --ui --ui-port --root-password-file --enable-pprof --drain-delay --slow-request --log-format --log-level'
+        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --mirror-from --mirror-trusted-ca-file --mirror-cert-file --mirror-key-file --force-new-cluster --bump-index --cert-file --key-file --trusted-ca-file --client-cert-auth --client-crl-file --client-cert-allowed-cn --client-cert-allowed-hostname --auto-tls --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --peer-crl-file --peer-cert-allowed-cn --peer-cert-allowed-hostname --peer-auto-tls --cluster-secret-file --self-signed-cert-validity --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --event-history-bytes --max-request-bytes --max-header-bytes --request-timeout --ttl-pause --read-timeout --idle-timeout --cache-size --disk-reserve --timer-slack --listen-metrics-urls --ui --ui-port --root-password-file --enable-pprof --drain-delay --slow-request --log-format --log-level'
         local common='--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file'
         case $command in
         '') words="$settings --version --help" ;;
