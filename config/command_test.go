@@ -194,8 +194,8 @@ func TestKeysAreCompleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ words, want string }{
-		{"copse get /app/", "/app/a b\n/app/web/\n/app/$(touch made)\n/app/`touch made`"},
-		{`copse get /app/a\ `, "/app/a b"},
+		{"copse get /app/", `/app/a\ b` + "\n/app/web/\n" + `/app/\$\(touch\ made\)` + "\n/app/\\`touch\\ made\\`"},
+		{`copse get /app/a\ `, `/app/a\ b`},
 		{"copse rm -r /app/w", "/app/web/"},
 		{"copse member /app/w", ""},
 	} {

@@ -62,12 +62,25 @@ _copse() {
         command+=${command:+ }${COMP_WORDS[i]}
     done
     if [[ ' get set mk mkdir setdir update updatedir cas rm rmdir ls watch lock ' == *" ${COMP_WORDS[1]} "* && $COMP_CWORD -gt 1 && $cur != -* ]]; then
-        local key typed=${cur#[\'\"]}
+        # bash takes words apart at : and =, and replaces what follows the last of them.
+        local key typed word=$cur i=$COMP_CWORD
+        while ((i > 2)) && [[ ${COMP_WORDS[i]} == [:=]* || ${COMP_WORDS[i-1]} == [:=]* ]] &&
+            [[ ${COMP_LINE:0:COMP_POINT} == *"${COMP_WORDS[i-1]}$word" ]]; do
+            word=${COMP_WORDS[--i]}$word
+        done
+        typed=${word#[\'\"]}
         typed=${typed//\\/}
         while IFS= read -r key; do
-            [[ $key == "$typed"* ]] && COMPREPLY+=("$key")
+            [[ $key == "$typed"* ]] || continue
+            if [[ $word == [\'\"]* ]]; then
+                [[ $key == *[\'\"\$\`\\!]* ]] && continue
+            else
+                printf -v key %q "$key"
+                key=${key#"${word%"${word##*[:=]}"}"}
+            fi
+            COMPREPLY+=("$key")
         done < <(copse ls -p --timeout=1s --total-timeout=1s -- "${typed%"${typed##*/}"}" 2>/dev/null)
-        compopt -o nospace -o filenames 2>/dev/null # filenames: bash quotes what needs it
+        compopt -o nospace 2>/dev/null
         return
     fi
     if [[ $cur == -* ]]; then
