@@ -90,3 +90,18 @@ func TestAnEmptyInputIsNoValue(t *testing.T) {
 		}
 	}
 }
+
+// An index that isn't known is not 0.
+func TestStatusOfAMemberThatDoesNotAnswer(t *testing.T) {
+	endpoint, _ := answers(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v2/members" {
+			breaksOff(w, r)
+		}
+		fmt.Fprint(w, `{"members":[{"id":"a1","name":"m1","peerURLs":[],"clientURLs":["http://`+r.Host+`"]},{"id":"b2","name":"","peerURLs":[],"clientURLs":[]}]}`)
+	})
+	code, out, _ := perform(t, "", endpoint, "status")
+	want := "a1  m1    unreachable  -        -      -     " + endpoint + "\nb2  -     unstarted    -        -      -     -\n"
+	if _, lines, _ := strings.Cut(out, "\n"); code != exitUnhealthy || lines != want {
+		t.Errorf("%d, %q, want %q", code, lines, want)
+	}
+}
