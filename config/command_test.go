@@ -31,6 +31,8 @@ func TestFindCommand(t *testing.T) {
 		{"config --json", "", "", "copse config needs a subcommand"},
 		{"config shwo", "", "", "did you mean copse config show"},
 		{"srve", "", "", `unknown command "srve"; did you mean copse serve`},
+		{"-o json ge /a", "", "", `unknown command "ge"; did you mean copse get`},
+		{"--endpoints http://h:1 memver list", "", "", "did you mean copse member"},
 		{"heath --quiet", "", "", "did you mean copse health"},
 		{"start", "", "", "unknown command"},
 	}

@@ -105,3 +105,14 @@ func TestStatusOfAMemberThatDoesNotAnswer(t *testing.T) {
 		t.Errorf("%d, %q, want %q", code, lines, want)
 	}
 }
+
+// The default port of a host is one server's.
+func TestTopWithSeveralMembersOnOneHost(t *testing.T) {
+	endpoint, _ := answers(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"members":[{"id":"a1","name":"m1","clientURLs":["http://h:12379"]},{"id":"b2","name":"m2","clientURLs":["http://h:22379"]}]}`)
+	})
+	code, out, errs := perform(t, "", endpoint, "top")
+	if want := "several members are on h: name their operations ports with --metrics\n"; code != exitUsage || out != "" || errs != want {
+		t.Errorf("%d, %q, %q, want %q", code, out, errs, want)
+	}
+}
