@@ -41,13 +41,13 @@ check: lint
 # Answers are compared with those of etcd and etcdctl 3.4, and python-etcd and curl are
 # clients. ip, tc and nft build and cut the networks of the cluster tests, spin and gcc
 # check the model of the index protocol, openssl makes certificates, chromium shows the
-# web page, and docker-compose serves an engine without the plugin.
+# web page, fish and zsh try their completions, and docker-compose serves an engine without the plugin.
 deps:
-	@for program in etcd etcdctl ip tc nft spin gcc openssl curl chromium; do command -v $$program >/dev/null || missing=1; done; \
+	@for program in etcd etcdctl ip tc nft spin gcc openssl curl chromium fish zsh; do command -v $$program >/dev/null || missing=1; done; \
 	/usr/bin/python3 -c 'import etcd' 2>/dev/null || missing=1; \
 	test -z "$$missing" || { \
-		echo "installing etcd-server, etcd-client, python3-etcd, iproute2, nftables, spin, gcc, openssl, curl and chromium from Debian's packages"; \
-		apt-get update -qq && apt-get install -y -qq etcd-server etcd-client python3-etcd iproute2 nftables spin gcc openssl curl chromium; }
+		echo "installing etcd-server, etcd-client, python3-etcd, iproute2, nftables, spin, gcc, openssl, curl, chromium, fish and zsh from Debian's packages"; \
+		apt-get update -qq && apt-get install -y -qq etcd-server etcd-client python3-etcd iproute2 nftables spin gcc openssl curl chromium fish zsh; }
 	@! docker info >/dev/null 2>&1 || docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || { \
 		echo "installing docker-compose from Debian's packages"; apt-get update -qq && apt-get install -y -qq docker-compose; }
 

@@ -95,8 +95,8 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	status := ops.NewStatus(func(w *metric.Writer) { build.WriteMetrics(w, httpfront.EtcdVersion) }, security.WriteMetrics)
 	defer status.TellService(environ, log)()
 	defer security.ReloadOnHangup(status.Reload, log)()
-	page := ui.New(ui.Options{Writes: c.UI == "write", Hosts: c.UIHosts, Operations: c.PageOn("operations"), Clients: c.PageOn("clients"), Log: log})
-	port := ops.NewPort(status, ops.PortOptions{Page: page.Operations(), URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
+	page := ui.New(ui.Options{Writes: c.UI == "write", Operations: c.PageOn("operations"), Clients: c.PageOn("clients"), Log: log})
+	port := ops.NewPort(status, ops.PortOptions{Page: page.Operations(), Hosts: c.PortHosts, URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
 	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), SourceTLS: dispatch.SourceTLS(c), Started: began, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
 	o.Fatal = fatal(log)

@@ -16,7 +16,7 @@ func commonRows() []setting { return clientRows(cli.Common()) }
 
 func clientRows(flags []cli.Flag) (rows []setting) {
 	for _, f := range flags {
-		rows = append(rows, setting{flag: f.Name, unit: f.Unit, usage: f.Usage, field: field{boolean: f.Boolean}})
+		rows = append(rows, setting{flag: f.Name, unit: f.Unit, usage: f.Usage, field: field{boolean: f.Boolean, short: f.Short}})
 	}
 	return rows
 }

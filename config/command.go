@@ -165,8 +165,12 @@ func showOptions() []setting {
 // FindCommand finds the command in the arguments, and returns the rest of them, or all for a
 // client's. The default is serve.
 func FindCommand(args []string) (Command, []string, error) {
-	if name := cli.Find(args); name != "" {
+	name, stray := cli.Find(args)
+	if name != "" {
 		return Command{Name: name, Client: true}, args, nil // flags may precede the name
+	}
+	if stray != "" {
+		return Command{}, nil, unknownCommand([]string{stray}, Commands())
 	}
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return serverCommands()[0], args, nil
@@ -194,9 +198,11 @@ func FindCommand(args []string) (Command, []string, error) {
 func unknownCommand(args []string, commands []Command) error {
 	best, least := commands[0].Name, -1
 	for _, c := range commands {
-		words := min(1+strings.Count(c.Name, " "), len(args))
-		if d := cli.Distance(strings.Join(args[:words], " "), c.Name); least < 0 || d < least {
-			best, least = c.Name, d
+		names := strings.Fields(c.Name)
+		words := min(len(names), len(args))
+		name := strings.Join(names[:words], " ")
+		if d := cli.Distance(strings.Join(args[:words], " "), name); least < 0 || d < least {
+			best, least = name, d
 		}
 	}
 	return fmt.Errorf("unknown command %s; did you mean copse %s? (copse help lists all)", cli.Quote(args[0]), best)

@@ -31,6 +31,8 @@ func TestFindCommand(t *testing.T) {
 		{"config --json", "", "", "copse config needs a subcommand"},
 		{"config shwo", "", "", "did you mean copse config show"},
 		{"srve", "", "", `unknown command "srve"; did you mean copse serve`},
+		{"-o json ge /a", "", "", `unknown command "ge"; did you mean copse get`},
+		{"--endpoints http://h:1 memver list", "", "", "did you mean copse member"},
 		{"heath --quiet", "", "", "did you mean copse health"},
 		{"start", "", "", "unknown command"},
 	}
@@ -95,11 +97,18 @@ func TestOptionsOfCommands(t *testing.T) {
 
 func TestEachCommandHasHelp(t *testing.T) {
 	whole := config.Help(config.Command{})
+	zsh, err := config.Completion("zsh")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, command := range config.Commands() {
 		if !strings.Contains(whole, command.Summary) {
 			t.Errorf("the help does not mention %s", command.Name)
 		}
 		help := config.Help(command)
+		if first, _, _ := strings.Cut(command.Name, " "); !strings.Contains(zsh, "'"+first+":") || strings.Contains(zsh, "'"+first+":'") {
+			t.Errorf("the completion says nothing of copse %s", first)
+		}
 		if !strings.Contains(help, command.Summary) || !strings.Contains(help, command.Details) {
 			t.Errorf("%s: %s", command.Name, help)
 		}
@@ -134,6 +143,8 @@ func TestCompletionInRealShells(t *testing.T) {
 		{[]string{"copse", "config", "show", "--js"}, "--json", "--quiet"},
 		{[]string{"copse", "serve", "--log-format", "j"}, "json", "text"},
 		{[]string{"copse", "version", "--"}, "--help", "--name"},
+		{[]string{"copse", "get", "--output", ""}, "extended", "/"},
+		{[]string{"copse", "get", "-o", ""}, "extended", "/"},
 	}
 	for _, shell := range []string{"bash", "fish"} {
 		if _, err := exec.LookPath(shell); err != nil {
@@ -180,18 +191,22 @@ func TestBashCompletesJoinedValues(t *testing.T) {
 // The scripts ask copse ls for keys.
 func TestKeysAreCompleted(t *testing.T) {
 	dir := t.TempDir()
-	fake := "#!/bin/sh\n[ \"$1 $6\" = 'ls /app/' ] || exit 1\nprintf '/app/a b\\n/app/web/\\n'\n"
+	fake := "#!/bin/sh\n[ \"$1 $6\" = 'ls /app/' ] || exit 1\nprintf '%s\\n' '/app/a b' /app/web/ '/app/$(touch made)' '/app/`touch made`'\n"
 	if err := os.WriteFile(filepath.Join(dir, "copse"), []byte(fake), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ words, want string }{
-		{"copse get /app/", "/app/a b\n/app/web/"},
+		{"copse get /app/", `/app/a\ b` + "\n/app/web/\n" + `/app/\$\(touch\ made\)` + "\n/app/\\`touch\\ made\\`"},
+		{`copse get /app/a\ `, `/app/a\ b`},
 		{"copse rm -r /app/w", "/app/web/"},
 		{"copse member /app/w", ""},
 	} {
 		cmd := exec.Command("bash", "-c", `source "$1"; shift; COMP_WORDS=($1); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _copse; printf '%s\n' "${COMPREPLY[@]}"`, "bash", "testdata/completion.bash", c.words)
 		cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin"}
 		out, err := cmd.CombinedOutput()
+		if os.Remove("made") == nil {
+			t.Fatalf("%s: the name of a key was carried out", c.words)
+		}
 		if got := strings.TrimSpace(string(out)); err != nil || got != c.want {
 			t.Errorf("%s: %q, %v, want %q", c.words, got, err, c.want)
 		}
@@ -209,12 +224,12 @@ func TestZshTakesItsScript(t *testing.T) {
 source $1; shift; print registered $_comps[copse]
 _arguments() { print -r -- "$@" }
 _describe() { print -r -- ${(P)2} }
-words=("$@"); CURRENT=$#; _copse`
+for line in "$@"; do words=("${(@s: :)line}"); CURRENT=$#words; print -r -- "== $line"; _copse; done`
 	path, err := filepath.Abs("testdata/completion.zsh")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ words, want string }{
+	cases := []struct{ words, want string }{
 		{"copse con", "config:Look at the settings."},
 		{"copse auth ", "init:Make the user root"},
 		{"copse config s", "show:Print each setting"},
@@ -225,12 +240,22 @@ words=("$@"); CURRENT=$#; _copse`
 		{"copse --", "--data-dir=[Data directory]:path:_files"},
 		{"copse completion b", "1:word:(bash zsh fish)"},
 		{"copse get /", "1:key:_copse_keys"},
-	} {
-		cmd := exec.Command("zsh", append([]string{"-f", "-c", script, "zsh", path}, strings.Split(c.words, " ")...)...)
-		cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + t.TempDir()}
-		out, err := cmd.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "registered _copse") || !strings.Contains(string(out), c.want) {
-			t.Errorf("%s: %q, %v, want %q", c.words, out, err, c.want)
+		{"copse get -", "-o[Form of what is printed: simple, extended or json]:value:(simple extended json)"},
+	}
+	args := []string{"-f", "-c", script, "zsh", path}
+	for _, c := range cases {
+		args = append(args, c.words)
+	}
+	cmd := exec.Command("zsh", args...)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + t.TempDir()}
+	out, err := cmd.CombinedOutput()
+	answers := strings.Split(string(out), "== ")
+	if err != nil || len(answers) != len(cases)+1 || answers[0] != "registered _copse\n" {
+		t.Fatalf("%q, %v", out, err)
+	}
+	for i, c := range cases {
+		if !strings.Contains(answers[i+1], c.want) {
+			t.Errorf("%s: %q, want %q", c.words, answers[i+1], c.want)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func subwords() map[string][]Command {
 
 // groupSummary is about all two-word commands with that first word, in one line.
 func groupSummary(first string) string {
-	return map[string]string{"auth": "Users and permissions.", "member": "Members of the cluster.", "user": "Users.", "role": "Roles, and what they may do.", "config": "Look at the settings.", "raftlog": "Look at the raft log, or mend it."}[first]
+	return map[string]string{"auth": "Users and permissions.", "member": "Members of the cluster.", "user": "Users.", "role": "Roles, and what they may do.", "config": "Look at the settings.", "mirror": "Look at a cluster that follows an etcd, or end that.", "raftlog": "Look at the raft log, or mend it."}[first]
 }
 
 // step lists the words that may follow those typed so far.
@@ -111,6 +111,7 @@ func (s *setting) brief() string {
 
 func completeBash(b *strings.Builder) {
 	b.WriteString(`_copse() {
+    COMPREPLY=()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     local flag='' joined='' command='' words='' i
     # bash takes --flag=value apart at the =.
@@ -126,6 +127,9 @@ func completeBash(b *strings.Builder) {
 `)
 	var paths, others []string
 	for _, s := range every() {
+		if s.short != "" {
+			s.flag += "|" + s.short
+		}
 		switch {
 		case s.boolean:
 			// Its value must be joined by =; the next word isn't its value.
@@ -165,11 +169,28 @@ complete -F _copse copse
 `)
 }
 
-// completeBashKeys completes keys of the tree, level by level.
+// completeBashKeys completes keys of the tree, level by level. A key may have any characters
+// in its name, so it never goes where bash expands words, as it does in compgen -W.
 func completeBashKeys(b *strings.Builder) {
 	fmt.Fprintf(b, "    if [[ ' %s ' == *\" ${COMP_WORDS[1]} \"* && $COMP_CWORD -gt 1 && $cur != -* ]]; then\n", strings.Join(keyCommands(), " "))
-	b.WriteString(`        local IFS=$'\n'
-        mapfile -t COMPREPLY < <(compgen -W "$(copse ls -p --timeout=1s --total-timeout=1s -- "${cur%"${cur##*/}"}" 2>/dev/null)" -- "$cur")
+	b.WriteString(`        # bash takes words apart at : and =, and replaces what follows the last of them.
+        local key typed word=$cur i=$COMP_CWORD
+        while ((i > 2)) && [[ ${COMP_WORDS[i]} == [:=]* || ${COMP_WORDS[i-1]} == [:=]* ]] &&
+            [[ ${COMP_LINE:0:COMP_POINT} == *"${COMP_WORDS[i-1]}$word" ]]; do
+            word=${COMP_WORDS[--i]}$word
+        done
+        typed=${word#[\'\"]}
+        typed=${typed//\\/}
+        while IFS= read -r key; do
+            [[ $key == "$typed"* ]] || continue
+            if [[ $word == [\'\"]* ]]; then
+                [[ $key == *[\'\"\$\` + "`" + `\\!]* ]] && continue
+            else
+                printf -v key %q "$key"
+                key=${key#"${word%"${word##*[:=]}"}"}
+            fi
+            COMPREPLY+=("$key")
+        done < <(copse ls -p --timeout=1s --total-timeout=1s -- "${typed%"${typed##*/}"}" 2>/dev/null)
         compopt -o nospace 2>/dev/null
         return
     fi

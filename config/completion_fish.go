@@ -56,7 +56,7 @@ func completeFish(b *strings.Builder) {
 		line("__fish_seen_subcommand_from "+strings.Join(clients, " "), fishFlag(&s))
 	}
 	line("__fish_seen_subcommand_from "+strings.Join(keyCommands(), " "),
-		`-a '(copse ls -p --timeout=1s --total-timeout=1s -- (string replace -r "[^/]*\$" "" -- (commandline -ct)) 2>/dev/null)'`)
+		`-a '(copse ls -p --timeout=1s --total-timeout=1s -- (string replace -r "[^/]*\$" "" -- (commandline -ct | string unescape)) 2>/dev/null)'`)
 	for _, s := range settings() {
 		line("not __fish_seen_subcommand_from "+strings.Join(bare, " "), fishFlag(&s))
 	}
@@ -64,6 +64,9 @@ func completeFish(b *strings.Builder) {
 
 func fishFlag(s *setting) string {
 	flag := "-l " + s.flag
+	if s.short != "" {
+		flag += " -s " + s.short
+	}
 	switch {
 	case s.boolean: // needs no value
 	case s.words() != nil:

@@ -6,7 +6,7 @@ import (
 )
 
 func completeZsh(b *strings.Builder) string {
-	b.WriteString("_copse_keys() {\n  local -a found\n  found=(${(f)\"$(copse ls -p --timeout=1s --total-timeout=1s -- ${PREFIX%\"${PREFIX##*/}\"} 2>/dev/null)\"})\n  compadd -S '' -- $found\n}\n")
+	b.WriteString("_copse_keys() {\n  local -a found\n  found=(${(f)\"$(copse ls -p --timeout=1s --total-timeout=1s -- ${(Q)${PREFIX%\"${PREFIX##*/}\"}} 2>/dev/null)\"})\n  compadd -S '' -- $found\n}\n")
 	b.WriteString("_copse() {\n  local -a settings common words_here\n  settings=(\n")
 	for _, s := range settings() {
 		fmt.Fprintf(b, "    %s\n", zshFlag(&s))
@@ -78,16 +78,23 @@ func zshArguments(c *Command) string {
 
 func zshFlag(s *setting) string {
 	description := strings.NewReplacer("[", `\[`, "]", `\]`).Replace(s.brief())
+	long, value := "=", ":"+s.unit+":"
 	switch {
 	case s.boolean:
-		return zshQuote("--" + s.flag + "=-[" + description + "]::value:(true false)")
+		long, value = "=-", "::value:(true false)"
 	case s.words() != nil:
-		return zshQuote("--" + s.flag + "=[" + description + "]:value:(" + strings.Join(s.words(), " ") + ")")
+		value = ":value:(" + strings.Join(s.words(), " ") + ")"
 	case s.isPath():
-		return zshQuote("--" + s.flag + "=[" + description + "]:path:_files")
-	default:
-		return zshQuote("--" + s.flag + "=[" + description + "]:" + s.unit + ":")
+		value = ":path:_files"
 	}
+	flag := zshQuote("--" + s.flag + long + "[" + description + "]" + value)
+	switch {
+	case s.short == "":
+		return flag
+	case s.boolean: // whose value must be joined
+		value = ""
+	}
+	return flag + " " + zshQuote("-"+s.short+"["+description+"]"+value)
 }
 
 func zshQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -53,7 +53,7 @@ type Config struct {
 	RootPasswordFile  string        // with a new password of the user root; empty: it stays
 	UI                string        // the web page: off, read, or write where auth is off
 	UIPort            string        // where it is: operations or clients
-	UIHosts           []string      // names of the operations port; derived
+	PortHosts         []string      // names of the operations port; derived
 	EnablePprof       bool          // on the operations port
 	DrainDelay        time.Duration // between "not ready" and the stop
 	LogFormat         string        // auto, text or json

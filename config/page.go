@@ -9,7 +9,7 @@ import (
 // already: on loopback, unless clients have to show certificates, which the operations port there
 // doesn't ask for.
 func (c *Config) derivePage(hostname string, warn func(string, ...any)) {
-	c.UIHosts = names(hostname, c.ListenMetricsURLs, c.ListenClientURLs, c.AdvertiseClientURLs)
+	c.PortHosts = names(hostname, c.ListenMetricsURLs, c.ListenClientURLs, c.AdvertiseClientURLs)
 	operations := c.UIPort == portOperations
 	if c.UI == "" {
 		c.UI = "read"

@@ -35,7 +35,7 @@ func TestThePageIsWhereNobodyElseReachesIt(t *testing.T) {
 		}
 	}
 	c, _ := load(t, strings.Fields("--advertise-client-urls=http://m1.example.com:2379"), nil)
-	if !slices.Contains(c.UIHosts, "m1.example.com") {
-		t.Errorf("the page's names are %q", c.UIHosts)
+	if !slices.Contains(c.PortHosts, "m1.example.com") {
+		t.Errorf("the page's names are %q", c.PortHosts)
 	}
 }

@@ -20,6 +20,7 @@ type setting struct {
 
 // field parses and prints one field of a Config.
 type field struct {
+	short string // one letter for the flag, or none
 	set   func(c *Config, text string) error
 	print func(c *Config) string
 	// boolean: the flag needs no value. empty: an empty text is a value too; for others it is,

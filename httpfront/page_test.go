@@ -11,20 +11,21 @@ import (
 	"testing"
 
 	"copse/httpfront"
+	"copse/httpfront/ops"
 	"copse/httpfront/ui"
 	"copse/statemachine/auth"
 )
 
 // serveOperations serves a page's requests on an operations port of this machine, and returns
 // its address.
-func serveOperations(t *testing.T, b *treeBackend, o ui.Options) string {
+func serveOperations(t *testing.T, b *treeBackend, o ui.Options, hosts ...string) string {
 	t.Helper()
 	o.Log, o.Operations = slog.New(slog.DiscardHandler), true
 	page := ui.New(o)
 	s := httpfront.NewTestServer(b, httpfront.Options{Requests: httpfront.Requests{CORS: []string{"*"}}, Page: page})
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(page.Door()) }()
-	port := httptest.NewServer(page.Operations())
+	port := httptest.NewServer(ops.Named(hosts, page.Operations()))
 	t.Cleanup(func() {
 		_ = s.Stop(context.Background()) // parked watches end before the port does
 		port.Close()
@@ -129,7 +130,7 @@ func TestTheOperationsPortIsNoHole(t *testing.T) {
 			b := newTreeBackend()
 			guest := &auth.Role{Name: auth.Guest, Permissions: auth.Permissions{Read: []string{"/*"}, Write: []string{"/*"}}}
 			b.auth.Store(auth.NewState(c.auth, nil, []*auth.Role{guest}))
-			address := serveOperations(t, b, ui.Options{Writes: c.write, Hosts: []string{"m1.example.com"}})
+			address := serveOperations(t, b, ui.Options{Writes: c.write}, "m1.example.com")
 			resp, body := visit(t, address, c.method, c.path, c.header)
 			if resp.StatusCode == 301 || resp.StatusCode == 307 {
 				resp, body = visit(t, address, c.method, resp.Header.Get("Location"), c.header)

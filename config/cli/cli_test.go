@@ -63,7 +63,7 @@ func TestLines(t *testing.T) {
 		{"ls", []string{"ETCDCTL_USERNAME=u:p", "ETCDCTL_CA_FILE=ca"}, with("ls", &cli.List{Key: "/"}, func(g *cli.Global) { g.Username, g.CAFile = "u:p", "ca" })},
 	} {
 		args := strings.Split(tt.line, "|")
-		if name := cli.Find(args); name != tt.want.Name {
+		if name, _ := cli.Find(args); name != tt.want.Name {
 			t.Errorf("%q is found as %q", tt.line, name)
 		}
 		if got, err := cli.Parse(args, tt.environ); err != nil || !reflect.DeepEqual(got, tt.want) {
@@ -89,7 +89,7 @@ func TestMistakes(t *testing.T) {
 		"--endpoints|x|--nothing|get|/a":      "unknown flag --nothing",
 		"lock|/a":                             "missing: <command>",
 	} {
-		if cli.Find(strings.Split(line, "|")) == "" {
+		if name, _ := cli.Find(strings.Split(line, "|")); name == "" {
 			t.Errorf("%s isn't found", line)
 		}
 		if _, err := cli.Parse(strings.Split(line, "|"), nil); err == nil || !strings.Contains(err.Error(), want) {
@@ -103,7 +103,7 @@ func TestMistakes(t *testing.T) {
 
 func TestLinesOfTheServerAreNotFound(t *testing.T) {
 	for _, line := range []string{"", "serve", "--name=a", "--cert-file=c|--name=ls", "-name|ls", "auth|init", "auth", "health", "--debug", "nothing", "help|get"} {
-		if name := cli.Find(strings.Split(line, "|")); name != "" {
+		if name, _ := cli.Find(strings.Split(line, "|")); name != "" {
 			t.Errorf("%q is found as %q", line, name)
 		}
 	}
@@ -115,7 +115,7 @@ func TestEachCommandIsListed(t *testing.T) {
 		t.Errorf("the flags of all commands: %+v", common)
 	}
 	for _, e := range cli.Entries() {
-		if name := cli.Find(strings.Fields(e.Name)); name != e.Name || e.Summary == "" {
+		if name, _ := cli.Find(strings.Fields(e.Name)); name != e.Name || e.Summary == "" {
 			t.Errorf("%+v is found as %q", e, name)
 		}
 		if e.Keys {

@@ -20,6 +20,7 @@ type Entry struct {
 // Flag is one of a command.
 type Flag struct {
 	Name, Unit, Usage string
+	Short             string // one letter, or none
 	Boolean           bool
 }
 
@@ -49,7 +50,11 @@ func Common() []Flag { return entries()[0].common }
 func flagsOf(flags []*kong.Flag) (list []Flag) {
 	for _, f := range flags {
 		if !f.Hidden {
-			list = append(list, Flag{Name: f.Name, Unit: unit(f), Usage: f.Help, Boolean: f.IsBool()})
+			short := ""
+			if f.Short != 0 {
+				short = string(f.Short)
+			}
+			list = append(list, Flag{Name: f.Name, Short: short, Unit: unit(f), Usage: f.Help, Boolean: f.IsBool()})
 		}
 	}
 	return list

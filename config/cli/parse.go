@@ -239,10 +239,11 @@ func flagOf(k *kong.Kong, node *kong.Node, arg string) (f *kong.Flag, value stri
 }
 
 // Find returns the name of the command if the arguments are a line for Parse: flags of all
-// commands, and then that name. Otherwise it returns "".
-func Find(args []string) string {
+// commands, and then that name. Otherwise it returns "", and the word that stands in the
+// name's place if the flags before it are of these commands only.
+func Find(args []string) (name, stray string) {
 	if !slices.ContainsFunc(args, func(arg string) bool { return !strings.HasPrefix(arg, "-") }) {
-		return "" // without the time to make the grammar, as at the start of a server
+		return "", "" // without the time to make the grammar, as at the start of a server
 	}
 	k, _ := grammar(new(Line))
 	node, sure := k.Model.Node, false
@@ -256,14 +257,17 @@ func Find(args []string) string {
 			}
 		case strings.HasPrefix(args[i], "-") && sure: // Parse complains of it
 		case child(node, args[i]) == nil:
-			return group(node)
+			if sure && node == k.Model.Node {
+				stray = args[i]
+			}
+			return group(node), stray
 		default:
 			if node = child(node, args[i]); len(node.Children) == 0 {
-				return strings.TrimPrefix(node.FullPath(), "copse ")
+				return strings.TrimPrefix(node.FullPath(), "copse "), ""
 			}
 		}
 	}
-	return group(node)
+	return group(node), ""
 }
 
 // shared reports whether copse serve has a flag of the same name.

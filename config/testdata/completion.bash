@@ -1,5 +1,6 @@
 # bash completion for copse, as copse completion bash prints it.
 _copse() {
+    COMPREPLY=()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     local flag='' joined='' command='' words='' i
     # bash takes --flag=value apart at the =.
@@ -24,7 +25,7 @@ _copse() {
     enable-pprof) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     log-format) mapfile -t COMPREPLY < <(compgen -W 'auto text json' -- "$cur"); return ;;
     log-level) mapfile -t COMPREPLY < <(compgen -W 'debug info warn error' -- "$cur"); return ;;
-    output) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
+    output|o) mapfile -t COMPREPLY < <(compgen -W 'simple extended json' -- "$cur"); return ;;
     no-sync) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     debug) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     quiet) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
@@ -36,15 +37,15 @@ _copse() {
     json) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     despite-writers) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     sort) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
-    quorum) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    quorum|q) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     base64) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     in-order) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     dir) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
-    recursive) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    recursive|r) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     p) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     hidden) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     count) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
-    forever) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    forever|f) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     read) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     write) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     readwrite) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
@@ -56,15 +57,31 @@ _copse() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
-    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|mirror-from|bump-index|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoints|timeout|total-timeout|username|endpoint|hold-limit|index-margin|swap-with-value|swap-with-index|with-value|with-index|depth|after-index|wait|roles|metrics|interval|from|cluster-id) return ;;
+    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|mirror-from|bump-index|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoints|timeout|total-timeout|username|u|endpoint|hold-limit|index-margin|swap-with-value|swap-with-index|with-value|with-index|depth|after-index|wait|roles|metrics|interval|from|cluster-id) return ;;
     esac
     for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
         [[ ${COMP_WORDS[i]} == -* ]] && break
         command+=${command:+ }${COMP_WORDS[i]}
     done
     if [[ ' get set mk mkdir setdir update updatedir cas rm rmdir ls watch lock ' == *" ${COMP_WORDS[1]} "* && $COMP_CWORD -gt 1 && $cur != -* ]]; then
-        local IFS=$'\n'
-        mapfile -t COMPREPLY < <(compgen -W "$(copse ls -p --timeout=1s --total-timeout=1s -- "${cur%"${cur##*/}"}" 2>/dev/null)" -- "$cur")
+        # bash takes words apart at : and =, and replaces what follows the last of them.
+        local key typed word=$cur i=$COMP_CWORD
+        while ((i > 2)) && [[ ${COMP_WORDS[i]} == [:=]* || ${COMP_WORDS[i-1]} == [:=]* ]] &&
+            [[ ${COMP_LINE:0:COMP_POINT} == *"${COMP_WORDS[i-1]}$word" ]]; do
+            word=${COMP_WORDS[--i]}$word
+        done
+        typed=${word#[\'\"]}
+        typed=${typed//\\/}
+        while IFS= read -r key; do
+            [[ $key == "$typed"* ]] || continue
+            if [[ $word == [\'\"]* ]]; then
+                [[ $key == *[\'\"\$\`\\!]* ]] && continue
+            else
+                printf -v key %q "$key"
+                key=${key#"${word%"${word##*[:=]}"}"}
+            fi
+            COMPREPLY+=("$key")
+        done < <(copse ls -p --timeout=1s --total-timeout=1s -- "${typed%"${typed##*/}"}" 2>/dev/null)
         compopt -o nospace 2>/dev/null
         return
     fi

@@ -2,7 +2,7 @@
 # zsh completion for copse, as copse completion zsh prints it.
 _copse_keys() {
   local -a found
-  found=(${(f)"$(copse ls -p --timeout=1s --total-timeout=1s -- ${PREFIX%"${PREFIX##*/}"} 2>/dev/null)"})
+  found=(${(f)"$(copse ls -p --timeout=1s --total-timeout=1s -- ${(Q)${PREFIX%"${PREFIX##*/}"}} 2>/dev/null)"})
   compadd -S '' -- $found
 }
 _copse() {
@@ -70,7 +70,7 @@ _copse() {
   )
   common=(
     '--endpoints=[URLs of the servers, separated by commas]:urls:'
-    '--output=[Form of what is printed: simple, extended or json]:value:(simple extended json)'
+    '--output=[Form of what is printed: simple, extended or json]:value:(simple extended json)' '-o[Form of what is printed: simple, extended or json]:value:(simple extended json)'
     '--no-sync=-[Use the endpoints as given, and don'\''t ask them for the members]::value:(true false)'
     '--timeout=[How long to wait for a connection, and for one server to answer]:duration:'
     '--total-timeout=[How long the command may take; a watch isn'\''t limited]:duration:'
@@ -78,7 +78,7 @@ _copse() {
     '--cert-file=[Certificate (PEM) to show]:path:_files'
     '--key-file=[Private key (PEM) of the certificate]:path:_files'
     '--ca-file=[Authorities (PEM) to trust beside the system'\''s]:path:_files'
-    '--username=[User, or user:password]:user:'
+    '--username=[User, or user:password]:user:' '-u[User, or user:password]:user:'
     '--password-file=[File with the password of the user]:path:_files'
   )
   if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then
@@ -92,7 +92,7 @@ _copse() {
       'verify:Read a backup as copse restore does: exit code 0 if it is whole, 1 if not.'
       'inspect:Print what the header of a backup says. It is not verified.'
       'diff:Compare two backups, or servers.'
-      'mirror:'
+      'mirror:Look at a cluster that follows an etcd, or end that.'
       'get:Print the value of a key.'
       'set:Set the value of a key.'
       'mk:Make a key that must not exist.'
@@ -248,7 +248,7 @@ _copse() {
   verify) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   inspect) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   diff) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' $settings ;;
-  get) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--sort=-[Has no effect on one key]::value:(true false)' '--quorum=-[Ask the leader, for the newest value]::value:(true false)' '--base64=-[The value is stored as base64: print the bytes]::value:(true false)' $common '1:key:_copse_keys' ;;
+  get) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--sort=-[Has no effect on one key]::value:(true false)' '--quorum=-[Ask the leader, for the newest value]::value:(true false)' '-q[Ask the leader, for the newest value]' '--base64=-[The value is stored as base64: print the bytes]::value:(true false)' $common '1:key:_copse_keys' ;;
   set) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--file=[Read the value from a file; - is standard input]:path:_files' '--base64=-[Store the value as base64, for bytes that aren'\''t UTF-8]::value:(true false)' '--ttl=[Time to live in seconds; 0 is forever]:seconds:' '--swap-with-value=[Only if this is the value now]:text:' '--swap-with-index=[Only if this is the modified index now]:index:' $common '1:key:_copse_keys' ;;
   mk) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--file=[Read the value from a file; - is standard input]:path:_files' '--base64=-[Store the value as base64, for bytes that aren'\''t UTF-8]::value:(true false)' '--ttl=[Time to live in seconds; 0 is forever]:seconds:' '--in-order=-[Make a key below KEY whose name is the next number]::value:(true false)' $common '1:key:_copse_keys' ;;
   mkdir) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--ttl=[Time to live in seconds; 0 is forever]:seconds:' $common '1:key:_copse_keys' ;;
@@ -256,14 +256,14 @@ _copse() {
   update) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--file=[Read the value from a file; - is standard input]:path:_files' '--base64=-[Store the value as base64, for bytes that aren'\''t UTF-8]::value:(true false)' '--ttl=[Time to live in seconds; 0 is forever]:seconds:' $common '1:key:_copse_keys' ;;
   updatedir) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--ttl=[Time to live in seconds; 0 is forever]:seconds:' $common '1:key:_copse_keys' ;;
   cas) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--file=[Read the value from a file; - is standard input]:path:_files' '--base64=-[Store the value as base64, for bytes that aren'\''t UTF-8]::value:(true false)' '--ttl=[Time to live in seconds; 0 is forever]:seconds:' $common '1:key:_copse_keys' ;;
-  rm) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--dir=-[Remove an empty directory too]::value:(true false)' '--recursive=-[Remove a directory with everything below it]::value:(true false)' '--with-value=[Only if this is the value now]:text:' '--with-index=[Only if this is the modified index now]:index:' $common '1:key:_copse_keys' ;;
+  rm) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--dir=-[Remove an empty directory too]::value:(true false)' '--recursive=-[Remove a directory with everything below it]::value:(true false)' '-r[Remove a directory with everything below it]' '--with-value=[Only if this is the value now]:text:' '--with-index=[Only if this is the modified index now]:index:' $common '1:key:_copse_keys' ;;
   rmdir) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' $common '1:key:_copse_keys' ;;
-  ls) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--sort=-[Sort by name]::value:(true false)' '--recursive=-[List everything below, at any depth]::value:(true false)' '--p=-[Print a / behind the names of directories]::value:(true false)' '--quorum=-[Ask the leader, for the newest state]::value:(true false)' '--hidden=-[List hidden nodes too]::value:(true false)' '--depth=[List so many levels]:levels:' '--count=-[Print how many nodes there are, and none of them]::value:(true false)' $common '1:key:_copse_keys' ;;
-  watch) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--after-index=[Begin with the change behind this index]:index:' '--recursive=-[Watch everything below too]::value:(true false)' '--forever=-[Go on until interrupted, not only to the first change]::value:(true false)' $common '1:key:_copse_keys' ;;
-  exec-watch) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--after-index=[Begin with the change behind this index]:index:' '--recursive=-[Watch everything below too]::value:(true false)' $common ;;
+  ls) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--sort=-[Sort by name]::value:(true false)' '--recursive=-[List everything below, at any depth]::value:(true false)' '-r[List everything below, at any depth]' '--p=-[Print a / behind the names of directories]::value:(true false)' '--quorum=-[Ask the leader, for the newest state]::value:(true false)' '-q[Ask the leader, for the newest state]' '--hidden=-[List hidden nodes too]::value:(true false)' '--depth=[List so many levels]:levels:' '--count=-[Print how many nodes there are, and none of them]::value:(true false)' $common '1:key:_copse_keys' ;;
+  watch) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--after-index=[Begin with the change behind this index]:index:' '--recursive=-[Watch everything below too]::value:(true false)' '-r[Watch everything below too]' '--forever=-[Go on until interrupted, not only to the first change]::value:(true false)' '-f[Go on until interrupted, not only to the first change]' $common '1:key:_copse_keys' ;;
+  exec-watch) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--after-index=[Begin with the change behind this index]:index:' '--recursive=-[Watch everything below too]::value:(true false)' '-r[Watch everything below too]' $common ;;
   lock) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--ttl=[Seconds until a lock is free whose holder is gone; a holder that lives refreshes it]:seconds:' '--wait=[How long to wait for the lock; 0 is for ever]:duration:' $common '1:key:_copse_keys' ;;
   status) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' $common ;;
-  cluster-health) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--forever=-[Ask again every ten seconds until interrupted]::value:(true false)' $common ;;
+  cluster-health) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--forever=-[Ask again every ten seconds until interrupted]::value:(true false)' '-f[Ask again every ten seconds until interrupted]' $common ;;
   top) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--metrics=[URLs of the operations ports; by default port 2381 of each member]:urls:' '--interval=[Time between two pictures]:duration:' '--count=[Pictures until it ends; 0 is for ever]:n:' $common ;;
   import) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--from=[Client URLs of a running etcd, to read over HTTP in place of a directory]:urls:' '--hidden=[With from: keys below which hidden nodes are (a name begins with _), separated by commas]:keys:' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--format=[Form of a dump: flat list, nested map, or etcd'\''s answer to a recursive GET]:value:(list map v2)' '--out=[File to write in place of a data directory]:path:_files' '--dry-run=-[Only print what is there]::value:(true false)' '--etcd-wal-dir=[Directory of etcd'\''s log, if etcd had --wal-dir]:path:_files' '--take-what-is-sound=-[With a damaged directory: take what is before the damage]::value:(true false)' '--committed-only=-[Leave out what isn'\''t known to be committed, acknowledged writes among it]::value:(true false)' '--cluster-id=[The cluster'\''s id, as X-Etcd-Cluster-Id has it]:hex:' '--index-margin=[How far above the source'\''s index copse goes on]:number:' $settings ;;
   version) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;

@@ -136,9 +136,46 @@ func TestTheOperationsPort(t *testing.T) {
 }
 
 func TestProfilesAreServedWhereAskedFor(t *testing.T) {
-	base := port(t, ops.Options{Pprof: true})
+	base := port(t, ops.Options{Pprof: true, Hosts: []string{"m1.example.com"}})
 	if resp, body := fetch(t, "GET", base+"/debug/pprof/goroutine?debug=1"); resp.StatusCode != 200 || !strings.Contains(body, "goroutine profile") {
 		t.Errorf("got %d %.100q", resp.StatusCode, body)
+	}
+}
+
+// Another site can make its name mean this address. It must not read what shows keys and
+// values; probes and metrics, which show none, are asked for by any name.
+func TestWhatShowsKeysAnswersToItsOwnNames(t *testing.T) {
+	page := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	base := port(t, ops.Options{
+		Live: ops.Checks{well("alive")}, Ready: ops.Checks{well("leader")}, Healthy: func() bool { return true }, Scrape: func(*metric.Writer) {},
+		Page: page, Pprof: true, Hosts: []string{"m1.example.com"},
+	})
+	for path, shows := range map[string]bool{
+		"/ui/": true, "/v2/keys/": true, "/version": true, "/debug/pprof/": true, "/debug/pprof/cmdline": true, "/debug/pprof/heap": true,
+		"/livez": false, "/readyz": false, "/health": false, "/metrics": false,
+	} {
+		for host, own := range map[string]bool{
+			"127.0.0.1": true, "[::1]:2381": true, "localhost:2381": true, "M1.example.com:2381": true,
+			"evil.example": false, "127.0.0.1.evil.example:2381": false,
+		} {
+			req, err := http.NewRequest(http.MethodGet, base+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = host
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			want := http.StatusOK
+			if shows && !own {
+				want = http.StatusMisdirectedRequest
+			}
+			if resp.StatusCode != want {
+				t.Errorf("%s of %s: got %d want %d", path, host, resp.StatusCode, want)
+			}
+		}
 	}
 }
 

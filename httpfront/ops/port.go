@@ -21,6 +21,7 @@ type PortOptions struct {
 	Chosen bool
 	TLS    func() *tls.Config // for URLs with https
 	Page   http.Handler       // the web page; nil: there is none
+	Hosts  []string           // its names, for the page and profiles
 	Pprof  bool               // serve profiles
 	Log    *slog.Logger
 }
@@ -68,7 +69,7 @@ func (p *Port) Open() error {
 func (p *Port) serve(l listen.Listener) *address {
 	a := &address{Listener: l, ended: make(chan struct{}), server: NewServer(Options{
 		Live: p.status.Live(), Ready: p.status.Ready(), Healthy: p.status.Healthy,
-		Scrape: p.status.Scrape, Page: p.o.Page, Pprof: p.o.Pprof, Log: p.o.Log,
+		Scrape: p.status.Scrape, Page: p.o.Page, Hosts: p.o.Hosts, Pprof: p.o.Pprof, Log: p.o.Log,
 	})}
 	go func() {
 		defer close(a.ended)

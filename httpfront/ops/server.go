@@ -26,6 +26,8 @@ type Options struct {
 	Scrape func(*metric.Writer)
 	// Page is the web page, at /ui/, and what it asks for; nil: there is none.
 	Page http.Handler
+	// Hosts are the port's names, beside addresses and localhost, for what shows keys.
+	Hosts []string
 	// Pprof serves Go's profiles. They show the contents of memory, keys and values too, and
 	// so are off by default.
 	Pprof bool
@@ -50,15 +52,17 @@ func NewServer(o Options) *Server {
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { scrape(w, o.Scrape) })
 	if o.Page != nil {
 		for _, path := range []string{"/ui", "/ui/", "/v2/", "/version"} {
-			mux.Handle(path, o.Page)
+			mux.Handle(path, Named(o.Hosts, o.Page))
 		}
 	}
 	if o.Pprof {
-		mux.HandleFunc("/debug/pprof/", pprof.Index)
-		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		profiles := http.NewServeMux()
+		profiles.HandleFunc("/debug/pprof/", pprof.Index)
+		profiles.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		profiles.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		profiles.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		profiles.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		mux.Handle("/debug/pprof/", Named(o.Hosts, profiles))
 	}
 	s := new(Server)
 	var protocols http.Protocols

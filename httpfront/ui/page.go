@@ -10,7 +10,6 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 )
@@ -23,9 +22,7 @@ type Options struct {
 	// and guests while it is on, if the role guest may. Users may in any case what their roles
 	// allow.
 	Writes bool
-	// Hosts are the names that the operations port has, beside addresses and localhost.
-	Hosts []string
-	Log   *slog.Logger
+	Log    *slog.Logger
 }
 
 // Page is the web page. It serves its files and, on the operations port, the requests of its
@@ -95,13 +92,8 @@ func (p *Page) Door() net.Listener { return p.door }
 type remoteKey struct{}
 
 // ServeHTTP serves the files below Prefix, and passes on requests below /v2 and for /version.
+// The caller has checked that the request's Host is one of the server's names (ops.Named).
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !p.named(r.Host) {
-		// Otherwise a page of another site could point its own name at this server's address
-		// (DNS rebinding), and read everything.
-		http.Error(w, "the page isn't known by this name: use the address, or set --advertise-client-urls to the name", http.StatusMisdirectedRequest)
-		return
-	}
 	if r.URL.Path == Prefix || strings.HasPrefix(r.URL.Path, Prefix+"/") {
 		p.serveFile(w, r)
 		return
@@ -167,17 +159,6 @@ func foreign(r *http.Request) bool {
 	}
 	u, err := url.Parse(origin)
 	return err != nil || !strings.EqualFold(u.Host, r.Host)
-}
-
-// named reports whether host is this server's: an address, which no other site can have as
-// its name, localhost, or a name of the settings.
-func (p *Page) named(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	_, err := netip.ParseAddr(host)
-	return err == nil || host == "localhost" || slices.ContainsFunc(p.o.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
 func (p *Page) serveFile(w http.ResponseWriter, r *http.Request) {

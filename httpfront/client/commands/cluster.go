@@ -15,27 +15,6 @@ import (
 	"copse/httpfront/client/v2"
 )
 
-// administer carries out what is about members, users and roles.
-func (t *tool) administer(ctx context.Context) error {
-	switch args := t.line.Args.(type) {
-	case *cli.None:
-		return t.without(ctx)
-	case *cli.Name:
-		return t.named(ctx, args.Name)
-	case *cli.Roles:
-		return t.userRoles(ctx, args)
-	case *cli.Permission:
-		return t.rolePermit(ctx, args)
-	case *cli.MemberAdd:
-		return t.memberAdd(ctx, args)
-	case *cli.MemberRemove:
-		return t.memberRemove(ctx, args)
-	case *cli.MemberUpdate:
-		return t.memberUpdate(ctx, args)
-	}
-	panic(t.line.Name + " is carried out nowhere")
-}
-
 // without carries out a command that has no operands.
 func (t *tool) without(ctx context.Context) error {
 	switch t.line.Name {
@@ -279,7 +258,11 @@ func (t *tool) printStates(list []state) error {
 	w := tabwriter.NewWriter(t.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tNAME\tROLE\tVERSION\tINDEX\tTERM\tCLIENT URL")
 	for _, s := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\n", s.ID, cmp.Or(s.Name, "-"), s.Role, cmp.Or(s.Version, "-"), s.Index, s.Term, cmp.Or(s.URL, "-"))
+		index, term := "-", "-"
+		if s.Term > 0 {
+			index, term = fmt.Sprint(s.Index), fmt.Sprint(s.Term)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, cmp.Or(s.Name, "-"), s.Role, cmp.Or(s.Version, "-"), index, term, cmp.Or(s.URL, "-"))
 	}
 	return w.Flush()
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,6 +110,8 @@ func (t *tool) run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.line.TotalTimeout)
 	defer cancel()
+	about, _, _ := strings.Cut(t.line.Name, " ")
+	t.member = slices.Contains([]string{"member", "user", "role", "auth", "status"}, about)
 	switch args := t.line.Args.(type) {
 	case *cli.Get:
 		return t.get(ctx, args)
@@ -129,9 +132,22 @@ func (t *tool) run(ctx context.Context) error {
 		return t.remove(ctx, v2.Change{Key: args.Key, Dir: true})
 	case *cli.List:
 		return t.list(ctx, args)
+	case *cli.None:
+		return t.without(ctx)
+	case *cli.Name:
+		return t.named(ctx, args.Name)
+	case *cli.Roles:
+		return t.userRoles(ctx, args)
+	case *cli.Permission:
+		return t.rolePermit(ctx, args)
+	case *cli.MemberAdd:
+		return t.memberAdd(ctx, args)
+	case *cli.MemberRemove:
+		return t.memberRemove(ctx, args)
+	case *cli.MemberUpdate:
+		return t.memberUpdate(ctx, args)
 	}
-	t.member = true
-	return t.administer(ctx)
+	panic(t.line.Name + " is carried out nowhere")
 }
 
 // report prints what went wrong, and returns the exit code.

@@ -146,3 +146,29 @@ func TestAnInterruptEndsTheQuestionForAPassword(t *testing.T) {
 		t.Errorf("the terminal doesn't show what is typed: %v", err)
 	}
 }
+
+// An index that isn't known is not 0.
+func TestStatusOfAMemberThatDoesNotAnswer(t *testing.T) {
+	endpoint, _ := answers(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v2/members" {
+			breaksOff(w, r)
+		}
+		fmt.Fprint(w, `{"members":[{"id":"a1","name":"m1","peerURLs":[],"clientURLs":["http://`+r.Host+`"]},{"id":"b2","name":"","peerURLs":[],"clientURLs":[]}]}`)
+	})
+	code, out, _ := perform(t, "", endpoint, "status")
+	want := "a1  m1    unreachable  -        -      -     " + endpoint + "\nb2  -     unstarted    -        -      -     -\n"
+	if _, lines, _ := strings.Cut(out, "\n"); code != exitUnhealthy || lines != want {
+		t.Errorf("%d, %q, want %q", code, lines, want)
+	}
+}
+
+// The default port of a host is one server's.
+func TestTopWithSeveralMembersOnOneHost(t *testing.T) {
+	endpoint, _ := answers(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"members":[{"id":"a1","name":"m1","clientURLs":["http://h:12379"]},{"id":"b2","name":"m2","clientURLs":["http://h:22379"]}]}`)
+	})
+	code, out, errs := perform(t, "", endpoint, "top")
+	if want := "several members are on h: name their operations ports with --metrics\n"; code != exitUsage || out != "" || errs != want {
+		t.Errorf("%d, %q, %q, want %q", code, out, errs, want)
+	}
+}

@@ -88,9 +88,14 @@ func (t *tool) metricsPorts(ctx context.Context, given string) (map[string]strin
 	if err != nil {
 		return nil, err
 	}
+	hosts := map[string]bool{}
 	for _, m := range members {
 		for _, text := range m.ClientURLs {
 			if u, err := url.Parse(text); err == nil {
+				if hosts[u.Hostname()] { // one of them, or another server, would be shown as each
+					return nil, usage("several members are on %s: name their operations ports with --metrics", u.Hostname())
+				}
+				hosts[u.Hostname()] = true
 				ports[cmp.Or(m.Name, m.ID)] = "http://" + net.JoinHostPort(u.Hostname(), metricsPort)
 				break
 			}

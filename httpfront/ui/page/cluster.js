@@ -35,14 +35,14 @@ export function clusterView(app) {
     const leads = (id) => groups.filter((s) => s.leader === id).map((s) => (s.order ? "order" : String(s.id)));
     return [
       h("section", { "aria-labelledby": "ready" }, h("h2", { id: "ready" }, "This member ", ready.checks.length > 0 && h("span", { class: `badge ${ready.ok ? "good" : "bad"}` }, ready.ok ? "ready" : "not ready")),
-        h("ul", { class: "checks" }, ready.checks.map((c) => h("li", null, h("span", { class: `badge ${c.ok ? "good" : "bad"}` }, c.ok ? "ok" : "fails"), " ", c.name, c.why && h("span", { class: "quiet" }, `: ${c.why}`)))),
+        h("ul", { class: "checks" }, ready.checks.map((c) => h("li", null, h("span", { class: `badge ${c.ok ? "good" : "bad"}` }, c.ok ? "ok" : "fails"), " ", c.ok && c.name === "draining" ? "not draining" : c.name, c.why && h("span", { class: "quiet" }, `: ${c.why}`)))),
         disk()),
       h("section", { "aria-labelledby": "alerts" }, h("h2", { id: "alerts" }, "Alerts"), alerts()),
       h("section", { "aria-labelledby": "members" }, h("h2", { id: "members" }, plural(members.length, "member")),
-        table("Members", ["Name", "Id", "Clients reach it at", "Leads"], members.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })).map((m) => [
+        table("Members", ["Name", "Id", "Client URLs", "Leads"], members.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })).map((m) => [
           h("span", null, h("strong", null, m.name || "not started yet"), m.id === self.id && h("span", { class: "badge" }, "this one")),
           h("code", null, m.id), h("span", { class: "mono" }, (m.clientURLs ?? []).join(" ") || "unknown"),
-          shards ? leads(m.id).length ? plural(leads(m.id).length, "shard") + ": " + leads(m.id).join(", ") : "none" : m.id === self.leaderInfo?.leader ? "yes" : "no"]))),
+          shards ? leads(m.id).join(", ") || "nothing" : m.id === self.leaderInfo?.leader ? "yes" : "no"]))),
       h("section", { "aria-labelledby": "shards" }, h("h2", { id: "shards" }, shards ? plural(shards.shards.length, "shard") : "Shards"),
         !shards ? empty("Shards are shown to users with the role root.", "Log in as one.")
           : [table("Shards", ["Shard", "Leader", "Term", "Behind", "Applied", "Index", "Keys", "Size", "Watchers"], groups.map((s) => [

@@ -66,11 +66,12 @@ function card({ title, form, note, lines }, from, to, history) {
     return count > 1 && svg("path", { d, class: `line line-${i}` });
   });
   const now = lines.map((l) => (Number.isNaN(value(l, last)) ? "none" : form(value(l, last))));
-  const highest = top ? form(top) : "0";
+  const known = lines.some((l) => l.values.some((v) => !Number.isNaN(v)));
+  const highest = known ? `at most ${top ? form(top) : "0"}` : "nothing measured yet";
   return h("section", { class: "card" },
     h("h2", null, title),
     h("p", { class: "figures" }, lines.map((l, i) => h("span", { class: `figure figure-${i}` }, h("strong", null, now[i]), ` ${l.name}`))),
-    svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}: ${lines.map((l, i) => `${l.name} ${now[i]}`).join(", ")}; at most ${highest}`, preserveAspectRatio: "none" },
+    svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}: ${lines.map((l, i) => `${l.name} ${now[i]}`).join(", ")}; ${highest}`, preserveAspectRatio: "none" },
       svg("line", { x1: 0, x2: width, y1: height - 2, y2: height - 2, class: "axis" }), paths),
-    h("p", { class: "quiet" }, `at most ${highest}`, note && `; ${note}`));
+    h("p", { class: "quiet" }, highest, note && `; ${note}`));
 }

@@ -1,7 +1,7 @@
 // The view of keys: the tree, and the node that was chosen.
 
 import * as api from "./api.js";
-import { copy, count, duration, empty, h, moment, plural, problem, say } from "./dom.js";
+import { copy, duration, empty, h, moment, plural, problem, say } from "./dom.js";
 import { confirmDelete, edit, makeKey } from "./change.js";
 import { Tree, nameOf, parentOf } from "./tree.js";
 import { valueView } from "./value.js";
@@ -9,6 +9,12 @@ import { valueView } from "./value.js";
 const link = (key) => "#/keys" + api.path(key);
 
 const quoted = (word) => `'${word.replaceAll("'", "'\\''")}'`; // for a shell
+
+// holds says what a directory has.
+function holds(children) {
+  const dirs = children.filter((c) => c.dir).length, nodes = plural(children.length, "node");
+  return dirs === children.length ? `${plural(dirs, "directory", "directories")} here.` : dirs ? `${nodes} here, ${plural(dirs, "directory", "directories")} among them.` : `${nodes} here.`;
+}
 
 export function keysView(app) {
   const tree = new Tree((key) => { location.hash = link(key); if (key === shown) open(key); });
@@ -81,7 +87,6 @@ export function keysView(app) {
     el.classList.toggle("chosen", !root);
     newKey.hidden = !(root && access.write); // elsewhere it is beside the node
     const facts = [["Kind", node.dir ? "directory" : "file"]];
-    if (node.dir) facts.push(["Children", count(children.length)]);
     if (!root) facts.push(["Created at index", node.createdIndex], ["Modified at index", node.modifiedIndex]);
     facts.push(["The tree's index", index]);
     const ttl = h("span");
@@ -107,7 +112,7 @@ export function keysView(app) {
       h("dl", { class: "facts" }, facts.map(([k, v]) => h("div", null, h("dt", null, k), h("dd", null, v)))),
       node.dir
         ? root && !children.length ? empty("There are no keys yet.", access.write ? "Make the first one with New key." : `Make the first one: curl ${app.clientURL()}/v2/keys/message -XPUT -d value=Hello`)
-          : h("p", { class: "quiet" }, children.length ? `${plural(children.length, "node")} here, ${plural(children.filter((c) => c.dir).length, "directory", "directories")} among them.` : "This directory is empty.")
+          : h("p", { class: "quiet" }, children.length ? holds(children) : "This directory is empty.")
         : valueView(node.value ?? ""));
     await tree.reveal(node.key, node.dir);
     say(`${node.key}, ${node.dir ? "directory" : "file"}`);
