@@ -108,7 +108,15 @@ var mutants = []mutant{
 	},
 	{
 		"lists show hidden nodes", "of auth", "statemachine/tree/listing.go",
-		"if HiddenBelow(top.node.Key, n.Key) {", "if false {", "TestListingHidesSortsAndNests",
+		"if !page.Hidden && HiddenBelow(l.open[len(l.open)-1].node.Key, n.Key) {", "if false {", "TestListingHidesSortsAndNests",
+	},
+	{
+		"pages are of the moment when they are asked for", "of pages", "statemachine/page.go",
+		"if at != 0 && p.kept(at) {", "if false {", "TestPages",
+	},
+	{
+		"what is hidden needs no permission of its own", "of pages", "httpfront/params.go",
+		"recursive || page.Hidden || page.Depth > 1", "recursive", "TestWhoMayDoWhatToKeys",
 	},
 	{
 		"a backup has what comes after its index", "of a backup", "statemachine/cut.go",
