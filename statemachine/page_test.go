@@ -215,6 +215,41 @@ func TestAPageOfAMomentThatIsGone(t *testing.T) {
 	}
 }
 
+// A page that is read slowly doesn't let more be kept than may be, and counts as used until its end.
+func TestASlowPageIsKeptInPlaceOfAnother(t *testing.T) {
+	s := newSeveral(t, func() vfs.FS { return vfs.NewMem() })
+	defer s.close(t)
+	for i := range 100 {
+		s.do(t, tree.Command{Op: tree.OpSet, Key: fmt.Sprintf("/d/%02d", i), Value: []byte(strings.Repeat("v", 4<<10)), Now: 1})
+	}
+	m := s.machines[tree.Slot("/d", slots)]
+	slow := tree.Query{Key: "/d", Page: tree.Page{Limit: 90}}
+	at := s.last
+	_, rest, refused, err := statemachine.GetPage([]*statemachine.Machine{m}, nil, &slow, statemachine.PageOptions{}, func() int64 { return modelNow })
+	if refused != nil || err != nil || rest == nil {
+		t.Fatal(rest, refused, err)
+	}
+	for range statemachine.MaxMoments {
+		s.do(t, tree.Command{Op: tree.OpSet, Key: "/d/more", Now: 1})
+		if _, err := s.page(t, tree.Query{Key: "/d", Page: tree.Page{Limit: 1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for more := true; more; {
+		if _, more, err = rest.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rest.Close()
+	if n := m.Moments(); n != statemachine.MaxMoments {
+		t.Errorf("%d moments are kept, want %d", n, statemachine.MaxMoments)
+	}
+	slow.Page.After, slow.Page.At = "/d/89", at
+	if _, err := s.page(t, slow); err != nil {
+		t.Errorf("the page behind the slow one: %v", err)
+	}
+}
+
 // The text of pages: directories that a page is within are there again, and what is hidden
 // between two pages changes nothing.
 func TestPagesAsText(t *testing.T) {
