@@ -250,6 +250,35 @@ func TestASlowPageIsKeptInPlaceOfAnother(t *testing.T) {
 	}
 }
 
+// A page doesn't end with a key that isn't UTF-8: JSON would name another one to go on behind.
+func TestPagesOfKeysThatAreNotUTF8(t *testing.T) {
+	s := newSeveral(t, func() vfs.FS { return vfs.NewMem() })
+	defer s.close(t)
+	for _, name := range []string{"a", "b\x80", "b\xff", "b\xff/c", "d", "e\x00\x01", "f", "\xff", "\xfe"} {
+		s.do(t, tree.Command{Op: tree.OpSet, Key: "/u/" + name, Dir: name == "b\xff", Now: 1})
+	}
+	q := tree.Query{Key: "/u", Recursive: true, Page: tree.Page{Limit: 1}}
+	var got []string
+	for range 20 {
+		a, err := s.page(t, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range a.Node.flat() {
+			got = append(got, keyOf(n))
+		}
+		if a.After == nil {
+			break
+		}
+		q.Page.After, q.Page.At = *a.After, a.AtIndex
+		got = append(got, "|")
+	}
+	want := []string{"/u/a", "|", "/u/b\ufffd", "/u/b\ufffd", "/u/b\ufffd/c", "/u/d", "|", "/u/e\x00\x01", "|", "/u/f", "|", "/u/\ufffd", "/u/\ufffd"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // The text of pages: directories that a page is within are there again, and what is hidden
 // between two pages changes nothing.
 func TestPagesAsText(t *testing.T) {
