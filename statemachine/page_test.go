@@ -5,12 +5,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"copse/statemachine"
 	"copse/statemachine/tree"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/goccy/go-json"
+	sm "github.com/lni/dragonboat/v4/statemachine"
 	"pgregory.net/rapid"
 )
 
@@ -276,6 +278,39 @@ func TestPagesOfKeysThatAreNotUTF8(t *testing.T) {
 	want := []string{"/u/a", "|", "/u/b\ufffd", "/u/b\ufffd", "/u/b\ufffd/c", "/u/d", "|", "/u/e\x00\x01", "|", "/u/f", "|", "/u/\ufffd", "/u/\ufffd"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// When a key expires is told by the time of now, on a page of an older moment too.
+func TestAPageAfterTheTimeStoodStill(t *testing.T) {
+	s := newSeveral(t, func() vfs.FS { return vfs.NewMem() })
+	defer s.close(t)
+	m := s.machines[tree.Slot("/d", slots)]
+	set := func(key string, clock tree.Clock) {
+		s.last++
+		c := tree.Command{Op: tree.OpSet, Key: key, Now: 1, Expires: 1 + int64(100*time.Second)}
+		b := orderedBatch{r: tree.Range{First: s.last, Last: s.last}, clock: clock, list: []tree.Command{c}}
+		if _, err := m.Update([]sm.Entry{b.entry(uint64(s.last))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const began = int64(1_000_000 * time.Second)
+	set("/d/a", tree.Clock{Time: began})
+	set("/d/b", tree.Clock{Time: began})
+	q := tree.Query{Key: "/d", Page: tree.Page{Limit: 1}}
+	first, err := s.page(t, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set("/d/c", tree.Clock{Time: began, Shift: int64(time.Hour)})
+	q.Page.After, q.Page.At = *first.After, first.AtIndex
+	out, _, refused, fail := statemachine.GetPage([]*statemachine.Machine{m}, nil, &q, statemachine.PageOptions{}, func() int64 { return modelNow })
+	if refused != nil || fail != nil {
+		t.Fatal(refused, fail)
+	}
+	want := `{"key":"/d/b","value":"","expiration":"` + time.Unix(0, began).Add(time.Hour+100*time.Second).UTC().Format(time.RFC3339Nano) + `","ttl":`
+	if !strings.Contains(string(out), want) {
+		t.Errorf("got %s, want %s", out, want)
 	}
 }
 
