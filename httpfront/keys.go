@@ -30,6 +30,8 @@ type exchange struct {
 // single letters 2,900.
 const keyWeightLimit = 16 << 20
 
+func tooDeep(key string) bool { return strings.Count(key, "/")*len(key) > keyWeightLimit }
+
 // serveKeys serves /v2/keys and below. sent is the clean path behind that; it may be empty
 // or end in a slash.
 func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, sent string) {
@@ -37,7 +39,7 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, sent string) {
 		return
 	}
 	key := keyOf(sent)
-	if strings.Count(key, "/")*len(key) > keyWeightLimit {
+	if tooDeep(key) {
 		writeError(ctx, invalid(tree.CodeInvalidField, "the key is too deep"))
 		return
 	}

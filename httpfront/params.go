@@ -222,6 +222,7 @@ func (f *fields) page(key string) tree.Page {
 	}
 	f.check(!f.params[paramAfter].given || tree.Within(key, p.After) && tree.Clean(p.After) == p.After,
 		tree.CodeInvalidField, `"after" must be a key below the one that is read`)
+	f.check(!tooDeep(p.After), tree.CodeInvalidField, `"after" is too deep`)
 	return p
 }
 

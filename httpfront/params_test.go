@@ -70,6 +70,7 @@ func TestMalformedParametersGetV2sAnswer(t *testing.T) {
 		"after, beside":                  {methodGet, "after=/kk/a", "", `209 "after" must be a key below the one that is read`},
 		"after, not clean":               {methodGet, "after=/k/a/", "", `209 "after" must be a key below the one that is read`},
 		"after, empty":                   {methodGet, "after=", "", `209 "after" must be a key below the one that is read`},
+		"after, too deep":                {methodGet, "after=/k" + strings.Repeat("/a", 5000), "", `209 "after" is too deep`},
 		"ttlMs":                          {methodPut, "ttlMs=1s", "", `209 invalid value for "ttlMs"`},
 		"ttlMs, empty":                   {methodPut, "", "ttlMs=", `209 invalid value for "ttlMs"`},
 		"ttlMs, a fraction":              {methodPut, "", "ttlMs=1.5", `209 invalid value for "ttlMs"`},

@@ -28,3 +28,11 @@ func (m *Machine) Compact() error {
 
 // MaxMoments is how many moments are kept for listings in pages.
 const MaxMoments = maxMoments
+
+// Moments is how many are kept now.
+func (m *Machine) Moments() int {
+	s := &m.pins.moments
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.kept)
+}

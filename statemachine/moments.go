@@ -60,6 +60,7 @@ func (s *moments) keep(m *moment) {
 	if s.closed || s.kept[m.at] != nil {
 		return
 	}
+	m.used = time.Now() // until now, however long the page has taken
 	if len(s.kept) == maxMoments {
 		oldest := m
 		for _, other := range s.kept {
@@ -119,17 +120,24 @@ func (s *moments) dropUnused() {
 func (s *moments) dropAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.dropEach()
+}
+
+// dropEach is dropAll, under the lock.
+func (s *moments) dropEach() {
 	for _, m := range s.kept {
 		s.drop(m)
 	}
 }
 
-// close drops what is kept, and keeps nothing more.
+// close drops what is kept, and keeps nothing more. A page that ends meanwhile finds it closed, or
+// has its moment dropped.
 func (s *moments) close() {
-	s.dropAll()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed = true; s.sweep != nil {
+	s.closed = true
+	s.dropEach()
+	if s.sweep != nil {
 		s.sweep.Stop()
 	}
 }

@@ -51,6 +51,7 @@ type orderedBatch struct {
 	root   bool
 	list   []tree.Command
 	settle tree.Index // if there is no list
+	clock  tree.Clock // if there is a list
 }
 
 // submissionNonce is the one of the actor that this replica's submissions come from.
@@ -67,7 +68,7 @@ func (b *orderedBatch) entry(raftIndex uint64) sm.Entry {
 		cmd := tree.AppendSubmission(tree.AppendBatchHead(nil, head), tree.RequestID{}, 1)
 		return sm.Entry{Index: raftIndex, Cmd: tree.AppendCommand(cmd, &c)}
 	}
-	head.Ordered, head.Root, head.Range = true, b.root, b.r
+	head.Ordered, head.Root, head.Range, head.Clock = true, b.root, b.r, b.clock
 	if b.others > 0 {
 		head.Submissions++
 	}

@@ -43,10 +43,7 @@ func GetPage(machines []*Machine, dst []byte, q *tree.Query, o PageOptions, now 
 		err.Index = p.query.Page.At
 		return dst, nil, err, nil
 	}
-	clock, fail := p.clock(0, now)
-	if fail != nil {
-		return dst, nil, nil, fail
-	}
+	clock := p.clock(0, now)
 	n.Expires = clock.Shown(n.Expires)
 	if !n.Dir {
 		take(q.Room, len(n.Value)+jsonLength(n.Value))
@@ -115,10 +112,11 @@ func (p *page) kept(at tree.Index) bool {
 	return true
 }
 
-// clock is that of the machine i, at its moment.
-func (p *page) clock(i int, now func() int64) (shownClock, error) {
-	meta, err := loadMeta(p.moments[i].pin.snap)
-	return shownClock{Clock: meta.clock, now: p.machines[i].dayTime(now)}, err
+// clock is that of the machine i now: the time may have stood still since the moment, and all that
+// expires does so later.
+func (p *page) clock(i int, now func() int64) shownClock {
+	m := p.machines[i]
+	return shownClock{Clock: m.Clock().Clock, now: m.dayTime(now)}
 }
 
 // open opens the stores at the first node of the page.
@@ -126,17 +124,13 @@ func (p *page) open(now func() int64) error {
 	root := appendNodeKey(nil, p.query.Key)
 	bounds := &pebble.IterOptions{LowerBound: root, UpperBound: appendBelow(nil, root)}
 	for i, m := range p.machines {
-		clock, err := p.clock(i, now)
-		if err != nil {
-			return err
-		}
 		pin := p.moments[i].pin
 		it, err := pin.snap.NewIter(bounds)
 		if err != nil {
 			return err
 		}
 		page := &p.query.Page
-		l := &listing{h: pin.h, it: it, flusher: &m.flusher, clock: clock, room: room{of: p.query.Room, held: listingBuffer}, headsOnly: page.KeysOnly || page.Count}
+		l := &listing{h: pin.h, it: it, flusher: &m.flusher, clock: p.clock(i, now), room: room{of: p.query.Room, held: listingBuffer}, headsOnly: page.KeysOnly || page.Count}
 		pin.h.users.Add(1) // released by the listing's end
 		p.parts = append(p.parts, l)
 		switch after, below := p.query.Behind(); {

@@ -5,12 +5,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"copse/statemachine"
 	"copse/statemachine/tree"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/goccy/go-json"
+	sm "github.com/lni/dragonboat/v4/statemachine"
 	"pgregory.net/rapid"
 )
 
@@ -212,6 +214,103 @@ func TestAPageOfAMomentThatIsGone(t *testing.T) {
 	next.Page.At = s.last
 	if _, err := s.page(t, next); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A page that is read slowly doesn't let more be kept than may be, and counts as used until its end.
+func TestASlowPageIsKeptInPlaceOfAnother(t *testing.T) {
+	s := newSeveral(t, func() vfs.FS { return vfs.NewMem() })
+	defer s.close(t)
+	for i := range 100 {
+		s.do(t, tree.Command{Op: tree.OpSet, Key: fmt.Sprintf("/d/%02d", i), Value: []byte(strings.Repeat("v", 4<<10)), Now: 1})
+	}
+	m := s.machines[tree.Slot("/d", slots)]
+	slow := tree.Query{Key: "/d", Page: tree.Page{Limit: 90}}
+	at := s.last
+	_, rest, refused, err := statemachine.GetPage([]*statemachine.Machine{m}, nil, &slow, statemachine.PageOptions{}, func() int64 { return modelNow })
+	if refused != nil || err != nil || rest == nil {
+		t.Fatal(rest, refused, err)
+	}
+	for range statemachine.MaxMoments {
+		s.do(t, tree.Command{Op: tree.OpSet, Key: "/d/more", Now: 1})
+		if _, err := s.page(t, tree.Query{Key: "/d", Page: tree.Page{Limit: 1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for more := true; more; {
+		if _, more, err = rest.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rest.Close()
+	if n := m.Moments(); n != statemachine.MaxMoments {
+		t.Errorf("%d moments are kept, want %d", n, statemachine.MaxMoments)
+	}
+	slow.Page.After, slow.Page.At = "/d/89", at
+	if _, err := s.page(t, slow); err != nil {
+		t.Errorf("the page behind the slow one: %v", err)
+	}
+}
+
+// A page doesn't end with a key that isn't UTF-8: JSON would name another one to go on behind.
+func TestPagesOfKeysThatAreNotUTF8(t *testing.T) {
+	s := newSeveral(t, func() vfs.FS { return vfs.NewMem() })
+	defer s.close(t)
+	for _, name := range []string{"a", "b\x80", "b\xff", "b\xff/c", "d", "e\x00\x01", "f", "\xff", "\xfe"} {
+		s.do(t, tree.Command{Op: tree.OpSet, Key: "/u/" + name, Dir: name == "b\xff", Now: 1})
+	}
+	q := tree.Query{Key: "/u", Recursive: true, Page: tree.Page{Limit: 1}}
+	var got []string
+	for range 20 {
+		a, err := s.page(t, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range a.Node.flat() {
+			got = append(got, keyOf(n))
+		}
+		if a.After == nil {
+			break
+		}
+		q.Page.After, q.Page.At = *a.After, a.AtIndex
+		got = append(got, "|")
+	}
+	want := []string{"/u/a", "|", "/u/b\ufffd", "/u/b\ufffd", "/u/b\ufffd/c", "/u/d", "|", "/u/e\x00\x01", "|", "/u/f", "|", "/u/\ufffd", "/u/\ufffd"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// When a key expires is told by the time of now, on a page of an older moment too.
+func TestAPageAfterTheTimeStoodStill(t *testing.T) {
+	s := newSeveral(t, func() vfs.FS { return vfs.NewMem() })
+	defer s.close(t)
+	m := s.machines[tree.Slot("/d", slots)]
+	set := func(key string, clock tree.Clock) {
+		s.last++
+		c := tree.Command{Op: tree.OpSet, Key: key, Now: 1, Expires: 1 + int64(100*time.Second)}
+		b := orderedBatch{r: tree.Range{First: s.last, Last: s.last}, clock: clock, list: []tree.Command{c}}
+		if _, err := m.Update([]sm.Entry{b.entry(uint64(s.last))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const began = int64(1_000_000 * time.Second)
+	set("/d/a", tree.Clock{Time: began})
+	set("/d/b", tree.Clock{Time: began})
+	q := tree.Query{Key: "/d", Page: tree.Page{Limit: 1}}
+	first, err := s.page(t, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set("/d/c", tree.Clock{Time: began, Shift: int64(time.Hour)})
+	q.Page.After, q.Page.At = *first.After, first.AtIndex
+	out, _, refused, fail := statemachine.GetPage([]*statemachine.Machine{m}, nil, &q, statemachine.PageOptions{}, func() int64 { return modelNow })
+	if refused != nil || fail != nil {
+		t.Fatal(refused, fail)
+	}
+	want := `{"key":"/d/b","value":"","expiration":"` + time.Unix(0, began).Add(time.Hour+100*time.Second).UTC().Format(time.RFC3339Nano) + `","ttl":`
+	if !strings.Contains(string(out), want) {
+		t.Errorf("got %s, want %s", out, want)
 	}
 }
 

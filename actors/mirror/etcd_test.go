@@ -28,6 +28,7 @@ type etcd struct {
 	busy   bool              // it moves on after each read
 	id     uint64            // of its cluster
 	read   func()            // called after a whole read, if set
+	asked  func()            // called before the next HEAD is answered, if set
 	late   int               // events, the last ones, that aren't told of yet
 	ahead  time.Duration     // of its clock
 	wrote  func(*tree.Event) // called before a write is answered, if set
@@ -127,6 +128,15 @@ func (e *etcd) serve(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(tree.AppendEvent(nil, &ev))
 	default:
 		e.list(w, r, key)
+		if r.Method == http.MethodHead {
+			e.mu.Lock()
+			asked := e.asked
+			e.asked = nil
+			e.mu.Unlock()
+			if asked != nil {
+				asked()
+			}
+		}
 		if read != nil && r.Method == http.MethodGet && key == "/" {
 			read()
 		}

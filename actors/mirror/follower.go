@@ -220,21 +220,23 @@ func sameCluster(at source.Position, id uint64) error {
 
 // drain takes over all events up to where the source is.
 func (f *Follower) drain(ctx context.Context) error {
+	had := f.o.Store.Index() // before the question: a refresh may come through a gate meanwhile
 	at, err := f.position(ctx)
 	if err == nil {
 		f.seen.source(at.Index, f.o.Store.Index())
-		err = f.drainTo(ctx, at)
+		err = f.drainTo(ctx, at, had)
 	}
 	return err
 }
 
-// drainTo takes over all events up to a position of the source's, and none behind it.
-func (f *Follower) drainTo(ctx context.Context, at source.Position) error {
+// drainTo takes over all events up to a position of the source's, and none behind it. The mirror was at the index
+// had when the source was asked.
+func (f *Follower) drainTo(ctx context.Context, at source.Position, had tree.Index) error {
+	if err := f.wentBack(ctx, at.Index, had); err != nil {
+		return err
+	}
 	for {
 		last := f.o.Store.Index()
-		if err := f.wentBack(ctx, at.Index, last); err != nil {
-			return err
-		}
 		if last >= at.Index {
 			f.seen.source(at.Index, last)
 			if at.Term <= f.o.Store.Mirror().Term {

@@ -382,6 +382,30 @@ func TestASourceThatHasRegrownIsNotBelieved(t *testing.T) {
 	}
 }
 
+// TestARefreshDuringTheQuestionIsNoStepBack: the mirror has its index before the answer, which is older, arrives.
+func TestARefreshDuringTheQuestionIsNoStepBack(t *testing.T) {
+	e := newEtcd(t)
+	e.set("/k", "v")
+	m := newMember(t, e)
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Fatal(err)
+	}
+	at := m.Index()
+	e.mu.Lock()
+	e.asked = func() {
+		if r, _ := m.gate.Do(&tree.Command{Op: tree.OpSet, Key: "/k", Refresh: true, Expires: int64(60 * time.Second)}, ""); r.Err != nil {
+			t.Errorf("the refresh: %v", r.Err)
+		}
+	}
+	e.mu.Unlock()
+	if err := m.follower.step(t.Context(), m.Mirror()); err != nil {
+		t.Fatal(err)
+	}
+	if m.Index() != at+1 || !m.follower.behind.IsZero() {
+		t.Errorf("at %d after a refresh at %d, the source is taken to lag since %v", m.Index(), at+1, m.follower.behind)
+	}
+}
+
 // TestAComparisonOfAFormerLeaderChangesNothing: while it reads, the one that leads follows.
 func TestAComparisonOfAFormerLeaderChangesNothing(t *testing.T) {
 	e := newEtcd(t)

@@ -31,12 +31,13 @@ func (f *Follower) readAll(ctx context.Context, hole bool) error {
 func (f *Follower) compare(ctx context.Context, hole bool) (at source.Position, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
+	had := f.o.Store.Index()
 	theirs, at, err := f.readSource(ctx)
 	if err != nil {
 		return at, err
 	}
 	if !hole {
-		if err := f.drainTo(ctx, at); err != nil {
+		if err := f.drainTo(ctx, at, had); err != nil {
 			return at, err
 		}
 		if f.o.Store.Index() < at.Index {

@@ -3,6 +3,7 @@ package tree
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Listing prints a directory and its content as the caller adds nodes in depth-first
@@ -61,7 +62,8 @@ func (l *Listing) Add(dst []byte, n *Node) (out []byte, below bool) {
 		return dst, false
 	}
 	if page.Limit != 0 {
-		if l.shown == page.Limit {
+		// JSON can't carry a key that isn't UTF-8, and so can't ask for what is behind it.
+		if l.shown >= page.Limit && utf8.ValidString(l.last) {
 			l.cut = true
 			return dst, false
 		}
