@@ -80,14 +80,15 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	value := p[paramValue].text
 	f.check(!refresh || len(value) == 0, tree.CodeRefreshValue, "A value was provided on a refresh")
 	f.check(!refresh || hasTTL, tree.CodeRefreshTTL, "No TTL value set")
-	page := f.page(in.key)
+	watches := in.method == methodGet && wait && !quorum
+	page := f.page(in, watches)
 	if f.err != nil {
 		return f.err
 	}
 
 	r.noValue, r.recursive = noValue, recursive
 	switch {
-	case in.method == methodGet && wait && !quorum:
+	case watches:
 		r.kind = kindWatch
 		r.watch = watchRequest{stream: stream, since: tree.Index(waitIndex)}
 	case in.method == methodGet || in.method == methodHead:
@@ -209,8 +210,13 @@ func (f *fields) after(now time.Time, id paramID, unit time.Duration, code tree.
 	return at + int64(n)*int64(unit)
 }
 
-// page returns what a read of key is to show otherwise than v2.
-func (f *fields) page(key string) tree.Page {
+// page returns what a read is to show otherwise than v2. To other requests its parameters mean
+// nothing, as in etcd.
+func (f *fields) page(in *input, watches bool) tree.Page {
+	if watches || in.method != methodGet && in.method != methodHead {
+		return tree.Page{}
+	}
+	key := in.key
 	p := tree.Page{
 		Limit:    f.positive(paramLimit),
 		After:    view(f.params[paramAfter].text),

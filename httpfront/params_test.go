@@ -127,6 +127,8 @@ func TestWritesAreDispatchedAsV2Does(t *testing.T) {
 			tree.Command{Op: tree.OpSet, Value: []byte("v")}},
 		"unknown parameters": {methodPut, "Value=x&foo&=y&&prevvalue=z", "value=v=w",
 			tree.Command{Op: tree.OpSet, Value: []byte("v=w")}},
+		"pages mean nothing": {methodPut, "limit=x&after=y", "value=a&count=b",
+			tree.Command{Op: tree.OpSet, Value: []byte("a")}},
 		"ttlMs": {methodPut, "", "value=v&ttlMs=1500",
 			tree.Command{Op: tree.OpSet, Value: []byte("v"), Expires: at + 1.5e9}},
 		"ttlMs for a refresh": {methodPut, "", "refresh=true&prevExist=true&ttlMs=20",
@@ -198,8 +200,9 @@ func TestReadsAndWatches(t *testing.T) {
 			Limit: 10, After: "/k/a", At: 9, Depth: 1, KeysOnly: true}})},
 		"what is below and hidden takes the permission for all below": {methodGet, "depth=2&count=true&showHidden=1", request{kind: kindRead, recursive: true,
 			query: tree.Query{Key: "/k", Page: tree.Page{Depth: 2, Count: true, Hidden: true}}}},
-		"a watch has no pages":       {methodGet, "wait=true&showHidden=true&depth=2&limit=1", watch(watchRequest{})},
-		"values of writes are legal": {methodGet, "ttl=5&prevIndex=1&value=x&prevValue=y&prevExist=true", read(tree.Query{})},
+		"a watch's pages mean nothing": {methodGet, "wait=true&limit=x&after=y", watch(watchRequest{})},
+		"a watch has no pages":         {methodGet, "wait=true&showHidden=true&depth=2&limit=1", watch(watchRequest{})},
+		"values of writes are legal":   {methodGet, "ttl=5&prevIndex=1&value=x&prevValue=y&prevExist=true", read(tree.Query{})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := parseKey(c.method, c.query, "")

@@ -77,13 +77,18 @@ func (a *mergedListing) Next() (part []byte, more bool, err error) {
 	return a.text, more, err
 }
 
+// countedNodes is how many nodes make a part even if they are only counted.
+const countedNodes = 100_000
+
 // next appends the next part to dst.
 func (a *mergedListing) next(dst []byte) (out []byte, more bool, err error) {
 	limit := len(dst) + listingPart
+	left := countedNodes
 	for l := a.current(); l != nil && !a.print.Cut(); l = a.current() {
-		if len(dst) > limit {
+		if len(dst) > limit || left == 0 {
 			return dst, true, nil
 		}
+		left--
 		n, err := l.node()
 		if err != nil {
 			l.h.end.ifDamaged(err)

@@ -89,7 +89,7 @@ func (p *page) begin(o *CutOptions) (*tree.Error, error) {
 		p.moments = append(p.moments, newMoment(pin, now))
 	}
 	p.query.Page.At = now
-	if at != 0 && at != now {
+	if at != 0 && (at != now || p.fleeting) {
 		return &tree.Error{
 			Code:  tree.CodeEventIndexClosed,
 			Cause: "the listing at index " + strconv.FormatUint(uint64(at), 10) + " can't be had any more: begin with its first page",
