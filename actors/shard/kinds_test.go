@@ -54,6 +54,9 @@ func TestASmallWriteWaitsForOneLargeOne(t *testing.T) {
 		if len(order) != 1 {
 			t.Fatalf("%s: %q are proposed at once", name, order)
 		}
+		if in.after.Writes != nil && !c.Takes(now) && !c.Overtakes() {
+			t.Errorf("%s: the small write stays in the mailbox", name)
+		}
 		next := step(in.after, second...)
 		for len(order) < 3 && len(next) > 0 {
 			next = step(Input{}, next...)
