@@ -52,7 +52,6 @@ type shownClock struct {
 // isn't a directory, found is false.
 func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest tree.Rest, found bool, fail error) {
 	root := appendNodeKey(nil, q.Key)
-	take(q.Room, listingBuffer)
 	fill := m.caches.lists.begin(q.Key, q.Recursive) // before the store is acquired, as in cachedReader.Get
 	h, fail := m.acquire()
 	if fail != nil {
@@ -65,7 +64,7 @@ func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest t
 		h.release()
 		return dst, nil, false, fail
 	}
-	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}, room: room{of: q.Room, held: listingBuffer}}
+	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}, room: room{of: q.Room}}
 	defer func() {
 		if rest == nil {
 			fail = firstError(fail, l.end())
@@ -144,8 +143,10 @@ func (l *listing) record() ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := l.room.need(listingBuffer + length); err != nil {
-		return nil, err
+	if length > freeValue {
+		if err := l.room.need(listingBuffer + length); err != nil {
+			return nil, err
+		}
 	}
 	l.rec = appendValueKey(l.rec[:0], n.Written)
 	if !l.values.SeekGE(l.rec) || !bytes.Equal(l.values.Key(), l.rec) {
@@ -181,10 +182,15 @@ func (l *listing) next(dst []byte) (out []byte, more bool, err error) {
 }
 
 func (l *listing) append(dst []byte) (out []byte, more bool, err error) {
-	limit := len(dst) + listingPart
+	start := len(dst)
 	for l.valid {
-		if len(dst) > limit {
+		if len(dst) > start+listingPart {
 			return dst, true, nil
+		}
+		if len(dst) > start+freeValue { // a short listing is as free as a small value
+			if err := l.room.need(listingBuffer); err != nil {
+				return dst, false, err
+			}
 		}
 		n, err := l.node()
 		if err != nil {

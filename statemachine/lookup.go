@@ -19,7 +19,7 @@ func (m *Machine) Exists(key string) (exists bool, at tree.Index) {
 	var fail error
 	func() {
 		defer recoverFault(&fail)
-		_, missing := tree.Find(reader{p.snap}, key)
+		_, missing := tree.Find(reader{from: p.snap}, key)
 		exists = missing == nil
 	}()
 	meta, err := loadMeta(p.snap)
@@ -29,12 +29,16 @@ func (m *Machine) Exists(key string) (exists bool, at tree.Index) {
 	return exists, meta.last
 }
 
-// reader looks up single nodes in a store. Storage errors panic with a fault.
-type reader struct{ from pebble.Reader }
+// reader looks up single nodes in a store. Storage errors panic with a fault, and so does what
+// there is no room for.
+type reader struct {
+	from pebble.Reader
+	in   answerRoom
+}
 
 // Get implements tree.Getter.
 func (r reader) Get(key string) (tree.Node, bool) {
-	rec, err := getRecord(r.from, appendNodeKey(nil, key), nil)
+	rec, err := getRecord(r.from, appendNodeKey(nil, key), r.in)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return tree.Node{}, false
 	}
@@ -70,7 +74,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 			return dst, nil, err, nil
 		}
 		if !n.Dir {
-			take(q.Room, jsonLength(n.Value))
+			take(q.Room, jsonLength(n.Value)-len(n.Value)) // besides what was taken to load it
 			return m.appendFile(dst, &n, now), nil, nil, nil
 		}
 		if text := m.caches.lists.get(q.Key, q.Recursive); text != nil {

@@ -38,7 +38,7 @@ func GetPage(machines []*Machine, dst []byte, q *tree.Query, o PageOptions, now 
 	if err, fail := p.begin(&o.CutOptions); err != nil || fail != nil {
 		return dst, nil, err, fail
 	}
-	n, err := tree.Find(reader{p.moments[0].pin.snap}, q.Key)
+	n, err := tree.Find(reader{p.moments[0].pin.snap, q.Room}, q.Key)
 	if err != nil {
 		err.Index = p.query.Page.At
 		return dst, nil, err, nil
@@ -46,7 +46,7 @@ func GetPage(machines []*Machine, dst []byte, q *tree.Query, o PageOptions, now 
 	clock := p.clock(0, now)
 	n.Expires = clock.Shown(n.Expires)
 	if !n.Dir {
-		take(q.Room, len(n.Value)+jsonLength(n.Value))
+		take(q.Room, jsonLength(n.Value)-len(n.Value)) // as in Get
 		return p.query.Page.AppendFile(dst, &n, clock.now), nil, nil, nil
 	}
 	take(q.Room, listingBuffer)
@@ -168,7 +168,7 @@ func (p *page) enter(dst []byte) ([]byte, error) {
 
 // enterAbove opens the directories between the listed one and key, a node that l has.
 func (p *page) enterAbove(dst []byte, l *listing, key string) []byte {
-	store := reader{p.moments[slices.Index(p.parts, l)].pin.snap}
+	store := reader{from: p.moments[slices.Index(p.parts, l)].pin.snap}
 	p.print.At(l.clock.now)
 	for i := len(strings.TrimSuffix(p.query.Key, "/")) + 1; ; i++ {
 		next := strings.IndexByte(key[i:], '/')

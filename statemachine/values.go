@@ -45,14 +45,15 @@ func readDropKey(storeKey []byte) (written tree.Index, err error) {
 var errNoValue = fmt.Errorf("%w: a value is missing", ErrDamaged)
 
 // appendFullRecord appends the full form of rec, which is in stored form, if there is room
-// for it in an answer.
+// for it in an answer, both as it is and printed: whoever held the one and waited for the
+// other could wait for those who do the same.
 func appendFullRecord(dst []byte, from pebble.Reader, rec []byte, in answerRoom) ([]byte, error) {
 	n, _, length, err := readNodeHead(rec)
 	dst = append(dst, rec...)
 	if err != nil || n.Written == 0 {
 		return dst, err
 	}
-	if !hasRoom(in, length) {
+	if length > freeValue && !hasRoom(in, 2*length) {
 		return dst, errNoRoom
 	}
 	value, closer, err := from.Get(appendValueKey(nil, n.Written))

@@ -210,7 +210,7 @@ func (c *Core) follow(now time.Time, lead Lead) {
 func (c *Core) submit(now time.Time) {
 	for {
 		switch {
-		case c.lead.Member == nobody || now.Before(c.origin.retry):
+		case c.lead.Member == nobody:
 			return
 		case c.lead.Member != c.o.Self:
 			s := c.origin.next(now, c.lead.Term)
@@ -247,7 +247,7 @@ func (c *Core) turnBack(now time.Time) {
 // Takes reports whether writes may be taken out of the mailbox. Those that can't be sent
 // yet wait there, where their number is bounded.
 func (c *Core) Takes(now time.Time) bool {
-	if c.origin.waiting() >= batchCommandsLimit || now.Before(c.origin.retry) {
+	if c.origin.waiting() >= batchCommandsLimit || now.Before(c.origin.pauses[plain].until) {
 		return false
 	}
 	switch c.lead.Member {
@@ -296,8 +296,10 @@ func (c *Core) wake(now time.Time) time.Duration {
 			wake = sooner(wake, wait)
 		}
 	}
-	if now.Before(c.origin.retry) {
-		wake = sooner(wake, c.origin.retry.Sub(now))
+	for _, p := range c.origin.pauses {
+		if now.Before(p.until) {
+			wake = sooner(wake, p.until.Sub(now))
+		}
 	}
 	return wake
 }

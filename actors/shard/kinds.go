@@ -24,8 +24,8 @@ func next(turn int, waiting func(kind int) bool) int {
 	return turn
 }
 
-// Overtakes reports whether writes that come now may be sent before some that wait. So
-// they are wanted before it is decided what goes next.
+// Overtakes reports whether writes that come now may be sent before some that wait, here or
+// at the leader if that is this member. So they are wanted before it is decided what goes next.
 func (c *Core) Overtakes() bool {
-	return len(c.origin.queues[bulk]) > 0 && c.origin.waiting() < batchCommandsLimit
+	return len(c.origin.queues[bulk])+len(c.leader.inbox[bulk]) > 0 && c.origin.waiting() < batchCommandsLimit
 }

@@ -54,6 +54,9 @@ func TestASmallWriteWaitsForOneLargeOne(t *testing.T) {
 		if len(order) != 1 {
 			t.Fatalf("%s: %q are proposed at once", name, order)
 		}
+		if in.after.Writes != nil && !c.Takes(now) && !c.Overtakes() {
+			t.Errorf("%s: the small write stays in the mailbox", name)
+		}
 		next := step(in.after, second...)
 		for len(order) < 3 && len(next) > 0 {
 			next = step(Input{}, next...)
@@ -61,5 +64,41 @@ func TestASmallWriteWaitsForOneLargeOne(t *testing.T) {
 		if len(order) < 3 || order[1] != "/small" || order[2] != "/large" {
 			t.Errorf("%s: the order is %q", name, order)
 		}
+	}
+}
+
+// TestSmallWritesGoOnWhileLargeOnesAreRefused has another member lead, which has no memory for a
+// large write. The pauses until it is submitted again get longer, whatever else is applied.
+func TestSmallWritesGoOnWhileLargeOnesAreRefused(t *testing.T) {
+	now := time.Now()
+	c := NewCore(Options{Self: 1, Nonce: 1, Patience: time.Minute})
+	var number uint64
+	refused, large, small := Input{}, 0, 0
+	write := func(size int) *Write {
+		return &Write{Command: &tree.Command{Op: tree.OpSet, Key: "/k", Value: make([]byte, size)}, Deadline: now.Add(time.Hour), reply: make(chan tree.Reply, 1)}
+	}
+	refused.Writes = []*Write{write(1 << 20)}
+	for range 500 { // milliseconds
+		in := refused
+		refused = Input{}
+		in.Lead = Lead{Member: 2, Term: 1}
+		in.Writes = append(in.Writes, write(1))
+		if number != 0 {
+			in.Applied.Outcomes = []statemachine.Outcome{{ID: tree.RequestID{Replica: 1, Nonce: 1, Number: number}}}
+			number = 0
+		}
+		for _, s := range c.Step(now, in).Submit {
+			if len(s.Commands) < largeWrite {
+				small += s.Count
+				number = s.ID.Number
+				continue
+			}
+			large++
+			refused.Refusals = append(refused.Refusals, Refusal{To: 1, Nonce: 1, First: s.ID.Number, Last: s.ID.Number})
+		}
+		now = now.Add(time.Millisecond)
+	}
+	if small < 490 || large < 5 || large > 15 {
+		t.Errorf("of 500 small writes %d were submitted, and the large one %d times", small, large)
 	}
 }

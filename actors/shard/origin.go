@@ -51,8 +51,13 @@ type origin struct {
 	base    uint64          // the number of the first one in that epoch
 	latest  time.Time       // when the last was sent
 	probed  time.Time       // when the leader was last asked what became of them
-	retry   time.Time       // nothing is sent before
-	pause   time.Duration   // the next one, after a refusal
+	pauses  [kinds]pause    // after refusals
+}
+
+// pause is how long a kind of writes isn't sent. Others go on: large ones may be refused alone.
+type pause struct {
+	until time.Time
+	last  time.Duration // the next one is twice as long
 }
 
 // sent is a submission under way.
@@ -95,7 +100,7 @@ func (o *origin) waiting() (n int) {
 // newLead notes that another member leads, or the same one in another term. What is under
 // way to the last leader stays pending until this member's replica shows that it is
 // applied, or that it never will be (10).
-func (o *origin) newLead() { o.retry, o.pause = time.Time{}, 0 }
+func (o *origin) newLead() { o.pauses = [kinds]pause{} }
 
 // underWay returns the submissions to the leader of the epoch that are not settled.
 func (o *origin) underWay(epoch uint64) []*sent {
@@ -135,7 +140,11 @@ func (o *origin) next(now time.Time, epoch uint64) *Submission {
 
 // gather makes a submission of the writes that wait; nil if none do.
 func (o *origin) gather(now time.Time, epoch uint64) *Submission {
-	kind := next(o.turn, func(kind int) bool { return len(o.queues[kind]) > 0 })
+	ready := func(kind int) bool { return len(o.queues[kind]) > 0 && !now.Before(o.pauses[kind].until) }
+	kind := next(o.turn, ready)
+	if !ready(kind) {
+		return nil
+	}
 	n, size, indexes := 0, 0, 0
 	for _, w := range o.queues[kind] {
 		if n > 0 && full(n+1, size+w.Command.Size(), indexes+w.Command.Indexes()) {
@@ -144,9 +153,6 @@ func (o *origin) gather(now time.Time, epoch uint64) *Submission {
 		n++
 		size += w.Command.Size()
 		indexes += w.Command.Indexes()
-	}
-	if n == 0 {
-		return nil
 	}
 	writes := slices.Clone(o.queues[kind][:n])
 	o.queues[kind] = slices.Delete(o.queues[kind], 0, n)
@@ -194,7 +200,7 @@ func (o *origin) applied(now time.Time, a *Applied) {
 			s.stale = true
 			continue
 		}
-		o.pause = 0
+		o.pauses[s.kind].last = 0
 		o.pending = slices.Delete(o.pending, at, at+1)
 		answer := Answer{Writes: s.writes, Outcome: *out, Gathered: s.gathered}
 		if slices.Contains(s.writes, nil) {
@@ -237,11 +243,11 @@ func (s *sent) waitedFor(replies []byte) (waited []byte) {
 }
 
 // takeBack queues the writes of some submissions again, in their order and ahead of later
-// ones. None of them is or will be applied. It reports whether there are any.
-func (o *origin) takeBack(which func(*sent) bool) (any bool) {
+// ones. None of them is or will be applied. It reports of which kinds there are any.
+func (o *origin) takeBack(which func(*sent) bool) (any [kinds]bool) {
 	for i := len(o.pending) - 1; i >= 0; i-- {
 		if s := o.pending[i]; which(s) {
-			any = true
+			any[s.kind] = true
 			o.pending = slices.Delete(o.pending, i, i+1)
 			o.queues[s.kind] = append(s.waiting(), o.queues[s.kind]...)
 		}
@@ -254,9 +260,12 @@ func (o *origin) refused(now time.Time, r Refusal) {
 	if r.Nonce != o.o.Nonce {
 		return
 	}
-	if o.takeBack(func(s *sent) bool { return s.number >= r.First && s.number <= r.Last }) {
-		o.pause = min(max(2*o.pause, retryPause), retryPauseLimit)
-		o.retry = now.Add(o.pause)
+	refused := o.takeBack(func(s *sent) bool { return s.number >= r.First && s.number <= r.Last })
+	for kind := range o.pauses {
+		if p := &o.pauses[kind]; refused[kind] {
+			p.last = min(max(2*p.last, retryPause), retryPauseLimit)
+			p.until = now.Add(p.last)
+		}
 	}
 }
 

@@ -46,7 +46,12 @@ func (c *Core) Foreign() (bytes int) {
 			}
 		}
 	}
-	add(l.inbox[bulk])
+	for _, waiting := range l.inbox {
+		add(waiting)
+	}
+	if a := l.asks.asking; a != nil {
+		add(a.parts)
+	}
 	for _, b := range l.batches {
 		add(b.parts)
 	}

@@ -57,6 +57,16 @@ func (w *world) step(m *simMember, byWake bool) {
 	}
 }
 
+// ready reports whether writes wait that may be sent.
+func (o *origin) ready(now time.Time) bool {
+	for kind := range o.queues {
+		if len(o.queues[kind]) > 0 && !now.Before(o.pauses[kind].until) {
+			return true
+		}
+	}
+	return false
+}
+
 // bounds checks that the core keeps within its limits.
 func (w *world) bounds(m *simMember) {
 	o, l := &m.core.origin, &m.core.leader
@@ -68,7 +78,7 @@ func (w *world) bounds(m *simMember) {
 	if waiting := o.waiting(); waiting > batchCommandsLimit*(2+2*inflightLimit+older) {
 		w.fail("member %d: %d writes wait to be sent", m.id, waiting)
 	}
-	if !m.core.leader.paused && o.waiting() > 0 && m.core.lead.Member != nobody && !w.now.Before(o.retry) && m.core.Takes(w.now) {
+	if !m.core.leader.paused && o.ready(w.now) && m.core.lead.Member != nobody && m.core.Takes(w.now) {
 		w.fail("member %d: %d writes wait, and may be sent", m.id, o.waiting())
 	}
 	if waiting := len(l.inbox[plain]) + len(l.inbox[root]) + len(l.inbox[bulk]); waiting > 0 && l.roomy(w.now) {
