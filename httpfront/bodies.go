@@ -93,7 +93,7 @@ func (s *Server) holdAnswer(ctx *fasthttp.RequestCtx, text []byte) {
 // taken it.
 func (c *conn) Take(bytes int) bool {
 	budget := c.loop.options.heads.inFlight
-	need := budget.Most(c.answer + int64(bytes))
+	need := budget.Most(inflight.Answers, c.answer+int64(bytes))
 	if need <= c.answer {
 		return true
 	}
@@ -145,7 +145,7 @@ func (b *bodyReader) read(length int) error {
 // grow makes room for a body of so many bytes.
 func (b *bodyReader) grow(size int) error {
 	x := b.x
-	if held := b.budget.Most(int64(size) * bodyCopies); size > freeBody && held > x.held {
+	if held := b.budget.Most(inflight.Bodies, int64(size)*bodyCopies); size > freeBody && held > x.held {
 		if !b.budget.Take(inflight.Bodies, held-x.held, bodyPatience) {
 			return errBusy
 		}

@@ -184,7 +184,7 @@ func (c *conn) afford(size, parts int) bool {
 		return true
 	}
 	budget := c.loop.options.heads.inFlight
-	if need = budget.Most(need); need <= c.held {
+	if need = budget.Most(inflight.Heads, need); need <= c.held {
 		return true
 	}
 	if !budget.Take(inflight.Heads, need-c.held, bodyPatience) {

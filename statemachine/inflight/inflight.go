@@ -59,15 +59,15 @@ func New(limit int64) *Budget {
 	return &Budget{limit: limit}
 }
 
-// Take holds so many bytes, and reports whether it could: if the bound would be passed, it
-// waits for as long as patience for others to give back. A claim above the bound counts as
-// the whole bound. Those that fit pass those that wait for more.
+// Take holds so many bytes, and reports whether it could: if the bound would be passed, or
+// the kind's share of it, it waits for as long as patience for others to give back. A claim above
+// that counts as all of it. Those that fit pass those that wait for more.
 func (b *Budget) Take(kind Kind, bytes int64, patience time.Duration) bool {
 	if b == nil || bytes <= 0 {
 		return true
 	}
 	b.mu.Lock()
-	if b.fits(bytes) {
+	if b.fits(kind, bytes) {
 		b.add(kind, bytes)
 		b.mu.Unlock()
 		return true
@@ -92,11 +92,20 @@ func (b *Budget) Take(kind Kind, bytes int64, patience time.Duration) bool {
 
 // Most returns how many of so many bytes can be held at all, with everything else given back. A caller
 // that already holds a part takes only the rest of that: otherwise it would wait for itself.
-func (b *Budget) Most(bytes int64) int64 {
+func (b *Budget) Most(kind Kind, bytes int64) int64 {
 	if b == nil {
 		return bytes
 	}
-	return min(bytes, b.limit)
+	return min(bytes, b.share(kind))
+}
+
+// share is how much a kind may ask for. Clients that send slowly must not keep others from reading,
+// nor those that read slowly others from writing.
+func (b *Budget) share(kind Kind) int64 {
+	if kind == Bodies || kind == Answers {
+		return b.limit - b.limit/4
+	}
+	return b.limit
 }
 
 // Full reports whether nothing more can be held. What is held in any case should then
@@ -111,7 +120,11 @@ func (b *Budget) Full() bool {
 }
 
 // fits reports whether so many bytes can be held. b.mu is held.
-func (b *Budget) fits(bytes int64) bool { return b.used+min(bytes, b.limit) <= b.limit }
+func (b *Budget) fits(kind Kind, bytes int64) bool {
+	share := b.share(kind)
+	bytes = min(bytes, share)
+	return b.held[kind]+bytes <= share && b.used+bytes <= b.limit
+}
 
 // add counts bytes, which may be negative. b.mu is held.
 func (b *Budget) add(kind Kind, bytes int64) {
@@ -160,7 +173,7 @@ func (b *Budget) Give(kind Kind, bytes int64) {
 	defer b.mu.Unlock()
 	b.add(kind, -bytes)
 	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter) bool {
-		if !b.fits(w.bytes) {
+		if !b.fits(w.kind, w.bytes) {
 			return false
 		}
 		b.add(w.kind, w.bytes)

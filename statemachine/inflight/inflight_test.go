@@ -39,14 +39,27 @@ func TestTheSumIsBounded(t *testing.T) {
 	}
 }
 
+// Bodies leave something for answers, and answers for bodies.
+func TestNoKindTakesAllFromTheOther(t *testing.T) {
+	for _, kinds := range [][2]inflight.Kind{{inflight.Bodies, inflight.Answers}, {inflight.Answers, inflight.Bodies}} {
+		b := inflight.New(100)
+		if b.Most(kinds[0], 100) != 75 || !b.Take(kinds[0], 70, 0) || b.Take(kinds[0], 6, 0) || !b.Take(kinds[0], 5, 0) {
+			t.Error("75 of 100 are there for one kind")
+		}
+		if !b.Take(kinds[1], 25, 0) || b.Take(kinds[1], 1, 0) {
+			t.Error("the rest is there for the other")
+		}
+	}
+}
+
 func TestWhoWaitsGetsWhatIsGivenBack(t *testing.T) {
 	b := inflight.New(100)
-	b.Take(inflight.Bodies, 100, 0)
+	b.Take(inflight.Heads, 100, 0)
 	got := make(chan int64, 2)
 	var group sync.WaitGroup
 	for i, bytes := range []int64{90, 20} {
 		group.Go(func() {
-			if b.Take(inflight.Bodies, bytes, time.Minute) {
+			if b.Take(inflight.Heads, bytes, time.Minute) {
 				got <- bytes
 			}
 		})
@@ -54,15 +67,15 @@ func TestWhoWaitsGetsWhatIsGivenBack(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}
-	b.Give(inflight.Bodies, 30)
+	b.Give(inflight.Heads, 30)
 	if first := <-got; first != 20 {
 		t.Errorf("%d came first; 20 fit, and 90 did not yet", first)
 	}
-	b.Give(inflight.Bodies, 70)
-	b.Give(inflight.Bodies, 20)
+	b.Give(inflight.Heads, 70)
+	b.Give(inflight.Heads, 20)
 	group.Wait()
-	if last := <-got; last != 90 || b.Held(inflight.Bodies) != 90 {
-		t.Errorf("got %d, and %d are held", last, b.Held(inflight.Bodies))
+	if last := <-got; last != 90 || b.Held(inflight.Heads) != 90 {
+		t.Errorf("got %d, and %d are held", last, b.Held(inflight.Heads))
 	}
 }
 
