@@ -59,7 +59,12 @@ func TestKeysAreShownAndChanged(t *testing.T) {
 	b.await("the time to live counts down", `/in 4 min \d+ s/.test(document.body.innerText)`)
 	left := `Number(document.querySelector('.facts').innerText.match(/in 4 min (\d+) s/)[1])`
 	b.await("it goes on", fmt.Sprintf("%s < %d", left, eval[int](b, left)))
-	// What is hidden opens by its key, and is then in the tree.
+	// What is hidden is listed on request, and opens by its key: then it is in the tree, too.
+	const box = `[...document.querySelectorAll('label.check')].find((l) => l.textContent === "Hidden").firstChild.click() ?? true`
+	eval[bool](b, box)
+	b.await("what is hidden", row("_internal/"))
+	eval[bool](b, box)
+	b.await("it is hidden again", "!"+row("_internal/"))
 	b.node("/_internal/secret-path")
 	b.sees("Created at index")
 	b.await("the hidden directory is in the tree", row("_internal/"))

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { copy, duration, empty, h, moment, plural, problem, say } from "./dom.js";
 import { confirmDelete, edit, makeKey } from "./change.js";
-import { Tree, nameOf, parentOf } from "./tree.js";
+import { Tree, parentOf } from "./tree.js";
 import { valueView } from "./value.js";
 
 const link = (key) => "#/keys" + api.path(key);
@@ -31,12 +31,10 @@ export function keysView(app) {
     clearTimeout(timer);
     if (!filter.value.startsWith("/")) timer = setTimeout(() => tree.filter(filter.value), 200);
   };
-  const hint = h("p", { class: "note", hidden: true }, "v2 lists no names that begin with _. Go to one by typing its key above.");
   const showHidden = h("input", {
-    type: "checkbox", onchange: async () => {
+    type: "checkbox", onchange: () => {
       tree.showHidden = showHidden.checked;
-      await tree.refresh();
-      hint.hidden = !showHidden.checked || tree.rows.some((r) => r.node && nameOf(r.node.key).startsWith("_"));
+      tree.refresh();
     },
   });
   const newKey = h("button", { class: "button narrow", type: "button", onclick: () => makeKey(app, "/", changed) }, "New key");
@@ -45,7 +43,7 @@ export function keysView(app) {
       h("div", { class: "tools" }, filter,
         h("label", { class: "check" }, showHidden, "Hidden"),
         h("button", { class: "button", type: "button", onclick: () => tree.refresh() }, "Refresh"), newKey),
-      hint, tree.note, tree.el),
+      tree.note, tree.el),
     detail);
 
   async function open(key) {
