@@ -65,6 +65,7 @@ $(STATICCHECK):
 # built again. The state machine has one goroutine, and draws a few random logs only under
 # the race detector: it runs without it as well. So do the commands, which are killed there.
 race:
+	CGO_ENABLED=1 $(GO) build -race -pgo=off ./... # -p would build one package at a time, too
 	$(RACE) -pgo=off -p 1 -timeout 20m ./...
 	$(GO) test -pgo=off ./statemachine ./config/dispatch
 
