@@ -80,15 +80,14 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	value := p[paramValue].text
 	f.check(!refresh || len(value) == 0, tree.CodeRefreshValue, "A value was provided on a refresh")
 	f.check(!refresh || hasTTL, tree.CodeRefreshTTL, "No TTL value set")
-	watches := in.method == methodGet && wait && !quorum
-	page := f.page(in, watches)
+	page := f.page(in, wait && !quorum)
 	if f.err != nil {
 		return f.err
 	}
 
 	r.noValue, r.recursive = noValue, recursive
 	switch {
-	case watches:
+	case in.method == methodGet && wait && !quorum:
 		r.kind = kindWatch
 		r.watch = watchRequest{stream: stream, since: tree.Index(waitIndex)}
 	case in.method == methodGet || in.method == methodHead:

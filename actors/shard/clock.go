@@ -38,7 +38,8 @@ func newClock(o Options) clock {
 }
 
 // shiftSlack is how far the time of day that clients see may be behind the leader's own. It is never
-// ahead, so that no key is seen to expire early.
+// ahead, so that no key is seen to expire early. It is set to the middle, so that it doesn't change,
+// and with it each expiration that clients see, whenever the two clocks run apart a little.
 const shiftSlack = int64(5 * time.Millisecond)
 
 // start sets the clock of a new leader, which has applied all batches of earlier leaders. last
@@ -47,7 +48,7 @@ func (c *clock) start(now time.Time, last tree.Clock) {
 	*c = clock{wanted: true, running: true, since: now, shift: last.Shift, counts: c.counts, day: c.day}
 	switch own := c.day(now); {
 	case !last.Known():
-		c.time = own
+		c.time, c.shift = own, -shiftSlack/2
 	case c.counts:
 		c.time = max(last.Time, own-last.Shift)
 	default:
@@ -78,7 +79,7 @@ func (c *clock) read(now time.Time) tree.Clock {
 	}
 	at := c.passed(now)
 	if shift := c.day(now) - at; shift < c.shift || shift > c.shift+shiftSlack {
-		c.shift = shift
+		c.shift = shift - shiftSlack/2
 	}
 	return tree.Clock{Time: at, Shift: c.shift}
 }

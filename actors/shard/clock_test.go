@@ -526,3 +526,20 @@ func (w *lifeWorld) outagesEnd() time.Duration {
 	}
 	return w.outages[len(w.outages)-1].to
 }
+
+// The time of day is read a moment before or after the other clock: what clients see of expirations
+// doesn't change for that, and is never later than the time of day says.
+func TestTheTimeOfDayMayTremble(t *testing.T) {
+	begin, tremble := time.Now(), int64(0)
+	c := newClock(Options{DayTime: func(now time.Time) int64 { return now.UnixNano() + tremble }})
+	c.start(begin, tree.Clock{})
+	first := c.read(begin).Shift
+	for i := range int64(1000) {
+		tremble = i % 7 * (i%3 - 1) * int64(100*time.Microsecond)
+		now := begin.Add(time.Duration(i) * time.Millisecond)
+		c.confirm(now)
+		if at := c.read(now); at.Shift != first || at.Now() > now.UnixNano()+tremble {
+			t.Fatalf("the shift is %v, and was %v; the time of day %v ahead", at.Shift, first, at.Now()-now.UnixNano()-tremble)
+		}
+	}
+}
