@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -30,11 +31,11 @@ func perform(t *testing.T, stdin, endpoints, line string) (code int, stdout, std
 }
 
 // answers serves, and counts the requests.
-func answers(t *testing.T, handler http.HandlerFunc) (endpoint string, requests *int) {
+func answers(t *testing.T, handler http.HandlerFunc) (endpoint string, requests *atomic.Int32) {
 	t.Helper()
-	requests = new(int)
+	requests = new(atomic.Int32)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		*requests++ // one after another
+		requests.Add(1)
 		handler(w, r)
 	}))
 	t.Cleanup(server.Close)
@@ -53,9 +54,9 @@ func TestWhoWasAskedIsNamed(t *testing.T) {
 	hangs, _ := answers(t, breaksOff)
 	good, asked := answers(t, done)
 	code, _, stderr := perform(t, "", hangs+","+good, "set /k v")
-	if code != exitRefused || *asked != 0 || !strings.HasPrefix(stderr, "Error:  "+hangs+" did not answer; the write may have been made; ") ||
+	if code != exitRefused || asked.Load() != 0 || !strings.HasPrefix(stderr, "Error:  "+hangs+" did not answer; the write may have been made; ") ||
 		!strings.HasSuffix(stderr, "\nAsked "+hangs+".\n") {
-		t.Errorf("exit code %d, %d requests: %s", code, *asked, stderr)
+		t.Errorf("exit code %d, %d requests: %s", code, asked.Load(), stderr)
 	}
 	if code, _, stderr = perform(t, "", hangs+","+good, "get /k"); code != 0 || stderr != "" {
 		t.Errorf("a read isn't asked of the next: exit code %d: %s", code, stderr)
@@ -86,8 +87,8 @@ func TestThePasswordIsNotSentToOperationsPorts(t *testing.T) {
 			t.Errorf("%s gets %q", r.URL, sent)
 		}
 	})
-	if code, _, stderr := perform(t, "", server, "-u root:s3cret top --count=1 --interval=100ms --metrics="+port); code != 0 || *asked != 2 {
-		t.Errorf("exit code %d, %d requests: %s", code, *asked, stderr)
+	if code, _, stderr := perform(t, "", server, "-u root:s3cret top --count=1 --interval=100ms --metrics="+port); code != 0 || asked.Load() != 2 {
+		t.Errorf("exit code %d, %d requests: %s", code, asked.Load(), stderr)
 	}
 }
 
@@ -98,8 +99,8 @@ func TestAnEmptyInputIsNoValue(t *testing.T) {
 			t.Errorf("%s: exit code %d\n%s%s", line, code, stdout, stderr)
 		}
 	}
-	if *asked != 0 {
-		t.Errorf("%d requests were made", *asked)
+	if asked.Load() != 0 {
+		t.Errorf("%d requests were made", asked.Load())
 	}
 	for _, line := range []string{"set /k --file -", "set /k --file=/dev/null"} {
 		if code, _, stderr := perform(t, "", server, line); code != 0 {
