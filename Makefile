@@ -22,7 +22,7 @@ RELEASE_FLAGS := -trimpath -tags=nethttpomithttp2
 all: build
 
 build:
-	@test -x $(BIN)/copse || echo "the first build takes minutes: default.pgo, by which the compiler makes copse faster, has it compile all dependencies anew"
+	@test -x $(BIN)/copse || echo "the first build takes minutes: it compiles all dependencies, and for the profile in default.pgo, which makes copse faster, once more than the tests do"
 	$(GO) build $(RELEASE_FLAGS) -o $(BIN)/copse .
 
 # Binaries, packages, checksums and lists of contents, for both architectures.
