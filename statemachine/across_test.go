@@ -50,6 +50,17 @@ func (s *several) do(t rapid.TB, c tree.Command) {
 func (s *several) list(t rapid.TB, recursive bool) (text string, parts int) {
 	t.Helper()
 	out, rest, fail := statemachine.GetAcross(s.machines, []byte("head "), &tree.Query{Key: "/", Recursive: recursive}, modelNow)
+	out, parts = whole(t, out, rest, fail)
+	text, ok := strings.CutPrefix(string(out), "head ")
+	if !ok {
+		t.Fatalf("what was there before is gone: %.40s", out)
+	}
+	return text, parts
+}
+
+// whole reads an answer to its end, and counts its parts.
+func whole(t rapid.TB, out []byte, rest tree.Rest, fail error) (all []byte, parts int) {
+	t.Helper()
 	more := rest != nil
 	for parts = 1; fail == nil && more; parts++ {
 		var part []byte
@@ -62,11 +73,7 @@ func (s *several) list(t rapid.TB, recursive bool) (text string, parts int) {
 	if rest != nil {
 		rest.Close()
 	}
-	text, ok := strings.CutPrefix(string(out), "head ")
-	if !ok {
-		t.Fatalf("what was there before is gone: %.40s", out)
-	}
-	return text, parts
+	return out, parts
 }
 
 func (s *several) want(recursive bool) string {

@@ -21,7 +21,8 @@
 // (docs/SHARDS.md), the time at which nodes expire (an actor proposes it), or watchers
 // (Subscribe hands events on).
 //
-// It starts no goroutines; Pebble has its own. Update, Sync and the snapshot methods are
+// It starts no goroutines but for a moment: while states are kept for listings in pages, a timer
+// that Close stops drops the unused ones (moments.go). Pebble has its own. Update, Sync and the snapshot methods are
 // called by dragonboat's workers, Update and Sync one at a time. Any goroutine may read at
 // any time, even while a snapshot is replacing the store.
 //

@@ -59,17 +59,7 @@ func (s *several) page(t rapid.TB, q tree.Query) (a answered, err *tree.Error) {
 		Closed:  func(tree.Index) error { return nil },
 	}}
 	out, rest, err, fail := statemachine.GetPage(machines, nil, &q, o, func() int64 { return modelNow })
-	for more := rest != nil; more && fail == nil; {
-		var part []byte
-		part, more, fail = rest.Next()
-		out = append(out, part...)
-	}
-	if fail != nil {
-		t.Fatal(fail)
-	}
-	if rest != nil {
-		rest.Close()
-	}
+	out, _ = whole(t, out, rest, fail)
 	if err == nil {
 		if err := json.Unmarshal(out, &a); err != nil {
 			t.Fatalf("%v: %s", err, out)

@@ -29,7 +29,7 @@ func take(in answerRoom, bytes int) {
 	}
 }
 
-// room is what is held for the parts of a listing, which come one after the other.
+// room counts the memory for the parts of a listing, which come one after the other.
 type room struct {
 	of   answerRoom
 	held int

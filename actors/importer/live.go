@@ -87,7 +87,7 @@ type live struct {
 	locked []string // users whose passwords aren't known
 }
 
-// disturbance is how the source changed while it was read.
+// disturbance tells how the source changed while it was read.
 type disturbance struct {
 	apart tree.Index      // at which a part of the tree was read, if not at that of the rest
 	late  bool            // a hidden key has turned up at last, and wasn't read

@@ -25,7 +25,7 @@ type openDir struct {
 }
 
 // Listing starts the answer to q, a GET of dir, and appends its beginning to dst; now
-// is in Unix nanoseconds. It is one of q.Page.At.
+// is in Unix nanoseconds. The directory is shown as of the index q.Page.At, unless q is plain.
 func (q *Query) Listing(dst []byte, dir *Node, now int64) (*Listing, []byte) {
 	l := &Listing{query: *q, depth: q.depth(), now: now}
 	dst = l.enter(append(dst, getHead...), dir)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Page is what a read wants to be shown otherwise than v2 shows it; the zero value is v2's. Its
+// Page asks for a listing in another form, or for a part of it; the zero value asks for v2's. Its
 // nodes are in the order of a listing: depth first, siblings by the bytes of their names.
 type Page struct {
 	Limit    int    // how many nodes below the directory are shown at most; 0: all
