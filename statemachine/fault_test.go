@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -93,8 +94,13 @@ func runFaulty(plan string) int {
 	return 0
 }
 
+// ended is never unlocked: Pebble's goroutines may fail beside the replica's, and the
+// first reason is the reason.
+var ended sync.Mutex
+
 // endProcess ends the process as copse does: damage is 5, all else is 1.
 func endProcess(err error) {
+	ended.Lock()
 	fmt.Println("ended:", err)
 	if errors.Is(err, statemachine.ErrDamaged) {
 		os.Exit(5)
