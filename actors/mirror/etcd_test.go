@@ -25,6 +25,7 @@ type etcd struct {
 	kept   int    // events that it remembers
 	term   uint64 // of its answers
 	auth   bool
+	cutOff bool              // it has no leader
 	busy   bool              // it moves on after each read
 	id     uint64            // of its cluster
 	read   func()            // called after a whole read, if set
@@ -79,13 +80,17 @@ func (e *etcd) serve(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	head, events := e.last, e.events[max(0, len(e.events)-e.kept):]
 	events = events[:len(events)-min(e.late, len(events))]
-	wrote, term, id, read, ahead := e.wrote, e.term, e.id, e.read, e.ahead
+	wrote, term, id, read, ahead, cutOff := e.wrote, e.term, e.id, e.read, e.ahead, e.cutOff
 	e.mu.Unlock()
 	h := w.Header()
 	h.Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
 	h.Set("X-Etcd-Cluster-Id", strconv.FormatUint(id, 16))
 	if r.URL.Path == "/v2/auth/enable" {
 		fmt.Fprintf(w, `{"enabled":%t}`, e.auth)
+		return
+	}
+	if r.URL.Path == "/health" && cutOff {
+		http.Error(w, `{"health":"false"}`, http.StatusServiceUnavailable)
 		return
 	}
 	key := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/v2/keys"), "/")

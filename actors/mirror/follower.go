@@ -30,6 +30,7 @@ const (
 	comparePause = 10 * time.Minute
 	compareAgain = time.Minute // after one that didn't succeed
 	authPause    = time.Second
+	ledPause     = 5 * time.Second
 	// behindPatience is how long a member of the source may lag behind the others.
 	behindPatience = 5 * time.Second
 
@@ -81,6 +82,7 @@ type course struct {
 	behind    time.Time   // since when the source's index has been below the tree's; zero: it isn't
 	last      *tree.Event // the last one that it has told of; nil: none yet
 	authAsked time.Time
+	ledAsked  time.Time
 	peers     time.Time // when they were asked last
 	compared  time.Time
 }
@@ -165,6 +167,7 @@ func (f *Follower) step(ctx context.Context, s *mirror.State) error {
 		return f.readAll(ctx, true)
 	}
 	f.askPeers(ctx)
+	f.leaveLeaderless(ctx)
 	err := f.drain(ctx)
 	if err == nil && time.Since(f.compared) > comparePause {
 		f.compared = time.Now().Add(compareAgain - comparePause)
@@ -193,6 +196,20 @@ func (f *Follower) refuseAuth(ctx context.Context) error {
 		f.authAsked = time.Now()
 	}
 	return err
+}
+
+// leaveLeaderless goes on with another member of the source if the present one has no leader: cut off
+// from the others it would show what was, and no sign of lagging. If none has one, the next in turn will do.
+func (f *Follower) leaveLeaderless(ctx context.Context) {
+	if time.Since(f.ledAsked) < ledPause {
+		return
+	}
+	f.ledAsked = time.Now()
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	if led, err := f.o.Source.Led(ctx); err == nil && !led {
+		f.o.Log.Warn("a member of the source has no leader; going on with another")
+	}
 }
 
 // position asks the source how far it is.

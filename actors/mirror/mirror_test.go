@@ -297,6 +297,21 @@ func TestASourceWithAuthIsNotFollowed(t *testing.T) {
 }
 
 // TestASourceThatHasGoneBackIsNotBelieved: it was restored, so that it gives out indexes that the mirror has seen.
+func TestAMemberOfTheSourceThatIsCutOffIsLeft(t *testing.T) {
+	cut, live := newEtcd(t), newEtcd(t)
+	for _, e := range []*etcd{cut, live} {
+		e.set("/a", "1")
+	}
+	m := newMember(t, cut)
+	if err := m.follower.o.Source.Use([]string{cut.server.URL, live.server.URL}); err != nil {
+		t.Fatal(err)
+	}
+	cut.cutOff = true
+	live.set("/a", "2")
+	m.run(t)
+	m.become(t, live)
+}
+
 func TestASourceThatHasGoneBackIsNotBelieved(t *testing.T) {
 	e := newEtcd(t)
 	for range 20 {

@@ -246,6 +246,16 @@ func (c *Client) Date(ctx context.Context) (time.Time, error) {
 	return at, err
 }
 
+// Led reports whether the present member has a leader, as far as it tells by /health. If it says
+// that it hasn't, as one that is cut off from the others, the next request goes to another member.
+func (c *Client) Led(ctx context.Context) (bool, error) {
+	r, err := c.ask(ctx, http.MethodGet, "/health", "", c.limits.head)
+	if err != nil {
+		return false, err
+	}
+	return r.StatusCode < http.StatusInternalServerError, r.Body.Close()
+}
+
 // AuthEnabled reports whether the source has auth enabled.
 func (c *Client) AuthEnabled(ctx context.Context) (bool, error) {
 	r, err := c.retry(ctx, "/v2/auth/enable", "", c.limits.head)
