@@ -64,9 +64,14 @@ $(STATICCHECK):
 # Without the compiler's profile, with which every dependency of package main would be
 # built again. The state machine has one goroutine, and draws a few random logs only under
 # the race detector: it runs without it as well. So do the commands, which are killed there.
+# The scripts of COMMANDS start dozens of processes, one after the other, each of which would
+# take a second under the race detector before it does anything.
+COMMANDS := TestScripts/^(commands|backup|import|importfrom|raftlog|authinit|health)$$
+
 race:
 	CGO_ENABLED=1 $(GO) build -race -pgo=off ./... # -p would build one package at a time, too
-	$(RACE) -pgo=off -p 1 -timeout 20m ./...
+	$(RACE) -pgo=off -p 1 -timeout 20m -skip '$(COMMANDS)' ./...
+	$(GO) test -pgo=off -run '$(COMMANDS)' .
 	$(GO) test -pgo=off ./statemachine ./config/dispatch
 
 # The index protocol, in every order of events; model-big explores larger systems at

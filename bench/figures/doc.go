@@ -2,6 +2,7 @@
 // in one run, and prints Markdown tables for RESULTS.md:
 //
 //	go run ./figures requests             # the table of requests: see workload.go
+//	go run ./figures peers                # etcd's v3 API, NATS and Redis, each by its own client
 //	go run ./figures watchers -n 15000    # memory of parked long-polls
 //	go run ./figures watchput -n 15000    # a PUT that wakes them all
 //	go run ./figures keys -n 1000000      # memory and restart with many keys

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"copse/bench/peer"
+	"copse/bench/stores"
 )
 
 // options of a run; each figure uses some of them.
@@ -32,6 +33,7 @@ var commands = map[string]func(args []string) error{
 	"scaling":  scaling,
 	"growth":   growth,
 	"members":  members,
+	"peers":    peers,
 	"against":  against,
 	"profile":  profile,
 	"bare":     func([]string) error { return serveBare() },
@@ -54,7 +56,11 @@ var figures = map[string]figure{
 }
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	served, err := stores.ServeNATS()
+	if !served {
+		err = run(os.Args[1:])
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "figures:", err)
 		os.Exit(1)
 	}
@@ -66,7 +72,7 @@ func run(args []string) error {
 	}
 	names := slices.Sorted(maps.Keys(figures))
 	if len(args) == 0 || figures[args[0]].measure == nil {
-		return fmt.Errorf("usage: figures profile|requests|members|shards|scaling|growth|%s [flags]", strings.Join(names, "|"))
+		return fmt.Errorf("usage: figures profile|requests|peers|members|shards|scaling|growth|%s [flags]", strings.Join(names, "|"))
 	}
 	name, figure := args[0], figures[args[0]]
 	var o options

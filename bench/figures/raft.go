@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -102,12 +103,13 @@ func proposeRaw(proposers int, warm, d time.Duration) error {
 			return errors.New("no leader")
 		}
 	}
-	if _, _, err := proposeFor(warm, proposers, propose); err != nil {
+	work := slices.Repeat([]func() error{propose}, proposers)
+	if _, _, err := workFor(warm, work); err != nil {
 		return err
 	}
 	before := ownTime()
 	begin := time.Now()
-	n, delays, err := proposeFor(d, proposers, propose)
+	n, delays, err := workFor(d, work)
 	if err != nil {
 		return err
 	}
@@ -123,17 +125,18 @@ func proposeRaw(proposers int, warm, d time.Duration) error {
 	})
 }
 
-func proposeFor(d time.Duration, proposers int, propose func() error) (n int64, delays *hdrhistogram.Histogram, err error) {
+// workFor has each of the functions called again and again, on a goroutine of its own, and counts the calls.
+func workFor(d time.Duration, work []func() error) (n int64, delays *hdrhistogram.Histogram, err error) {
 	delays = newDelays()
 	var mu sync.Mutex // guards the three results
 	var working sync.WaitGroup
 	end := now() + d
-	for range proposers {
+	for _, do := range work {
 		working.Go(func() {
 			own, count := newDelays(), int64(0)
 			var failed error
 			for at := now(); at < end && failed == nil; count++ {
-				failed = propose()
+				failed = do()
 				after := now()
 				_ = own.RecordValue(max(min(int64(after-at), delayHighest), delayLowest)) // it is within the limits
 				at = after

@@ -69,8 +69,7 @@ func (b *comparison) medianOf(server string, of func(reading) float64) float64 {
 // of each copse to etcd and to the first copse, and the targets for the last one.
 func requestTable(l lineup, comparisons []*comparison) string {
 	var t strings.Builder
-	t.WriteString("| work | server | requests/s | p50 | p99 | p99.9 | server CPU/request | written/byte | memory |\n")
-	t.WriteString("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
+	t.WriteString(tableHead)
 	var quiet *comparison
 	for _, b := range comparisons {
 		name := "**" + b.workload.name + "**"
@@ -78,9 +77,7 @@ func requestTable(l lineup, comparisons []*comparison) string {
 			if len(b.readings[server]) == 0 {
 				continue
 			}
-			fmt.Fprintf(&t, "| %s | %s | %s | %s | %s | %s | %.1f us | %s | %s |\n", name, server,
-				grouped(b.medianOf(server, rateOf)), micros(b.medianOf(server, p50Of)), micros(b.medianOf(server, p99Of)),
-				micros(b.medianOf(server, p999Of)), b.medianOf(server, cpuOf), b.written(server), mebibytes(b.medianOf(server, memoryOf)))
+			b.line(&t, name, server)
 			name = ""
 		}
 		for _, p := range l.pairs() {
@@ -92,6 +89,16 @@ func requestTable(l lineup, comparisons []*comparison) string {
 		quiet = b
 	}
 	return t.String()
+}
+
+const tableHead = "| work | server | requests/s | p50 | p99 | p99.9 | server CPU/request | written/byte | memory |\n" +
+	"| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+
+// line writes the medians of one server.
+func (b *comparison) line(t *strings.Builder, name, server string) {
+	fmt.Fprintf(t, "| %s | %s | %s | %s | %s | %s | %.1f us | %s | %s |\n", name, server,
+		grouped(b.medianOf(server, rateOf)), micros(b.medianOf(server, p50Of)), micros(b.medianOf(server, p99Of)),
+		micros(b.medianOf(server, p999Of)), b.medianOf(server, cpuOf), b.written(server), mebibytes(b.medianOf(server, memoryOf)))
 }
 
 // compare writes a line of ratios, if both were measured.
