@@ -138,6 +138,7 @@ func machineOptions(o MemberOptions, cache *pebble.Cache, shard uint64) statemac
 		Replica:     o.Dir.Identity.MemberID,
 		Window:      o.Window,
 		WindowBytes: o.WindowBytes,
+		Names:       o.Names,
 		Cache:       cache,
 		CacheSizes:  statemachine.CacheSizes{Nodes: int(nodeCache(o)) / shards, Lists: int(listCache(o)) / shards},
 		Files:       o.OpenFiles / Groups(shards),

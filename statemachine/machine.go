@@ -27,7 +27,7 @@ type Options struct {
 	Names       NameLimits
 	Cache       *pebble.Cache // of blocks, shared by the shards; nil: a small one
 	CacheSizes
-	Files       int           // files that Pebble may keep open; 0: Pebble's default
+	Files int // files that Pebble may keep open; 0: Pebble's default
 	// Slots is the number of data shards, and Slot the position of this one among them, or
 	// OrderSlot. With 0 or 1 slots the cluster isn't sharded, and indexes are dense.
 	Slot, Slots int
@@ -112,6 +112,9 @@ func newMachine(o Options) (*Machine, error) {
 	home, err := openHome(o.FS, o.Dir)
 	if err != nil {
 		return nil, err
+	}
+	if placeOf(o).order { // it has no events
+		o.Names = NameLimits{}
 	}
 	end := ending{dir: o.Dir, fatal: o.Fatal}
 	m := &Machine{
@@ -215,7 +218,7 @@ func loadMeta(from pebble.Reader) (meta, error) {
 // as an ApplyResult.
 func (m *Machine) announce(next shared, handed []tree.Index, res *ApplyResult) {
 	m.shared.set(next) // before the index, which jumps when a mirror ends
-	m.published.set(m.meta, max(m.windowFloor(m.meta.last), m.meta.trimmed))
+	m.published.set(m.meta, max(m.windowFloor(m.meta.last), m.meta.trimmed), m.view.events.names)
 	if m.place.order {
 		m.published.handed.Store(&handed)
 	}

@@ -143,7 +143,9 @@ func (v *view) recordName(e *tree.Event, size int) {
 	n.events++
 	n.bytes += uint64(size)
 	n.touch(w)
-	n.recordOf(w).add(e, size)
+	r := n.recordOf(w)
+	r.add(e, size)
+	r.events++
 }
 
 // touch notes that w has changed.
