@@ -18,7 +18,7 @@ type NameWindow struct {
 	Age    time.Duration // of the oldest event by the shard's clock; 0 as long as that isn't known
 }
 
-// NameWindows lists the windows of names that come after a name, up to a limit, by name. floor is the oldest
+// NameWindows lists the windows of names that come after that of a key, up to a limit, by name. floor is the oldest
 // index that waitIndex may ask for below names that have none; 0: there are no such windows at all.
 func (m *Machine) NameWindows(after string, limit int) (list []NameWindow, floor tree.Index, err error) {
 	if !m.window.names.on() {
@@ -39,7 +39,7 @@ func (m *Machine) NameWindows(after string, limit int) (list []NameWindow, floor
 	if found, err := all.load(p.snap); err != nil || !found || all.upTo != meta.last {
 		return nil, meta.last + 1, err
 	}
-	it, err := p.snap.NewIter(&pebble.IterOptions{LowerBound: append(appendNameKey(nil, after), 0), UpperBound: []byte{nameWindowPrefix + 1}})
+	it, err := p.snap.NewIter(&pebble.IterOptions{LowerBound: append(appendNameKey(nil, nameOf(after)), 0), UpperBound: []byte{nameWindowPrefix + 1}})
 	if err != nil {
 		return nil, 0, err
 	}
