@@ -55,7 +55,7 @@ func (m *Machine) NameWindows(after string, limit int) (list []NameWindow, floor
 		}
 		one := NameWindow{Name: w.name, Floor: w.floor, Last: w.last, Events: w.events, Bytes: w.bytes}
 		if w.since != 0 {
-			one.Age = time.Duration(meta.clock.Time - w.since)
+			one.Age = time.Duration(max(0, meta.clock.Time-w.since)) // a new leader's clock begins somewhat earlier
 		}
 		list = append(list, one)
 	}
