@@ -96,6 +96,7 @@ func TestScripts(t *testing.T) {
 		"spoil":      spoil,
 		"smalldisk":  smallDisk,
 		"fill":       fill,
+		"noise":      noise,
 		"occupy":     occupy,
 	}})
 }
@@ -619,6 +620,38 @@ func free(ts *testscript.TestScript, dir string) uint64 {
 	var fs syscall.Statfs_t
 	ts.Check(syscall.Statfs(ts.MkAbs(dir), &fs))
 	return fs.Bavail * uint64(fs.Bsize)
+}
+
+// noise N URL sets a key N times, eight clients at once.
+func noise(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	var crowd sync.WaitGroup
+	failures := make(chan error, 8)
+	for range 8 {
+		crowd.Go(func() {
+			c := &http.Client{Transport: &http.Transport{}}
+			defer c.CloseIdleConnections()
+			for range n / 8 {
+				req, _ := http.NewRequest("PUT", args[1]+"?value=x", nil)
+				resp, err := c.Do(req)
+				if err == nil {
+					_, _ = io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+				if err != nil || resp.StatusCode > 201 {
+					failures <- fmt.Errorf("%v, %v", resp, err)
+					return
+				}
+			}
+		})
+	}
+	crowd.Wait()
+	select {
+	case err := <-failures:
+		ts.Check(err)
+	default:
+	}
 }
 
 // fill DIR MIB writes DIR/ballast, so that so much is left free; "fill DIR MIB URL" has

@@ -211,6 +211,18 @@ func (n *Member) writeWindow(w *metric.Writer, each family) {
 	each("copse_history_newest_index", metric.GaugeKind, "The index of the latest change.", func(v *shardView) {
 		w.Uint(uint64(v.machine.Index()), "shard", v.label)
 	})
+	each("copse_history_names", metric.GaugeKind, "Top-level names whose events are kept beside those of the whole tree.", func(v *shardView) {
+		w.Uint(v.machine.NameTotals().Names, "shard", v.label)
+	})
+	each("copse_history_name_events", metric.GaugeKind, "Events that are kept of those names.", func(v *shardView) {
+		w.Uint(v.machine.NameTotals().Events, "shard", v.label)
+	})
+	each("copse_history_name_bytes", metric.GaugeKind, "Size of those events as JSON.", func(v *shardView) {
+		w.Uint(v.machine.NameTotals().Bytes, "shard", v.label)
+	})
+	each("copse_history_other_names_oldest_index", metric.GaugeKind, "The oldest index that waitIndex can name below any other name, if that is older than copse_history_oldest_index; 0 if no events are kept of names.", func(v *shardView) {
+		w.Uint(uint64(v.machine.NameTotals().Floor), "shard", v.label)
+	})
 	each("copse_watch_registered", metric.GaugeKind, "Watches registered with the shard.", func(v *shardView) {
 		w.Uint(uint64(v.hub.Watchers()), "shard", v.label)
 	})

@@ -174,7 +174,8 @@ func (n *Member) subscribe() {
 			First:   p.machine.Index(),
 			Window:  n.o.Window,
 			Floor:   p.machine.Floor,
-			History: p.machine.History,
+			History: p.machine.HistoryOf,
+			Apart:   n.o.Names.Events > 0,
 			Exists:  p.machine.Exists,
 		})
 	}

@@ -55,7 +55,7 @@ func TestWatchersOutliveASnapshot(t *testing.T) {
 		}
 	}
 
-	hub := watch.NewHub(watch.Options{Window: window, History: lagging.History, Exists: lagging.Exists})
+	hub := watch.NewHub(watch.Options{Window: window, History: lagging.HistoryOf, Exists: lagging.Exists})
 	lagging.Subscribe(func(news *statemachine.ApplyResult) { hub.Publish(news.Last, news.Events) })
 	ran := make(chan error, 1)
 	go func() { ran <- hub.Run() }()

@@ -20,6 +20,7 @@ import (
 	"copse/actors/peerlink"
 	"copse/actors/raft"
 	"copse/actors/source"
+	"copse/statemachine"
 	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 )
@@ -74,10 +75,14 @@ type RaftOptions struct {
 	SnapshotCount              uint64        // entries between two compactions of the log
 }
 
+// NameLimits limit the events that are kept of each top-level name.
+type NameLimits = statemachine.NameLimits
+
 // StoreOptions bound what the store takes, and say when keys expire.
 type StoreOptions struct {
-	Window      int    // events that waitIndex can reach back to
-	WindowBytes int64  // their size as JSON, in each shard
+	Window      int   // events that waitIndex can reach back to
+	WindowBytes int64 // their size as JSON, in each shard
+	Names       NameLimits
 	CacheSize   int64  // bytes
 	OpenFiles   int    // tables that one shard keeps open
 	DiskReserve uint64 // bytes that must stay free for the store to grow; 0 is off

@@ -34,6 +34,8 @@ func TestComplaints(t *testing.T) {
 		{"heartbeat zero", []string{"--heartbeat-interval=0"}, nil, []string{"heartbeat-interval must be above"}},
 		{"limits", []string{"--event-history=10000001", "--max-request-bytes=0", "--cache-size=1"}, nil,
 			[]string{"event-history", "max-request-bytes", "cache-size"}},
+		{"events of names", []string{"--event-history-per-prefix=10000001", "--event-history-per-prefix-bytes=1GiB", "--event-history-per-prefix-age=1s", "--event-history-prefixes=0"}, nil,
+			[]string{"event-history-per-prefix (10000001)", "event-history-prefixes (0) must be between 1 and", "event-history-per-prefix-bytes (1GiB) must be at least 1MiB, and at most event-history-prefixes-bytes (512MiB)", "event-history-per-prefix-age (1s) must be 0 or"}},
 		{"URL with a path", []string{"--advertise-client-urls=http://a:1/"}, nil, []string{"must end after the port"}},
 		{"URL with a port out of range", []string{"--advertise-client-urls=http://a:65536"}, nil, []string{`"65536" is not a port`}},
 		{"URL without a scheme", []string{"--advertise-client-urls=a:1"}, nil, []string{"must begin with http://"}},

@@ -44,6 +44,7 @@ type Config struct {
 	// Resources.
 	CacheSize         int64         // bytes
 	EventHistoryBytes int64         // size, as JSON, of the events that waitIndex can reach back to, in each shard
+	PerName           NameHistory   // beside them
 	DiskReserve       int64         // bytes that must stay free for the store to grow; 0 is off
 	TTLPause          bool          // times to live stand still while nothing can be written
 	TimerSlack        time.Duration // of the process's threads; 0 leaves it as it is
@@ -113,6 +114,16 @@ type Requests struct {
 	SlowRequest     time.Duration // requests that take longer are logged; 0 is none
 }
 
+// NameHistory limits the events that are kept for each top-level name, in each shard. Sizes are
+// those of the events as JSON.
+type NameHistory struct {
+	Events int           // of a name; 0 is off
+	Bytes  int64         // of a name
+	Age    time.Duration // of an event; 0 is any
+	Names  int
+	Total  int64 // bytes of all names
+}
+
 // Member is one founding member of a cluster.
 type Member struct {
 	Name     string
@@ -125,7 +136,9 @@ const (
 	bumpLimit          = 1 << 40
 	electionLimit      = 50 * time.Second
 	eventHistoryLimit  = 10_000_000
-	eventHistoryFloor  = 1 << 20  // bytes
+	eventHistoryFloor  = 1 << 20 // bytes
+	nameHistoryLimit   = 100_000 // names, all of which are kept in memory
+	nameHistoryAge     = time.Minute
 	maxRequestLimit    = 32 << 20 // a request is one raft entry; the log is held in memory by 64 MiB
 	headerFloor        = 4 << 10
 	headerLimit        = 1 << 20 // etcd's
@@ -159,6 +172,7 @@ func Default() Config {
 		TTLPause:          true,
 		TimerSlack:        500 * time.Microsecond,
 		EventHistoryBytes: 128 << 20, // 1,000 changes of values of 64 KiB
+		PerName:           NameHistory{Bytes: 16 << 20, Age: 24 * time.Hour, Names: 10_000, Total: 512 << 20},
 		// Twice what main keeps of the raft log between two compactions: log and
 		// store can then finish what they began.
 		DiskReserve:       256 << 20,

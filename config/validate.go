@@ -40,6 +40,21 @@ func (c *Config) validateRaft(complain complainer) {
 	}
 }
 
+func (h *NameHistory) validate(complain complainer) {
+	if h.Events < 0 || h.Events > eventHistoryLimit {
+		complain("event-history-per-prefix (%d) must be between 0 and %d", h.Events, eventHistoryLimit)
+	}
+	if h.Names < 1 || h.Names > nameHistoryLimit {
+		complain("event-history-prefixes (%d) must be between 1 and %d", h.Names, nameHistoryLimit)
+	}
+	if h.Bytes < eventHistoryFloor || h.Total < h.Bytes {
+		complain("event-history-per-prefix-bytes (%s) must be at least %s, and at most event-history-prefixes-bytes (%s)", printSize(h.Bytes), printSize(eventHistoryFloor), printSize(h.Total))
+	}
+	if h.Age != 0 && h.Age < nameHistoryAge {
+		complain("event-history-per-prefix-age (%v) must be 0 or at least %v", h.Age, nameHistoryAge)
+	}
+}
+
 func (c *Config) validateLimits(maxShards int, complain complainer) {
 	if c.BumpIndex > bumpLimit {
 		complain("bump-index (%d) must be at most %d", c.BumpIndex, uint64(bumpLimit))
@@ -50,6 +65,7 @@ func (c *Config) validateLimits(maxShards int, complain complainer) {
 	if c.EventHistoryBytes < eventHistoryFloor {
 		complain("event-history-bytes (%s) must be at least %s", printSize(c.EventHistoryBytes), printSize(eventHistoryFloor))
 	}
+	c.PerName.validate(complain)
 	if c.Shards < 1 || c.Shards > maxShards {
 		complain("shards (%d) must be between 1 and %d", c.Shards, maxShards)
 	}

@@ -41,6 +41,9 @@ type Backend interface {
 	Cluster() *tree.Cluster
 	// Shards is this member's view of the shards.
 	Shards() tree.ShardsStatus
+	// Histories returns, as JSON, what the windows of events reach back to, with those of up to limit
+	// top-level names after a key, which sees has to allow.
+	Histories(after string, limit int, sees func(key string) bool) ([]byte, *tree.Error)
 	// PeerStats is the raft traffic with the other members, in finite numbers.
 	PeerStats() tree.PeerStats
 

@@ -70,6 +70,20 @@ func (b *treeBackend) state() tree.State {
 	return tree.State{Index: b.last, RaftIndex: uint64(b.last) + 2, RaftTerm: 2}
 }
 
+// Histories are those of the names a to e, each with as many bytes as its limit.
+func (b *treeBackend) Histories(after string, limit int, sees func(key string) bool) ([]byte, *tree.Error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	names := []string{}
+	for _, key := range []string{"/a", "/b", "/c", "/d", "/e"} {
+		if key > after && len(names) < limit && sees(key) {
+			names = append(names, key)
+		}
+	}
+	return fmt.Appendf(nil, "{\"names\":%q}\n", names), nil
+}
+
 // MirrorStatus and Promote are those of a cluster that is no mirror.
 func (b *treeBackend) MirrorStatus() ([]byte, *tree.Error) {
 	return []byte("{\"mirror\":false}\n"), nil

@@ -72,14 +72,10 @@ func (s *Server) serveAccess(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 		writeMessage(ctx, fasthttp.StatusBadRequest, "key must be a key, which begins with a slash")
 		return
 	}
-	who := auth.TheGuest
-	if s.backend.Auth().Enabled {
-		if who, err = s.identify(ctx); err != nil {
-			writeError(ctx, &tree.Error{Code: tree.CodeRaftInternal, Cause: err.Error()})
-			return
-		}
+	who, now, ok := s.client(ctx)
+	if !ok {
+		return
 	}
-	now := s.backend.Auth()
 	out := accessJSON{
 		Auth: now.Enabled, User: who.Name(), Root: now.MayAdminister(who),
 		Read: now.May(who, auth.Read, key, false), Write: now.May(who, auth.Write, key, false),
@@ -88,6 +84,20 @@ func (s *Server) serveAccess(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 		out.Write = false
 	}
 	writeJSON(ctx, fasthttp.StatusOK, &out)
+}
+
+// client returns who sends the request, and the state of users and roles, by which it may be anything while auth
+// is off. It answers the request if that can't be told.
+func (s *Server) client(ctx *fasthttp.RequestCtx) (who auth.Who, now *auth.State, ok bool) {
+	who = auth.TheGuest
+	if s.backend.Auth().Enabled {
+		var err error
+		if who, err = s.identify(ctx); err != nil {
+			writeError(ctx, &tree.Error{Code: tree.CodeRaftInternal, Cause: err.Error()})
+			return who, nil, false
+		}
+	}
+	return who, s.backend.Auth(), true
 }
 
 // hasPage reports whether clients get the web page.

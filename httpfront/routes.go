@@ -149,6 +149,7 @@ var routes = withIDs([]route{
 	{path: "/v2/stats/leader", template: "/v2/stats", methods: allowGet, serve: plain((*Server).serveLeaderStats)},
 	{path: "/v2/copse/shards", template: "/v2/stats", methods: allowGet, root: methodGet, serve: plain((*Server).serveShards)},
 	{path: "/v2/copse/recent", template: "/v2/stats", methods: allowGet, root: methodGet, serve: plain((*Server).serveRecent)},
+	{path: "/v2/copse/history", template: "/v2/stats", methods: allowGet, serve: (*Server).serveHistory},
 	{path: "/v2/copse/access", template: "/v2/auth", methods: allowGet, serve: (*Server).serveAccess},
 	{path: ui.Prefix, below: anything, methods: allowMachines, serve: (*Server).servePage},
 	{path: "/v2/copse/backup", methods: allowGet, root: methodGet, serve: (*Server).serveBackup},

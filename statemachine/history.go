@@ -37,13 +37,24 @@ type eventRecord struct {
 	data  []byte // empty: no events yet
 	first tree.Index
 	size  uint64 // of the events as JSON
+	named bool   // of a name's window, whose records are somewhat different (namerecords.go)
 	node  []byte // scratch
+}
+
+// recorder adds the events of the current raft entry to the windows.
+type recorder struct {
+	eventRecord // of the common window
+	names       *nameWindows
 }
 
 // add adds an event, whose JSON has size bytes.
 func (r *eventRecord) add(e *tree.Event, size int) {
 	if len(r.data) == 0 {
-		r.data = append(r.data, make([]byte, 8)...)
+		head := 8
+		if r.named {
+			head = nameHeadBytes
+		}
+		r.data = append(r.data, make([]byte, head)...)
 		r.first, r.size = e.Index(), 0
 	}
 	var flags byte
@@ -65,9 +76,13 @@ func (r *eventRecord) add(e *tree.Event, size int) {
 }
 
 func (r *eventRecord) addNode(n *tree.Node) {
-	r.node = appendStoredNode(r.node[:0], n)
-	r.data = binary.AppendUvarint(r.data, uint64(len(r.node)))
-	r.data = append(r.data, r.node...)
+	r.node = appendNodeHead(r.node[:0], n)
+	value := n.Value
+	if hasLargeValue(n) && !r.named {
+		value = nil
+	}
+	r.data = binary.AppendUvarint(r.data, uint64(len(r.node)+len(value)))
+	r.data = append(append(r.data, r.node...), value...)
 }
 
 // storedEvent is a decoded event with its nodes still in stored form.
@@ -110,15 +125,19 @@ func (e *storedEvent) index() (tree.Index, error) {
 	return n.Modified, err
 }
 
-// encode returns the event as JSON, with large values read from the store.
-func (e *storedEvent) encode(from pebble.Reader) (tree.EncodedEvent, error) {
+// encode returns the event as JSON, with large values read from the store unless they are in the record.
+func (e *storedEvent) encode(from pebble.Reader, named bool) (tree.EncodedEvent, error) {
 	key := string(e.key)
+	read := func(rec []byte) (tree.Node, error) { return readStoredNode(from, key, rec) }
+	if named {
+		read = func(rec []byte) (tree.Node, error) { return readNode(key, rec) }
+	}
 	var err error
-	if e.event.Node, err = readStoredNode(from, key, e.node); err != nil {
+	if e.event.Node, err = read(e.node); err != nil {
 		return tree.EncodedEvent{}, err
 	}
 	if e.event.HasPrev {
-		if e.event.Prev, err = readStoredNode(from, key, e.prev); err != nil {
+		if e.event.Prev, err = read(e.prev); err != nil {
 			return tree.EncodedEvent{}, err
 		}
 	}
@@ -137,6 +156,7 @@ func readStoredNode(from pebble.Reader, key string, rec []byte) (tree.Node, erro
 // record adds an event of the current raft entry, whose JSON has size bytes, to the window.
 func (v *view) record(e *tree.Event, size int) {
 	v.events.add(e, size)
+	v.recordName(e, size)
 	if v.events.size >= recordBytes {
 		v.endRecord()
 	}
@@ -144,7 +164,7 @@ func (v *view) record(e *tree.Event, size int) {
 
 // endRecord stores the current record of the window, unless it is empty.
 func (v *view) endRecord() {
-	r := &v.events
+	r := &v.events.eventRecord
 	if len(r.data) == 0 {
 		return
 	}
@@ -156,12 +176,15 @@ func (v *view) endRecord() {
 	v.key = appendEventKey(v.key[:0], r.first)
 	v.must(v.batch.Set(v.key, r.data, nil))
 	r.data = r.data[:0]
+	v.endNameRecords()
 }
 
-// window is the limits of the event window: a number of events, and the bytes of their JSON.
+// window is the limits of the event window: a number of events, and the bytes of their JSON. names are those
+// of the windows that names have beside it.
 type window struct {
 	events int
 	bytes  uint64
+	names  NameLimits
 }
 
 // windowFloor returns the oldest index in a window of the given number of events when
@@ -214,6 +237,7 @@ func (v *view) trim(floor tree.Index, w window) {
 func (v *view) emptyWindow() {
 	v.must(v.batch.DeleteRange([]byte{eventPrefix}, []byte{eventPrefix + 1}, nil))
 	v.meta.oldest, v.meta.trimmed, v.meta.windowBytes = 0, v.meta.last+1, 0
+	v.emptyNames()
 	v.deleteValues(v.meta.trimmed) // what exceeds its limit goes when the window is trimmed next
 }
 
@@ -224,6 +248,12 @@ const historyBytes = 4 << 20
 // index order, and fewer if they are large. It returns none only if there are none. oldest
 // is the index where the window begins; no event from there on is missing.
 func (m *Machine) History(from tree.Index, limit int) (events []tree.EncodedEvent, oldest tree.Index, err error) {
+	return m.HistoryOf("/", from, limit)
+}
+
+// HistoryOf is History as far as key concerns: from the window of its top-level name, if
+// that reaches back to from, there may be no other events.
+func (m *Machine) HistoryOf(key string, from tree.Index, limit int) (events []tree.EncodedEvent, oldest tree.Index, err error) {
 	p, err := m.pin()
 	if err != nil {
 		return nil, 0, err
@@ -233,60 +263,109 @@ func (m *Machine) History(from tree.Index, limit int) (events []tree.EncodedEven
 	if err != nil {
 		return nil, 0, err
 	}
-	events, err = readWindow(p.snap, from, limit)
+	page := eventPage{snap: p.snap, from: from, limit: limit}
+	oldest, err = m.readEvents(&page, &meta, nameOf(key))
 	if err != nil {
 		m.end.ifDamaged(err)
 		return nil, 0, fmt.Errorf("read event window: %w", err)
 	}
-	// After a restart with a larger window, the older events are still missing.
-	if m.place.data() {
-		return events, max(m.Floor(), meta.trimmed), nil
-	}
-	return events, max(windowFloor(meta.last, m.window.events), meta.trimmed), nil
+	return page.events, oldest, nil
 }
 
-func readWindow(snap *pebble.Snapshot, from tree.Index, limit int) (encoded []tree.EncodedEvent, err error) {
+// readEvents reads a page from the window of a name or, if that begins later or there is none,
+// from the common one.
+func (m *Machine) readEvents(page *eventPage, meta *meta, name string) (oldest tree.Index, err error) {
+	// After a restart with a larger window, the older events are still missing.
+	if oldest = max(windowFloor(meta.last, m.window.events), meta.trimmed); m.place.data() {
+		oldest = max(m.Floor(), meta.trimmed)
+	}
+	if name == "" || !m.window.names.on() {
+		return oldest, page.read([]byte{eventPrefix}, []byte{eventPrefix + 1}, appendEventKey(nil, page.from+1))
+	}
+	var known nameWindows
+	w, err := known.windowOf(page.snap, name, meta.last)
+	switch {
+	case err != nil:
+		return 0, err
+	case w.floor <= page.from:
+		page.named = true
+		return w.floor, page.read(appendNameEventKey(nil, name, page.from), appendNameEventKey(nil, name, maxIndex), nil)
+	case oldest <= page.from:
+		return oldest, page.read([]byte{eventPrefix}, []byte{eventPrefix + 1}, appendEventKey(nil, page.from+1))
+	}
+	return min(w.floor, oldest), nil
+}
+
+// eventPage is what one call of History returns.
+type eventPage struct {
+	snap   *pebble.Snapshot
+	from   tree.Index
+	limit  int
+	named  bool // from the window of a name
+	events []tree.EncodedEvent
+	size   int // of their JSON
+}
+
+func (p *eventPage) full() bool {
+	return len(p.events) >= p.limit || len(p.events) > 0 && p.size >= historyBytes
+}
+
+// read reads the records in a range of the store, from the last one before a key on if that is given.
+func (p *eventPage) read(lower, upper, before []byte) (err error) {
 	defer recoverFault(&err)
-	it, err := snap.NewIter(&pebble.IterOptions{LowerBound: []byte{eventPrefix}, UpperBound: []byte{eventPrefix + 1}})
+	it, err := p.snap.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = firstError(err, it.Close()) }()
-	// The record that contains from starts at or before it.
-	ok := it.SeekLT(appendEventKey(nil, from+1))
+	ok := before != nil && it.SeekLT(before)
 	if !ok {
 		ok = it.First()
 	}
-	for size := 0; ok && len(encoded) < limit && (len(encoded) == 0 || size < historyBytes); ok = it.Next() {
+	for ; ok && !p.full(); ok = it.Next() {
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		_, events, err := readEventSize(value)
+		var events []byte
+		if p.named {
+			_, events, err = readNameRecord(it.Key(), value)
+		} else {
+			_, events, err = readEventSize(value)
+		}
+		if err == nil {
+			err = p.add(events)
+		}
 		if err != nil {
-			return nil, err
-		}
-		for len(events) > 0 && len(encoded) < limit {
-			var e storedEvent
-			if e, events, err = readEvent(events); err != nil {
-				return nil, err
-			}
-			index, err := e.index()
-			if err != nil {
-				return nil, err
-			}
-			if index < from {
-				continue
-			}
-			n, err := e.encode(snap)
-			if err != nil {
-				return nil, err
-			}
-			encoded = append(encoded, n)
-			size += len(n.JSON)
+			return err
 		}
 	}
-	return encoded, it.Error()
+	return it.Error()
+}
+
+// add adds the events of a record as far as they fit.
+func (p *eventPage) add(events []byte) error {
+	for len(events) > 0 && len(p.events) < p.limit {
+		var e storedEvent
+		var err error
+		if e, events, err = readEvent(events); err != nil {
+			return err
+		}
+		index, err := e.index()
+		if err != nil {
+			return err
+		}
+		if index < p.from {
+			continue
+		}
+		n, err := e.encode(p.snap, p.named)
+		if err != nil {
+			return err
+		}
+		p.events = append(p.events, n)
+		p.size += len(n.JSON)
+	}
+	return nil
 }
 
 func firstError(errs ...error) error {

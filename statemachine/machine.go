@@ -24,10 +24,10 @@ type Options struct {
 	Window  int    // number of events that waitIndex can reach back to; above 0
 	// WindowBytes bounds the same events by the total size of their JSON; above 0.
 	WindowBytes int64
+	Names       NameLimits
 	Cache       *pebble.Cache // of blocks, shared by the shards; nil: a small one
-	Nodes       int           // size in bytes of the cache of nodes
-	Lists       int           // size in bytes of the cache of listings
-	Files       int           // files that Pebble may keep open; 0: Pebble's default
+	CacheSizes
+	Files int // files that Pebble may keep open; 0: Pebble's default
 	// Slots is the number of data shards, and Slot the position of this one among them, or
 	// OrderSlot. With 0 or 1 slots the cluster isn't sharded, and indexes are dense.
 	Slot, Slots int
@@ -37,6 +37,9 @@ type Options struct {
 	Fatal  func(error)
 	Logger *slog.Logger
 }
+
+// CacheSizes are sizes in bytes of the caches of nodes and of listings.
+type CacheSizes struct{ Nodes, Lists int }
 
 // OrderSlot is the Slot of the order shard, which is none of the data shards.
 const OrderSlot = -1
@@ -100,6 +103,9 @@ func newMachine(o Options) (*Machine, error) {
 	if o.Window <= 0 || o.WindowBytes <= 0 {
 		return nil, fmt.Errorf("event window of %d events and %d bytes: both must be above 0", o.Window, o.WindowBytes)
 	}
+	if err := o.Names.check(); err != nil {
+		return nil, err
+	}
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}
@@ -107,9 +113,12 @@ func newMachine(o Options) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if placeOf(o).order { // it has no events
+		o.Names = NameLimits{}
+	}
 	end := ending{dir: o.Dir, fatal: o.Fatal}
 	m := &Machine{
-		home: home, replica: o.Replica, window: window{o.Window, uint64(o.WindowBytes)}, place: placeOf(o),
+		home: home, replica: o.Replica, window: window{o.Window, uint64(o.WindowBytes), o.Names}, place: placeOf(o),
 		pebble:   func() *pebble.Options { return storeOptions(o, end) },
 		end:      end,
 		caches:   caches{nodes: newNodeCache(o.Nodes), lists: newListCache(o.Lists)},
@@ -152,7 +161,7 @@ func (m *Machine) open() error {
 		m.pins.moments.dropAll()
 		old.release()
 	}
-	m.meta, m.recent = st.meta, st.recent
+	m.meta, m.recent, m.view.events.names = st.meta, st.recent, st.names
 	if old != nil {
 		m.published.replaced.Add(1)
 	}
@@ -170,6 +179,7 @@ type state struct {
 	shared shared
 	handed []tree.Index
 	recent recent
+	names  *nameWindows
 }
 
 // load reads the machine's state from a store.
@@ -178,6 +188,9 @@ func (m *Machine) load(from *pebble.DB) (st state, err error) {
 		return st, err
 	}
 	if st.shared, err = loadShared(from); err != nil {
+		return st, err
+	}
+	if st.names, err = loadNames(from, m.window.names); err != nil {
 		return st, err
 	}
 	switch {
@@ -205,7 +218,7 @@ func loadMeta(from pebble.Reader) (meta, error) {
 // as an ApplyResult.
 func (m *Machine) announce(next shared, handed []tree.Index, res *ApplyResult) {
 	m.shared.set(next) // before the index, which jumps when a mirror ends
-	m.published.set(m.meta, max(m.windowFloor(m.meta.last), m.meta.trimmed))
+	m.published.set(m.meta, max(m.windowFloor(m.meta.last), m.meta.trimmed), m.view.events.names)
 	if m.place.order {
 		m.published.handed.Store(&handed)
 	}
@@ -264,8 +277,9 @@ func (m *Machine) update(entries []sm.Entry) (_ []sm.Entry, err error) {
 			}
 		}
 		v.trim(m.windowFloor(v.meta.last), m.window)
+		v.limitNames()
 	}
-	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
+	v.saveMeta()
 	m.caches.block(v)
 	m.shared.auth.set(v.shared.auth) // before what was written after it can be read
 	if v.shared.mirror.Fill != 0 {   // likewise, for it forbids reads

@@ -19,7 +19,7 @@ type orchard struct {
 
 func plant(b *testing.B, files int) *orchard {
 	b.Helper()
-	m, err := statemachine.New(statemachine.Options{Dir: b.TempDir() + "/shard", Replica: 1, Window: 1000, WindowBytes: 1 << 30, Nodes: 32 << 20, Lists: 32 << 20})
+	m, err := statemachine.New(statemachine.Options{Dir: b.TempDir() + "/shard", Replica: 1, Window: 1000, WindowBytes: 1 << 30, CacheSizes: statemachine.CacheSizes{Nodes: 32 << 20, Lists: 32 << 20}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func (m *Machine) Renew(r Renewal) (err error) {
 		handed = slices.Repeat([]tree.Index{v.meta.last}, m.place.slots)
 		v.must(batch.Set(handedKey, appendHanded(nil, handed), nil))
 	}
-	v.must(batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
+	v.saveMeta()
 	v.must(batch.Commit(pebble.NoSync))
 	m.meta, m.recent = v.meta, recent{limit: m.recent.limit}
 	v.must(m.makeDurable())

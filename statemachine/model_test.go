@@ -247,7 +247,7 @@ func answers(data []byte) []string {
 
 func mustNew(t rapid.TB, dir string) *statemachine.Machine {
 	t.Helper()
-	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, Nodes: 16 << 10, Lists: 64 << 10})
+	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, CacheSizes: statemachine.CacheSizes{Nodes: 16 << 10, Lists: 64 << 10}})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}

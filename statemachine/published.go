@@ -19,10 +19,11 @@ type published struct {
 	hashes    hashes
 	replaced  atomic.Uint64
 	clock     publishedClock
+	names     atomic.Pointer[NameTotals]
 }
 
-// set publishes what m says, with the event window beginning at floor.
-func (p *published) set(m meta, floor tree.Index) {
+// set publishes what m says, with the event window beginning at floor, and names.
+func (p *published) set(m meta, floor tree.Index, names *nameWindows) {
 	stats := m.stats
 	p.stats.Store(&stats)
 	p.nodes.Store(m.counts.nodes)
@@ -30,6 +31,9 @@ func (p *published) set(m meta, floor tree.Index) {
 	p.raftIndex.Store(m.raftIndex)
 	p.index.Store(uint64(m.last))
 	p.floor.Store(uint64(floor))
+	if names.limits.on() || p.names.Load() == nil {
+		p.names.Store(names.totals())
+	}
 }
 
 // The methods below may be called from any goroutine.

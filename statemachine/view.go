@@ -28,7 +28,7 @@ type view struct {
 	changed    map[string][]byte
 	changedAll bool
 	nodes      *nodeCache
-	events     eventRecord
+	events     recorder
 	key, rec   []byte // scratch
 }
 
@@ -66,6 +66,13 @@ func (v *view) reset(batch *pebble.Batch, m meta, now shared, expiryFrom int64) 
 	if cap(v.events.data) > 2*recordBytes {
 		v.events.data = nil
 	}
+	v.adoptNames()
+}
+
+// saveMeta stores what there is besides the nodes.
+func (v *view) saveMeta() {
+	v.saveNames()
+	v.must(v.batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
 }
 
 // maxReusedChanges is the largest number of changed nodes whose map is reused.

@@ -46,7 +46,7 @@ func BenchmarkWritten(b *testing.B) {
 		b.Run(fmt.Sprintf("%d bytes", size), func(b *testing.B) {
 			fs := countingFS{vfs.Default, new(atomic.Int64)}
 			m, err := statemachine.New(statemachine.Options{
-				Dir: b.TempDir() + "/shard", Replica: 1, Window: 1000, WindowBytes: 128 << 20, Nodes: 32 << 20, Lists: 32 << 20, FS: fs,
+				Dir: b.TempDir() + "/shard", Replica: 1, Window: 1000, WindowBytes: 128 << 20, CacheSizes: statemachine.CacheSizes{Nodes: 32 << 20, Lists: 32 << 20}, FS: fs,
 			})
 			if err != nil {
 				b.Fatal(err)

@@ -45,7 +45,7 @@ func NewSpanning(o SpanningOptions) *Spanning {
 
 // history reads the windows of all shards, up to the closed index: all up to there is
 // in them.
-func (s *Spanning) history(from tree.Index, limit int) (events []tree.EncodedEvent, complete tree.Index, err error) {
+func (s *Spanning) history(_ string, from tree.Index, limit int) (events []tree.EncodedEvent, complete tree.Index, err error) {
 	end := s.o.Closed.Index() // read first
 	for _, m := range s.o.Machines {
 		part, oldest, err := m.History(from, limit)

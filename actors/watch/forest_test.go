@@ -2,6 +2,7 @@ package watch_test
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"copse/actors/watch"
@@ -13,11 +14,13 @@ import (
 type forest struct {
 	window int
 	page   int // History returns no more than that at once; 0: no limit
+	apart  int // events that are kept of each top-level name besides; 0: none
 
 	mu     sync.Mutex
 	store  tree.MemStore
 	last   tree.Index
 	events []tree.EncodedEvent
+	names  map[string]*nameWindow
 	reads  int // calls of History
 }
 
@@ -38,6 +41,7 @@ func (f *forest) do(commands []tree.Command, keys []string) (events []tree.Encod
 			existed = append(existed, before)
 		})
 	}
+	f.keepApart(events)
 	f.events = append(f.events, events...)
 	f.events = slices.DeleteFunc(f.events, func(n tree.EncodedEvent) bool { return n.Index < f.floor() })
 	return events, existed
@@ -62,20 +66,63 @@ func (f *forest) floor() tree.Index {
 	return f.last - tree.Index(f.window) + 1
 }
 
-func (f *forest) History(from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
+// nameWindow has the latest events of a top-level name: all from floor on.
+type nameWindow struct {
+	events []tree.EncodedEvent
+	floor  tree.Index
+}
+
+func (f *forest) named(key string) *nameWindow {
+	name, _, _ := strings.Cut(key[1:], "/")
+	w := f.names[name]
+	if w == nil {
+		w = &nameWindow{floor: 1}
+		if f.names == nil {
+			f.names = map[string]*nameWindow{}
+		}
+		f.names[name] = w
+	}
+	return w
+}
+
+func (f *forest) keepApart(events []tree.EncodedEvent) {
+	for _, n := range events {
+		if w := f.named(n.Key); !n.Refresh {
+			w.events = append(w.events, n)
+			if past := len(w.events) - f.apart; past > 0 {
+				w.floor = w.events[past-1].Index + 1
+				w.events = w.events[past:]
+			}
+		}
+	}
+}
+
+// floorOf is the first index that a watch of key may name.
+func (f *forest) floorOf(key string) tree.Index {
+	if f.apart == 0 || key == "/" {
+		return f.floor()
+	}
+	return min(f.floor(), f.named(key).floor)
+}
+
+func (f *forest) History(key string, from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reads++
 	if f.page > 0 {
 		limit = min(limit, f.page)
 	}
+	window, floor := f.events, f.floorOf(key)
+	if floor < f.floor() {
+		window = f.named(key).events
+	}
 	var events []tree.EncodedEvent
-	for _, n := range f.events {
+	for _, n := range window {
 		if n.Index >= from && len(events) < limit {
 			events = append(events, n)
 		}
 	}
-	return events, f.floor(), nil
+	return events, floor, nil
 }
 
 func (f *forest) Exists(key string) (bool, tree.Index) {
@@ -87,7 +134,7 @@ func (f *forest) Exists(key string) (bool, tree.Index) {
 
 // hub returns a hub for the forest as it is now.
 func (f *forest) hub(o watch.Options) *watch.Hub {
-	o.Window, o.First, o.History, o.Exists = f.window, f.last, f.History, f.Exists
+	o.Window, o.First, o.History, o.Exists, o.Apart = f.window, f.last, f.History, f.Exists, f.apart > 0
 	return watch.NewHub(o)
 }
 

@@ -51,16 +51,18 @@ type bells struct {
 type store struct {
 	window  int // indexes that waitIndex may reach back
 	history HistoryFunc
+	apart   bool
 	oldest  func() tree.Index // where history begins; nil: as window says
 	exists  ExistsFunc        // nil: every key may exist
 }
 
 // HistoryFunc reads the window on disk: at most max events, in order, starting
 // with the first at or above from; an empty result means there are none. complete
-// is where the window begins: every event at or above it is still there. All that
+// is where the window begins: every event at or above it is still there. Events that
+// don't concern key or what is below it may be left out. All that
 // has been published is in the window. HistoryFunc may be called from many
 // goroutines.
-type HistoryFunc func(from tree.Index, max int) (events []tree.EncodedEvent, complete tree.Index, err error)
+type HistoryFunc func(key string, from tree.Index, max int) (events []tree.EncodedEvent, complete tree.Index, err error)
 
 // ExistsFunc reports whether key exists, and the index of the tree for which that
 // is true: both must come from the same snapshot. It may be called from many
@@ -75,7 +77,9 @@ type Options struct {
 	// Window; nil: it does. It may be called from many goroutines.
 	Floor   func() tree.Index
 	History HistoryFunc
-	Exists  ExistsFunc // nil: every key may exist
+	// Apart says that the History of a key, but for the root's, may begin before Floor.
+	Apart  bool
+	Exists ExistsFunc // nil: every key may exist
 
 	RingLimit      int // events kept in memory; 0: Window, at most 4096
 	RingBytesLimit int // their size, and that of queued events; 0: 64 MiB
@@ -93,6 +97,7 @@ type batch struct {
 type ask struct {
 	watch  *tree.Watch
 	from   tree.Index // earlier events were delivered already, or are not wanted
+	apart  bool       // the floor of what is on disk is not the hub's
 	exists bool       // the watched key existed
 	asOf   tree.Index // at this index of the tree
 	reply  chan answer
@@ -111,7 +116,7 @@ func NewHub(o Options) *Hub {
 	bytesLimit := orElse(o.RingBytesLimit, 64<<20)
 	mailboxLimit := orElse(o.MailboxLimit, 1024)
 	h := &Hub{
-		store:      store{window: window, history: o.History, oldest: o.Floor, exists: o.Exists},
+		store:      store{window: window, history: o.History, apart: o.Apart, oldest: o.Floor, exists: o.Exists},
 		bytesLimit: int64(bytesLimit),
 		life:       loop.NewLife(),
 		departures: newDepartures(),
@@ -179,13 +184,12 @@ func (s *store) floor(last tree.Index) tree.Index {
 	return last - tree.Index(s.window) + 1
 }
 
-// closed is v2's answer to a watch that reaches back too far.
-func (h *Hub) closed(since tree.Index) *tree.Error {
-	last := tree.Index(h.last.Load())
+// closed is v2's answer to a watch that reaches back too far, as the window begins at floor.
+func (h *Hub) closed(floor, since tree.Index) *tree.Error {
 	return &tree.Error{
 		Code:  tree.CodeEventIndexClosed,
-		Cause: fmt.Sprintf("the requested history has been cleared [%d/%d]", h.Floor(last), since),
-		Index: last,
+		Cause: fmt.Sprintf("the requested history has been cleared [%d/%d]", floor, since),
+		Index: tree.Index(h.last.Load()),
 	}
 }
 
@@ -198,7 +202,7 @@ func (h *Hub) closed(since tree.Index) *tree.Error {
 func (h *Hub) Watch(w *tree.Watch) *tree.Error {
 	h.departures.enter(w)
 	defer h.departures.entered(w)
-	a := ask{watch: w, from: w.Since, reply: make(chan answer, 1)}
+	a := ask{watch: w, from: w.Since, apart: h.store.apart && w.Key != "/", reply: make(chan answer, 1)}
 	past := pastReader{hub: h, watch: w}
 	for {
 		if h.store.exists != nil && w.Key != "/" {

@@ -395,7 +395,7 @@ func TestHubFollowsASnapshot(t *testing.T) {
 func TestHubFailsWhenTheWindowIsUnreadable(t *testing.T) {
 	cause := errors.New("bad block")
 	h := watch.NewHub(watch.Options{
-		History: func(tree.Index, int) ([]tree.EncodedEvent, tree.Index, error) { return nil, 0, cause },
+		History: func(string, tree.Index, int) ([]tree.EncodedEvent, tree.Index, error) { return nil, 0, cause },
 	})
 	ran := make(chan error, 1)
 	go func() { ran <- h.Run() }()
@@ -421,8 +421,8 @@ func TestHubTakesEventsInWhileItClosesAGap(t *testing.T) {
 		interrupted := false
 		h = watch.NewHub(watch.Options{
 			Window: f.window,
-			History: func(from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
-				events, complete, err := f.History(from, limit)
+			History: func(key string, from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
+				events, complete, err := f.History(key, from, limit)
 				if !interrupted {
 					interrupted = true
 					for range 4 {
@@ -644,7 +644,7 @@ func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
 			calls := 0
 			h = watch.NewHub(watch.Options{
 				Window: 100, First: 8,
-				History: func(from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
+				History: func(key string, from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
 					calls++
 					if tt.stop {
 						h.Stop()

@@ -119,7 +119,7 @@ func (d *delivery) tell(events []tree.EncodedEvent) {
 // closeGap reads and delivers one page of what was dropped.
 func (h *Hub) closeGap() error {
 	d := &h.delivery
-	events, complete, err := h.store.history(d.seen+1, historyPage)
+	events, complete, err := h.store.history("/", d.seen+1, historyPage)
 	if err != nil {
 		return fmt.Errorf("read event window from %d: %w", d.seen+1, err)
 	}
@@ -142,9 +142,10 @@ func (h *Hub) closeGap() error {
 // disk first.
 func (h *Hub) admit(a ask) answer {
 	d := &h.delivery
+	floor := h.Floor(tree.Index(h.last.Load()))
 	switch {
-	case a.from < h.Floor(tree.Index(h.last.Load())):
-		return answer{closed: h.closed(a.from)}
+	case a.from < floor && !a.apart:
+		return answer{closed: h.closed(floor, a.from)}
 	case a.from > d.seen:
 	case a.from < d.recent.floor:
 		return answer{onDisk: d.recent.floor}

@@ -19,12 +19,12 @@ func (p *pastReader) read(from, until tree.Index) (more bool, err *tree.Error) {
 			p.watch.Sink.End()
 			return false, nil
 		}
-		events, complete, e := p.hub.store.history(from, historyPage)
+		events, complete, e := p.hub.store.history(p.watch.Key, from, historyPage)
 		if e != nil {
 			return false, p.fail(&tree.Error{Code: tree.CodeRaftInternal, Cause: e.Error()})
 		}
 		if complete > from {
-			return false, p.fail(p.hub.closed(p.watch.Since))
+			return false, p.fail(p.hub.closed(complete, p.watch.Since))
 		}
 		for i := range events {
 			if events[i].Index >= until {

@@ -57,6 +57,7 @@ var differences = []struct {
 	{"shards-window", false, "with several shards each has a window of its own, where etcd says 401; see park and windowForm"},
 	{"stream-goes-on", false, "a stream that starts in the past delivers all of it and goes on; etcd delivers one event and is silent"},
 	{"ttl-pause", true, "a ttl stands still without a leader; no transcript stops a leader, see actors.TestTimesToLiveWaitForALeader"},
+	{"window-of-names", true, "with --event-history-per-prefix a waitIndex may succeed that etcd answers with 401; off by default, see testdata/history.txtar"},
 	{"version", true, "/version says which etcd's API is spoken, not whose server it is; see normaliser.text"},
 }
 

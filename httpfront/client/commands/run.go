@@ -111,7 +111,7 @@ func (t *tool) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, t.line.TotalTimeout)
 	defer cancel()
 	about, _, _ := strings.Cut(t.line.Name, " ")
-	t.member = slices.Contains([]string{"member", "user", "role", "auth", "status"}, about)
+	t.member = slices.Contains([]string{"member", "user", "role", "auth", "status", "history"}, about)
 	switch args := t.line.Args.(type) {
 	case *cli.Get:
 		return t.get(ctx, args)
@@ -146,6 +146,8 @@ func (t *tool) run(ctx context.Context) error {
 		return t.memberRemove(ctx, args)
 	case *cli.MemberUpdate:
 		return t.memberUpdate(ctx, args)
+	case *cli.History:
+		return t.history(ctx, args)
 	}
 	panic(t.line.Name + " is carried out nowhere")
 }
