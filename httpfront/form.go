@@ -35,6 +35,8 @@ const (
 	paramCountOnly
 	paramShowHidden
 	paramTTLMs
+	paramMinIndex
+	paramMaxStale
 
 	paramCount
 )
@@ -62,6 +64,8 @@ var paramNames = [paramCount]string{
 	paramCountOnly:        "count",
 	paramShowHidden:       "showHidden",
 	paramTTLMs:            "ttlMs",
+	paramMinIndex:         "minIndex",
+	paramMaxStale:         "maxStale",
 }
 
 func paramByName(name []byte) (paramID, bool) {
