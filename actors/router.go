@@ -178,9 +178,11 @@ func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 		return tree.State{}, err
 	}
 	if r.spans(w.Key) {
+		w.Hub = uint16(len(r.parts))
 		return r.sharded.spanning.Watch(w, r.State)
 	}
 	p := r.at(w.Key)
+	w.Hub = uint16(p.slot)
 	st := r.state(p)
 	if w.Since == 0 {
 		w.Since = st.Index + 1
@@ -194,11 +196,26 @@ func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 
 // Unwatch removes w.
 func (r *Router) Unwatch(w *tree.Watch) {
-	if r.spans(w.Key) {
+	if int(w.Hub) == len(r.parts) {
 		r.sharded.spanning.Unwatch(w)
 		return
 	}
-	r.at(w.Key).hub.Unwatch(w)
+	r.parts[w.Hub].hub.Unwatch(w)
+}
+
+// Told appends, for each hub, the index up to which its watches have been given everything.
+func (r *Router) Told(dst []tree.Index) []tree.Index {
+	for _, p := range r.parts {
+		published := tree.Index(0)
+		if r.sharded != nil {
+			published = r.sharded.closed.In(p.slot) // what it covers went to the hub first
+		}
+		dst = append(dst, p.hub.Told(published))
+	}
+	if r.sharded != nil {
+		dst = append(dst, r.sharded.spanning.Told(0))
+	}
+	return dst
 }
 
 // State is how far this member has come.

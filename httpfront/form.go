@@ -37,6 +37,8 @@ const (
 	paramTTLMs
 	paramMinIndex
 	paramMaxStale
+	paramWaitMax
+	paramHeartbeat
 
 	paramCount
 )
@@ -66,6 +68,8 @@ var paramNames = [paramCount]string{
 	paramTTLMs:            "ttlMs",
 	paramMinIndex:         "minIndex",
 	paramMaxStale:         "maxStale",
+	paramWaitMax:          "waitMax",
+	paramHeartbeat:        "heartbeat",
 }
 
 func paramByName(name []byte) (paramID, bool) {

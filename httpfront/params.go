@@ -38,8 +38,10 @@ func (r *request) access() auth.Access {
 
 // watchRequest is a GET with wait=true.
 type watchRequest struct {
-	stream bool
-	since  tree.Index
+	stream    bool
+	since     tree.Index
+	wait      time.Duration // waitMax; 0: it isn't given
+	heartbeat time.Duration // 0: it isn't given
 }
 
 // input is a raw key request. parse works in place: it may change query and body, and its
@@ -80,17 +82,19 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	value := p[paramValue].text
 	f.check(!refresh || len(value) == 0, tree.CodeRefreshValue, "A value was provided on a refresh")
 	f.check(!refresh || hasTTL, tree.CodeRefreshTTL, "No TTL value set")
-	reads := (in.method == methodGet || in.method == methodHead) && (!wait || quorum)
-	query := f.query(in, reads)
+	waits := wait && !quorum
+	query := f.query(in, !waits && (in.method == methodGet || in.method == methodHead))
+	watch := f.watch(waits)
 	if f.err != nil {
 		return f.err
 	}
 
 	r.noValue, r.recursive = noValue, recursive
 	switch {
-	case in.method == methodGet && wait && !quorum:
+	case in.method == methodGet && waits:
 		r.kind = kindWatch
-		r.watch = watchRequest{stream: stream, since: tree.Index(waitIndex)}
+		r.watch = watch
+		r.watch.stream, r.watch.since = stream, tree.Index(waitIndex)
 	case in.method == methodGet || in.method == methodHead:
 		r.kind, r.recursive = kindRead, recursive || query.Page.Hidden || query.Page.Depth > 1
 		r.query = query
@@ -220,6 +224,15 @@ func (f *fields) query(in *input, reads bool) tree.Query {
 		MinIndex: tree.Index(f.number(paramMinIndex, tree.CodeIndexNaN)),
 		Page:     f.page(in.key),
 	}
+}
+
+// watch returns what a watch asks for that v2 doesn't have. To other requests that means
+// nothing.
+func (f *fields) watch(waits bool) watchRequest {
+	if !waits {
+		return watchRequest{}
+	}
+	return watchRequest{wait: f.duration(paramWaitMax, time.Millisecond), heartbeat: f.duration(paramHeartbeat, time.Millisecond)}
 }
 
 func (f *fields) page(key string) tree.Page {

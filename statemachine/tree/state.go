@@ -53,8 +53,9 @@ func (q *Query) Confirmed() bool { return q.Quorum || q.MaxStale > 0 }
 type Watch struct {
 	Key       string
 	Recursive bool
-	Stream    bool  // deliver every event, not only the first
-	Since     Index // first index to deliver; 0: from the next change on
+	Stream    bool   // deliver every event, not only the first
+	Hub       uint16 // the hub that the watch is with; who registers it there sets it
+	Since     Index  // first index to deliver; 0: from the next change on
 	Sink      Sink
 }
 
