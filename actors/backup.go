@@ -20,7 +20,7 @@ func (r *Router) Backup(stale bool) (tree.Rest, tree.State, *tree.Error) {
 	}
 	first := r.member.part(orderShard)
 	if !stale {
-		if err := first.lane.Wait(r.timeout); err != nil {
+		if err := first.lane.Wait(r.timeout, 0); err != nil {
 			return nil, tree.State{}, tree.Unavailable(err)
 		}
 	}

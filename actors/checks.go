@@ -41,7 +41,7 @@ func (n *Member) led() bool {
 func (n *Member) CheckCaughtUp() error {
 	end := time.Now().Add(healthLimit)
 	for _, v := range n.groups() {
-		if err := v.lane.Wait(max(time.Until(end), time.Millisecond)); err != nil {
+		if err := v.lane.Wait(max(time.Until(end), time.Millisecond), 0); err != nil {
 			return fmt.Errorf("shard %s isn't up to date: %w", v.label, err)
 		}
 	}

@@ -36,6 +36,7 @@ type part struct {
 	slot    int
 	machine *statemachine.Machine
 	hub     *watch.Hub
+	shown   loop.Level // the machine's index, if this is the only part
 	lane    *shard.ReadLane
 	feed    *shard.Feed
 	actor   *shard.Actor
@@ -184,12 +185,14 @@ func (n *Member) subscribe() {
 	if s == nil {
 		p := n.parts[0]
 		p.feed = shard.NewFeed(0, requests, 0, p.machine.Index())
+		p.shown.Raise(uint64(p.machine.Index()))
 		p.machine.Subscribe(func(res *statemachine.ApplyResult) {
 			events := res.Events
 			if res.Hole {
 				events = nil
 			}
 			p.hub.Publish(res.Last, events)
+			p.shown.Raise(uint64(res.Last))
 			p.feed.Data(res)
 			n.applied()
 		})
@@ -206,7 +209,7 @@ func (n *Member) subscribe() {
 	s.closed.Begin(n.machine.Index(), handed, settled)
 	s.spanning = order.NewSpanning(order.SpanningOptions{
 		Order: n.machine, Machines: n.dataMachines(), Closed: s.closed, Window: n.o.Window,
-		Confirm: func(limit time.Duration) error { return s.order.lane.Wait(limit) },
+		Confirm: func(limit, stale time.Duration) error { return s.order.lane.Wait(limit, stale) },
 		Cut:     s.cut(false, n.o.Host.RequestTimeout),
 	})
 	n.machine.Subscribe(func(res *statemachine.ApplyResult) {

@@ -1,9 +1,14 @@
 package actors
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"time"
 
+	"copse/actors/loop"
 	"copse/actors/raft"
+	"copse/actors/shard"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 )
@@ -56,7 +61,8 @@ func (r *Router) Do(c *tree.Command) tree.Reply {
 }
 
 // Get answers a read from this member's replica. A quorum read first waits until the
-// replica has caught up with everything that was acknowledged before.
+// replica has caught up with everything that was acknowledged before, and one of a bounded age
+// unless that is known of so recent a moment.
 func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
 	if err := r.refusal(); err != nil {
 		return dst, nil, tree.State{}, err
@@ -65,7 +71,11 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	if err := r.mirrorRefusal(); err != nil {
 		return dst, nil, tree.State{}, err
 	}
-	if g := r.follows(); g != nil && q.Quorum {
+	end := time.Now().Add(r.timeout)
+	if err := r.await(&q, end); err != nil {
+		return dst, nil, tree.State{}, tree.Unavailable(err)
+	}
+	if g := r.follows(); g != nil && q.Confirmed() {
 		if !q.Plain() {
 			return dst, nil, tree.State{}, tree.Unavailable(errNotOfSource)
 		}
@@ -74,11 +84,11 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 		}
 	}
 	if r.spans(q.Key) {
-		return r.sharded.spanning.Get(dst, q, r.timeout, r.State)
+		return r.sharded.spanning.Get(dst, q, time.Until(end), r.State)
 	}
 	p := r.at(q.Key)
-	if q.Quorum {
-		if err := r.confirm(p); err != nil {
+	if q.Confirmed() {
+		if err := r.confirm(p, end, q.MaxStale); err != nil {
 			return dst, nil, tree.State{}, tree.Unavailable(err)
 		}
 	}
@@ -109,16 +119,45 @@ func (r *Router) read(p *part, dst []byte, q *tree.Query, mirrors bool) ([]byte,
 	return statemachine.GetPage([]*statemachine.Machine{p.machine}, dst, q, statemachine.PageOptions{Fleeting: mirrors}, unixNow)
 }
 
-// confirm waits until this member has all that the part acknowledged before the call. With several
-// parts, it then also knows all indexes that were handed out before, so that it shows for a
-// key at least what a quorum read of any member has shown (docs/SHARDS.md, 16).
-func (r *Router) confirm(p *part) error {
-	if r.sharded == nil {
-		return p.lane.Wait(r.timeout)
+// await waits, until end, for the index that q is to be up to date with.
+func (r *Router) await(q *tree.Query, end time.Time) error {
+	if q.MinIndex == 0 {
+		return nil
 	}
-	end := time.Now().Add(r.timeout)
-	order := r.sharded.order.lane.Ask(r.timeout)
-	err := p.lane.Wait(r.timeout)
+	ctx, cancel := context.WithDeadline(context.Background(), end)
+	defer cancel()
+	err := r.reach(ctx, q.Key, q.MinIndex)
+	switch {
+	case errors.Is(err, loop.ErrCrowded):
+		return shard.ErrOverloaded
+	case err != nil:
+		return fmt.Errorf("%w: this member hasn't come to minIndex %d", shard.ErrTimeout, q.MinIndex)
+	}
+	return nil
+}
+
+// reach waits until this member shows an index of at least at for key.
+func (r *Router) reach(ctx context.Context, key string, at tree.Index) error {
+	switch p := r.at(key); {
+	case r.spans(key):
+		return r.sharded.closed.Wait(ctx, at)
+	case r.sharded != nil:
+		return r.sharded.closed.WaitIn(ctx, p.slot, at)
+	default:
+		return p.shown.Wait(ctx, uint64(at))
+	}
+}
+
+// confirm waits until this member has all that the part acknowledged so long before the call as it may
+// be stale. With several parts, it then also knows all indexes that were handed out before, so that it shows for a
+// key at least what a quorum read of any member has shown (docs/SHARDS.md, 16).
+func (r *Router) confirm(p *part, end time.Time, stale time.Duration) error {
+	limit := time.Until(end)
+	if r.sharded == nil {
+		return p.lane.Wait(limit, stale)
+	}
+	order := r.sharded.order.lane.Ask(limit, stale)
+	err := p.lane.Wait(limit, stale)
 	if late := order.Wait(); err == nil {
 		err = late
 	}
@@ -139,9 +178,11 @@ func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 		return tree.State{}, err
 	}
 	if r.spans(w.Key) {
+		w.Hub = uint16(len(r.parts))
 		return r.sharded.spanning.Watch(w, r.State)
 	}
 	p := r.at(w.Key)
+	w.Hub = uint16(p.slot)
 	st := r.state(p)
 	if w.Since == 0 {
 		w.Since = st.Index + 1
@@ -155,11 +196,26 @@ func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 
 // Unwatch removes w.
 func (r *Router) Unwatch(w *tree.Watch) {
-	if r.spans(w.Key) {
+	if int(w.Hub) == len(r.parts) {
 		r.sharded.spanning.Unwatch(w)
 		return
 	}
-	r.at(w.Key).hub.Unwatch(w)
+	r.parts[w.Hub].hub.Unwatch(w)
+}
+
+// Told appends, for each hub, the index up to which its watches have been given everything.
+func (r *Router) Told(dst []tree.Index) []tree.Index {
+	for _, p := range r.parts {
+		published := tree.Index(0)
+		if r.sharded != nil {
+			published = r.sharded.closed.In(p.slot) // what it covers went to the hub first
+		}
+		dst = append(dst, p.hub.Told(published))
+	}
+	if r.sharded != nil {
+		dst = append(dst, r.sharded.spanning.Told(0))
+	}
+	return dst
 }
 
 // State is how far this member has come.

@@ -33,6 +33,10 @@ type Backend interface {
 	// arrive.
 	Unwatch(w *tree.Watch)
 
+	// Told appends an index for each hub, by Watch.Hub, which Watch has set: all that the
+	// hub's watches are to see up to there has been delivered to them.
+	Told(dst []tree.Index) []tree.Index
+
 	// State is the state of this member: indexes and term.
 	State() tree.State
 	// Stats are the counters of /v2/stats/store.

@@ -206,6 +206,8 @@ func (b *treeBackend) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 
 func (b *treeBackend) Unwatch(*tree.Watch) {}
 
+func (b *treeBackend) Told(dst []tree.Index) []tree.Index { return append(dst, b.State().Index) }
+
 func (b *treeBackend) State() tree.State {
 	b.mu.Lock()
 	defer b.mu.Unlock()

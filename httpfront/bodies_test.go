@@ -33,7 +33,7 @@ func TestABodyMayTakeAllButNotMore(t *testing.T) {
 // TestAnEventInBacklogsCountsOnce puts one event into the backlogs of many clients.
 func TestAnEventInBacklogsCountsOnce(t *testing.T) {
 	budget := inflight.New(1 << 20)
-	f := framed{bytes: make([]byte, 1000)}
+	f := form{bytes: make([]byte, 1000)}
 	var backlogs []*backlog
 	for range 10 {
 		b := &backlog{}

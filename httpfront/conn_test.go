@@ -80,7 +80,7 @@ func TestWhatIsReadInOneLifeIsLeftForTheNext(t *testing.T) {
 	if n, err := first.Read(b[:]); n != 2 || err != nil || string(b[:]) != "GE" {
 		t.Fatalf("read %q, %v", b[:n], err)
 	}
-	w := &parked{loop: p, chunked: true, keepAlive: true}
+	w := &parked{loop: p, manner: manner{chunked: true, keepAlive: true}}
 	first.expect(w)
 	first.handOver(strings.NewReader("GE"), nil) // fasthttp hasn't looked at it
 	_ = first.Close()

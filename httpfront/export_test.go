@@ -52,6 +52,9 @@ func newTestPollLoop(o pollLoopOptions) (*pollLoop, error) {
 	if o.unwatch == nil {
 		o.unwatch = func(*tree.Watch) {}
 	}
+	if o.told == nil {
+		o.told = func(dst []tree.Index) []tree.Index { return dst }
+	}
 	if o.streamWindow == 0 {
 		o.streamWindow = 1000
 	}

@@ -35,6 +35,10 @@ const (
 	paramCountOnly
 	paramShowHidden
 	paramTTLMs
+	paramMinIndex
+	paramMaxStale
+	paramWaitMax
+	paramHeartbeat
 
 	paramCount
 )
@@ -62,6 +66,10 @@ var paramNames = [paramCount]string{
 	paramCountOnly:        "count",
 	paramShowHidden:       "showHidden",
 	paramTTLMs:            "ttlMs",
+	paramMinIndex:         "minIndex",
+	paramMaxStale:         "maxStale",
+	paramWaitMax:          "waitMax",
+	paramHeartbeat:        "heartbeat",
 }
 
 func paramByName(name []byte) (paramID, bool) {

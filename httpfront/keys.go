@@ -64,6 +64,8 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, sent string) {
 	case kindRead:
 		if x.req.query.Quorum {
 			x.route = routeQuorum
+		}
+		if x.req.query.Confirmed() {
 			x.req.query.Authorization = view(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization))
 		}
 	case kindWrite:

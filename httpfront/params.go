@@ -38,8 +38,10 @@ func (r *request) access() auth.Access {
 
 // watchRequest is a GET with wait=true.
 type watchRequest struct {
-	stream bool
-	since  tree.Index
+	stream    bool
+	since     tree.Index
+	wait      time.Duration // waitMax; 0: it isn't given
+	heartbeat time.Duration // 0: it isn't given
 }
 
 // input is a raw key request. parse works in place: it may change query and body, and its
@@ -80,25 +82,24 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	value := p[paramValue].text
 	f.check(!refresh || len(value) == 0, tree.CodeRefreshValue, "A value was provided on a refresh")
 	f.check(!refresh || hasTTL, tree.CodeRefreshTTL, "No TTL value set")
-	page := f.page(in, wait && !quorum)
+	waits := wait && !quorum
+	query := f.query(in, !waits && (in.method == methodGet || in.method == methodHead))
+	watch := f.watch(waits)
 	if f.err != nil {
 		return f.err
 	}
 
 	r.noValue, r.recursive = noValue, recursive
 	switch {
-	case in.method == methodGet && wait && !quorum:
+	case in.method == methodGet && waits:
 		r.kind = kindWatch
-		r.watch = watchRequest{stream: stream, since: tree.Index(waitIndex)}
+		r.watch = watch
+		r.watch.stream, r.watch.since = stream, tree.Index(waitIndex)
 	case in.method == methodGet || in.method == methodHead:
-		r.kind, r.recursive = kindRead, recursive || page.Hidden || page.Depth > 1
-		r.query = tree.Query{
-			Key:       in.key,
-			Recursive: recursive,
-			Sorted:    sorted,
-			Quorum:    quorum && in.method == methodGet,
-			Page:      page,
-		}
+		r.kind, r.recursive = kindRead, recursive || query.Page.Hidden || query.Page.Depth > 1
+		r.query = query
+		r.query.Recursive, r.query.Sorted = recursive, sorted
+		r.query.Quorum = r.query.Quorum || quorum && in.method == methodGet
 	default:
 		r.kind = kindWrite
 		r.cmd = tree.Command{
@@ -209,13 +210,32 @@ func (f *fields) after(now time.Time, id paramID, unit time.Duration, code tree.
 	return at + int64(n)*int64(unit)
 }
 
-// page returns what a read is to show otherwise than v2. To other requests its parameters mean
-// nothing, as in etcd.
-func (f *fields) page(in *input, watches bool) tree.Page {
-	if watches || in.method != methodGet && in.method != methodHead {
-		return tree.Page{}
+// query returns what a read is to show otherwise than v2, and how up to date it is to be. To
+// other requests these parameters mean nothing, as in etcd.
+func (f *fields) query(in *input, reads bool) tree.Query {
+	if !reads {
+		return tree.Query{}
 	}
-	key := in.key
+	stale := f.duration(paramMaxStale, 0)
+	return tree.Query{
+		Key:      in.key,
+		Quorum:   f.params[paramMaxStale].given && stale == 0,
+		MaxStale: stale,
+		MinIndex: tree.Index(f.number(paramMinIndex, tree.CodeIndexNaN)),
+		Page:     f.page(in.key),
+	}
+}
+
+// watch returns what a watch asks for that v2 doesn't have. To other requests that means
+// nothing.
+func (f *fields) watch(waits bool) watchRequest {
+	if !waits {
+		return watchRequest{}
+	}
+	return watchRequest{wait: f.duration(paramWaitMax, time.Millisecond), heartbeat: f.duration(paramHeartbeat, time.Millisecond)}
+}
+
+func (f *fields) page(key string) tree.Page {
 	p := tree.Page{
 		Limit:    f.positive(paramLimit),
 		After:    view(f.params[paramAfter].text),
@@ -229,6 +249,23 @@ func (f *fields) page(in *input, watches bool) tree.Page {
 		tree.CodeInvalidField, `"after" must be a key below the one that is read`)
 	f.check(!tooDeep(p.After), tree.CodeInvalidField, `"after" is too deep`)
 	return p
+}
+
+// durationLimit bounds every duration of a request.
+const durationLimit = 24 * time.Hour
+
+// duration returns a time like 1m30s, or a number of seconds; 0 if it isn't given.
+func (f *fields) duration(id paramID, least time.Duration) time.Duration {
+	p := &f.params[id]
+	if !p.given {
+		return 0
+	}
+	d, err := time.ParseDuration(string(p.text))
+	if n, ok := parseDecimal(p.text); ok {
+		d, err = time.Duration(min(n, math.MaxInt32))*time.Second, nil
+	}
+	f.check(err == nil && d >= least && d <= durationLimit, tree.CodeInvalidField, `invalid value for "`+paramNames[id]+`"`)
+	return d
 }
 
 // positive returns a number of at least 1; 0 if it isn't given.

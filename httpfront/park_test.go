@@ -31,6 +31,7 @@ type fakeHub struct {
 	Backend
 	mu       sync.Mutex
 	index    tree.Index
+	told     atomic.Uint64
 	watches  map[*tree.Watch]bool
 	history  []*tree.EncodedEvent
 	watched  chan *tree.Watch
@@ -71,6 +72,8 @@ func (h *fakeHub) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 				h.deliver(w, n)
 			}
 		}
+	} else {
+		w.Since = h.index + 1
 	}
 	if h.closeSoon {
 		h.auth.Store(&auth.State{Enabled: true})
@@ -103,6 +106,8 @@ func (h *fakeHub) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, 
 	return append(dst, "plain "+q.Key...), nil, tree.State{}, nil
 }
 
+func (h *fakeHub) Told(dst []tree.Index) []tree.Index { return append(dst, tree.Index(h.told.Load())) }
+
 func (h *fakeHub) State() tree.State      { return tree.State{Index: h.index} }
 func (h *fakeHub) Cluster() *tree.Cluster { return &tree.Cluster{ID: 0xa7ef, Self: 1} }
 
@@ -119,6 +124,7 @@ func (h *fakeHub) set(key string, size int) string {
 	for w := range h.watches {
 		h.deliver(w, n)
 	}
+	h.told.Store(uint64(n.Index))
 	return string(json)
 }
 
@@ -164,7 +170,7 @@ func serveLoop(t *testing.T, o pollLoopOptions) *loopTest {
 func serveLoopOn(t *testing.T, ln net.Listener, o pollLoopOptions) *loopTest {
 	t.Helper()
 	hub := newFakeHub()
-	o.unwatch, o.auth, o.authChanged = hub.Unwatch, hub.Auth, hub.AuthChanged()
+	o.unwatch, o.told, o.auth, o.authChanged = hub.Unwatch, hub.Told, hub.Auth, hub.AuthChanged()
 	p, err := newTestPollLoop(o)
 	if err != nil {
 		t.Fatal(err)

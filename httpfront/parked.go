@@ -9,11 +9,10 @@ import (
 // parked is one waiting request and, once it is handed over, its connection. It is the Sink
 // of its own watch, so that a parked long-poll costs one object and its socket.
 type parked struct {
-	// Fixed before the watch is registered.
-	watch     tree.Watch
-	loop      *pollLoop
-	chunked   bool // false: the body ends with the connection, as in HTTP/1.0
-	keepAlive bool
+	// Fixed before the watch is registered, but for what Backend.Watch sets in it.
+	watch tree.Watch
+	loop  *pollLoop
+	manner
 
 	// Owned by the poll loop's run.
 	grant    grant // of which only that changes under which it was checked
@@ -24,6 +23,13 @@ type parked struct {
 	token    token
 	since    uint32   // the tick of the last progress
 	backlog  *backlog // nil: everything is written
+}
+
+// manner is how a request is answered.
+type manner struct {
+	chunked   bool // false: the body ends with the connection, as in HTTP/1.0
+	keepAlive bool
+	terms     *terms // nil: as v2 does
 }
 
 // stage is the progress of a parked request.

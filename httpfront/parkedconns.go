@@ -28,6 +28,7 @@ type parkedConns struct {
 	unwatched []*tree.Watch // to hand to forget
 
 	framed framed
+	fence  fence
 }
 
 func newParkedConns(p *pollLoop) *parkedConns {
@@ -54,12 +55,14 @@ func (l *parkedConns) handle(m message) {
 	default:
 		l.end(m.to)
 	}
+	l.fence.handled()
 }
 
 // park adds a connection. Events that arrived before it are in the backlog.
 func (l *parkedConns) park(p *parked, sock *socket, head []byte) {
 	p.sock = sock
 	p.since = l.tick
+	l.began(p)
 	if p.stage == watching {
 		l.options.meter.watching(p.watch.Stream).Add(1)
 	}
@@ -86,17 +89,14 @@ func (l *parkedConns) deliver(p *parked, n *tree.EncodedEvent) {
 	if p.stage != watching || !l.recheck(p, l.options.auth()) {
 		return
 	}
-	bytes := l.framed.whole(n)
-	switch {
-	case !p.chunked:
-		bytes = n.JSON
-	case p.watch.Stream:
-		bytes = bytes[:len(bytes)-len(lastChunk)]
+	if p.terms != nil {
+		p.terms.last = n.Index
 	}
+	bytes := p.part(l.framed.of(p, n))
 	if !p.watch.Stream {
 		l.advance(p, answered)
 		l.options.meter.sent.Add(1)
-		l.write(p, n.Index, bytes)
+		l.answer(p, n.Index, bytes)
 		return
 	}
 	if l.behind(p, n.Index) {
@@ -159,10 +159,9 @@ func (l *parkedConns) end(p *parked) {
 	}
 	l.advance(p, ending)
 	p.since = l.tick
-	switch {
-	case p.chunked:
-		l.write(p, 0, []byte(lastChunk))
-	case p.sock != nil && p.backlog == nil:
+	if last := p.ending(l.reached(p), ""); len(last) > 0 {
+		l.write(p, 0, last)
+	} else if p.sock != nil && p.backlog == nil {
 		l.drop(p)
 	}
 }
@@ -301,6 +300,7 @@ func (l *parkedConns) unwatch(p *parked) { l.unwatched = append(l.unwatched, &p.
 func (l *parkedConns) sweep() {
 	l.tick++
 	l.framed = framed{}
+	l.ask()
 	if l.memory.settled(l.slots.count()) {
 		l.loop.running.Go(debug.FreeOSMemory) // which takes some time
 	}
@@ -308,6 +308,7 @@ func (l *parkedConns) sweep() {
 		if p == nil {
 			continue
 		}
+		l.keep(p)
 		limit := uint32(0)
 		switch {
 		case p.stage == idle:

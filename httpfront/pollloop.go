@@ -35,6 +35,8 @@ type pollLoop struct {
 type pollLoopOptions struct {
 	// unwatch removes the watch of a client that has left. It may block.
 	unwatch func(*tree.Watch)
+	// told is Backend.Told.
+	told func([]tree.Index) []tree.Index
 	// auth is who may do what now. authChanged receives a value after it has changed; the poll
 	// loop alone reads it.
 	auth        func() *auth.State
@@ -153,10 +155,8 @@ func (m message) dispose() {
 		return
 	}
 	m.to.loop.options.unwatch(&m.to.watch)
-	sock, head := m.arrival.sock, m.arrival.head
-	if n, err := sock.write(head); err == nil && n == len(head) && m.to.chunked {
-		_, _ = sock.write([]byte(lastChunk)) // the connection closes in any case
-	}
+	sock, all := m.arrival.sock, m.arrival.head
+	_, _ = sock.write(append(all, m.to.ending(m.to.watch.Since-1, "")...)) // the connection closes in any case
 	_ = sock.Close()
 }
 

@@ -202,6 +202,7 @@ func (s *Server) serveConn(c *conn) error {
 func (s *Server) newLoop() (*pollLoop, error) {
 	return newPollLoop(pollLoopOptions{
 		unwatch: s.backend.Unwatch,
+		told:    s.backend.Told,
 		report:  func(what string, err error) { s.opts.Log.Warn(what, "err", err) },
 		timeouts: timeouts{
 			readTimeout:  s.opts.ReadTimeout,

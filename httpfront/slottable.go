@@ -43,20 +43,54 @@ func (t *slotTable) count() int { return len(t.list) - len(t.free) }
 
 // framed keeps the last event as it is sent, for all that wait for it.
 type framed struct {
-	notice *tree.EncodedEvent
-	bytes  []byte
+	notice    *tree.EncodedEvent
+	json, sse form
+}
+
+// form is one way to send an event.
+type form struct {
+	bytes  []byte  // a chunk, and the last one; nil: nobody has asked for it
+	text   []byte  // without them
 	shared *shared // nil: nobody has it in a backlog
 }
 
-func (f *framed) whole(n *tree.EncodedEvent) []byte {
+// of returns n in the form that p gets.
+func (f *framed) of(p *parked, n *tree.EncodedEvent) *form {
 	if f.notice != n {
-		*f = framed{notice: n, bytes: appendWhole(nil, n.JSON)}
+		*f = framed{notice: n}
+	}
+	form, text := f.last(p), n.JSON
+	if form.bytes != nil {
+		return form
+	}
+	if form == &f.sse {
+		text = appendSSE(nil, n)
+	}
+	form.text, form.bytes = text, appendWhole(nil, text)
+	return form
+}
+
+// last returns the form of the last event that p gets.
+func (f *framed) last(p *parked) *form {
+	if p.terms != nil && p.terms.sse {
+		return &f.sse
+	}
+	return &f.json
+}
+
+// part is what p gets of f.
+func (p *parked) part(f *form) []byte {
+	switch {
+	case !p.chunked:
+		return f.text
+	case p.watch.Stream:
+		return f.bytes[:len(f.bytes)-len(lastChunk)]
 	}
 	return f.bytes
 }
 
 // unread counts that the event has got into another backlog.
-func (f *framed) unread(budget *inflight.Budget) *shared {
+func (f *form) unread(budget *inflight.Budget) *shared {
 	if f.shared == nil {
 		f.shared = &shared{budget: budget, bytes: int64(len(f.bytes))}
 	}
@@ -71,7 +105,7 @@ func (f *framed) unread(budget *inflight.Budget) *shared {
 func (l *parkedConns) piece(p *parked, index tree.Index, bytes []byte) piece {
 	part := piece{index: index, bytes: bytes}
 	if index != 0 && p.sock != nil {
-		part.shared = l.framed.unread(l.options.heads.inFlight)
+		part.shared = l.framed.last(p).unread(l.options.heads.inFlight)
 	}
 	return part
 }

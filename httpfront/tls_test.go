@@ -47,6 +47,12 @@ func TestOverTLS(t *testing.T) {
 		"clients leave":  TestHubMayDeliverWhileClientsLeave,
 		"waiting hub":    TestHubMayWaitForTheParkerThatTellsItOfADeparture,
 		"stop":           TestStopWhileEverythingMoves,
+		"bounded waits":  TestABoundedWaitEndsWithAFreshIndex,
+		"other ends":     TestABoundedWaitMayEndOtherwise,
+		"304":            TestAWaitForWhatIsKnown,
+		"sse":            TestServerSentEvents,
+		"sse, slow":      TestSlowServerSentEventsAreEnded,
+		"heartbeats":     TestAHeartbeatIsNeverAheadOfTheEvents,
 		"many are cheap": parkedSessionsAreNoGoroutinesAndLittleMemory,
 	} {
 		t.Run(name, test)

@@ -1,6 +1,8 @@
 package httpfront
 
 import (
+	"cmp"
+	"math"
 	"net"
 	"strings"
 
@@ -20,18 +22,16 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	g.path = strings.Clone(g.path) // the watch outlives the request
 	http11 := ctx.Request.Header.IsHTTP11()
 	p := &parked{
-		loop:      s.conns.loop,
-		chunked:   http11,
-		keepAlive: http11 && !ctx.Request.Header.ConnectionClose(),
-		watch: tree.Watch{
-			Key:       keyOf(g.path),
-			Recursive: g.recursive,
-			Stream:    x.req.watch.stream,
-			Since:     x.req.watch.since,
-		},
-		grant: g,
+		loop:   c.loop,
+		manner: manner{chunked: http11, keepAlive: http11 && !ctx.Request.Header.ConnectionClose()},
+		watch:  tree.Watch{Key: keyOf(g.path), Recursive: g.recursive},
+		grant:  g,
 	}
 	p.watch.Sink = p
+	if err := s.agree(ctx, p, &x.req.watch); err != nil {
+		writeError(ctx, err)
+		return
+	}
 	st, err := s.backend.Watch(&p.watch)
 	if err != nil {
 		if err.Code == tree.CodeEventIndexClosed {
@@ -42,7 +42,43 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 		return
 	}
 	c.expect(p)
-	head := s.appendWatchHead(nil, ctx, st)
+	var head []byte
+	if p.terms == nil || p.terms.late == nil {
+		head = s.watchHead(ctx, p.terms, st).append(nil, st.Index, "", ctx.Time())
+	}
+	if p.terms != nil && p.terms.sse {
+		// A browser that is cut off before the first event resumes here, too.
+		head = append(head, p.chunk(appendBeat(nil, p.watch.Since-1))...)
+	}
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(func(buffered net.Conn) { c.handOver(buffered, head) })
+}
+
+// agree decides on p's terms, and where it begins.
+func (s *Server) agree(ctx *fasthttp.RequestCtx, p *parked, w *watchRequest) *tree.Error {
+	h := &ctx.Request.Header
+	p.watch.Stream, p.watch.Since = w.stream, w.since
+	t := terms{wait: w.wait, sse: wantsSSE(ctx)}
+	if t.sse {
+		p.watch.Stream, t.beat = true, cmp.Or(w.heartbeat, heartbeat)
+		// A browser repeats the whole request, with what it has seen.
+		if last := h.Peek(headerLastEventID); len(last) > 0 {
+			n, ok := parseDecimal(last)
+			if !ok || n == math.MaxUint64 {
+				return invalid(tree.CodeIndexNaN, `invalid value for "`+headerLastEventID+`"`)
+			}
+			p.watch.Since = tree.Index(n + 1)
+		}
+	}
+	if at, ok := ifNoneMatch(h.Peek(fasthttp.HeaderIfNoneMatch)); ok && p.watch.Since == 0 {
+		p.watch.Since, t.same = at+1, true
+	}
+	if !t.sse && t.wait == 0 {
+		return nil
+	}
+	p.terms = &t
+	if !p.watch.Stream {
+		t.late = s.watchHead(ctx, &t, s.backend.State())
+	}
+	return nil
 }

@@ -64,38 +64,19 @@ func setNumber(h *fasthttp.ResponseHeader, name []byte, n uint64) {
 	h.SetCanonical(name, strconv.AppendUint(digits[:0], n, 10))
 }
 
-// appendWatchHead appends the complete head of a watch's answer, for a connection that
-// leaves fasthttp. The events follow in chunks, or without them for HTTP/1.0, where the
-// connection's end is the answer's end.
-func (s *Server) appendWatchHead(dst []byte, ctx *fasthttp.RequestCtx, st tree.State) []byte {
-	http11 := ctx.Request.Header.IsHTTP11()
-	if http11 {
-		dst = append(dst, "HTTP/1.1 200 OK"...)
-	} else {
-		dst = append(dst, "HTTP/1.0 200 OK"...)
-	}
+// watchHead returns the head of an answer on a connection that leaves fasthttp.
+func (s *Server) watchHead(ctx *fasthttp.RequestCtx, t *terms, st tree.State) *watchHead {
+	h := &watchHead{http11: ctx.Request.Header.IsHTTP11(), close: ctx.Request.Header.ConnectionClose(), state: st}
 	for _, f := range s.cors.fields(ctx) {
-		dst = appendField(dst, f.name)
-		dst = append(dst, f.value...)
+		h.fields = append(appendField(h.fields, f.name), f.value...)
 	}
-	dst = append(dst, "\r\nContent-Type: application/json"...)
-	dst = appendField(dst, headerClusterID)
-	dst = append(dst, s.clusterID()...)
-	dst = appendField(dst, headerEtcdIndex)
-	dst = strconv.AppendUint(dst, uint64(st.Index), 10)
-	dst = appendField(dst, headerRaftIndex)
-	dst = strconv.AppendUint(dst, st.RaftIndex, 10)
-	dst = appendField(dst, headerRaftTerm)
-	dst = strconv.AppendUint(dst, st.RaftTerm, 10)
-	dst = append(dst, "\r\nDate: "...)
-	dst = fasthttp.AppendHTTPDate(dst, ctx.Time())
-	if http11 {
-		if ctx.Request.Header.ConnectionClose() {
-			dst = append(dst, "\r\nConnection: close"...)
-		}
-		dst = append(dst, "\r\nTransfer-Encoding: chunked"...)
+	if t != nil && t.sse {
+		h.fields = append(h.fields, "\r\nContent-Type: "+typeSSE+"\r\nCache-Control: no-store"...)
+	} else {
+		h.fields = append(h.fields, "\r\nContent-Type: application/json"...)
 	}
-	return append(dst, "\r\n\r\n"...)
+	h.fields = append(appendField(h.fields, headerClusterID), s.clusterID()...)
+	return h
 }
 
 func appendField(dst, name []byte) []byte {
@@ -219,7 +200,7 @@ func (s *Server) sendListing(ctx *fasthttp.RequestCtx, part []byte, rest tree.Re
 		_, err := c.Write(b)
 		return err
 	}
-	err := send(s.appendWatchHead(nil, ctx, st))
+	err := send(s.watchHead(ctx, nil, st).append(nil, st.Index, "", ctx.Time()))
 	for more := !ctx.IsHead(); more && err == nil; {
 		if err = send(part); err == nil {
 			part, more, err = rest.Next()

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copse/actors/loop"
 	"copse/actors/shard"
 	"copse/actors/watch"
 	"copse/statemachine"
@@ -29,8 +30,8 @@ const openLimit = 1024
 type ClosedIndex struct {
 	publish func(last tree.Index, events []tree.EncodedEvent) // under the lock; never waits
 	limit   int                                               // bytes of events that wait; further ones are left to the windows on disk
-	index   atomic.Uint64
-	closed  []atomic.Uint64 // by slot; see In
+	index   loop.Level
+	closed  []loop.Level    // by slot; see In
 	merged  []atomic.Uint64 // by slot: the end of the latest merged range
 
 	mu      sync.Mutex
@@ -38,7 +39,6 @@ type ClosedIndex struct {
 	shards  []unclosed // by slot
 	weight  int        // of the events in shards
 	lossy   tree.Index // events up to here have been left to the windows
-	moved   chan struct{}
 }
 
 // unclosed is how one shard holds the closed index back, and its events above that.
@@ -51,7 +51,7 @@ type unclosed struct {
 // NewClosedIndex returns a ClosedIndex for so many slots, which keeps limit bytes of
 // events. Begin has to be called before anything else.
 func NewClosedIndex(slots, limit int, publish func(last tree.Index, events []tree.EncodedEvent)) *ClosedIndex {
-	return &ClosedIndex{publish: publish, limit: limit, shards: make([]unclosed, slots), closed: make([]atomic.Uint64, slots), merged: make([]atomic.Uint64, slots), moved: make(chan struct{})}
+	return &ClosedIndex{publish: publish, limit: limit, shards: make([]unclosed, slots), closed: make([]loop.Level, slots), merged: make([]atomic.Uint64, slots)}
 }
 
 // Begin sets where the replicas stand at the start. What was handed out to a shard and
@@ -69,17 +69,17 @@ func (c *ClosedIndex) Begin(counter tree.Index, handed, settled []tree.Index) {
 			c.merged[slot].Store(uint64(handed[slot]))
 		}
 	}
-	c.index.Store(uint64(c.compute()))
+	c.index.Raise(uint64(c.compute()))
 	c.lossy = slices.Max(settled) // what is above the index is in the windows only
 }
 
 // Index is the closed index. It never falls.
-func (c *ClosedIndex) Index() tree.Index { return tree.Index(c.index.Load()) }
+func (c *ClosedIndex) Index() tree.Index { return tree.Index(c.index.At()) }
 
 // In is the slot's own closed index: everything up to it that was handed out to that shard is
 // applied here. What other shards still have to apply doesn't hold it back, so it is
 // at least Index. It never falls.
-func (c *ClosedIndex) In(slot int) tree.Index { return tree.Index(c.closed[slot].Load()) }
+func (c *ClosedIndex) In(slot int) tree.Index { return tree.Index(c.closed[slot].At()) }
 
 // mergedPause is the time between two looks of Tell.
 const mergedPause = 5 * time.Millisecond
@@ -99,20 +99,12 @@ func (c *ClosedIndex) Tell(slot int, limit time.Duration) error {
 
 // Wait returns nil once the closed index is at least at.
 func (c *ClosedIndex) Wait(ctx context.Context, at tree.Index) error {
-	for c.Index() < at {
-		c.mu.Lock()
-		moved := c.moved
-		c.mu.Unlock()
-		if c.Index() >= at {
-			return nil
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
+	return c.index.Wait(ctx, uint64(at))
+}
+
+// WaitIn returns nil once the slot's own closed index is at least at.
+func (c *ClosedIndex) WaitIn(ctx context.Context, slot int, at tree.Index) error {
+	return c.closed[slot].Wait(ctx, uint64(at))
 }
 
 // Order takes what the order shard's replica has applied.
@@ -206,7 +198,7 @@ func (c *ClosedIndex) compute() tree.Index {
 			own = s.open[0].First - 1
 			at = min(at, own)
 		}
-		c.closed[slot].Store(max(c.closed[slot].Load(), uint64(own), uint64(s.settled)))
+		c.closed[slot].Raise(max(uint64(own), uint64(s.settled)))
 	}
 	return at
 }
@@ -219,13 +211,11 @@ func (c *ClosedIndex) advance() {
 		return
 	}
 	events := c.take(at)      // not nil: that says to look into the windows
-	c.index.Store(uint64(at)) // first, as the subscriber may read the windows up to here
+	c.index.Raise(uint64(at)) // first, as the subscriber may read the windows up to here
 	if c.lossy > before {
 		events = nil
 	}
 	c.publish(at, events)
-	close(c.moved)
-	c.moved = make(chan struct{})
 }
 
 // take removes and returns the events up to at, in their order.

@@ -30,8 +30,9 @@ type SpanningOptions struct {
 	Closed   *ClosedIndex            // its events have to be published to the Spanning
 	Window   int                     // events that waitIndex can reach back to
 	// Confirm makes sure that the order shard's replica here has all that was
-	// acknowledged before the call, or says within limit why it may not.
-	Confirm func(limit time.Duration) error
+	// acknowledged so long before the call as it may be stale, or says within limit why it
+	// may not.
+	Confirm func(limit, stale time.Duration) error
 	// Cut says how the shards are pinned at one index.
 	Cut statemachine.CutOptions
 }
@@ -87,12 +88,12 @@ func (s *Spanning) Settle() {
 	_ = s.o.Closed.Wait(ctx, at)
 }
 
-// confirm waits until this member has all that was acknowledged before the call, in
-// every shard.
-func (s *Spanning) confirm(limit time.Duration) error {
+// confirm waits until this member has all that was acknowledged so long before the call as
+// it may be stale, in every shard.
+func (s *Spanning) confirm(limit, stale time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if err := s.o.Confirm(limit); err != nil {
+	if err := s.o.Confirm(limit, stale); err != nil {
 		return err
 	}
 	if err := s.o.Closed.Wait(ctx, s.o.Order.Index()); err != nil {
@@ -101,11 +102,11 @@ func (s *Spanning) confirm(limit time.Duration) error {
 	return nil
 }
 
-// Get answers a read of the root; a quorum read within limit. state tells where this
+// Get answers a read of the root; one that has to be confirmed within limit. state tells where this
 // member stands, by the closed index.
 func (s *Spanning) Get(dst []byte, q tree.Query, limit time.Duration, state func() tree.State) ([]byte, tree.Rest, tree.State, *tree.Error) {
-	if q.Quorum {
-		if err := s.confirm(limit); err != nil {
+	if q.Confirmed() {
+		if err := s.confirm(limit, q.MaxStale); err != nil {
 			return dst, nil, tree.State{}, tree.Unavailable(err)
 		}
 	} else {

@@ -348,10 +348,10 @@ func TestReadsThatWaitTogetherShareARound(t *testing.T) {
 	run(t, l)
 	const readers = 20
 	results := make(chan error, readers+1)
-	go func() { results <- l.Wait(time.Minute) }()
+	go func() { results <- l.Wait(time.Minute, 0) }()
 	<-begin // alone; the others wait for the next round
 	for range readers {
-		go func() { results <- l.Wait(time.Minute) }()
+		go func() { results <- l.Wait(time.Minute, 0) }()
 	}
 	for len(l.mailbox.Messages()) < readers {
 		time.Sleep(time.Millisecond)
@@ -373,7 +373,7 @@ func TestReadsThatWaitTogetherShareARound(t *testing.T) {
 		t.Errorf("%d and %d readers in %d rounds", ok, bad, rounds)
 	}
 	go func() { <-begin }()
-	if err := l.Wait(time.Millisecond); !errors.Is(err, ErrTimeout) {
+	if err := l.Wait(time.Millisecond, 0); !errors.Is(err, ErrTimeout) {
 		t.Errorf("a round that takes too long: %v", err)
 	}
 	end <- nil
@@ -418,5 +418,37 @@ func TestLargeWritesOfOthersNeedMemory(t *testing.T) {
 	raft.setLead(Lead{Member: 9, Term: 3})
 	for budget.Held(inflight.Peers) != 0 {
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// What a round has proved is as old as its begin, and a failed one proves nothing.
+func TestAReadOfABoundedAgeTakesARoundOnlyIfItMust(t *testing.T) {
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	rounds, failed := 0, error(nil)
+	l := NewReadLane(func(stop <-chan struct{}) error {
+		rounds++
+		now = now.Add(time.Second) // a round takes so long
+		return failed
+	})
+	l.now = func() time.Time { return now }
+	run(t, l)
+	for i, step := range []struct {
+		pass, stale time.Duration
+		fail        error
+		rounds      int
+	}{
+		{0, time.Hour, nil, 1},                     // nothing is known yet
+		{0, time.Second, nil, 1},                   // the round began a second ago
+		{0, time.Second - 1, nil, 2},               // which is too long
+		{0, 0, nil, 3},                             // a quorum read takes one in any case
+		{4 * time.Second, 5 * time.Second, nil, 3}, // and others have it
+		{1, 5 * time.Second, errors.New("no quorum"), 4},
+		{0, 7 * time.Second, nil, 4}, // what was proved before still holds
+		{-time.Hour, 7 * time.Second, nil, 4},
+	} {
+		now, failed = now.Add(step.pass), step.fail
+		if err := l.Wait(time.Minute, step.stale); !errors.Is(err, step.fail) || rounds != step.rounds {
+			t.Errorf("step %d: %v, after %d rounds", i, err, rounds)
+		}
 	}
 }

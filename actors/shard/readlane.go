@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -18,8 +19,10 @@ const readMailboxLimit = 16384
 // log entry; after it, each caller reads by itself.
 type ReadLane struct {
 	confirm func(stop <-chan struct{}) error
+	now     func() time.Time
 	life    loop.Life
 	mailbox loop.Mailbox[*waiter]
+	proved  atomic.Pointer[time.Time] // when the last round that succeeded began; nil: none has
 
 	Rounds *metric.Histogram // seconds that a round took
 	Failed atomic.Uint64     // rounds
@@ -28,7 +31,7 @@ type ReadLane struct {
 // NewReadLane returns the read lane of a shard. confirm makes one round: it returns once
 // reads of this member see all that was acknowledged before the call, or says why not.
 func NewReadLane(confirm func(stop <-chan struct{}) error) *ReadLane {
-	l := &ReadLane{confirm: confirm, life: loop.NewLife(), Rounds: metric.NewDurations()}
+	l := &ReadLane{confirm: confirm, now: time.Now, life: loop.NewLife(), Rounds: metric.NewDurations()}
 	l.mailbox = loop.NewMailbox[*waiter](readMailboxLimit, l.life.Stopping())
 	return l
 }
@@ -44,19 +47,22 @@ var waiters = sync.Pool{New: func() any {
 	return &waiter{reply: make(chan error, 1), late: time.NewTimer(0)}
 }}
 
-// Wait returns once reads of this member see all that was acknowledged before
-// the call, or says after limit at the latest why they may not.
-func (l *ReadLane) Wait(limit time.Duration) error { return l.Ask(limit).Wait() }
+// Wait returns once reads of this member see all that was acknowledged so long before
+// the call as they may be stale, or says after limit at the latest why they may not.
+func (l *ReadLane) Wait(limit, stale time.Duration) error { return l.Ask(limit, stale).Wait() }
 
 // Asked is a read that waits for a round.
 type Asked struct {
-	l *ReadLane
-	w *waiter // nil: it was turned away
+	l *ReadLane // nil: it need not wait
+	w *waiter   // nil: it was turned away
 }
 
 // Ask is the first half of Wait, for a caller that waits for another lane meanwhile. The caller
 // has to call the result's Wait once.
-func (l *ReadLane) Ask(limit time.Duration) Asked {
+func (l *ReadLane) Ask(limit, stale time.Duration) Asked {
+	if stale > 0 && l.age() <= stale {
+		return Asked{}
+	}
 	w := waiters.Get().(*waiter)
 	w.late.Reset(limit)
 	if l.life.Halting() || !l.mailbox.Offer(w) {
@@ -65,10 +71,25 @@ func (l *ReadLane) Ask(limit time.Duration) Asked {
 	return Asked{l, w}
 }
 
+// age is how old what this member shows can be at most. What a round has proved holds from
+// its begin on, for a replica never goes back. Of the two clocks one may stand still while
+// the machine sleeps, and the other may be set back.
+func (l *ReadLane) age() time.Duration {
+	at := l.proved.Load()
+	if at == nil {
+		return math.MaxInt64
+	}
+	now := l.now()
+	return max(now.Sub(*at), now.Round(0).Sub(at.Round(0)))
+}
+
 // Wait waits for the round.
 func (a Asked) Wait() error {
 	l, w := a.l, a.w
-	if w == nil {
+	switch {
+	case l == nil:
+		return nil
+	case w == nil:
 		return ErrOverloaded
 	}
 	select {
@@ -103,11 +124,13 @@ func (l *ReadLane) Run() error {
 		case <-l.life.Stopping():
 			return nil
 		}
-		began := time.Now()
+		began := l.now()
 		err := l.confirm(l.life.Stopping())
 		l.Rounds.ObserveSince(began)
 		if err != nil {
 			l.Failed.Add(1)
+		} else {
+			l.proved.Store(&began)
 		}
 		for _, w := range waiting {
 			w.reply <- err

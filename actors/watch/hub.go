@@ -32,13 +32,18 @@ type Hub struct {
 	departures departures
 	bells      bells
 
-	// Atomic.
-	last     atomic.Uint64 // the last index published, dropped or not
-	dropped  atomic.Uint64 // the last index that was published and dropped
-	queued   atomic.Int64  // bytes in published
+	progress
+	queued   atomic.Int64 // bytes in published
 	watching atomic.Int64
 
 	delivery delivery // owned by Run
+}
+
+// progress is how far the hub has come.
+type progress struct {
+	last    atomic.Uint64 // the last index published, dropped or not
+	dropped atomic.Uint64 // the last index that was published and dropped
+	told    atomic.Uint64 // the last index of which all watchers have been told
 }
 
 // bells wake the hub's loop.
@@ -124,6 +129,7 @@ func NewHub(o Options) *Hub {
 		delivery:   newDelivery(o.First, orElse(o.RingLimit, min(window, 4096)), bytesLimit),
 	}
 	h.last.Store(uint64(o.First))
+	h.told.Store(uint64(o.First))
 	h.published = loop.NewMailbox[batch](mailboxLimit, h.life.Stopping())
 	h.asks = loop.NewMailbox[ask](mailboxLimit, h.life.Stopping())
 	return h
@@ -166,6 +172,17 @@ func (h *Hub) Publish(last tree.Index, events []tree.EncodedEvent) {
 func (h *Hub) drop(last tree.Index) {
 	h.dropped.Store(uint64(last))
 	h.bells.behind.Ring()
+}
+
+// Told is the index up to which every watcher has been given all that it is to see. Who
+// knows that everything up to some index has been published says so, since indexes without
+// an event needn't be: without that it is 0.
+func (h *Hub) Told(published tree.Index) tree.Index {
+	last, told := h.last.Load(), h.told.Load()
+	if told < last {
+		return tree.Index(told)
+	}
+	return max(tree.Index(told), published)
 }
 
 // Watchers is the number of parked watchers.

@@ -112,6 +112,9 @@ func (m *hubModel) stall(t *rapid.T) {
 			w.parked = false
 		}
 	}
+	if told := m.h.Told(m.f.last); told >= seen {
+		t.Fatalf("up to %d all have been told, while one is told of %d", told, seen)
+	}
 	close(busy.stall)
 }
 
@@ -173,6 +176,9 @@ func (m *hubModel) check(t *rapid.T) {
 		if w.parked {
 			parked++
 		}
+	}
+	if told := m.h.Told(0); told != m.f.last || m.h.Told(told+3) != told+3 {
+		t.Fatalf("up to %d all have been told, of %d", told, m.f.last)
 	}
 	if got := m.h.Watchers(); got != parked {
 		t.Fatalf("got %d watchers, want %d", got, parked)

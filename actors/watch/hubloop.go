@@ -39,6 +39,7 @@ func (h *Hub) run() error {
 	always := make(chan struct{})
 	close(always)
 	for {
+		h.told.Store(uint64(d.seen))
 		d.target = max(d.target, tree.Index(h.dropped.Load()))
 		published := h.published.Messages()
 		var crowd <-chan time.Time

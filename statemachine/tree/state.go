@@ -32,7 +32,12 @@ type Query struct {
 	Recursive bool
 	Sorted    bool
 	Quorum    bool // linearizable: sees every write completed before the call
-	// Authorization is as in Command, of a quorum read.
+	// MaxStale, unless it is 0, is how old the answer may be: it shows every write that was
+	// completed so long before the call.
+	MaxStale time.Duration
+	// MinIndex is an index that the answer is to be up to date with; 0: any will do.
+	MinIndex Index
+	// Authorization is as in Command, of a read that isn't answered as it comes.
 	Authorization string
 	Page          Page
 	// Room, unless it is nil, is asked before an answer takes so much more memory until its
@@ -40,13 +45,17 @@ type Query struct {
 	Room interface{ Take(bytes int) bool }
 }
 
+// Confirmed reports whether the answer is to wait for other members.
+func (q *Query) Confirmed() bool { return q.Quorum || q.MaxStale > 0 }
+
 // Watch is one client's request for events. The caller fills it in, uses it once,
 // and never changes it afterwards.
 type Watch struct {
 	Key       string
 	Recursive bool
-	Stream    bool  // deliver every event, not only the first
-	Since     Index // first index to deliver; 0: from the next change on
+	Stream    bool   // deliver every event, not only the first
+	Hub       uint16 // the hub that the watch is with; who registers it there sets it
+	Since     Index  // first index to deliver; 0: from the next change on
 	Sink      Sink
 }
 

@@ -1,0 +1,282 @@
+package httpfront
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"copse/statemachine/tree"
+)
+
+// quick are options of a poll loop that looks at its connections each millisecond.
+func quick() pollLoopOptions {
+	return pollLoopOptions{timeouts: timeouts{writeTimeout: patience, idleTimeout: 4 * time.Millisecond}}
+}
+
+// ask sends a request for a key with header lines.
+func (c *client) ask(path string, lines ...string) {
+	c.t.Helper()
+	c.send("GET /v2/keys" + path + " HTTP/1.1\r\nHost: h\r\n" + strings.Join(append(lines, "\r\n"), "\r\n"))
+}
+
+const (
+	acceptSSE = "Accept: text/event-stream"
+	jsonHead  = "application/json"
+)
+
+func wantHead(t *testing.T, r *http.Response, status int, index, kind string) {
+	t.Helper()
+	if r.StatusCode != status || r.Header.Get("X-Etcd-Index") != index || r.Header.Get("Content-Type") != kind || r.Header.Get("Date") == "" || r.Header.Get("X-Etcd-Cluster-Id") != "a7ef" {
+		t.Fatalf("got %d with %v, want %d, index %s", r.StatusCode, r.Header, status, index)
+	}
+}
+
+func TestABoundedWaitEndsWithAFreshIndex(t *testing.T) {
+	o := quick()
+	o.idleTimeout = 0
+	o.writeTimeout = 4 * time.Millisecond
+	lt := serveLoop(t, o)
+	for range 5 {
+		lt.hub.set("/b", 0)
+	}
+	c := lt.dial()
+	for range 20 { // on one connection
+		c.get("/a?wait=true&waitIndex=4&waitMax=10ms")
+		r := c.head()
+		wantHead(t, r, 200, "8", jsonHead)
+		c.wantBody(r, "")
+	}
+	if w := next(t, lt.hub.returned); w.Key != "/a" {
+		t.Errorf("another watch was returned: %+v", w)
+	}
+	c.get("/a?wait=true&waitIndex=90&waitMax=10ms")
+	wantHead(t, c.head(), 200, "89", jsonHead)
+
+	old := lt.dial()
+	old.send("GET /v2/keys/a?wait=true&waitMax=10ms HTTP/1.0\r\n\r\n")
+	all, err := io.ReadAll(old.r)
+	if text := string(all); err != nil || !strings.HasPrefix(text, "HTTP/1.0 200 OK\r\n") || !strings.Contains(text, "\r\nX-Etcd-Index: 8\r\n") || !strings.HasSuffix(text, "GMT\r\n\r\n") {
+		t.Errorf("an old client got %q, %v", text, err)
+	}
+
+	stream := lt.dial()
+	stream.get("/a?wait=true&stream=true&waitMax=10ms")
+	r := stream.head()
+	wantHead(t, r, 200, "8", jsonHead)
+	stream.wantBody(r, "")
+	stream.get("/plain")
+	stream.wantBody(stream.head(), "plain /plain")
+}
+
+// The event that ends it, or an end that it would have had in any case.
+func TestABoundedWaitMayEndOtherwise(t *testing.T) {
+	lt := serveLoop(t, pollLoopOptions{})
+	c := lt.dial()
+	for range 20 {
+		c.get("/a?wait=true&waitMax=1h")
+		next(t, lt.hub.watched)
+		want := lt.hub.set("/a", 0)
+		r := c.head()
+		wantHead(t, r, 200, fmt.Sprint(lt.hub.told.Load()), jsonHead)
+		c.wantBody(r, want)
+	}
+	early := lt.hub.set("/a", 24<<20) // more than the socket takes
+	c.get(fmt.Sprintf("/a?wait=true&waitMax=1h&waitIndex=%d", lt.hub.told.Load()))
+	r := c.head()
+	wantHead(t, r, 200, "24", jsonHead)
+	c.wantBody(r, early)
+
+	for name, end := range map[string]func(){"the hub ends": lt.hub.endAll, "the poll loop stops": lt.loop.stop} {
+		c := lt.dial()
+		c.get("/a?wait=true&waitMax=1h")
+		for w := next(t, lt.hub.watched); w.Since != 25; w = next(t, lt.hub.watched) {
+			continue // those of above
+		}
+		end()
+		r := c.head()
+		wantHead(t, r, 200, "24", jsonHead)
+		if c.wantBody(r, ""); name == "the hub ends" {
+			c.wantClosed()
+		}
+	}
+}
+
+func TestAWaitForWhatIsKnown(t *testing.T) {
+	o := quick()
+	lt := serveLoop(t, o)
+	for range 5 {
+		lt.hub.set("/b", 0)
+	}
+	c := lt.dial()
+	for range 3 {
+		c.ask("/a?wait=true&waitMax=2ms", `If-None-Match: "6"`)
+		r := c.head()
+		wantHead(t, r, 304, "8", jsonHead)
+		if r.Header.Get("ETag") != `"6"` || len(r.TransferEncoding) != 0 {
+			t.Errorf("the head of a 304 is %v", r)
+		}
+	}
+	want := lt.hub.set("/a", 0)
+	for lines, body := range map[string]string{`If-None-Match: W/"6"`: want, `If-None-Match: "8"`: want, `If-None-Match: "9"`: "", "If-None-Match: *": ""} {
+		c := lt.dial()
+		c.ask("/a?wait=true&waitMax=10ms", lines)
+		if r := c.head(); r.StatusCode == 200 {
+			c.wantBody(r, body)
+		} else if r.StatusCode != 304 || body != "" {
+			t.Errorf("%s: %d", lines, r.StatusCode)
+		}
+	}
+	c = lt.dial() // without a limit, too
+	c.ask("/a?wait=true", `If-None-Match: "8"`)
+	c.wantBody(c.head(), want)
+	c = lt.dial()
+	c.ask("/a?wait=true&waitIndex=10&waitMax=10ms", `If-None-Match: "8"`)
+	wantHead(t, c.head(), 200, "9", jsonHead)
+}
+
+func TestServerSentEvents(t *testing.T) {
+	lt := serveLoop(t, pollLoopOptions{})
+	first := strings.TrimSpace(lt.hub.set("/a", 0))
+	lt.hub.set("/a", 0)
+	c := lt.dial()
+	c.ask("/a?wait=true&waitIndex=2&waitMax=1h", "Accept: text/html, Text/Event-Stream;q=0.5", "Last-Event-ID: 3")
+	r := c.head()
+	wantHead(t, r, 200, "5", "text/event-stream")
+	if r.Header.Get("Cache-Control") != "no-store" || len(r.TransferEncoding) != 1 {
+		t.Errorf("the head is %v", r)
+	}
+	next(t, lt.hub.watched)
+	lt.hub.set("/b", 0)
+	last := strings.TrimSpace(lt.hub.set("/a", 0))
+	want := "id: 3\n: heartbeat\n\n" +
+		"id: 4\nevent: set\ndata: " + first + "\n\n" +
+		"id: 5\nevent: set\ndata: {\"index\":5,\"pad\":\"\"}\n\n" +
+		"id: 7\nevent: set\ndata: " + last + "\n\n"
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(r.Body, got); err != nil || string(got) != want {
+		t.Fatalf("got %q, %v\nwant %q", got, err, want)
+	}
+	lt.hub.endAll()
+	c.wantBody(r, "")
+	c.wantClosed()
+
+	old := lt.dial()
+	old.send("GET /v2/keys/a?wait=true HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n")
+	next(t, lt.hub.watched)
+	json := strings.TrimSpace(lt.hub.set("/a", 0))
+	want = "\r\n\r\nid: 7\n: heartbeat\n\nid: 8\nevent: set\ndata: " + json + "\n\n"
+	var text strings.Builder
+	for !strings.HasSuffix(text.String(), want) {
+		b, err := old.r.ReadByte()
+		if err != nil {
+			t.Fatalf("got %q, %v\nwant %q", text.String(), err, want)
+		}
+		text.WriteByte(b)
+	}
+
+	for id, status := range map[string]int{"x": 400, "-1": 400, "18446744073709551615": 400, "18446744073709551614": 200, "": 200} {
+		c := lt.dial()
+		c.ask("/a?wait=true", acceptSSE, "Last-Event-ID: "+id)
+		if r := c.head(); r.StatusCode != status {
+			t.Errorf("id %s: %d", id, r.StatusCode)
+		} else if status == 400 {
+			c.wantBody(r, `{"errorCode":203,"message":"The given index in POST form is not a number","cause":"invalid value for \"Last-Event-ID\"","index":0}`+"\n")
+		}
+	}
+	lt.hub.refusal = &tree.Error{Code: tree.CodeEventIndexClosed, Cause: "[5/4]", Index: 9}
+	c = lt.dial()
+	c.ask("/a?wait=true", acceptSSE, "Last-Event-ID: 3")
+	if r := c.head(); r.StatusCode != 400 {
+		t.Errorf("before the window: %d", r.StatusCode)
+	} else {
+		c.wantBody(r, string(tree.AppendError(nil, lt.hub.refusal)))
+	}
+}
+
+// The bytes that are owed are those of whole events.
+func TestSlowServerSentEventsAreEnded(t *testing.T) {
+	lt := serveLoop(t, pollLoopOptions{streamLimit: 1 << 20})
+	c := lt.dial()
+	c.ask("/a?wait=true", acceptSSE)
+	r := c.head()
+	sent := 0
+	for ; lt.hub.count() > 0; sent++ {
+		lt.hub.set("/a", 500_000)
+	}
+	all, err := io.ReadAll(r.Body)
+	if err != nil || strings.Count(string(all), "\nevent: set\ndata: {") >= sent || !strings.HasSuffix(string(all), "\"}\n\n") {
+		t.Errorf("%d events were sent; got %d bytes, %v", sent, len(all), err)
+	}
+	c.wantClosed()
+}
+
+// Whatever is on its way while a heartbeat is due, its id covers no event that hasn't come.
+func TestAHeartbeatIsNeverAheadOfTheEvents(t *testing.T) {
+	o := quick()
+	lt := serveLoop(t, o)
+	const streams, beats = 8, 50
+	publishing, done := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	for i := range streams {
+		c := lt.dial()
+		c.ask("/a?wait=true&heartbeat=1ms", acceptSSE)
+		r := c.head()
+		all.Go(func() {
+			lines := bufio.NewScanner(r.Body)
+			last, id, beaten := uint64(3), uint64(0), 0
+			for beaten < beats && lines.Scan() {
+				line := lines.Text()
+				_, _ = fmt.Sscanf(line, "id: %d", &id)
+				switch {
+				case strings.HasPrefix(line, "data: "):
+					// Two of three events are for /a.
+					if want := last + 1; id != want && id != want+1 || id%3 == 0 {
+						t.Errorf("stream %d: %d follows %d", i, id, last)
+					}
+					last = id
+				case strings.HasPrefix(line, ": "):
+					if id != last && (id != last+1 || id%3 != 0) {
+						t.Errorf("stream %d: a heartbeat at %d after %d", i, id, last)
+					}
+					last, beaten = id, beaten+1
+				}
+			}
+			if beaten < beats {
+				t.Errorf("stream %d ended: %v", i, lines.Err())
+			}
+		})
+	}
+	go func() {
+		defer close(done)
+		for i := uint64(4); ; i++ {
+			select {
+			case <-publishing:
+				return
+			default:
+				lt.hub.set(map[bool]string{true: "/b", false: "/a"}[i%3 == 0], 0)
+			}
+			if i%50 == 0 {
+				time.Sleep(time.Millisecond) // so that the streams aren't too slow
+			}
+		}
+	}()
+	all.Wait()
+	close(publishing)
+	<-done
+}
+
+func FuzzTags(f *testing.F) {
+	for _, s := range []string{`"5"`, `W/"5"`, `*`, `"a"`, `"5", "6"`, `""`, `"`, `"18446744073709551615"`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		if at, ok := ifNoneMatch([]byte(header)); ok && (at+1 == 0 || !strings.Contains(header, `"`)) {
+			t.Errorf("%q stands for %d", header, at)
+		}
+	})
+}
