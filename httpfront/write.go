@@ -37,23 +37,23 @@ func (s *Server) setCommonHead(ctx *fasthttp.RequestCtx) {
 }
 
 // clusterID returns the cluster's id as v2 prints it: hex, without leading
-// zeros. It never changes, so it is rendered once.
+// zeros.
 func (s *Server) clusterID() []byte {
-	if id := s.renderedID.Load(); id != nil {
-		return *id
+	if ids := s.ids(); ids != nil {
+		return ids.cluster
 	}
-	id := s.backend.Cluster().ID
-	text := strconv.AppendUint(nil, id, 16)
-	if id != 0 {
-		s.renderedID.Store(&text)
-	}
-	return text
+	return []byte{'0'}
 }
 
 // setState sets the headers of a key answer that isn't an error.
 func setState(ctx *fasthttp.RequestCtx, st tree.State) {
+	ctx.Response.Header.SetContentTypeBytes(typeJSON)
+	setPosition(ctx, st)
+}
+
+// setPosition sets the headers that say how far this member has come.
+func setPosition(ctx *fasthttp.RequestCtx, st tree.State) {
 	h := &ctx.Response.Header
-	h.SetContentTypeBytes(typeJSON)
 	setNumber(h, headerEtcdIndex, uint64(st.Index))
 	setNumber(h, headerRaftIndex, st.RaftIndex)
 	setNumber(h, headerRaftTerm, st.RaftTerm)
@@ -64,7 +64,7 @@ func setNumber(h *fasthttp.ResponseHeader, name []byte, n uint64) {
 	h.SetCanonical(name, strconv.AppendUint(digits[:0], n, 10))
 }
 
-// appendWatchHead appends the complete head of a watch's answer, for a connection that
+// appendWatchHead appends the complete head of a watch's answer, or of a listing's, for a connection that
 // leaves fasthttp. The events follow in chunks, or without them for HTTP/1.0, where the
 // connection's end is the answer's end.
 func (s *Server) appendWatchHead(dst []byte, ctx *fasthttp.RequestCtx, st tree.State) []byte {
@@ -87,6 +87,9 @@ func (s *Server) appendWatchHead(dst []byte, ctx *fasthttp.RequestCtx, st tree.S
 	dst = strconv.AppendUint(dst, st.RaftIndex, 10)
 	dst = appendField(dst, headerRaftTerm)
 	dst = strconv.AppendUint(dst, st.RaftTerm, 10)
+	if tag := ctx.Response.Header.PeekBytes(headerETag); len(tag) > 0 {
+		dst = append(appendField(dst, headerETag), tag...)
+	}
 	dst = append(dst, "\r\nDate: "...)
 	dst = fasthttp.AppendHTTPDate(dst, ctx.Time())
 	if http11 {
