@@ -112,7 +112,7 @@ func (n *Member) open() (err error) {
 	}, o.Logger.With("component", "membership"))
 	n.router = &Router{
 		member:  n,
-		cluster: tree.Cluster{ID: n.id.ClusterID, Self: n.self(), Started: o.Started},
+		cluster: tree.Cluster{ID: n.id.ClusterID, Life: uint32(deployment(n.id)), Self: n.self(), Started: o.Started},
 		host:    n.host,
 		parts:   n.parts,
 		sharded: n.sharded,

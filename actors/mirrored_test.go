@@ -60,9 +60,22 @@ func TestAMirrorHasNoTimeOfItsOwn(t *testing.T) {
 			t.Fatal("a mirror's batches say what time it is")
 		}
 	}
+	tagOf := func() tree.Index {
+		q := tree.Query{Key: "/lock", Tag: &tree.Tag{}}
+		if _, _, _, err := n.Get(nil, q); err != nil {
+			t.Fatal(err)
+		}
+		return q.Tag.At
+	}
+	if at := tagOf(); at != 0 {
+		t.Errorf("a mirror says that what it shows is of index %d", at)
+	}
 	done, refused, err := n.Promote(true, 3*time.Second, 100)
 	if refused != "" || err != nil || !strings.Contains(string(done), `"corrected":0`) {
 		t.Fatalf("promoted: %s %s %v", done, refused, err)
+	}
+	if at := tagOf(); at == 0 {
+		t.Error("after the promotion there are no tags")
 	}
 	await("time", func() bool {
 		if r := n.Do(setTo("/a", "v")); r.Err != nil {

@@ -71,6 +71,9 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 	if err := r.mirrorRefusal(); err != nil {
 		return dst, nil, tree.State{}, err
 	}
+	if seen.On { // what a whole read takes over has the same index as what was there before
+		q.Tag = nil
+	}
 	end := time.Now().Add(r.timeout)
 	if err := r.await(&q, end); err != nil {
 		return dst, nil, tree.State{}, tree.Unavailable(err)

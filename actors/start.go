@@ -332,7 +332,7 @@ func (o *StartOptions) peers() cluster.Peers {
 }
 
 // deployment tells raft's traffic of different clusters apart, and of different
-// generations of one.
+// generations of one, and the tags of what their clients have read.
 func deployment(id datadir.Identity) uint64 {
 	h := fnv.New64a()
 	_ = binary.Write(h, binary.BigEndian, []uint64{id.ClusterID, id.Generation}) // a hash never fails

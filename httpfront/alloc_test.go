@@ -24,7 +24,8 @@ type stillBackend struct {
 
 var stillState = tree.State{Index: 123456, RaftIndex: 234567, RaftTerm: 3}
 
-func (b *stillBackend) Get(dst []byte, _ tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
+func (b *stillBackend) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
+	q.Tag.Shows(123456, true)
 	return append(dst, b.answer...), nil, stillState, nil
 }
 

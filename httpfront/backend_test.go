@@ -49,6 +49,7 @@ func newTreeBackend() *treeBackend {
 		last:        3,
 		cluster: tree.Cluster{
 			ID:   0x8b4b1c05fdb811e,
+			Life: 0x51fe,
 			Self: 0xddd67b312462fd7b,
 			Members: []tree.Member{{
 				ID:         0xddd67b312462fd7b,
@@ -150,7 +151,15 @@ func (b *treeBackend) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.Sta
 		err.Index = b.last
 		return nil, nil, tree.State{}, err
 	}
-	now := b.now().UnixNano()
+	now, changed := b.now().UnixNano(), n.Modified
+	if n.Dir {
+		changed = b.last
+	}
+	weak := n.Dir || n.Expires != 0
+	if q.Tag.IsCurrent(changed, changed, weak) {
+		return dst, nil, b.state(), nil
+	}
+	q.Tag.Shows(changed, weak)
 	if !n.Dir {
 		return tree.AppendGet(dst, &n, now), nil, b.state(), nil
 	}

@@ -17,6 +17,7 @@ type exchange struct {
 	query  []byte
 	params params
 	req    request
+	tag    tree.Tag
 	// arrived is when the request had been read.
 	arrived time.Time
 	body    []byte
@@ -112,6 +113,9 @@ func (s *Server) arrival(x *exchange) time.Time {
 
 func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	body := takeBody(ctx)
+	s.known(ctx, &x.tag.Known)
+	x.tag.At, x.tag.Current = 0, false
+	x.req.query.Tag = &x.tag
 	x.req.query.Room = ctx.Conn().(*conn)
 	out, rest, st, err := s.backend.Get(body, x.req.query)
 	x.req.query.Room = nil // x outlives the connection
@@ -124,6 +128,13 @@ func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	if err != nil {
 		ctx.Response.SwapBody(body)
 		writeError(ctx, err)
+		return
+	}
+	s.setTag(ctx, &x.tag)
+	if x.tag.Current {
+		setPosition(ctx, st)
+		ctx.Response.Header.SetStatusCode(fasthttp.StatusNotModified)
+		ctx.Response.SwapBody(body)
 		return
 	}
 	setState(ctx, st)

@@ -29,10 +29,10 @@ type Server struct {
 	cors    cors
 	http    []*fasthttp.Server // by the size of their buffers, see intake.go
 
-	renderedID atomic.Pointer[[]byte] // the cluster's id, once known
-	exchanges  sync.Pool              // of *exchange
-	inFlight   *inflight.Budget
-	meter      *meter
+	renderedIDs atomic.Pointer[renderedIDs] // nil until known
+	exchanges   sync.Pool                   // of *exchange
+	inFlight    *inflight.Budget
+	meter       *meter
 	noted
 	refusals *logging.Seldom // of handshakes and of credentials
 	logins   *login.Checker

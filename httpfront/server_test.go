@@ -107,7 +107,7 @@ func TestAnswersOnTheWire(t *testing.T) {
 		return lines("HTTP/1.1 "+text, "Date: DATE", "Content-Type: text/plain; charset=utf-8",
 			"Content-Length: "+itoa(len(text)), "Connection: close") + text
 	}
-	keyHead := []string{"Content-Type: application/json", "Content-Length: 37", idLine,
+	keyHead := []string{"Content-Type: application/json", "Content-Length: 37", idLine, `ETag: W/"000051fe-3"`,
 		"X-Etcd-Index: 3", "X-Raft-Index: 5", "X-Raft-Term: 2"}
 	head := func(first string, rest ...string) string {
 		return lines(append([]string{first, "Date: DATE"}, rest...)...)
@@ -135,6 +135,42 @@ func TestAnswersOnTheWire(t *testing.T) {
 			head("HTTP/1.1 404 Not Found", "Content-Type: application/json", "Content-Length: 67",
 				idLine, "X-Etcd-Index: 3") +
 				`{"errorCode":100,"message":"Key not found","cause":"/a","index":3}` + "\n",
+		},
+		"what a client has": {
+			lines("GET /v2/keys/ HTTP/1.1", "Host: h", `If-None-Match: "x", "000051fe-3"`),
+			head("HTTP/1.1 304 Not Modified", idLine, `ETag: W/"000051fe-3"`, "X-Etcd-Index: 3", "X-Raft-Index: 5", "X-Raft-Term: 2"),
+		},
+		"whatever there is": {
+			lines("HEAD /v2/keys/ HTTP/1.1", "Host: h", `If-None-Match: *`),
+			head("HTTP/1.1 304 Not Modified", idLine, `ETag: W/"000051fe-3"`, "X-Etcd-Index: 3", "X-Raft-Index: 5", "X-Raft-Term: 2"),
+		},
+		"whatever there is not": {
+			lines("GET /v2/keys/a HTTP/1.1", "Host: h", `If-None-Match: *`),
+			head("HTTP/1.1 404 Not Found", "Content-Type: application/json", "Content-Length: 67",
+				idLine, "X-Etcd-Index: 3") +
+				`{"errorCode":100,"message":"Key not found","cause":"/a","index":3}` + "\n",
+		},
+		"what a client has had": {
+			lines("GET /v2/keys/ HTTP/1.1", "Host: h", `If-None-Match: W/"000051fe-2", W/"000051fe-4"`, `If-None-Match: "000051ff-3"`),
+			head("HTTP/1.1 200 OK", keyHead...) + root,
+		},
+		"a condition of a write means nothing": {
+			lines("PUT /v2/keys/n?value=v HTTP/1.1", "Host: h", `If-None-Match: *`, "Content-Length: 0"),
+			head("HTTP/1.1 201 Created", "Content-Type: application/json", "Content-Length: 84",
+				idLine, "X-Etcd-Index: 4", "X-Raft-Index: 6", "X-Raft-Term: 2") +
+				`{"action":"set","node":{"key":"/n","value":"v","modifiedIndex":4,"createdIndex":4}}` + "\n",
+		},
+		"a file's tag": {
+			lines("PUT /v2/keys/n?value=v HTTP/1.1", "Host: h", "Content-Length: 0") + get("/v2/keys/n") +
+				lines("GET /v2/keys/n HTTP/1.1", "Host: h", `If-None-Match: "000051fe-4"`),
+			head("HTTP/1.1 201 Created", "Content-Type: application/json", "Content-Length: 84",
+				idLine, "X-Etcd-Index: 4", "X-Raft-Index: 6", "X-Raft-Term: 2") +
+				`{"action":"set","node":{"key":"/n","value":"v","modifiedIndex":4,"createdIndex":4}}` + "\n" +
+				head("HTTP/1.1 200 OK", "Content-Type: application/json", "Content-Length: 84",
+					idLine, `ETag: "000051fe-4"`, "X-Etcd-Index: 4", "X-Raft-Index: 6", "X-Raft-Term: 2") +
+				`{"action":"get","node":{"key":"/n","value":"v","modifiedIndex":4,"createdIndex":4}}` + "\n" +
+				head("HTTP/1.1 304 Not Modified",
+					idLine, `ETag: "000051fe-4"`, "X-Etcd-Index: 4", "X-Raft-Index: 6", "X-Raft-Term: 2"),
 		},
 		"unknown path": {
 			get("/v2/keysfoo"),

@@ -37,23 +37,23 @@ func (s *Server) setCommonHead(ctx *fasthttp.RequestCtx) {
 }
 
 // clusterID returns the cluster's id as v2 prints it: hex, without leading
-// zeros. It never changes, so it is rendered once.
+// zeros.
 func (s *Server) clusterID() []byte {
-	if id := s.renderedID.Load(); id != nil {
-		return *id
+	if ids := s.ids(); ids != nil {
+		return ids.cluster
 	}
-	id := s.backend.Cluster().ID
-	text := strconv.AppendUint(nil, id, 16)
-	if id != 0 {
-		s.renderedID.Store(&text)
-	}
-	return text
+	return []byte{'0'}
 }
 
 // setState sets the headers of a key answer that isn't an error.
 func setState(ctx *fasthttp.RequestCtx, st tree.State) {
+	ctx.Response.Header.SetContentTypeBytes(typeJSON)
+	setPosition(ctx, st)
+}
+
+// setPosition sets the headers that say how far this member has come.
+func setPosition(ctx *fasthttp.RequestCtx, st tree.State) {
 	h := &ctx.Response.Header
-	h.SetContentTypeBytes(typeJSON)
 	setNumber(h, headerEtcdIndex, uint64(st.Index))
 	setNumber(h, headerRaftIndex, st.RaftIndex)
 	setNumber(h, headerRaftTerm, st.RaftTerm)
@@ -76,6 +76,9 @@ func (s *Server) watchHead(ctx *fasthttp.RequestCtx, t *terms, st tree.State) *w
 		h.fields = append(h.fields, "\r\nContent-Type: application/json"...)
 	}
 	h.fields = append(appendField(h.fields, headerClusterID), s.clusterID()...)
+	if tag := ctx.Response.Header.PeekBytes(headerETag); len(tag) > 0 {
+		h.fields = append(appendField(h.fields, headerETag), tag...)
+	}
 	return h
 }
 

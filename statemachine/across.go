@@ -20,9 +20,9 @@ type mergedListing struct {
 }
 
 // GetAcross appends the listing of the root, which is spread over all machines, to dst,
-// like Get; it uses only q.Recursive. Each machine's part is consistent
-// in itself, but the parts may differ in time. The read counts as one of machines[0].
-func GetAcross(machines []*Machine, dst []byte, q *tree.Query, now int64) (out []byte, rest tree.Rest, fail error) {
+// like Get; it uses only q.Recursive and q.Tag. Each machine's part is consistent
+// in itself, but the parts may differ in time. All changes up to the index closed are in the machines. The read counts as one of machines[0].
+func GetAcross(machines []*Machine, dst []byte, q *tree.Query, closed tree.Index, now int64) (out []byte, rest tree.Rest, fail error) {
 	a := &mergedListing{}
 	more := false
 	defer func() {
@@ -35,18 +35,27 @@ func GetAcross(machines []*Machine, dst []byte, q *tree.Query, now int64) (out [
 			machines[0].gets.fail.Add(1)
 		}
 	}()
+	if q.Tag.Asks() && q.Tag.IsCurrent(latestMark(machines, q), closed, true) {
+		return dst, nil, nil
+	}
 	if !hasRoom(q.Room, listingBuffer) {
 		return dst, nil, errNoRoom
 	}
+	shown := tree.Index(0)
 	for _, m := range machines {
-		l, err := m.listRoot()
+		l, at, err := m.openListing(listName{"/", q.Recursive}, &pebble.IterOptions{LowerBound: []byte{nodePrefix}, UpperBound: []byte{nodePrefix + 1}})
 		if err != nil {
 			return dst, nil, err
 		}
+		shown = max(shown, at)
 		l.room = room{of: q.Room, held: listingBuffer}
 		l.clock.now = m.dayTime(func() int64 { return now })
 		a.parts = append(a.parts, l)
 	}
+	if shown > closed { // a part may lack changes below
+		shown = 0
+	}
+	q.Tag.Shows(shown, true)
 	a.print, out = q.Listing(dst, &tree.Node{Key: "/", Dir: true}, now)
 	if out, more, fail = a.next(out); more {
 		return out, a, nil
@@ -54,18 +63,12 @@ func GetAcross(machines []*Machine, dst []byte, q *tree.Query, now int64) (out [
 	return out, nil, fail
 }
 
-// listRoot starts reading the machine's share of the root's listing.
-func (m *Machine) listRoot() (*listing, error) {
-	h, err := m.acquire()
-	if err != nil {
-		return nil, err
+// latestMark is the latest of the marks that the machines have of a listing, which is in several if it is the root's.
+func latestMark(machines []*Machine, q *tree.Query) (latest tree.Index) {
+	for _, m := range machines {
+		latest = max(latest, m.caches.marks.get(q.Key, q.Deep()))
 	}
-	it, err := h.db.NewIter(&pebble.IterOptions{LowerBound: []byte{nodePrefix}, UpperBound: []byte{nodePrefix + 1}})
-	if err != nil {
-		h.release()
-		return nil, err
-	}
-	return &listing{h: h, it: it, valid: it.First(), lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}}, nil
+	return latest
 }
 
 // Size implements tree.Rest.

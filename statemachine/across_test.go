@@ -49,7 +49,7 @@ func (s *several) do(t rapid.TB, c tree.Command) {
 // list is the root as GetAcross has it, and in how many parts.
 func (s *several) list(t rapid.TB, recursive bool) (text string, parts int) {
 	t.Helper()
-	out, rest, fail := statemachine.GetAcross(s.machines, []byte("head "), &tree.Query{Key: "/", Recursive: recursive}, modelNow)
+	out, rest, fail := statemachine.GetAcross(s.machines, []byte("head "), &tree.Query{Key: "/", Recursive: recursive}, 0, modelNow)
 	out, parts = whole(t, out, rest, fail)
 	text, ok := strings.CutPrefix(string(out), "head ")
 	if !ok {
@@ -117,7 +117,7 @@ func TestALongRootComesInParts(t *testing.T) {
 	}
 	// A listing is of the moment when it was begun, and outlives the machines.
 	want := s.want(true)
-	out, rest, fail := statemachine.GetAcross(s.machines, nil, &tree.Query{Key: "/", Recursive: true}, modelNow)
+	out, rest, fail := statemachine.GetAcross(s.machines, nil, &tree.Query{Key: "/", Recursive: true}, 0, modelNow)
 	if fail != nil || rest == nil {
 		t.Fatalf("%v, %v", rest, fail)
 	}
@@ -149,7 +149,7 @@ func TestALongRootComesInParts(t *testing.T) {
 	if string(out) != want {
 		t.Error("the listing isn't of one moment")
 	}
-	if _, rest, fail := statemachine.GetAcross(s.machines, nil, &tree.Query{Key: "/"}, modelNow); fail == nil || rest != nil {
+	if _, rest, fail := statemachine.GetAcross(s.machines, nil, &tree.Query{Key: "/"}, 0, modelNow); fail == nil || rest != nil {
 		t.Error("closed machines were listed")
 	}
 	if s.machines[0].Stats().GetsFail != 1 {

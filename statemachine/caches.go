@@ -1,20 +1,25 @@
 package statemachine
 
-// caches are a machine's caches of what clients read often. Update blocks in both
+import "copse/statemachine/tree"
+
+// caches are a machine's caches of what clients read often, and the marks of what they have
+// listed. Update blocks in both
 // whatever it is about to change, commits, and unblocks it before anyone learns of the
 // update. So a reader that has seen part of an update, or knows its index, never gets
 // anything from before it.
 type caches struct {
 	nodes *nodeCache
 	lists *listCache
+	marks *marks
 }
 
 // block removes what v is about to change, and keeps it out until unblock.
 func (c caches) block(v *view) {
 	if v.changedAll {
-		c.blockAll()
+		c.blockAll(v.meta.last)
 		return
 	}
+	c.marks.raise(v.changed, v.meta.last)
 	c.nodes.block(v.changed)
 	c.lists.block(v.changed)
 }
@@ -28,7 +33,9 @@ func (c caches) unblock(v *view) {
 	c.lists.unblock(v.changed)
 }
 
-func (c caches) blockAll() {
+// blockAll removes everything, before a change after which the tree's index is at.
+func (c caches) blockAll(at tree.Index) {
+	c.marks.restart(at)
 	c.nodes.blockAll()
 	c.lists.blockAll()
 }

@@ -10,7 +10,8 @@
 //     keys of their own (the v and d keys, values.go);
 //   - what applying a raft entry does, and in which order (machine.go, apply.go,
 //     ordered.go, order.go, membership.go, auth.go);
-//   - reads (lookup.go, across.go) and their caches (caches.go);
+//   - reads (lookup.go, across.go), their caches (caches.go) and since when listings haven't
+//     changed (marks.go);
 //   - the event window (history.go, recent.go);
 //   - the hash of the entries applied, by which replicas are compared (hash.go);
 //   - snapshots (snapshot.go);

@@ -2,6 +2,7 @@ package statemachine
 
 import (
 	"hash/maphash"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +23,7 @@ type listCache struct {
 	limit int
 
 	mu      sync.RWMutex // guards the fields below
-	entries map[listName][]byte
+	entries map[listName]cachedList
 	size    int
 	fills   map[listName]*listFill
 	filling int         // bytes of the fills
@@ -36,14 +37,22 @@ type listName struct {
 	recursive bool
 }
 
+// cachedList is a listing in the cache: its text, which isn't empty, and an index at which it was so.
+type cachedList struct {
+	text []byte
+	at   tree.Index
+}
+
 // listFill collects a listing while a goroutine reads it from the store.
 type listFill struct {
 	name listName
 	// Guarded by the cache's lock.
 	text  []byte
 	stale bool // it is given up: too long, or something that it shows has changed
-	// uncacheable: its text depends on the time. It is the reading goroutine's.
+	// uncacheable: its text depends on the time. It is the reading goroutine's, as is at, an index
+	// at which the listing was so.
 	uncacheable bool
+	at          tree.Index
 }
 
 // listShare limits one listing to 1/listShare of the cache.
@@ -53,13 +62,13 @@ func newListCache(limit int) *listCache {
 	return &listCache{
 		seed:    maphash.MakeSeed(),
 		limit:   limit,
-		entries: make(map[listName][]byte),
+		entries: make(map[listName]cachedList),
 		fills:   make(map[listName]*listFill),
 	}
 }
 
-// get returns the listing, which must not be modified, or nil.
-func (c *listCache) get(key string, recursive bool) []byte {
+// get returns the listing, which must not be modified; it has no text if it isn't cached.
+func (c *listCache) get(key string, recursive bool) cachedList {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.entries[listName{key, recursive}]
@@ -122,12 +131,12 @@ func (c *listCache) abandon(f *listFill) {
 func (c *listCache) finish(f *listFill) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	useful, text := !f.uncacheable && !f.stale && c.blocked == 0 && c.entries[f.name] == nil, slices.Clip(f.text)
+	useful, text := !f.uncacheable && !f.stale && c.blocked == 0 && c.entries[f.name].text == nil, slices.Clip(f.text)
 	c.giveUp(f)
 	if !useful {
 		return
 	}
-	c.entries[f.name] = text
+	c.entries[f.name] = cachedList{text, f.at}
 	c.size += f.name.cost(text)
 	for name := range c.entries { // map order is random enough to choose victims
 		if c.size+c.filling <= c.limit {
@@ -143,7 +152,7 @@ const listCost = 200
 func (n listName) cost(text []byte) int { return len(n.key) + cap(text) + listCost }
 
 func (c *listCache) remove(name listName) {
-	if text := c.entries[name]; text != nil {
+	if text := c.entries[name].text; text != nil {
 		delete(c.entries, name)
 		c.size -= name.cost(text)
 	}
@@ -171,17 +180,26 @@ func (c *listCache) drop(changed map[string][]byte) {
 		return
 	}
 	for key := range changed {
-		c.remove(listName{key, false})
-		c.remove(listName{key, true})
-		for dir := key; dir != "/"; {
-			dir = tree.Parent(dir)
-			c.remove(listName{dir, true})
+		for name := range listingsOf(key) {
+			c.remove(name)
 		}
-		c.remove(listName{tree.Parent(key), false})
 		for _, f := range c.fills {
 			if f.name.shows(key) {
 				c.giveUp(f)
 			}
+		}
+	}
+}
+
+// listingsOf yields the listings that the node at key is in: its own, and those of directories above.
+func listingsOf(key string) iter.Seq[listName] {
+	return func(yield func(listName) bool) {
+		if !yield(listName{key, false}) || !yield(listName{key, true}) || key == "/" {
+			return
+		}
+		dir := tree.Parent(key)
+		for more := yield(listName{dir, false}); more && yield(listName{dir, true}) && dir != "/"; {
+			dir = tree.Parent(dir)
 		}
 	}
 }

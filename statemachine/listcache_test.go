@@ -38,7 +38,7 @@ func TestListCacheForgetsWhatShowsAChange(t *testing.T) {
 		c := newListCache(1 << 20)
 		for _, n := range listings {
 			keep(c, n.key, n.recursive, "text")
-			if c.get(n.key, n.recursive) == nil {
+			if c.get(n.key, n.recursive).text == nil {
 				t.Fatalf("%v isn't kept", n)
 			}
 		}
@@ -49,13 +49,13 @@ func TestListCacheForgetsWhatShowsAChange(t *testing.T) {
 		c.block(map[string][]byte{changed: nil})
 		c.unblock(map[string][]byte{changed: nil})
 		for i, f := range fills {
-			if f.stale != (c.get(listings[i].key, listings[i].recursive) == nil) {
+			if f.stale != (c.get(listings[i].key, listings[i].recursive).text == nil) {
 				t.Errorf("after a change of %s, a listing of %v under way is stale: %v", changed, listings[i], f.stale)
 			}
 		}
 		var left []string
 		for _, n := range listings {
-			if c.get(n.key, n.recursive) != nil {
+			if c.get(n.key, n.recursive).text != nil {
 				left = append(left, n.key+map[bool]string{false: " -", true: " +"}[n.recursive])
 			}
 		}
@@ -82,12 +82,12 @@ func TestListCacheTakesNothingStaleOrUseless(t *testing.T) {
 		c.add(f, []byte("x"))
 		spoil(f)
 		c.finish(f)
-		if c.get("/a", false) != nil || c.size != 0 {
+		if c.get("/a", false).text != nil || c.size != 0 {
 			t.Errorf("%s: it is kept", name)
 		}
 	}
 	keep(c, "/a", false, "x")
-	if c.get("/a", false) == nil {
+	if c.get("/a", false).text == nil {
 		t.Error("nothing is kept")
 	}
 }
@@ -98,8 +98,8 @@ func TestListCacheStaysWithinItsLimit(t *testing.T) {
 		key := fmt.Sprintf("/%d", i)
 		keep(c, key, i%2 == 0, strings.Repeat("x", i))
 		real := 0
-		for n, text := range c.entries {
-			real += n.cost(text)
+		for n, list := range c.entries {
+			real += n.cost(list.text)
 		}
 		if c.size != real || real > c.limit {
 			t.Fatalf("it holds %d bytes and counts %d", real, c.size)
@@ -135,7 +135,7 @@ func TestManyReadersOfOneListingCollectItOnce(t *testing.T) {
 	c.add(f, []byte("x"))
 	c.finish(f)
 	c.finish(g)
-	if c.get("/a", true) == nil || c.get("/b", true) == nil || c.filling != 0 {
+	if c.get("/a", true).text == nil || c.get("/b", true).text == nil || c.filling != 0 {
 		t.Errorf("%d bytes are being collected in the end", c.filling)
 	}
 }

@@ -53,18 +53,13 @@ type shownClock struct {
 func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest tree.Rest, found bool, fail error) {
 	root := appendNodeKey(nil, q.Key)
 	fill := m.caches.lists.begin(q.Key, q.Recursive) // before the store is acquired, as in cachedReader.Get
-	h, fail := m.acquire()
+	l, at, fail := m.openListing(listName{q.Key, q.Recursive}, &pebble.IterOptions{LowerBound: root, UpperBound: appendBelow(nil, root)})
 	if fail != nil {
 		m.caches.lists.abandon(fill)
 		return dst, nil, false, fail
 	}
-	it, fail := h.db.NewIter(&pebble.IterOptions{LowerBound: root, UpperBound: appendBelow(nil, root)})
-	if fail != nil {
-		m.caches.lists.abandon(fill)
-		h.release()
-		return dst, nil, false, fail
-	}
-	l := &listing{h: h, it: it, valid: it.First(), fill: fill, lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}, room: room{of: q.Room}}
+	it := l.it
+	l.fill, l.room = fill, room{of: q.Room}
 	defer func() {
 		if rest == nil {
 			fail = firstError(fail, l.end())
@@ -80,9 +75,10 @@ func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest t
 		}
 		l.valid = it.Next()
 	}
-	if fill != nil && dir.Expires != 0 {
-		fill.uncacheable = true
+	if fill != nil {
+		fill.at, fill.uncacheable = at, dir.Expires != 0
 	}
+	q.Tag.Shows(at, true)
 	l.print, out = q.Listing(dst, &dir, now)
 	if fill != nil {
 		l.lists.add(fill, out[len(dst):])
@@ -92,6 +88,47 @@ func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest t
 		return out, l, true, nil
 	}
 	return out, nil, true, fail
+}
+
+// openListing opens the store at the first node of a listing, which is as it was at the index at.
+func (m *Machine) openListing(name listName, bounds *pebble.IterOptions) (l *listing, at tree.Index, err error) {
+	index := m.Index() // first, as marks says
+	at = m.caches.marks.get(name.key, name.recursive)
+	h, err := m.acquire()
+	if err != nil {
+		return nil, 0, err
+	}
+	it, err := h.db.NewIter(bounds)
+	if err != nil {
+		h.release()
+		return nil, 0, err
+	}
+	if at > index || m.caches.marks.get(name.key, name.recursive) != at { // it is being changed
+		if at, err = indexSeenBy(it); err != nil {
+			err = firstError(err, it.Close())
+			h.release()
+			return nil, 0, err
+		}
+	}
+	return &listing{h: h, it: it, valid: it.First(), lists: m.caches.lists, flusher: &m.flusher, clock: shownClock{Clock: m.Clock().Clock}}, at, nil
+}
+
+// indexSeenBy returns the tree's index in the state of the store that the iterator reads.
+func indexSeenBy(it *pebble.Iterator) (at tree.Index, err error) {
+	beside, err := it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: metaKey, UpperBound: append(bytes.Clone(metaKey), 0)}})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = firstError(err, beside.Close()) }()
+	if !beside.First() {
+		return 0, beside.Error()
+	}
+	rec, err := beside.ValueAndErr()
+	if err != nil {
+		return 0, err
+	}
+	m, err := readMeta(rec)
+	return m.last, err
 }
 
 // node returns the node at the iterator. Its bytes are valid until the next step.

@@ -55,7 +55,7 @@ func (r reader) Get(key string) (tree.Node, bool) {
 // Get appends the answer to q to dst. now returns the time in Unix nanoseconds; it is
 // called only where the answer may contain a TTL, after the data was read. A listing of
 // more than listingPart bytes is returned in parts: rest yields those after the first, and
-// the caller must close it. err is an error as v2 defines it, fail is a storage error.
+// the caller must close it. If q.Tag says that the client has the answer, there is none. err is an error as v2 defines it, fail is a storage error.
 func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, rest tree.Rest, err *tree.Error, fail error) {
 	defer func() {
 		if err == nil && fail == nil {
@@ -74,14 +74,22 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 			return dst, nil, err, nil
 		}
 		if !n.Dir {
+			if q.Tag.IsCurrent(n.Modified, n.Modified, n.Expires != 0) {
+				return dst, nil, nil, nil
+			}
+			q.Tag.Shows(n.Modified, n.Expires != 0)
 			take(q.Room, jsonLength(n.Value)-len(n.Value)) // besides what was taken to load it
 			return m.appendFile(dst, &n, now), nil, nil, nil
 		}
-		if text := m.caches.lists.get(q.Key, q.Recursive); text != nil {
-			if len(text) > listingPart {
-				return dst, &cachedListing{text: text}, nil, nil
+		if q.Tag.Asks() && q.Tag.IsCurrent(m.caches.marks.get(q.Key, q.Recursive), index, true) {
+			return dst, nil, nil, nil
+		}
+		if cached := m.caches.lists.get(q.Key, q.Recursive); cached.text != nil {
+			q.Tag.Shows(cached.at, true)
+			if len(cached.text) > listingPart {
+				return dst, &cachedListing{text: cached.text}, nil, nil
 			}
-			return append(dst, text...), nil, nil, nil
+			return append(dst, cached.text...), nil, nil, nil
 		}
 		if out, rest, found, fail := m.list(dst, q, m.dayTime(now)); found || fail != nil {
 			return out, rest, nil, fail

@@ -121,7 +121,7 @@ func newMachine(o Options) (*Machine, error) {
 		home: home, replica: o.Replica, window: window{o.Window, uint64(o.WindowBytes), o.Names}, place: placeOf(o),
 		pebble:   func() *pebble.Options { return storeOptions(o, end) },
 		end:      end,
-		caches:   caches{nodes: newNodeCache(o.Nodes), lists: newListCache(o.Lists)},
+		caches:   caches{nodes: newNodeCache(o.Nodes), lists: newListCache(o.Lists), marks: newMarks(o.Slots)},
 		shared:   newPublishedShared(),
 		measures: newMeasures(),
 		expiry:   newExpirySignal(),
@@ -151,7 +151,7 @@ func (m *Machine) open() error {
 		h.release()
 		return oneLine(fmt.Errorf("open store %s: %w", filepath.Join(m.home.dir, at.name), err))
 	}
-	m.caches.blockAll()
+	m.caches.blockAll(st.meta.last)
 	m.mu.Lock()
 	old := m.store
 	m.store = h
@@ -315,7 +315,7 @@ func (m *Machine) Close() error {
 	m.mu.Lock()
 	h := m.store
 	m.store = nil
-	m.caches.blockAll() // never unblocked
+	m.caches.blockAll(m.meta.last) // never unblocked
 	left := m.pins.prepared
 	m.pins.prepared = nil
 	m.mu.Unlock()

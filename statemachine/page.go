@@ -43,6 +43,9 @@ func GetPage(machines []*Machine, dst []byte, q *tree.Query, o PageOptions, now 
 		err.Index = p.query.Page.At
 		return dst, nil, err, nil
 	}
+	if p.isCurrent(&n, q) {
+		return dst, nil, nil, nil
+	}
 	clock := p.clock(0, now)
 	n.Expires = clock.Shown(n.Expires)
 	if !n.Dir {
@@ -97,6 +100,25 @@ func (p *page) begin(o *CutOptions) (*tree.Error, error) {
 		}, nil
 	}
 	return nil, nil
+}
+
+// isCurrent reports whether the client has the page of n already. A page says which index it is of, and
+// one that was asked for by that never changes; otherwise it may be of any since the last change.
+func (p *page) isCurrent(n *tree.Node, q *tree.Query) bool {
+	at := p.query.Page.At
+	changed := at
+	if q.Page.At == 0 && q.Tag.Asks() {
+		changed = n.Modified
+		if n.Dir {
+			changed = latestMark(p.machines, q)
+		}
+	}
+	weak := n.Dir || n.Expires != 0
+	if q.Tag.IsCurrent(changed, at, weak) {
+		return true
+	}
+	q.Tag.Shows(at, weak)
+	return false
 }
 
 // kept takes the moments of the index, if each machine has kept its own.

@@ -115,7 +115,7 @@ func (s *Spanning) Get(dst []byte, q tree.Query, limit time.Duration, state func
 	st := state() // before the nodes, as in Router.Get
 	now := time.Now().UnixNano()
 	if q.Plain() {
-		out, rest, err := statemachine.GetAcross(s.o.Machines, dst, &q, now)
+		out, rest, err := statemachine.GetAcross(s.o.Machines, dst, &q, st.Index, now)
 		if err != nil {
 			return dst, nil, tree.State{}, tree.Unavailable(err)
 		}

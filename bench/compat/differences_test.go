@@ -35,6 +35,7 @@ var differences = []struct {
 	{"cors-off", true, "no origin is allowed unless --cors says so, as in etcd 2; see serverArgs"},
 	{"debug-vars", true, "raft.status has no vote and no progress; no transcript shows numbers that change"},
 	{"deep-keys", true, "a key that would make gigabytes of directories is refused; no transcript goes so deep"},
+	{"etag", true, "reads have tags, and are not repeated for whoever has them; see normaliser.headers, and TestAnswersOnTheWire in httpfront"},
 	{"failures-are-failures", false, "the statistics count every refused operation as failed, once; etcd counts some as done, some twice"},
 	{"front-page", true, "a browser gets a page of links at /; see TestTheFrontPage in httpfront"},
 	{"half-closed", false, "who closes his half of the connection while he waits is gone; etcd ends the empty answer in good order"},

@@ -97,12 +97,12 @@ func normalExpiration(f string) string {
 }
 
 // headers renders headers in a fixed order, without those that say nothing
-// about v2: Date, and how the body is framed, which the reader has checked.
+// about v2: Date, ETag, which etcd hasn't, and how the body is framed, which the reader has checked.
 func (n normaliser) headers(h head, framing bool) []string {
 	var lines []string
 	for _, line := range h.header {
 		name, _, _ := strings.Cut(line, ":")
-		if name == "Date" || !framing && (name == "Content-Length" || name == "Transfer-Encoding") {
+		if name == "Date" || name == "ETag" || !framing && (name == "Content-Length" || name == "Transfer-Encoding") {
 			continue
 		}
 		lines = append(lines, n.headerText(line))

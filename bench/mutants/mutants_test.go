@@ -139,6 +139,34 @@ var mutants = []mutant{
 		"asked == nil || g.ID.Nonce != l.o.Nonce || g.ID.Number != asked.number", "asked == nil", both,
 	},
 	{
+		"a tag is of what is being committed", "of tags", "statemachine/listing.go",
+		"if at > index || m.caches", "if at > index+9 || m.caches", "TestTagsBesideAWriter",
+	},
+	{
+		"a mark begins below what is being committed", "of tags", "statemachine/marks.go",
+		"	s.begun = at\n	if", "	if", "TestATagIsCurrentIfTheAnswerIsTheSame",
+	},
+	{
+		"a mark outlives a removed directory", "of tags", "statemachine/caches.go",
+		"	c.marks.restart(at)\n", "", "TestTagsBesideAWriter",
+	},
+	{
+		"a member that lags says that a later tag is current", "of tags", "statemachine/tree/tag.go",
+		"if changed <= at && at <= now && (", "if changed <= at && (", "TestATagIsCurrentFromTheLastChangeOn",
+	},
+	{
+		"a tag of the root is above the closed index", "of tags", "statemachine/across.go",
+		"if shown > closed {", "if false {", "TestATagOfTheRootOfSeveral",
+	},
+	{
+		"a mirror has tags", "of tags", "actors/router.go",
+		"		q.Tag = nil\n", "", "TestAMirrorHasNoTimeOfItsOwn",
+	},
+	{
+		"tags of another life count", "of tags", "httpfront/conditional.go",
+		"digits, ok := bytes.CutPrefix(opaque, life)", "digits, ok := opaque[min(len(opaque), len(life)):], true", "TestAnswersOnTheWire",
+	},
+	{
 		"a batch that is late is proposed again", "8", "actors/shard/leader.go",
 		"if b.sent {\n\t\t\tcontinue", "if b.sent && !l.overdue(now, b) {\n\t\t\tcontinue", both,
 	},

@@ -14,6 +14,7 @@ type Member struct {
 // immutable; every change makes a new one.
 type Cluster struct {
 	ID      uint64    // the cluster's id
+	Life    uint32    // differs between clusters, and between generations of one: their indexes may be the same
 	Self    uint64    // this member's id
 	Members []Member  // sorted by ID
 	Removed []uint64  // ids of former members, sorted

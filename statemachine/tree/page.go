@@ -32,6 +32,9 @@ func (q *Query) depth() int {
 	return 1
 }
 
+// Deep reports whether q shows more than one level of a directory.
+func (q *Query) Deep() bool { return q.depth() > 1 }
+
 // Behind is the key that the page begins behind, and whether the nodes below that key
 // are shown.
 func (q *Query) Behind() (key string, below bool) {

@@ -40,6 +40,8 @@ type Query struct {
 	// Authorization is as in Command, of a read that isn't answered as it comes.
 	Authorization string
 	Page          Page
+	// Tag is asked, and told, which state of the key the answer shows.
+	Tag *Tag
 	// Room, unless it is nil, is asked before an answer takes so much more memory until its
 	// client has it, if that is much. If it says no, there is no answer.
 	Room interface{ Take(bytes int) bool }
