@@ -50,6 +50,9 @@ func (r *Router) Do(c *tree.Command) tree.Reply {
 	if r.sharded == nil {
 		return p.actor.Do(c)
 	}
+	if err := r.spread(c); err != nil {
+		return tree.Reply{Err: err}
+	}
 	if c.InRoot() {
 		p = r.parts[r.sharded.turn.Add(1)%uint64(len(r.parts))] // any will do: its name is made to fit
 	}

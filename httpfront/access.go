@@ -2,6 +2,7 @@ package httpfront
 
 import (
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,22 +22,31 @@ import (
 // changes of what is below; and a permission that covers the path of a recursive request
 // covers all that is below, for its pattern is a prefix.
 type grant struct {
-	who       auth.Who
+	need
+	who   auth.Who
+	under *auth.State // the last one that the grant was checked under
+}
+
+// need is what a request needs a permission for.
+type need struct {
+	what      auth.Access
 	path      string // behind /v2/keys as it was sent, which may end in a slash
 	recursive bool
-	under     *auth.State // the last one that the grant was checked under
 }
+
+func (n need) met(by *auth.State, who auth.Who) bool { return by.May(who, n.what, n.path, n.recursive) }
 
 // insufficient is what v2 says to whoever may not do what was asked.
 const insufficient = "Insufficient credentials"
 
-// permit decides whether a key request may be made, and answers it if not.
-func (s *Server) permit(ctx *fasthttp.RequestCtx, what auth.Access, path string, recursive bool) (g grant, ok bool) {
+// permit decides whether a key request may be made, and answers it if not. What needs several
+// permissions, and so is no watch, has a grant of the first.
+func (s *Server) permit(ctx *fasthttp.RequestCtx, first need, more ...need) (g grant, ok bool) {
 	// While auth is off nobody is asked. When it is turned on, a watch from before goes on
 	// if the guest may watch, whoever began it.
-	g = grant{who: auth.TheGuest, path: path, recursive: recursive, under: s.backend.Auth()}
+	g = grant{need: first, who: auth.TheGuest, under: s.backend.Auth()}
 	if !g.under.Enabled {
-		return g, what == auth.Read || mayWriteUnnamed(ctx)
+		return g, first.what == auth.Read || mayWriteUnnamed(ctx)
 	}
 	who, err := s.identify(ctx)
 	if err != nil {
@@ -45,11 +55,11 @@ func (s *Server) permit(ctx *fasthttp.RequestCtx, what auth.Access, path string,
 	}
 	// The state may have changed while the password was checked.
 	g.who, g.under = who, s.backend.Auth()
-	if !g.under.May(who, what, path, recursive) {
+	if !first.met(g.under, who) || slices.ContainsFunc(more, func(n need) bool { return !n.met(g.under, who) }) {
 		writeError(ctx, &tree.Error{Code: tree.CodeUnauthorized, Cause: insufficient})
 		return grant{}, false
 	}
-	if what == auth.Write && who.Name() == "" && !mayWriteUnnamed(ctx) {
+	if first.what == auth.Write && who.Name() == "" && !mayWriteUnnamed(ctx) {
 		return grant{}, false
 	}
 	g.who = who.Lasting()
@@ -63,7 +73,7 @@ func (s *Server) permitted(ctx *fasthttp.RequestCtx, g *grant) (ok bool) {
 	if g.under == s.backend.Auth() {
 		return true
 	}
-	_, ok = s.permit(ctx, auth.Read, g.path, g.recursive)
+	_, ok = s.permit(ctx, g.need)
 	return ok
 }
 
@@ -73,7 +83,7 @@ func (g *grant) stands(now *auth.State) bool {
 		return true
 	}
 	g.under = now
-	return now.May(g.who, auth.Read, g.path, g.recursive)
+	return g.met(now, g.who)
 }
 
 // administers decides whether a request may be made that needs the role root, and answers

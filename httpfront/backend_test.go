@@ -9,6 +9,7 @@ import (
 
 	"copse/statemachine/auth"
 	"copse/statemachine/tree"
+	"copse/statemachine/txn"
 )
 
 // treeBackend is a Backend on a tree in memory: one member, its own leader.
@@ -123,6 +124,11 @@ func (b *treeBackend) Do(c *tree.Command) tree.Reply {
 	own := *c // c's bytes are the front-end's
 	own.Key, own.PrevValue = strings.Clone(c.Key), strings.Clone(c.PrevValue)
 	var reply tree.Reply
+	if c.Op == tree.OpTxn {
+		reply.JSON, reply.Err = b.transact(&own)
+		reply.State = b.state()
+		return reply
+	}
 	reply.Err = tree.Apply(&b.store, &own, b.last, func(e *tree.Event) {
 		b.last = e.Index()
 		reply.JSON = tree.AppendEvent(nil, e)
@@ -132,6 +138,22 @@ func (b *treeBackend) Do(c *tree.Command) tree.Reply {
 	reply.State = b.state()
 	reply.Queued, reply.Applied = b.queued, b.applied
 	return reply
+}
+
+// transact carries out a transaction; its answer has the events one behind the other.
+func (b *treeBackend) transact(c *tree.Command) (json []byte, failed *tree.Error) {
+	t, err := txn.Read(c)
+	if err != nil {
+		return nil, tree.Unavailable(err)
+	}
+	steps, failed := txn.Rehearse(&b.store, &t, b.last)
+	for i := range steps {
+		failed = tree.Apply(&b.store, &steps[i], b.last, func(e *tree.Event) {
+			b.last = e.Index()
+			json = tree.AppendEvent(json, e)
+		})
+	}
+	return json, failed
 }
 
 func (b *treeBackend) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {

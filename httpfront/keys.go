@@ -72,7 +72,7 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, sent string) {
 	case kindWrite:
 		x.req.cmd.Authorization = view(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization))
 	}
-	if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok {
+	if g, ok := s.permit(ctx, need{x.req.access(), sent, x.req.recursive}); ok {
 		s.serveGranted(ctx, x, g)
 	}
 }

@@ -155,6 +155,7 @@ var routes = withIDs([]route{
 	{path: "/v2/copse/backup", methods: allowGet, root: methodGet, serve: (*Server).serveBackup},
 	{path: "/v2/copse/mirror", methods: allowGet, root: methodGet, serve: plain((*Server).serveMirror)},
 	{path: "/v2/copse/mirror/promote", template: "/v2/copse/mirror", methods: allowPost, root: methodPost, serve: (*Server).servePromote},
+	{path: "/v2/copse/txn", methods: allowPost, serve: (*Server).serveTxn},
 	{path: "/v2/copse/openapi.yaml", template: "/version", methods: allowGet, serve: plain((*Server).serveOpenAPI)},
 	{path: "/v2/copse/auth/init", template: "/v2/auth", methods: allowPost, root: methodPost, serve: plain((*Server).serveAuthInit)},
 	{path: "/", template: "other", serve: (*Server).serveFront}, // etcd has no page, and answers 404 to every method

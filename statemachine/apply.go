@@ -3,9 +3,11 @@ package statemachine
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 
 	"copse/statemachine/tree"
+	"copse/statemachine/txn"
 
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
@@ -104,22 +106,24 @@ func (m *Machine) endBatch(v *view, batch *tree.BatchReader, stale bool, res *Ap
 // applyCommands applies the commands of one submission and appends their replies to out.
 func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, res *ApplyResult) ([]byte, error) {
 	out = slices.Grow(out, min(eventOverhead*batch.Len(), initialReplyBytes))
-	replied := false
+	var c tree.Command
+	from := 0 // where the reply to c begins
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
 		var json []byte
-		if ev.Action == tree.ActionExpire { // one command emits many events, and they are no reply
+		switch {
+		case ev.Action == tree.ActionExpire: // one command emits many events, and they are no reply
 			json = tree.AppendEvent(nil, ev)
 			v.meta.stats.ExpireCount++
-		} else {
+		case c.Op == tree.OpTxn:
+			out, json = appendTxnEvent(out, from, ev)
+		default:
 			out, json = appendEventReply(out, ev)
-			replied = true
 		}
 		v.record(ev, len(json))
 		res.Events = append(res.Events, ev.Encoded(json))
 	}
 	for {
-		var c tree.Command
 		ok, err := batch.Next(&c)
 		if err != nil {
 			return out, err
@@ -127,15 +131,17 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		if !ok {
 			break
 		}
-		replied = false
+		from = len(out)
 		failed, outcome, err := m.applyCommand(v, batch, &c, res, emit)
 		switch {
 		case err != nil:
 			return out, err
 		case failed != nil:
 			out = appendErrorReply(out, failed)
-		case !replied:
+		case len(out) == from:
 			out = appendDoneReply(out, v.meta.last, outcome)
+		case c.Op == tree.OpTxn:
+			out = endTxnReply(out, from, v.meta.last)
 		}
 	}
 	return out, nil
@@ -147,7 +153,7 @@ func (m *Machine) applyCommand(v *view, batch *tree.BatchReader, c *tree.Command
 	v.meta.clock.Receive(c)
 	switch {
 	case batch.Ordered:
-		failed = m.applyAt(v, batch, c, emit)
+		failed, err = m.applyAt(v, batch, c, emit)
 	case c.Op.Membership():
 		failed, err = v.changeMembers(c)
 	case c.Op == tree.OpAuth && !m.place.data():
@@ -163,10 +169,42 @@ func (m *Machine) applyCommand(v *view, batch *tree.BatchReader, c *tree.Command
 	case m.place.slots > 1:
 		failed = &tree.Error{Code: tree.CodeRaftInternal, Cause: "there are several shards, and no index for this", Index: v.meta.last}
 	default:
-		failed = tree.Apply(v, c, v.meta.last, emit)
+		failed, err = m.carryOut(v, c, v.meta.last, emit)
 		v.meta.stats.CountWrite(c.Op, failed == nil)
 	}
 	return failed, outcome, err
+}
+
+// carryOut has package tree carry out a command, or all those of a transaction. last is the index
+// before the first that is taken.
+func (m *Machine) carryOut(v *view, c *tree.Command, last tree.Index, emit func(*tree.Event)) (failed *tree.Error, err error) {
+	if c.Op != tree.OpTxn {
+		return tree.Apply(v, c, last, emit), nil
+	}
+	t, err := txn.Read(c)
+	if err != nil {
+		return nil, err
+	}
+	t.Keys(func(key string) bool {
+		if m.place.data() && tree.Slot(key, m.place.slots) != m.place.slot {
+			failed = elsewhere()
+		}
+		return failed == nil
+	})
+	if failed != nil {
+		return failed, nil
+	}
+	steps, failed := txn.Rehearse(v, &t, last)
+	if failed != nil {
+		return failed, nil
+	}
+	for i := range steps {
+		if failed := tree.Apply(v, &steps[i], last+tree.Index(i), emit); failed != nil {
+			return nil, fmt.Errorf("a transaction did otherwise than in its rehearsal: %w", failed)
+		}
+		v.meta.stats.CountWrite(steps[i].Op, true)
+	}
+	return nil, nil
 }
 
 // detachEvents copies the JSON of events out of the entry's output, of size bytes, if they

@@ -6,6 +6,7 @@ import (
 
 	"copse/statemachine"
 	"copse/statemachine/tree"
+	"copse/statemachine/txn"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	sm "github.com/lni/dragonboat/v4/statemachine"
@@ -26,6 +27,8 @@ func FuzzUpdate(f *testing.F) {
 	f.Add(plain(founding(7, 1, 2)), plain(tree.AskCommand(slots, tree.Ask{Slot: 1, Count: 3}, tree.Ask{Slot: 2, Count: 2, Root: true})))
 	f.Add(ordered(tree.Range{First: 5, Last: 9}, false, set, expire), plain(tree.CloseCommand(20)))
 	f.Add(ordered(tree.Range{First: 5, Last: 99}, true, root, root, set), ordered(tree.Range{First: 3, Last: 9}, false, set))
+	move := txn.Txn{Ops: []tree.Command{set, {Op: tree.OpRename, Key: keyIn(1), PrevValue: keyIn(1) + "!", Now: 1}}}.Command(1)
+	f.Add(plain(move), ordered(tree.Range{First: 5, Last: 2000}, false, move, move))
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		for _, o := range []statemachine.Options{{Replica: replica, Window: window, WindowBytes: 1 << 30}, dataOptions(1), orderOptions()} {
 			var images [2][]byte

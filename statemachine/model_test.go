@@ -58,6 +58,9 @@ func (m *model) apply(c *tree.Command) string {
 		}
 		return ""
 	}
+	if c.Op == tree.OpTxn {
+		return m.applyTxn(c)
+	}
 	var out []byte
 	err := tree.Apply(&m.store, c, m.last, func(e *tree.Event) {
 		m.last = e.Index()
@@ -91,7 +94,12 @@ func (m *model) get(q *tree.Query, now int64) string {
 // history is what the window must hold from an index on.
 func (m *model) history(from tree.Index) []tree.EncodedEvent {
 	floor := tree.Index(1)
-	if m.last >= window {
+	switch {
+	case m.epoch > 0: // with several shards there are gaps
+		if n := len(m.notices); n >= window {
+			floor = m.notices[n-window].Index
+		}
+	case m.last >= window:
 		floor = m.last - window + 1
 	}
 	var kept []tree.EncodedEvent
@@ -148,29 +156,38 @@ func commands() *rapid.Generator[[]tree.Command] {
 				continue
 			}
 			now += int64(rapid.IntRange(0, 3).Draw(t, "tick")) * 1e8
-			c := tree.Command{
-				Op:        op.Draw(t, "op"),
-				Key:       keys().Draw(t, "key"),
-				Now:       now,
-				Dir:       rapid.IntRange(0, 4).Draw(t, "dir") == 0,
-				Recursive: rapid.IntRange(0, 3).Draw(t, "recursive") == 0,
-				Refresh:   rapid.IntRange(0, 5).Draw(t, "refresh") == 0,
-				Limit:     rapid.IntRange(0, 3).Draw(t, "limit"),
+			if rapid.IntRange(0, 9).Draw(t, "txn") == 0 {
+				list[i] = transaction(t, now)
+				continue
 			}
-			if rapid.Bool().Draw(t, "hasValue") {
-				c.Value = []byte(rapid.SampledFrom([]string{"", "x", "y", "<é\x00\xff>", large, large + "\n", large[1:]}).Draw(t, "value"))
-			}
-			if rapid.IntRange(0, 3).Draw(t, "hasTTL") == 0 {
-				c.Expires = now + int64(rapid.IntRange(0, 5).Draw(t, "ttl"))*1e8
-			}
-			if rapid.IntRange(0, 2).Draw(t, "hasPrev") > 0 {
-				c.PrevValue = rapid.SampledFrom([]string{"", "x", "y", large}).Draw(t, "prevValue")
-				c.PrevIndex = tree.Index(rapid.IntRange(0, 40).Draw(t, "prevIndex"))
-			}
-			list[i] = c
+			list[i] = command(t, op.Draw(t, "op"), keys().Draw(t, "key"), now)
 		}
 		return list
 	})
+}
+
+// command draws the rest of a command.
+func command(t *rapid.T, op tree.Op, key string, now int64) tree.Command {
+	c := tree.Command{
+		Op:        op,
+		Key:       key,
+		Now:       now,
+		Dir:       rapid.IntRange(0, 4).Draw(t, "dir") == 0,
+		Recursive: rapid.IntRange(0, 3).Draw(t, "recursive") == 0,
+		Refresh:   rapid.IntRange(0, 5).Draw(t, "refresh") == 0,
+		Limit:     rapid.IntRange(0, 3).Draw(t, "limit"),
+	}
+	if rapid.Bool().Draw(t, "hasValue") {
+		c.Value = []byte(rapid.SampledFrom([]string{"", "x", "y", "<é\x00\xff>", large, large + "\n", large[1:]}).Draw(t, "value"))
+	}
+	if rapid.IntRange(0, 3).Draw(t, "hasTTL") == 0 {
+		c.Expires = now + int64(rapid.IntRange(0, 5).Draw(t, "ttl"))*1e8
+	}
+	if rapid.IntRange(0, 2).Draw(t, "hasPrev") > 0 {
+		c.PrevValue = rapid.SampledFrom([]string{"", "x", "y", large}).Draw(t, "prevValue")
+		c.PrevIndex = tree.Index(rapid.IntRange(0, 40).Draw(t, "prevIndex"))
+	}
+	return c
 }
 
 // log turns commands into raft entries of random sizes.

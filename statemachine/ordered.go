@@ -21,28 +21,27 @@ func (p place) data() bool { return p.slots > 1 && !p.order }
 // applyAt applies a command of a batch with a range of indexes. If it succeeds, it uses the
 // next index; in a batch of in-order creates in the root, the next index whose name belongs
 // to this shard.
-func (m *Machine) applyAt(v *view, batch *tree.BatchReader, c *tree.Command, emit func(*tree.Event)) *tree.Error {
+func (m *Machine) applyAt(v *view, batch *tree.BatchReader, c *tree.Command, emit func(*tree.Event)) (failed *tree.Error, err error) {
 	running := v.meta.last
 	at := running // the index before the one to use
 	if batch.Root {
 		at = tree.NextNamed(running+1, m.place.slot, m.place.slots) - 1
 	}
 	left := batch.Range.Last - min(at, batch.Range.Last)
-	var failed *tree.Error
 	switch {
 	case m.place.misplaced(c, batch.Root):
-		failed = &tree.Error{Code: tree.CodeRaftInternal, Cause: "the key lives in another shard"}
-	case left == 0 && c.Op != tree.OpExpire:
+		failed = elsewhere()
+	case left < tree.Index(c.Indexes()) && c.Op != tree.OpExpire:
 		failed = &tree.Error{Code: tree.CodeRaftInternal, Cause: "no index is left"}
 	default:
 		c.Limit = int(min(tree.Index(c.Limit), left))
-		failed = tree.Apply(v, c, at, emit)
+		failed, err = m.carryOut(v, c, at, emit)
 	}
 	if failed != nil {
 		failed.Index = running
 	}
 	v.meta.stats.CountWrite(c.Op, failed == nil)
-	return failed
+	return failed, err
 }
 
 // misplaced reports whether the key of c belongs to another shard. In-order creates in the
@@ -56,6 +55,10 @@ func (p place) misplaced(c *tree.Command, root bool) bool {
 	default:
 		return tree.Slot(c.Key, p.slots) != p.slot
 	}
+}
+
+func elsewhere() *tree.Error {
+	return &tree.Error{Code: tree.CodeRaftInternal, Cause: "the key lives in another shard"}
 }
 
 // settle executes OpClose: indexes up to the given one that were handed out to this shard

@@ -103,7 +103,7 @@ func (m *model) applyBatch(b *orderedBatch, slot int) (stale bool, answers []str
 	m.last = b.r.First - 1
 	for i := range b.list {
 		c := b.list[i]
-		if c.Op != tree.OpExpire && !b.root && tree.Slot(c.Key, slots) != slot || c.Op == tree.OpCreateInOrder && c.Key == "/" && !b.root {
+		if c.Op != tree.OpExpire && !b.root && strays(&c, slot) || c.Op == tree.OpCreateInOrder && c.Key == "/" && !b.root {
 			m.stats.CountWrite(c.Op, false)
 			answers = append(answers, string(tree.AppendError(nil, &tree.Error{Code: tree.CodeRaftInternal, Cause: "the key lives in another shard", Index: m.last})))
 			continue
@@ -147,7 +147,7 @@ func dataLog(t *rapid.T, slot, entries int) []orderedBatch {
 		if c.Op.Membership() {
 			return true
 		}
-		return c.Op != tree.OpExpire && tree.Slot(c.Key, slots) != slot && rapid.IntRange(0, 9).Draw(t, "stray") > 0
+		return c.Op != tree.OpExpire && strays(&c, slot) && rapid.IntRange(0, 9).Draw(t, "stray") > 0
 	})
 	for range entries {
 		b := orderedBatch{origin: rapid.SampledFrom([]uint64{replica, replica, 9}).Draw(t, "origin"), epoch: epoch}
@@ -183,11 +183,7 @@ func dataLog(t *rapid.T, slot, entries int) []orderedBatch {
 			b.list, list = list[:n], list[n:]
 			b.r.Last = b.r.First - 1
 			for i := range b.list {
-				if b.list[i].Op == tree.OpExpire {
-					b.r.Last += tree.Index(b.list[i].Limit)
-				} else {
-					b.r.Last++
-				}
+				b.r.Last += tree.Index(b.list[i].Indexes())
 			}
 			b.r.Last = max(b.r.First, b.r.Last+slack)
 		}

@@ -10,28 +10,29 @@ import (
 // The replies to a submission, which go to the clients of the replica that submitted it,
 // contain for each command, in order:
 //
-//	action   1 byte; 0: an error; 255: success without an event
+//	action   1 byte; 0: an error; 255: success without an event; 254: a transaction's events
 //	created  1 byte: 1 if the HTTP status is 201
 //	code     2 bytes: the error's code
 //	index    8 bytes: the event's, or the tree's if there is none
 //	length   4 bytes
-//	body     the event's JSON, the error's cause, or what became of a change of users
+//	body     the event's JSON, the error's cause, what became of a change of users, or the events
+//	         of a transaction, as {"results":[...]}
 //
 // Numbers are little-endian. The event's JSON is byte for byte what watchers
 // get.
 const (
 	replyHead = 16
 	replyDone = 0xff
+	replyTxn  = 0xfe
+
+	txnBegin, txnEnd = `{"results":[`, "]}\n"
 )
 
 // appendEventReply appends the reply to a command that made the event. A buffer that is too
 // small for it is doubled once, since append would grow it by less, and copy large values
 // several times.
 func appendEventReply(dst []byte, e *tree.Event) (out, json []byte) {
-	size := replyHead + eventOverhead + len(e.Node.Key) + len(e.Node.Value) + len(e.Prev.Key) + len(e.Prev.Value)
-	if cap(dst)-len(dst) < size {
-		dst = slices.Grow(dst, max(size, cap(dst)))
-	}
+	dst = growForEvent(dst, e)
 	head := len(dst)
 	dst = append(dst, make([]byte, replyHead)...)
 	dst = tree.AppendEvent(dst, e)
@@ -44,6 +45,37 @@ func appendEventReply(dst []byte, e *tree.Event) (out, json []byte) {
 	binary.LittleEndian.PutUint64(h[4:], uint64(e.Index()))
 	binary.LittleEndian.PutUint32(h[12:], uint32(len(json)))
 	return dst, json
+}
+
+func growForEvent(dst []byte, e *tree.Event) []byte {
+	size := replyHead + eventOverhead + len(e.Node.Key) + len(e.Node.Value) + len(e.Prev.Key) + len(e.Prev.Value)
+	if cap(dst)-len(dst) < size {
+		dst = slices.Grow(dst, max(size, cap(dst)))
+	}
+	return dst
+}
+
+// appendTxnEvent appends an event to the reply to a transaction, which begins at from.
+func appendTxnEvent(dst []byte, from int, e *tree.Event) (out, json []byte) {
+	dst = growForEvent(dst, e)
+	if len(dst) == from {
+		dst = append(append(dst, make([]byte, replyHead)...), txnBegin...)
+	} else {
+		dst = append(dst, ',')
+	}
+	at := len(dst)
+	dst = tree.AppendEvent(dst, e)
+	return dst, dst[at:len(dst):len(dst)]
+}
+
+// endTxnReply completes the reply to a transaction, whose last event has the index.
+func endTxnReply(dst []byte, from int, index tree.Index) []byte {
+	dst = append(dst, txnEnd...)
+	h := dst[from:]
+	h[0] = replyTxn
+	binary.LittleEndian.PutUint64(h[4:], uint64(index))
+	binary.LittleEndian.PutUint32(h[12:], uint32(len(h)-replyHead))
+	return dst
 }
 
 func appendErrorReply(dst []byte, e *tree.Error) []byte {
@@ -66,7 +98,8 @@ func appendDoneReply(dst []byte, index tree.Index, outcome []byte) []byte {
 
 // CutReply decodes the first of the replies in data, which Update has built, and returns
 // the rest; ok is false at the end. In the reply's State only Index is set. The reply to a
-// command that was carried out without an event has nothing else but an Outcome.
+// command that was carried out without an event has nothing else but an Outcome, that to a transaction
+// all events in its JSON.
 func CutReply(data []byte) (r tree.Reply, rest []byte, ok bool) {
 	if len(data) < replyHead {
 		return r, nil, false
@@ -75,10 +108,13 @@ func CutReply(data []byte) (r tree.Reply, rest []byte, ok bool) {
 	size := binary.LittleEndian.Uint32(data[12:])
 	body, rest := data[replyHead:replyHead+size], data[replyHead+size:]
 	r.State.Index = index
-	if data[0] == replyDone {
-		if size > 0 {
-			r.Outcome = body
-		}
+	switch {
+	case data[0] == replyDone && size > 0:
+		r.Outcome = body
+	case data[0] == replyTxn:
+		r.JSON = body
+	}
+	if data[0] >= replyTxn {
 		return r, rest, true
 	}
 	r.Action = tree.Action(data[0])

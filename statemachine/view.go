@@ -233,6 +233,27 @@ func (v *view) HasChildren(dir string) bool {
 	return found
 }
 
+// Walk implements txn.Store.
+func (v *view) Walk(dir string, visit func(key string) (more, below bool)) {
+	root := appendNodeKey(nil, dir)
+	it := v.iter(append(bytes.Clone(root), pathSeparator), appendBelow(nil, root))
+	defer v.close(it)
+	for ok := it.First(); ok; {
+		key, err := appendKey(nil, it.Key()[1:])
+		v.must(err)
+		more, below := visit(string(key))
+		switch {
+		case !more:
+			return
+		case below:
+			ok = it.Next()
+		default:
+			ok = it.SeekGE(appendBelow(nil, it.Key()))
+		}
+	}
+	v.must(it.Error())
+}
+
 // staleLimit is the number of stale expirations that one raft entry drops at most.
 const staleLimit = 1000
 

@@ -8,6 +8,7 @@ import (
 	"copse/statemachine/auth"
 	"copse/statemachine/mirror"
 	"copse/statemachine/tree"
+	"copse/statemachine/txn"
 )
 
 // What the members' actors of a shard send each other, one way, over the peer link.
@@ -90,10 +91,14 @@ func ReadSubmission(b []byte, member uint64, sharded bool, now time.Time) (shard
 
 // isChange checks what the packages that carry out a command read.
 func isChange(c *tree.Command) bool {
-	if c.Op == tree.OpMirror {
+	switch c.Op {
+	case tree.OpMirror:
 		return mirror.IsChange(c.Value)
+	case tree.OpTxn:
+		return txn.IsTxn(c)
+	default:
+		return auth.IsChange(c.Value)
 	}
-	return auth.IsChange(c.Value)
 }
 
 // AppendRefusal appends r, to a member's actor of the shard.

@@ -62,7 +62,7 @@ func (i *intake) Submit(c *tree.Command, notify func(tree.Reply)) {
 
 // enter puts w into the mailbox, or says why not.
 func (i *intake) enter(w *Write) error {
-	if w.Command.Op.Grows() {
+	if grows(w.Command) {
 		if err := i.admit(w.Command.Size()); err != nil {
 			return err
 		}

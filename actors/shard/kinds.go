@@ -1,5 +1,10 @@
 package shard
 
+import (
+	"copse/statemachine/tree"
+	"copse/statemachine/txn"
+)
+
 // The kinds of writes, which have submissions and batches of their own and get them in turn.
 // With several shards, the indexes of creates in order in the root must make names that belong
 // to the shard. And small writes shall not wait for all large ones that came before them, only
@@ -13,6 +18,15 @@ const (
 
 // largeWrite is the size from which on a write, or a submission of one, is large.
 const largeWrite = 64 << 10
+
+// grows reports whether a command may make the tree larger.
+func grows(c *tree.Command) bool {
+	if c.Op != tree.OpTxn {
+		return c.Op.Grows()
+	}
+	t, err := txn.Read(c)
+	return err == nil && t.Grows()
+}
 
 // next returns the first kind from turn on of which something waits, or the turn.
 func next(turn int, waiting func(kind int) bool) int {

@@ -84,7 +84,7 @@ func (o *origin) kind(w *Write) int {
 	switch {
 	case o.o.Sharded && w.Command.InRoot():
 		return root
-	case w.Command.Size() >= largeWrite && w.Command.Op.Grows():
+	case w.Command.Size() >= largeWrite && grows(w.Command):
 		return bulk
 	}
 	return plain

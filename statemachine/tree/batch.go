@@ -207,14 +207,14 @@ var errCommands = errors.New("a submission's commands are truncated, damaged, or
 
 // CheckCommands checks commands that another member sent: they must be exactly count
 // complete commands that a member may submit and every replica can apply, and each
-// must take at least one index. isChange checks the Value of an OpAuth or OpMirror. It returns how many
+// must take at least one index. isChange checks the Value of an OpAuth, OpMirror or OpTxn. It returns how many
 // indexes they take at most, and how many of them are in-order creates in the root. Its
 // only error is errCommands.
 func CheckCommands(commands []byte, count int, isChange func(*Command) bool) (indexes, roots int, err error) {
 	d := NewDecoder(commands)
 	for range count {
 		var c Command
-		if readCommand(&d, &c); d.Failed() || !c.submittable() || c.Indexes() == 0 || (c.Op == OpAuth || c.Op == OpMirror) && !isChange(&c) {
+		if readCommand(&d, &c); d.Failed() || !c.submittable() || c.Indexes() == 0 || (c.Op == OpAuth || c.Op == OpMirror || c.Op == OpTxn) && !isChange(&c) {
 			return 0, 0, errCommands
 		}
 		indexes += c.Indexes()

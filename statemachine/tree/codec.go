@@ -108,7 +108,7 @@ func readCommand(d *Decoder, c *Command) {
 
 // Indexes returns how many indexes c takes at most.
 func (c *Command) Indexes() int {
-	if c.Op == OpExpire {
+	if c.Op == OpExpire || c.Op == OpTxn {
 		return c.Limit
 	}
 	return 1

@@ -36,6 +36,13 @@ const (
 
 	OpMirror // changes a mirror of another cluster; Value is a change of package mirror
 
+	// OpTxn carries out several commands, or none; Value is a transaction of package txn, which takes
+	// at most Limit indexes. Key is one of its keys.
+	OpTxn
+	// OpCopy and OpRename are part of transactions: package txn makes other commands of them.
+	OpCopy
+	OpRename
+
 	opEnd
 )
 
@@ -48,7 +55,7 @@ func (op Op) Membership() bool { return op >= OpFound && op <= OpMemberReplaceAl
 // replaced at such times too.
 func (op Op) Grows() bool {
 	switch op {
-	case OpSet, OpCreate, OpCreateInOrder, OpUpdate, OpCompareAndSwap:
+	case OpSet, OpCreate, OpCreateInOrder, OpUpdate, OpCompareAndSwap, OpCopy, OpRename:
 		return true
 	default:
 		return false
@@ -75,7 +82,7 @@ type Command struct {
 	// nanoseconds: the ttl fields of the answer count from it, and OpExpire
 	// removes nodes due by then.
 	Now   int64
-	Limit int // OpExpire, OpFound
+	Limit int // OpExpire, OpFound, OpTxn
 	// Authorization is the client's header, for a mirror that passes the command on. It is never
 	// logged or proposed.
 	Authorization string

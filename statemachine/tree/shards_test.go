@@ -303,6 +303,8 @@ func TestCheckCommands(t *testing.T) {
 		"an expiry of nothing":   {encode(tree.Command{Op: tree.OpExpire, Key: "/"}), 1, 0, 0, false},
 		"a change of users":      {encode(tree.Command{Op: tree.OpAuth, Value: []byte("good")}), 1, 1, 0, true},
 		"one that is damaged":    {encode(tree.Command{Op: tree.OpAuth, Value: []byte("bad")}), 1, 0, 0, false},
+		"a transaction":          {encode(tree.Command{Op: tree.OpTxn, Key: "/a", Limit: 7, Value: []byte("good")}), 1, 7, 0, true},
+		"one that can't be one":  {encode(tree.Command{Op: tree.OpTxn, Key: "/a", Limit: 7, Value: []byte("bad")}), 1, 0, 0, false},
 		"an operation not known": {encode(tree.Command{Op: 200, Key: "/"}), 1, 0, 0, false},
 	} {
 		indexes, roots, err := tree.CheckCommands(c.commands, c.count, func(c *tree.Command) bool { return string(c.Value) == "good" })

@@ -33,15 +33,15 @@ func (s *Stats) counters() []*uint64 {
 }
 
 // CountWrite counts one applied command, which succeeded if ok. It ignores operations
-// without counters of their own; expiries are counted by their events.
+// without counters of their own; expiries are counted by their events. Of a transaction that
+// succeeds its commands are counted instead; one that is refused is a failed comparison.
 func (s *Stats) CountWrite(op Op, ok bool) {
-	success, fail := s.writes(op)
-	switch {
-	case success == nil:
-	case ok:
-		*success++
-	default:
-		*fail++
+	count, fail := s.writes(op)
+	if !ok {
+		count = fail
+	}
+	if count != nil {
+		*count++
 	}
 }
 
@@ -59,6 +59,8 @@ func (s *Stats) writes(op Op) (success, fail *uint64) {
 		return &s.DeleteSuccess, &s.DeleteFail
 	case OpCompareAndDelete:
 		return &s.CompareAndDeleteSuccess, &s.CompareAndDeleteFail
+	case OpTxn:
+		return nil, &s.CompareAndSwapFail
 	default:
 		return nil, nil
 	}

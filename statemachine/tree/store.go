@@ -98,6 +98,24 @@ func (m *MemStore) HasChildren(dir string) bool {
 	return false
 }
 
+// Walk calls visit for the keys below dir, depth first, while that returns more. What is below the key
+// just visited is left out unless visit returns below.
+func (m *MemStore) Walk(dir string, visit func(key string) (more, below bool)) {
+	past := ""
+	for _, n := range m.Below(dir) {
+		if past != "" && Within(past, n.Key) {
+			continue
+		}
+		more, below := visit(n.Key)
+		if !more {
+			return
+		}
+		if !below {
+			past = n.Key
+		}
+	}
+}
+
 // NextExpiry implements Store.
 func (m *MemStore) NextExpiry(limit int64) (Node, bool) {
 	var first Node
