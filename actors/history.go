@@ -5,8 +5,12 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"copse/statemachine"
 	"copse/statemachine/tree"
 )
+
+// NameLimits limit the events that are kept of each top-level name.
+type NameLimits = statemachine.NameLimits
 
 // histories is the body of /v2/copse/history. The indexes are the oldest that waitIndex may ask for,
 // and the latest.

@@ -20,7 +20,6 @@ import (
 	"copse/actors/peerlink"
 	"copse/actors/raft"
 	"copse/actors/source"
-	"copse/statemachine"
 	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 )
@@ -74,9 +73,6 @@ type RaftOptions struct {
 	RequestTimeout             time.Duration // of a write, and of a linearizable read
 	SnapshotCount              uint64        // entries between two compactions of the log
 }
-
-// NameLimits limit the events that are kept of each top-level name.
-type NameLimits = statemachine.NameLimits
 
 // StoreOptions bound what the store takes, and say when keys expire.
 type StoreOptions struct {

@@ -19,7 +19,10 @@ const spoiledStoreEnv = "COPSE_TEST_SPOILED_STORE"
 // stoppedStore makes a store of all faultCommands, and stops it: at first it flushes often,
 // so that there are several tables.
 func stoppedStore(t *testing.T, dir string) {
-	m := mustNew(t, dir)
+	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, Names: faultNames})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range faultCommands {
 		if _, err := m.Update([]sm.Entry{faultEntry(i)}); err != nil {
 			t.Fatal(err)
@@ -40,7 +43,7 @@ func TestAStoreServesWhatItHeld(t *testing.T) {
 		dir = t.TempDir() + "/shard"
 		stoppedStore(t, dir)
 	}
-	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, Fatal: endProcess})
+	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, Names: faultNames, Fatal: endProcess})
 	if err != nil {
 		endProcess(err)
 	}

@@ -45,6 +45,9 @@ func faultCommand(i int) tree.Command {
 
 const faultCommands = 400
 
+// faultNames let the windows of some names be large, some small, and leave one without.
+var faultNames = statemachine.NameLimits{Events: 5, Bytes: 60_000, Names: 6, Total: 250_000}
+
 func faultEntry(i int) sm.Entry {
 	c := faultCommand(i)
 	return sm.Entry{Index: uint64(i + 1), Cmd: tree.AppendCommand(tree.AppendBatch(nil, replica, 1), &c)}
@@ -60,7 +63,7 @@ func runFaulty(plan string) int {
 		return 2
 	}
 	m, err := statemachine.New(statemachine.Options{
-		Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, Fatal: endProcess,
+		Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, Names: faultNames, Fatal: endProcess,
 		FS: &faultyFS{FS: vfs.Default, kind: kind, left: new(atomic.Int64), from: n},
 	})
 	if err != nil {
@@ -262,7 +265,7 @@ func TestStorageFaultsLoseNothingThatWasPromised(t *testing.T) {
 // checkSurvivor opens what a failed replica left behind.
 func checkSurvivor(t *testing.T, dir, what string, synced uint64) {
 	t.Helper()
-	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30})
+	m, err := statemachine.New(statemachine.Options{Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, Names: faultNames})
 	if err != nil {
 		if synced > 0 {
 			t.Fatalf("%s: a store with %d promised entries doesn't open: %v", what, synced, err)

@@ -61,7 +61,7 @@ func runKilled(plan string) int {
 	}
 	how, unreadable := strings.CutSuffix(how, "-unreadable")
 	rewritten := make(chan struct{}, 100)
-	m, err := statemachine.NewTuned(statemachine.Options{Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, Fatal: endProcess, FS: blobErrors{vfs.Default, unreadable}}, func(o *pebble.Options) {
+	m, err := statemachine.NewTuned(statemachine.Options{Dir: dir, Replica: replica, Window: window, WindowBytes: 1 << 30, Names: faultNames, Fatal: endProcess, FS: blobErrors{vfs.Default, unreadable}}, func(o *pebble.Options) {
 		policy := o.Experimental.ValueSeparationPolicy()
 		policy.MaxBlobReferenceDepth = 1 // compactions read all values
 		if policy.RewriteMinimumAge = 0; how == "rewrite" {
@@ -115,6 +115,12 @@ func runKilled(plan string) int {
 			fmt.Println("wrong", modelQueries[i], got)
 			return 3
 		}
+	}
+	if wrong, err := wrongName(m, want); err != nil {
+		endProcess(err)
+	} else if wrong != "" {
+		fmt.Println(wrong)
+		return 3
 	}
 	fmt.Println("held", at)
 	return 0

@@ -322,6 +322,9 @@ func sameAsModel(t rapid.TB, m *statemachine.Machine, want *model) {
 			t.Fatalf("history from %d:\n got %v\nwant %v", from, got, wanted)
 		}
 	}
+	if wrong, err := wrongName(m, want); err != nil || wrong != "" {
+		t.Fatalf("%s %v", wrong, err)
+	}
 }
 
 func sameNotices(a, b []tree.EncodedEvent) bool {

@@ -2,6 +2,7 @@ package statemachine_test
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ type namedModel struct {
 }
 
 // ofName are the events that watchers of a name see, from an index on.
-func (m *namedModel) ofName(name string, from tree.Index) []tree.EncodedEvent {
+func (m *model) ofName(name string, from tree.Index) []tree.EncodedEvent {
 	return slices.DeleteFunc(slices.Clone(m.notices), func(n tree.EncodedEvent) bool {
 		return n.Index < from || n.Refresh || n.Key != name && !tree.Within(name, n.Key)
 	})
@@ -37,7 +38,7 @@ func (m *namedModel) ofName(name string, from tree.Index) []tree.EncodedEvent {
 
 // namedEntry draws a raft entry and has the model carry it out.
 func (m *namedModel) namedEntry(t *rapid.T, raftIndex uint64) sm.Entry {
-	if rapid.IntRange(0, 9).Draw(t, "time passes") == 0 { // a new leader's clock may begin earlier
+	if m.clock.Known() && rapid.IntRange(0, 9).Draw(t, "time passes") == 0 { // a new leader's clock may begin earlier
 		m.clock.Time += int64(rapid.IntRange(-2, 100).Draw(t, "seconds")) * int64(time.Second)
 	}
 	list := make([]tree.Command, rapid.IntRange(1, 12).Draw(t, "commands"))
@@ -152,7 +153,7 @@ func checkWatches(t rapid.TB, m *statemachine.Machine, want *namedModel) (window
 				t.Fatalf("a watch of %.20s from %d is served: %v; the windows begin at %d and %d", name, from, ok, w.Floor, m.Floor())
 			}
 			if wanted := want.ofName(name, from); ok && !sameNotices(got, wanted) {
-				t.Fatalf("history of %.20s from %d:\n got %v\nwant %v", name, from, got, wanted)
+				t.Fatalf("history of %.20s from %d: %s", name, from, difference(got, wanted))
 			}
 		}
 	}
@@ -205,6 +206,35 @@ func checkKept(t rapid.TB, m *statemachine.Machine, want *namedModel, l statemac
 			t.Fatalf("%s: of %d events there are kept: %+v", name, len(since), w)
 		}
 	}
+}
+
+// difference describes where two lists of events differ first.
+func difference(got, want []tree.EncodedEvent) string {
+	for i := range min(len(got), len(want)) {
+		if !sameNotices(got[i:i+1], want[i:i+1]) {
+			return fmt.Sprintf("event %d of %d is %d %.300s, want %d %.300s", i, len(want), got[i].Index, got[i].JSON, want[i].Index, want[i].JSON)
+		}
+	}
+	return fmt.Sprintf("%d events, want %d", len(got), len(want))
+}
+
+// wrongName compares the windows of names that there are with the model, and says what is wrong.
+func wrongName(m *statemachine.Machine, want *model) (wrong string, err error) {
+	list, _, err := m.NameWindows("", 1<<20)
+	for _, w := range list {
+		key, got, oldest := "/"+w.Name, []tree.EncodedEvent(nil), w.Floor
+		for from := w.Floor; from <= w.Last && oldest <= from; from = got[len(got)-1].Index + 1 {
+			var part []tree.EncodedEvent
+			if part, oldest, err = m.HistoryOf(key, from, 1<<20); err != nil || len(part) == 0 {
+				return fmt.Sprintf("the history of %s ends at %d", key, from), err
+			}
+			got = append(got, part...)
+		}
+		if wanted := want.ofName(key, w.Floor); oldest > w.Floor || !sameNotices(got, wanted) {
+			return fmt.Sprintf("history of %.20s from %d: %s", key, w.Floor, difference(got, wanted)), nil
+		}
+	}
+	return "", err
 }
 
 func namedOptions(l statemachine.NameLimits) statemachine.Options {
@@ -284,6 +314,9 @@ func (r *namedRun) change() {
 			r.open(i)
 		}
 		checkWatches(r, r.machines[i], &r.want)
+	}
+	if !r.want.clock.Known() && rapid.Bool().Draw(r.T, "timed") {
+		r.want.clock.Time = 1e18
 	}
 	r.on, r.pure, r.changed = r.want.last, before.Events == 0, r.want.clock.Time
 	r.apply(1)

@@ -21,7 +21,7 @@ import (
 const slots = 3
 
 func dataOptions(slot int) statemachine.Options {
-	return statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30, CacheSizes: statemachine.CacheSizes{Nodes: 16 << 10, Lists: 64 << 10}, Slot: slot, Slots: slots}
+	return statemachine.Options{Replica: replica, Window: window, WindowBytes: 1 << 30, Names: unlimited, CacheSizes: statemachine.CacheSizes{Nodes: 16 << 10, Lists: 64 << 10}, Slot: slot, Slots: slots}
 }
 
 func plainOptions() statemachine.Options {

@@ -70,7 +70,7 @@ type users struct {
 type cluster struct {
 	Status        None          `cmd:"" help:"Print each member's version, role, index and term."`
 	ClusterHealth ClusterHealth `cmd:"" help:"Ask each member for its health."`
-	History       History       `cmd:"" help:"Print what waitIndex can reach, and below which names more of it."`
+	History       None          `cmd:"" help:"Print what waitIndex can reach, and below which names more of it."`
 	Top           Top           `cmd:"" help:"Show requests, watchers, leaders and busy prefixes, live."`
 }
 
@@ -250,12 +250,6 @@ type Permission struct {
 // ClusterHealth is copse cluster-health.
 type ClusterHealth struct {
 	Forever bool `help:"Ask again every ten seconds until interrupted." short:"f"`
-}
-
-// History is copse history.
-type History struct {
-	After string `help:"List the names behind this key." placeholder:"KEY"`
-	Limit uint32 `help:"List so many names, up to 10000." default:"1000" placeholder:"N"`
 }
 
 // Top is copse top.

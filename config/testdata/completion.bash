@@ -57,7 +57,7 @@ _copse() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
-    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|mirror-from|bump-index|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|event-history-per-prefix|event-history-per-prefix-bytes|event-history-per-prefix-age|event-history-prefixes|event-history-prefixes-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoints|timeout|total-timeout|username|u|endpoint|hold-limit|index-margin|swap-with-value|swap-with-index|with-value|with-index|depth|after-index|wait|roles|after|limit|metrics|interval|from|cluster-id) return ;;
+    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|mirror-from|bump-index|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|event-history-per-prefix|event-history-per-prefix-bytes|event-history-per-prefix-age|event-history-prefixes|event-history-prefixes-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoints|timeout|total-timeout|username|u|endpoint|hold-limit|index-margin|swap-with-value|swap-with-index|with-value|with-index|depth|after-index|wait|roles|metrics|interval|from|cluster-id) return ;;
     esac
     for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
         [[ ${COMP_WORDS[i]} == -* ]] && break
@@ -136,7 +136,7 @@ _copse() {
         'auth disable'|'auth disable '*) words="--help $common" ;;
         'status'|'status '*) words="--help $common" ;;
         'cluster-health'|'cluster-health '*) words="--forever --help $common" ;;
-        'history'|'history '*) words="--after --limit --help $common" ;;
+        'history'|'history '*) words="--help $common" ;;
         'top'|'top '*) words="--metrics --interval --count --help $common" ;;
         'config check'|'config check '*) words="--help $settings" ;;
         'config show'|'config show '*) words="--json --help $settings" ;;

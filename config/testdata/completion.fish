@@ -134,8 +134,6 @@ complete -c copse -n '__fish_seen_subcommand_from role; and __fish_seen_subcomma
 complete -c copse -n '__fish_seen_subcommand_from auth; and not __fish_seen_subcommand_from init enable disable' -a enable -d 'Turn auth on; there must be a user root.'
 complete -c copse -n '__fish_seen_subcommand_from auth; and not __fish_seen_subcommand_from init enable disable' -a disable -d 'Turn auth off.'
 complete -c copse -n '__fish_seen_subcommand_from cluster-health' -l forever -s f -d 'Ask again every ten seconds until interrupted'
-complete -c copse -n '__fish_seen_subcommand_from history' -l after -x -d 'List the names behind this key'
-complete -c copse -n '__fish_seen_subcommand_from history' -l limit -x -d 'List so many names, up to 10000'
 complete -c copse -n '__fish_seen_subcommand_from top' -l metrics -x -d 'URLs of the operations ports; by default port 2381 of each member'
 complete -c copse -n '__fish_seen_subcommand_from top' -l interval -x -d 'Time between two pictures'
 complete -c copse -n '__fish_seen_subcommand_from top' -l count -x -d 'Pictures until it ends; 0 is for ever'

@@ -29,6 +29,9 @@ func (t *tool) without(ctx context.Context) error {
 	case "auth disable":
 		return t.enable(ctx, http.MethodDelete, "Authentication Disabled")
 	}
+	if t.line.Name == "history" {
+		return t.history(ctx)
+	}
 	return t.status(ctx)
 }
 

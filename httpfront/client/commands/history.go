@@ -6,45 +6,47 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
-	"copse/config/cli"
 	"copse/httpfront/client/v2"
 )
 
 // histories is what copse history prints: the windows of events of one member. The indexes are the oldest that
 // waitIndex may ask for, and the latest.
 type histories struct {
-	Oldest uint64 `json:"oldestIndex"`
-	Newest uint64 `json:"newestIndex"`
-	Names  []struct {
-		Key    string  `json:"key"`
-		Oldest uint64  `json:"oldestIndex"`
-		Newest uint64  `json:"newestIndex"`
-		Events uint64  `json:"events"`
-		Bytes  uint64  `json:"bytes"`
-		Age    float64 `json:"ageSeconds"`
-	} `json:"names"`
-	Next string `json:"next"`
+	Oldest uint64          `json:"oldestIndex"`
+	Newest uint64          `json:"newestIndex"`
+	Shards json.RawMessage `json:"shards"`
+	Names  []nameHistory   `json:"names"`
+	Next   string          `json:"next,omitempty"`
 }
 
-func (t *tool) history(ctx context.Context, args *cli.History) error {
-	query := url.Values{"limit": {strconv.FormatUint(uint64(args.Limit), 10)}}
-	if args.After != "" {
-		query.Set("after", args.After)
-	}
-	var body json.RawMessage
-	if err := t.client.JSON(ctx, v2.Request{Method: http.MethodGet, Path: "/v2/copse/history", Query: query}, &body); err != nil {
-		return err
+type nameHistory struct {
+	Key    string  `json:"key"`
+	Shard  uint64  `json:"shard"`
+	Oldest uint64  `json:"oldestIndex"`
+	Newest uint64  `json:"newestIndex"`
+	Events uint64  `json:"events"`
+	Bytes  uint64  `json:"bytes"`
+	Age    float64 `json:"ageSeconds"`
+}
+
+// history prints the windows of all names, which come in pages.
+func (t *tool) history(ctx context.Context) error {
+	var h histories
+	for query := (url.Values{"limit": {"10000"}}); ; query.Set("after", h.Next) {
+		var page histories
+		if err := t.client.JSON(ctx, v2.Request{Method: http.MethodGet, Path: "/v2/copse/history", Query: query}, &page); err != nil {
+			return err
+		}
+		page.Names = append(h.Names, page.Names...)
+		if h = page; h.Next == "" {
+			break
+		}
 	}
 	if t.line.Output == "json" {
-		return t.printJSON(body)
-	}
-	var h histories
-	if err := json.Unmarshal(body, &h); err != nil {
-		return err
+		return t.printJSON(h)
 	}
 	w := tabwriter.NewWriter(t.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KEY\tOLDEST INDEX\tNEWEST INDEX\tEVENTS\tBYTES\tAGE")
@@ -53,9 +55,5 @@ func (t *tool) history(ctx context.Context, args *cli.History) error {
 		age := time.Duration(n.Age * float64(time.Second)).Round(time.Second)
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%v\n", n.Key, n.Oldest, n.Newest, n.Events, n.Bytes, age)
 	}
-	if err := w.Flush(); err != nil || h.Next == "" {
-		return err
-	}
-	_, err := fmt.Fprintf(t.Out, "more: copse history --after=%s\n", cli.Quote(h.Next))
-	return err
+	return w.Flush()
 }

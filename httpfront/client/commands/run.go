@@ -146,8 +146,6 @@ func (t *tool) run(ctx context.Context) error {
 		return t.memberRemove(ctx, args)
 	case *cli.MemberUpdate:
 		return t.memberUpdate(ctx, args)
-	case *cli.History:
-		return t.history(ctx, args)
 	}
 	panic(t.line.Name + " is carried out nowhere")
 }
