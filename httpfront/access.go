@@ -2,6 +2,7 @@ package httpfront
 
 import (
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,8 +31,9 @@ type grant struct {
 // insufficient is what v2 says to whoever may not do what was asked.
 const insufficient = "Insufficient credentials"
 
-// permit decides whether a key request may be made, and answers it if not.
-func (s *Server) permit(ctx *fasthttp.RequestCtx, what auth.Access, path string, recursive bool) (g grant, ok bool) {
+// permit decides whether a key request may be made, and answers it if not. A watch may have
+// further paths.
+func (s *Server) permit(ctx *fasthttp.RequestCtx, what auth.Access, recursive bool, path string, also ...string) (g grant, ok bool) {
 	// While auth is off nobody is asked. When it is turned on, a watch from before goes on
 	// if the guest may watch, whoever began it.
 	g = grant{who: auth.TheGuest, path: path, recursive: recursive, under: s.backend.Auth()}
@@ -45,7 +47,7 @@ func (s *Server) permit(ctx *fasthttp.RequestCtx, what auth.Access, path string,
 	}
 	// The state may have changed while the password was checked.
 	g.who, g.under = who, s.backend.Auth()
-	if !g.under.May(who, what, path, recursive) {
+	if !g.covers(what, also) {
 		writeError(ctx, &tree.Error{Code: tree.CodeUnauthorized, Cause: insufficient})
 		return grant{}, false
 	}
@@ -63,17 +65,26 @@ func (s *Server) permitted(ctx *fasthttp.RequestCtx, g *grant) (ok bool) {
 	if g.under == s.backend.Auth() {
 		return true
 	}
-	_, ok = s.permit(ctx, auth.Read, g.path, g.recursive)
+	_, ok = s.permit(ctx, auth.Read, g.recursive, g.path)
 	return ok
 }
 
-// stands reports whether a watch may go on in the state now.
-func (g *grant) stands(now *auth.State) bool {
+// stands reports whether a watch, which may have further paths, may go on in the state now.
+func (g *grant) stands(now *auth.State, t *terms) bool {
 	if g.under == now {
 		return true
 	}
 	g.under = now
-	return now.May(g.who, auth.Read, g.path, g.recursive)
+	if t == nil {
+		return g.covers(auth.Read, nil)
+	}
+	return g.covers(auth.Read, t.also)
+}
+
+// covers reports whether g's owner has the permission, for further paths too.
+func (g *grant) covers(what auth.Access, also []string) bool {
+	lacks := func(path string) bool { return !g.under.May(g.who, what, path, g.recursive) }
+	return !lacks(g.path) && !slices.ContainsFunc(also, lacks)
 }
 
 // administers decides whether a request may be made that needs the role root, and answers

@@ -71,7 +71,11 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, sent string) {
 	case kindWrite:
 		x.req.cmd.Authorization = view(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization))
 	}
-	if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok {
+	var also []string
+	if x.req.kind == kindWatch && len(x.req.watch.prefixes) > 0 {
+		sent, also = x.req.watch.prefixes[0], x.req.watch.prefixes[1:]
+	}
+	if g, ok := s.permit(ctx, x.req.access(), x.req.recursive, sent, also...); ok {
 		s.serveGranted(ctx, x, g)
 	}
 }

@@ -14,6 +14,7 @@ type terms struct {
 	// Fixed before the watch is registered.
 	late *watchHead    // of an answer that begins when it ends; nil: the head is sent at once
 	same bool          // a wait that ends without an event is answered by a 304
+	also []string      // paths beside the one that the grant has
 	sse  bool          // events are sent as server-sent events
 	wait time.Duration // waitMax; 0: there is no limit
 	beat time.Duration // from one heartbeat to the next; 0: there are none

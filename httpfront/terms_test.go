@@ -280,3 +280,25 @@ func FuzzTags(f *testing.F) {
 		}
 	})
 }
+
+// One answer for several keys, of which an event is shown once.
+func TestAWatchOfSeveralPrefixes(t *testing.T) {
+	lt := serveLoop(t, pollLoopOptions{})
+	c, stream := lt.dial(), lt.dial()
+	c.get("/?wait=true&recursive=true&prefix=/b&prefix=/a/x/")
+	stream.ask("/?wait=true&recursive=true&prefix=/a&prefix=/b&prefix=/a/x&prefix=/a", acceptSSE)
+	r, s := c.head(), stream.head()
+	lt.hub.set("/c", 0)
+	first := lt.hub.set("/a", 0)
+	second := lt.hub.set("/a/x/y", 0)
+	third := lt.hub.set("/b", 0)
+	c.wantBody(r, second)
+	want := "id: 3\n: heartbeat\n\n"
+	for i, json := range []string{first, second, third} {
+		want += fmt.Sprintf("id: %d\nevent: set\ndata: %s\n\n", 5+i, strings.TrimSpace(json))
+	}
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(s.Body, got); err != nil || string(got) != want {
+		t.Errorf("got %q, %v\nwant %q", got, err, want)
+	}
+}

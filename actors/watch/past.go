@@ -45,7 +45,7 @@ func (p *pastReader) read(from, until tree.Index) (more bool, err *tree.Error) {
 // deliver hands n over if it concerns the watch, and reports whether the watch
 // needs no more events.
 func (p *pastReader) deliver(n *tree.EncodedEvent) (through bool) {
-	if !n.Concerns(p.watch.Key, p.watch.Recursive) {
+	if !p.watch.Wants(n) {
 		return false
 	}
 	p.watch.Sink.Deliver(n)
