@@ -111,7 +111,7 @@ func (l *parkedConns) answer(p *parked, index tree.Index, event []byte) {
 		l.write(p, index, event)
 		return
 	}
-	p.backlog = &backlog{}
+	p.backlog, p.since = &backlog{}, l.tick
 	p.backlog.add(piece{bytes: p.terms.late.append(nil, index, "", time.Now())})
 	l.write(p, index, event)
 	if p.sock != nil {

@@ -85,6 +85,7 @@ func (s *Server) agree(ctx *fasthttp.RequestCtx, p *parked, w *watchRequest) *tr
 	if t.wait > 0 && !p.watch.Stream {
 		t.late = s.watchHead(ctx, &t, s.backend.State())
 	}
+	t.same = t.same && t.late != nil
 	return nil
 }
 
