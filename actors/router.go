@@ -183,12 +183,14 @@ func (r *Router) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 	if err := r.mirrorRefusal(); err != nil {
 		return tree.State{}, err
 	}
-	if r.spans(w.Key) {
-		w.Hub = uint16(len(r.parts))
-		return r.sharded.spanning.Watch(w, r.State)
-	}
 	p := r.at(w.Key)
 	w.Hub = uint16(p.slot)
+	for key := range w.Keys() {
+		if r.spans(key) || r.at(key) != p {
+			w.Hub = uint16(len(r.parts))
+			return r.sharded.spanning.Watch(w, r.State)
+		}
+	}
 	st := r.state(p)
 	if w.Since == 0 {
 		w.Since = st.Index + 1

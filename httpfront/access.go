@@ -40,7 +40,7 @@ func (n need) met(by *auth.State, who auth.Who) bool { return by.May(who, n.what
 const insufficient = "Insufficient credentials"
 
 // permit decides whether a key request may be made, and answers it if not. What needs several
-// permissions, and so is no watch, has a grant of the first.
+// permissions has a grant of the first; a watch asks for the others again by itself.
 func (s *Server) permit(ctx *fasthttp.RequestCtx, first need, more ...need) (g grant, ok bool) {
 	// While auth is off nobody is asked. When it is turned on, a watch from before goes on
 	// if the guest may watch, whoever began it.
@@ -77,13 +77,14 @@ func (s *Server) permitted(ctx *fasthttp.RequestCtx, g *grant) (ok bool) {
 	return ok
 }
 
-// stands reports whether a watch may go on in the state now.
-func (g *grant) stands(now *auth.State) bool {
+// stands reports whether a watch, which may have further paths, may go on in the state now.
+func (g *grant) stands(now *auth.State, t *terms) bool {
 	if g.under == now {
 		return true
 	}
 	g.under = now
-	return g.met(now, g.who)
+	lacks := func(n need) bool { return !n.met(now, g.who) }
+	return !lacks(g.need) && (t == nil || !slices.ContainsFunc(t.also, lacks))
 }
 
 // administers decides whether a request may be made that needs the role root, and answers

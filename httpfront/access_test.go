@@ -245,3 +245,24 @@ func TestTheCertificateNamesTheUser(t *testing.T) {
 		})
 	}
 }
+
+// A watch of several keys takes the permission for each, and ends with the first that goes.
+func TestAWatchOfSeveralKeysTakesThePermissionForEach(t *testing.T) {
+	lt := serveLoop(t, pollLoopOptions{})
+	lt.hub.changeAuth(true, guestReads("/a", "/b", "/d/*"))
+	for query, status := range map[string]int{
+		"prefix=/a&prefix=/b": 200, "prefix=/b": 200, "prefix=/a&prefix=/c": 401, "prefix=/c&prefix=/a": 401, "prefix=/a&prefix=/b&recursive=true": 401, "prefix=/a/": 401, "prefix=/a&prefix=/a/": 401, "prefix=/d/&recursive=true": 200, "prefix=/a&prefix=/b&prefix=/d/": 200, "": 401,
+	} {
+		c := lt.dial()
+		c.ask("/?wait=true&"+query, acceptSSE)
+		if r := c.head(); r.StatusCode != status {
+			t.Errorf("%s: %d", query, r.StatusCode)
+		}
+	}
+	c := lt.dial()
+	c.ask("/?wait=true&prefix=/a&prefix=/b", acceptSSE)
+	r := c.head()
+	lt.hub.changeAuth(true, guestReads("/a"))
+	c.wantBody(r, "id: 3\n: heartbeat\n\n")
+	c.wantClosed()
+}

@@ -39,6 +39,7 @@ const (
 	paramMaxStale
 	paramWaitMax
 	paramHeartbeat
+	paramPrefix
 
 	paramCount
 )
@@ -70,6 +71,7 @@ var paramNames = [paramCount]string{
 	paramMaxStale:         "maxStale",
 	paramWaitMax:          "waitMax",
 	paramHeartbeat:        "heartbeat",
+	paramPrefix:           "prefix",
 }
 
 func paramByName(name []byte) (paramID, bool) {
@@ -85,11 +87,16 @@ func paramByName(name []byte) (paramID, bool) {
 type param struct {
 	text  []byte
 	given bool
+	more  uint8  // further values there are of a prefix, up to one too many
+	next  *param // one of them
 }
 
-// params holds the first value of each known parameter; unknown ones must be decodable, and
-// are dropped.
+// params holds the first value of each known parameter, and of prefix all; unknown ones must
+// be decodable, and are dropped.
 type params [paramCount]param
+
+// prefixLimit is how many prefixes a watch may have.
+const prefixLimit = 64
 
 // The errors of Go's library, which clients of etcd see.
 var (
@@ -165,8 +172,14 @@ func (p *params) scan(form []byte) error {
 			}
 			continue
 		}
-		if id, ok := paramByName(name); ok && !p[id].given {
-			p[id] = param{text: text, given: true}
+		id, ok := paramByName(name)
+		switch first := &p[id]; {
+		case !ok:
+		case !first.given:
+			*first = param{text: text, given: true}
+		case id == paramPrefix && first.more < prefixLimit:
+			first.next = &param{text: text, given: true, next: first.next}
+			first.more++
 		}
 	}
 	return err

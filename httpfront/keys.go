@@ -72,7 +72,11 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, sent string) {
 	case kindWrite:
 		x.req.cmd.Authorization = view(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization))
 	}
-	if g, ok := s.permit(ctx, need{x.req.access(), sent, x.req.recursive}); ok {
+	first, more := need{x.req.access(), sent, x.req.recursive}, []need(nil)
+	if w := &x.req.watch; x.req.kind == kindWatch && len(w.prefixes) > 0 {
+		first.path, more = w.prefixes[0], w.more(x.req.recursive)
+	}
+	if g, ok := s.permit(ctx, first, more...); ok {
 		s.serveGranted(ctx, x, g)
 	}
 }

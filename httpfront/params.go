@@ -2,6 +2,7 @@ package httpfront
 
 import (
 	"math"
+	"strconv"
 	"time"
 	"unsafe"
 
@@ -42,6 +43,16 @@ type watchRequest struct {
 	since     tree.Index
 	wait      time.Duration // waitMax; 0: it isn't given
 	heartbeat time.Duration // 0: it isn't given
+	// prefixes are the paths of what is watched instead of the request's own key.
+	prefixes []string
+}
+
+// more are the needs of the prefixes behind the first.
+func (w *watchRequest) more(recursive bool) (list []need) {
+	for _, path := range w.prefixes[1:] {
+		list = append(list, need{auth.Read, path, recursive})
+	}
+	return list
 }
 
 // input is a raw key request. parse works in place: it may change query and body, and its
@@ -84,7 +95,7 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	f.check(!refresh || hasTTL, tree.CodeRefreshTTL, "No TTL value set")
 	waits := wait && !quorum
 	query := f.query(in, !waits && (in.method == methodGet || in.method == methodHead))
-	watch := f.watch(waits)
+	watch := f.watch(in, waits)
 	if f.err != nil {
 		return f.err
 	}
@@ -228,11 +239,29 @@ func (f *fields) query(in *input, reads bool) tree.Query {
 
 // watch returns what a watch asks for that v2 doesn't have. To other requests that means
 // nothing.
-func (f *fields) watch(waits bool) watchRequest {
+func (f *fields) watch(in *input, waits bool) watchRequest {
 	if !waits {
 		return watchRequest{}
 	}
-	return watchRequest{wait: f.duration(paramWaitMax, time.Millisecond), heartbeat: f.duration(paramHeartbeat, time.Millisecond)}
+	return watchRequest{
+		wait:      f.duration(paramWaitMax, time.Millisecond),
+		heartbeat: f.duration(paramHeartbeat, time.Millisecond),
+		prefixes:  f.prefixes(in.key),
+	}
+}
+
+// prefixes returns the keys that a watch is for, each the one of the request or below it:
+// whoever decides by paths what may be asked need not know of them.
+func (f *fields) prefixes(within string) (list []string) {
+	p := &f.params[paramPrefix]
+	f.check(p.more < prefixLimit, tree.CodeInvalidField, `more than `+strconv.Itoa(prefixLimit)+` times "prefix"`)
+	for ; p != nil && p.given && f.err == nil; p = p.next {
+		key := keyOf(string(p.text))
+		f.check(isClean(p.text) && (key == within || tree.Within(within, key)) && !tooDeep(key),
+			tree.CodeInvalidField, `"prefix" must be the key that is watched, or one below it`)
+		list = append(list, string(p.text))
+	}
+	return list
 }
 
 func (f *fields) page(key string) tree.Page {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,11 @@ func TestMalformedParametersGetV2sAnswer(t *testing.T) {
 		"waitMax":                        {methodGet, "wait=true&waitMax=long", "", `209 invalid value for "waitMax"`},
 		"waitMax, none":                  {methodGet, "wait=true&waitMax=0", "", `209 invalid value for "waitMax"`},
 		"waitMax, too long":              {methodGet, "wait=true&waitMax=86401", "", `209 invalid value for "waitMax"`},
+		"prefix, beside":                 {methodGet, "wait=true&prefix=/k/a&prefix=/j", "", `209 "prefix" must be the key that is watched, or one below it`},
+		"prefix, not clean":              {methodGet, "wait=true&prefix=/k//a", "", `209 "prefix" must be the key that is watched, or one below it`},
+		"prefix, empty":                  {methodGet, "wait=true&prefix=", "", `209 "prefix" must be the key that is watched, or one below it`},
+		"prefix, too deep":               {methodGet, "wait=true&prefix=/k" + strings.Repeat("/a", 5000), "", `209 "prefix" must be the key that is watched, or one below it`},
+		"prefixes, too many":             {methodGet, "wait=true" + strings.Repeat("&prefix=/k", 65), "", `209 more than 64 times "prefix"`},
 		"heartbeat":                      {methodGet, "wait=true&heartbeat=1.5", "", `209 invalid value for "heartbeat"`},
 		"wait on a write":                {methodPut, "wait=true&prevValue=", "", `209 "wait" can only be used with GET requests`},
 		"wait on HEAD":                   {methodHead, "wait=true", "", `209 "wait" can only be used with GET requests`},
@@ -215,7 +221,8 @@ func TestReadsAndWatches(t *testing.T) {
 		"what is below and hidden takes the permission for all below": {methodGet, "depth=2&count=true&showHidden=1", request{kind: kindRead, recursive: true,
 			query: tree.Query{Key: "/k", Page: tree.Page{Depth: 2, Count: true, Hidden: true}}}},
 		"a bounded wait":               {methodGet, "wait=true&waitMax=90&heartbeat=2.5s&waitIndex=8", watch(watchRequest{since: 8, wait: 90 * time.Second, heartbeat: 2500 * time.Millisecond})},
-		"a read waits for nothing":     {methodGet, "waitMax=x&heartbeat=y", read(tree.Query{})},
+		"prefixes":                     {methodGet, "wait=true&prefix=/k/b&prefix=/k/a/&prefix=/k&prefix=/k/b", watch(watchRequest{prefixes: []string{"/k/b", "/k/b", "/k", "/k/a/"}})},
+		"a read waits for nothing":     {methodGet, "waitMax=x&heartbeat=y&prefix=z", read(tree.Query{})},
 		"a watch's pages mean nothing": {methodGet, "wait=true&limit=x&after=y&minIndex=x&maxStale=y", watch(watchRequest{})},
 		"a watch has no pages":         {methodGet, "wait=true&showHidden=true&depth=2&limit=1", watch(watchRequest{})},
 		"values of writes are legal":   {methodGet, "ttl=5&prevIndex=1&value=x&prevValue=y&prevExist=true", read(tree.Query{})},
@@ -274,7 +281,7 @@ func TestBodyLimitCountsTheWholeForm(t *testing.T) {
 
 // FuzzQuery holds the reading of a query against Go's.
 func FuzzQuery(f *testing.F) {
-	for _, s := range []string{"wait=true&waitIndex=7", "a=%zz&b;c", "value=%00+%2B", "%76alue=x&value=y", "recursive&&=&sorted", "prevValue=%a"} {
+	for _, s := range []string{"wait=true&waitIndex=7", "a=%zz&b;c", "value=%00+%2B", "%76alue=x&value=y", "recursive&&=&sorted", "prevValue=%a", "prefix=/a&prefix=%2Fb&wait=1&prefix=/c"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
@@ -347,6 +354,14 @@ func comparePairs(t *testing.T, got *params, want url.Values, gotErr, wantErr er
 	}
 	if wantErr != nil {
 		return // what else was sent makes no difference
+	}
+	more := []string{}
+	for p := got[paramPrefix].next; p != nil; p = p.next {
+		more = append(more, string(p.text))
+	}
+	slices.Reverse(more)
+	if all := want["prefix"]; len(all) > 1 && !slices.Equal(more, all[1:min(len(all), prefixLimit+1)]) || len(all) < 2 && len(more) > 0 {
+		t.Fatalf("prefix: got %q more, want %q", more, all)
 	}
 	for id, name := range paramNames {
 		if got[id].given != want.Has(name) || string(got[id].text) != want.Get(name) {

@@ -83,7 +83,7 @@ func (h *fakeHub) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 }
 
 func (h *fakeHub) deliver(w *tree.Watch, n *tree.EncodedEvent) {
-	if !h.watches[w] || !n.Concerns(w.Key, w.Recursive) {
+	if !h.watches[w] || !w.Wants(n) {
 		return
 	}
 	if !w.Stream {

@@ -115,7 +115,7 @@ func (l *parkedConns) deliver(p *parked, n *tree.EncodedEvent) {
 // it goes on. The client gets no error, for the head of its answer is out; it asks again and
 // is refused. A watch goes on after a change of its user's password: its rights are the same.
 func (l *parkedConns) recheck(p *parked, now *auth.State) bool {
-	if p.stage != watching || p.grant.stands(now) {
+	if p.stage != watching || p.grant.stands(now, p.terms) {
 		return true
 	}
 	l.options.meter.revoked.Add(1)

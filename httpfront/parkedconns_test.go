@@ -3,6 +3,7 @@ package httpfront
 import (
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,7 +17,7 @@ import (
 
 // rawClient opens a connection that costs the test's own heap nothing, asks
 // for a watch and reads the first bytes of its head.
-func rawClient(t *testing.T, addr string, query string) int {
+func rawClient(t *testing.T, addr string, request string) int {
 	t.Helper()
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
@@ -30,7 +31,7 @@ func rawClient(t *testing.T, addr string, query string) int {
 	if err := unix.Connect(fd, sa); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := unix.Write(fd, []byte(getLine(query))); err != nil {
+	if _, err := unix.Write(fd, []byte(request)); err != nil {
 		t.Fatal(err)
 	}
 	var head [8]byte
@@ -49,6 +50,15 @@ func heap() int64 {
 }
 
 func TestParkedConnectionsAreNoGoroutinesAndLittleMemory(t *testing.T) {
+	for kind, request := range map[string]string{
+		"long-poll":                    getLine("/a?wait=true"),
+		"stream of server-sent events": strings.Replace(getLine("/a?wait=true"), "\r\n\r\n", "\r\n"+acceptSSE+"\r\n\r\n", 1),
+	} {
+		t.Run(kind, func(t *testing.T) { parkedAreLittleMemory(t, request) })
+	}
+}
+
+func parkedAreLittleMemory(t *testing.T, request string) {
 	const parked, bytesLimit = 2000, 1024
 	lt := serveLoop(t, pollLoopOptions{})
 	clients := make([]int, 0, parked+50)
@@ -58,11 +68,11 @@ func TestParkedConnectionsAreNoGoroutinesAndLittleMemory(t *testing.T) {
 		}
 	}()
 	for range 50 {
-		clients = append(clients, rawClient(t, lt.addr, "/warm/up?wait=true"))
+		clients = append(clients, rawClient(t, lt.addr, strings.Replace(request, "/a", "/warm/up", 1)))
 	}
 	goroutines, before := runtime.NumGoroutine(), heap()
 	for range parked {
-		clients = append(clients, rawClient(t, lt.addr, "/a?wait=true"))
+		clients = append(clients, rawClient(t, lt.addr, request))
 	}
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines+2 })
 	each := (heap() - before) / parked

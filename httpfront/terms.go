@@ -14,6 +14,7 @@ type terms struct {
 	// Fixed before the watch is registered.
 	late *watchHead    // of an answer that begins when it ends; nil: the head is sent at once
 	same bool          // a wait that ends without an event is answered by a 304
+	also []need        // beside the one that the grant has
 	sse  bool          // events are sent as server-sent events
 	wait time.Duration // waitMax; 0: there is no limit
 	beat time.Duration // from one heartbeat to the next; 0: there are none
@@ -110,7 +111,7 @@ func (l *parkedConns) answer(p *parked, index tree.Index, event []byte) {
 		l.write(p, index, event)
 		return
 	}
-	p.backlog = &backlog{}
+	p.backlog, p.since = &backlog{}, l.tick
 	p.backlog.add(piece{bytes: p.terms.late.append(nil, index, "", time.Now())})
 	l.write(p, index, event)
 	if p.sock != nil {

@@ -4,13 +4,17 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"copse/statemachine/tree"
+
+	"github.com/valyala/fasthttp"
 )
 
 // quick are options of a poll loop that looks at its connections each millisecond.
@@ -131,6 +135,11 @@ func TestAWaitForWhatIsKnown(t *testing.T) {
 			t.Errorf("%s: %d", lines, r.StatusCode)
 		}
 	}
+	c = lt.dial() // a stream has its head already
+	c.ask("/a?wait=true&waitMax=10ms", `If-None-Match: "9"`, acceptSSE)
+	c.wantBody(c.head(), "id: 9\n: heartbeat\n\nid: 9\n: heartbeat\n\n")
+	c.get("/plain")
+	c.wantBody(c.head(), "plain /plain")
 	c = lt.dial() // without a limit, too
 	c.ask("/a?wait=true", `If-None-Match: "8"`)
 	c.wantBody(c.head(), want)
@@ -277,6 +286,76 @@ func FuzzTags(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header string) {
 		if at, ok := ifNoneMatch([]byte(header)); ok && (at+1 == 0 || !strings.Contains(header, `"`)) {
 			t.Errorf("%q stands for %d", header, at)
+		}
+	})
+}
+
+// One answer for several keys, of which an event is shown once.
+func TestAWatchOfSeveralPrefixes(t *testing.T) {
+	lt := serveLoop(t, pollLoopOptions{})
+	c, stream := lt.dial(), lt.dial()
+	c.get("/?wait=true&recursive=true&prefix=/b&prefix=/a/x/")
+	stream.ask("/?wait=true&recursive=true&prefix=/a&prefix=/b&prefix=/a/x&prefix=/a", acceptSSE)
+	r, s := c.head(), stream.head()
+	lt.hub.set("/c", 0)
+	first := lt.hub.set("/a", 0)
+	second := lt.hub.set("/a/x/y", 0)
+	third := lt.hub.set("/b", 0)
+	c.wantBody(r, second)
+	want := "id: 3\n: heartbeat\n\n"
+	for i, json := range []string{first, second, third} {
+		want += fmt.Sprintf("id: %d\nevent: set\ndata: %s\n\n", 5+i, strings.TrimSpace(json))
+	}
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(s.Body, got); err != nil || string(got) != want {
+		t.Errorf("got %q, %v\nwant %q", got, err, want)
+	}
+}
+
+func FuzzLastEventID(f *testing.F) {
+	for _, id := range []string{"", "0", "7", "007", "-1", "1e3", "18446744073709551614", "18446744073709551615", "99999999999999999999", "7 ", "7,8"} {
+		f.Add(id, "text/event-stream", `"5"`)
+		f.Add(id, "*/*", "")
+	}
+	s := NewTestServer(newFakeHub(), Options{})
+	f.Fuzz(func(t *testing.T, id, accept, tag string) {
+		var ctx fasthttp.RequestCtx
+		h := &ctx.Request.Header
+		h.Set("Last-Event-ID", id)
+		h.Set("Accept", accept)
+		h.Set("If-None-Match", tag)
+		var p parked
+		err := s.agree(&ctx, &p, &watchRequest{since: 3})
+		sent := string(h.Peek("Last-Event-ID"))
+		n, bad := strconv.ParseUint(sent, 10, 64)
+		switch sse := wantsSSE(&ctx); {
+		case !sse || sent == "":
+			if err != nil || p.watch.Since != 3 || p.watch.Stream != sse {
+				t.Errorf("%q, %q: from %d, %v", sent, accept, p.watch.Since, err)
+			}
+		case (err != nil) != (bad != nil || n == math.MaxUint64), err == nil && uint64(p.watch.Since) != n+1:
+			t.Errorf("%q, %q: from %d, %v", sent, accept, p.watch.Since, err)
+		}
+	})
+}
+
+func FuzzWatch(f *testing.F) {
+	for _, query := range []string{"waitMax=30s&heartbeat=5", "waitMax=-1", "prefix=/k&prefix=/k/a/&prefix=/k", "prefix=%2Fk%2F..%2Fj", "prefix=/k&prefix=k", "waitMax=1h1m1.5s&prefix="} {
+		f.Add(query)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		r, err := parseKey(methodGet, "wait=true&"+query, "")
+		if err != nil || r.kind != kindWatch {
+			return
+		}
+		w := r.watch
+		if w.wait < 0 || w.wait > durationLimit || w.heartbeat < 0 || w.heartbeat > durationLimit || len(w.prefixes) > prefixLimit {
+			t.Errorf("%q: %+v", query, w)
+		}
+		for _, path := range w.prefixes {
+			if key := keyOf(path); tree.Clean(key) != key || key != "/k" && !tree.Within("/k", key) {
+				t.Errorf("%q: the prefix %q", query, path)
+			}
 		}
 	})
 }

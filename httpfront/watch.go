@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"net"
+	"slices"
 	"strings"
 
 	"copse/statemachine/tree"
@@ -59,6 +60,10 @@ func (s *Server) agree(ctx *fasthttp.RequestCtx, p *parked, w *watchRequest) *tr
 	h := &ctx.Request.Header
 	p.watch.Stream, p.watch.Since = w.stream, w.since
 	t := terms{wait: w.wait, sse: wantsSSE(ctx)}
+	if len(w.prefixes) > 1 {
+		t.also = w.more(p.grant.recursive)
+		p.watchAlso(w.prefixes[1:])
+	}
 	if t.sse {
 		p.watch.Stream, t.beat = true, cmp.Or(w.heartbeat, heartbeat)
 		// A browser repeats the whole request, with what it has seen.
@@ -73,12 +78,25 @@ func (s *Server) agree(ctx *fasthttp.RequestCtx, p *parked, w *watchRequest) *tr
 	if at, ok := ifNoneMatch(h.Peek(fasthttp.HeaderIfNoneMatch)); ok && p.watch.Since == 0 {
 		p.watch.Since, t.same = at+1, true
 	}
-	if !t.sse && t.wait == 0 {
+	if !t.sse && t.wait == 0 && t.also == nil {
 		return nil
 	}
 	p.terms = &t
-	if !p.watch.Stream {
+	if t.wait > 0 && !p.watch.Stream {
 		t.late = s.watchHead(ctx, &t, s.backend.State())
 	}
+	t.same = t.same && t.late != nil
 	return nil
+}
+
+// watchAlso adds the keys of further paths.
+func (p *parked) watchAlso(paths []string) {
+	keys := []string{p.watch.Key}
+	for _, path := range paths {
+		keys = append(keys, keyOf(path))
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	also := keys[1:]
+	p.watch.Key, p.watch.Also = keys[0], &also
 }

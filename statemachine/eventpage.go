@@ -31,7 +31,7 @@ func (m *Machine) HistoryOf(key string, from tree.Index, limit int) (events []tr
 		return nil, 0, err
 	}
 	page := eventPage{snap: p.snap, from: from, limit: limit}
-	oldest, err = m.readEvents(&page, &meta, nameOf(key))
+	oldest, err = m.readEvents(&page, &meta, tree.TopName(key))
 	if err != nil {
 		m.end.ifDamaged(err)
 		return nil, 0, fmt.Errorf("read event window: %w", err)

@@ -39,7 +39,7 @@ func (m *Machine) NameWindows(after string, limit int) (list []NameWindow, floor
 	if found, err := all.load(p.snap); err != nil || !found || all.upTo != meta.last {
 		return nil, meta.last + 1, err
 	}
-	it, err := p.snap.NewIter(&pebble.IterOptions{LowerBound: append(appendNameKey(nil, nameOf(after)), 0), UpperBound: []byte{nameWindowPrefix + 1}})
+	it, err := p.snap.NewIter(&pebble.IterOptions{LowerBound: append(appendNameKey(nil, tree.TopName(after)), 0), UpperBound: []byte{nameWindowPrefix + 1}})
 	if err != nil {
 		return nil, 0, err
 	}

@@ -79,7 +79,7 @@ func (n *nameWindows) read(rec []byte) error {
 
 func readNameWindow(storeKey, rec []byte) (*nameWindow, error) {
 	key, err := appendKey(nil, storeKey[1:])
-	w, since := &nameWindow{name: nameOf(string(key))}, uint64(0)
+	w, since := &nameWindow{name: tree.TopName(string(key))}, uint64(0)
 	if err == nil {
 		err = readNumbers(rec, (*uint64)(&w.floor), (*uint64)(&w.last), &w.events, &w.bytes, &since)
 	}

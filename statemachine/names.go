@@ -40,12 +40,6 @@ const longestName = 1 << 10
 // agesChecked is how many times in their age events are looked for that are too old.
 const agesChecked = 16
 
-// nameOf returns the top-level name of key; the root's is empty.
-func nameOf(key string) string {
-	name, _, _ := strings.Cut(strings.TrimPrefix(key, "/"), "/")
-	return name
-}
-
 // nameWindow describes the window of one name. It has one event at least.
 type nameWindow struct {
 	name   string
@@ -127,7 +121,7 @@ func (v *view) recordName(e *tree.Event, size int) {
 	if !n.limits.on() || e.Refresh {
 		return
 	}
-	name := nameOf(e.Node.Key)
+	name := tree.TopName(e.Node.Key)
 	w := n.of[name]
 	if w == nil {
 		if len(n.of) >= n.limits.Names || len(name) > longestName {

@@ -128,7 +128,7 @@ func (s *Spanning) Get(dst []byte, q tree.Query, limit time.Duration, state func
 	return out, rest, st, refused
 }
 
-// Watch registers w, a watch on the root. Without an index it begins as a read does.
+// Watch registers w, a watch on the root or on keys of several shards. Without an index it begins as a read does.
 func (s *Spanning) Watch(w *tree.Watch, state func() tree.State) (tree.State, *tree.Error) {
 	if w.Since == 0 {
 		s.Settle()

@@ -100,12 +100,17 @@ type batch struct {
 
 // ask is a request to register one watch.
 type ask struct {
-	watch  *tree.Watch
-	from   tree.Index // earlier events were delivered already, or are not wanted
-	apart  bool       // the floor of what is on disk is not the hub's
-	exists bool       // the watched key existed
+	watch *tree.Watch
+	from  tree.Index // earlier events were delivered already, or are not wanted
+	apart bool       // the floor of what is on disk is not the hub's
+	marks []mark     // of the watch's keys, in their order
+	reply chan answer
+}
+
+// mark is what the asker knows of a key.
+type mark struct {
+	exists bool       // it existed
 	asOf   tree.Index // at this index of the tree
-	reply  chan answer
 }
 
 type answer struct {
@@ -191,6 +196,13 @@ func (h *Hub) Watchers() int { return int(h.watching.Load()) }
 // Floor is the first index that waitIndex may name when last is the newest.
 func (h *Hub) Floor(last tree.Index) tree.Index { return h.store.floor(last) }
 
+func (s *store) mark(key string) (m mark) {
+	if s.exists != nil && key != "/" {
+		m.exists, m.asOf = s.exists(key)
+	}
+	return m
+}
+
 func (s *store) floor(last tree.Index) tree.Index {
 	switch {
 	case s.oldest != nil:
@@ -219,11 +231,12 @@ func (h *Hub) closed(floor, since tree.Index) *tree.Error {
 func (h *Hub) Watch(w *tree.Watch) *tree.Error {
 	h.departures.enter(w)
 	defer h.departures.entered(w)
-	a := ask{watch: w, from: w.Since, apart: h.store.apart && w.Key != "/", reply: make(chan answer, 1)}
+	a := ask{watch: w, from: w.Since, apart: h.store.apart && scope(w) != "/", reply: make(chan answer, 1)}
 	past := pastReader{hub: h, watch: w}
 	for {
-		if h.store.exists != nil && w.Key != "/" {
-			a.exists, a.asOf = h.store.exists(w.Key)
+		a.marks = a.marks[:0]
+		for key := range w.Keys() {
+			a.marks = append(a.marks, h.store.mark(key))
 		}
 		ans, ok := h.ask(a)
 		switch {

@@ -58,10 +58,9 @@ func (m *hubModel) change(commands []tree.Command) []tree.EncodedEvent {
 	for i := range events {
 		n := &events[i]
 		for _, w := range m.watches {
-			key := w.watch.Key
-			sees := n.Concerns(key, w.watch.Recursive)
-			if tree.Within(n.Key, key) {
-				sees = sees && existed[i][key]
+			sees := false
+			for key := range w.watch.Keys() {
+				sees = sees || n.Concerns(key, w.watch.Recursive) && (!tree.Within(n.Key, key) || existed[i][key])
 			}
 			if w.parked && sees && n.Index >= w.watch.Since {
 				w.see(n)
@@ -127,6 +126,11 @@ func (m *hubModel) watch(t *rapid.T) {
 		Since:     m.f.last + 1,
 		Sink:      w.sink,
 	}
+	if rapid.IntRange(0, 2).Draw(t, "several") == 0 {
+		also := rapid.SliceOfNDistinct(rapid.SampledFrom(modelKeys), 1, 4, rapid.ID[string]).Draw(t, "also")
+		also = slices.DeleteFunc(also, func(key string) bool { return key == w.watch.Key })
+		w.watch.Also = &also
+	}
 	switch rapid.IntRange(0, 3).Draw(t, "since") {
 	case 0:
 		w.watch.Since = tree.Index(rapid.Uint64Range(1, uint64(m.f.last)+1).Draw(t, "past"))
@@ -146,7 +150,7 @@ func (m *hubModel) watch(t *rapid.T) {
 	}
 	for i := range m.past {
 		n := &m.past[i]
-		if w.parked && n.Index >= w.watch.Since && n.Concerns(w.watch.Key, w.watch.Recursive) {
+		if w.parked && n.Index >= w.watch.Since && w.watch.Wants(n) {
 			w.see(n)
 		}
 	}

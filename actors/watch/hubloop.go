@@ -71,7 +71,7 @@ func (h *Hub) run() error {
 				return err
 			}
 		}
-		h.watching.Store(int64(d.trie.count))
+		h.watching.Store(int64(d.trie.count - d.trie.extra))
 	}
 }
 
@@ -153,11 +153,15 @@ func (h *Hub) admit(a ask) answer {
 	case d.replay(a):
 		return answer{}
 	}
-	exists, known := true, false
-	if h.store.exists != nil || a.watch.Key == "/" {
-		exists, known = d.existed(a)
+	i := 0
+	for key := range a.watch.Keys() {
+		exists, known := true, false
+		if h.store.exists != nil || key == "/" {
+			exists, known = d.existed(key, a.marks[i])
+		}
+		d.trie.add(a.watch, key, exists, known)
+		i++
 	}
-	d.trie.add(a.watch, exists, known)
 	return answer{}
 }
 
@@ -166,7 +170,7 @@ func (h *Hub) admit(a ask) answer {
 func (d *delivery) replay(a ask) (served bool) {
 	for i := d.recent.search(a.from); i < d.recent.size; i++ {
 		n := d.recent.at(i)
-		if n.Concerns(a.watch.Key, a.watch.Recursive) {
+		if a.watch.Wants(n) {
 			a.watch.Sink.Deliver(n)
 			if !a.watch.Stream {
 				return true
@@ -176,24 +180,24 @@ func (d *delivery) replay(a ask) (served bool) {
 	return false
 }
 
-// existed brings what the asker knew about the watched key's existence up to the
+// existed brings what the asker knew about a watched key's existence up to the
 // hub's position. If it can't, it takes the key as existing: one event too many is
 // harmless, one too few is not.
-func (d *delivery) existed(a ask) (exists, known bool) {
-	if a.watch.Key == "/" {
+func (d *delivery) existed(key string, m mark) (exists, known bool) {
+	if key == "/" {
 		return true, true
 	}
-	if a.asOf > d.seen || a.asOf+1 < d.recent.floor {
+	if m.asOf > d.seen || m.asOf+1 < d.recent.floor {
 		return true, false
 	}
-	exists = a.exists
-	for i := d.recent.search(a.asOf + 1); i < d.recent.size; i++ {
+	exists = m.exists
+	for i := d.recent.search(m.asOf + 1); i < d.recent.size; i++ {
 		n := d.recent.at(i)
-		within := n.Key == a.watch.Key || tree.Within(n.Key, a.watch.Key)
+		within := n.Key == key || tree.Within(n.Key, key)
 		switch {
 		case n.Action.Removes() && within:
 			exists = false
-		case !n.Action.Removes() && (n.Key == a.watch.Key || tree.Within(a.watch.Key, n.Key)):
+		case !n.Action.Removes() && (n.Key == key || tree.Within(key, n.Key)):
 			exists = true
 		}
 	}

@@ -19,7 +19,7 @@ func (p *pastReader) read(from, until tree.Index) (more bool, err *tree.Error) {
 			p.watch.Sink.End()
 			return false, nil
 		}
-		events, complete, e := p.hub.store.history(p.watch.Key, from, historyPage)
+		events, complete, e := p.hub.store.history(scope(p.watch), from, historyPage)
 		if e != nil {
 			return false, p.fail(&tree.Error{Code: tree.CodeRaftInternal, Cause: e.Error()})
 		}
@@ -45,7 +45,7 @@ func (p *pastReader) read(from, until tree.Index) (more bool, err *tree.Error) {
 // deliver hands n over if it concerns the watch, and reports whether the watch
 // needs no more events.
 func (p *pastReader) deliver(n *tree.EncodedEvent) (through bool) {
-	if !n.Concerns(p.watch.Key, p.watch.Recursive) {
+	if !p.watch.Wants(n) {
 		return false
 	}
 	p.watch.Sink.Deliver(n)
@@ -60,4 +60,16 @@ func (p *pastReader) fail(err *tree.Error) *tree.Error {
 		return nil
 	}
 	return err
+}
+
+// scope is a key that all keys of w are at or below: the root, if they don't have a top-level
+// name in common.
+func scope(w *tree.Watch) string {
+	name := tree.TopName(w.Key)
+	for key := range w.Keys() {
+		if key != w.Key && tree.TopName(key) != name {
+			return "/"
+		}
+	}
+	return "/" + name
 }

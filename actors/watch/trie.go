@@ -13,7 +13,12 @@ import (
 // exist in the tree, and most nodes of the tree have no branch here.
 type watchTrie struct {
 	root  branch
-	count int // watchers in all
+	count int // watchers in all branches
+	// several has the watches of several keys, with the event that each was given last, and
+	// extra is how many times too often they are counted.
+	several map[*tree.Watch]tree.Index
+	extra   int
+	through []*tree.Watch // of several, they wait for no more
 }
 
 // branch is a key that is watched, or that lies above one that is. It is small,
@@ -50,10 +55,13 @@ func trim(key string) string {
 	return key
 }
 
-// add registers w. exists says whether its key exists; known is false if that is a
-// guess.
-func (t *watchTrie) add(w *tree.Watch, exists, known bool) {
-	key := trim(w.Key)
+// add registers w under one of its keys. exists says whether that exists; known is false if
+// that is a guess.
+func (t *watchTrie) add(w *tree.Watch, key string, exists, known bool) {
+	if w.Also != nil {
+		t.addSeveral(w)
+	}
+	key = trim(key)
 	s := &t.root
 	for at := 0; at < len(key); {
 		var name string
@@ -92,7 +100,7 @@ func (s *branch) grow(name string, last bool) *branch {
 
 // remove takes out the watches of gone that are here.
 func (t *watchTrie) remove(gone []*tree.Watch) {
-	if len(gone) == 1 {
+	if len(gone) == 1 && gone[0].Also == nil {
 		w := gone[0]
 		t.root.remove(trim(w.Key), 0, func(other *tree.Watch) bool { return other == w }, &t.count)
 		return
@@ -104,13 +112,18 @@ func (t *watchTrie) remove(gone []*tree.Watch) {
 	}
 	leaves := func(w *tree.Watch) bool {
 		_, leaving := left[w]
-		delete(left, w)
+		if w.Also == nil {
+			delete(left, w) // it is nowhere else
+		}
 		return leaving
 	}
 	for _, w := range gone {
 		if _, still := left[w]; still {
-			t.root.remove(trim(w.Key), 0, leaves, &t.count)
+			for key := range w.Keys() {
+				t.root.remove(trim(key), 0, leaves, &t.count)
+			}
 			delete(left, w)
+			t.removeSeveral(w)
 		}
 	}
 }
@@ -143,46 +156,50 @@ func (s *branch) prune(name string, c *branch) {
 // more, and updates the exists marks.
 func (t *watchTrie) notify(n *tree.EncodedEvent) {
 	if !n.Refresh {
-		t.root.notify(n, trim(n.Key), 0, strings.LastIndex(n.Key, "/_"), &t.count)
+		t.root.notify(n, trim(n.Key), 0, strings.LastIndex(n.Key, "/_"), t)
+	}
+	if len(t.through) > 0 {
+		t.remove(t.through)
+		t.through = nil
 	}
 }
 
 // notify does so for s, to which the first at bytes of key lead. hidden is where
 // the last hidden name in key begins: recursive watchers at or below that name see
 // the event, those above don't.
-func (s *branch) notify(n *tree.EncodedEvent, key string, at, hidden int, count *int) {
+func (s *branch) notify(n *tree.EncodedEvent, key string, at, hidden int, t *watchTrie) {
 	if at == len(key) {
-		s.exact = serve(s.exact, n, count)
-		s.recursive = serve(s.recursive, n, count)
+		s.exact = t.serve(s.exact, n)
+		s.recursive = t.serve(s.recursive, n)
 		s.exists = !n.Action.Removes()
 		if n.Action.Removes() && n.Dir {
-			s.notifyBelow(n, count)
+			s.notifyBelow(n, t)
 		}
 		return
 	}
 	if hidden < at {
-		s.recursive = serve(s.recursive, n, count)
+		s.recursive = t.serve(s.recursive, n)
 	}
 	if !n.Action.Removes() {
 		s.exists = true
 	}
 	name, next := component(key, at)
 	if c := s.children.get(name); c != nil {
-		c.notify(n, key, next, hidden, count)
+		c.notify(n, key, next, hidden, t)
 		s.prune(name, c)
 	}
 }
 
 // notifyBelow tells the watchers of everything that was removed with the directory
 // s. v2 wakes only those whose own key existed.
-func (s *branch) notifyBelow(n *tree.EncodedEvent, count *int) {
+func (s *branch) notifyBelow(n *tree.EncodedEvent, t *watchTrie) {
 	s.children.each(func(name string, c *branch) {
 		if c.exists {
-			c.exact = serve(c.exact, n, count)
-			c.recursive = serve(c.recursive, n, count)
+			c.exact = t.serve(c.exact, n)
+			c.recursive = t.serve(c.recursive, n)
 			c.exists = false
 		}
-		c.notifyBelow(n, count)
+		c.notifyBelow(n, t)
 		s.prune(name, c)
 	})
 }
@@ -190,15 +207,19 @@ func (s *branch) notifyBelow(n *tree.EncodedEvent, count *int) {
 // end ends every watcher and leaves the trie empty.
 func (t *watchTrie) end() {
 	t.root.end()
+	for w := range t.several {
+		w.Sink.End()
+	}
 	*t = watchTrie{}
 }
 
 func (s *branch) end() {
-	for _, w := range s.exact {
-		w.Sink.End()
-	}
-	for _, w := range s.recursive {
-		w.Sink.End()
+	for _, list := range [...][]*tree.Watch{s.exact, s.recursive} {
+		for _, w := range list {
+			if w.Also == nil {
+				w.Sink.End()
+			}
+		}
 	}
 	s.children.each(func(_ string, c *branch) { c.end() })
 }
@@ -246,20 +267,20 @@ func wakes(watchers []*tree.Watch, n *tree.EncodedEvent) bool {
 
 // serve delivers n to those watchers that wait for its index, and returns those
 // that stay: streams, and the ones that wait for a later index.
-func serve(watchers []*tree.Watch, n *tree.EncodedEvent, count *int) []*tree.Watch {
+func (t *watchTrie) serve(watchers []*tree.Watch, n *tree.EncodedEvent) []*tree.Watch {
 	before := len(watchers)
 	served := 0
 	watchers = without(watchers, func(w *tree.Watch) bool {
-		if n.Index < w.Since {
+		if n.Index < w.Since || w.Also != nil && !t.once(w, n) {
 			return false
 		}
 		w.Sink.Deliver(n)
 		if served++; served%crowdPart == 0 {
 			runtime.Gosched()
 		}
-		return !w.Stream
+		return !w.Stream && w.Also == nil
 	})
-	*count -= before - len(watchers)
+	t.count -= before - len(watchers)
 	return watchers
 }
 

@@ -191,7 +191,7 @@ type From struct {
 
 // Watch is copse watch.
 type Watch struct {
-	Key string `arg:""`
+	Keys []string `arg:"" name:"key" help:"Of copse, several keys can be watched as one."`
 	From
 	Forever bool `help:"Go on until interrupted, not only to the first change." short:"f"`
 }

@@ -21,6 +21,12 @@ func Parent(key string) string {
 	return key[:i]
 }
 
+// TopName returns the top-level name of key; the root's is empty.
+func TopName(key string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(key, "/"), "/")
+	return name
+}
+
 // child returns the key of the entry name in the directory dir.
 func child(dir, name string) string {
 	if dir == "/" {

@@ -3,7 +3,6 @@ package tree
 import (
 	"encoding/binary"
 	"errors"
-	"strings"
 )
 
 // With several data shards, the tree is spread over slots, numbered from 0, one for
@@ -13,10 +12,9 @@ import (
 const MaxSlots = 64
 
 // Slot returns the slot of key, out of slots of them. It is decided by a hash of the
-// key's top-level name, which is part of the format on disk. The root's name is empty.
+// key's top-level name, which is part of the format on disk.
 func Slot(key string, slots int) int {
-	name, _, _ := strings.Cut(strings.TrimPrefix(key, "/"), "/")
-	return slotOf(name, slots)
+	return slotOf(TopName(key), slots)
 }
 
 func slotOf[S string | []byte](name S, slots int) int {

@@ -1,6 +1,9 @@
 package tree
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // State is a member's position in the log. It fills the headers X-Etcd-Index,
 // X-Raft-Index and X-Raft-Term.
@@ -59,6 +62,33 @@ type Watch struct {
 	Hub       uint16 // the hub that the watch is with; who registers it there sets it
 	Since     Index  // first index to deliver; 0: from the next change on
 	Sink      Sink
+	// Also are more keys, none of them twice; each event is delivered once. It is a pointer
+	// since hardly a watch has any, and there may be one for each of many clients.
+	Also *[]string
+}
+
+// Keys are all keys of w.
+func (w *Watch) Keys() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !yield(w.Key) || w.Also == nil {
+			return
+		}
+		for _, key := range *w.Also {
+			if !yield(key) {
+				return
+			}
+		}
+	}
+}
+
+// Wants reports whether w sees n, as Concerns has it.
+func (w *Watch) Wants(n *EncodedEvent) bool {
+	for key := range w.Keys() {
+		if n.Concerns(key, w.Recursive) {
+			return true
+		}
+	}
+	return false
 }
 
 // Sink receives the events of a Watch, in index order. Its methods are called by one

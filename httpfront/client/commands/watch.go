@@ -15,8 +15,8 @@ import (
 )
 
 // watcher begins a watch that says when it is interrupted.
-func (t *tool) watcher(key string, from cli.From) *v2.Watcher {
-	w := t.client.Watch(key, from.AfterIndex, from.Recursive)
+func (t *tool) watcher(from cli.From, key string, also ...string) *v2.Watcher {
+	w := t.client.Watch(key, from.AfterIndex, from.Recursive, also...)
 	said := false
 	w.Interrupted = func(err error) {
 		switch {
@@ -44,13 +44,21 @@ func (t *tool) nextFile(ctx context.Context, w *v2.Watcher) (*v2.Response, error
 }
 
 func (t *tool) watch(ctx context.Context, args *cli.Watch) error {
-	w := t.watcher(args.Key, args.From)
+	if len(args.Keys) > 1 {
+		switch own, err := t.client.IsCopse(ctx); {
+		case err != nil:
+			return interrupted(ctx, err)
+		case !own:
+			return usage("this server isn't copse: it watches one key")
+		}
+	}
+	w := t.watcher(args.From, args.Keys[0], args.Keys[1:]...)
 	for {
 		r, err := t.nextFile(ctx, w)
 		if err != nil {
 			return interrupted(ctx, err)
 		}
-		if args.Recursive {
+		if args.Recursive || len(args.Keys) > 1 {
 			fmt.Fprintf(t.Out, "[%s] %s\n", r.Action, t.paint(bold, r.Node.Key))
 		}
 		if err := t.printKey(r); err != nil || !args.Forever {
@@ -82,7 +90,7 @@ func (t *tool) execWatch(ctx context.Context, args *cli.ExecWatch) error {
 	if len(command) == 0 {
 		return usage("a command is needed behind the --")
 	}
-	w := t.watcher(key, args.From)
+	w := t.watcher(args.From, key)
 	for {
 		r, err := t.nextFile(ctx, w)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,7 @@ import (
 type Watcher struct {
 	c         *Client
 	key       string
+	prefixes  []string // all keys, if there are several
 	recursive bool
 	next      uint64 // of the first event that is wanted; 0: of what happens from now on
 	// Interrupted, unless nil, is called when the connection is lost, and again each time that
@@ -26,9 +28,15 @@ type Watcher struct {
 	resumed     bool // at least one request was answered
 }
 
-// Watch begins behind an index; 0 is now.
-func (c *Client) Watch(key string, after uint64, recursive bool) *Watcher {
+// Watch begins behind an index; 0 is now. Only copse knows of more than one key: IsCopse tells.
+func (c *Client) Watch(key string, after uint64, recursive bool, also ...string) *Watcher {
 	w := &Watcher{c: c, key: key, recursive: recursive}
+	if len(also) > 0 {
+		w.key = "/"
+		for _, prefix := range append([]string{key}, also...) {
+			w.prefixes = append(w.prefixes, "/"+strings.TrimLeft(prefix, "/"))
+		}
+	}
 	if after > 0 {
 		w.next = after + 1
 	}
@@ -102,6 +110,9 @@ func refused(err error) bool {
 // poll makes one request that waits. It returns nil if nothing has happened.
 func (w *Watcher) poll(ctx context.Context) (*Response, error) {
 	query := url.Values{"wait": {"true"}}
+	if len(w.prefixes) > 0 {
+		query["prefix"] = w.prefixes
+	}
 	if w.recursive {
 		query.Set("recursive", "true")
 	}
@@ -142,6 +153,16 @@ func (w *Watcher) poll(ctx context.Context) (*Response, error) {
 	}
 	w.next = event.Node.Modified + 1
 	return event, nil
+}
+
+// IsCopse reports whether the server is copse, by a route that etcd doesn't have.
+func (c *Client) IsCopse(ctx context.Context) (bool, error) {
+	_, err := each(c, ctx, Request{Method: http.MethodGet, Path: "/v2/copse/access", Query: url.Values{"key": {"/"}}},
+		func(r *http.Response) (struct{}, error) { return struct{}{}, r.Body.Close() })
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 var errRenew = errors.New("renewed")

@@ -244,3 +244,19 @@ func TestTheFirstServersClientIsApart(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAWatchOfSeveralKeys(t *testing.T) {
+	c, asked := serve(t, event(8), refuses(http.StatusNotFound, "404 page not found\n"), refuses(http.StatusOK, "{}"), refuses(http.StatusInternalServerError, "{}"))
+	if r, err := c.Watch("/a/", 6, true, "b", "/c").Next(t.Context()); err != nil || r.Node.Modified != 8 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for i, want := range []bool{false, true, false} {
+		if own, err := c.IsCopse(t.Context()); own != want || (err != nil) != (i == 2) {
+			t.Errorf("answer %d: %v, %v", i, own, err)
+		}
+	}
+	const want = "GET /v2/keys/?prefix=%2Fa%2F&prefix=%2Fb&prefix=%2Fc&recursive=true&wait=true&waitIndex=7"
+	if (*asked)[0] != want {
+		t.Errorf("asked %s, want %s", (*asked)[0], want)
+	}
+}
