@@ -35,6 +35,7 @@ const (
 	paramCountOnly
 	paramShowHidden
 	paramTTLMs
+	paramRequestID
 
 	paramCount
 )
@@ -62,6 +63,7 @@ var paramNames = [paramCount]string{
 	paramCountOnly:        "count",
 	paramShowHidden:       "showHidden",
 	paramTTLMs:            "ttlMs",
+	paramRequestID:        "requestId",
 }
 
 func paramByName(name []byte) (paramID, bool) {

@@ -177,7 +177,9 @@ func TestATransactionIsSeenAtOnce(t *testing.T) {
 		}
 		return answers(e[0].Result.Data)[0]
 	}
-	set := func(key string) tree.Command { return tree.Command{Op: tree.OpSet, Key: key, Value: []byte("v"), Now: 1} }
+	set := func(key string) tree.Command {
+		return tree.Command{Op: tree.OpSet, Key: key, Value: []byte("v"), Now: 1}
+	}
 	got := do(1, txn.Txn{Ops: []tree.Command{set("/a"), set("/b/c"), {Op: tree.OpDelete, Key: "/a", Now: 1}}})
 	want := `{"results":[{"action":"set","node":{"key":"/a","value":"v","modifiedIndex":1,"createdIndex":1}}
 ,{"action":"set","node":{"key":"/b/c","value":"v","modifiedIndex":2,"createdIndex":2}}

@@ -22,7 +22,7 @@ func carryOut(t *testing.T, s *tree.MemStore, last *tree.Index, x txn.Txn) strin
 		t.Fatalf("what Command made can't be read: %v", err)
 	}
 	before := fmt.Sprint(s.Below("/"))
-	steps, refused := txn.Rehearse(s, &read, *last)
+	steps, _, refused := txn.Rehearse(s, &read, *last)
 	if after := fmt.Sprint(s.Below("/")); after != before {
 		t.Fatalf("a rehearsal changed\n%s\nto\n%s", before, after)
 	}
@@ -151,7 +151,7 @@ func TestBounds(t *testing.T) {
 		{3, txn.CopiedBytes, true}, {3, txn.CopiedBytes + 1, false},
 	} {
 		s := many(c.nodes, c.bytes)
-		_, refused := txn.Rehearse(&s, &copying, 1)
+		_, _, refused := txn.Rehearse(&s, &copying, 1)
 		if c.ok != (refused == nil) || refused != nil && refused.Code != tree.CodeInvalidField {
 			t.Errorf("a copy of %d nodes and %d bytes: %v", c.nodes, c.bytes, refused)
 		}
@@ -159,7 +159,7 @@ func TestBounds(t *testing.T) {
 	var s tree.MemStore
 	for size, ok := range map[int]bool{txn.EventBytes - 2: true, txn.EventBytes - 1: false} {
 		x := ops(set("/a", string(bytes0(size))))
-		if _, refused := txn.Rehearse(&s, &x, 1); ok != (refused == nil) {
+		if _, _, refused := txn.Rehearse(&s, &x, 1); ok != (refused == nil) {
 			t.Errorf("a value of %d bytes: %v", size, refused)
 		}
 	}
