@@ -86,8 +86,10 @@ func TestTransactions(t *testing.T) {
 		{"over a directory", ops(over(move(tree.OpRename, "/d", "/c"))), "102: Not a file (ops[0]: /c) [10]"},
 		{"a directory removed before", ops(tree.Command{Op: tree.OpDelete, Key: "/c", Recursive: true}, move(tree.OpRename, "/d", "/c")),
 			"11 delete /c=; 12 create /c=; 13 create /c/_h=; 14 create /c/_h/x=3; 15 create /c/a=1; 16 delete /d="},
-		{"what is gone", ops(move(tree.OpCopy, "/d", "/f")), "100: Key not found (ops[0]: /d) [16]"},
-		{"the root", ops(move(tree.OpCopy, "/c", "/")), "107: Root is read only (ops[0]: /) [16]"},
+		{"without what was removed", ops(tree.Command{Op: tree.OpDelete, Key: "/c/_h", Recursive: true}, set("/c/_h/y", "4"), move(tree.OpCopy, "/c", "/g")),
+			"17 delete /c/_h=; 18 set /c/_h/y=4; 19 create /g=; 20 create /g/_h=; 21 create /g/_h/y=4; 22 create /g/a=1"},
+		{"what is gone", ops(move(tree.OpCopy, "/d", "/f")), "100: Key not found (ops[0]: /d) [22]"},
+		{"the root", ops(move(tree.OpCopy, "/c", "/")), "107: Root is read only (ops[0]: /) [22]"},
 	} {
 		if got := carryOut(t, &s, &last, step.txn); got != step.want {
 			t.Fatalf("%s:\n got %s\nwant %s", step.name, got, step.want)
