@@ -106,7 +106,9 @@ func (n *Member) open() (err error) {
 		Name: o.Name, ClientURLs: o.ClientURLs, Known: o.Members,
 		Questions: cluster.Questions{
 			Refused: func(ctx context.Context) error { return n.others().Refusal(ctx, n.machine.Membership().Members) },
-			Timed:   func(ctx context.Context) bool { return n.others().Timed(ctx, n.machine.Membership().Members) },
+			Able: func(ctx context.Context) cluster.Abilities {
+				return n.others().Abilities(ctx, n.machine.Membership().Members)
+			},
 		},
 		Wrong: n.comparer.Wrong, EndWatches: n.endWatches,
 	}, o.Logger.With("component", "membership"))

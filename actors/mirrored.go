@@ -159,8 +159,8 @@ func (r *Router) follows() *mirror.Gate {
 
 // doAtSource has the source carry out c; own as in mirror.Gate.
 func (r *Router) doAtSource(g *mirror.Gate, c *tree.Command) (reply tree.Reply, own bool) {
-	if c.Op == tree.OpTxn {
-		return tree.Reply{Err: tree.Unavailable(errTxnOfSource)}, false
+	if err := sourceRefusal(c); err != nil {
+		return tree.Reply{Err: err}, false
 	}
 	reply, own = g.Do(c, c.Authorization)
 	if reply.Err == nil {

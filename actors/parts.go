@@ -144,7 +144,7 @@ func (n *Member) openActor(p *part, sharded bool) {
 		Shard: p.id, Timeout: n.o.Host.RequestTimeout, Admit: n.admit, InFlight: n.o.InFlight, Raft: g, Link: post{n.link}, Feed: p.feed,
 		Ask: func(a tree.Ask) { n.ask(p, a) },
 		// What a source tells of expirations is in the time of day.
-		Timed: func() bool { return n.membership.Timed() && !n.machine.Mirror().On },
+		Timed: func() bool { return n.membership.Able().Timed && !n.machine.Mirror().On },
 	})
 }
 

@@ -46,6 +46,9 @@ func (r *Router) Do(c *tree.Command) tree.Reply {
 			return reply
 		}
 	}
+	if err := r.newerRefusal(c); err != nil {
+		return tree.Reply{Err: err}
+	}
 	p := r.at(c.Key)
 	if r.sharded == nil {
 		return p.actor.Do(c)
@@ -54,13 +57,22 @@ func (r *Router) Do(c *tree.Command) tree.Reply {
 		return tree.Reply{Err: err}
 	}
 	if c.InRoot() {
-		p = r.parts[r.sharded.turn.Add(1)%uint64(len(r.parts))] // any will do: its name is made to fit
+		p = r.rootPart(c)
 	}
 	reply := p.actor.Do(c)
 	if c.Key == "/" {
 		r.sharded.spanning.Settle() // its index is shown for the root
 	}
 	return reply
+}
+
+// rootPart is the part for a create in order in the root. Any will do, as its name is made to fit; a
+// request that may be repeated goes to the same again.
+func (r *Router) rootPart(c *tree.Command) *part {
+	if c.Once.ID != "" {
+		return r.at(c.Once.ID)
+	}
+	return r.parts[r.sharded.turn.Add(1)%uint64(len(r.parts))]
 }
 
 // Get answers a read from this member's replica. A quorum read first waits until the

@@ -146,7 +146,7 @@ func (b *treeBackend) transact(c *tree.Command) (json []byte, failed *tree.Error
 	if err != nil {
 		return nil, tree.Unavailable(err)
 	}
-	steps, failed := txn.Rehearse(&b.store, &t, b.last)
+	steps, _, failed := txn.Rehearse(&b.store, &t, b.last)
 	for i := range steps {
 		failed = tree.Apply(&b.store, &steps[i], b.last, func(e *tree.Event) {
 			b.last = e.Index()

@@ -40,6 +40,7 @@ const (
 	paramWaitMax
 	paramHeartbeat
 	paramPrefix
+	paramRequestID
 
 	paramCount
 )
@@ -72,6 +73,7 @@ var paramNames = [paramCount]string{
 	paramWaitMax:          "waitMax",
 	paramHeartbeat:        "heartbeat",
 	paramPrefix:           "prefix",
+	paramRequestID:        "requestId",
 }
 
 func paramByName(name []byte) (paramID, bool) {

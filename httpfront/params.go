@@ -84,13 +84,12 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	quorum := f.bool(paramQuorum)
 	stream := f.bool(paramStream)
 	f.check(!wait || in.method == methodGet, tree.CodeInvalidField, `"wait" can only be used with GET requests`)
-	prevValue := p[paramPrevValue].text
+	prevValue, value := p[paramPrevValue].text, p[paramValue].text
 	f.check(!p[paramPrevValue].given || len(prevValue) > 0, tree.CodePrevValueEmpty, `"prevValue" cannot be empty`)
 	noValue := f.bool(paramNoValueOnSuccess)
 	expires, hasTTL := f.lifetime(in.now)
 	prevExist := f.bool(paramPrevExist)
 	refresh := f.bool(paramRefresh)
-	value := p[paramValue].text
 	f.check(!refresh || len(value) == 0, tree.CodeRefreshValue, "A value was provided on a refresh")
 	f.check(!refresh || hasTTL, tree.CodeRefreshTTL, "No TTL value set")
 	waits := wait && !quorum
@@ -125,8 +124,9 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 			Now:       in.now.UnixNano(),
 		}
 		r.cmd.Op = operation(&r.cmd, in.method, p[paramPrevExist].given, prevExist)
+		f.identify(&r.cmd)
 	}
-	return nil
+	return f.err
 }
 
 // operation is v2's dispatch of a write. It clears the parameters that the chosen operation
@@ -295,6 +295,13 @@ func (f *fields) duration(id paramID, least time.Duration) time.Duration {
 	}
 	f.check(err == nil && d >= least && d <= durationLimit, tree.CodeInvalidField, `invalid value for "`+paramNames[id]+`"`)
 	return d
+}
+
+// identify gives a write the id by which it may be repeated, if it has one.
+func (f *fields) identify(c *tree.Command) {
+	if p := &f.params[paramRequestID]; p.given {
+		f.check(c.Identify(view(p.text)), tree.CodeInvalidField, `"requestId" must be 1 to 128 printable ASCII characters`)
+	}
 }
 
 // positive returns a number of at least 1; 0 if it isn't given.

@@ -2,6 +2,7 @@ package statemachine
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -132,6 +133,16 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 			break
 		}
 		from = len(out)
+		v.meta.once.newest = v.meta.once.newest || c.Op == tree.OpTxn || c.Once.ID != ""
+		if c.Once.ID != "" {
+			answer, refused := v.answered(&c)
+			if refused != nil {
+				out = appendErrorReply(out, refused)
+			}
+			if out = append(out, answer...); len(out) > from {
+				continue
+			}
+		}
 		failed, outcome, err := m.applyCommand(v, batch, &c, res, emit)
 		switch {
 		case err != nil:
@@ -142,6 +153,9 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 			out = appendDoneReply(out, v.meta.last, outcome)
 		case c.Op == tree.OpTxn:
 			out = endTxnReply(out, from, v.meta.last)
+		}
+		if c.Once.ID != "" {
+			v.keep(&c, failed, out[from:])
 		}
 	}
 	return out, nil
@@ -179,6 +193,9 @@ func (m *Machine) applyCommand(v *view, batch *tree.BatchReader, c *tree.Command
 // before the first that is taken.
 func (m *Machine) carryOut(v *view, c *tree.Command, last tree.Index, emit func(*tree.Event)) (failed *tree.Error, err error) {
 	if c.Op != tree.OpTxn {
+		if refused := v.answerRefusal(c, last); refused != nil {
+			return refused, nil
+		}
 		return tree.Apply(v, c, last, emit), nil
 	}
 	t, err := txn.Read(c)
@@ -194,9 +211,9 @@ func (m *Machine) carryOut(v *view, c *tree.Command, last tree.Index, emit func(
 	if failed != nil {
 		return failed, nil
 	}
-	steps, failed := txn.Rehearse(v, &t, last)
-	if failed != nil {
-		return failed, nil
+	steps, size, failed := txn.Rehearse(v, &t, last)
+	if refused := v.sizeRefusal(c, size, failed); refused != nil || failed != nil {
+		return cmp.Or(refused, failed), nil
 	}
 	for i := range steps {
 		if failed := tree.Apply(v, &steps[i], last+tree.Index(i), emit); failed != nil {

@@ -36,3 +36,20 @@ func (m *Machine) Moments() int {
 	defer s.mu.Unlock()
 	return len(s.kept)
 }
+
+// The bounds of the answers that are kept.
+const (
+	OnceLimit       = onceLimit
+	OnceBytesLimit  = onceBytesLimit
+	OnceAnswerLimit = onceAnswerLimit
+)
+
+// Answers is how many answers are kept, and the size of their records.
+func (m *Machine) Answers() (n, bytes uint64) { return m.meta.once.answers, m.meta.once.bytes }
+
+// PretendAnswers has the machine believe that so many are kept, until end is called.
+func (m *Machine) PretendAnswers(n, bytes uint64) (end func()) {
+	before := m.meta.once
+	m.meta.once.answers, m.meta.once.bytes = n, bytes
+	return func() { m.meta.once = before }
+}

@@ -24,6 +24,8 @@ import (
 //	d <index, 8 bytes> <index, 8 bytes>   the change at the first index replaced the large value of the second
 //	x <expiration, 8 bytes> <path>        an expiration
 //	e <index of its first event, 8 bytes> events of one raft entry
+//	i <id>                                the answer to a request that may be repeated (once.go)
+//	t <time, 8 bytes> <id>                the same by its time: the size of that record
 //
 // Numbers in keys are big-endian, so that keys sort by number.
 //
@@ -57,6 +59,9 @@ const (
 	eventPrefix  = 'e'
 	valuePrefix  = 'v'
 	dropPrefix   = 'd'
+
+	answerPrefix     = 'i'
+	answerTimePrefix = 't'
 
 	pathSeparator = 0x00
 	pathEscape    = 0x01

@@ -4,14 +4,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"copse/statemachine/tree"
 )
 
-// Format is the version of a store's layout from the first batch on that carries the shard's time.
-// Until then the store has formatUntimed, as members may be of a version that knows only that.
+// Format is the version of a store's layout from the first transaction on, or the first request that
+// may be repeated. Until then the store has formatTimed, and formatUntimed until the first batch that
+// carries the shard's time, as members may be of a version that knows only that.
 const (
-	Format        = 6
+	Format        = 7
+	formatTimed   = 6
 	formatUntimed = 5
 )
 
@@ -29,10 +32,11 @@ type meta struct {
 	counts      counts
 	clock       tree.Clock // of the last batch that carries one
 	timed       uint64     // its epoch, if it was applied since the start; not stored
+	once        once       // the answers that are kept
 }
 
 // numbers lists meta's fields in the order of the record, which is the format and then
-// these, 8 bytes each, and from Format on the clock.
+// these, 8 bytes each, from formatTimed on the clock, and from Format on the answers kept.
 func (m *meta) numbers() []*uint64 {
 	s := &m.stats
 	return []*uint64{
@@ -46,19 +50,30 @@ func (m *meta) numbers() []*uint64 {
 }
 
 func (m *meta) append(dst []byte) []byte {
-	format := uint64(formatUntimed)
-	if m.clock.Known() {
-		format = Format
-	}
+	format := m.format()
 	dst = binary.BigEndian.AppendUint64(dst, format)
 	for _, n := range m.numbers() {
 		dst = binary.BigEndian.AppendUint64(dst, *n)
 	}
-	if m.clock.Known() {
+	if format >= formatTimed {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(m.clock.Time))
 		dst = binary.BigEndian.AppendUint64(dst, uint64(m.clock.Shift))
 	}
+	if format >= Format {
+		dst = binary.BigEndian.AppendUint64(dst, m.once.answers)
+		dst = binary.BigEndian.AppendUint64(dst, m.once.bytes)
+	}
 	return dst
+}
+
+func (m *meta) format() uint64 {
+	switch {
+	case m.once.newest:
+		return Format
+	case m.clock.Known():
+		return formatTimed
+	}
+	return formatUntimed
 }
 
 // ErrNewerFormat and ErrOlderFormat report a store written by another version of copse.
@@ -89,8 +104,11 @@ func readMeta(rec []byte) (meta, error) {
 	}
 	var clock [2]uint64
 	fields := m.numbers()
-	if format == Format {
+	if format >= formatTimed {
 		fields = append(fields, &clock[0], &clock[1])
+	}
+	if format >= Format {
+		fields = append(fields, &m.once.answers, &m.once.bytes)
 	}
 	if rec = rec[8:]; len(rec) != 8*len(fields) {
 		return m, fmt.Errorf("%w: meta", ErrDamaged)
@@ -99,7 +117,8 @@ func readMeta(rec []byte) (meta, error) {
 		*n = binary.BigEndian.Uint64(rec[8*i:])
 	}
 	m.clock = tree.Clock{Time: int64(clock[0]), Shift: int64(clock[1])}
-	if m.clock.Known() != (format == Format) {
+	m.once.newest, m.once.from = format == Format, math.MinInt64
+	if m.format() != format {
 		return m, fmt.Errorf("%w: meta", ErrDamaged)
 	}
 	return m, nil

@@ -18,6 +18,7 @@ type published struct {
 	handed    atomic.Pointer[[]tree.Index] // immutable; nil except in the order shard
 	hashes    hashes
 	replaced  atomic.Uint64
+	newest    atomic.Bool
 	clock     publishedClock
 	names     atomic.Pointer[NameTotals]
 }
@@ -34,6 +35,7 @@ func (p *published) set(m meta, floor tree.Index, names *nameWindows) {
 	if names.limits.on() || p.names.Load() == nil {
 		p.names.Store(names.totals())
 	}
+	p.newest.Store(m.once.newest)
 }
 
 // The methods below may be called from any goroutine.
@@ -49,6 +51,9 @@ func (m *Machine) Replaced() uint64 { return m.published.replaced.Load() }
 
 // Floor returns the oldest index that waitIndex may ask for.
 func (m *Machine) Floor() tree.Index { return tree.Index(m.published.floor.Load()) }
+
+// Newest reports whether the store has the newest format: then all members can read what that is for.
+func (m *Machine) Newest() bool { return m.published.newest.Load() }
 
 // Nodes returns the number of nodes in the replica: files and directories, including
 // hidden ones.

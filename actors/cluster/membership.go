@@ -47,7 +47,7 @@ type Membership struct {
 	learned     map[uint64]bool     // shards in which this replica was seen without a vote
 	reclaim     map[uint64]int      // shards to lead again: attempts left
 
-	timed atomic.Bool
+	able atomic.Pointer[Abilities] // nil: not known
 }
 
 // List is the list of members, as far as this member knows it.
@@ -79,9 +79,8 @@ type MembershipOptions struct {
 type Questions struct {
 	// Refused asks whether they refuse to speak to this member for good; see Others.Refusal.
 	Refused func(ctx context.Context) error
-	// Timed asks whether all can read batches that carry the shard's time. It isn't called again
-	// once they can.
-	Timed func(ctx context.Context) bool
+	// Able asks what all can read. It isn't called again once they can read all that this version writes.
+	Able func(ctx context.Context) Abilities
 }
 
 // NewMembership returns the actor.
@@ -163,15 +162,20 @@ func (a *Membership) step() (more bool, err error) {
 		a.log.Info("this member has caught up and votes from now on")
 		return false, a.o.Dir.Amend(func(id *datadir.Identity) { id.Learning = false })
 	}
-	if !more && !a.timed.Load() {
-		a.timed.Store(a.o.Timed(context.Background()))
+	if !more && a.Able() != full {
+		able := a.o.Able(context.Background())
+		a.able.Store(&able)
 	}
 	return more, nil
 }
 
-// Timed reports whether all members can read batches that carry the shard's time, as far as
-// this member knows. It may be called from any goroutine.
-func (a *Membership) Timed() bool { return a.timed.Load() }
+// Able is what all members can read, as far as this member knows. It may be called from any goroutine.
+func (a *Membership) Able() Abilities {
+	if able := a.able.Load(); able != nil {
+		return *able
+	}
+	return Abilities{}
+}
 
 // fillBook gives the address book the addresses of the members, and of removed ones
 // whose vote still counts. A joining member that hasn't received the list yet asks

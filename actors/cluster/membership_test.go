@@ -59,7 +59,7 @@ func newMembership(f *fakeRaft, o MembershipOptions) *Membership {
 	if o.Wrong == nil {
 		o.Wrong = func() string { return "" }
 	}
-	o.Timed = func(context.Context) bool { return true }
+	o.Able = func(context.Context) Abilities { return full }
 	o.EndWatches = func() { _ = f.note("end all watches") }
 	return NewMembership(f, f, o, slog.New(slog.DiscardHandler))
 }

@@ -27,10 +27,17 @@ type Note struct {
 	Founded    bool          `json:"founded"` // the tree exists
 	Members    []tree.Member `json:"members"`
 	Removed    []uint64      `json:"removed"`
-	// Timed: it can read batches that carry the shard's time (tree.Clock). Versions of copse
-	// before 2026-11-30 can't.
-	Timed bool `json:"timed"`
+	Abilities
 }
+
+// Abilities are what a member can read in the log. Versions of copse that don't say can't.
+type Abilities struct {
+	Timed bool `json:"timed"` // batches that carry the shard's time (tree.Clock)
+	Txns  bool `json:"txns"`  // transactions, and requests that may be repeated (tree.Once)
+}
+
+// full is what this version can read.
+var full = Abilities{Timed: true, Txns: true}
 
 // peerLimit bounds how long one member may take to answer.
 const peerLimit = 2 * time.Second
@@ -137,8 +144,11 @@ func (o Others) Refusal(ctx context.Context, members []tree.Member) error {
 	return nil
 }
 
-// Timed reports whether all members can read batches that carry the shard's time.
-func (o Others) Timed(ctx context.Context, members []tree.Member) bool {
+// Abilities are what all members can read.
+func (o Others) Abilities(ctx context.Context, members []tree.Member) (all Abilities) {
+	if len(members) > 0 {
+		all = full
+	}
 	ctx, cancel := context.WithTimeout(ctx, peerLimit)
 	defer cancel()
 	for _, m := range members {
@@ -147,11 +157,12 @@ func (o Others) Timed(ctx context.Context, members []tree.Member) bool {
 		}
 		var note Note
 		answer, err := o.Call(ctx, m.ID, CallNote, nil)
-		if err != nil || json.Unmarshal(answer, &note) != nil || !note.Timed {
-			return false
+		if err != nil || json.Unmarshal(answer, &note) != nil {
+			return Abilities{}
 		}
+		all.Timed, all.Txns = all.Timed && note.Timed, all.Txns && note.Txns
 	}
-	return len(members) > 0
+	return all
 }
 
 // alive reports which of members answer right now, counting this one.

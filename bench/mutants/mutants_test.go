@@ -49,8 +49,8 @@ var mutants = []mutant{
 	},
 	{
 		"watches begin without a permission", "of auth", "httpfront/keys.go",
-		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok {",
-		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok || x.req.kind == kindWatch {",
+		"if g, ok := s.permit(ctx, need{x.req.access(), sent, x.req.recursive}); ok {",
+		"if g, ok := s.permit(ctx, need{x.req.access(), sent, x.req.recursive}); ok || x.req.kind == kindWatch {",
 		"TestAWatchThatMayNotBeginIsAnOrdinaryAnswer",
 	},
 	{
@@ -60,14 +60,13 @@ var mutants = []mutant{
 	},
 	{
 		"POST needs no permission", "of auth", "httpfront/keys.go",
-		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok {",
-		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok || x.method == methodPost {",
+		"if g, ok := s.permit(ctx, need{x.req.access(), sent, x.req.recursive}); ok {",
+		"if g, ok := s.permit(ctx, need{x.req.access(), sent, x.req.recursive}); ok || x.method == methodPost {",
 		"TestWhoMayDoWhatToKeys",
 	},
 	{
 		"the listing of the root needs no permission", "of auth", "httpfront/access.go",
-		"if !g.under.May(who, what, path, recursive) {",
-		"if !g.under.May(who, what, path, recursive) && (what == auth.Write || keyOf(path) != \"/\") {",
+		"if !first.met(g.under, who) ||", "if !first.met(g.under, who) && (first.what == auth.Write || keyOf(first.path) != \"/\") ||",
 		"TestWhoMayDoWhatToKeys",
 	},
 	{
@@ -81,6 +80,50 @@ var mutants = []mutant{
 	{
 		"whoever sends wrong passwords has turns like the others", "of auth", "httpfront/login/turns.go",
 		"if b := t.blame.on(l.of); b < least {", "if b := 0 * t.blame.on(l.of); b < least {", "TestAFloodFromManyHostsKeepsNobodyOut",
+	},
+	{
+		"the second operation of a transaction needs no permission", "of transactions", "httpfront/txn.go",
+		"s.permit(ctx, needs[0], needs[1:]...)", "s.permit(ctx, needs[0])", "TestWhoMayDoWhatInATransaction",
+	},
+	{
+		"a transaction counts what was removed before in it", "of transactions", "statemachine/txn/overlay.go",
+		"if !more || o.removed[key] {", "if !more {", "TestTransactions",
+	},
+	{
+		"a rehearsal changes the store", "of transactions", "statemachine/txn/overlay.go",
+		"{ o.nodes[n.Key] = *n }", "{ o.Store.Put(n, nil); o.nodes[n.Key] = *n }", "TestTransactions",
+	},
+	{
+		"a transaction is taken to be all of this shard", "of transactions", "statemachine/apply.go",
+		"if m.place.data() && tree.Slot(key,", "if false && tree.Slot(key,", "TestADataShardDoesWhatTheRulesSay",
+	},
+	{
+		"a transaction goes to the shard of its first key", "of transactions", "actors/txn.go",
+		"p := r.at(key); p != of {", "p := r.at(key); p == nil {", "TestTransactionsOfSeveralShards",
+	},
+	{
+		"a repeated request is carried out again", "of requestId", "statemachine/once.go",
+		"return rec[onceHead:], nil", "return nil, nil", "TestRepeatedRequests",
+	},
+	{
+		"another request gets the answer of the first", "of requestId", "statemachine/once.go",
+		"case binary.BigEndian.Uint64(rec[8:]) != c.Once.Sum:", "case false:", "TestRepeatedRequests",
+	},
+	{
+		"an answer is kept for ever", "of requestId", "statemachine/once.go",
+		"case now-at >= int64(onceTime):", "case false:", "TestRepeatedRequests",
+	},
+	{
+		"refusals aren't kept", "of requestId", "statemachine/once.go",
+		"if failed != nil && failed.Code == tree.CodeRaftInternal {", "if failed != nil {", "TestRepeatedRequests",
+	},
+	{
+		"the oldest answer makes room", "of requestId", "statemachine/once.go",
+		"if v.meta.once.answers >= onceLimit ||", "if false ||", "TestAnswersAreBounded",
+	},
+	{
+		"a repeated create in the root goes to another shard", "of requestId", "actors/router.go",
+		"if c.Once.ID != \"\" {", "if false {", "TestARepeatedRequestIsCarriedOutOnce",
 	},
 	{
 		"a web page may enable auth", "of auth", "httpfront/routes.go",

@@ -22,6 +22,9 @@ type keys struct {
 	Cas       CAS       `cmd:"" help:"Set a key if it still has the value that is expected."`
 	Rm        Remove    `cmd:"" help:"Remove a key, or a directory."`
 	Rmdir     RemoveDir `cmd:"" help:"Remove an empty directory, or a key."`
+	Mv        Copy      `cmd:"" help:"Give a key, or a directory with all below, another name."`
+	Cp        Copy      `cmd:"" help:"Copy a key, or a directory with all below."`
+	Txn       Txn       `cmd:"" help:"Do several writes, or none: as JSON says (see API.md)."`
 	Ls        List      `cmd:"" help:"List a directory."`
 	changes
 }
@@ -117,6 +120,18 @@ type Value struct {
 // Lifetime is the time to live of a node.
 type Lifetime struct {
 	TTL int64 `name:"ttl" help:"Time to live in seconds; 0 is forever." placeholder:"SECONDS"`
+}
+
+// Copy is copse mv and cp.
+type Copy struct {
+	From      string `arg:""`
+	To        string `arg:""`
+	Overwrite bool   `help:"TO may be a key already."`
+}
+
+// Txn is copse txn.
+type Txn struct {
+	File string `arg:"" optional:"" help:"File with the JSON; if left out, or -, it is read from standard input."`
 }
 
 // Set is copse set.

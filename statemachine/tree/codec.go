@@ -4,8 +4,10 @@ import "encoding/binary"
 
 // A command in a batch:
 //
-//	op     1 byte
+//	op     1 byte   and 128 if an id follows
 //	flags  1 byte   the command's booleans, and which optional fields follow
+//	id, sum  uvarint length, bytes, and 8 bytes little-endian: see Once; versions of copse before
+//	         2026-11-30 don't know them
 //	now    varint   Unix nanoseconds
 //	key, value, prevValue   uvarint length, bytes
 //	prevIndex  uvarint
@@ -24,9 +26,16 @@ const (
 	flagLimit
 )
 
+const opOnce = 0x80
+
 // AppendCommand appends c to a batch.
 func AppendCommand(dst []byte, c *Command) []byte {
-	dst = append(dst, byte(c.Op), c.flags())
+	if c.Once.ID == "" {
+		dst = append(dst, byte(c.Op), c.flags())
+	} else {
+		dst = appendBytes(append(dst, byte(c.Op)|opOnce, c.flags()), c.Once.ID)
+		dst = binary.LittleEndian.AppendUint64(dst, c.Once.Sum)
+	}
 	dst = binary.AppendVarint(dst, c.Now)
 	dst = appendBytes(dst, c.Key)
 	if len(c.Value) > 0 {
@@ -49,7 +58,7 @@ func AppendCommand(dst []byte, c *Command) []byte {
 
 // Size returns an upper bound, in bytes, of what AppendCommand appends for c.
 func (c *Command) Size() int {
-	return 64 + len(c.Key) + len(c.Value) + len(c.PrevValue)
+	return 64 + len(c.Key) + len(c.Value) + len(c.PrevValue) + len(c.Once.ID)
 }
 
 func (c *Command) flags() (f byte) {
@@ -78,11 +87,17 @@ func appendBytes[S string | []byte](dst []byte, s S) []byte {
 // unknown operation makes d fail.
 func readCommand(d *Decoder, c *Command) {
 	op, flags := Op(d.Byte()), d.Byte()
+	var once Once
+	repeatable := op&opOnce != 0
+	if op &^= opOnce; repeatable {
+		once = Once{ID: string(d.Bytes()), Sum: d.Fixed64()}
+	}
 	*c = Command{
 		Op:        op,
 		Dir:       flags&flagDir != 0,
 		Recursive: flags&flagRecursive != 0,
 		Refresh:   flags&flagRefresh != 0,
+		Once:      once,
 		Now:       d.Varint(),
 		Key:       string(d.Bytes()),
 	}
@@ -101,7 +116,7 @@ func readCommand(d *Decoder, c *Command) {
 	if flags&flagLimit != 0 {
 		c.Limit = int(min(d.Uvarint(), 1<<30))
 	}
-	if op == 0 || op >= opEnd {
+	if op == 0 || op >= opEnd || repeatable && !c.identified() {
 		d.Fail()
 	}
 }

@@ -83,6 +83,8 @@ type Command struct {
 	// removes nodes due by then.
 	Now   int64
 	Limit int // OpExpire, OpFound, OpTxn
+	// Once, if it has an ID, makes the request of a client safe to repeat.
+	Once Once
 	// Authorization is the client's header, for a mirror that passes the command on. It is never
 	// logged or proposed.
 	Authorization string

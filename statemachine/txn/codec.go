@@ -138,7 +138,7 @@ func readOps(batch []byte) (ops []tree.Command, err error) {
 		if !more {
 			break
 		}
-		if op.Now != began {
+		if op.Now != began || op.Once != (tree.Once{}) {
 			return nil, errTxn
 		}
 		ops = append(ops, op)

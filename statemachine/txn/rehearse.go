@@ -8,23 +8,24 @@ import (
 
 // Rehearse finds out what t would do to s, which it doesn't change; last is the index of the latest
 // change. If t succeeds, carrying out the commands one after the other has the same effect: each
-// takes one index. Otherwise the error's cause names the compare or the operation, by its place.
-func Rehearse(s Store, t *Txn, last tree.Index) ([]tree.Command, *tree.Error) {
+// takes one index. size is that of the keys and values in their events. Otherwise the error's cause
+// names the compare or the operation, by its place.
+func Rehearse(s Store, t *Txn, last tree.Index) (list []tree.Command, size int, refused *tree.Error) {
 	r := &rehearsal{over: newOverlay(s), last: last}
 	refuse := func(list string, i int, err *tree.Error) *tree.Error {
 		return &tree.Error{Code: err.Code, Cause: fmt.Sprintf("%s[%d]: %s", list, i, err.Cause), Index: last}
 	}
 	for i := range t.Compares {
 		if err := t.Compares[i].holds(s); err != nil {
-			return nil, refuse("compare", i, err)
+			return nil, 0, refuse("compare", i, err)
 		}
 	}
 	for i := range t.Ops {
 		if err := r.perform(&t.Ops[i]); err != nil {
-			return nil, refuse("ops", i, err)
+			return nil, r.bytes, refuse("ops", i, err)
 		}
 	}
-	return r.steps, nil
+	return r.steps, r.bytes, nil
 }
 
 // rehearsal is a transaction that is tried.

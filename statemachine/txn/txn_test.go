@@ -22,7 +22,7 @@ func carryOut(t *testing.T, s *tree.MemStore, last *tree.Index, x txn.Txn) strin
 		t.Fatalf("what Command made can't be read: %v", err)
 	}
 	before := fmt.Sprint(s.Below("/"))
-	steps, refused := txn.Rehearse(s, &read, *last)
+	steps, _, refused := txn.Rehearse(s, &read, *last)
 	if after := fmt.Sprint(s.Below("/")); after != before {
 		t.Fatalf("a rehearsal changed\n%s\nto\n%s", before, after)
 	}
@@ -86,8 +86,10 @@ func TestTransactions(t *testing.T) {
 		{"over a directory", ops(over(move(tree.OpRename, "/d", "/c"))), "102: Not a file (ops[0]: /c) [10]"},
 		{"a directory removed before", ops(tree.Command{Op: tree.OpDelete, Key: "/c", Recursive: true}, move(tree.OpRename, "/d", "/c")),
 			"11 delete /c=; 12 create /c=; 13 create /c/_h=; 14 create /c/_h/x=3; 15 create /c/a=1; 16 delete /d="},
-		{"what is gone", ops(move(tree.OpCopy, "/d", "/f")), "100: Key not found (ops[0]: /d) [16]"},
-		{"the root", ops(move(tree.OpCopy, "/c", "/")), "107: Root is read only (ops[0]: /) [16]"},
+		{"without what was removed", ops(tree.Command{Op: tree.OpDelete, Key: "/c/_h", Recursive: true}, set("/c/_h/y", "4"), move(tree.OpCopy, "/c", "/g")),
+			"17 delete /c/_h=; 18 set /c/_h/y=4; 19 create /g=; 20 create /g/_h=; 21 create /g/_h/y=4; 22 create /g/a=1"},
+		{"what is gone", ops(move(tree.OpCopy, "/d", "/f")), "100: Key not found (ops[0]: /d) [22]"},
+		{"the root", ops(move(tree.OpCopy, "/c", "/")), "107: Root is read only (ops[0]: /) [22]"},
 	} {
 		if got := carryOut(t, &s, &last, step.txn); got != step.want {
 			t.Fatalf("%s:\n got %s\nwant %s", step.name, got, step.want)
@@ -151,7 +153,7 @@ func TestBounds(t *testing.T) {
 		{3, txn.CopiedBytes, true}, {3, txn.CopiedBytes + 1, false},
 	} {
 		s := many(c.nodes, c.bytes)
-		_, refused := txn.Rehearse(&s, &copying, 1)
+		_, _, refused := txn.Rehearse(&s, &copying, 1)
 		if c.ok != (refused == nil) || refused != nil && refused.Code != tree.CodeInvalidField {
 			t.Errorf("a copy of %d nodes and %d bytes: %v", c.nodes, c.bytes, refused)
 		}
@@ -159,7 +161,7 @@ func TestBounds(t *testing.T) {
 	var s tree.MemStore
 	for size, ok := range map[int]bool{txn.EventBytes - 2: true, txn.EventBytes - 1: false} {
 		x := ops(set("/a", string(bytes0(size))))
-		if _, refused := txn.Rehearse(&s, &x, 1); ok != (refused == nil) {
+		if _, _, refused := txn.Rehearse(&s, &x, 1); ok != (refused == nil) {
 			t.Errorf("a value of %d bytes: %v", size, refused)
 		}
 	}

@@ -72,6 +72,8 @@ type Request struct {
 	Query  url.Values
 	Form   url.Values // the body, unless JSON is
 	JSON   any
+	// Repeatable: the query has a requestId, by which a copse makes a write once however often it comes.
+	Repeatable bool
 }
 
 // Answer is a whole one.
@@ -166,21 +168,29 @@ func number(response *http.Response, header string) uint64 {
 func each[T any](c *Client, ctx context.Context, r Request, take func(*http.Response) (T, error)) (none T, err error) {
 	failed := new(Unreachable)
 	for _, u := range slices.Clone(c.endpoints) {
+		if failed.Sent && !c.repeats(ctx, u) {
+			break
+		}
 		response, err := c.send(ctx, u, r)
+		if r.Repeatable && !failed.Sent && needless(err) {
+			r = r.once()
+			response, err = c.send(ctx, u, r)
+		}
 		if err == nil {
 			var done T
 			if done, err = take(response); err == nil {
 				return done, nil
 			}
 		}
-		if _, refused := errors.AsType[*Error](err); refused && !passes(err, r.Method) {
+		if _, refused := errors.AsType[*Error](err); refused && !passes(err, r.Method) && !(failed.Sent && needless(err)) {
 			return none, err
 		}
 		if ctx.Err() != nil {
 			return none, cmp.Or(context.Cause(ctx), err)
 		}
 		failed.Asked, failed.Why = append(failed.Asked, u.Redacted()), append(failed.Why, err)
-		if failed.Sent = changes(r.Method) && !unsent(err); failed.Sent {
+		failed.Sent = failed.Sent || changes(r.Method) && !unsent(err)
+		if failed.Sent && !r.Repeatable {
 			break
 		}
 		c.endpoints = append(slices.DeleteFunc(c.endpoints, func(e *url.URL) bool { return e == u }), u)

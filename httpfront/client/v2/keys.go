@@ -103,7 +103,28 @@ func (c *Client) Change(ctx context.Context, w Change) (*Response, error) {
 	if w.Method != http.MethodDelete {
 		r.Form = form
 	}
-	return c.keys(ctx, r)
+	return c.keys(ctx, repeatable(r))
+}
+
+const txnPath = "/v2/copse/txn"
+
+// Txn carries out a transaction, whose body is JSON: docs/API.md has it. It returns the events.
+func (c *Client) Txn(ctx context.Context, body any) ([]*Response, error) {
+	answer, err := c.Do(ctx, repeatable(Request{Method: http.MethodPost, Path: txnPath, JSON: body}))
+	if err != nil {
+		return nil, err
+	}
+	var out struct{ Results []*Response }
+	if json.Unmarshal(answer.Body, &out) != nil || len(out.Results) == 0 {
+		return nil, ErrForeign
+	}
+	for _, r := range out.Results {
+		if r == nil || r.Node == nil {
+			return nil, ErrForeign
+		}
+		r.Index = answer.Index
+	}
+	return out.Results, nil
 }
 
 func (c *Client) keys(ctx context.Context, r Request) (*Response, error) {
