@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"config/dispatch":  {"copse/actors", "copse/actors/importer", "copse/config", "copse/config/cli", "copse/config/command", "copse/httpfront/client", "copse/httpfront/client/commands", "copse/httpfront/login", "copse/statemachine/dump", "copse/statemachine/etcddir", "copse/statemachine/tree"},
 	"config/limits":    {},
 	"config/logging":   {},
-	"httpfront":        {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/login", "copse/httpfront/ops", "copse/httpfront/ui", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/recent", "copse/statemachine/tree", "copse/statemachine/txn", "github.com/valyala/fasthttp", "github.com/goccy/go-json"},
+	"httpfront":        {"copse/config/logging", "copse/httpfront/listen", "copse/httpfront/login", "copse/httpfront/ops", "copse/httpfront/ui", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/recent", "copse/statemachine/tree", "copse/statemachine/txn", "github.com/valyala/fasthttp", "github.com/goccy/go-json", "github.com/klauspost/compress"},
 	"httpfront/client": {"copse/statemachine/portable", "copse/statemachine/tree"},
 	// Carries out the command lines that config/cli has parsed.
 	"httpfront/client/commands": {"copse/config/cli", "copse/httpfront/client", "copse/httpfront/client/v2"},
@@ -86,6 +86,7 @@ var libraries = map[string][]string{
 	"github.com/cespare/xxhash":     {"statemachine/hash.go"},
 	"github.com/valyala/fasthttp":   nil,
 	"github.com/goccy/go-json":      nil,
+	"github.com/klauspost/compress": {"httpfront/gzip.go"},
 	"go.yaml.in/yaml":               {"config/file.go"},
 	"github.com/alecthomas/kong":    {"config/cli/"},
 	"golang.org/x/crypto":           {"httpfront/login/login.go"},

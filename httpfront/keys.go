@@ -120,6 +120,10 @@ func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	s.known(ctx, &x.tag.Known)
 	x.tag.At, x.tag.Current = 0, false
 	x.req.query.Tag = &x.tag
+	zips := wantsGzip(ctx)
+	if zips {
+		x.req.query.RestFrom = gzipFrom
+	}
 	x.req.query.Room = ctx.Conn().(*conn)
 	out, rest, st, err := s.backend.Get(body, x.req.query)
 	x.req.query.Room = nil // x outlives the connection
@@ -143,6 +147,9 @@ func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	}
 	setState(ctx, st)
 	if rest != nil {
+		if zips {
+			out, rest = s.zip(ctx, out, rest)
+		}
 		s.setListing(ctx, out, rest, st)
 		return
 	}

@@ -18,7 +18,7 @@ func (m method) verb() int { return bits.Len8(uint8(m)) }
 
 // codeList are the status codes that are counted separately; codeIndex is the position of
 // one. Others are shown as 0.
-var codeList = [...]int{0, 200, 201, 204, 301, 400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 415, 417, 431, 500, 501, 503, 504}
+var codeList = [...]int{0, 200, 201, 204, 206, 301, 304, 400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 415, 416, 417, 431, 500, 501, 503, 504}
 
 func codeIndex(code int) int {
 	// After the three frequent ones a linear search is cheap enough.
@@ -28,7 +28,7 @@ func codeIndex(code int) int {
 	case 201:
 		return 2
 	case 404:
-		return 8
+		return 10
 	}
 	for i, c := range codeList {
 		if c == code {

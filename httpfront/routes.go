@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"copse/httpfront/ui"
+	"copse/statemachine/tree"
 )
 
 // method is a set of one, or no, HTTP method.
@@ -62,7 +63,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.serve(ctx, x)
 	}
 	s.observe(ctx, x)
-	*x = exchange{body: s.dropBody(ctx, x)} // the pool must not keep the request's bytes alive
+	*x = exchange{body: s.dropBody(ctx, x), tag: tree.Tag{Known: tree.Known{At: x.tag.Known.At[:0]}}} // the pool must not keep the request's bytes alive
 	s.exchanges.Put(x)
 	if r := &ctx.Response; !r.IsBodyStream() && !ctx.IsHead() {
 		ctx.Conn().(*conn).inParts(len(r.Body()))

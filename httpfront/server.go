@@ -30,13 +30,19 @@ type Server struct {
 	http    []*fasthttp.Server // by the size of their buffers, see intake.go
 
 	renderedIDs atomic.Pointer[renderedIDs] // nil until known
-	exchanges   sync.Pool                   // of *exchange
-	inFlight    *inflight.Budget
-	meter       *meter
+	reused
+	inFlight *inflight.Budget
+	meter    *meter
 	noted
 	refusals *logging.Seldom // of handshakes and of credentials
 	logins   *login.Checker
 	conns    connections
+}
+
+// reused is what requests take and give back.
+type reused struct {
+	exchanges   sync.Pool // of *exchange
+	compressors compressors
 }
 
 // bodySlack is how far above the limit a body is still read completely, so that the
@@ -72,7 +78,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		noted:     noted{slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
 		refusals:  logging.NewSeldom(o.Log),
 		logins:    login.New(b.Auth),
-		exchanges: sync.Pool{New: func() any { return new(exchange) }},
+		reused:    reused{sync.Pool{New: func() any { return new(exchange) }}, newCompressors()},
 	}
 	s.conns.newLoop = s.newLoop
 	for _, room := range rooms(o.MaxHeaderBytes + headSlack) {

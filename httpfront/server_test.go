@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -402,6 +404,59 @@ func TestLongListingsAreStreamed(t *testing.T) {
 		}
 		s.wantClosedListings(1)
 	})
+}
+
+func TestListingsAreCompressedForWhoeverWants(t *testing.T) {
+	s := serve(t, httpfront.Options{Requests: httpfront.Requests{WriteTimeout: 20 * time.Millisecond}})
+	long := strings.Repeat("x", 100_000)
+	for i, c := range []struct {
+		name, first, accepts string
+		want                 bool
+	}{
+		{"GET of one that accepts", "GET /v2/keys/parts HTTP/1.1", "gzip", true},
+		{"GET of one that doesn't", "GET /v2/keys/parts HTTP/1.1", "gzip;q=0", false},
+		{"HEAD", "HEAD /v2/keys/parts HTTP/1.1", "gzip", false},
+		{"HTTP/1.0", "GET /v2/keys/parts HTTP/1.0", "gzip", false},
+	} {
+		s.backend.parts = []string{"head,", long, ",tail\n"}
+		got := s.send(lines(c.first, "Host: h", "Accept-Encoding: "+c.accepts) + get("/version"))
+		head, rest, _ := strings.Cut(got, "\r\n\r\n")
+		if zipped := strings.Contains(head, "\r\nContent-Encoding: gzip") && strings.Contains(head, "\r\nVary: Accept-Encoding"); zipped != c.want {
+			t.Errorf("%s: got %s", c.name, head)
+		}
+		if plain := strings.Contains(rest, long); plain != (!c.want && !strings.HasPrefix(c.first, "HEAD")) {
+			t.Errorf("%s: plain: %v", c.name, plain)
+		}
+		if strings.Contains(c.first, "1.1") && !strings.Contains(rest, "HTTP/1.1 200 OK") {
+			t.Errorf("%s: no answer to what follows", c.name)
+		}
+		s.wantClosedListings(i + 1)
+	}
+	// A file isn't compressed, whatever is accepted.
+	value := strings.Repeat("v", 10_000)
+	if got := s.send(form("PUT", "/v2/keys/file", "value="+value) + lines("GET /v2/keys/file HTTP/1.1", "Host: h", "Accept-Encoding: gzip")); strings.Count(got, value) != 2 || strings.Contains(got, "Vary") {
+		t.Errorf("a file: got %.300s", got)
+	}
+	// Clients that leave or don't read give back what compresses for them.
+	noise := make([]byte, 200_000)
+	for i := range noise {
+		noise[i] = byte(rand.Uint32())
+	}
+	for i := range 40 {
+		s.backend.parts = slices.Repeat([]string{string(noise)}, 100)
+		if _, err := io.WriteString(s.dial(), lines("GET /v2/keys/parts HTTP/1.1", "Host: h", "Accept-Encoding: gzip")); err != nil {
+			t.Fatal(err)
+		}
+		s.wantClosedListings(5 + i)
+	}
+	s.backend.parts = []string{"a", "b"}
+	if got := s.send(lines("GET /v2/keys/parts HTTP/1.1", "Host: h", "Accept-Encoding: gzip")); !strings.Contains(got, "\r\nContent-Encoding: gzip") {
+		t.Errorf("after them nothing is compressed: %s", got)
+	}
+	s.backend.parts, s.backend.partErr = []string{"a", "b"}, errors.New("disk on fire")
+	if got := s.send(lines("GET /v2/keys/parts HTTP/1.1", "Host: h", "Accept-Encoding: gzip") + get("/version")); strings.Contains(got, "0\r\n\r\n") {
+		t.Errorf("what fails is complete: %s", got)
+	}
 }
 
 func (s *site) wantClosedListings(n int) {

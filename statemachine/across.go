@@ -60,7 +60,10 @@ func GetAcross(machines []*Machine, dst []byte, q *tree.Query, closed tree.Index
 	if out, more, fail = a.next(out); more {
 		return out, a, nil
 	}
-	return out, nil, fail
+	if fail == nil && hasRest(q, len(out)-len(dst)) {
+		rest = &inMemory{}
+	}
+	return out, rest, fail
 }
 
 // latestMark is the latest of the marks that the machines have of a listing, which is in several if it is the root's.

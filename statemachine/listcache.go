@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"copse/statemachine/tree"
 )
@@ -37,10 +38,12 @@ type listName struct {
 	recursive bool
 }
 
-// cachedList is a listing in the cache: its text, which isn't empty, and an index at which it was so.
+// cachedList is a listing in the cache: its text, which isn't empty, an index at which it was so, and the
+// other form of it.
 type cachedList struct {
-	text []byte
-	at   tree.Index
+	text   []byte
+	at     tree.Index
+	packed *atomic.Pointer[[]byte] // of nil until the form is known; of an empty one if there is none
 }
 
 // listFill collects a listing while a goroutine reads it from the store.
@@ -136,8 +139,14 @@ func (c *listCache) finish(f *listFill) {
 	if !useful {
 		return
 	}
-	c.entries[f.name] = cachedList{text, f.at}
-	c.size += f.name.cost(text)
+	list := cachedList{text, f.at, new(atomic.Pointer[[]byte])}
+	c.entries[f.name] = list
+	c.size += f.name.cost(list)
+	c.shrink()
+}
+
+// shrink removes listings until the others are within the limit.
+func (c *listCache) shrink() {
 	for name := range c.entries { // map order is random enough to choose victims
 		if c.size+c.filling <= c.limit {
 			break
@@ -146,15 +155,33 @@ func (c *listCache) finish(f *listFill) {
 	}
 }
 
+// pack keeps the other form of a listing, if the listing is in the cache still.
+func (c *listCache) pack(name listName, list cachedList, packed []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.entries[name]; now.packed == list.packed && list.packed.Load() == nil {
+		c.size -= name.cost(now)
+		list.packed.Store(&packed)
+		c.size += name.cost(now)
+		c.shrink()
+	}
+}
+
 // listCost is the approximate overhead of an entry, in bytes.
 const listCost = 200
 
-func (n listName) cost(text []byte) int { return len(n.key) + cap(text) + listCost }
+func (n listName) cost(list cachedList) int {
+	size := len(n.key) + cap(list.text) + listCost
+	if packed := list.packed.Load(); packed != nil {
+		size += cap(*packed)
+	}
+	return size
+}
 
 func (c *listCache) remove(name listName) {
-	if text := c.entries[name].text; text != nil {
+	if list := c.entries[name]; list.text != nil {
 		delete(c.entries, name)
-		c.size -= name.cost(text)
+		c.size -= name.cost(list)
 	}
 }
 
@@ -233,8 +260,47 @@ func (c *listCache) clear() {
 	}
 }
 
-// cachedListing sends a listing from the cache in parts. It implements tree.Rest.
+// cachedListing sends a listing from the cache in parts. It implements tree.Kept.
 type cachedListing struct {
+	inMemory
+	cache *listCache
+	name  listName
+	list  cachedList
+}
+
+// read returns a listing from the cache as a tree.Rest.
+func (c *listCache) read(key string, recursive bool, list cachedList) *cachedListing {
+	return &cachedListing{inMemory{text: list.text}, c, listName{key, recursive}, list}
+}
+
+// Text implements tree.Kept.
+func (l *cachedListing) Text() []byte { return l.list.text }
+
+// Packed implements tree.Kept.
+func (l *cachedListing) Packed() (rest tree.Rest, missing bool) {
+	switch packed := l.list.packed.Load(); {
+	case packed == nil:
+		return nil, true
+	case len(*packed) == 0:
+		return nil, false
+	default:
+		return &inMemory{text: *packed}, false
+	}
+}
+
+// Pack implements tree.Kept.
+func (l *cachedListing) Pack(text []byte, known bool) tree.Rest {
+	if known {
+		l.cache.pack(l.name, l.list, text)
+	}
+	if len(text) == 0 {
+		return nil
+	}
+	return &inMemory{text: text}
+}
+
+// inMemory sends a text in parts. It implements tree.Rest.
+type inMemory struct {
 	text []byte
 	sent int
 }
@@ -245,14 +311,14 @@ type cachedListing struct {
 const cachedPart = 2 * listingPart
 
 // Size implements tree.Rest.
-func (l *cachedListing) Size() int { return len(l.text) }
+func (l *inMemory) Size() int { return len(l.text) }
 
 // Next implements tree.Rest. The part is not a copy.
-func (l *cachedListing) Next() (part []byte, more bool, err error) {
+func (l *inMemory) Next() (part []byte, more bool, err error) {
 	part = l.text[l.sent:min(len(l.text), l.sent+cachedPart)]
 	l.sent += len(part)
 	return part, l.sent < len(l.text), nil
 }
 
 // Close implements tree.Rest.
-func (*cachedListing) Close() {}
+func (*inMemory) Close() {}

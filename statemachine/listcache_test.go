@@ -92,6 +92,52 @@ func TestListCacheTakesNothingStaleOrUseless(t *testing.T) {
 	}
 }
 
+func TestAListingAndItsOtherForm(t *testing.T) {
+	c := newListCache(10_000)
+	read := func() *cachedListing { return c.read("/a", true, c.get("/a", true)) }
+	keep(c, "/a", true, "a listing")
+	plain := c.size
+	if rest, missing := read().Packed(); rest != nil || !missing {
+		t.Fatal("another form is there before it was made")
+	}
+	if rest := read().Pack(nil, false); rest != nil {
+		t.Fatal("there is a form without text")
+	}
+	if _, missing := read().Packed(); !missing {
+		t.Fatal("what isn't known is kept")
+	}
+	early := read()
+	if rest := early.Pack(make([]byte, 500), true); rest.Size() != 500 || c.size != plain+500 {
+		t.Fatalf("the form has %d bytes, and the cache %d after %d", rest.Size(), c.size, plain)
+	}
+	if rest := early.Pack(make([]byte, 600), true); rest.Size() != 600 || c.size != plain+500 {
+		t.Fatalf("a second form is kept: %d after %d", c.size, plain)
+	}
+	if rest, missing := read().Packed(); rest.Size() != 500 || missing {
+		t.Fatal("the form isn't kept")
+	}
+	change := map[string][]byte{"/a/x": nil}
+	c.block(change)
+	c.unblock(change)
+	if c.size != 0 {
+		t.Fatalf("%d bytes are left", c.size)
+	}
+	keep(c, "/a", true, "another listing")
+	if early.Pack(make([]byte, 500), true); c.size != len("/a")+len("another listing")+listCost {
+		t.Fatalf("the form of a listing that is gone is kept: %d bytes", c.size)
+	}
+	if read().Pack(nil, true); c.size != len("/a")+len("another listing")+listCost {
+		t.Fatalf("%d bytes", c.size)
+	}
+	if rest, missing := read().Packed(); rest != nil || missing {
+		t.Fatal("what has no other form is asked for it again")
+	}
+	keep(c, "/b", true, strings.Repeat("x", 4000))
+	if b := c.read("/b", true, c.get("/b", true)); b.Pack(make([]byte, 8000), true) == nil || c.size > c.limit {
+		t.Fatalf("%d bytes of %d", c.size, c.limit)
+	}
+}
+
 func TestListCacheStaysWithinItsLimit(t *testing.T) {
 	c := newListCache(10_000)
 	for i := range 1000 {
@@ -99,7 +145,7 @@ func TestListCacheStaysWithinItsLimit(t *testing.T) {
 		keep(c, key, i%2 == 0, strings.Repeat("x", i))
 		real := 0
 		for n, list := range c.entries {
-			real += n.cost(list.text)
+			real += n.cost(list)
 		}
 		if c.size != real || real > c.limit {
 			t.Fatalf("it holds %d bytes and counts %d", real, c.size)

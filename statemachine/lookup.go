@@ -86,17 +86,23 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 		}
 		if cached := m.caches.lists.get(q.Key, q.Recursive); cached.text != nil {
 			q.Tag.Shows(cached.at, true)
-			if len(cached.text) > listingPart {
-				return dst, &cachedListing{text: cached.text}, nil, nil
+			if n := len(cached.text); n > listingPart || hasRest(q, n) {
+				return dst, m.caches.lists.read(q.Key, q.Recursive, cached), nil, nil
 			}
 			return append(dst, cached.text...), nil, nil, nil
 		}
 		if out, rest, found, fail := m.list(dst, q, m.dayTime(now)); found || fail != nil {
+			if rest == nil && fail == nil && hasRest(q, len(out)-len(dst)) {
+				rest = &inMemory{}
+			}
 			return out, rest, nil, fail
 		}
 		// Between the two reads, a directory became a file or was removed.
 	}
 }
+
+// hasRest reports whether a listing of so many bytes is to come with a Rest.
+func hasRest(q *tree.Query, bytes int) bool { return q.RestFrom != 0 && bytes >= q.RestFrom }
 
 // appendFile appends the answer to a read of the file n, as it is stored. Most files have no
 // TTL, and need no clock.

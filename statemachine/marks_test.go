@@ -119,7 +119,9 @@ func TestATagIsCurrentIfTheAnswerIsTheSame(t *testing.T) {
 			}
 			for range 3 {
 				q := rapid.SampledFrom(tagQueries).Draw(rt, "query")
-				r.check(rt, fmt.Sprint(q), func(tag *tree.Tag) (string, bool) {
+				name := fmt.Sprint(q)
+				q.RestFrom = rapid.SampledFrom([]int{0, 1, 500}).Draw(rt, "rest from")
+				r.check(rt, name, func(tag *tree.Tag) (string, bool) {
 					q.Tag = tag
 					if q.Plain() {
 						out, rest, err, fail := m.Get(nil, &q, at(modelNow))

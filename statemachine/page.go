@@ -26,6 +26,9 @@ func GetPage(machines []*Machine, dst []byte, q *tree.Query, o PageOptions, now 
 	defer func() {
 		if rest == nil {
 			fail = firstError(fail, p.end(done))
+			if done && fail == nil && hasRest(q, len(out)-len(dst)) {
+				rest = &inMemory{}
+			}
 		}
 		if err == nil && fail == nil {
 			machines[0].gets.success.Add(1)

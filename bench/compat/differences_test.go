@@ -38,6 +38,7 @@ var differences = []struct {
 	{"etag", true, "reads have tags, and are not repeated for whoever has them; see normaliser.headers, and TestAnswersOnTheWire in httpfront"},
 	{"failures-are-failures", false, "the statistics count every refused operation as failed, once; etcd counts some as done, some twice"},
 	{"front-page", true, "a browser gets a page of links at /; see TestTheFrontPage in httpfront"},
+	{"gzip", true, "listings are compressed for whoever takes that; no transcript says so, see TestListingsAreCompressedForWhoeverWants in httpfront"},
 	{"half-closed", false, "who closes his half of the connection while he waits is gone; etcd ends the empty answer in good order"},
 	{"header-limit", true, "a long request line is answered, up to the limit for all headers; etcd 3.4 resets the connection after 4 KiB of it, unless that is TLS"},
 	{"history-obeys-live-rules", false, "a watch that history answers sees what a live one would have seen; also tolerated() in parked_test.go"},

@@ -108,6 +108,10 @@ func (a *answers) begin(head []byte) error {
 		return fmt.Errorf("status line of %.200q", head)
 	}
 	a.code, a.size = code, 0
+	if code == 304 { // which has no body, and needs no length
+		a.left, a.state = 0, inBody
+		return nil
+	}
 	_, after, ok := bytes.Cut(head, contentLength)
 	if !ok {
 		if !bytes.Contains(head, []byte("\r\nTransfer-Encoding: chunked")) {

@@ -210,6 +210,14 @@ var mutants = []mutant{
 		"digits, ok := bytes.CutPrefix(opaque, life)", "digits, ok := opaque[min(len(opaque), len(life)):], true", "TestAnswersOnTheWire",
 	},
 	{
+		"the compressed form of a listing outlives it", "of gzip", "statemachine/listcache.go",
+		"now.packed == list.packed && list.packed.Load() == nil", "list.packed.Load() == nil", "TestAListingAndItsOtherForm",
+	},
+	{
+		"a compressor isn't given back", "of gzip", "httpfront/gzip.go",
+		"	p.all.give(p.z)\n", "", "TestACompressedListingIsTheListing",
+	},
+	{
 		"a batch that is late is proposed again", "8", "actors/shard/leader.go",
 		"if b.sent {\n\t\t\tcontinue", "if b.sent && !l.overdue(now, b) {\n\t\t\tcontinue", both,
 	},

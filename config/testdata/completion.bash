@@ -58,7 +58,7 @@ _copse() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         compopt -o filenames 2>/dev/null
         return ;;
-    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|mirror-from|bump-index|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoints|timeout|total-timeout|username|u|endpoint|hold-limit|index-margin|swap-with-value|swap-with-index|with-value|with-index|depth|after-index|wait|roles|metrics|interval|from|cluster-id) return ;;
+    name|listen-client-urls|listen-peer-urls|advertise-client-urls|initial-advertise-peer-urls|initial-cluster|initial-cluster-token|shards|mirror-from|bump-index|client-cert-allowed-cn|client-cert-allowed-hostname|peer-cert-allowed-cn|peer-cert-allowed-hostname|self-signed-cert-validity|heartbeat-interval|election-timeout|snapshot-count|cors|event-history|event-history-bytes|event-history-per-prefix|event-history-per-prefix-bytes|event-history-per-prefix-age|event-history-prefixes|event-history-prefixes-bytes|max-request-bytes|max-header-bytes|request-timeout|read-timeout|idle-timeout|cache-size|disk-reserve|timer-slack|listen-metrics-urls|drain-delay|slow-request|endpoints|timeout|total-timeout|username|u|endpoint|hold-limit|index-margin|swap-with-value|swap-with-index|with-value|with-index|depth|after-index|wait|roles|metrics|interval|from|cluster-id) return ;;
     esac
     for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
         [[ ${COMP_WORDS[i]} == -* ]] && break
@@ -87,7 +87,7 @@ _copse() {
         return
     fi
     if [[ $cur == -* ]]; then
-        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --mirror-from --mirror-trusted-ca-file --mirror-cert-file --mirror-key-file --force-new-cluster --bump-index --cert-file --key-file --trusted-ca-file --client-cert-auth --client-crl-file --client-cert-allowed-cn --client-cert-allowed-hostname --auto-tls --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --peer-crl-file --peer-cert-allowed-cn --peer-cert-allowed-hostname --peer-auto-tls --cluster-secret-file --self-signed-cert-validity --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --event-history-bytes --max-request-bytes --max-header-bytes --request-timeout --ttl-pause --read-timeout --idle-timeout --cache-size --disk-reserve --timer-slack --listen-metrics-urls --ui --ui-port --root-password-file --enable-pprof --drain-delay --slow-request --log-format --log-level'
+        local settings='--config-file --name --data-dir --listen-client-urls --listen-peer-urls --advertise-client-urls --initial-advertise-peer-urls --initial-cluster --initial-cluster-state --initial-cluster-token --shards --mirror-from --mirror-trusted-ca-file --mirror-cert-file --mirror-key-file --force-new-cluster --bump-index --cert-file --key-file --trusted-ca-file --client-cert-auth --client-crl-file --client-cert-allowed-cn --client-cert-allowed-hostname --auto-tls --peer-cert-file --peer-key-file --peer-trusted-ca-file --peer-client-cert-auth --peer-crl-file --peer-cert-allowed-cn --peer-cert-allowed-hostname --peer-auto-tls --cluster-secret-file --self-signed-cert-validity --heartbeat-interval --election-timeout --snapshot-count --cors --event-history --event-history-bytes --event-history-per-prefix --event-history-per-prefix-bytes --event-history-per-prefix-age --event-history-prefixes --event-history-prefixes-bytes --max-request-bytes --max-header-bytes --request-timeout --ttl-pause --read-timeout --idle-timeout --cache-size --disk-reserve --timer-slack --listen-metrics-urls --ui --ui-port --root-password-file --enable-pprof --drain-delay --slow-request --log-format --log-level'
         local common='--endpoints --output --no-sync --timeout --total-timeout --debug --cert-file --key-file --ca-file --username --password-file'
         case $command in
         '') words="$settings --version --help" ;;
@@ -140,6 +140,7 @@ _copse() {
         'auth disable'|'auth disable '*) words="--help $common" ;;
         'status'|'status '*) words="--help $common" ;;
         'cluster-health'|'cluster-health '*) words="--forever --help $common" ;;
+        'history'|'history '*) words="--help $common" ;;
         'top'|'top '*) words="--metrics --interval --count --help $common" ;;
         'config check'|'config check '*) words="--help $settings" ;;
         'config show'|'config show '*) words="--json --help $settings" ;;
@@ -153,7 +154,7 @@ _copse() {
         esac
     elif [[ $command || $COMP_CWORD == 1 ]]; then
         case $command in
-        '') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir mv cp txn ls watch exec-watch lock member user role status cluster-health top config import raftlog version licenses completion help' ;;
+        '') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir mv cp txn ls watch exec-watch lock member user role status cluster-health history top config import raftlog version licenses completion help' ;;
         'auth') words='init enable disable' ;;
         'help auth') words='init enable disable' ;;
         'mirror') words='status promote' ;;
@@ -169,7 +170,7 @@ _copse() {
         'raftlog') words='inspect cut' ;;
         'help raftlog') words='inspect cut' ;;
         'completion') words='bash zsh fish' ;;
-        'help') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir mv cp txn ls watch exec-watch lock member user role status cluster-health top config import raftlog version licenses completion help' ;;
+        'help') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir mv cp txn ls watch exec-watch lock member user role status cluster-health history top config import raftlog version licenses completion help' ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

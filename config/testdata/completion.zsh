@@ -49,6 +49,11 @@ _copse() {
     '--cors=[Allowed CORS origins: a list, or * for all]:origins:'
     '--event-history=[Number of past events that waitIndex can reach]:n:'
     '--event-history-bytes=[Size of those events as JSON, in each shard: if they are larger, fewer are kept]:size:'
+    '--event-history-per-prefix=[Number of past events that are also kept of each top-level name, so that waitIndex can reach them below that name whatever happens elsewhere]:n:'
+    '--event-history-per-prefix-bytes=[Size of those events of one name as JSON: if they are larger, fewer are kept]:size:'
+    '--event-history-per-prefix-age=[How long those events are kept]:duration:'
+    '--event-history-prefixes=[Number of names in each shard whose events are kept]:n:'
+    '--event-history-prefixes-bytes=[Size as JSON of the events that are kept of all names, in each shard: if they are larger, fewer are kept of the names that have most]:size:'
     '--max-request-bytes=[Maximum size of a request body]:size:'
     '--max-header-bytes=[Maximum size of request line and headers together]:size:'
     '--request-timeout=[Timeout of a write or a quorum read; 0 is the default]:duration:'
@@ -115,6 +120,7 @@ _copse() {
       'role:Roles, and what they may do.'
       'status:Print each member'\''s version, role, index and term.'
       'cluster-health:Ask each member for its health.'
+      'history:Print what waitIndex can reach, and below which names more of it.'
       'top:Show requests, watchers, leaders and busy prefixes, live.'
       'config:Look at the settings.'
       'import:Take over the data of an etcd, from its directory, over HTTP or from a dump.'
@@ -270,12 +276,13 @@ _copse() {
   lock) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--ttl=[Seconds until a lock is free whose holder is gone; a holder that lives refreshes it]:seconds:' '--wait=[How long to wait for the lock; 0 is for ever]:duration:' $common '1:key:_copse_keys' ;;
   status) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' $common ;;
   cluster-health) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--forever=-[Ask again every ten seconds until interrupted]::value:(true false)' '-f[Ask again every ten seconds until interrupted]' $common ;;
+  history) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' $common ;;
   top) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--metrics=[URLs of the operations ports; by default port 2381 of each member]:urls:' '--interval=[Time between two pictures]:duration:' '--count=[Pictures until it ends; 0 is for ever]:n:' $common ;;
   import) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--from=[Client URLs of a running etcd, to read over HTTP in place of a directory]:urls:' '--hidden=[With from: keys below which hidden nodes are (a name begins with _), separated by commas]:keys:' '--password-file=[File with the password of root; newlines at its end don'\''t count]:path:_files' '--format=[Form of a dump: flat list, nested map, or etcd'\''s answer to a recursive GET]:value:(list map v2)' '--out=[File to write in place of a data directory]:path:_files' '--dry-run=-[Only print what is there]::value:(true false)' '--etcd-wal-dir=[Directory of etcd'\''s log, if etcd had --wal-dir]:path:_files' '--take-what-is-sound=-[With a damaged directory: take what is before the damage]::value:(true false)' '--committed-only=-[Leave out what isn'\''t known to be committed, acknowledged writes among it]::value:(true false)' '--cluster-id=[The cluster'\''s id, as X-Etcd-Cluster-Id has it]:hex:' '--index-margin=[How far above the source'\''s index copse goes on]:number:' $settings ;;
   version) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   licenses) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   completion) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(bash zsh fish)' ;;
-  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir mv cp txn ls watch exec-watch lock member user role status cluster-health top config import raftlog version licenses completion help)' ;;
+  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir mv cp txn ls watch exec-watch lock member user role status cluster-health history top config import raftlog version licenses completion help)' ;;
   *) _arguments '--version[Print the version]' '--help[Print the help]' $settings ;;
   esac
 }

@@ -45,6 +45,9 @@ type Query struct {
 	Page          Page
 	// Tag is asked, and told, which state of the key the answer shows.
 	Tag *Tag
+	// RestFrom is how many bytes a listing has that comes with a Rest, though it may be an empty one, and
+	// as a Kept if it is kept in memory; 0: those that are too long for one buffer.
+	RestFrom int
 	// Room, unless it is nil, is asked before an answer takes so much more memory until its
 	// client has it, if that is much. If it says no, there is no answer.
 	Room interface{ Take(bytes int) bool }
@@ -114,4 +117,16 @@ type Rest interface {
 	Next() (part []byte, more bool, err error)
 	// Close releases the snapshot.
 	Close()
+}
+
+// Kept is a Rest that is a whole listing, kept in memory for all who read it, and beside it another form
+// of its text.
+type Kept interface {
+	Rest
+	// Text is the whole listing. It must not be modified.
+	Text() []byte
+	// Packed returns the other form, or nil, and whether it would be kept if there was one.
+	Packed() (rest Rest, missing bool)
+	// Pack keeps the other form and returns it; nil says that there is none. Unless it is known, nothing is kept.
+	Pack(text []byte, known bool) Rest
 }
