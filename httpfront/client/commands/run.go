@@ -112,6 +112,11 @@ func (t *tool) run(ctx context.Context) error {
 	defer cancel()
 	about, _, _ := strings.Cut(t.line.Name, " ")
 	t.member = slices.Contains([]string{"member", "user", "role", "auth", "status", "history"}, about)
+	return t.runOnce(ctx)
+}
+
+// runOnce carries out a command that ends by itself.
+func (t *tool) runOnce(ctx context.Context) error {
 	switch args := t.line.Args.(type) {
 	case *cli.Get:
 		return t.get(ctx, args)
