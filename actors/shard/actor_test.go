@@ -444,7 +444,8 @@ func TestAReadOfABoundedAgeTakesARoundOnlyIfItMust(t *testing.T) {
 		{4 * time.Second, 5 * time.Second, nil, 3}, // and others have it
 		{1, 5 * time.Second, errors.New("no quorum"), 4},
 		{0, 7 * time.Second, nil, 4}, // what was proved before still holds
-		{-time.Hour, 7 * time.Second, nil, 4},
+		{0, 3 * time.Second, nil, 5}, // and the one that failed has proved nothing
+		{-time.Hour, 7 * time.Second, nil, 5},
 	} {
 		now, failed = now.Add(step.pass), step.fail
 		if err := l.Wait(time.Minute, step.stale); !errors.Is(err, step.fail) || rounds != step.rounds {

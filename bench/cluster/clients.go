@@ -86,6 +86,9 @@ func (c *client) read(ctx context.Context, quorum bool) {
 	for c.await(ctx) {
 		r := c.readable()
 		r.Quorum = quorum
+		if !quorum && c.run.traits.own && c.rng.IntN(2) == 0 {
+			r.MinIndex = c.run.rec.Seen() // by whoever wrote or saw it, at any member
+		}
 		c.do(r)
 	}
 }

@@ -37,7 +37,9 @@ type traits struct {
 	// it, and that one that can't is ended. etcd's delivers one old event and
 	// nothing more, which it also does when the reader is too slow.
 	rewinds bool
-	rules   history.Rules
+	// own says that there is what etcd doesn't have: minIndex, server-sent events.
+	own   bool
+	rules history.Rules
 }
 
 // windowLength is the number of events that v2 keeps.
@@ -45,7 +47,7 @@ const windowLength = 1000
 
 func traitsOf(kind peer.Kind) traits {
 	if kind.IsCopse() {
-		return traits{rewinds: true, rules: history.Rules{Window: windowLength, Pauses: true}}
+		return traits{rewinds: true, own: true, rules: history.Rules{Window: windowLength, Pauses: true}}
 	}
 	return traits{rules: history.Rules{ExactHeader: true, Window: windowLength}}
 }
@@ -201,6 +203,14 @@ func (r *runner) makeWatchers(working context.Context) {
 	add("sleepy long-poll", all, 0, true, false)
 	r.watchers[len(r.watchers)-1].naps = working
 	add("roaming stream", all, 0, true, true)
+	if r.traits.own {
+		for i := range n {
+			add(fmt.Sprintf("roaming server-sent events, from m%d", i), all, i, true, true)
+			r.watchers[len(r.watchers)-1].sse = true
+		}
+		add("roaming server-sent events of one writer", history.Watch{Scope: r.root + "/w1", Recursive: true}, 2%n, true, true)
+		r.watchers[len(r.watchers)-1].sse = true
+	}
 	add("roaming long-poll of one writer", history.Watch{Scope: r.root + "/w1", Recursive: true}, 1%n, true, false)
 	add("long-poll of one writer on m0", history.Watch{Scope: r.root + "/w2", Recursive: true}, 0, false, false)
 	add("roaming long-poll of one key", history.Watch{Scope: r.root + "/counter"}, 2%n, true, false)

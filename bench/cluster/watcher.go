@@ -1,11 +1,14 @@
 package cluster
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"copse/bench/cluster/history"
@@ -27,6 +30,8 @@ type watcher struct {
 	*client
 	log    *history.Watch
 	stream bool
+	sse    bool   // server-sent events
+	id     uint64 // the last that came with them, 0 before the first
 	// naps, unless nil, makes it sleep from time to time, until that context ends, long
 	// enough that sometimes the events that it asks for are gone.
 	naps context.Context
@@ -55,7 +60,9 @@ func (w *watcher) follow(ctx context.Context) {
 			pause(w.naps, napShortest+time.Duration(w.rng.Int64N(int64(napLongest-napShortest))))
 		}
 		begin := w.run.rec.Last(w.log)
-		if w.stream {
+		if w.sse {
+			w.eventsOnce(ctx)
+		} else if w.stream {
 			w.streamOnce(ctx)
 		} else {
 			w.poll(ctx, w.idle(), true)
@@ -92,7 +99,7 @@ func pause(ctx context.Context, d time.Duration) {
 // open starts a watch; from 0 is live. It returns nil if the member refused
 // the watch, or said that the history is gone.
 func (w *watcher) open(ctx context.Context, stream bool, from uint64) *http.Response {
-	query := fmt.Sprintf("wait=true&recursive=%v", w.log.Recursive)
+	query := fmt.Sprintf("wait=true&heartbeat=1s&recursive=%v", w.log.Recursive)
 	if stream {
 		query += "&stream=true"
 	}
@@ -100,8 +107,16 @@ func (w *watcher) open(ctx context.Context, stream bool, from uint64) *http.Resp
 		query += fmt.Sprintf("&waitIndex=%d", from)
 	}
 	rec := w.run.rec
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.run.servers[w.member].URL+"/v2/keys"+w.log.Scope+"?"+query, nil)
+	if err != nil {
+		return nil
+	}
+	if w.sse {
+		req.Header.Set("Accept", "text/event-stream")
+		req.Header.Set("Last-Event-ID", strconv.FormatUint(from-1, 10))
+	}
 	invoke := rec.Now()
-	resp, err := v2api.Open(ctx, w.http[w.member], http.MethodGet, w.run.servers[w.member].URL+"/v2/keys"+w.log.Scope+"?"+query, nil)
+	resp, err := v2api.Send(w.http[w.member], req)
 	if err != nil {
 		return nil
 	}
@@ -195,6 +210,43 @@ func (w *watcher) streamOnce(ctx context.Context) {
 		alive()
 		if ev.Index() > had {
 			w.tell(&ev, member)
+		}
+	}
+}
+
+// eventsOnce reads server-sent events until they break off, and goes on behind the last id,
+// which may be a heartbeat's.
+func (w *watcher) eventsOnce(ctx context.Context) {
+	ctx, alive, cancel := limited(ctx, w.idle())
+	defer cancel()
+	member := w.member
+	w.id = max(w.id, w.run.rec.Last(w.log))
+	resp := w.open(ctx, true, w.id+1)
+	if resp == nil {
+		return
+	}
+	defer resp.Body.Close()
+	from := bufio.NewReader(resp.Body)
+	for id := w.id; ; {
+		line, err := from.ReadString('\n')
+		if err != nil {
+			return
+		}
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		switch name {
+		case "id":
+			if id, err = strconv.ParseUint(value, 10, 64); err != nil {
+				return
+			}
+		case "data":
+			var ev v2api.Event
+			if json.Unmarshal([]byte(value), &ev) != nil {
+				return
+			}
+			alive()
+			w.tell(&ev, member)
+		case "": // the end of an event, or of a heartbeat
+			w.id = id
 		}
 	}
 }

@@ -18,6 +18,7 @@ type longPolls struct {
 	address netip.AddrPort
 	room    int // connections to make, the first time that they park
 	request []byte
+	streams bool            // of server-sent events: they stay parked after an event
 	parked  map[int]*parked // by file descriptor
 	buffer  [64 << 10]byte
 }
@@ -28,9 +29,25 @@ type parked struct {
 }
 
 var (
-	headEnd = []byte("\r\n\r\n")
-	bodyEnd = []byte("\r\n0\r\n\r\n")
+	headEnd  = []byte("\r\n\r\n")
+	bodyEnd  = []byte("\r\n0\r\n\r\n")
+	eventEnd = []byte("}\n\n\r\n") // of a server-sent one
 )
+
+// accept makes the requests ask for a type.
+func (l *longPolls) accept(kind string) {
+	l.streams = kind == "text/event-stream"
+	l.request = fmt.Appendf(bytes.TrimSuffix(l.request, headEnd), "\r\nAccept: %s\r\n\r\n", kind)
+}
+
+// forget drops what streams have been answered.
+func (l *longPolls) forget() {
+	for _, p := range l.parked {
+		if l.streams {
+			p.answer = p.answer[:0]
+		}
+	}
+}
 
 // openLongPolls makes room for n connections, which are made when they are first
 // parked. The sockets are ours alone: a net.Conn each would take more memory
@@ -110,7 +127,12 @@ func (l *longPolls) parkSome(fds []int) error {
 }
 
 // woken returns when each connection has the whole body of its event.
-func (l *longPolls) woken() error { return l.await(bodyEnd, len(l.parked)) }
+func (l *longPolls) woken() error {
+	if l.streams {
+		return l.await(eventEnd, len(l.parked))
+	}
+	return l.await(bodyEnd, len(l.parked))
+}
 
 // await reads until count answers contain the mark.
 func (l *longPolls) await(mark []byte, count int) error {
@@ -152,7 +174,7 @@ func (l *longPolls) read(fd int, p *parked) error {
 		return fmt.Errorf("the server closed a parked connection after %.300q", p.answer)
 	}
 	p.answer = append(p.answer, l.buffer[:n]...)
-	if !bytes.HasPrefix(p.answer, []byte("HTTP/1.1 200")[:min(12, len(p.answer))]) {
+	if !l.streams && !bytes.HasPrefix(p.answer, []byte("HTTP/1.1 200")[:min(12, len(p.answer))]) {
 		return fmt.Errorf("a long-poll was answered with %.300q", p.answer)
 	}
 	return nil

@@ -49,6 +49,7 @@ type figure struct {
 var figures = map[string]figure{
 	"watchers": {10_000, watchers},
 	"watchput": {10_000, watchPut},
+	"sse":      {10_000, eventStreams},
 	"keys":     {1_000_000, manyKeys},
 	"plateau":  {1_000, plateau},
 	"soak":     {10_000, soak},

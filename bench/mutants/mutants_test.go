@@ -306,6 +306,42 @@ var mutants = []mutant{
 		"c.leader.dropLate(now)\n", "c.leader.dropLate(now)\n\tc.leader.paused = false\n", transcripts,
 	},
 	{
+		"heartbeats cover what is still to be delivered", "the index of a heartbeat", "actors/watch/hub.go",
+		"if told < last {", "if told > last {", "TestHubAgainstAPlainList",
+	},
+	{
+		"heartbeats cover what the poll loop has still to write", "the index of a heartbeat", "httpfront/terms.go",
+		"f.before = len(l.loop.mailbox)", "f.before = 0", "TestAHeartbeatIsNeverAheadOfTheEvents",
+	},
+	{
+		"heartbeats fall behind the last event", "the index of a heartbeat", "httpfront/terms.go",
+		"at = max(at, p.terms.last)", "_ = at", "TestAHeartbeatIsNeverAheadOfTheEvents",
+	},
+	{
+		"an event that concerns two keys of a watch comes twice", "several prefixes", "actors/watch/several.go",
+		"t.several[w] = n.Index", "t.several[w] = 0", "TestHubAgainstAPlainList",
+	},
+	{
+		"a wait of several keys stays in the other branches", "several prefixes", "actors/watch/several.go",
+		"if !w.Stream {", "if false {", "TestHubAgainstAPlainList",
+	},
+	{
+		"the first prefix gives permission for all", "several prefixes", "httpfront/access.go",
+		"ContainsFunc(also, lacks)", "ContainsFunc(also[:0], lacks)", "TestAWatchOfSeveralKeysTakesThePermissionForEach",
+	},
+	{
+		"a failed round proves something", "maxStale", "actors/shard/readlane.go",
+		"} else {\n\t\t\tl.proved.Store(&began)\n\t\t}", "}\n\t\tl.proved.Store(&began)", "TestAReadOfABoundedAgeTakesARoundOnlyIfItMust",
+	},
+	{
+		"a round proves what was there at its end", "maxStale", "actors/shard/readlane.go",
+		"l.proved.Store(&began)", "end := l.now()\n\t\t\tl.proved.Store(&end)", "TestAReadOfABoundedAgeTakesARoundOnlyIfItMust",
+	},
+	{
+		"minIndex isn't waited for", "minIndex", "actors/router.go",
+		"if q.MinIndex == 0 {", "if true {", "TestAnIndexOfOneMemberIsGoodAtAll",
+	},
+	{
 		"snapshots and starts forget the hash", "same data", "statemachine/meta.go",
 		"&m.raftIndex, &m.hash,", "&m.raftIndex,", "TestReplicasOfOneLogHaveOneHash",
 	},

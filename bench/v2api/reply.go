@@ -76,6 +76,11 @@ func Open(ctx context.Context, client *http.Client, method, target string, form 
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	return Send(client, req)
+}
+
+// Send sends req, as Open does.
+func Send(client *http.Client, req *http.Request) (*http.Response, error) {
 	resp, err := client.Do(req)
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {

@@ -24,6 +24,7 @@ type Request struct {
 	PrevValue string `json:"prevValue,omitempty"`
 	PrevIndex uint64 `json:"prevIndex,omitempty"`
 	TTL       int    `json:"ttl,omitempty"` // in seconds
+	MinIndex  uint64 `json:"minIndex,omitempty"`
 }
 
 // Write reports whether the request may change the tree.
@@ -58,6 +59,9 @@ func (r *Request) Query() string {
 	}
 	if r.TTL != 0 {
 		q = append(q, "ttl="+strconv.Itoa(r.TTL))
+	}
+	if r.MinIndex != 0 {
+		q = append(q, "minIndex="+strconv.FormatUint(r.MinIndex, 10))
 	}
 	return strings.Join(q, "&")
 }

@@ -144,6 +144,14 @@ var mutants = []mutant{
 		op.Event = old.Event
 		return true
 	}, []verdict.Kind{verdict.ReadDiffers}},
+	{"read with minIndex that shows what was before", func(h *history.History, rng *rand.Rand) bool {
+		op := pick(h, rng, quorumRead)
+		if op == nil {
+			return false
+		}
+		op.Quorum, op.Conn, op.MinIndex = false, 0, h.End
+		return op.Index+50 < h.End
+	}, []verdict.Kind{verdict.ReadDiffers}},
 	{"register read stale", func(h *history.History, rng *rand.Rand) bool {
 		op := pick(h, rng, func(o *history.Op) bool {
 			return o.Quorum && o.Outcome == v2api.Acked && !o.Event.Node.Dir

@@ -62,13 +62,14 @@ func newReads(c *checker) *reads {
 	return r
 }
 
-// oldest is the first index whose state an answer may be of: that in its header,
-// but with several shards the header of a linearizable one may lag.
+// oldest is the first index whose state an answer may be of: that in its header, or the one
+// that was asked for, but with several shards the header of a linearizable one may lag.
 func (c *checker) oldest(op *history.Op, slot int) uint64 {
+	least := max(op.Index, op.MinIndex)
 	if op.Write() || !op.Linear() || !c.shards.several() {
-		return op.Index
+		return least
 	}
-	return max(op.Index, c.clocks[slot].before(op.Invoke))
+	return max(least, c.clocks[slot].before(op.Invoke))
 }
 
 // ordered: the index doesn't go back on a connection. Those of the root and of a
