@@ -69,7 +69,7 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 		q.Tag = nil
 	}
 	if g := r.follows(); g != nil && q.Quorum {
-		if !q.Plain() {
+		if !q.Plain() || q.Raw != nil {
 			return dst, nil, tree.State{}, tree.Unavailable(errNotOfSource)
 		}
 		if out, rest, st, err, own := r.getAtSource(g, dst, &q); !own {

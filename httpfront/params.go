@@ -16,6 +16,7 @@ type request struct {
 	query     tree.Query   // kindRead
 	watch     watchRequest // kindWatch
 	cmd       tree.Command // kindWrite
+	modified  tree.Index   // of what a kindRead of raw bytes has found
 	noValue   bool         // noValueOnSuccess: the answer has the action alone
 }
 
@@ -52,6 +53,7 @@ type input struct {
 	body        []byte
 	bodyLimit   int
 	now         time.Time
+	raw         bool // set by params.read: the body is the value
 }
 
 // parse parses in into r, or returns v2's error. Every known parameter is checked, whatever
@@ -77,6 +79,7 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	expires, hasTTL := f.lifetime(in.now)
 	prevExist := f.bool(paramPrevExist)
 	refresh := f.bool(paramRefresh)
+	raw := f.raw(in, wait && !quorum)
 	value := p[paramValue].text
 	f.check(!refresh || len(value) == 0, tree.CodeRefreshValue, "A value was provided on a refresh")
 	f.check(!refresh || hasTTL, tree.CodeRefreshTTL, "No TTL value set")
@@ -92,12 +95,9 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 		r.watch = watchRequest{stream: stream, since: tree.Index(waitIndex)}
 	case in.method == methodGet || in.method == methodHead:
 		r.kind, r.recursive = kindRead, recursive || page.Hidden || page.Depth > 1
-		r.query = tree.Query{
-			Key:       in.key,
-			Recursive: recursive,
-			Sorted:    sorted,
-			Quorum:    quorum && in.method == methodGet,
-			Page:      page,
+		r.query = tree.Query{Key: in.key, Recursive: recursive, Sorted: sorted, Quorum: quorum && in.method == methodGet, Page: page}
+		if raw {
+			r.query.Raw = &r.modified
 		}
 	default:
 		r.kind = kindWrite
@@ -209,6 +209,23 @@ func (f *fields) after(now time.Time, id paramID, unit time.Duration, code tree.
 	return at + int64(n)*int64(unit)
 }
 
+// raw returns whether the value goes as it is: in the body of a write, or of the answer to a read. Nothing else
+// is a value.
+func (f *fields) raw(in *input, watches bool) bool {
+	raw := f.bool(paramRaw)
+	switch {
+	case !raw:
+	case watches || in.method == methodDelete:
+		f.check(false, tree.CodeInvalidField, `"raw" is for reads and writes of values`)
+	case in.raw:
+		f.check(!f.params[paramValue].given, tree.CodeInvalidField, `"raw" and "value" can't be used together`)
+		f.params[paramValue] = param{text: in.body, given: true}
+	default:
+		f.check(in.method == methodGet || in.method == methodHead, tree.CodeInvalidField, `"raw" has to be in the query`)
+	}
+	return raw
+}
+
 // page returns what a read is to show otherwise than v2. To other requests its parameters mean
 // nothing, as in etcd.
 func (f *fields) page(in *input, watches bool) tree.Page {
@@ -228,6 +245,7 @@ func (f *fields) page(in *input, watches bool) tree.Page {
 	f.check(!f.params[paramAfter].given || tree.Within(key, p.After) && tree.Clean(p.After) == p.After,
 		tree.CodeInvalidField, `"after" must be a key below the one that is read`)
 	f.check(!tooDeep(p.After), tree.CodeInvalidField, `"after" is too deep`)
+	f.check(p == tree.Page{} || !f.bool(paramRaw), tree.CodeInvalidField, `"raw" can't be used for pages and parts of a listing`)
 	return p
 }
 

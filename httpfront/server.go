@@ -70,15 +70,15 @@ func NewServer(b Backend, o Options) (*Server, error) {
 	}
 	o.Log = o.Log.With("component", "http")
 	s := &Server{
-		backend:   b,
-		opts:      o,
-		cors:      newCORS(o.CORS),
-		meter:     newMeter(),
-		inFlight:  o.InFlight,
-		noted:     noted{slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
-		refusals:  logging.NewSeldom(o.Log),
-		logins:    login.New(b.Auth),
-		reused:    reused{sync.Pool{New: func() any { return new(exchange) }}, newCompressors()},
+		backend:  b,
+		opts:     o,
+		cors:     newCORS(o.CORS),
+		meter:    newMeter(),
+		inFlight: o.InFlight,
+		noted:    noted{slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
+		refusals: logging.NewSeldom(o.Log),
+		logins:   login.New(b.Auth),
+		reused:   reused{sync.Pool{New: func() any { return new(exchange) }}, newCompressors()},
 	}
 	s.conns.newLoop = s.newLoop
 	for _, room := range rooms(o.MaxHeaderBytes + headSlack) {

@@ -87,7 +87,7 @@ func (s *Server) appendWatchHead(dst []byte, ctx *fasthttp.RequestCtx, st tree.S
 	dst = strconv.AppendUint(dst, st.RaftIndex, 10)
 	dst = appendField(dst, headerRaftTerm)
 	dst = strconv.AppendUint(dst, st.RaftTerm, 10)
-	if tag := ctx.Response.Header.PeekBytes(headerETag); len(tag) > 0 {
+	if tag := tagOf(ctx); tag != nil {
 		dst = append(appendField(dst, headerETag), tag...)
 	}
 	dst = append(dst, "\r\nDate: "...)
