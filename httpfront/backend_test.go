@@ -166,6 +166,7 @@ func (b *treeBackend) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.Sta
 		return nil, nil, tree.State{}, b.err
 	}
 	if q.Key == "/parts" {
+		q.Tag.Shows(b.last, true)
 		return append(dst, b.parts[0]...), &parts{backend: b, left: b.parts[1:]}, b.state(), nil
 	}
 	n, err := tree.Find(&b.store, q.Key)
@@ -177,11 +178,20 @@ func (b *treeBackend) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.Sta
 	if n.Dir {
 		changed = b.last
 	}
-	weak := n.Dir || n.Expires != 0
+	weak := n.Dir || n.Expires != 0 && q.Raw == nil
+	if q.Raw != nil && n.Dir {
+		return nil, nil, tree.State{}, &tree.Error{Code: tree.CodeNotFile, Cause: n.Key, Index: b.last}
+	}
+	if q.Raw != nil {
+		*q.Raw = n.Modified
+	}
 	if q.Tag.IsCurrent(changed, changed, weak) {
 		return dst, nil, b.state(), nil
 	}
 	q.Tag.Shows(changed, weak)
+	if q.Raw != nil {
+		return append(dst, n.Value...), nil, b.state(), nil
+	}
 	if !n.Dir {
 		return tree.AppendGet(dst, &n, now), nil, b.state(), nil
 	}

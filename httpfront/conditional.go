@@ -93,6 +93,16 @@ func (s *Server) setTag(ctx *fasthttp.RequestCtx, t *tree.Tag) {
 	ctx.Response.Header.SetCanonical(headerETag, append(b, '"'))
 }
 
+// tagOf returns the tag that the answer has; nil if none. Peek doesn't find a name that is spelled as this one is.
+func tagOf(ctx *fasthttp.RequestCtx) []byte {
+	for name, tag := range ctx.Response.Header.All() {
+		if bytes.Equal(name, headerETag) {
+			return tag
+		}
+	}
+	return nil
+}
+
 // life is what the tags of this life of the cluster begin with.
 func (s *Server) life() []byte {
 	if ids := s.ids(); ids != nil {

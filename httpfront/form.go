@@ -41,6 +41,7 @@ const (
 	paramHeartbeat
 	paramPrefix
 	paramRequestID
+	paramRaw
 
 	paramCount
 )
@@ -74,6 +75,7 @@ var paramNames = [paramCount]string{
 	paramHeartbeat:        "heartbeat",
 	paramPrefix:           "prefix",
 	paramRequestID:        "requestId",
+	paramRaw:              "raw",
 }
 
 func paramByName(name []byte) (paramID, bool) {
@@ -109,15 +111,31 @@ var (
 // read takes the parameters from the body, if the method has one and its type is a form,
 // then from the query; the body takes precedence. Both are read to the end in spite of
 // errors; an error in the body is returned first.
+// If the query says that the body is the value as it is (raw), it becomes the parameter value, and all others are the query's.
 func (p *params) read(in *input) error {
 	var err error
 	if in.method == methodPut || in.method == methodPost {
-		err = p.readBody(in)
+		if in.raw = saysRaw(in.query); !in.raw {
+			err = p.readBody(in)
+		} else if len(in.body) > in.bodyLimit {
+			err = errBodyTooLarge
+		}
 	}
 	if qerr := p.scan(in.query); err == nil {
 		err = qerr
 	}
 	return err
+}
+
+// saysRaw reports whether raw is true in a query, which it leaves as it is.
+func saysRaw(query []byte) bool {
+	if !bytes.Contains(query, []byte("raw=")) {
+		return false
+	}
+	var p params
+	_ = p.scan(bytes.Clone(query)) // what is wrong is found when it is read
+	f := fields{params: &p}
+	return f.bool(paramRaw)
 }
 
 const formType = "application/x-www-form-urlencoded"

@@ -141,8 +141,15 @@ func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	s.setTag(ctx, &x.tag)
 	if x.tag.Current {
 		setPosition(ctx, st)
+		if x.req.query.Raw != nil {
+			setNumber(&ctx.Response.Header, headerModifiedIndex, uint64(x.req.modified))
+		}
 		ctx.Response.Header.SetStatusCode(fasthttp.StatusNotModified)
 		ctx.Response.SwapBody(body)
+		return
+	}
+	if x.req.query.Raw != nil {
+		s.sendRaw(ctx, x, out, st)
 		return
 	}
 	setState(ctx, st)

@@ -17,6 +17,7 @@ type request struct {
 	query     tree.Query   // kindRead
 	watch     watchRequest // kindWatch
 	cmd       tree.Command // kindWrite
+	modified  tree.Index   // of what a kindRead of raw bytes has found
 	noValue   bool         // noValueOnSuccess: the answer has the action alone
 }
 
@@ -65,6 +66,7 @@ type input struct {
 	body        []byte
 	bodyLimit   int
 	now         time.Time
+	raw         bool // set by params.read: the body is the value
 }
 
 // parse parses in into r, or returns v2's error. Every known parameter is checked, whatever
@@ -84,15 +86,17 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	quorum := f.bool(paramQuorum)
 	stream := f.bool(paramStream)
 	f.check(!wait || in.method == methodGet, tree.CodeInvalidField, `"wait" can only be used with GET requests`)
-	prevValue, value := p[paramPrevValue].text, p[paramValue].text
+	prevValue := p[paramPrevValue].text
 	f.check(!p[paramPrevValue].given || len(prevValue) > 0, tree.CodePrevValueEmpty, `"prevValue" cannot be empty`)
 	noValue := f.bool(paramNoValueOnSuccess)
 	expires, hasTTL := f.lifetime(in.now)
 	prevExist := f.bool(paramPrevExist)
 	refresh := f.bool(paramRefresh)
+	waits := wait && !quorum
+	raw := f.raw(in, waits)
+	value := p[paramValue].text
 	f.check(!refresh || len(value) == 0, tree.CodeRefreshValue, "A value was provided on a refresh")
 	f.check(!refresh || hasTTL, tree.CodeRefreshTTL, "No TTL value set")
-	waits := wait && !quorum
 	query := f.query(in, !waits && (in.method == methodGet || in.method == methodHead))
 	watch := f.watch(in, waits)
 	if f.err != nil {
@@ -110,6 +114,9 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 		r.query = query
 		r.query.Recursive, r.query.Sorted = recursive, sorted
 		r.query.Quorum = r.query.Quorum || quorum && in.method == methodGet
+		if raw {
+			r.query.Raw = &r.modified
+		}
 	default:
 		r.kind = kindWrite
 		r.cmd = tree.Command{
@@ -221,6 +228,23 @@ func (f *fields) after(now time.Time, id paramID, unit time.Duration, code tree.
 	return at + int64(n)*int64(unit)
 }
 
+// raw returns whether the value goes as it is: in the body of a write, or of the answer to a read. Nothing else
+// is a value.
+func (f *fields) raw(in *input, watches bool) bool {
+	raw := f.bool(paramRaw)
+	switch {
+	case !raw:
+	case watches || in.method == methodDelete:
+		f.check(false, tree.CodeInvalidField, `"raw" is for reads and writes of values`)
+	case in.raw:
+		f.check(!f.params[paramValue].given, tree.CodeInvalidField, `"raw" and "value" can't be used together`)
+		f.params[paramValue] = param{text: in.body, given: true}
+	default:
+		f.check(in.method == methodGet || in.method == methodHead, tree.CodeInvalidField, `"raw" has to be in the query`)
+	}
+	return raw
+}
+
 // query returns what a read is to show otherwise than v2, and how up to date it is to be. To
 // other requests these parameters mean nothing, as in etcd.
 func (f *fields) query(in *input, reads bool) tree.Query {
@@ -277,6 +301,7 @@ func (f *fields) page(key string) tree.Page {
 	f.check(!f.params[paramAfter].given || tree.Within(key, p.After) && tree.Clean(p.After) == p.After,
 		tree.CodeInvalidField, `"after" must be a key below the one that is read`)
 	f.check(!tooDeep(p.After), tree.CodeInvalidField, `"after" is too deep`)
+	f.check(p == tree.Page{} || !f.bool(paramRaw), tree.CodeInvalidField, `"raw" can't be used for pages and parts of a listing`)
 	return p
 }
 

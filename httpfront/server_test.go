@@ -349,7 +349,7 @@ func TestLongListingsAreStreamed(t *testing.T) {
 		s := serve(t, httpfront.Options{})
 		s.backend.parts = []string{"a", "b", "c\n"}
 		got := s.send(lines("GET /v2/keys/parts HTTP/1.0"))
-		if strings.Contains(got, "Content-Length") || strings.Contains(got, "chunked") || !strings.HasSuffix(got, "\r\n\r\nabc\n") {
+		if strings.Count(got, "ETag: W/\"000051fe-3\"\r\n") != 1 || strings.Contains(got, "Content-Length") || strings.Contains(got, "chunked") || !strings.HasSuffix(got, "\r\n\r\nabc\n") {
 			t.Errorf("got %s", got)
 		}
 		if got := s.send(lines("HEAD /v2/keys/parts HTTP/1.0")); !strings.HasPrefix(got, "HTTP/1.0 200 OK\r\n") || !strings.HasSuffix(got, "\r\n\r\n") {
@@ -404,6 +404,82 @@ func TestLongListingsAreStreamed(t *testing.T) {
 		}
 		s.wantClosedListings(1)
 	})
+}
+
+func TestBytesAsTheyAre(t *testing.T) {
+	s := serve(t, httpfront.Options{Requests: httpfront.Requests{MaxRequestBytes: 100}})
+	put := func(target, kind, body string) string {
+		return s.send(lines("PUT /v2/keys"+target+" HTTP/1.1", "Host: h", "Content-Type: "+kind, "Content-Length: "+itoa(len(body))) + body)
+	}
+	const binary = "\x00value=%zz&\xff;"
+	for _, kind := range []string{"application/x-www-form-urlencoded", "application/octet-stream", "multipart/form-data", "!"} {
+		if got := put("/bin?raw=true&noValueOnSuccess=1", kind, binary); !strings.HasSuffix(got, `{"action":"set"}`+"\n") {
+			t.Errorf("PUT of %s: %s", kind, got)
+		}
+	}
+	put("/text?raw=1", "text/html", "<p>grüezi")
+	put("/none?raw=t&ttl=60", "", "")
+	for _, c := range []struct {
+		target, fields string
+		status, kind   string
+		more, body     string
+	}{
+		{"/bin?raw=true", "", "200 OK", "application/octet-stream", `ETag: "000051fe-7"`, binary},
+		{"/text?raw=true", "", "200 OK", "text/plain; charset=utf-8", `ETag: "000051fe-8"`, "<p>grüezi"},
+		{"/none?raw=true", "", "200 OK", "text/plain; charset=utf-8", `ETag: "000051fe-9"`, ""},
+		{"/text?raw=true", "Range: bytes=3-4", "206 Partial Content", "text/plain; charset=utf-8", "Content-Range: bytes 3-4/10", "gr"},
+		{"/text?raw=true", "Range: bytes=-2", "206 Partial Content", "text/plain; charset=utf-8", "Content-Range: bytes 8-9/10", "zi"},
+		{"/text?raw=true", "Range: bytes=10-", "416 Requested Range Not Satisfiable", "text/plain; charset=utf-8", "Content-Range: bytes */10", ""},
+		{"/text?raw=true", "Range: bytes=0-1,3-4", "200 OK", "text/plain; charset=utf-8", "", "<p>grüezi"},
+		{"/text?raw=true", "Range: bytes=3-4\r\nIf-Range: \"000051fe-8\"", "206 Partial Content", "text/plain; charset=utf-8", "", "gr"},
+		{"/text?raw=true", "Range: bytes=3-4\r\nIf-Range: \"000051fe-7\"", "200 OK", "text/plain; charset=utf-8", "", "<p>grüezi"},
+		{"/text?raw=true", "Range: bytes=3-4\r\nIf-Range: W/\"000051fe-8\"", "200 OK", "text/plain; charset=utf-8", "", "<p>grüezi"},
+		{"/text?raw=true", "If-None-Match: \"000051fe-8\"\r\nRange: bytes=3-4", "304 Not Modified", "", "X-Copse-Modified-Index: 8", ""},
+	} {
+		got := s.send(lines("GET /v2/keys"+c.target+" HTTP/1.1", "Host: h", "Accept-Encoding: gzip", "X: x\r\n"+c.fields))
+		if c.fields == "" {
+			got = s.send(lines("GET /v2/keys"+c.target+" HTTP/1.1", "Host: h", "Accept-Encoding: gzip"))
+		}
+		head, body, _ := strings.Cut(got, "\r\n\r\n")
+		if !strings.HasPrefix(head, "HTTP/1.1 "+c.status) || body != c.body || !strings.Contains(head, c.more) ||
+			c.kind != "" && !strings.Contains(head, "\r\nContent-Type: "+c.kind+"\r\n") || c.kind != "" && !strings.Contains(head, "\r\nX-Content-Type-Options: nosniff\r\n") {
+			t.Errorf("%s %s: got %q", c.target, c.fields, got)
+		}
+	}
+	if got := s.send(lines("HEAD /v2/keys/text?raw=true HTTP/1.1", "Host: h", "Range: bytes=0-1")); !strings.Contains(got, "\r\nContent-Length: 10\r\n") || !strings.HasSuffix(got, "\r\n\r\n") {
+		t.Errorf("HEAD: %s", got)
+	}
+	before := s.backend.State().Index
+	for request, want := range map[string]string{
+		lines("GET /v2/keys/?raw=true HTTP/1.1", "Host: h"):                                                       `"errorCode":102`,
+		lines("GET /v2/keys/text?raw=maybe HTTP/1.1", "Host: h"):                                                  `"errorCode":209`,
+		lines("GET /v2/keys/text?raw=true&wait=true HTTP/1.1", "Host: h"):                                         `"errorCode":209`,
+		lines("GET /v2/keys/text?raw=true&depth=2 HTTP/1.1", "Host: h"):                                           `"errorCode":209`,
+		lines("DELETE /v2/keys/text?raw=true HTTP/1.1", "Host: h"):                                                `"errorCode":209`,
+		lines("PUT /v2/keys/text?raw=true&value=x HTTP/1.1", "Host: h", "Content-Length: 1") + "y":                `"errorCode":209`,
+		lines("PUT /v2/keys/text?raw=true&prevIndex=x HTTP/1.1", "Host: h", "Content-Length: 1") + "y":            `"errorCode":203`,
+		lines("PUT /v2/keys/text?raw=true&x=%zz HTTP/1.1", "Host: h", "Content-Length: 1") + "y":                  `"errorCode":210`,
+		lines("PUT /v2/keys/text?raw=true HTTP/1.1", "Host: h", "Content-Length: 101") + strings.Repeat("y", 101): `"errorCode":210`,
+		lines("PUT /v2/keys/text?raw=true&refresh=true&ttl=5 HTTP/1.1", "Host: h", "Content-Length: 1") + "y":     `"errorCode":211`,
+		form("PUT", "/v2/keys/text", "value=x&raw=true"):                                                          `"errorCode":209`,
+		lines("PUT /v2/keys/text?r%61w=true HTTP/1.1", "Host: h", "Content-Length: 1") + "y":                      `"errorCode":209`,
+	} {
+		if got := s.send(request); !strings.Contains(got, want) {
+			t.Errorf("%.60q: got %s", request, got)
+		}
+	}
+	if after := s.backend.State().Index; after != before {
+		t.Errorf("%d changes by what was refused", after-before)
+	}
+	if got := form("PUT", "/v2/keys/a", "value=%72aw&x=raw%3D1"); !strings.Contains(s.send(got), `"value":"raw"`) {
+		t.Error("an ordinary form")
+	}
+	if got := put("/q?raw=false&value=q", "text/plain", "ignored"); !strings.Contains(got, `"value":"q"`) {
+		t.Errorf("raw=false: %s", got)
+	}
+	if got := s.send(lines("POST /v2/keys/queue?raw=true HTTP/1.1", "Host: h", "Transfer-Encoding: chunked") + "3\r\na&b\r\n0\r\n\r\n"); !strings.Contains(got, `"value":"a\u0026b"`) {
+		t.Errorf("POST in chunks: %s", got)
+	}
 }
 
 func TestListingsAreCompressedForWhoeverWants(t *testing.T) {

@@ -76,7 +76,7 @@ func (s *Server) watchHead(ctx *fasthttp.RequestCtx, t *terms, st tree.State) *w
 		h.fields = append(h.fields, "\r\nContent-Type: application/json"...)
 	}
 	h.fields = append(appendField(h.fields, headerClusterID), s.clusterID()...)
-	if tag := ctx.Response.Header.PeekBytes(headerETag); len(tag) > 0 {
+	if tag := tagOf(ctx); tag != nil {
 		h.fields = append(appendField(h.fields, headerETag), tag...)
 	}
 	return h

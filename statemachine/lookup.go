@@ -73,6 +73,9 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 			err.Index = index
 			return dst, nil, err, nil
 		}
+		if q.Raw != nil {
+			return getRaw(dst, &n, q, index)
+		}
 		if !n.Dir {
 			if q.Tag.IsCurrent(n.Modified, n.Modified, n.Expires != 0) {
 				return dst, nil, nil, nil
@@ -99,6 +102,18 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 		}
 		// Between the two reads, a directory became a file or was removed.
 	}
+}
+
+// getRaw is Get for a read of bytes, of the node n. A time to live doesn't show in them.
+func getRaw(dst []byte, n *tree.Node, q *tree.Query, index tree.Index) (out []byte, rest tree.Rest, err *tree.Error, fail error) {
+	if n.Dir {
+		return dst, nil, &tree.Error{Code: tree.CodeNotFile, Cause: n.Key, Index: index}, nil
+	}
+	if *q.Raw = n.Modified; q.Tag.IsCurrent(n.Modified, n.Modified, false) {
+		return dst, nil, nil, nil
+	}
+	q.Tag.Shows(n.Modified, false)
+	return append(dst, n.Value...), nil, nil, nil
 }
 
 // hasRest reports whether a listing of so many bytes is to come with a Rest.

@@ -218,6 +218,34 @@ func TestAPageOfAnIndexIsCurrentForItsOwnTag(t *testing.T) {
 	}
 }
 
+func TestRawBytesOfAFile(t *testing.T) {
+	m := mustNew(t, t.TempDir())
+	defer mustClose(t, m)
+	for i, value := range []string{"", "text", "\x00\xff\xfe", large + "\xff"} {
+		key := fmt.Sprintf("/d/%d", i)
+		c := tree.Command{Op: tree.OpSet, Key: key, Value: []byte(value), Now: 1, Expires: modelNow * 2}
+		if _, err := m.Update([]sm.Entry{{Index: uint64(i + 1), Cmd: tree.AppendCommand(tree.AppendBatch(nil, replica, 1), &c)}}); err != nil {
+			t.Fatal(err)
+		}
+		modified := tree.Index(0)
+		q := &tree.Query{Key: key, Raw: &modified, Tag: &tree.Tag{}}
+		out, rest, err, fail := m.Get([]byte("before "), q, at(modelNow))
+		if string(out) != "before "+value || rest != nil || err != nil || fail != nil || modified != m.Index() || q.Tag.At != modified || q.Tag.Weak {
+			t.Errorf("%q: got %q of %d, %+v, %v, %v", value, out, modified, q.Tag, err, fail)
+		}
+		q.Tag = &tree.Tag{Known: tree.Known{At: []tree.Index{modified}}}
+		if out, _, _, _ := m.Get(nil, q, at(modelNow)); len(out) != 0 || !q.Tag.Current {
+			t.Errorf("%q is sent to a client that has it", value)
+		}
+	}
+	for _, key := range []string{"/d", "/"} {
+		_, _, err, _ := m.Get(nil, &tree.Query{Key: key, Raw: new(tree.Index)}, at(modelNow))
+		if err == nil || err.Code != tree.CodeNotFile || err.Cause != key || err.Index != m.Index() {
+			t.Errorf("%s: got %+v", key, err)
+		}
+	}
+}
+
 // tagHistory is a log, and what each query shows at each index.
 type tagHistory struct {
 	queries []tree.Query

@@ -113,6 +113,9 @@ func (s *Spanning) Get(dst []byte, q tree.Query, limit time.Duration, state func
 		s.Settle()
 	}
 	st := state() // before the nodes, as in Router.Get
+	if q.Raw != nil {
+		return dst, nil, tree.State{}, &tree.Error{Code: tree.CodeNotFile, Cause: q.Key, Index: st.Index}
+	}
 	now := time.Now().UnixNano()
 	if q.Plain() {
 		out, rest, err := statemachine.GetAcross(s.o.Machines, dst, &q, st.Index, now)

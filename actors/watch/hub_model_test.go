@@ -139,8 +139,14 @@ func (m *hubModel) watch(t *rapid.T) {
 	}
 	got := m.h.Watch(w.watch)
 	var want *tree.Error
-	floor := m.f.floorOf(w.watch.Key)
-	if inRing := m.f.apart > 0 && w.watch.Key != "/" && got == nil; w.watch.Since < floor && !inRing {
+	within := w.watch.Key
+	for key := range w.watch.Keys() {
+		if tree.TopName(key) != tree.TopName(within) {
+			within = "/" // no name's window has all that it wants
+		}
+	}
+	floor := m.f.floorOf(within)
+	if inRing := m.f.apart > 0 && within != "/" && got == nil; w.watch.Since < floor && !inRing {
 		w.parked = false
 		want = &tree.Error{
 			Code:  tree.CodeEventIndexClosed,

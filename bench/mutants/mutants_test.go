@@ -218,6 +218,14 @@ var mutants = []mutant{
 		"	p.all.give(p.z)\n", "", "TestACompressedListingIsTheListing",
 	},
 	{
+		"a browser may guess what bytes are", "of raw", "httpfront/raw.go",
+		"	h.SetCanonical(headerNoSniff, []byte(\"nosniff\"))\n", "", "TestBytesAsTheyAre",
+	},
+	{
+		"a range of other bytes than the client has", "of raw", "httpfront/raw.go",
+		"x.method == methodGet && s.rangeHolds(ctx)", "x.method == methodGet", "TestBytesAsTheyAre",
+	},
+	{
 		"a batch that is late is proposed again", "8", "actors/shard/leader.go",
 		"if b.sent {\n\t\t\tcontinue", "if b.sent && !l.overdue(now, b) {\n\t\t\tcontinue", both,
 	},

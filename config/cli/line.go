@@ -108,14 +108,16 @@ type Get struct {
 	Key    string `arg:""`
 	Sort   bool   `help:"Has no effect on one key."`
 	Quorum bool   `help:"Ask the leader, for the newest value." short:"q"`
-	Base64 bool   `help:"The value is stored as base64: print the bytes." name:"base64"`
+	Base64 bool   `help:"The value is stored as base64: print the bytes." name:"base64" xor:"bytes"`
+	Raw    bool   `help:"Print the bytes of the value as they are, which only copse tells." xor:"bytes"`
 }
 
 // Value says where a value comes from.
 type Value struct {
 	Value  *string `arg:"" optional:"" help:"The value; if left out, it is read from standard input."`
 	File   string  `help:"Read the value from a file; - is standard input." placeholder:"PATH"`
-	Base64 bool    `help:"Store the value as base64, for bytes that aren't UTF-8." name:"base64"`
+	Base64 bool    `help:"Store the value as base64, for bytes that aren't UTF-8." name:"base64" xor:"bytes"`
+	Raw    bool    `help:"Store the value as it is, though it isn't UTF-8; copse get --raw prints it." xor:"bytes"`
 }
 
 // Lifetime is the time to live of a node.

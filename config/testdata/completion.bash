@@ -39,6 +39,7 @@ _copse() {
     sort) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     quorum|q) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     base64) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    raw) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     in-order) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     dir) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     recursive|r) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
@@ -102,14 +103,14 @@ _copse() {
         'diff'|'diff '*) words="--password-file --help $settings" ;;
         'mirror status'|'mirror status '*) words="--endpoint --password-file --json --help $settings" ;;
         'mirror promote'|'mirror promote '*) words="--endpoint --password-file --despite-writers --hold-limit --index-margin --help $settings" ;;
-        'get'|'get '*) words="--sort --quorum --base64 --help $common" ;;
-        'set'|'set '*) words="--file --base64 --ttl --swap-with-value --swap-with-index --help $common" ;;
-        'mk'|'mk '*) words="--file --base64 --ttl --in-order --help $common" ;;
+        'get'|'get '*) words="--sort --quorum --base64 --raw --help $common" ;;
+        'set'|'set '*) words="--file --base64 --raw --ttl --swap-with-value --swap-with-index --help $common" ;;
+        'mk'|'mk '*) words="--file --base64 --raw --ttl --in-order --help $common" ;;
         'mkdir'|'mkdir '*) words="--ttl --help $common" ;;
         'setdir'|'setdir '*) words="--ttl --help $common" ;;
-        'update'|'update '*) words="--file --base64 --ttl --help $common" ;;
+        'update'|'update '*) words="--file --base64 --raw --ttl --help $common" ;;
         'updatedir'|'updatedir '*) words="--ttl --help $common" ;;
-        'cas'|'cas '*) words="--file --base64 --ttl --help $common" ;;
+        'cas'|'cas '*) words="--file --base64 --raw --ttl --help $common" ;;
         'rm'|'rm '*) words="--dir --recursive --with-value --with-index --help $common" ;;
         'rmdir'|'rmdir '*) words="--help $common" ;;
         'mv'|'mv '*) words="--overwrite --help $common" ;;

@@ -45,6 +45,9 @@ type Query struct {
 	Page          Page
 	// Tag is asked, and told, which state of the key the answer shows.
 	Tag *Tag
+	// Raw asks for the bytes of a file's value alone, and is told its modifiedIndex; a directory is refused with
+	// CodeNotFile.
+	Raw *Index
 	// RestFrom is how many bytes a listing has that comes with a Rest, though it may be an empty one, and
 	// as a Kept if it is kept in memory; 0: those that are too long for one buffer.
 	RestFrom int

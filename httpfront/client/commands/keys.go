@@ -16,6 +16,13 @@ import (
 )
 
 func (t *tool) get(ctx context.Context, args *cli.Get) error {
+	if args.Raw {
+		bytes, err := t.client.Raw(ctx, args.Key, args.Quorum)
+		if err == nil {
+			_, err = t.Out.Write(bytes) // and no newline, which would be part of it
+		}
+		return err
+	}
 	r, err := t.client.Get(ctx, args.Key, v2.ReadOptions{Sorted: args.Sort, Quorum: args.Quorum})
 	switch {
 	case err != nil:
@@ -86,8 +93,8 @@ func (t *tool) value(v cli.Value) (string, error) {
 		return "", usage("the value has more than %d bytes", valueLimit)
 	case v.Base64:
 		return base64.StdEncoding.EncodeToString(bytes), nil
-	case !utf8.Valid(bytes):
-		return "", usage("the value isn't UTF-8, and the JSON of the v2 API would change it: --base64 stores it whole, and copse get --base64 prints it")
+	case !utf8.Valid(bytes) && !v.Raw:
+		return "", usage("the value isn't UTF-8, and the JSON of the v2 API would change it: --raw stores it as it is, for who reads it with copse get --raw; --base64 stores it whole for all, and copse get --base64 prints it")
 	}
 	return string(bytes), nil
 }

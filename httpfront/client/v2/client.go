@@ -81,7 +81,9 @@ type Answer struct {
 	Status int
 	Index  uint64 // X-Etcd-Index; 0 if there was none
 	Term   uint64 // X-Raft-Term, as well
-	Body   []byte
+	// Modified is X-Copse-Modified-Index, which comes with raw bytes.
+	Modified uint64
+	Body     []byte
 }
 
 // Error is a refusal in the form of the v2 API.
@@ -153,7 +155,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Answer{Status: response.StatusCode, Index: number(response, "X-Etcd-Index"), Term: number(response, "X-Raft-Term"), Body: body}, nil
+		return &Answer{Status: response.StatusCode, Index: number(response, "X-Etcd-Index"), Term: number(response, "X-Raft-Term"), Modified: number(response, "X-Copse-Modified-Index"), Body: body}, nil
 	})
 }
 

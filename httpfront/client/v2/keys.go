@@ -58,6 +58,25 @@ func (c *Client) Get(ctx context.Context, key string, o ReadOptions) (*Response,
 	return c.keys(ctx, Request{Method: http.MethodGet, Path: keysPath(key), Query: query})
 }
 
+// Raw reads the bytes of a value. A server that isn't copse answers with JSON, which is no value.
+func (c *Client) Raw(ctx context.Context, key string, quorum bool) ([]byte, error) {
+	query := url.Values{"raw": {"true"}}
+	if quorum {
+		query.Set("quorum", "true")
+	}
+	answer, err := c.Do(ctx, Request{Method: http.MethodGet, Path: keysPath(key), Query: query})
+	if err != nil {
+		return nil, err
+	}
+	if answer.Modified == 0 {
+		return nil, ErrNoBytes
+	}
+	return answer.Body, nil
+}
+
+// ErrNoBytes is the error for a server that doesn't know raw.
+var ErrNoBytes = errors.New("the server can't send the bytes of a value: it isn't copse, or an older one")
+
 // Change is a write.
 type Change struct {
 	Method    string // PUT, POST or DELETE
