@@ -26,6 +26,7 @@ import (
 //	e <index of its first event, 8 bytes> events of one raft entry
 //	i <id>                                the answer to a request that may be repeated (once.go)
 //	t <time, 8 bytes> <id>                the same by its time: the size of that record
+//	h, h <path>, w <path> <index>         windows of top-level names (namerecords.go)
 //
 // Numbers in keys are big-endian, so that keys sort by number.
 //
