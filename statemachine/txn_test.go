@@ -198,3 +198,24 @@ func TestATransactionIsSeenAtOnce(t *testing.T) {
 		t.Errorf("the updates had the events %v", seen)
 	}
 }
+
+// TestATransactionStaysInItsShard: its keys belong to one, as a batch of a leader gone mad may not say.
+func TestATransactionStaysInItsShard(t *testing.T) {
+	r := newRepeats(t, dataOptions(1))
+	defer func() { mustClose(t, r.m) }()
+	set := func(key string) tree.Command {
+		return tree.Command{Op: tree.OpSet, Key: key, Value: []byte("v"), Now: 1}
+	}
+	for _, x := range []txn.Txn{
+		{Ops: []tree.Command{set(keyIn(1)), set(keyIn(2))}},
+		{Ops: []tree.Command{set(keyIn(1)), {Op: tree.OpCopy, Key: keyIn(1), PrevValue: keyIn(0), Now: 1}}},
+		{Ops: []tree.Command{set(keyIn(1))}, Compares: []txn.Compare{{Key: keyIn(2), Absent: true}}},
+	} {
+		if got := r.do(x.Command(1)); !strings.Contains(got, "the key lives in another shard") || r.m.Nodes() != 0 {
+			t.Errorf("%+v: %s, and %d nodes", x, got, r.m.Nodes())
+		}
+	}
+	if got := r.do(txn.Txn{Ops: []tree.Command{set(keyIn(1)), set(keyIn(1) + "/x")}}.Command(1)); !strings.Contains(got, "Not a directory") {
+		t.Errorf("below a file: %s", got)
+	}
+}

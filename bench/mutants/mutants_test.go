@@ -135,7 +135,7 @@ var mutants = []mutant{
 	},
 	{
 		"a transaction is taken to be all of this shard", "of transactions", "statemachine/apply.go",
-		"if m.place.data() && tree.Slot(key,", "if false && tree.Slot(key,", "TestADataShardDoesWhatTheRulesSay",
+		"if m.place.data() && tree.Slot(key,", "if false && tree.Slot(key,", "TestATransactionStaysInItsShard",
 	},
 	{
 		"a transaction goes to the shard of its first key", "of transactions", "actors/txn.go",
