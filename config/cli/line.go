@@ -22,14 +22,18 @@ type keys struct {
 	Cas       CAS       `cmd:"" help:"Set a key if it still has the value that is expected."`
 	Rm        Remove    `cmd:"" help:"Remove a key, or a directory."`
 	Rmdir     RemoveDir `cmd:"" help:"Remove an empty directory, or a key."`
-	Mv        Copy      `cmd:"" help:"Give a key, or a directory with all below, another name."`
-	Cp        Copy      `cmd:"" help:"Copy a key, or a directory with all below."`
-	Txn       Txn       `cmd:"" help:"Do several writes, or none: as JSON says (see API.md)."`
 	Ls        List      `cmd:"" help:"List a directory."`
 	changes
 }
 
+type several struct {
+	Mv  Copy `cmd:"" help:"Give a key, or a directory with all below, another name."`
+	Cp  Copy `cmd:"" help:"Copy a key, or a directory with all below."`
+	Txn Txn  `cmd:"" help:"Do several writes, or none: as JSON says (see API.md)."`
+}
+
 type changes struct {
+	several
 	Watch     Watch     `cmd:"" help:"Print changes as they happen."`
 	ExecWatch ExecWatch `cmd:"" help:"Run a command at each change."`
 	Lock      Lock      `cmd:"" help:"Hold a lock while a command runs, and exit with its code."`

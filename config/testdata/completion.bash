@@ -42,10 +42,10 @@ _copse() {
     in-order) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     dir) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     recursive|r) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
-    overwrite) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     p) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     hidden) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     count) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
+    overwrite) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     forever|f) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     read) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
     write) [[ $joined ]] && { mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$cur"); return; } ;;
@@ -112,10 +112,10 @@ _copse() {
         'cas'|'cas '*) words="--file --base64 --ttl --help $common" ;;
         'rm'|'rm '*) words="--dir --recursive --with-value --with-index --help $common" ;;
         'rmdir'|'rmdir '*) words="--help $common" ;;
+        'ls'|'ls '*) words="--sort --recursive --p --quorum --hidden --depth --count --help $common" ;;
         'mv'|'mv '*) words="--overwrite --help $common" ;;
         'cp'|'cp '*) words="--overwrite --help $common" ;;
         'txn'|'txn '*) words="--help $common" ;;
-        'ls'|'ls '*) words="--sort --recursive --p --quorum --hidden --depth --count --help $common" ;;
         'watch'|'watch '*) words="--after-index --recursive --forever --help $common" ;;
         'exec-watch'|'exec-watch '*) words="--after-index --recursive --help $common" ;;
         'lock'|'lock '*) words="--ttl --wait --help $common" ;;
@@ -153,7 +153,7 @@ _copse() {
         esac
     elif [[ $command || $COMP_CWORD == 1 ]]; then
         case $command in
-        '') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir mv cp txn ls watch exec-watch lock member user role status cluster-health top config import raftlog version licenses completion help' ;;
+        '') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir ls mv cp txn watch exec-watch lock member user role status cluster-health top config import raftlog version licenses completion help' ;;
         'auth') words='init enable disable' ;;
         'help auth') words='init enable disable' ;;
         'mirror') words='status promote' ;;
@@ -169,7 +169,7 @@ _copse() {
         'raftlog') words='inspect cut' ;;
         'help raftlog') words='inspect cut' ;;
         'completion') words='bash zsh fish' ;;
-        'help') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir mv cp txn ls watch exec-watch lock member user role status cluster-health top config import raftlog version licenses completion help' ;;
+        'help') words='serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir ls mv cp txn watch exec-watch lock member user role status cluster-health top config import raftlog version licenses completion help' ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

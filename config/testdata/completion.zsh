@@ -103,10 +103,10 @@ _copse() {
       'cas:Set a key if it still has the value that is expected.'
       'rm:Remove a key, or a directory.'
       'rmdir:Remove an empty directory, or a key.'
+      'ls:List a directory.'
       'mv:Give a key, or a directory with all below, another name.'
       'cp:Copy a key, or a directory with all below.'
       'txn:Do several writes, or none: as JSON says (see API.md).'
-      'ls:List a directory.'
       'watch:Print changes as they happen.'
       'exec-watch:Run a command at each change.'
       'lock:Hold a lock while a command runs, and exit with its code.'
@@ -261,10 +261,10 @@ _copse() {
   cas) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--file=[Read the value from a file; - is standard input]:path:_files' '--base64=-[Store the value as base64, for bytes that aren'\''t UTF-8]::value:(true false)' '--ttl=[Time to live in seconds; 0 is forever]:seconds:' $common '1:key:_copse_keys' ;;
   rm) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--dir=-[Remove an empty directory too]::value:(true false)' '--recursive=-[Remove a directory with everything below it]::value:(true false)' '-r[Remove a directory with everything below it]' '--with-value=[Only if this is the value now]:text:' '--with-index=[Only if this is the modified index now]:index:' $common '1:key:_copse_keys' ;;
   rmdir) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' $common '1:key:_copse_keys' ;;
+  ls) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--sort=-[Sort by name]::value:(true false)' '--recursive=-[List everything below, at any depth]::value:(true false)' '-r[List everything below, at any depth]' '--p=-[Print a / behind the names of directories]::value:(true false)' '--quorum=-[Ask the leader, for the newest state]::value:(true false)' '-q[Ask the leader, for the newest state]' '--hidden=-[List hidden nodes too]::value:(true false)' '--depth=[List so many levels]:levels:' '--count=-[Print how many nodes there are, and none of them]::value:(true false)' $common '1:key:_copse_keys' ;;
   mv) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--overwrite=-[TO may be a key already]::value:(true false)' $common ;;
   cp) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--overwrite=-[TO may be a key already]::value:(true false)' $common ;;
   txn) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' $common ;;
-  ls) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--sort=-[Sort by name]::value:(true false)' '--recursive=-[List everything below, at any depth]::value:(true false)' '-r[List everything below, at any depth]' '--p=-[Print a / behind the names of directories]::value:(true false)' '--quorum=-[Ask the leader, for the newest state]::value:(true false)' '-q[Ask the leader, for the newest state]' '--hidden=-[List hidden nodes too]::value:(true false)' '--depth=[List so many levels]:levels:' '--count=-[Print how many nodes there are, and none of them]::value:(true false)' $common '1:key:_copse_keys' ;;
   watch) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--after-index=[Begin with the change behind this index]:index:' '--recursive=-[Watch everything below too]::value:(true false)' '-r[Watch everything below too]' '--forever=-[Go on until interrupted, not only to the first change]::value:(true false)' '-f[Go on until interrupted, not only to the first change]' $common '1:key:_copse_keys' ;;
   exec-watch) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--after-index=[Begin with the change behind this index]:index:' '--recursive=-[Watch everything below too]::value:(true false)' '-r[Watch everything below too]' $common ;;
   lock) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '--ttl=[Seconds until a lock is free whose holder is gone; a holder that lives refreshes it]:seconds:' '--wait=[How long to wait for the lock; 0 is for ever]:duration:' $common '1:key:_copse_keys' ;;
@@ -275,7 +275,7 @@ _copse() {
   version) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   licenses) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' ;;
   completion) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(bash zsh fish)' ;;
-  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir mv cp txn ls watch exec-watch lock member user role status cluster-health top config import raftlog version licenses completion help)' ;;
+  help) shift words; (( CURRENT-- )); _arguments '--help[Print the help]' '1:word:(serve health auth backup restore export verify inspect diff mirror get set mk mkdir setdir update updatedir cas rm rmdir ls mv cp txn watch exec-watch lock member user role status cluster-health top config import raftlog version licenses completion help)' ;;
   *) _arguments '--version[Print the version]' '--help[Print the help]' $settings ;;
   esac
 }
