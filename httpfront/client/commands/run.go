@@ -135,10 +135,8 @@ func (t *tool) runOnce(ctx context.Context) error {
 		return t.remove(ctx, v2.Change{Key: args.Key, Dir: args.Dir, Recursive: args.Recursive, PrevValue: args.WithValue, PrevIndex: args.WithIndex})
 	case *cli.RemoveDir:
 		return t.remove(ctx, v2.Change{Key: args.Key, Dir: true})
-	case *cli.Copy:
-		return t.copy(ctx, args)
-	case *cli.Txn:
-		return t.txn(ctx, args)
+	case *cli.Copy, *cli.Txn:
+		return t.several(ctx, args)
 	case *cli.List:
 		return t.list(ctx, args)
 	case *cli.None:

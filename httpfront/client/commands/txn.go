@@ -8,6 +8,14 @@ import (
 	"copse/config/cli"
 )
 
+// several is what goes as a transaction.
+func (t *tool) several(ctx context.Context, args any) error {
+	if c, ok := args.(*cli.Copy); ok {
+		return t.copy(ctx, c)
+	}
+	return t.txn(ctx, args.(*cli.Txn))
+}
+
 // copy is copse mv and cp.
 func (t *tool) copy(ctx context.Context, args *cli.Copy) error {
 	op := map[string]any{"op": "copy", "key": args.From, "to": args.To}
