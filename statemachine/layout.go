@@ -24,6 +24,7 @@ import (
 //	d <index, 8 bytes> <index, 8 bytes>   the change at the first index replaced the large value of the second
 //	x <expiration, 8 bytes> <path>        an expiration
 //	e <index of its first event, 8 bytes> events of one raft entry
+//	h, h <path>, w <path> <index>         windows of top-level names (namerecords.go)
 //
 // Numbers in keys are big-endian, so that keys sort by number.
 //

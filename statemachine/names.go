@@ -130,7 +130,7 @@ func (v *view) recordName(e *tree.Event, size int) {
 	name := nameOf(e.Node.Key)
 	w := n.of[name]
 	if w == nil {
-		if len(n.of) >= n.limits.Names || len(name) > longestName {
+		if len(n.of) >= n.limits.Names || len(name) > longestName || name == "" {
 			n.floor, n.changed = e.Index()+1, true
 			return
 		}

@@ -48,7 +48,7 @@ func (s *orderSink) End() {
 // stopped in the middle of it, again and again.
 func TestHubStartStopUnderLoad(t *testing.T) {
 	for round := range 30 {
-		f := &forest{window: 50, page: 7}
+		f := &forest{window: 50, page: 7, apart: round % 3 * 40}
 		h := f.hub(watch.Options{RingLimit: 1 + round, MailboxLimit: 1 + round%3})
 		ran := make(chan error, 1)
 		go func() { ran <- h.Run() }()

@@ -48,6 +48,46 @@ var mutants = []mutant{
 		"return l.shown(l.highest.Load())", "return l.highest.Load()", "TestLeadersComeAndGo",
 	},
 	{
+		"a name without room keeps its floor", "of names", "statemachine/names.go",
+		"n.floor, n.changed = e.Index()+1, true", "n.changed = true", "TestWindowsOfNamesAgainstAModel",
+	},
+	{
+		"a window that has become empty leaves no trace", "of names", "statemachine/names.go",
+		"	n.floor = max(n.floor, w.floor)\n", "", "TestWindowsOfNamesAgainstAModel",
+	},
+	{
+		"a trimmed window keeps its floor", "of names", "statemachine/names.go",
+		"w.floor = oldest.last + 1", "w.floor = min(w.floor, w.last) + 0*oldest.last", "TestWindowsOfNamesAgainstAModel",
+	},
+	{
+		"events of names refer to values that may be gone", "of names", "statemachine/namerecords.go",
+		"w, 0, r.data[:0], true", "w, 0, r.data[:0], len(r.data) > 0", "TestWindowsOfNamesAgainstAModel",
+	},
+	{
+		"what another copse has applied isn't missed", "of names", "statemachine/namerecords.go",
+		"if !found || n.upTo != last {", "if !found {", "TestWindowsOfNamesThatMissSomethingAreDropped",
+	},
+	{
+		"windows that another copse left behind go on", "of names", "statemachine/names.go",
+		"(!n.limits.on() || n.upTo != v.meta.last)", "!n.limits.on()", "TestWindowsOfNamesThatMissSomethingAreDropped",
+	},
+	{
+		"a new limit isn't kept to", "of names", "statemachine/names.go",
+		"if len(all)-i > n.limits.Names {", "if i < 0 {", "TestWindowsOfNamesAgainstAModel",
+	},
+	{
+		"a watch of a name goes by the common floor", "of names", "actors/watch/hubloop.go",
+		"case a.from < floor && !a.apart:", "case a.from < floor:", "TestHubAgainstAPlainList",
+	},
+	{
+		"a watch of a name doesn't look where its window begins", "of names", "actors/watch/past.go",
+		"if complete > from {", "if complete > from && !p.hub.store.apart {", "TestHubAgainstAPlainList",
+	},
+	{
+		"names are listed without a permission", "of auth", "httpfront/history.go",
+		"return now.May(who, auth.Read, key+\"/\", true)", "return now.May(who, auth.Read, key, false) || true", "TestHistoryIsOfWhatMayBeRead",
+	},
+	{
 		"watches begin without a permission", "of auth", "httpfront/keys.go",
 		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok {",
 		"if g, ok := s.permit(ctx, x.req.access(), sent, x.req.recursive); ok || x.req.kind == kindWatch {",
