@@ -51,8 +51,8 @@ func crowdOf(o options, s *peer.Server, r *results, w *wire, name, accept string
 		return err
 	}
 	r.add(fmt.Sprintf("resident memory for each of %d %s", o.n, name), byteCount, (parked-before)/float64(o.n))
-	for range o.rounds {
-		if !l.streams {
+	for round := range o.rounds {
+		if round > 0 && !l.streams {
 			if err := l.park(); err != nil {
 				return err
 			}
