@@ -37,6 +37,7 @@ type fakeHub struct {
 	watched  chan *tree.Watch
 	returned chan *tree.Watch // what Unwatch was called with
 	refusal  *tree.Error
+	floor    tree.Index // watches from before are refused
 	auth     atomic.Pointer[auth.State]
 	changed  chan struct{}
 
@@ -63,6 +64,9 @@ func (h *fakeHub) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 	defer h.mu.Unlock()
 	if h.refusal != nil {
 		return tree.State{}, h.refusal
+	}
+	if w.Since != 0 && w.Since < h.floor {
+		return tree.State{}, &tree.Error{Code: tree.CodeEventIndexClosed, Index: h.index}
 	}
 	st := tree.State{Index: h.index, RaftIndex: 7, RaftTerm: 2}
 	h.watches[w] = true
@@ -101,9 +105,12 @@ func (h *fakeHub) Unwatch(w *tree.Watch) {
 	}
 }
 
-// Get answers with the key alone.
+// Get answers with the key alone, which hasn't changed since index 5.
 func (h *fakeHub) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
-	return append(dst, "plain "+q.Key...), nil, tree.State{}, nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	q.Tag.IsCurrent(5, h.index, true)
+	return append(dst, "plain "+q.Key...), nil, tree.State{Index: h.index}, nil
 }
 
 func (h *fakeHub) Told(dst []tree.Index) []tree.Index { return append(dst, tree.Index(h.told.Load())) }

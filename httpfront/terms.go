@@ -13,7 +13,7 @@ import (
 type terms struct {
 	// Fixed before the watch is registered.
 	late *watchHead    // of an answer that begins when it ends; nil: the head is sent at once
-	same bool          // a wait that ends without an event is answered by a 304
+	tag  string        // a wait that ends without an event is answered by a 304 with this; empty: by a 200
 	also []need        // beside the one that the grant has
 	sse  bool          // events are sent as server-sent events
 	wait time.Duration // waitMax; 0: there is no limit
@@ -98,11 +98,7 @@ func (l *parkedConns) expire(p *parked) {
 	if p.terms.sse {
 		last = p.chunk(appendBeat(nil, at))
 	}
-	tag := ""
-	if p.terms.same {
-		tag = `"` + strconv.FormatUint(uint64(p.watch.Since-1), 10) + `"`
-	}
-	l.write(p, 0, append(last, p.ending(at, tag)...))
+	l.write(p, 0, append(last, p.ending(at, p.terms.tag)...))
 }
 
 // answer sends the event that ends a wait, behind the head if that is late.

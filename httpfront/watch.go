@@ -29,11 +29,14 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 		grant:  g,
 	}
 	p.watch.Sink = p
-	if err := s.agree(ctx, p, &x.req.watch); err != nil {
+	if err := s.agree(ctx, p, x); err != nil {
 		writeError(ctx, err)
 		return
 	}
 	st, err := s.backend.Watch(&p.watch)
+	if err != nil && err.Code == tree.CodeEventIndexClosed && s.unchanged(p, &x.tag) {
+		st, err = s.backend.Watch(&p.watch)
+	}
 	if err != nil {
 		if err.Code == tree.CodeEventIndexClosed {
 			s.meter.outdated.Add(1)
@@ -56,8 +59,8 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 }
 
 // agree decides on p's terms, and where it begins.
-func (s *Server) agree(ctx *fasthttp.RequestCtx, p *parked, w *watchRequest) *tree.Error {
-	h := &ctx.Request.Header
+func (s *Server) agree(ctx *fasthttp.RequestCtx, p *parked, x *exchange) *tree.Error {
+	h, w := &ctx.Request.Header, &x.req.watch
 	p.watch.Stream, p.watch.Since = w.stream, w.since
 	t := terms{wait: w.wait, sse: wantsSSE(ctx)}
 	if len(w.prefixes) > 1 {
@@ -75,18 +78,39 @@ func (s *Server) agree(ctx *fasthttp.RequestCtx, p *parked, w *watchRequest) *tr
 			p.watch.Since = tree.Index(n + 1)
 		}
 	}
-	if at, ok := ifNoneMatch(h.Peek(fasthttp.HeaderIfNoneMatch)); ok && p.watch.Since == 0 {
-		p.watch.Since, t.same = at+1, true
+	tag := ""
+	if x.tag = (tree.Tag{Known: tree.Known{At: x.tag.Known.At[:0]}}); p.watch.Since == 0 {
+		s.known(ctx, &x.tag.Known)
+	}
+	if known := x.tag.Known.At; len(known) > 0 && slices.Max(known) < math.MaxUint64 {
+		at := slices.Max(known)
+		p.watch.Since, tag = at+1, string(s.appendTag(nil, &tree.Tag{At: at, Weak: true}))
 	}
 	if !t.sse && t.wait == 0 && t.also == nil {
 		return nil
 	}
 	p.terms = &t
 	if t.wait > 0 && !p.watch.Stream {
-		t.late = s.watchHead(ctx, &t, s.backend.State())
+		t.late, t.tag = s.watchHead(ctx, &t, s.backend.State()), tag
 	}
-	t.same = t.same && t.late != nil
 	return nil
+}
+
+// unchanged reports whether what p waits to see change is still as the client knows it by its tags, though the
+// window of events doesn't reach back that far. Then p begins behind that.
+func (s *Server) unchanged(p *parked, tag *tree.Tag) bool {
+	if len(tag.Known.At) == 0 || p.watch.Also != nil {
+		return false
+	}
+	_, rest, st, err := s.backend.Get(nil, tree.Query{Key: p.watch.Key, Recursive: p.watch.Recursive, Tag: tag})
+	if rest != nil {
+		rest.Close()
+	}
+	if err != nil || !tag.Current {
+		return false
+	}
+	p.watch.Since = st.Index + 1
+	return true
 }
 
 // watchAlso adds the keys of further paths.
