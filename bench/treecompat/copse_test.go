@@ -76,7 +76,7 @@ func (c *copse) floor() tree.Index {
 	return max(c.last, tree.Index(c.window)) - tree.Index(c.window) + 1
 }
 
-func (c *copse) history(from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
+func (c *copse) history(_ string, from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var events []tree.EncodedEvent
