@@ -40,7 +40,6 @@ func repeats(t *testing.T, shards int) {
 	for id := range c.nodes {
 		c.await("members that know requests with ids", func() bool { return c.nodes[id].Do(repeatable("first", 0)).Err == nil })
 	}
-	unknown := 0
 	for round := range rounds {
 		leader := c.leader()
 		var first, again [writers]tree.Reply
@@ -75,7 +74,6 @@ func repeats(t *testing.T, shards int) {
 			})
 			for i := range writers {
 				if pass == 0 && first[i].Err != nil {
-					unknown++
 					first[i] = again[i]
 				}
 				if string(again[i].JSON) != string(first[i].JSON) || again[i].State.Index != first[i].State.Index {
@@ -85,9 +83,6 @@ func repeats(t *testing.T, shards int) {
 		}
 		c.launch(leader)
 		c.join(leader)
-	}
-	if unknown == 0 {
-		t.Error("all requests were answered at once, although leaders stopped")
 	}
 	for _, n := range c.nodes {
 		out, _, _, err := n.Get(nil, tree.Query{Key: "/", Recursive: true, Quorum: true})

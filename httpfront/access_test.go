@@ -175,7 +175,8 @@ var routesOpenToAll = []string{
 	"/v2/machines", "/v2/stats/self", "/v2/stats/store", "/v2/stats/leader", "/version", "/health", "/livez", "/readyz", "/metrics", "/debug/vars",
 	"/v2/copse/access", "/ui", // who one is oneself, and files that everybody has
 	"/", "/v2/copse/openapi.yaml",
-	"/v2/copse/txn", // permit asks for each key
+	"/v2/copse/txn",     // permit asks for each key
+	"/v2/copse/history", // shows the names below which the client may read
 }
 
 func TestEveryRouteSaysWhoMayUseIt(t *testing.T) {

@@ -79,24 +79,18 @@ func readTag(opaque, life []byte) (at tree.Index, ok bool) {
 
 // setTag sets the tag of an answer.
 func (s *Server) setTag(ctx *fasthttp.RequestCtx, t *tree.Tag) {
-	var room [40]byte
-	if b := s.appendTag(room[:0], t); len(b) > 0 {
-		ctx.Response.Header.SetCanonical(headerETag, b)
-	}
-}
-
-// appendTag appends a tag as headers have it, if there is one.
-func (s *Server) appendTag(b []byte, t *tree.Tag) []byte {
 	life := s.life()
 	if t.At == 0 || len(life) == 0 {
-		return b
+		return
 	}
+	var room [40]byte
+	b := room[:0]
 	if t.Weak {
 		b = append(b, 'W', '/')
 	}
 	b = append(append(b, '"'), life...)
 	b = strconv.AppendUint(b, uint64(t.At), 10)
-	return append(b, '"')
+	ctx.Response.Header.SetCanonical(headerETag, append(b, '"'))
 }
 
 // tagOf returns the tag that the answer has; nil if none. Peek doesn't find a name that is spelled as this one is.

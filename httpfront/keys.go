@@ -31,7 +31,10 @@ type exchange struct {
 // single letters 2,900.
 const keyWeightLimit = 16 << 20
 
-func tooDeep(key string) bool { return strings.Count(key, "/")*len(key) > keyWeightLimit }
+func tooDeep(key string) bool { return keyWeight(key) > keyWeightLimit }
+
+// keyWeight is about how many bytes the paths of all directories above key have.
+func keyWeight(key string) int { return strings.Count(key, "/") * len(key) }
 
 // serveKeys serves /v2/keys and below. sent is the clean path behind that; it may be empty
 // or end in a slash.

@@ -159,7 +159,7 @@ func (l *parkedConns) end(p *parked) {
 	}
 	l.advance(p, ending)
 	p.since = l.tick
-	if last := p.ending(l.reached(p), ""); len(last) > 0 {
+	if last := p.ending(l.reached(p)); len(last) > 0 {
 		l.write(p, 0, last)
 	} else if p.sock != nil && p.backlog == nil {
 		l.drop(p)

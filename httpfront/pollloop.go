@@ -156,7 +156,7 @@ func (m message) dispose() {
 	}
 	m.to.loop.options.unwatch(&m.to.watch)
 	sock, all := m.arrival.sock, m.arrival.head
-	_, _ = sock.write(append(all, m.to.ending(m.to.watch.Since-1, "")...)) // the connection closes in any case
+	_, _ = sock.write(append(all, m.to.ending(m.to.watch.Since-1)...)) // the connection closes in any case
 	_ = sock.Close()
 }
 

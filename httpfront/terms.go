@@ -13,7 +13,6 @@ import (
 type terms struct {
 	// Fixed before the watch is registered.
 	late *watchHead    // of an answer that begins when it ends; nil: the head is sent at once
-	tag  string        // a wait that ends without an event is answered by a 304 with this; empty: by a 200
 	also []need        // beside the one that the grant has
 	sse  bool          // events are sent as server-sent events
 	wait time.Duration // waitMax; 0: there is no limit
@@ -33,18 +32,13 @@ type watchHead struct {
 }
 
 // append appends the head, for a connection that leaves fasthttp, with the index that it
-// shows: of a 304 if there is a tag. The events follow in chunks, or without them for
-// HTTP/1.0, where the connection's end is the answer's end.
-func (h *watchHead) append(dst []byte, at tree.Index, tag string, date time.Time) []byte {
+// shows. The events follow in chunks, or without them for HTTP/1.0, where the connection's end
+// is the answer's end.
+func (h *watchHead) append(dst []byte, at tree.Index, date time.Time) []byte {
 	if h.http11 {
-		dst = append(dst, "HTTP/1.1 "...)
+		dst = append(dst, "HTTP/1.1 200 OK"...)
 	} else {
-		dst = append(dst, "HTTP/1.0 "...)
-	}
-	if tag == "" {
-		dst = append(dst, "200 OK"...)
-	} else {
-		dst = append(append(dst, "304 Not Modified\r\nETag: "...), tag...)
+		dst = append(dst, "HTTP/1.0 200 OK"...)
 	}
 	dst = append(dst, h.fields...)
 	dst = appendField(dst, headerEtcdIndex)
@@ -58,7 +52,7 @@ func (h *watchHead) append(dst []byte, at tree.Index, tag string, date time.Time
 	if h.http11 && h.close {
 		dst = append(dst, "\r\nConnection: close"...)
 	}
-	if h.http11 && tag == "" {
+	if h.http11 {
 		dst = append(dst, "\r\nTransfer-Encoding: chunked"...)
 	}
 	return append(dst, "\r\n\r\n"...)
@@ -98,7 +92,7 @@ func (l *parkedConns) expire(p *parked) {
 	if p.terms.sse {
 		last = p.chunk(appendBeat(nil, at))
 	}
-	l.write(p, 0, append(last, p.ending(at, p.terms.tag)...))
+	l.write(p, 0, append(last, p.ending(at)...))
 }
 
 // answer sends the event that ends a wait, behind the head if that is late.
@@ -108,7 +102,7 @@ func (l *parkedConns) answer(p *parked, index tree.Index, event []byte) {
 		return
 	}
 	p.backlog, p.since = &backlog{}, l.tick
-	p.backlog.add(piece{bytes: p.terms.late.append(nil, index, "", time.Now())})
+	p.backlog.add(piece{bytes: p.terms.late.append(nil, index, time.Now())})
 	l.write(p, index, event)
 	if p.sock != nil {
 		l.flush(p)
@@ -116,12 +110,12 @@ func (l *parkedConns) answer(p *parked, index tree.Index, event []byte) {
 }
 
 // ending is what ends an answer without an event, for a late one its head first. at is an
-// index up to which p has been given all; with a tag the answer is a 304.
-func (p *parked) ending(at tree.Index, tag string) (end []byte) {
+// index up to which p has been given all.
+func (p *parked) ending(at tree.Index) (end []byte) {
 	if p.terms != nil && p.terms.late != nil {
-		end = p.terms.late.append(nil, at, tag, time.Now())
+		end = p.terms.late.append(nil, at, time.Now())
 	}
-	if p.chunked && tag == "" {
+	if p.chunked {
 		end = append(end, lastChunk...)
 	}
 	return end

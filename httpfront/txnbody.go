@@ -71,12 +71,19 @@ func parseTxn(body []byte, limit int, now time.Time) (t txn.Txn, _ *tree.Error) 
 		}
 		t.Compares = append(t.Compares, c)
 	}
+	weight := 0
 	for i := range in.Ops {
 		op, err := in.Ops[i].command(now)
 		if err != nil {
 			return t, inList("ops", i, err)
 		}
 		t.Ops = append(t.Ops, op)
+		if weight += keyWeight(op.Key); op.Op == tree.OpCopy || op.Op == tree.OpRename {
+			weight += keyWeight(op.PrevValue)
+		}
+	}
+	if weight > keyWeightLimit {
+		return t, invalid(tree.CodeInvalidField, `the keys of "ops" are too deep together`)
 	}
 	return t, nil
 }

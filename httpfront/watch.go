@@ -34,7 +34,7 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 		return
 	}
 	st, err := s.backend.Watch(&p.watch)
-	if err != nil && err.Code == tree.CodeEventIndexClosed && s.unchanged(p, &x.tag) {
+	if err != nil && err.Code == tree.CodeEventIndexClosed && s.unchanged(ctx, g, p, &x.tag) {
 		st, err = s.backend.Watch(&p.watch)
 	}
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	c.expect(p)
 	var head []byte
 	if p.terms == nil || p.terms.late == nil {
-		head = s.watchHead(ctx, p.terms, st).append(nil, st.Index, "", ctx.Time())
+		head = s.watchHead(ctx, p.terms, st).append(nil, st.Index, ctx.Time())
 	}
 	if p.terms != nil && p.terms.sse {
 		// A browser that is cut off before the first event resumes here, too.
@@ -78,31 +78,29 @@ func (s *Server) agree(ctx *fasthttp.RequestCtx, p *parked, x *exchange) *tree.E
 			p.watch.Since = tree.Index(n + 1)
 		}
 	}
-	tag := ""
 	if x.tag = (tree.Tag{Known: tree.Known{At: x.tag.Known.At[:0]}}); p.watch.Since == 0 {
 		s.known(ctx, &x.tag.Known)
 	}
 	if known := x.tag.Known.At; len(known) > 0 && slices.Max(known) < math.MaxUint64 {
-		at := slices.Max(known)
-		p.watch.Since, tag = at+1, string(s.appendTag(nil, &tree.Tag{At: at, Weak: true}))
+		p.watch.Since = slices.Max(known) + 1
 	}
 	if !t.sse && t.wait == 0 && t.also == nil {
 		return nil
 	}
 	p.terms = &t
 	if t.wait > 0 && !p.watch.Stream {
-		t.late, t.tag = s.watchHead(ctx, &t, s.backend.State()), tag
+		t.late = s.watchHead(ctx, &t, s.backend.State())
 	}
 	return nil
 }
 
 // unchanged reports whether what p waits to see change is still as the client knows it by its tags, though the
 // window of events doesn't reach back that far. Then p begins behind that.
-func (s *Server) unchanged(p *parked, tag *tree.Tag) bool {
+func (s *Server) unchanged(ctx *fasthttp.RequestCtx, _ grant, p *parked, tag *tree.Tag) bool {
 	if len(tag.Known.At) == 0 || p.watch.Also != nil {
 		return false
 	}
-	_, rest, st, err := s.backend.Get(nil, tree.Query{Key: p.watch.Key, Recursive: p.watch.Recursive, Tag: tag})
+	_, rest, st, err := s.backend.Get(nil, tree.Query{Key: p.watch.Key, Recursive: p.watch.Recursive, Tag: tag, Room: ctx.Conn().(*conn)})
 	if rest != nil {
 		rest.Close()
 	}

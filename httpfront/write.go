@@ -203,7 +203,7 @@ func (s *Server) sendListing(ctx *fasthttp.RequestCtx, part []byte, rest tree.Re
 		_, err := c.Write(b)
 		return err
 	}
-	err := send(s.watchHead(ctx, nil, st).append(nil, st.Index, "", ctx.Time()))
+	err := send(s.watchHead(ctx, nil, st).append(nil, st.Index, ctx.Time()))
 	for more := !ctx.IsHead(); more && err == nil; {
 		if err = send(part); err == nil {
 			part, more, err = rest.Next()

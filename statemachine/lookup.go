@@ -84,11 +84,18 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 			take(q.Room, jsonLength(n.Value)-len(n.Value)) // besides what was taken to load it
 			return m.appendFile(dst, &n, now), nil, nil, nil
 		}
-		if q.Tag.Asks() && q.Tag.IsCurrent(m.caches.marks.get(q.Key, q.Recursive), index, true) {
-			return dst, nil, nil, nil
+		mark := tree.Index(0)
+		if q.Tag.Asks() {
+			if mark = m.caches.marks.get(q.Key, q.Recursive); q.Tag.IsCurrent(mark, index, true) {
+				return dst, nil, nil, nil
+			}
 		}
 		if cached := m.caches.lists.get(q.Key, q.Recursive); cached.text != nil {
-			q.Tag.Shows(cached.at, true)
+			at := cached.at
+			if mark <= index { // what is cached is what there was then, too, even if the mark was begun anew
+				at = max(at, mark)
+			}
+			q.Tag.Shows(at, true)
 			if n := len(cached.text); n > listingPart || hasRest(q, n) {
 				return dst, m.caches.lists.read(q.Key, q.Recursive, cached), nil, nil
 			}

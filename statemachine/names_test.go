@@ -331,6 +331,13 @@ func TestWindowsOfNamesAgainstAModel(t *testing.T) {
 		if rapid.Bool().Draw(rt, "timed") {
 			r.want.clock.Time = 1e18
 		}
+		rt.Cleanup(func() { // also if rapid gives up halfway
+			for _, m := range append(r.machines[:], r.third) {
+				if m != nil {
+					mustClose(rt, m)
+				}
+			}
+		})
 		r.third = mustOpen(rt, namedOptions(thirdLimits), "/a", vfs.NewMem())
 		for i := range r.machines {
 			r.open(i)
@@ -339,9 +346,6 @@ func TestWindowsOfNamesAgainstAModel(t *testing.T) {
 			if r.apply(rapid.IntRange(1, 15).Draw(rt, "entries")); rapid.Bool().Draw(rt, "change") {
 				r.change()
 			}
-		}
-		for _, m := range append(r.machines[:], r.third) {
-			mustClose(rt, m)
 		}
 	})
 }

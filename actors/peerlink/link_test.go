@@ -514,6 +514,9 @@ func TestAPostWithoutAConnectionIsLost(t *testing.T) {
 		a.Post(2, 9, []byte("arrives"))
 		select {
 		case text := <-got:
+			if text == "lost" { // not yet, if the first attempt came late
+				continue
+			}
 			if text != "arrives" {
 				t.Fatalf("got %q", text)
 			}

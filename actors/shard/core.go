@@ -329,9 +329,9 @@ func gate(now time.Time, n, bytes int, latest time.Time) (open bool, wait time.D
 }
 
 // full reports whether this is too much for one submission or batch: too many commands
-// or bytes, or more indexes than one ask may be for.
+// or bytes, or more events than those of as many commands. Each of them may show a large value.
 func full(commands, size, indexes int) bool {
-	return commands > batchCommandsLimit || size > batchBytesLimit || indexes > tree.AskLimit
+	return max(commands, indexes) > batchCommandsLimit || size > batchBytesLimit
 }
 
 func (e *Effects) reset() {

@@ -117,10 +117,14 @@ func (t *watchTrie) remove(gone []*tree.Watch) {
 		}
 		return leaving
 	}
+	searched := map[string]bool{} // watches of several keys may share them
 	for _, w := range gone {
 		if _, still := left[w]; still {
 			for key := range w.Keys() {
-				t.root.remove(trim(key), 0, leaves, &t.count)
+				if !searched[key] {
+					searched[key] = true
+					t.root.remove(trim(key), 0, leaves, &t.count)
+				}
 			}
 			delete(left, w)
 			t.removeSeveral(w)

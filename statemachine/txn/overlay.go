@@ -38,11 +38,10 @@ func (o *overlay) Get(key string) (tree.Node, bool) {
 
 // gone reports whether key, or a directory that it is in, was removed.
 func (o *overlay) gone(key string) bool {
-	for len(o.removed) > 0 && key != "/" {
-		if o.removed[key] {
+	for removed := range o.removed { // few, while a key may have thousands of directories
+		if key == removed || tree.Within(removed, key) {
 			return true
 		}
-		key = tree.Parent(key)
 	}
 	return false
 }

@@ -45,11 +45,11 @@ func (t *tool) nextFile(ctx context.Context, w *v2.Watcher) (*v2.Response, error
 
 func (t *tool) watch(ctx context.Context, args *cli.Watch) error {
 	if len(args.Keys) > 1 {
-		switch own, err := t.client.IsCopse(ctx); {
+		switch own, err := t.client.WatchesSeveral(ctx); {
 		case err != nil:
 			return interrupted(ctx, err)
 		case !own:
-			return usage("this server isn't copse: it watches one key")
+			return usage("this server isn't copse, or is an older one: it watches one key")
 		}
 	}
 	w := t.watcher(args.From, args.Keys[0], args.Keys[1:]...)

@@ -155,14 +155,15 @@ func (w *Watcher) poll(ctx context.Context) (*Response, error) {
 	return event, nil
 }
 
-// IsCopse reports whether the server is copse, by a route that etcd doesn't have.
-func (c *Client) IsCopse(ctx context.Context) (bool, error) {
-	_, err := each(c, ctx, Request{Method: http.MethodGet, Path: "/v2/copse/access", Query: url.Values{"key": {"/"}}},
+// WatchesSeveral reports whether the server knows watches of several keys: copse that has
+// transactions, which are for POST.
+func (c *Client) WatchesSeveral(ctx context.Context) (bool, error) {
+	_, err := each(c, ctx, Request{Method: http.MethodGet, Path: txnPath},
 		func(r *http.Response) (struct{}, error) { return struct{}{}, r.Body.Close() })
-	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound {
-		return false, nil
+	if e, ok := errors.AsType[*Error](err); ok && (e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotFound) {
+		return e.Status == http.StatusMethodNotAllowed, nil
 	}
-	return err == nil, err
+	return false, err
 }
 
 var errRenew = errors.New("renewed")

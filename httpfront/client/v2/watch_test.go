@@ -246,12 +246,12 @@ func TestTheFirstServersClientIsApart(t *testing.T) {
 }
 
 func TestAWatchOfSeveralKeys(t *testing.T) {
-	c, asked := serve(t, event(8), refuses(http.StatusNotFound, "404 page not found\n"), refuses(http.StatusOK, "{}"), refuses(http.StatusInternalServerError, "{}"))
+	c, asked := serve(t, event(8), refuses(http.StatusNotFound, "404 page not found\n"), refuses(http.StatusMethodNotAllowed, "Method Not Allowed\n"), refuses(http.StatusInternalServerError, "{}"))
 	if r, err := c.Watch("/a/", 6, true, "b", "/c").Next(t.Context()); err != nil || r.Node.Modified != 8 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	for i, want := range []bool{false, true, false} {
-		if own, err := c.IsCopse(t.Context()); own != want || (err != nil) != (i == 2) {
+		if own, err := c.WatchesSeveral(t.Context()); own != want || (err != nil) != (i == 2) {
 			t.Errorf("answer %d: %v, %v", i, own, err)
 		}
 	}
