@@ -193,6 +193,20 @@ func TestWhatCanNotBeReachedWasNotSent(t *testing.T) {
 	}
 }
 
+// A mirror's member may begin to follow before it knows of whom.
+func TestASourceThatIsNotKnownYet(t *testing.T) {
+	c, err := source.New(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.AuthEnabled(t.Context()); err == nil {
+		t.Error("nobody has answered")
+	}
+	if _, err := c.Led(t.Context()); err == nil {
+		t.Error("nobody has a leader")
+	}
+}
+
 func TestAMemberThatAnswersNothingIsLeft(t *testing.T) {
 	silent, ended := make(chan struct{}), make(chan struct{})
 	hangs := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-silent }))

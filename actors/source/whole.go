@@ -44,6 +44,7 @@ func (c *Client) Open(ctx context.Context, key string) (io.ReadCloser, Position,
 
 // retry asks one member after the other until one answers.
 func (c *Client) retry(ctx context.Context, path, query string, limit time.Duration) (r *http.Response, err error) {
+	err = errNowhere
 	for range c.members() {
 		if r, err = c.ask(ctx, http.MethodGet, path, query, limit); err == nil || ctx.Err() != nil {
 			break

@@ -410,6 +410,7 @@ func (p *player) raw(lines []string) ([]string, error) {
 			return append(out, "then: closed"), nil
 		}
 		headers := strings.Split(strings.TrimSuffix(w.seen.String(), "\r\n\r\n"), "\r\n")[1:]
+		headers = slices.DeleteFunc(headers, func(line string) bool { return strings.HasPrefix(line, "ETag: ") }) // as in normaliser.headers
 		for i := range headers {
 			headers[i] = p.normal.headerText(headers[i])
 		}
