@@ -107,7 +107,14 @@ func (c *checker) fail(kind verdict.Kind, format string, args ...any) {
 // ends: a write without an answer still got its expiration from the clock of a
 // member that had received it by the time that its index was seen.
 func (c *checker) ends(op *history.Op, at uint64) (earliest, latest time.Time) {
-	first, _ := c.clock.since(at)
+	clock := c.clock
+	if scope := c.shards.scope(op.Key); c.shards.several() && scope != everything {
+		clock = c.clocks[scope] // another shard may have shown the index long before
+	}
+	first, ok := clock.since(at)
+	if !ok {
+		first, _ = c.clock.since(at)
+	}
 	life := time.Duration(op.TTL) * time.Second
 	return c.h.Begin.Add(op.Invoke + life - clockSlack), c.h.Begin.Add(first + life + clockSlack)
 }

@@ -169,9 +169,15 @@ func (c *checker) overtakes(expired *v2api.Event) bool {
 	if gone.Expiration == nil {
 		return false
 	}
+	end := *gone.Expiration
+	for _, op := range c.suspects.byKey[gone.Key] {
+		if op.Refresh && c.taken[op] == gone.Modified {
+			end, _ = c.ends(op, gone.Modified) // where it was shown, it may have been later by then
+		}
+	}
 	for _, key := range slices.Sorted(maps.Keys(nodes)) {
 		n := nodes[key]
-		due := n.Expiration != nil && n.Expiration.Before(gone.Expiration.Add(-clockSlack))
+		due := n.Expiration != nil && n.Expiration.Before(end.Add(-clockSlack))
 		if due && n.Modified > gone.Modified && !c.postpone(key, expired) {
 			return false
 		}
