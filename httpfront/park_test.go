@@ -86,6 +86,13 @@ func (h *fakeHub) Watch(w *tree.Watch) (tree.State, *tree.Error) {
 	return st, nil
 }
 
+// refuse has it refuse watches from before floor, or all with err.
+func (h *fakeHub) refuse(floor tree.Index, err *tree.Error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.floor, h.refusal = floor, err
+}
+
 func (h *fakeHub) deliver(w *tree.Watch, n *tree.EncodedEvent) {
 	if !h.watches[w] || !w.Wants(n) {
 		return

@@ -146,7 +146,7 @@ func TestAWaitForWhatIsKnownFromLongAgo(t *testing.T) {
 	for range 5 {
 		lt.hub.set("/b", 0)
 	}
-	lt.hub.floor = 8
+	lt.hub.refuse(8, nil)
 	c := lt.dial()
 	c.ask("/a?wait=true&waitMax=2ms", `If-None-Match: "00000000-5"`)
 	r := c.head()
@@ -217,13 +217,14 @@ func TestServerSentEvents(t *testing.T) {
 			c.wantBody(r, `{"errorCode":203,"message":"The given index in POST form is not a number","cause":"invalid value for \"Last-Event-ID\"","index":0}`+"\n")
 		}
 	}
-	lt.hub.refusal = &tree.Error{Code: tree.CodeEventIndexClosed, Cause: "[5/4]", Index: 9}
+	refusal := &tree.Error{Code: tree.CodeEventIndexClosed, Cause: "[5/4]", Index: 9}
+	lt.hub.refuse(0, refusal)
 	c = lt.dial()
 	c.ask("/a?wait=true", acceptSSE, "Last-Event-ID: 3")
 	if r := c.head(); r.StatusCode != 400 {
 		t.Errorf("before the window: %d", r.StatusCode)
 	} else {
-		c.wantBody(r, string(tree.AppendError(nil, lt.hub.refusal)))
+		c.wantBody(r, string(tree.AppendError(nil, refusal)))
 	}
 }
 

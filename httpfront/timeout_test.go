@@ -285,13 +285,13 @@ func TestATimeoutMayBeOverTooEarlyByTheSlack(t *testing.T) {
 
 // On sockets, with and without TLS, there is the time that is everybody's.
 func TestConnectionThatWasNeverParkedHasItsTimeouts(t *testing.T) {
-	lt := serveLoop(t, pollLoopOptions{timeouts: timeouts{readTimeout: patience, idleTimeout: 20 * time.Millisecond}})
+	lt := serveLoop(t, pollLoopOptions{timeouts: timeouts{readTimeout: patience, idleTimeout: 300 * time.Millisecond}})
 	idle := lt.dial()
 	idle.get("/a")
 	idle.wantBody(idle.head(), "plain /a")
 	idle.wantClosed()
 
-	lt = serveLoop(t, pollLoopOptions{timeouts: timeouts{readTimeout: 20 * time.Millisecond, idleTimeout: patience}})
+	lt = serveLoop(t, pollLoopOptions{timeouts: timeouts{readTimeout: 300 * time.Millisecond, idleTimeout: patience}})
 	half := lt.dial()
 	half.send("GET /v2/ke")
 	half.wantClosed()
