@@ -89,19 +89,19 @@ var mutants = []mutant{
 	},
 	{
 		"watches begin without a permission", "of auth", "httpfront/keys.go",
-		"if g, ok := s.permit(ctx, need{x.req.access(), sent, x.req.recursive}); ok {",
-		"if g, ok := s.permit(ctx, need{x.req.access(), sent, x.req.recursive}); ok || x.req.kind == kindWatch {",
+		"if g, ok := s.permit(ctx, first, more...); ok {",
+		"if g, ok := s.permit(ctx, first, more...); ok || x.req.kind == kindWatch {",
 		"TestAWatchThatMayNotBeginIsAnOrdinaryAnswer",
 	},
 	{
 		"events are delivered without a permission", "of auth", "httpfront/parkedconns.go",
-		"if p.stage != watching || p.grant.stands(now) {", "if true {",
+		"if p.stage != watching || p.grant.stands(now, p.terms) {", "if true {",
 		"TestNoEventAfterThePermissionIsGone", // others would wait for the watch's end
 	},
 	{
 		"POST needs no permission", "of auth", "httpfront/keys.go",
-		"if g, ok := s.permit(ctx, need{x.req.access(), sent, x.req.recursive}); ok {",
-		"if g, ok := s.permit(ctx, need{x.req.access(), sent, x.req.recursive}); ok || x.method == methodPost {",
+		"if g, ok := s.permit(ctx, first, more...); ok {",
+		"if g, ok := s.permit(ctx, first, more...); ok || x.method == methodPost {",
 		"TestWhoMayDoWhatToKeys",
 	},
 	{
@@ -199,7 +199,7 @@ var mutants = []mutant{
 	},
 	{
 		"what is hidden needs no permission of its own", "of pages", "httpfront/params.go",
-		"recursive || page.Hidden || page.Depth > 1", "recursive", "TestWhoMayDoWhatToKeys",
+		"recursive || query.Page.Hidden || query.Page.Depth > 1", "recursive", "TestWhoMayDoWhatToKeys",
 	},
 	{
 		"a backup has what comes after its index", "of a backup", "statemachine/cut.go",
@@ -347,7 +347,7 @@ var mutants = []mutant{
 	},
 	{
 		"batches have no limit", "7", "actors/shard/core.go",
-		"return commands > batchCommandsLimit || size > batchBytesLimit ||", "return", both,
+		"return max(commands, indexes) > batchCommandsLimit || size > batchBytesLimit", "return indexes > 65_536+0*size", both,
 	},
 	{
 		"a leader that is about to go proposes", "transfer", "actors/shard/core.go",
@@ -375,7 +375,7 @@ var mutants = []mutant{
 	},
 	{
 		"the first prefix gives permission for all", "several prefixes", "httpfront/access.go",
-		"ContainsFunc(also, lacks)", "ContainsFunc(also[:0], lacks)", "TestAWatchOfSeveralKeysTakesThePermissionForEach",
+		"ContainsFunc(more, func", "ContainsFunc(more[:0], func", "TestAWatchOfSeveralKeysTakesThePermissionForEach",
 	},
 	{
 		"a failed round proves something", "maxStale", "actors/shard/readlane.go",
