@@ -17,7 +17,6 @@ type resumed struct {
 	mu   sync.Mutex
 	seen []string
 	last tree.Index
-	cut  bool
 }
 
 // stretch is the part of a stream between two cuts; what comes after the second is lost.
