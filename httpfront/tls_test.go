@@ -49,7 +49,7 @@ func TestOverTLS(t *testing.T) {
 		"stop":           TestStopWhileEverythingMoves,
 		"bounded waits":  TestABoundedWaitEndsWithAFreshIndex,
 		"other ends":     TestABoundedWaitMayEndOtherwise,
-		"304":            TestAWaitForWhatIsKnown,
+		"known":          TestAWaitForWhatIsKnown,
 		"sse":            TestServerSentEvents,
 		"sse, slow":      TestSlowServerSentEventsAreEnded,
 		"heartbeats":     TestAHeartbeatIsNeverAheadOfTheEvents,

@@ -494,7 +494,7 @@ func TestPostsArriveInOrder(t *testing.T) {
 
 // Messages that can't be sent are lost, or refused if too many are waiting. Later ones
 // still get through.
-func TestAPostWithoutAConnectionIsLost(t *testing.T) {
+func TestAPostWithoutAConnectionHoldsNothingUp(t *testing.T) {
 	got := make(chan string, 1)
 	a := join(t, 1, inHaste)
 	b := join(t, 2, func(o *peerlink.Options) {
