@@ -67,9 +67,9 @@ $(STATICCHECK):
 # Without the compiler's profile, with which every dependency of package main would be
 # built again. The state machine has one goroutine, and draws a few random logs only under
 # the race detector: it runs without it as well. So do the commands, which are killed there.
-# The scripts of COMMANDS start dozens of processes, one after the other, each of which would
+# The tests of COMMANDS start dozens of processes, one after the other, each of which would
 # take a second under the race detector before it does anything.
-COMMANDS := TestScripts/^(commands|backup|import|importfrom|raftlog|authinit|health)$$
+COMMANDS := TestScripts/^(commands|backup|import|importfrom|raftlog|authinit|health)$$|TestARestoreIsAllOrNothing
 
 race:
 	CGO_ENABLED=1 $(GO) build -race -pgo=off ./... # -p would build one package at a time, too
