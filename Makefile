@@ -65,17 +65,20 @@ $(STATICCHECK):
 	GOBIN=$(CURDIR)/$(BIN) $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Without the compiler's profile, with which every dependency of package main would be
-# built again. The state machine has one goroutine, and draws a few random logs only under
-# the race detector: it runs without it as well. So do the commands, which are killed there.
-# The tests of COMMANDS start dozens of processes, one after the other, each of which would
-# take a second under the race detector before it does anything.
-COMMANDS := TestScripts/^(commands|backup|import|importfrom|raftlog|authinit|health)$$|TestARestoreIsAllOrNothing
+# built again. What has one goroutine runs without the race detector: the commands, whose
+# scripts start dozens of processes one after the other, each of which would take a second
+# before it does anything; the WORLDS; and the state machine, which draws a few random logs
+# only under the race detector, and is tested both ways.
+SERVING := TestScripts/^(badcerts|hangup|logging|oneport|peertls|probes|raftlogtrio|renewed|service|signal|slowclient|stop|tls)$$
+WORLDS  := ^(TestWorlds|TestTimesToLive|TestTheStateMachineSeesWhatTheWorldsDo)$$
 
 race:
 	CGO_ENABLED=1 $(GO) build -race -pgo=off ./... # -p would build one package at a time, too
-	$(RACE) -pgo=off -p 1 -timeout 20m -skip '$(COMMANDS)' ./...
-	$(GO) test -pgo=off -run '$(COMMANDS)' .
+	$(RACE) -pgo=off -p 1 -timeout 20m -skip '$(WORLDS)' $$($(GO) list ./... | grep -vx copse)
+	$(RACE) -pgo=off -run '$(SERVING)' .
+	$(GO) test -pgo=off -skip '$(SERVING)' .
 	$(GO) test -pgo=off ./statemachine ./config/dispatch
+	$(GO) test -pgo=off -run '$(WORLDS)' ./actors/shard
 
 # The index protocol, in every order of events; model-big explores larger systems at
 # random, for MINUTES.
