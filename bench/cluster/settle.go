@@ -27,7 +27,7 @@ func (r *runner) settle() (uint64, error) {
 	var last uint64
 	for pass := range 2 { // the scope of the whole load is last, and ends the history
 		for _, w := range r.watchers {
-			if (w.log.Scope == r.root) != (pass == 1) || w.log.Scope == r.root && last > 0 {
+			if r.ofAll(w) != (pass == 1) || r.ofAll(w) && last > 0 {
 				continue
 			}
 			at, err := c.fence(ctx, w.log)
@@ -35,13 +35,16 @@ func (r *runner) settle() (uint64, error) {
 				return 0, err
 			}
 			goals[w] = at
-			if w.log.Scope == r.root {
+			if r.ofAll(w) {
 				last = at
 			}
 		}
 	}
 	return last, r.catchUp(ctx, goals, last)
 }
+
+// ofAll: whether it watches the whole load.
+func (r *runner) ofAll(w *watcher) bool { return w.log.Scope == r.root && len(w.log.Prefixes) == 0 }
 
 // drain waits for everything with a ttl to go, each when it was shown to.
 func (c *client) drain(ctx context.Context) error {
@@ -64,7 +67,7 @@ func (c *client) drain(ctx context.Context) error {
 // fence writes something that a watch has to see.
 func (c *client) fence(ctx context.Context, w *history.Watch) (uint64, error) {
 	for try := 0; ; try++ {
-		r := v2api.Request{Method: http.MethodPut, Key: w.Scope, Value: fmt.Sprintf("fence of %s, try %d", w.Name, try)}
+		r := v2api.Request{Method: http.MethodPut, Key: w.Keys()[0], Value: fmt.Sprintf("fence of %s, try %d", w.Name, try)}
 		if w.Recursive {
 			r.Key += "/fence"
 		}
@@ -86,7 +89,7 @@ func (r *runner) catchUp(ctx context.Context, goals map[*watcher]uint64, last ui
 		behind = ""
 		for _, w := range r.watchers {
 			goal := goals[w]
-			if w.log.Scope == r.root {
+			if r.ofAll(w) {
 				goal = last
 			}
 			if w.log.Last < goal {

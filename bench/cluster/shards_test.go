@@ -28,3 +28,9 @@ func TestLoadGivesEveryShardWork(t *testing.T) {
 		}
 	}
 }
+
+func TestTwoWritersAreInTwoShards(t *testing.T) {
+	if keys := twoWriters(""); placement.Slot(keys[0], 4) == placement.Slot(keys[1], 4) {
+		t.Errorf("%q are in one shard", keys)
+	}
+}

@@ -103,6 +103,9 @@ func (w *watcher) open(ctx context.Context, stream bool, from uint64) *http.Resp
 	if stream {
 		query += "&stream=true"
 	}
+	for _, prefix := range w.log.Prefixes {
+		query += "&prefix=" + prefix
+	}
 	if from > 0 {
 		query += fmt.Sprintf("&waitIndex=%d", from)
 	}
