@@ -173,13 +173,13 @@ func (w *watcher) poll(ctx context.Context, idle time.Duration, keep bool) *v2ap
 	}
 	_, _ = io.Copy(io.Discard, resp.Body) // the end of the chunks, so that the connection is kept
 	if keep {
-		w.tell(&ev, member)
+		w.tell(&ev, member, 0)
 	}
 	return &ev
 }
 
-func (w *watcher) tell(ev *v2api.Event, member int) {
-	w.run.rec.Tell(w.log, history.Entry{Event: ev, At: w.run.rec.Now(), Member: member})
+func (w *watcher) tell(ev *v2api.Event, member int, had uint64) {
+	w.run.rec.Tell(w.log, history.Entry{Event: ev, At: w.run.rec.Now(), Member: member, Had: had})
 }
 
 // streamOnce reads a stream until it breaks.
@@ -212,7 +212,7 @@ func (w *watcher) streamOnce(ctx context.Context) {
 		}
 		alive()
 		if ev.Index() > had {
-			w.tell(&ev, member)
+			w.tell(&ev, member, 0)
 		}
 	}
 }
@@ -247,7 +247,7 @@ func (w *watcher) eventsOnce(ctx context.Context) {
 				return
 			}
 			alive()
-			w.tell(&ev, member)
+			w.tell(&ev, member, w.id)
 		case "": // the end of an event, or of a heartbeat
 			w.id = id
 		}
@@ -267,7 +267,7 @@ func (w *watcher) fill(ctx context.Context, upTo uint64) bool {
 		if ev.Index() > upTo {
 			return true
 		}
-		w.tell(ev, member)
+		w.tell(ev, member, 0)
 	}
 	return ctx.Err() == nil
 }

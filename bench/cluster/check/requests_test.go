@@ -304,6 +304,11 @@ var requestMutants = []mutant{
 		w.Entries = slices.Insert(w.Entries, i+1, w.Entries[i])
 		return true
 	}, []verdict.Kind{verdict.EventTwice}},
+	{"event behind an id that covers it", func(h *history.History, rng *rand.Rand) bool {
+		e := &h.Watches[2].Entries[entry(h, rng, 2)]
+		e.Had = e.Event.Index()
+		return true
+	}, []verdict.Kind{verdict.EventOrder}},
 	{"watch of one name told that its events are gone, which are kept", func(h *history.History, rng *rand.Rand) bool {
 		clearOne(h, rng)
 		h.Rules.NameWindow = 1000

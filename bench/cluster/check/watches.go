@@ -94,6 +94,8 @@ func (c *checker) watch(w *watchCheck) {
 			c.Complain(verdict.EventTwice, "%s received %d twice, the second time from member %d at %v", w.Name, at, e.Member, e.At)
 		case at <= last:
 			c.Complain(verdict.EventOrder, "%s received %d from member %d at %v, after %d", w.Name, at, e.Member, e.At, last)
+		case at <= e.Had:
+			c.Complain(verdict.EventOrder, "%s received %d from member %d at %v, after the id %d", w.Name, at, e.Member, e.At, e.Had)
 		case at <= c.h.End && c.wrong == 0 && !required[at] && !w.optional[at]:
 			c.Complain(verdict.EventAlien, "%s received %s of %s at %d", w.Name, e.Event.Action, e.Event.Node.Key, at)
 		case c.canon[at] != nil:

@@ -76,6 +76,7 @@ type Entry struct {
 	Event  *v2api.Event `json:",omitempty"`
 	At     time.Duration
 	Member int
+	Had    uint64 `json:",omitempty"` // the id that came last with server-sent events: there is no more up to it
 
 	Asked   uint64 `json:",omitempty"` // after a 401: the index that it asked for,
 	Window  uint64 `json:",omitempty"` // the member's index then,
