@@ -20,6 +20,7 @@ import (
 
 var (
 	rounds = flag.Int("rounds", 6, "how many leaders are killed, for each number of shards")
+	server = flag.String("server", string(peer.Copse), "what to kill: copse, copse+race, copse+TAG or copse=PROGRAM")
 	seed   = flag.Uint64("seed", 0, "seed of the moments; 0 takes a new one")
 )
 
@@ -36,12 +37,14 @@ func TestLeadersKilledBeforeTheRepeat(t *testing.T) {
 		*seed = rand.Uint64()
 	}
 	t.Logf("seed %d", *seed)
-	peer.EachShards(t, peer.Copse, killLeaders)
+	peer.EachShards(t, peer.Kind(*server), killLeaders)
 }
 
 func killLeaders(t *testing.T, shards int) {
-	args := append(peer.Sharded(peer.Copse, shards), "--heartbeat-interval=20", "--election-timeout=200")
-	f, err := fleet.Start(fleet.Options{Kind: peer.Copse, Members: 3, Seed: *seed, Args: args})
+	t.Parallel() // most of it is waiting for elections
+	kind := peer.Kind(*server)
+	args := append(peer.Sharded(kind, shards), "--heartbeat-interval=20", "--election-timeout=200")
+	f, err := fleet.Start(fleet.Options{Kind: kind, Members: 3, Seed: *seed, Args: args})
 	if err != nil {
 		t.Fatal(err)
 	}
