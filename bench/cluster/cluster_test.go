@@ -190,6 +190,9 @@ func judge(t *testing.T, h *history.History, dir string) {
 	for _, v := range append(found, irregular...) {
 		t.Error(v)
 	}
+	if peer.Kind(*server).IsCopse() && *from == "" && (stats.Txns < 20 || stats.Repeats < 20 || stats.Resumed < 5) {
+		t.Error(verdict.Undecided, ": too few transactions, repeated requests or resumed streams")
+	}
 	if counts[v2api.Acked] < 1000 || counts[v2api.Unknown] == 0 || judged < 100 {
 		t.Error(verdict.Undecided, ": there was too little load, or no fault")
 	}

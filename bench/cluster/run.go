@@ -84,11 +84,12 @@ func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) 
 	}
 	r := &runner{opts: opts, traits: traitsOf(opts.Kind), root: writemix.Root("/cluster", opts.Shards)}
 	r.traits.rules.Shards = opts.Shards
-	args := append(peer.Sharded(opts.Kind, opts.Shards), opts.Args...)
+	args := peer.Sharded(opts.Kind, opts.Shards)
 	if opts.Shards > 1 && opts.From == opts.Kind && opts.Kind.IsCopse() { // an earlier one may not know it
 		r.traits.rules.NameWindow = windowLength
 		args = append(args, fmt.Sprintf("--event-history-per-prefix=%d", windowLength))
 	}
+	args = append(args, opts.Args...)
 	if opts.Kind.IsCopse() {
 		args = append([]string{smallReserve}, args...)
 	}
@@ -206,7 +207,7 @@ func (r *runner) makeWatchers(working context.Context) {
 	}
 	add("sleepy long-poll", all, 0, true, false)
 	r.watchers[len(r.watchers)-1].naps = working
-	add("sleepy long-poll of one writer", history.Watch{Scope: r.root + "/w3", Recursive: true}, 1%n, true, false)
+	add("sleepy long-poll of one writer", history.Watch{Scope: crowded(r.root), Recursive: true}, 1%n, true, false)
 	r.watchers[len(r.watchers)-1].naps = working
 	add("roaming stream", all, 0, true, true)
 	if r.traits.own {

@@ -9,6 +9,9 @@ import (
 	"copse/bench/v2api"
 )
 
+// crowded is the directory of a writer in whose shard, of several, much else happens.
+func crowded(root string) string { return root + "/w3" }
+
 // twoWriters are directories of two writers; several shards have them in two.
 func twoWriters(root string) []string { return []string{root + "/w1", root + "/w2"} }
 

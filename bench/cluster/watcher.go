@@ -32,6 +32,7 @@ type watcher struct {
 	stream bool
 	sse    bool   // server-sent events
 	id     uint64 // the last that came with them, 0 before the first
+	until  uint64 // a stream may end with this index; 0 is never
 	// naps, unless nil, makes it sleep from time to time, until that context ends, long
 	// enough that sometimes the events that it asks for are gone.
 	naps context.Context
@@ -213,6 +214,9 @@ func (w *watcher) streamOnce(ctx context.Context) {
 		alive()
 		if ev.Index() > had {
 			w.tell(&ev, member, 0)
+		}
+		if w.until > 0 && ev.Index() >= w.until {
+			return
 		}
 	}
 }

@@ -19,12 +19,13 @@ type Stats struct {
 	Unseen    int // indexes that belong to no known change
 	Txns      int // that were carried out
 	Repeats   int // answers to what had been answered
+	Resumed   int // streams of server-sent events that went on at another member
 	Answers   int // reads and refusals
 }
 
 func (s Stats) String() string {
-	return fmt.Sprintf("%d changes, %d of them by writes of unknown outcome (%d refreshes), %d expiries; %d indexes of the servers' own; %d reads and refusals; %d transactions, %d repeated answers",
-		s.Changes, s.Traced, s.Refreshes, s.Expiries, s.Unseen, s.Answers, s.Txns, s.Repeats)
+	return fmt.Sprintf("%d changes, %d of them by writes of unknown outcome (%d refreshes), %d expiries; %d indexes of the servers' own; %d reads and refusals; %d transactions, %d repeated answers; %d streams resumed elsewhere",
+		s.Changes, s.Traced, s.Refreshes, s.Expiries, s.Unseen, s.Answers, s.Txns, s.Repeats, s.Resumed)
 }
 
 // Check returns the promises that a history breaks.

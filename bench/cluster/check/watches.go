@@ -82,7 +82,10 @@ func (c *checker) watch(w *watchCheck) {
 		required[at] = true
 	}
 	last := w.From - 1
-	for _, e := range w.Entries {
+	for i, e := range w.Entries {
+		if e.Had > 0 && i > 0 && e.Member != w.Entries[i-1].Member {
+			c.stats.Resumed++
+		}
 		if e.Event == nil {
 			c.cleared(w, e)
 			last = max(last, e.Resumed-1)
