@@ -116,9 +116,9 @@ crash:
 	cd bench && $(GO) test -count=1 -timeout 20m ./damage/...
 	cd bench && $(GO) test -v -count=1 -timeout 20m ./bounds/... # -v shows it where no memory limit can be set
 
-# Three members as real processes under faults, with one shard and with four; a checker
-# verifies what clients saw. Eight to ten minutes. Needs root, for network namespaces and
-# a small disk.
+# Three members as real processes under faults, with one shard and with four at the same
+# time; a checker verifies what clients saw. About six minutes. Needs root, for network
+# namespaces and a small disk.
 cluster:
 	cd bench && $(RACE) -count=1 -timeout 30m ./cluster/...
 

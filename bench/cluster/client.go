@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -27,6 +28,8 @@ type client struct {
 	member  int            // the current one
 	roams   bool           // moves to another member sometimes, and after errors
 	ordered bool           // records on which connection its reads were
+	repeats bool           // its writes have ids, and it repeats them
+	ids     int            // that it has used
 	conns   map[net.Conn]int
 	next    *time.Ticker // its pace
 }
@@ -60,25 +63,69 @@ func (c *client) close() {
 }
 
 // do sends one request to the client's member, and records it.
-func (c *client) do(r v2api.Request) *history.Op {
+func (c *client) do(r v2api.Request) *history.Op { return c.send(history.Op{Request: r}) }
+
+// send sends what op says, and records the rest of it.
+func (c *client) send(op history.Op) *history.Op {
 	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
 	defer cancel()
-	op := &history.Op{Request: r, Client: c.name, Member: c.member}
+	op.Client, op.Member = c.name, c.member
 	if c.ordered {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { op.Conn = c.connID(info.Conn) }})
 	}
 	rec := c.run.rec
 	op.Invoke = rec.Now()
-	reply, err := v2api.Do(ctx, c.http[c.member], c.run.servers[c.member].URL, &r)
+	reply := c.call(ctx, &op)
 	op.Return = rec.Now()
-	op.Outcome, op.Event, op.Fault = reply.Parse(err)
 	op.Index, op.Term = reply.Index, reply.Term
-	rec.Note(op)
+	rec.Note(&op)
 	rec.Cluster(reply.Cluster)
 	if !op.Answered() && c.roams || c.roams && c.rng.IntN(50) == 0 {
 		c.move()
 	}
-	return op
+	return &op
+}
+
+// call makes the request and interprets its answer.
+func (c *client) call(ctx context.Context, op *history.Op) (reply v2api.Reply) {
+	var err error
+	if op.Txn == nil {
+		reply, err = v2api.Do(ctx, c.http[c.member], c.run.servers[c.member].URL, &op.Request)
+		op.Outcome, op.Event, op.Fault = reply.Parse(err)
+		return reply
+	}
+	txn := *op.Txn // each try has its own answer
+	op.Txn = &txn
+	reply, err = v2api.DoTxn(ctx, c.http[c.member], c.run.servers[c.member].URL, &txn.Txn, op.RequestID)
+	op.Outcome, txn.Events, op.Fault = reply.ParseTxn(err)
+	if n := len(txn.Events); n > 0 {
+		op.Event = &txn.Events[n-1]
+	}
+	return reply
+}
+
+// tries is how often a request with an id is sent at most.
+const tries = 10
+
+// insist sends a request with an id of its own until it is answered, each time at another member, and
+// sometimes once more.
+func (c *client) insist(ctx context.Context, op history.Op) (answer *history.Op) {
+	c.ids++
+	op.RequestID = fmt.Sprintf("%s-%d", c.name, c.ids)
+	for range tries {
+		done := c.send(op)
+		if answer == nil || done.Answered() {
+			answer = done
+		}
+		if done.Answered() && c.rng.IntN(6) > 0 {
+			break
+		}
+		c.move()
+		if !c.await(ctx) {
+			break
+		}
+	}
+	return answer
 }
 
 func (c *client) connID(conn net.Conn) int {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"copse/bench/cluster/check"
+	"copse/bench/cluster/history"
 	"copse/bench/v2api"
 	"copse/bench/writemix"
 )
@@ -17,10 +18,12 @@ const (
 	writers       = 6
 	quorumReaders = 2
 	registerUsers = 5
+	transactors   = 2
 
 	writerPace   = 30 * time.Millisecond
 	readerPace   = 40 * time.Millisecond
 	registerPace = 60 * time.Millisecond
+	txnPace      = 80 * time.Millisecond
 )
 
 // lagLimit bounds how far the fastest witness may be behind before the writers wait
@@ -41,8 +44,14 @@ func (c caller) Call(r v2api.Request) (v2api.Outcome, *v2api.Event) {
 	if !c.await(c.ctx) || !c.run.pace(c.ctx) {
 		return v2api.NotSent, nil
 	}
-	op := c.do(r)
-	return op.Outcome, op.Event
+	op := history.Op{Request: r}
+	answer := &op
+	if c.repeats && r.Write() {
+		answer = c.insist(c.ctx, op)
+	} else {
+		answer = c.send(op)
+	}
+	return answer.Outcome, answer.Event
 }
 
 // write is a writer's life.

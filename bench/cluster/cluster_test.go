@@ -49,6 +49,7 @@ func TestFaultsInNamespaces(t *testing.T) {
 }
 
 func run(t *testing.T, namespaces bool, shards int) {
+	t.Parallel() // most of a run is waiting
 	opts := cluster.Options{
 		Kind: peer.Kind(*server), Members: *members, Namespaces: namespaces, Shards: shards, Seed: *seed, Args: strings.Fields(*args), Logf: t.Logf,
 	}
@@ -85,6 +86,7 @@ func run(t *testing.T, namespaces bool, shards int) {
 // TestKillsOfTheLeader kills whoever leads, again and again, under the whole load.
 func TestKillsOfTheLeader(t *testing.T) {
 	peer.EachShards(t, peer.Kind(*server), func(t *testing.T, shards int) {
+		t.Parallel()
 		opts := cluster.Options{
 			Kind: peer.Kind(*server), Members: *members, Shards: shards, Seed: *seed, Logf: t.Logf,
 			Args:     append([]string{"--heartbeat-interval=20", "--election-timeout=200"}, strings.Fields(*args)...),
@@ -129,6 +131,7 @@ func TestRunCatchesMemberThatSecedes(t *testing.T) {
 }
 
 func catchSecession(t *testing.T, shards int) {
+	t.Parallel()
 	opts := cluster.Options{
 		Kind: peer.Kind(*server), Members: 3, Shards: shards, Seed: 1, Logf: t.Logf, SettleLimit: 5 * time.Second,
 		// The second one does no harm: until then clients move between the two.
@@ -186,6 +189,9 @@ func judge(t *testing.T, h *history.History, dir string) {
 	t.Logf("checked in %v; %d operations on registers by porcupine in %v", checked.Round(time.Millisecond), judged, (time.Since(begin) - checked).Round(time.Millisecond))
 	for _, v := range append(found, irregular...) {
 		t.Error(v)
+	}
+	if peer.Kind(*server).IsCopse() && *from == "" && (stats.Txns < 20 || stats.Repeats < 20 || stats.Resumed < 5) {
+		t.Error(verdict.Undecided, ": too few transactions, repeated requests or resumed streams")
 	}
 	if counts[v2api.Acked] < 1000 || counts[v2api.Unknown] == 0 || judged < 100 {
 		t.Error(verdict.Undecided, ": there was too little load, or no fault")

@@ -6,8 +6,8 @@
 //	   └──ops, events──▶ history.Recorder ──▶ check.Check, check.Registers ──▶ verdict
 //
 // The schedule comes from a seed or from a file, and is printed in either case.
-// Writers, quorum readers, local readers, register clients and watchers continue
-// through all faults. Their pace bounds the number of requests and events, and
+// Writers, of whom some repeat what isn't answered, transactors, quorum readers, local readers, register
+// clients and watchers continue through all faults. Their pace bounds the number of requests and events, and
 // the run's length bounds the run. At the end all faults are healed, keys with a
 // ttl expire, a fence is written for each watcher, and all members are read
 // completely.

@@ -37,7 +37,7 @@ type traits struct {
 	// it, and that one that can't is ended. etcd's delivers one old event and
 	// nothing more, which it also does when the reader is too slow.
 	rewinds bool
-	// own says that there is what etcd doesn't have: minIndex, server-sent events.
+	// own says that there is what etcd doesn't have: minIndex, requestId, transactions, server-sent events.
 	own   bool
 	rules history.Rules
 }
@@ -84,7 +84,12 @@ func Run(opts Options, keep func(*fleet.Fleet)) (h *history.History, err error) 
 	}
 	r := &runner{opts: opts, traits: traitsOf(opts.Kind), root: writemix.Root("/cluster", opts.Shards)}
 	r.traits.rules.Shards = opts.Shards
-	args := append(peer.Sharded(opts.Kind, opts.Shards), opts.Args...)
+	args := peer.Sharded(opts.Kind, opts.Shards)
+	if opts.Shards > 1 && opts.From == opts.Kind && opts.Kind.IsCopse() { // an earlier one may not know it
+		r.traits.rules.NameWindow = windowLength
+		args = append(args, fmt.Sprintf("--event-history-per-prefix=%d", windowLength))
+	}
+	args = append(args, opts.Args...)
 	if opts.Kind.IsCopse() {
 		args = append([]string{smallReserve}, args...)
 	}
@@ -202,6 +207,8 @@ func (r *runner) makeWatchers(working context.Context) {
 	}
 	add("sleepy long-poll", all, 0, true, false)
 	r.watchers[len(r.watchers)-1].naps = working
+	add("sleepy long-poll of one writer", history.Watch{Scope: crowded(r.root), Recursive: true}, 1%n, true, false)
+	r.watchers[len(r.watchers)-1].naps = working
 	add("roaming stream", all, 0, true, true)
 	if r.traits.own {
 		for i := range n {
@@ -209,6 +216,8 @@ func (r *runner) makeWatchers(working context.Context) {
 			r.watchers[len(r.watchers)-1].sse = true
 		}
 		add("roaming server-sent events of one writer", history.Watch{Scope: r.root + "/w1", Recursive: true}, 2%n, true, true)
+		r.watchers[len(r.watchers)-1].sse = true
+		add("roaming server-sent events of two writers", history.Watch{Scope: r.root, Recursive: true, Prefixes: twoWriters(r.root)}, 1%n, true, true)
 		r.watchers[len(r.watchers)-1].sse = true
 	}
 	add("roaming long-poll of one writer", history.Watch{Scope: r.root + "/w1", Recursive: true}, 1%n, true, false)
@@ -224,8 +233,9 @@ func (r *runner) startClients(ctx context.Context, group *sync.WaitGroup) {
 		c.member, c.roams = member%n, roams
 		return c
 	}
-	for id := range writers { // every other one stays where it is
+	for id := range writers { // every other one stays where it is, unless it repeats
 		c := client(fmt.Sprintf("writer-%d", id), uint64(100+id), writerPace, id/2, id%2 == 0)
+		c.repeats = r.traits.own && id%3 == 2
 		group.Go(func() { c.write(ctx, id) })
 	}
 	for i := range n {
@@ -236,6 +246,13 @@ func (r *runner) startClients(ctx context.Context, group *sync.WaitGroup) {
 	for i := range quorumReaders {
 		c := client(fmt.Sprintf("quorum reader %d", i), uint64(300+i), readerPace, i, true)
 		group.Go(func() { c.read(ctx, true) })
+	}
+	for i := range transactors {
+		if !r.traits.own {
+			break
+		}
+		c := client(fmt.Sprintf("transactor-%d", i), uint64(600+i), txnPace, i, true)
+		group.Go(func() { c.transact(ctx) })
 	}
 	for i := range registerUsers {
 		c := client(fmt.Sprintf("register-%d", i), uint64(400+i), registerPace, i, true)

@@ -27,7 +27,7 @@ func (r *runner) settle() (uint64, error) {
 	var last uint64
 	for pass := range 2 { // the scope of the whole load is last, and ends the history
 		for _, w := range r.watchers {
-			if (w.log.Scope == r.root) != (pass == 1) || w.log.Scope == r.root && last > 0 {
+			if r.ofAll(w) != (pass == 1) || r.ofAll(w) && last > 0 {
 				continue
 			}
 			at, err := c.fence(ctx, w.log)
@@ -35,13 +35,16 @@ func (r *runner) settle() (uint64, error) {
 				return 0, err
 			}
 			goals[w] = at
-			if w.log.Scope == r.root {
+			if r.ofAll(w) {
 				last = at
 			}
 		}
 	}
 	return last, r.catchUp(ctx, goals, last)
 }
+
+// ofAll: whether it watches the whole load.
+func (r *runner) ofAll(w *watcher) bool { return w.log.Scope == r.root && len(w.log.Prefixes) == 0 }
 
 // drain waits for everything with a ttl to go, each when it was shown to.
 func (c *client) drain(ctx context.Context) error {
@@ -64,7 +67,7 @@ func (c *client) drain(ctx context.Context) error {
 // fence writes something that a watch has to see.
 func (c *client) fence(ctx context.Context, w *history.Watch) (uint64, error) {
 	for try := 0; ; try++ {
-		r := v2api.Request{Method: http.MethodPut, Key: w.Scope, Value: fmt.Sprintf("fence of %s, try %d", w.Name, try)}
+		r := v2api.Request{Method: http.MethodPut, Key: w.Keys()[0], Value: fmt.Sprintf("fence of %s, try %d", w.Name, try)}
 		if w.Recursive {
 			r.Key += "/fence"
 		}
@@ -86,7 +89,7 @@ func (r *runner) catchUp(ctx context.Context, goals map[*watcher]uint64, last ui
 		behind = ""
 		for _, w := range r.watchers {
 			goal := goals[w]
-			if w.log.Scope == r.root {
+			if r.ofAll(w) {
 				goal = last
 			}
 			if w.log.Last < goal {
@@ -117,7 +120,14 @@ func (r *runner) audit(end uint64, nem *nemesis) (*history.History, error) {
 			return nil, fmt.Errorf("the last read: %v", op)
 		}
 		finals = append(finals, history.Final{Member: i, Index: op.Index, Tree: op.Event.Node})
-		r.window(i, end)
+		from := r.start + 1
+		if end > auditLength {
+			from = max(from, end-auditLength)
+		}
+		r.window(i, r.root, from, end)
+		if r.traits.rules.NameWindow > 0 { // which reaches further back than that of its shard
+			r.window(i, crowded(r.root), r.start+1, r.lastOf(crowded(r.root)))
+		}
 	}
 	return r.rec.Finish(func(h *history.History) {
 		h.Start, h.Finals, h.Deaths = r.start, finals, nem.deaths
@@ -129,19 +139,32 @@ func (r *runner) audit(end uint64, nem *nemesis) (*history.History, error) {
 	}), nil
 }
 
-// window asks a member for the last events, one by one.
-func (r *runner) window(member int, end uint64) {
-	w := r.newWatcher(history.Watch{Name: fmt.Sprintf("window of m%d", member), Scope: r.root, Recursive: true}, member, false, false)
-	defer w.close()
-	if end > auditLength {
-		w.log.From = max(w.log.From, end-auditLength)
-		w.log.Last = w.log.From - 1
+// lastOf is the last index that the watchers of a scope have seen.
+func (r *runner) lastOf(scope string) (last uint64) {
+	for _, w := range r.watchers {
+		if w.log.Scope == scope {
+			last = max(last, r.rec.Last(w.log))
+		}
 	}
+	return last
+}
+
+// window asks a member for past events of a scope.
+func (r *runner) window(member int, scope string, from, end uint64) {
+	w := r.newWatcher(history.Watch{Name: fmt.Sprintf("window of m%d below %s/", member, scope), Scope: scope, Recursive: true}, member, false, r.traits.rewinds)
+	defer w.close()
+	w.log.From, w.log.Last, w.until = from, from-1, end
 	ctx, cancel := context.WithTimeout(context.Background(), r.opts.SettleLimit)
 	defer cancel()
-	for r.rec.Last(w.log) < end && ctx.Err() == nil {
-		if w.poll(ctx, idleLimit, true) == nil {
+	for had := uint64(0); ctx.Err() == nil; {
+		last := r.rec.Last(w.log)
+		if last >= end || last == had {
 			return // the checker will notice what is missing
+		}
+		if had = last; w.stream {
+			w.streamOnce(ctx)
+		} else {
+			w.poll(ctx, idleLimit, true)
 		}
 	}
 }

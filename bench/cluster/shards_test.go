@@ -28,3 +28,17 @@ func TestLoadGivesEveryShardWork(t *testing.T) {
 		}
 	}
 }
+
+func TestCrowdedShard(t *testing.T) {
+	for _, other := range []string{"/w0", check.RegisterDir} {
+		if placement.Slot(crowded(""), 4) != placement.Slot(other, 4) {
+			t.Errorf("%s isn't in the shard of %s", other, crowded(""))
+		}
+	}
+}
+
+func TestTwoWritersAreInTwoShards(t *testing.T) {
+	if keys := twoWriters(""); placement.Slot(keys[0], 4) == placement.Slot(keys[1], 4) {
+		t.Errorf("%q are in one shard", keys)
+	}
+}

@@ -32,6 +32,7 @@ type watcher struct {
 	stream bool
 	sse    bool   // server-sent events
 	id     uint64 // the last that came with them, 0 before the first
+	until  uint64 // a stream may end with this index; 0 is never
 	// naps, unless nil, makes it sleep from time to time, until that context ends, long
 	// enough that sometimes the events that it asks for are gone.
 	naps context.Context
@@ -103,6 +104,9 @@ func (w *watcher) open(ctx context.Context, stream bool, from uint64) *http.Resp
 	if stream {
 		query += "&stream=true"
 	}
+	for _, prefix := range w.log.Prefixes {
+		query += "&prefix=" + prefix
+	}
 	if from > 0 {
 		query += fmt.Sprintf("&waitIndex=%d", from)
 	}
@@ -170,13 +174,13 @@ func (w *watcher) poll(ctx context.Context, idle time.Duration, keep bool) *v2ap
 	}
 	_, _ = io.Copy(io.Discard, resp.Body) // the end of the chunks, so that the connection is kept
 	if keep {
-		w.tell(&ev, member)
+		w.tell(&ev, member, 0)
 	}
 	return &ev
 }
 
-func (w *watcher) tell(ev *v2api.Event, member int) {
-	w.run.rec.Tell(w.log, history.Entry{Event: ev, At: w.run.rec.Now(), Member: member})
+func (w *watcher) tell(ev *v2api.Event, member int, had uint64) {
+	w.run.rec.Tell(w.log, history.Entry{Event: ev, At: w.run.rec.Now(), Member: member, Had: had})
 }
 
 // streamOnce reads a stream until it breaks.
@@ -209,7 +213,10 @@ func (w *watcher) streamOnce(ctx context.Context) {
 		}
 		alive()
 		if ev.Index() > had {
-			w.tell(&ev, member)
+			w.tell(&ev, member, 0)
+		}
+		if w.until > 0 && ev.Index() >= w.until {
+			return
 		}
 	}
 }
@@ -244,7 +251,7 @@ func (w *watcher) eventsOnce(ctx context.Context) {
 				return
 			}
 			alive()
-			w.tell(&ev, member)
+			w.tell(&ev, member, w.id)
 		case "": // the end of an event, or of a heartbeat
 			w.id = id
 		}
@@ -264,7 +271,7 @@ func (w *watcher) fill(ctx context.Context, upTo uint64) bool {
 		if ev.Index() > upTo {
 			return true
 		}
-		w.tell(ev, member)
+		w.tell(ev, member, 0)
 	}
 	return ctx.Err() == nil
 }

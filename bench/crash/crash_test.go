@@ -23,10 +23,12 @@ var (
 // TestKill kills a server under load, again and again, and compares its state
 // with what was acknowledged and watched.
 func TestKill(t *testing.T) {
+	drawSeed(t)
 	peer.EachShards(t, peer.Kind(*server), kill)
 }
 
 func kill(t *testing.T, shards int) {
+	t.Parallel() // most of it is waiting for the disk, and for servers that start
 	node := peer.Start(t, peer.Kind(*server), peer.Sharded(peer.Kind(*server), shards)...)
 	report, err := crash.Run(node, options(t, node, *kills, shards))
 	for _, v := range report.Violations {
@@ -48,11 +50,14 @@ func kill(t *testing.T, shards int) {
 	}
 }
 
-func options(t *testing.T, node *peer.Server, kills, shards int) crash.Options {
+func drawSeed(t *testing.T) {
 	if *seed == 0 {
 		*seed = rand.Uint64()
 	}
 	t.Logf("seed %d", *seed)
+}
+
+func options(t *testing.T, node *peer.Server, kills, shards int) crash.Options {
 	return crash.Options{
 		Endpoint: node.URL,
 		Kills:    kills,
@@ -91,10 +96,12 @@ func (f *forgetful) Kill() {
 
 // TestRunCatchesForgetfulServer shows that a run can fail, and not only Check.
 func TestRunCatchesForgetfulServer(t *testing.T) {
+	drawSeed(t)
 	peer.EachShards(t, peer.Kind(*server), catchForgetfulServer)
 }
 
 func catchForgetfulServer(t *testing.T, shards int) {
+	t.Parallel()
 	node := &forgetful{Server: peer.Start(t, peer.Kind(*server), peer.Sharded(peer.Kind(*server), shards)...), t: t}
 	o := options(t, node.Server, 3, shards)
 	o.Twice = 0 // between the two, something has to be written

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
+	"sync"
 )
 
 // pickPorts takes two free ports from below the range that the kernel gives
@@ -46,10 +48,33 @@ func FreePort() (string, error) {
 	return free[0], nil
 }
 
+// given are the ports that this process picked last. They are free until their servers start, and whenever
+// those stop for a moment, but are not for others.
+var given struct {
+	sync.Mutex
+	ports [500]int
+	next  int
+}
+
+// take reports whether a port is nobody's.
+func take(port int) bool {
+	given.Lock()
+	defer given.Unlock()
+	if slices.Contains(given.ports[:], port) {
+		return false
+	}
+	given.ports[given.next] = port
+	given.next = (given.next + 1) % len(given.ports)
+	return true
+}
+
 func listenLow(intN func(int) int) (l net.Listener, err error) {
 	const lowest, highest, tries = 10000, 32000, 100
 	for range tries {
 		port := lowest + intN(highest-lowest)
+		if !take(port) {
+			continue
+		}
 		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			return l, nil
 		}

@@ -95,7 +95,11 @@ func Do(ctx context.Context, client *http.Client, base string, r *Request) (Repl
 	if q := r.Query(); q != "" {
 		target += "?" + q
 	}
-	resp, err := Open(ctx, client, r.Method, target, r.Form())
+	return read(Open(ctx, client, r.Method, target, r.Form()))
+}
+
+// read reads a whole answer.
+func read(resp *http.Response, err error) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}

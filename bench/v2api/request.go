@@ -23,8 +23,9 @@ type Request struct {
 	PrevExist string `json:"prevExist,omitempty"` // "true" or "false"
 	PrevValue string `json:"prevValue,omitempty"`
 	PrevIndex uint64 `json:"prevIndex,omitempty"`
-	TTL       int    `json:"ttl,omitempty"` // in seconds
-	MinIndex  uint64 `json:"minIndex,omitempty"`
+	TTL       int    `json:"ttl,omitempty"`       // in seconds
+	MinIndex  uint64 `json:"minIndex,omitempty"`  // copse's own
+	RequestID string `json:"requestId,omitempty"` // copse's own
 }
 
 // Write reports whether the request may change the tree.
@@ -62,6 +63,9 @@ func (r *Request) Query() string {
 	}
 	if r.MinIndex != 0 {
 		q = append(q, "minIndex="+strconv.FormatUint(r.MinIndex, 10))
+	}
+	if r.RequestID != "" {
+		q = append(q, "requestId="+url.QueryEscape(r.RequestID))
 	}
 	return strings.Join(q, "&")
 }

@@ -21,6 +21,7 @@ const (
 	EventAlien   Kind = "event that nobody asked for"
 	EventDiffers Kind = "event differs"
 	AppliedTwice Kind = "write applied twice"
+	Torn         Kind = "transaction torn"
 	AppliedLate  Kind = "write applied after a restart"
 	EarlyExpiry  Kind = "expired early"
 	TTLDiffers   Kind = "ttl differs"

@@ -17,18 +17,21 @@ type Stats struct {
 	Refreshes int // of those, known only from a node's index or by the order of expiries
 	Expiries  int
 	Unseen    int // indexes that belong to no known change
+	Txns      int // that were carried out
+	Repeats   int // answers to what had been answered
+	Resumed   int // streams of server-sent events that went on at another member
 	Answers   int // reads and refusals
 }
 
 func (s Stats) String() string {
-	return fmt.Sprintf("%d changes, %d of them by writes of unknown outcome (%d refreshes), %d expiries; %d indexes of the servers' own; %d reads and refusals",
-		s.Changes, s.Traced, s.Refreshes, s.Expiries, s.Unseen, s.Answers)
+	return fmt.Sprintf("%d changes, %d of them by writes of unknown outcome (%d refreshes), %d expiries; %d indexes of the servers' own; %d reads and refusals; %d transactions, %d repeated answers; %d streams resumed elsewhere",
+		s.Changes, s.Traced, s.Refreshes, s.Expiries, s.Unseen, s.Answers, s.Txns, s.Repeats, s.Resumed)
 }
 
 // Check returns the promises that a history breaks.
 func Check(h *history.History) ([]verdict.Violation, Stats) {
 	c := &checker{
-		h:     h,
+		parts: map[*history.Op]part{},
 		floor: map[*history.Op]uint64{},
 		acked: map[uint64]*history.Op{},
 		seen:  map[uint64]*sighting{},
@@ -39,11 +42,12 @@ func Check(h *history.History) ([]verdict.Violation, Stats) {
 	for range max(1, h.Rules.Shards) {
 		c.shards = append(c.shards, etcdstore.New(1000, h.Begin))
 	}
+	c.h = c.requests(h)
 	c.times()
 	c.acks()
 	c.sightings()
 	c.provenance()
-	c.suspects = newSuspects(h)
+	c.suspects = newSuspects(c)
 	c.prepareWatches()
 	c.replay()
 	for _, w := range c.watches {
@@ -64,7 +68,7 @@ func Check(h *history.History) ([]verdict.Violation, Stats) {
 // checker is one check at work.
 type checker struct {
 	verdict.Book
-	h *history.History
+	h *history.History // each request once, each write of a transaction by itself
 
 	clock  *timeline              // of all that was shown to anybody,
 	clocks []*timeline            // and of each shard's own changes
@@ -75,6 +79,8 @@ type checker struct {
 	hints    map[uint64]v2api.Node  // nodes shown with an index whose change nobody saw
 	suspects *suspects
 	taken    map[*history.Op]uint64 // the writes that changes were traced to
+	parts    map[*history.Op]part   // of transactions
+	rest     []*history.Op          // of the transaction that the replay is in
 
 	shards  shards
 	canon   map[uint64]*v2api.Event // every change according to the oracle

@@ -22,7 +22,7 @@ func TestCheckAcceptsHonestHistories(t *testing.T) {
 		}{{true, 1}, {false, 1}, {false, 4}} {
 			h := simulate(seed, 3000, sort.exact, sort.shards)
 			accepted, stats := check.Check(h)
-			if stats.Traced < 20 || stats.Expiries < 5 || stats.Answers < 500 {
+			if stats.Traced < 20 || stats.Expiries < 5 || stats.Answers < 500 || stats.Txns < 50 || stats.Repeats < 50 {
 				t.Errorf("seed %d: %v: too little to judge", seed, stats)
 			}
 			for _, v := range accepted {
@@ -47,8 +47,13 @@ type mutant struct {
 	want  []verdict.Kind // any of them
 }
 
-// pick returns one of the operations that ok likes, from the second half.
+// pick returns one of the operations that ok likes, from the last three quarters: one that was sent once, and
+// is no transaction.
 func pick(h *history.History, rng *rand.Rand, ok func(*history.Op) bool) *history.Op {
+	return pickAny(h, rng, func(op *history.Op) bool { return op.RequestID == "" && op.Txn == nil && ok(op) })
+}
+
+func pickAny(h *history.History, rng *rand.Rand, ok func(*history.Op) bool) *history.Op {
 	var fit []*history.Op
 	for _, op := range h.Ops[len(h.Ops)/4 : len(h.Ops)-1] {
 		if ok(op) {
@@ -426,19 +431,23 @@ func moveEnd(h *history.History, by time.Duration, ok func(*v2api.Event) bool) b
 }
 
 func TestCheckCatchesMutants(t *testing.T) {
-	t.Run("one shard", func(t *testing.T) { catch(t, mutants, 1) })
+	t.Run("one shard", func(t *testing.T) {
+		catch(t, mutants, 1, 1, 2, 3)
+		catch(t, requestMutants, 1, 1)
+	})
 	t.Run("four shards", func(t *testing.T) {
 		gapless := []string{"indexes that nothing accounts for"} // as it should be
-		catch(t, slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return slices.Contains(gapless, m.name) }), 4)
-		catch(t, shardMutants, 4)
+		catch(t, slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return slices.Contains(gapless, m.name) }), 4, 7, 9)
+		catch(t, shardMutants, 4, 7, 9)
+		catch(t, requestMutants, 4, 7)
 	})
 }
 
-func catch(t *testing.T, mutants []mutant, shards int) {
-	// Fixed seeds: not every history shows every fault.
-	seeds, requests := []uint64{1, 2, 3}, 1500
-	if shards > 1 { // which takes longer, and not every history has a place for each
-		seeds, requests = []uint64{7, 8}, 1200
+// catch has fixed seeds: not every history shows every fault, or has a place for it.
+func catch(t *testing.T, mutants []mutant, shards int, seeds ...uint64) {
+	requests := 1500
+	if shards > 1 { // which takes longer
+		requests = 1200
 	}
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {

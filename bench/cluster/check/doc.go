@@ -15,12 +15,17 @@
 //     An index that nobody saw can be a refresh of unknown outcome, if a node
 //     was ever shown with that modifiedIndex or outlived its expiration, or the
 //     servers' own, which are limited in number. Each answer must equal the
-//     oracle's, errors and prevNode included.
+//     oracle's, errors and prevNode included. All tries of a request with an id
+//     are one request, with one answer. A transaction is replayed as its writes, at
+//     indexes that follow each other and after its compares; so one of unknown
+//     outcome happened as a whole or not at all.
 //  3. Reads. Each read, and each refusal, is repeated on the oracle at its
-//     index. Reads on one connection match states that never go back.
+//     index, or behind it, but never in the middle of a transaction. Reads on one
+//     connection match states that never go back. A refused transaction is tried on
+//     an excerpt of the oracle.
 //  4. Watches. Each saw all changes in its scope, once and in order, unless it
-//     was correctly answered that the window has moved on. An acknowledged write
-//     that no witness saw is lost.
+//     was correctly answered that the window has moved on, that of its name
+//     included. An acknowledged write that no witness saw is lost.
 //  5. The end. All members have the same tree at the same index, and it equals
 //     the oracle's.
 //

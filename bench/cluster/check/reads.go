@@ -42,6 +42,9 @@ func newReads(c *checker) *reads {
 			continue
 		}
 		for _, slot := range c.shards.slots(op.Key) {
+			if op.Index < op.MinIndex {
+				c.Complain(verdict.StaleRead, "%v, which had to wait for %d", op, op.MinIndex)
+			}
 			one := &read{op: op, slot: slot, from: c.oldest(op, slot), to: op.Index}
 			if !op.Write() && !c.h.Rules.ExactHeader {
 				one.to = max(one.from, latest(op.Return))
@@ -157,6 +160,9 @@ func (r *reads) rest() {
 // try repeats a read, or a write that was refused, on the oracle in its current state,
 // and reports how the answer differs, as far as it concerns a shard.
 func (c *checker) try(op *history.Op, slot int) string {
+	if op.Txn != nil {
+		return c.refuses(op)
+	}
 	ev, fault := c.shards[slot].Do(&op.Request, nil)
 	switch {
 	case fault == nil && op.Write():

@@ -35,7 +35,12 @@ func (c *checker) replay() {
 				c.require(at, ev, before)
 			}
 		}
-		r.at(at, shard)
+		if len(c.rest) == 0 { // nobody may see what is in the middle of a transaction
+			r.at(at, shard)
+		}
+	}
+	if len(c.rest) > 0 {
+		c.fail(verdict.Torn, "%v, and no more indexes", c.parts[c.rest[0]])
 	}
 	if c.wrong == 0 {
 		r.rest()
@@ -47,7 +52,11 @@ func (c *checker) replay() {
 // whether it is hidden from watchers; nil if the index is
 // the servers' own.
 func (c *checker) change(at uint64) (ev *v2api.Event, quiet bool) {
+	if len(c.rest) > 0 {
+		return c.goOn(at), false
+	}
 	if op := c.acked[at]; op != nil {
+		c.enter(at, op)
 		return c.carryOut(op, op.Event), op.Refresh
 	}
 	if s := c.seen[at]; s != nil {
@@ -60,6 +69,7 @@ func (c *checker) change(at uint64) (ev *v2api.Event, quiet bool) {
 			c.wrong++
 			return nil, false
 		}
+		c.enter(at, op)
 		c.taken[op] = at
 		if end := s.event.Node.Expiration; !c.lasts(op, at, end, false) {
 			first, _ := c.clock.since(at)

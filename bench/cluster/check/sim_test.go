@@ -26,12 +26,15 @@ type sim struct {
 	pasts [][]past        // of each shard, index by index
 	at    []int           // where in them the member is that is behind
 	shown uint64          // by its header
+	once  map[string]answer
+	txn   uint64 // the first index of the transaction that is being told; 0 is none
 }
 
 // past is a shard as it was.
 type past struct {
 	index   uint64 // its settled one
-	change  uint64 // its last change's
+	change  uint64 // its last change's,
+	first   uint64 // and, if that ends a transaction, the one with which it began
 	counter *v2api.Event
 	fault   *v2api.Fault // if there is no counter
 	listing []v2api.Node // of the root, where that is the load's
@@ -42,6 +45,7 @@ type past struct {
 const (
 	writers   = 4
 	registers = 3
+	repeater  = 2 // the writer who repeats what has no answer, and sometimes what has one
 	quorum    = writers + registers
 	local     = quorum + 1
 )
@@ -57,6 +61,7 @@ func simulate(seed uint64, requests int, exact bool, shards int) *history.Histor
 		pasts: make([][]past, shards),
 		at:    make([]int, shards),
 		back:  make([]time.Duration, local+1),
+		once:  map[string]answer{},
 		h: &history.History{
 			Rules:    history.Rules{ExactHeader: exact, Pauses: !exact, Window: 1000, Shards: shards},
 			Begin:    begin,
@@ -68,6 +73,7 @@ func simulate(seed uint64, requests int, exact bool, shards int) *history.Histor
 				{Name: "witness 1", Scope: root, Recursive: true, Witness: true, From: 8},
 				{Name: "one writer", Scope: root + "/w1", Recursive: true, From: 8},
 				{Name: "leaf", Scope: root + "/w0/tree/leaf", From: 8},
+				{Name: "two writers", Scope: root, Recursive: true, Prefixes: []string{root + "/w1", root + "/w2"}, From: 8},
 			},
 		},
 	}
@@ -80,8 +86,10 @@ func simulate(seed uint64, requests int, exact bool, shards int) *history.Histor
 	}
 	for len(s.h.Ops) < requests {
 		switch n := s.rng.IntN(10); {
-		case n < 6:
+		case n < 5:
 			mixes[s.rng.IntN(writers)].Next()
+		case n < 6:
+			s.transact(s.rng.IntN(writers))
 		case n < 8:
 			s.register(writers + s.rng.IntN(registers))
 		case n < 9:
@@ -105,7 +113,7 @@ type simCaller struct {
 
 func (c simCaller) Seen() uint64 { return c.s.order.counter }
 func (c simCaller) Call(r v2api.Request) (v2api.Outcome, *v2api.Event) {
-	op := c.s.call(c.id, r)
+	op := c.s.insist(c.id, history.Op{Request: r})
 	return op.Outcome, op.Event
 }
 
@@ -161,11 +169,19 @@ func (s *sim) tick() {
 	}
 }
 
-// call carries out one request of a client, which waits for its last one.
-func (s *sim) call(id int, r v2api.Request) *history.Op {
+// call carries out one request of a client.
+func (s *sim) call(id int, r v2api.Request) *history.Op { return s.send(id, history.Op{Request: r}) }
+
+// send carries out what op says for a client, which waits for its last one.
+func (s *sim) send(id int, try history.Op) *history.Op {
 	s.tick()
 	s.now = max(s.now, s.back[id]+1)
-	op := &history.Op{Request: r, Client: fmt.Sprint("client ", id), Member: id % 3, Invoke: max(s.back[id]+1, s.now-s.wait(5*time.Millisecond))}
+	op := &try
+	op.Client, op.Invoke = fmt.Sprint("client ", id), max(s.back[id]+1, s.now-s.wait(5*time.Millisecond))
+	if op.RequestID == "" {
+		op.Member = id % 3
+	}
+	r := op.Request
 	s.h.Ops = append(s.h.Ops, op)
 	op.Return = s.now + 1 + s.wait(5*time.Millisecond)
 	s.back[id] = op.Return
@@ -188,6 +204,13 @@ func (s *sim) call(id int, r v2api.Request) *history.Op {
 
 // do carries out a request, notifies the watchers, and returns the answer.
 func (s *sim) do(op *history.Op) (*v2api.Event, *v2api.Fault, uint64) {
+	if op.Txn != nil || op.RequestID != "" {
+		return s.doOnce(op)
+	}
+	return s.doAlways(op)
+}
+
+func (s *sim) doAlways(op *history.Op) (*v2api.Event, *v2api.Fault, uint64) {
 	var expires *time.Time
 	if op.TTL != 0 {
 		end := s.h.Begin.Add(op.Invoke + 1 + time.Duration(op.TTL)*time.Second)
@@ -221,7 +244,9 @@ func (s *sim) tell(ev *v2api.Event) {
 	s.note(slot)
 	for i, w := range s.h.Watches {
 		key := ev.Node.Key
-		if key == w.Scope || w.Recursive && v2api.Within(key, w.Scope) || ev.Node.Dir && ev.Prev != nil && v2api.Within(w.Scope, key) && !s.order.shards[slot].Has(key) {
+		if slices.ContainsFunc(w.Keys(), func(watched string) bool {
+			return key == watched || w.Recursive && v2api.Within(key, watched) || ev.Node.Dir && ev.Prev != nil && v2api.Within(watched, key) && !s.order.shards[slot].Has(key)
+		}) {
 			w.Entries = append(w.Entries, history.Entry{Event: ev, At: s.now + 1 + s.wait(time.Millisecond), Member: 4 + i})
 		}
 	}
@@ -230,7 +255,10 @@ func (s *sim) tell(ev *v2api.Event) {
 func (s *sim) note(slot int) {
 	store := s.order.shards[slot]
 	ev, fault := store.Do(&v2api.Request{Method: http.MethodGet, Key: s.h.Root + "/counter"}, nil)
-	p := past{index: s.order.settled[slot], change: store.Index(), counter: ev, fault: fault}
+	p := past{index: s.order.settled[slot], change: store.Index(), first: store.Index(), counter: ev, fault: fault}
+	if s.txn != 0 {
+		p.first = s.txn
+	}
 	if s.h.Root == "" {
 		list, _ := store.Do(&v2api.Request{Method: http.MethodGet, Recursive: true}, nil)
 		p.listing = list.Node.Nodes
@@ -247,7 +275,7 @@ func (s *sim) behind() {
 	for slot, pasts := range s.pasts {
 		s.at[slot] = max(s.at[slot], len(pasts)-1-s.rng.IntN(20))
 		if i := slices.IndexFunc(pasts[s.at[slot]:], func(p past) bool { return p.change > pasts[s.at[slot]].change }); i > 0 {
-			closed = min(closed, pasts[s.at[slot]+i].change-1)
+			closed = min(closed, pasts[s.at[slot]+i].first-1)
 		}
 	}
 	op := &history.Op{Client: "local", Member: 3, Conn: 1, Invoke: s.now, Return: s.now + 1, Outcome: v2api.Acked, Term: 2}

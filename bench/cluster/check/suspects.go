@@ -15,14 +15,15 @@ type suspects struct {
 	byKey   map[string][]*history.Op // those without, of unknown outcome
 }
 
-func newSuspects(h *history.History) *suspects {
+// newSuspects leaves out what only the rest of a transaction can have done.
+func newSuspects(c *checker) *suspects {
 	s := &suspects{map[string]*history.Op{}, map[string][]*history.Op{}}
-	for _, op := range h.Ops {
+	for _, op := range c.h.Ops {
 		switch {
-		case !op.Write():
+		case !op.Write() || op.Txn != nil:
 		case op.Value != "":
 			s.byValue[op.Value] = op
-		case op.Outcome == v2api.Unknown:
+		case op.Outcome == v2api.Unknown && c.parts[op].place == 0:
 			s.byKey[op.Key] = append(s.byKey[op.Key], op)
 		}
 	}

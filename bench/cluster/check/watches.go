@@ -2,6 +2,7 @@ package check
 
 import (
 	"copse/bench/cluster/history"
+	"copse/bench/placement"
 	"copse/bench/v2api"
 	"copse/bench/verdict"
 )
@@ -29,39 +30,49 @@ func (c *checker) prepareWatches() {
 
 // existing reports which of the watched keys exist before a change that may
 // remove a directory above them.
-func (c *checker) existing(at uint64) map[*watchCheck]bool {
+func (c *checker) existing(at uint64) map[string]bool {
 	switch op, s := c.acked[at], c.seen[at]; {
 	case op != nil && op.Method != "DELETE":
 		return nil
 	case op == nil && (s == nil || s.event.Action != "delete" && s.event.Action != "expire"):
 		return nil
 	}
-	there := map[*watchCheck]bool{}
+	there := map[string]bool{}
 	for _, w := range c.watches {
-		there[w] = c.shards.of(w.Scope).Has(w.Scope)
+		for _, key := range w.Keys() {
+			there[key] = c.shards.of(key).Has(key)
+		}
 	}
 	return there
 }
 
-// require records for each watch whether it must see a change. Watches below a
-// directory see its removal if the watched key existed; a
-// server that reads the event from its history can't know that any more.
-func (c *checker) require(at uint64, ev *v2api.Event, there map[*watchCheck]bool) {
+// require records for each watch whether it must see a change.
+func (c *checker) require(at uint64, ev *v2api.Event, there map[string]bool) {
 	for _, w := range c.watches {
 		if at < w.From {
 			continue
 		}
-		key := ev.Node.Key
-		removed := (ev.Action == "delete" || ev.Action == "expire") && ev.Node.Dir
-		switch {
-		case key == w.Scope, w.Recursive && v2api.Within(key, w.Scope):
+		must, may := w.concerned(ev, there)
+		if must {
 			w.required = append(w.required, at)
-		case removed && v2api.Within(w.Scope, key) && there[w]:
-			w.required = append(w.required, at)
-		case removed && v2api.Within(w.Scope, key):
+		}
+		if may && !must {
 			w.optional[at] = true
 		}
 	}
+}
+
+// concerned: watches below a directory see its removal if the watched key existed; a
+// server that reads the event from its history can't know that any more.
+func (w *watchCheck) concerned(ev *v2api.Event, there map[string]bool) (must, may bool) {
+	key := ev.Node.Key
+	removed := (ev.Action == "delete" || ev.Action == "expire") && ev.Node.Dir
+	for _, watched := range w.Keys() {
+		above := removed && v2api.Within(watched, key)
+		must = must || key == watched || w.Recursive && v2api.Within(key, watched) || above && there[watched]
+		may = may || above
+	}
+	return must, may
 }
 
 // watch compares a watch's log with the events that it must have received.
@@ -71,7 +82,10 @@ func (c *checker) watch(w *watchCheck) {
 		required[at] = true
 	}
 	last := w.From - 1
-	for _, e := range w.Entries {
+	for i, e := range w.Entries {
+		if e.Had > 0 && i > 0 && e.Member != w.Entries[i-1].Member {
+			c.stats.Resumed++
+		}
 		if e.Event == nil {
 			c.cleared(w, e)
 			last = max(last, e.Resumed-1)
@@ -83,6 +97,8 @@ func (c *checker) watch(w *watchCheck) {
 			c.Complain(verdict.EventTwice, "%s received %d twice, the second time from member %d at %v", w.Name, at, e.Member, e.At)
 		case at <= last:
 			c.Complain(verdict.EventOrder, "%s received %d from member %d at %v, after %d", w.Name, at, e.Member, e.At, last)
+		case at <= e.Had:
+			c.Complain(verdict.EventOrder, "%s received %d from member %d at %v, after the id %d", w.Name, at, e.Member, e.At, e.Had)
 		case at <= c.h.End && c.wrong == 0 && !required[at] && !w.optional[at]:
 			c.Complain(verdict.EventAlien, "%s received %s of %s at %d", w.Name, e.Event.Action, e.Event.Node.Key, at)
 		case c.canon[at] != nil:
@@ -117,9 +133,25 @@ func (c *checker) cleared(w *watchCheck, e history.Entry) {
 	if c.shards.several() {
 		at = max(at, e.Resumed-1)
 	}
-	if e.Asked+c.h.Rules.Window > at {
+	if e.Asked+c.h.Rules.Window > at || c.keptByName(w, e) {
 		c.Complain(verdict.FalseCleared, "%s asked member %d for %d, and was told that it is gone at %d", w.Name, e.Member, e.Asked, at)
 	}
+}
+
+// keptByName: where events are kept of each name, a watch within one is promised its last ones,
+// however many there were elsewhere.
+func (c *checker) keptByName(w *watchCheck, e history.Entry) bool {
+	name := placement.Name(w.Scope)
+	if c.h.Rules.NameWindow == 0 || name == "" || c.wrong > 0 {
+		return false
+	}
+	since := uint64(0)
+	for at := e.Asked; at < e.Resumed; at++ {
+		if ev := c.canon[at]; ev != nil && placement.Name(ev.Node.Key) == name {
+			since++
+		}
+	}
+	return since < c.h.Rules.NameWindow
 }
 
 // lost: an acknowledged write that no witness saw, although the witness got that far, is

@@ -9,9 +9,11 @@ import (
 	"copse/bench/v2api"
 )
 
-// Op is one request and its outcome. Times count from the start of the run.
+// Op is one request and its outcome. Times count from the start of the run. Where it was sent several times,
+// with one RequestID, each is an Op.
 type Op struct {
 	v2api.Request
+	Txn    *Txn `json:",omitempty"` // instead of one write; the Request has its first key, and its RequestID
 	Client string
 	Member int
 	// Conn identifies the kept connection of a reader that wants its reads in
@@ -23,8 +25,14 @@ type Op struct {
 	Outcome v2api.Outcome
 	Index   uint64       `json:",omitempty"` // X-Etcd-Index
 	Term    uint64       `json:",omitempty"` // X-Raft-Term
-	Event   *v2api.Event `json:",omitempty"` // when acknowledged
+	Event   *v2api.Event `json:",omitempty"` // when acknowledged; the last one of a transaction
 	Fault   *v2api.Fault `json:",omitempty"` // when refused
+}
+
+// Txn is a transaction. No two are equal.
+type Txn struct {
+	v2api.Txn
+	Events []v2api.Event `json:",omitempty"` // when acknowledged
 }
 
 // Answered says whether a definite answer came.
@@ -37,7 +45,11 @@ func (o *Op) Changed() bool { return o.Write() && o.Outcome == v2api.Acked }
 func (o *Op) Linear() bool { return o.Write() || o.Quorum }
 
 func (o *Op) String() string {
-	s := fmt.Sprintf("%v by %s on member %d (%v to %v) %v", &o.Request, o.Client, o.Member,
+	s := o.Request.String()
+	if o.Txn != nil {
+		s = "txn " + o.Txn.String()
+	}
+	s += fmt.Sprintf(" by %s on member %d (%v to %v) %v", o.Client, o.Member,
 		o.Invoke.Round(time.Microsecond), o.Return.Round(time.Microsecond), o.Outcome)
 	switch {
 	case o.Changed():
@@ -64,6 +76,7 @@ type Entry struct {
 	Event  *v2api.Event `json:",omitempty"`
 	At     time.Duration
 	Member int
+	Had    uint64 `json:",omitempty"` // the id that came last with server-sent events: there is no more up to it
 
 	Asked   uint64 `json:",omitempty"` // after a 401: the index that it asked for,
 	Window  uint64 `json:",omitempty"` // the member's index then,
@@ -75,12 +88,23 @@ type Watch struct {
 	Name      string
 	Scope     string
 	Recursive bool
+	// Prefixes are what it watches within Scope, which without any is watched itself. They are in
+	// several shards, if there are several.
+	Prefixes []string `json:",omitempty"`
 	// Witness marks a watcher of the whole load that kept up at all costs. What
 	// no witness saw did not happen.
 	Witness bool
 	From    uint64 // the first index that it asked for
 	Entries []Entry
 	Last    uint64 `json:"-"` // how far it has come; guarded by the Recorder
+}
+
+// Keys are what it watches.
+func (w *Watch) Keys() []string {
+	if len(w.Prefixes) > 0 {
+		return w.Prefixes
+	}
+	return []string{w.Scope}
 }
 
 // Final is the whole tree at one member at the end.
@@ -98,8 +122,9 @@ type Rules struct {
 	// Pauses says that times to live stand still while nothing can be written, so that
 	// what has one may expire later than its write was told, and be shown to.
 	Pauses bool
-	// Window is the number of past events that a watch can reach.
-	Window uint64
+	// Window is the number of past events that a watch can reach, and NameWindow of how many of
+	// each top-level name that is true besides.
+	Window, NameWindow uint64
 	// Shards is the number of shards that the keys are spread over; 0 is one. With several,
 	// the order of indexes is still the order of all changes, but it has gaps, and each
 	// shard has a window of its own.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -22,23 +23,33 @@ type Switch struct {
 	slow   map[int]bool
 }
 
+// The switches of this process are made one after the other, as ip prepares the machine when it is first used,
+// and have names of their own.
+var (
+	making sync.Mutex
+	made   int
+)
+
 // where ip keeps the namespaces' names.
 const where = "/run/netns"
 
 // New joins n namespaces.
 func New(n int) (*Switch, error) {
+	making.Lock()
+	defer making.Unlock()
 	if err := sweep(); err != nil {
 		return nil, err
 	}
-	s := &Switch{prefix: fmt.Sprintf("copse-%d-", os.Getpid()), n: n, cuts: map[[2]int]bool{}, lossy: map[int]int{}, slow: map[int]bool{}}
+	made++
+	s := &Switch{prefix: fmt.Sprintf("copse-%d-%d", os.Getpid(), made), n: n, cuts: map[[2]int]bool{}, lossy: map[int]int{}, slow: map[int]bool{}}
 	if err := s.build(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Switch) name(i int) string { return fmt.Sprintf("%sm%d", s.prefix, i) }
-func (s *Switch) hub() string       { return s.prefix + "sw" }
+func (s *Switch) name(i int) string { return fmt.Sprintf("%s-m%d", s.prefix, i) }
+func (s *Switch) hub() string       { return s.prefix + "-sw" }
 
 // Address is the address at which the others reach namespace i.
 func (s *Switch) Address(i int) string { return fmt.Sprintf("192.0.2.%d", i+1) }
