@@ -1,6 +1,7 @@
 package httpfront
 
 import (
+	"encoding/base64"
 	"math"
 	"strconv"
 	"time"
@@ -92,6 +93,29 @@ func (f *fields) raw(in *input, watches bool) bool {
 		f.check(in.method == methodGet || in.method == methodHead, tree.CodeInvalidField, `"raw" has to be in the query`)
 	}
 	return raw
+}
+
+// value64 takes the value of a write from its base64.
+func (f *fields) value64() {
+	p := &f.params[paramValue64]
+	if !p.given {
+		return
+	}
+	f.check(!f.params[paramValue].given, tree.CodeInvalidField, `"value" and "value64" can't be used together`)
+	value, err := base64.StdEncoding.AppendDecode(nil, p.text)
+	f.check(err == nil, tree.CodeInvalidField, `invalid value for "value64"`)
+	f.params[paramValue] = param{text: value, given: true}
+}
+
+// encoding returns whether JSON shows values in base64, unless they are sent as they are.
+func (f *fields) encoding(raw bool) bool {
+	p := &f.params[paramEncoding]
+	if !p.given {
+		return false
+	}
+	f.check(string(p.text) == "base64", tree.CodeInvalidField, `invalid value for "encoding"`)
+	f.check(!raw, tree.CodeInvalidField, `"raw" and "encoding" can't be used together`)
+	return true
 }
 
 // query returns what a read is to show, and how up to date it is to be. To other requests

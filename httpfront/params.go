@@ -16,6 +16,7 @@ type request struct {
 	cmd       tree.Command // kindWrite
 	modified  tree.Index   // of what a kindRead of raw bytes has found
 	noValue   bool         // noValueOnSuccess: the answer has the action alone
+	base64    bool         // the answer to a kindWrite shows values as value64
 }
 
 type requestKind uint8
@@ -41,6 +42,7 @@ type watchRequest struct {
 	since     tree.Index
 	wait      time.Duration // waitMax; 0: it isn't given
 	heartbeat time.Duration // 0: it isn't given
+	base64    bool          // events show values as value64
 	// prefixes are the paths of what is watched instead of the request's own key.
 	prefixes []string
 }
@@ -91,6 +93,8 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	refresh := f.bool(paramRefresh)
 	waits := wait && !quorum
 	raw := f.raw(in, waits)
+	f.value64()
+	base64 := f.encoding(raw && !in.raw)
 	f.check(!refresh || len(p[paramValue].text) == 0, tree.CodeRefreshValue, "A value was provided on a refresh")
 	f.check(!refresh || hasTTL, tree.CodeRefreshTTL, "No TTL value set")
 	query := f.query(in, !waits && (in.method == methodGet || in.method == methodHead))
@@ -99,14 +103,16 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 		return f.err
 	}
 
-	r.noValue, r.recursive = noValue, recursive
+	r.noValue, r.recursive, r.base64 = noValue, recursive, base64
 	switch {
 	case in.method == methodGet && waits:
 		r.kind = kindWatch
 		r.watch = watch
+		r.watch.base64 = base64
 	case in.method == methodGet || in.method == methodHead:
 		r.kind, r.recursive = kindRead, recursive || query.Page.Hidden || query.Page.Depth > 1
 		r.query = query
+		r.query.Base64 = base64
 		if raw {
 			r.query.Raw = &r.modified
 		}

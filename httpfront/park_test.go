@@ -133,13 +133,24 @@ func (h *fakeHub) set(key string, size int) string {
 	json := fmt.Appendf(nil, `{"index":%d,"pad":"`, h.index)
 	json = append(json, bytes.Repeat([]byte("x"), max(0, size-len(json)-3))...)
 	json = append(json, "\"}\n"...)
-	n := &tree.EncodedEvent{Index: h.index, Action: tree.ActionSet, Key: key, JSON: json}
+	h.put(&tree.EncodedEvent{Index: h.index, Action: tree.ActionSet, Key: key, JSON: json})
+	return string(json)
+}
+
+// publish publishes n, the next event.
+func (h *fakeHub) publish(n *tree.EncodedEvent) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.index = n.Index
+	h.put(n)
+}
+
+func (h *fakeHub) put(n *tree.EncodedEvent) {
 	h.history = append(h.history, n)
 	for w := range h.watches {
 		h.deliver(w, n)
 	}
 	h.told.Store(uint64(n.Index))
-	return string(json)
 }
 
 func (h *fakeHub) count() int {

@@ -31,11 +31,11 @@ func wantsSSE(ctx *fasthttp.RequestCtx) bool {
 	return false
 }
 
-// appendSSE appends n as a server-sent event. Its JSON is one line.
-func appendSSE(dst []byte, n *tree.EncodedEvent) []byte {
+// appendSSE appends n, printed as json, as a server-sent event. The JSON is one line.
+func appendSSE(dst []byte, n *tree.EncodedEvent, json []byte) []byte {
 	dst = strconv.AppendUint(append(dst, "id: "...), uint64(n.Index), 10)
 	dst = append(append(dst, "\nevent: "...), n.Action.String()...)
-	dst = append(append(dst, "\ndata: "...), bytes.TrimSuffix(n.JSON, []byte{'\n'})...)
+	dst = append(append(dst, "\ndata: "...), bytes.TrimSuffix(json, []byte{'\n'})...)
 	return append(dst, "\n\n"...)
 }
 

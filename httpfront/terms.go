@@ -15,6 +15,7 @@ type terms struct {
 	late *watchHead    // of an answer that begins when it ends; nil: the head is sent at once
 	also []need        // beside the one that the grant has
 	sse  bool          // events are sent as server-sent events
+	as64 bool          // events show values as value64
 	wait time.Duration // waitMax; 0: there is no limit
 	beat time.Duration // from one heartbeat to the next; 0: there are none
 

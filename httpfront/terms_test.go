@@ -228,6 +228,47 @@ func TestServerSentEvents(t *testing.T) {
 	}
 }
 
+// TestEventsInBase64 has one event reach those who want values as text and in base64, in each form of an answer.
+func TestEventsInBase64(t *testing.T) {
+	lt := serveLoop(t, pollLoopOptions{})
+	e := tree.Event{Action: tree.ActionSet, Node: tree.Node{Key: "/a", Value: []byte("\xff<"), Modified: 4, Created: 4}}
+	event := e.Encoded(tree.AppendEvent(nil, &e))
+	const text = `{"action":"set","node":{"key":"/a","value":"\ufffd\u003c","modifiedIndex":4,"createdIndex":4}}`
+	const in64 = `{"action":"set","node":{"key":"/a","value64":"/zw=","modifiedIndex":4,"createdIndex":4}}`
+	const sse = "id: 3\n: heartbeat\n\nid: 4\nevent: set\ndata: "
+	watch := func(path string, lines ...string) *http.Response {
+		c := lt.dial()
+		c.ask(path, lines...)
+		return c.head()
+	}
+	for _, past := range []bool{false, true} { // the second time, from the past
+		from := ""
+		if past {
+			from = "&waitIndex=4"
+		}
+		var answers []*http.Response
+		var wants []string
+		for _, form := range []struct{ params, accept, text, in64 string }{
+			{"wait=true", "text/html", text + "\n", in64 + "\n"},
+			{"wait=true&stream=true", "text/html", text + "\n", in64 + "\n"},
+			{"wait=true", "text/event-stream", sse + text + "\n\n", sse + in64 + "\n\n"},
+		} {
+			answers = append(answers, watch("/a?"+form.params+from, "Accept: "+form.accept), watch("/a?encoding=base64&"+form.params+from, "Accept: "+form.accept))
+			wants = append(wants, form.text, form.in64)
+		}
+		if !past {
+			lt.hub.publish(&event)
+		}
+		for i, r := range answers {
+			got := make([]byte, len(wants[i]))
+			if _, err := io.ReadFull(r.Body, got); err != nil || string(got) != wants[i] {
+				t.Errorf("got %q, %v\nwant %q", got, err, wants[i])
+			}
+		}
+		lt.hub.endAll()
+	}
+}
+
 // The bytes that are owed are those of whole events.
 func TestSlowServerSentEventsAreEnded(t *testing.T) {
 	lt := serveLoop(t, pollLoopOptions{streamLimit: 1 << 20})

@@ -1,6 +1,8 @@
 package httpfront
 
 import (
+	"bytes"
+
 	"github.com/valyala/fasthttp"
 
 	"copse/statemachine/auth"
@@ -23,6 +25,7 @@ func (s *Server) serveTxn(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 	}
 	x.req = request{kind: kindWrite, cmd: t.Command(now.UnixNano())}
 	f := fields{params: &x.params}
+	x.req.noValue, x.req.base64 = f.bool(paramNoValueOnSuccess), f.encoding(false)
 	if f.identify(&x.req.cmd); f.err != nil {
 		writeError(ctx, f.err)
 		return
@@ -31,6 +34,35 @@ func (s *Server) serveTxn(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 	if g, ok := s.permit(ctx, needs[0], needs[1:]...); ok {
 		s.serveWrite(ctx, x, g)
 	}
+}
+
+// shown is the JSON of a write's answer as its client wants it.
+func (r *request) shown(reply *tree.Reply) []byte {
+	json := reply.JSON
+	if r.base64 {
+		json = tree.AppendBase64(nil, json, reply.Binary)
+	}
+	if r.noValue && r.cmd.Op == tree.OpTxn {
+		json = withoutNodes(json)
+	}
+	return json
+}
+
+// withoutNodes returns a transaction's answer with the actions alone, unless they are removals: of each event
+// what noValueOnSuccess leaves of an answer with that event. An event is a line.
+func withoutNodes(json []byte) (out []byte) {
+	begin := []byte(`{"action":"`)
+	for line := range bytes.Lines(json) {
+		before, event, found := bytes.Cut(line, begin)
+		action, _, _ := bytes.Cut(event, []byte{'"'})
+		if !found || string(action) == tree.ActionDelete.String() || string(action) == tree.ActionCompareAndDelete.String() {
+			out = append(out, line...)
+			continue
+		}
+		out = append(append(append(out, before...), begin...), action...)
+		out = append(out, "\"}\n"...)
+	}
+	return out
 }
 
 // needsOf are the permissions that a transaction needs, that of an operation first.

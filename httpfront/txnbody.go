@@ -3,6 +3,7 @@ package httpfront
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
@@ -27,26 +28,29 @@ type txnJSON struct {
 }
 
 type compareJSON struct {
-	Key    *string `json:"key"`
-	Value  *string `json:"value"`
-	Index  *uint64 `json:"index"`
-	Exists *bool   `json:"exists"`
+	Key     *string `json:"key"`
+	Value   *string `json:"value"`
+	Value64 *string `json:"value64"`
+	Index   *uint64 `json:"index"`
+	Exists  *bool   `json:"exists"`
 }
 
 // opJSON is an operation: a command of v2 by the name of its action, with the parameters of v2.
 type opJSON struct {
-	Op        string  `json:"op"`
-	Key       *string `json:"key"`
-	To        *string `json:"to"`
-	Value     *string `json:"value"`
-	TTL       *uint64 `json:"ttl"`
-	TTLMs     *uint64 `json:"ttlMs"`
-	PrevValue *string `json:"prevValue"`
-	PrevIndex *uint64 `json:"prevIndex"`
-	Dir       *bool   `json:"dir"`
-	Recursive *bool   `json:"recursive"`
-	Refresh   *bool   `json:"refresh"`
-	Overwrite *bool   `json:"overwrite"`
+	Op          string  `json:"op"`
+	Key         *string `json:"key"`
+	To          *string `json:"to"`
+	Value       *string `json:"value"`
+	Value64     *string `json:"value64"`
+	TTL         *uint64 `json:"ttl"`
+	TTLMs       *uint64 `json:"ttlMs"`
+	PrevValue   *string `json:"prevValue"`
+	PrevValue64 *string `json:"prevValue64"`
+	PrevIndex   *uint64 `json:"prevIndex"`
+	Dir         *bool   `json:"dir"`
+	Recursive   *bool   `json:"recursive"`
+	Refresh     *bool   `json:"refresh"`
+	Overwrite   *bool   `json:"overwrite"`
 }
 
 // parseTxn reads the body of a transaction. Whatever has no meaning where it stands is refused.
@@ -156,6 +160,9 @@ func (f *few[T]) UnmarshalJSON(text []byte) error {
 
 func (c *compareJSON) compare() (out txn.Compare, _ *tree.Error) {
 	key, err := keyField("key", c.Key)
+	if err == nil {
+		err = fromBase64("value", &c.Value, c.Value64)
+	}
 	conditions := c.Value != nil || c.Index != nil
 	switch {
 	case err != nil:
@@ -199,11 +206,11 @@ func (o *opJSON) meaningless(fields string) string {
 		name string
 		set  bool
 	}{
-		{"to", o.To != nil}, {"value", o.Value != nil}, {"ttl", o.TTL != nil}, {"ttlMs", o.TTLMs != nil},
-		{"prevValue", o.PrevValue != nil}, {"prevIndex", o.PrevIndex != nil}, {"dir", o.Dir != nil},
+		{"to", o.To != nil}, {"value", o.Value != nil}, {"value64", o.Value64 != nil}, {"ttl", o.TTL != nil}, {"ttlMs", o.TTLMs != nil},
+		{"prevValue", o.PrevValue != nil}, {"prevValue64", o.PrevValue64 != nil}, {"prevIndex", o.PrevIndex != nil}, {"dir", o.Dir != nil},
 		{"recursive", o.Recursive != nil}, {"refresh", o.Refresh != nil}, {"overwrite", o.Overwrite != nil},
 	} {
-		if f.set && !slices.Contains(strings.Fields(fields), f.name) {
+		if f.set && !slices.Contains(strings.Fields(fields), strings.TrimSuffix(f.name, "64")) {
 			return f.name
 		}
 	}
@@ -219,6 +226,12 @@ func (o *opJSON) command(now time.Time) (c tree.Command, _ *tree.Error) {
 		return c, invalid(tree.CodeInvalidField, fmt.Sprintf("%q has no meaning for %q", name, o.Op))
 	}
 	key, err := keyField("key", o.Key)
+	if err == nil {
+		err = fromBase64("value", &o.Value, o.Value64)
+	}
+	if err == nil {
+		err = fromBase64("prevValue", &o.PrevValue, o.PrevValue64)
+	}
 	if err != nil {
 		return c, err
 	}
@@ -300,6 +313,23 @@ func (o *opJSON) refresh(c *tree.Command) *tree.Error {
 	case c.Expires == 0:
 		return invalid(tree.CodeRefreshTTL, "No TTL value set")
 	}
+	return nil
+}
+
+// fromBase64 sets a field from the one that has the same in base64, if that is given.
+func fromBase64(name string, to **string, in64 *string) *tree.Error {
+	if in64 == nil {
+		return nil
+	}
+	if *to != nil {
+		return invalid(tree.CodeInvalidField, fmt.Sprintf("%q and %q can't be used together", name, name+"64"))
+	}
+	value, err := base64.StdEncoding.DecodeString(*in64)
+	if err != nil {
+		return invalid(tree.CodeInvalidField, fmt.Sprintf("invalid value for %q", name+"64"))
+	}
+	text := string(value)
+	*to = &text
 	return nil
 }
 

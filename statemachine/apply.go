@@ -108,7 +108,8 @@ func (m *Machine) endBatch(v *view, batch *tree.BatchReader, stale bool, res *Ap
 func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, res *ApplyResult) ([]byte, error) {
 	out = slices.Grow(out, min(eventOverhead*batch.Len(), initialReplyBytes))
 	var c tree.Command
-	from := 0 // where the reply to c begins
+	from := 0              // where the reply to c begins
+	var values tree.Binary // of that
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
 		var json []byte
@@ -122,7 +123,10 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 			out, json = appendEventReply(out, ev)
 		}
 		v.record(ev, len(json))
-		res.Events = append(res.Events, ev.Encoded(json))
+		n := ev.Encoded(json)
+		if res.Events = append(res.Events, n); n.Binary != nil && ev.Action != tree.ActionExpire {
+			values = append(values, *n.Binary...)
+		}
 	}
 	for {
 		ok, err := batch.Next(&c)
@@ -132,7 +136,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		if !ok {
 			break
 		}
-		from = len(out)
+		from, values = len(out), nil
 		v.meta.once.newest = v.meta.once.newest || c.Op == tree.OpTxn || c.Once.ID != ""
 		if c.Once.ID != "" {
 			answer, refused := v.answered(&c)
@@ -154,6 +158,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		case c.Op == tree.OpTxn:
 			out = endTxnReply(out, from, v.meta.last)
 		}
+		out = appendBinary(out, from, values)
 		if c.Once.ID != "" {
 			v.keep(&c, failed, out[from:])
 		}

@@ -18,7 +18,7 @@ type Page struct {
 	Hidden   bool   // hidden nodes too
 }
 
-// Plain reports whether q is a read as v2 knows them.
+// Plain reports whether q is for what v2's reads show, in whatever encoding.
 func (q *Query) Plain() bool { return q.Page == Page{} }
 
 // depth is how many levels below its key q shows.
@@ -51,11 +51,24 @@ func (q *Query) level(key string) int {
 	return 1 + strings.Count(strings.TrimPrefix(below, "/"), "/")
 }
 
-// AppendFile appends the answer to a read of the file n; now is in Unix nanoseconds.
-func (p *Page) AppendFile(dst []byte, n *Node, now int64) []byte {
+// AppendFile appends the answer to q, a read of the file n; now is in Unix nanoseconds.
+func (q *Query) AppendFile(dst []byte, n *Node, now int64) []byte {
 	dst = append(dst, getHead...)
-	dst = appendNode(dst, n, now, !p.KeysOnly && !p.Count)
-	return p.appendIndex(dst)
+	dst = appendNode(dst, n, now, q.valueForm())
+	if q.Plain() {
+		return append(dst, '}', '\n')
+	}
+	return q.Page.appendIndex(dst)
+}
+
+func (q *Query) valueForm() valueForm {
+	switch {
+	case q.Page.KeysOnly || q.Page.Count:
+		return noValue
+	case q.Base64:
+		return asBase64
+	}
+	return asText
 }
 
 // appendIndex ends the answer.

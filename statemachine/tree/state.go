@@ -18,6 +18,8 @@ type Reply struct {
 	// JSON is the event as v2 prints it, including the newline; nil if Err is
 	// set. It is shared with watchers and must not be modified.
 	JSON []byte
+	// Binary are the values that JSON doesn't carry.
+	Binary Binary
 	// Outcome is what became of a change of users and roles, encoded by package auth.
 	Outcome []byte
 	Action  Action
@@ -43,6 +45,7 @@ type Query struct {
 	// Authorization is as in Command, of a read that isn't answered as it comes.
 	Authorization string
 	Page          Page
+	Base64        bool // values are shown as value64
 	// Tag is asked, and told, which state of the key the answer shows.
 	Tag *Tag
 	// Raw asks for the bytes of a file's value alone, and is told its modifiedIndex; a directory is refused with
