@@ -92,6 +92,7 @@ func (f *fields) raw(in *input, watches bool) bool {
 	default:
 		f.check(in.method == methodGet || in.method == methodHead, tree.CodeInvalidField, `"raw" has to be in the query`)
 	}
+	f.value64()
 	return raw
 }
 
@@ -107,14 +108,14 @@ func (f *fields) value64() {
 	f.params[paramValue] = param{text: value, given: true}
 }
 
-// encoding returns whether JSON shows values in base64, unless they are sent as they are.
-func (f *fields) encoding(raw bool) bool {
+// encoding returns whether JSON shows values in base64. An answer that is one has no JSON.
+func (f *fields) encoding(in *input) bool {
 	p := &f.params[paramEncoding]
 	if !p.given {
 		return false
 	}
 	f.check(string(p.text) == "base64", tree.CodeInvalidField, `invalid value for "encoding"`)
-	f.check(!raw, tree.CodeInvalidField, `"raw" and "encoding" can't be used together`)
+	f.check(in.raw || !f.bool(paramRaw), tree.CodeInvalidField, `"raw" and "encoding" can't be used together`)
 	return true
 }
 
@@ -132,7 +133,7 @@ func (f *fields) query(in *input, reads bool) tree.Query {
 		Quorum:    f.bool(paramQuorum) && in.method == methodGet || f.params[paramMaxStale].given && stale == 0,
 		MaxStale:  stale,
 		MinIndex:  tree.Index(f.number(paramMinIndex, tree.CodeIndexNaN)),
-		Page:      f.page(in.key),
+		Page:      f.page(in),
 	}
 }
 
@@ -148,6 +149,7 @@ func (f *fields) watch(in *input, waits bool) watchRequest {
 		wait:      f.duration(paramWaitMax, time.Millisecond),
 		heartbeat: f.duration(paramHeartbeat, time.Millisecond),
 		prefixes:  f.prefixes(in.key),
+		base64:    f.encoding(in),
 	}
 }
 
@@ -165,7 +167,7 @@ func (f *fields) prefixes(within string) (list []string) {
 	return list
 }
 
-func (f *fields) page(key string) tree.Page {
+func (f *fields) page(in *input) tree.Page {
 	p := tree.Page{
 		Limit:    f.positive(paramLimit),
 		After:    view(f.params[paramAfter].text),
@@ -174,11 +176,12 @@ func (f *fields) page(key string) tree.Page {
 		KeysOnly: f.bool(paramKeysOnly),
 		Count:    f.bool(paramCountOnly),
 		Hidden:   f.bool(paramShowHidden),
+		Base64:   f.encoding(in),
 	}
-	f.check(!f.params[paramAfter].given || tree.Within(key, p.After) && tree.Clean(p.After) == p.After,
+	f.check(!f.params[paramAfter].given || tree.Within(in.key, p.After) && tree.Clean(p.After) == p.After,
 		tree.CodeInvalidField, `"after" must be a key below the one that is read`)
 	f.check(!tooDeep(p.After), tree.CodeInvalidField, `"after" is too deep`)
-	f.check(p == tree.Page{} || !f.bool(paramRaw), tree.CodeInvalidField, `"raw" can't be used for pages and parts of a listing`)
+	f.check(p == tree.Page{Base64: p.Base64} || !f.bool(paramRaw), tree.CodeInvalidField, `"raw" can't be used for pages and parts of a listing`)
 	return p
 }
 

@@ -93,8 +93,6 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 	refresh := f.bool(paramRefresh)
 	waits := wait && !quorum
 	raw := f.raw(in, waits)
-	f.value64()
-	base64 := f.encoding(raw && !in.raw)
 	f.check(!refresh || len(p[paramValue].text) == 0, tree.CodeRefreshValue, "A value was provided on a refresh")
 	f.check(!refresh || hasTTL, tree.CodeRefreshTTL, "No TTL value set")
 	query := f.query(in, !waits && (in.method == methodGet || in.method == methodHead))
@@ -103,16 +101,14 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 		return f.err
 	}
 
-	r.noValue, r.recursive, r.base64 = noValue, recursive, base64
+	r.noValue, r.recursive, r.base64 = noValue, recursive, f.encoding(in)
 	switch {
 	case in.method == methodGet && waits:
 		r.kind = kindWatch
 		r.watch = watch
-		r.watch.base64 = base64
 	case in.method == methodGet || in.method == methodHead:
 		r.kind, r.recursive = kindRead, recursive || query.Page.Hidden || query.Page.Depth > 1
 		r.query = query
-		r.query.Base64 = base64
 		if raw {
 			r.query.Raw = &r.modified
 		}

@@ -2,6 +2,8 @@ package httpfront
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
 
 	"github.com/valyala/fasthttp"
 
@@ -25,7 +27,7 @@ func (s *Server) serveTxn(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 	}
 	x.req = request{kind: kindWrite, cmd: t.Command(now.UnixNano())}
 	f := fields{params: &x.params}
-	x.req.noValue, x.req.base64 = f.bool(paramNoValueOnSuccess), f.encoding(false)
+	x.req.noValue, x.req.base64 = f.bool(paramNoValueOnSuccess), f.encoding(&input{})
 	if f.identify(&x.req.cmd); f.err != nil {
 		writeError(ctx, f.err)
 		return
@@ -40,7 +42,7 @@ func (s *Server) serveTxn(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 func (r *request) shown(reply *tree.Reply) []byte {
 	json := reply.JSON
 	if r.base64 {
-		json = tree.AppendBase64(nil, json, reply.Binary)
+		json = reply.Binary.AppendBase64(nil, json)
 	}
 	if r.noValue && r.cmd.Op == tree.OpTxn {
 		json = withoutNodes(json)
@@ -81,4 +83,21 @@ func needsOf(t *txn.Txn) (needs []need) {
 		needs = append(needs, need{auth.Read, t.Compares[i].Key, false})
 	}
 	return needs
+}
+
+// fromBase64 sets a field from the one that has the same in base64, if that is given.
+func fromBase64(name string, to **string, in64 *string) *tree.Error {
+	if in64 == nil {
+		return nil
+	}
+	if *to != nil {
+		return invalid(tree.CodeInvalidField, fmt.Sprintf("%q and %q can't be used together", name, name+"64"))
+	}
+	value, err := base64.StdEncoding.DecodeString(*in64)
+	if err != nil {
+		return invalid(tree.CodeInvalidField, fmt.Sprintf("invalid value for %q", name+"64"))
+	}
+	text := string(value)
+	*to = &text
+	return nil
 }

@@ -3,7 +3,6 @@ package httpfront
 import (
 	"bytes"
 	"cmp"
-	"encoding/base64"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
@@ -37,20 +36,25 @@ type compareJSON struct {
 
 // opJSON is an operation: a command of v2 by the name of its action, with the parameters of v2.
 type opJSON struct {
-	Op          string  `json:"op"`
-	Key         *string `json:"key"`
-	To          *string `json:"to"`
-	Value       *string `json:"value"`
-	Value64     *string `json:"value64"`
-	TTL         *uint64 `json:"ttl"`
-	TTLMs       *uint64 `json:"ttlMs"`
+	Op      string  `json:"op"`
+	Key     *string `json:"key"`
+	To      *string `json:"to"`
+	Value   *string `json:"value"`
+	Value64 *string `json:"value64"`
+	TTL     *uint64 `json:"ttl"`
+	TTLMs   *uint64 `json:"ttlMs"`
+	beforeJSON
+	Dir       *bool `json:"dir"`
+	Recursive *bool `json:"recursive"`
+	Refresh   *bool `json:"refresh"`
+	Overwrite *bool `json:"overwrite"`
+}
+
+// beforeJSON is what has to have been there before an operation.
+type beforeJSON struct {
 	PrevValue   *string `json:"prevValue"`
 	PrevValue64 *string `json:"prevValue64"`
 	PrevIndex   *uint64 `json:"prevIndex"`
-	Dir         *bool   `json:"dir"`
-	Recursive   *bool   `json:"recursive"`
-	Refresh     *bool   `json:"refresh"`
-	Overwrite   *bool   `json:"overwrite"`
 }
 
 // parseTxn reads the body of a transaction. Whatever has no meaning where it stands is refused.
@@ -119,14 +123,14 @@ func fieldError(err error) *tree.Error {
 		return own
 	}
 	if wrong, ok := errors.AsType[*stdjson.UnmarshalTypeError](err); ok {
-		code := tree.CodeInvalidField
-		switch wrong.Field {
+		code, name := tree.CodeInvalidField, wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:]
+		switch name {
 		case "ttl":
 			code = tree.CodeTTLNaN
 		case "index", "prevIndex":
 			code = tree.CodeIndexNaN
 		}
-		return invalid(code, fmt.Sprintf("invalid value for %q", cmp.Or(wrong.Field, "body")))
+		return invalid(code, fmt.Sprintf("invalid value for %q", cmp.Or(name, "body")))
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return invalid(tree.CodeInvalidField, "unknown field "+name)
@@ -313,23 +317,6 @@ func (o *opJSON) refresh(c *tree.Command) *tree.Error {
 	case c.Expires == 0:
 		return invalid(tree.CodeRefreshTTL, "No TTL value set")
 	}
-	return nil
-}
-
-// fromBase64 sets a field from the one that has the same in base64, if that is given.
-func fromBase64(name string, to **string, in64 *string) *tree.Error {
-	if in64 == nil {
-		return nil
-	}
-	if *to != nil {
-		return invalid(tree.CodeInvalidField, fmt.Sprintf("%q and %q can't be used together", name, name+"64"))
-	}
-	value, err := base64.StdEncoding.DecodeString(*in64)
-	if err != nil {
-		return invalid(tree.CodeInvalidField, fmt.Sprintf("invalid value for %q", name+"64"))
-	}
-	text := string(value)
-	*to = &text
 	return nil
 }
 

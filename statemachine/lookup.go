@@ -81,7 +81,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 				return dst, nil, nil, nil
 			}
 			q.Tag.Shows(n.Modified, n.Expires != 0)
-			take(q.Room, printedLength(n.Value, q.Base64)-len(n.Value)) // besides what was taken to load it
+			take(q.Room, printedLength(n.Value, q.Page.Base64)-len(n.Value)) // besides what was taken to load it
 			return m.appendFile(dst, &n, q, now), nil, nil, nil
 		}
 		mark := tree.Index(0)
@@ -90,7 +90,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 				return dst, nil, nil, nil
 			}
 		}
-		if cached := m.caches.lists.get(q.Key, q.Recursive); cached.text != nil && !q.Base64 {
+		if cached := m.caches.lists.get(q.Key, q.Recursive); cached.text != nil && !q.Page.Base64 {
 			at := cached.at
 			if mark <= index { // what is cached is what there was then, too, even if the mark was begun anew
 				at = max(at, mark)

@@ -68,7 +68,7 @@ func (m *model) apply(c *tree.Command) string {
 		m.notices = append(m.notices, e.Encoded(json))
 		out = append(out, json...)
 		if bytes.Contains(json, []byte(`\ufffd`)) {
-			out = append(out, in64(e)...)
+			out = append(out, eventIn64(e)...)
 		}
 		if e.Action == tree.ActionExpire {
 			m.stats.ExpireCount++
@@ -244,15 +244,17 @@ func fillCaches(t rapid.TB, m *statemachine.Machine) {
 var modelQueries = []tree.Query{
 	{Key: "/", Recursive: true}, {Key: "/"}, {Key: "/a"}, {Key: "/a", Recursive: true}, {Key: "/a/b"}, {Key: "/_h"},
 	{Key: "/a/b/ab/a!"}, {Key: "/\x00/a"}, {Key: "/none/of/this"},
-	{Key: "/", Recursive: true, Base64: true}, {Key: "/a", Base64: true}, {Key: "/a/b", Base64: true},
+	{Key: "/", Recursive: true, Page: in64}, {Key: "/a", Page: in64}, {Key: "/a/b", Page: in64},
 }
+
+var in64 = tree.Page{Base64: true}
 
 const modelNow = int64(2e18)
 
-// in64 prints e with values in base64, as nodes are when they are read.
-func in64(e *tree.Event) string {
+// eventIn64 prints e with values in base64, as nodes are when they are read.
+func eventIn64(e *tree.Event) string {
 	node := func(n tree.Node) string {
-		read := string((&tree.Query{Base64: true}).AppendFile(nil, &n, e.Now))
+		read := string((&tree.Query{Page: in64}).AppendFile(nil, &n, e.Now))
 		return strings.TrimSuffix(strings.TrimPrefix(read, `{"action":"get","node":`), "}\n")
 	}
 	n := node(e.Node)
@@ -280,7 +282,7 @@ func answers(data []byte) []string {
 			body = tree.AppendError(nil, r.Err)
 		}
 		if bytes.Contains(r.JSON, []byte(`\ufffd`)) {
-			body = append(bytes.Clone(r.JSON), tree.AppendBase64(nil, r.JSON, r.Binary)...)
+			body = append(bytes.Clone(r.JSON), r.Binary.AppendBase64(nil, r.JSON)...)
 		}
 		out = append(out, string(body))
 	}

@@ -120,7 +120,7 @@ func (m *model) applyTxn(c *tree.Command) string {
 				m.last = e.Index()
 				json := tree.AppendEvent(nil, e)
 				m.notices = append(m.notices, e.Encoded(json))
-				results, results64 = append(results, string(json)), append(results64, in64(e))
+				results, results64 = append(results, string(json)), append(results64, eventIn64(e))
 			})
 			m.stats.CountWrite(list[j].Op, failed == nil)
 		}

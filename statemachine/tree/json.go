@@ -21,11 +21,6 @@ func AppendEvent(dst []byte, e *Event) []byte {
 	return append(dst, '}', '\n')
 }
 
-// AppendGet appends v2's answer to a read of the file n; now is in Unix nanoseconds.
-func AppendGet(dst []byte, n *Node, now int64) []byte {
-	return (&Query{}).AppendFile(dst, n, now)
-}
-
 const getHead = `{"action":"get","node":`
 
 // AppendError appends e as v2 prints it, including the newline.

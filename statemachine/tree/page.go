@@ -16,10 +16,11 @@ type Page struct {
 	KeysOnly bool   // no values
 	Count    bool   // how many nodes there are, instead of the nodes
 	Hidden   bool   // hidden nodes too
+	Base64   bool   // values are shown as value64
 }
 
 // Plain reports whether q is for what v2's reads show, in whatever encoding.
-func (q *Query) Plain() bool { return q.Page == Page{} }
+func (q *Query) Plain() bool { return q.Page == Page{Base64: q.Page.Base64} }
 
 // depth is how many levels below its key q shows.
 func (q *Query) depth() int {
@@ -65,7 +66,7 @@ func (q *Query) valueForm() valueForm {
 	switch {
 	case q.Page.KeysOnly || q.Page.Count:
 		return noValue
-	case q.Base64:
+	case q.Page.Base64:
 		return asBase64
 	}
 	return asText

@@ -45,7 +45,6 @@ type Query struct {
 	// Authorization is as in Command, of a read that isn't answered as it comes.
 	Authorization string
 	Page          Page
-	Base64        bool // values are shown as value64
 	// Tag is asked, and told, which state of the key the answer shows.
 	Tag *Tag
 	// Raw asks for the bytes of a file's value alone, and is told its modifiedIndex; a directory is refused with

@@ -44,8 +44,8 @@ const (
 
 // AppendBase64 appends json, which is one or several events as AppendEvent prints them, with
 // value64 in place of each value: its bytes in base64 (RFC 4648, section 4). Those of values
-// that aren't UTF-8 are taken from binary.
-func AppendBase64(dst, json []byte, binary Binary) []byte {
+// that aren't UTF-8 are taken from b.
+func (b Binary) AppendBase64(dst, json []byte) []byte {
 	var text []byte
 	for {
 		before, rest, found := bytes.Cut(json, []byte(valueField))
@@ -56,8 +56,8 @@ func AppendBase64(dst, json []byte, binary Binary) []byte {
 		var whole bool
 		text, json, whole = unquote(text[:0], rest)
 		value := text
-		if !whole && len(binary) > 0 {
-			value, binary = binary[0], binary[1:]
+		if !whole && len(b) > 0 {
+			value, b = b[0], b[1:]
 		}
 		dst = append(dst, value64Field...)
 		dst = append(base64.StdEncoding.AppendEncode(dst, value), '"')
@@ -67,9 +67,9 @@ func AppendBase64(dst, json []byte, binary Binary) []byte {
 // AppendBase64 appends n's JSON with value64 in place of each value.
 func (n *EncodedEvent) AppendBase64(dst []byte) []byte {
 	if n.Binary == nil {
-		return AppendBase64(dst, n.JSON, nil)
+		return Binary(nil).AppendBase64(dst, n.JSON)
 	}
-	return AppendBase64(dst, n.JSON, *n.Binary)
+	return n.Binary.AppendBase64(dst, n.JSON)
 }
 
 // unquote appends the string that json begins with, as AppendString prints it but without the first quote,

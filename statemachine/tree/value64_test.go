@@ -54,7 +54,7 @@ func TestValuesInBase64(t *testing.T) {
 		}
 		before := bytes.Join(binary, []byte{0})
 		var events []struct{ Node, PrevNode *struct{ Value64 *[]byte } }
-		if err := json.Unmarshal(append(tree.AppendBase64(nil, text, binary), ']'), &events); err != nil {
+		if err := json.Unmarshal(append(binary.AppendBase64(nil, text), ']'), &events); err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
 		var got [][]byte
@@ -92,7 +92,7 @@ func FuzzBase64(f *testing.F) {
 	f.Add([]byte(`"value":"\u12`))
 	f.Add([]byte(`"value":"\`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		out := tree.AppendBase64(nil, text, nil)
+		out := tree.Binary(nil).AppendBase64(nil, text)
 		for _, part := range strings.Split(string(out), `"value64":"`)[1:] {
 			encoded, _, ok := strings.Cut(part, `"`)
 			if _, err := base64.StdEncoding.DecodeString(encoded); err != nil || !ok {

@@ -22,7 +22,7 @@ type Watcher struct {
 	recursive bool
 	// Raw asks for the bytes of values, as they are; ErrNoBytes if the server doesn't know that.
 	Raw  bool
-	next      uint64 // of the first event that is wanted; 0: of what happens from now on
+	next uint64 // of the first event that is wanted; 0: of what happens from now on
 	// Interrupted, unless nil, is called when the connection is lost, and again each time that
 	// it can't be made; and with nil when it stands again.
 	Interrupted func(error)
