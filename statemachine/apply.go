@@ -26,6 +26,27 @@ const initialReplyBytes = 256 << 10
 // errOrdered stops a replica that has been given the log of another shard.
 var errOrdered = errors.New("unexpected batch with indexes from an order shard: was the cluster created with a different number of shards?")
 
+// add applies an entry to the batch of v.
+func (m *Machine) add(v *view, e *sm.Entry, res *ApplyResult) (err error) {
+	v.meta.raftIndex, v.meta.hash = e.Index, nextHash(v.meta.hash, e.Index, e.Cmd)
+	m.published.hashes.put(v.meta.raftIndex, v.meta.hash)
+	v.stale = 0
+	m.applied.Add(uint64(len(e.Cmd)))
+	before := len(res.Events)
+	if e.Result, err = m.applyEntry(v, e, res); err != nil {
+		return fmt.Errorf("raft entry %d: %w", e.Index, err)
+	}
+	v.endRecord()
+	if m.place.data() {
+		for i := range res.Events[before:] {
+			m.recent.push(res.Events[before+i].Index)
+		}
+	}
+	v.trim(m.windowFloor(v.meta.last), m.window)
+	v.limitNames()
+	return nil
+}
+
 // applyEntry applies one raft entry, which holds a batch, and adds its results to res.
 func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result, error) {
 	result := sm.Result{Value: e.Index}

@@ -301,27 +301,6 @@ func (m *Machine) updateSome(entries []sm.Entry) (n int, err error) {
 	return n, nil
 }
 
-// add applies an entry to the batch of v.
-func (m *Machine) add(v *view, e *sm.Entry, res *ApplyResult) (err error) {
-	v.meta.raftIndex, v.meta.hash = e.Index, nextHash(v.meta.hash, e.Index, e.Cmd)
-	m.published.hashes.put(v.meta.raftIndex, v.meta.hash)
-	v.stale = 0
-	m.applied.Add(uint64(len(e.Cmd)))
-	before := len(res.Events)
-	if e.Result, err = m.applyEntry(v, e, res); err != nil {
-		return fmt.Errorf("raft entry %d: %w", e.Index, err)
-	}
-	v.endRecord()
-	if m.place.data() {
-		for i := range res.Events[before:] {
-			m.recent.push(res.Events[before+i].Index)
-		}
-	}
-	v.trim(m.windowFloor(v.meta.last), m.window)
-	v.limitNames()
-	return nil
-}
-
 // AppliedBytes returns the total size of the raft entries applied since New.
 func (m *Machine) AppliedBytes() uint64 { return m.applied.Load() }
 

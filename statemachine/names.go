@@ -68,7 +68,6 @@ type nameWindows struct {
 	upTo  tree.Index // the tree's index when they were stored
 	swept int64      // the shard's time when old events were looked for
 
-	copied        int          // bytes of values that the current raft entry has put into records
 	events, bytes uint64       // in sum
 	records       []nameRecord // being built
 	touched       []*nameWindow
@@ -125,11 +124,11 @@ func (v *view) recordName(e *tree.Event, size int) {
 	name := tree.TopName(e.Node.Key)
 	w := n.of[name]
 	values := len(e.Node.Value) + len(e.Prev.Value)
-	if n.copied+values > copiedLimit {
+	if v.events.copied+values > copiedLimit {
 		v.skipName(w, e.Index())
 		return
 	}
-	n.copied += values
+	v.events.copied += values
 	if w == nil {
 		if len(n.of) >= n.limits.Names || len(name) > longestName || name == "" {
 			n.floor, n.changed = e.Index()+1, true
@@ -189,7 +188,7 @@ func (n *nameWindows) touch(w *nameWindow) {
 
 // limitNames removes what is too old or, in sum, too large after a raft entry.
 func (v *view) limitNames() {
-	v.events.names.copied = 0
+	v.events.copied = 0
 	if v.events.names.limits.on() {
 		v.limitAge()
 		v.limitTotal()
