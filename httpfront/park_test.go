@@ -122,7 +122,7 @@ func (h *fakeHub) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, 
 
 func (h *fakeHub) Told(dst []tree.Index) []tree.Index { return append(dst, tree.Index(h.told.Load())) }
 
-func (h *fakeHub) State() tree.State      { return tree.State{Index: h.index} }
+func (h *fakeHub) State() tree.State      { return tree.State{Index: h.at()} }
 func (h *fakeHub) Cluster() *tree.Cluster { return &tree.Cluster{ID: 0xa7ef, Self: 1} }
 
 // set publishes a change of key, whose JSON is size bytes or as short as can be.
@@ -151,6 +151,12 @@ func (h *fakeHub) put(n *tree.EncodedEvent) {
 		h.deliver(w, n)
 	}
 	h.told.Store(uint64(n.Index))
+}
+
+func (h *fakeHub) at() tree.Index {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.index
 }
 
 func (h *fakeHub) count() int {

@@ -40,10 +40,13 @@ func appendSSE(dst []byte, n *tree.EncodedEvent, json []byte) []byte {
 }
 
 // appendBeat appends a heartbeat: without data it is no event, but its id is the one that a
-// browser resumes from.
+// browser resumes from, unless that is 0.
 func appendBeat(dst []byte, at tree.Index) []byte {
-	dst = strconv.AppendUint(append(dst, "id: "...), uint64(at), 10)
-	return append(dst, "\n: heartbeat\n\n"...)
+	if at != 0 {
+		dst = strconv.AppendUint(append(dst, "id: "...), uint64(at), 10)
+		dst = append(dst, '\n')
+	}
+	return append(dst, ": heartbeat\n\n"...)
 }
 
 // chunk returns text as a part of p's answer.

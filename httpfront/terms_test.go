@@ -342,6 +342,41 @@ func TestAHeartbeatIsNeverAheadOfTheEvents(t *testing.T) {
 }
 
 // One answer for several keys, of which an event is shown once.
+// TestAHeartbeatIsNeverAheadOfTheMember has a client come from a member that is ahead of this one.
+func TestAHeartbeatIsNeverAheadOfTheMember(t *testing.T) {
+	o := quick()
+	lt := serveLoop(t, o)
+	c := lt.dial()
+	c.ask("/a?wait=true&heartbeat=1ms", acceptSSE, "Last-Event-ID: 6")
+	r := c.head()
+	next(t, lt.hub.watched)
+	lines := bufio.NewScanner(r.Body)
+	beats := 0
+	for id := uint64(0); id < 6 && lines.Scan(); {
+		switch line := lines.Text(); {
+		case strings.HasPrefix(line, "data: "):
+			t.Errorf("an event that the client knows: %s", line)
+		case strings.HasPrefix(line, "id: "):
+			if _, err := fmt.Sscanf(line, "id: %d", &id); err != nil || id < 6 || tree.Index(id) > lt.hub.at() {
+				t.Fatalf("%s, where the member is at %d", line, lt.hub.at())
+			}
+		case strings.HasPrefix(line, ": "):
+			if beats++; beats%10 == 0 && lt.hub.at() < 6 { // now and then the member comes closer
+				lt.hub.set("/b", 0)
+			}
+		}
+	}
+	if beats < 30 {
+		t.Errorf("after %d heartbeats: %v", beats, lines.Err())
+	}
+	want := strings.TrimSpace(lt.hub.set("/a", 0))
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data: ") {
+	}
+	if lines.Text() != "data: "+want {
+		t.Errorf("the first event is %s, want %s", lines.Text(), want)
+	}
+}
+
 func TestAWatchOfSeveralPrefixes(t *testing.T) {
 	lt := serveLoop(t, pollLoopOptions{})
 	c, stream := lt.dial(), lt.dial()

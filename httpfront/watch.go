@@ -52,7 +52,7 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	}
 	if p.terms != nil && p.terms.sse {
 		// A browser that is cut off before the first event resumes here, too.
-		head = append(head, p.chunk(appendBeat(nil, p.watch.Since-1))...)
+		head = append(head, p.chunk(appendBeat(nil, p.begin()))...)
 	}
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(func(buffered net.Conn) { c.handOver(buffered, head) })
@@ -87,6 +87,7 @@ func (s *Server) agree(ctx *fasthttp.RequestCtx, p *parked, x *exchange) *tree.E
 	if !t.sse && !t.as64 && t.wait == 0 && t.also == nil {
 		return nil
 	}
+	t.ahead = p.watch.Since > s.backend.State().Index+1
 	p.terms = &t
 	if t.wait > 0 && !p.watch.Stream {
 		t.late = s.watchHead(ctx, &t, s.backend.State())
