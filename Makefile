@@ -2,7 +2,7 @@
 # make check is its quick part, for use between commits.
 
 GO        ?= go
-FUZZTIME  ?= 6s
+FUZZTIME  ?= 4s
 BIN       := bin
 STATICCHECK := $(BIN)/staticcheck
 GOVULNCHECK := $(BIN)/govulncheck
@@ -51,6 +51,9 @@ deps:
 	@! docker info >/dev/null 2>&1 || docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || { \
 		echo "installing docker-compose from Debian's packages"; apt-get update -qq && apt-get install -y -qq docker-compose; }
 
+# Both need what the compiler says of the dependencies, and would have them compiled for the
+# profile in default.pgo once more.
+lint: export GOFLAGS := -pgo=off
 lint: $(STATICCHECK)
 	@unformatted=$$(gofmt -l . bench); test -z "$$unformatted" || { echo "run gofmt on:" $$unformatted; exit 1; }
 	$(GO) vet ./...
@@ -62,17 +65,20 @@ $(STATICCHECK):
 	GOBIN=$(CURDIR)/$(BIN) $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Without the compiler's profile, with which every dependency of package main would be
-# built again. The state machine has one goroutine, and draws a few random logs only under
-# the race detector: it runs without it as well. So do the commands, which are killed there.
-# The scripts of COMMANDS start dozens of processes, one after the other, each of which would
-# take a second under the race detector before it does anything.
-COMMANDS := TestScripts/^(commands|backup|import|importfrom|raftlog|authinit|health)$$
+# built again. What has one goroutine runs without the race detector: the commands, whose
+# scripts start dozens of processes one after the other, each of which would take a second
+# before it does anything; the WORLDS; and the state machine, which draws a few random logs
+# only under the race detector, and is tested both ways.
+SERVING := TestScripts/^(badcerts|hangup|logging|oneport|peertls|probes|raftlogtrio|renewed|service|signal|slowclient|stop|tls)$$
+WORLDS  := ^(TestWorlds|TestTimesToLive|TestTheStateMachineSeesWhatTheWorldsDo)$$
 
 race:
 	CGO_ENABLED=1 $(GO) build -race -pgo=off ./... # -p would build one package at a time, too
-	$(RACE) -pgo=off -p 1 -timeout 20m -skip '$(COMMANDS)' ./...
-	$(GO) test -pgo=off -run '$(COMMANDS)' .
+	$(RACE) -pgo=off -p 1 -timeout 20m -skip '$(WORLDS)' $$($(GO) list ./... | grep -vx copse)
+	$(RACE) -pgo=off -run '$(SERVING)' .
+	$(GO) test -pgo=off -skip '$(SERVING)' .
 	$(GO) test -pgo=off ./statemachine ./config/dispatch
+	$(GO) test -pgo=off -run '$(WORLDS)' ./actors/shard
 
 # The index protocol, in every order of events; model-big explores larger systems at
 # random, for MINUTES.
@@ -91,11 +97,12 @@ model-big:
 #
 # -count=1, here and for crash, because these tests build and start copse, and the go
 # command doesn't know that it has changed. ./manual runs what docs/API.md
-# and CLIENTS.md show. ./compat runs without the race detector, which would see the driver
-# only, and slow it down.
+# and CLIENTS.md show. The race detector would see the drivers only, and have etcd's and
+# the peers' packages compiled once more.
 compat:
-	cd bench && $(GO) test -count=1 -timeout 30m ./compat/... ./access/... ./etcdimport/... ./mirror/... ./manual/...
-	cd bench && $(RACE) -count=1 -timeout 30m ./treecompat/... ./peer/... ./realfiles/... ./figures/... ./etcdstore/... ./v2api/... ./writemix/... ./placement/... ./verdict/...
+	cd bench && $(GO) test -count=1 -timeout 30m ./compat/... ./access/... ./etcdimport/... ./mirror/... ./manual/... \
+		./treecompat/... ./realfiles/... ./figures/... ./etcdstore/... ./v2api/... ./writemix/... ./placement/... ./verdict/...
+	cd bench && $(RACE) -count=1 -timeout 30m ./peer/...
 
 # The web page in a real browser. pictures renews those of the README.
 page:
