@@ -44,7 +44,7 @@ type nameHistory struct {
 const namesRead = 1000
 
 // Histories returns, as JSON, what the windows of events reach back to, with those of up to limit top-level
-// names after a key, which sees has to allow.
+// names after a key, which sees has to allow; nil allows none.
 func (r *Router) Histories(after string, limit int, sees func(key string) bool) ([]byte, *tree.Error) {
 	out := histories{Oldest: r.parts[0].machine.Floor(), Newest: r.State().Index, Shards: []shardHistory{}, Names: []nameHistory{}}
 	for _, p := range r.parts {
@@ -67,8 +67,12 @@ func (r *Router) Histories(after string, limit int, sees func(key string) bool) 
 
 // names are the windows of up to limit names after a key. JSON can't say what isn't UTF-8: such names are left out.
 func (p *part) names(after string, limit int, sees func(key string) bool) (list []nameHistory, others tree.Index, err error) {
+	read := namesRead
+	if sees == nil {
+		read, limit = 0, 0
+	}
 	for name := after; ; {
-		windows, floor, err := p.machine.NameWindows(name, namesRead)
+		windows, floor, err := p.machine.NameWindows(name, read)
 		if err != nil {
 			return nil, 0, err
 		}

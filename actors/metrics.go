@@ -223,6 +223,14 @@ func (n *Member) writeWindow(w *metric.Writer, each family) {
 	each("copse_history_other_names_oldest_index", metric.GaugeKind, "The oldest index that waitIndex can name below any other name, if that is older than copse_history_oldest_index; 0 if no events are kept of names.", func(v *shardView) {
 		w.Uint(uint64(v.machine.NameTotals().Floor), "shard", v.label)
 	})
+	each("copse_kept_answers", metric.GaugeKind, "Answers to requests with a requestId that are kept for those who repeat them.", func(v *shardView) {
+		n, _ := v.machine.Answers()
+		w.Uint(n, "shard", v.label)
+	})
+	each("copse_kept_answer_bytes", metric.GaugeKind, "Size of those answers in the store. At 256 MiB, or 1048576 answers, further ids are refused.", func(v *shardView) {
+		_, bytes := v.machine.Answers()
+		w.Uint(bytes, "shard", v.label)
+	})
 	each("copse_watch_registered", metric.GaugeKind, "Watches registered with the shard.", func(v *shardView) {
 		w.Uint(uint64(v.hub.Watchers()), "shard", v.label)
 	})

@@ -94,7 +94,7 @@ func (r *Router) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *
 		return dst, nil, tree.State{}, tree.Unavailable(err)
 	}
 	if g := r.follows(); g != nil && q.Confirmed() {
-		if !q.Plain() || q.Raw != nil {
+		if !q.Plain() || q.Page.Base64 || q.Raw != nil {
 			return dst, nil, tree.State{}, tree.Unavailable(errNotOfSource)
 		}
 		if out, rest, st, err, own := r.getAtSource(g, dst, &q); !own {

@@ -72,10 +72,13 @@ func (b *treeBackend) state() tree.State {
 	return tree.State{Index: b.last, RaftIndex: uint64(b.last) + 2, RaftTerm: 2}
 }
 
-// Histories are those of the names a to e, each with as many bytes as its limit.
+// Histories are those of the names a to e, each with as many bytes as its limit; nothing is read of them for who sees none.
 func (b *treeBackend) Histories(after string, limit int, sees func(key string) bool) ([]byte, *tree.Error) {
 	if b.err != nil {
 		return nil, b.err
+	}
+	if sees == nil {
+		return []byte("{\"names\":\"unread\"}\n"), nil
 	}
 	names := []string{}
 	for _, key := range []string{"/a", "/b", "/c", "/d", "/e"} {
@@ -125,13 +128,16 @@ func (b *treeBackend) Do(c *tree.Command) tree.Reply {
 	own.Key, own.PrevValue = strings.Clone(c.Key), strings.Clone(c.PrevValue)
 	var reply tree.Reply
 	if c.Op == tree.OpTxn {
-		reply.JSON, reply.Err = b.transact(&own)
+		reply.JSON, reply.Binary, reply.Err = b.transact(&own)
 		reply.State = b.state()
 		return reply
 	}
 	reply.Err = tree.Apply(&b.store, &own, b.last, func(e *tree.Event) {
 		b.last = e.Index()
-		reply.JSON = tree.AppendEvent(nil, e)
+		n := e.Encoded(tree.AppendEvent(nil, e))
+		if reply.JSON = n.JSON; n.Binary != nil {
+			reply.Binary = *n.Binary
+		}
 		reply.Action = e.Action
 		reply.Created = e.Created()
 	})
@@ -140,20 +146,27 @@ func (b *treeBackend) Do(c *tree.Command) tree.Reply {
 	return reply
 }
 
-// transact carries out a transaction; its answer has the events one behind the other.
-func (b *treeBackend) transact(c *tree.Command) (json []byte, failed *tree.Error) {
+// transact carries out a transaction.
+func (b *treeBackend) transact(c *tree.Command) (json []byte, binary tree.Binary, failed *tree.Error) {
 	t, err := txn.Read(c)
 	if err != nil {
-		return nil, tree.Unavailable(err)
+		return nil, nil, tree.Unavailable(err)
 	}
 	steps, _, failed := txn.Rehearse(&b.store, &t, b.last)
 	for i := range steps {
 		failed = tree.Apply(&b.store, &steps[i], b.last, func(e *tree.Event) {
 			b.last = e.Index()
-			json = tree.AppendEvent(json, e)
+			n := e.Encoded(tree.AppendEvent(nil, e))
+			json = append(append(json, ','), n.JSON...)
+			if n.Binary != nil {
+				binary = append(binary, *n.Binary...)
+			}
 		})
 	}
-	return json, failed
+	if failed != nil {
+		return nil, nil, failed
+	}
+	return append(append([]byte(`{"results":[`), json[1:]...), "]}\n"...), binary, nil
 }
 
 func (b *treeBackend) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
@@ -193,7 +206,7 @@ func (b *treeBackend) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.Sta
 		return append(dst, n.Value...), nil, b.state(), nil
 	}
 	if !n.Dir {
-		return tree.AppendGet(dst, &n, now), nil, b.state(), nil
+		return q.AppendFile(dst, &n, now), nil, b.state(), nil
 	}
 	return b.store.List(dst, &n, &q, now), nil, b.state(), nil
 }

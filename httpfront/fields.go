@@ -1,6 +1,7 @@
 package httpfront
 
 import (
+	"encoding/base64"
 	"math"
 	"strconv"
 	"time"
@@ -91,7 +92,31 @@ func (f *fields) raw(in *input, watches bool) bool {
 	default:
 		f.check(in.method == methodGet || in.method == methodHead, tree.CodeInvalidField, `"raw" has to be in the query`)
 	}
+	f.value64()
 	return raw
+}
+
+// value64 takes the value of a write from its base64.
+func (f *fields) value64() {
+	p := &f.params[paramValue64]
+	if !p.given {
+		return
+	}
+	f.check(!f.params[paramValue].given, tree.CodeInvalidField, `"value" and "value64" can't be used together`)
+	value, err := base64.StdEncoding.AppendDecode(nil, p.text)
+	f.check(err == nil, tree.CodeInvalidField, `invalid value for "value64"`)
+	f.params[paramValue] = param{text: value, given: true}
+}
+
+// encoding returns whether JSON shows values in base64. An answer that is one has no JSON.
+func (f *fields) encoding(in *input) bool {
+	p := &f.params[paramEncoding]
+	if !p.given {
+		return false
+	}
+	f.check(string(p.text) == "base64", tree.CodeInvalidField, `invalid value for "encoding"`)
+	f.check(in.raw || !f.bool(paramRaw), tree.CodeInvalidField, `"raw" and "encoding" can't be used together`)
+	return true
 }
 
 // query returns what a read is to show, and how up to date it is to be. To other requests
@@ -108,7 +133,7 @@ func (f *fields) query(in *input, reads bool) tree.Query {
 		Quorum:    f.bool(paramQuorum) && in.method == methodGet || f.params[paramMaxStale].given && stale == 0,
 		MaxStale:  stale,
 		MinIndex:  tree.Index(f.number(paramMinIndex, tree.CodeIndexNaN)),
-		Page:      f.page(in.key),
+		Page:      f.page(in),
 	}
 }
 
@@ -124,6 +149,7 @@ func (f *fields) watch(in *input, waits bool) watchRequest {
 		wait:      f.duration(paramWaitMax, time.Millisecond),
 		heartbeat: f.duration(paramHeartbeat, time.Millisecond),
 		prefixes:  f.prefixes(in.key),
+		base64:    f.encoding(in),
 	}
 }
 
@@ -141,7 +167,7 @@ func (f *fields) prefixes(within string) (list []string) {
 	return list
 }
 
-func (f *fields) page(key string) tree.Page {
+func (f *fields) page(in *input) tree.Page {
 	p := tree.Page{
 		Limit:    f.positive(paramLimit),
 		After:    view(f.params[paramAfter].text),
@@ -150,11 +176,12 @@ func (f *fields) page(key string) tree.Page {
 		KeysOnly: f.bool(paramKeysOnly),
 		Count:    f.bool(paramCountOnly),
 		Hidden:   f.bool(paramShowHidden),
+		Base64:   f.encoding(in),
 	}
-	f.check(!f.params[paramAfter].given || tree.Within(key, p.After) && tree.Clean(p.After) == p.After,
+	f.check(!f.params[paramAfter].given || tree.Within(in.key, p.After) && tree.Clean(p.After) == p.After,
 		tree.CodeInvalidField, `"after" must be a key below the one that is read`)
 	f.check(!tooDeep(p.After), tree.CodeInvalidField, `"after" is too deep`)
-	f.check(p == tree.Page{} || !f.bool(paramRaw), tree.CodeInvalidField, `"raw" can't be used for pages and parts of a listing`)
+	f.check(p == tree.Page{Base64: p.Base64} || !f.bool(paramRaw), tree.CodeInvalidField, `"raw" can't be used for pages and parts of a listing`)
 	return p
 }
 

@@ -42,6 +42,8 @@ const (
 	paramPrefix
 	paramRequestID
 	paramRaw
+	paramEncoding
+	paramValue64
 
 	paramCount
 )
@@ -76,6 +78,8 @@ var paramNames = [paramCount]string{
 	paramPrefix:           "prefix",
 	paramRequestID:        "requestId",
 	paramRaw:              "raw",
+	paramEncoding:         "encoding",
+	paramValue64:          "value64",
 }
 
 func paramByName(name []byte) (paramID, bool) {

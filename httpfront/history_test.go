@@ -38,8 +38,8 @@ func TestHistoryIsOfWhatMayBeRead(t *testing.T) {
 		[]*auth.Role{role("guest", []string{"/a", "/b/*", "/c*", "/d/e/*"}, []string{"/*"})}))
 	for credentials, want := range map[string]string{
 		"":        `{"names":["/b" "/c"]}`,
-		"n:p":     `{"names":[]}`,
-		"n:wrong": `{"names":[]}`,
+		"n:p":     `{"names":"unread"}`,
+		"n:wrong": `{"names":"unread"}`,
 		"root:pw": `{"names":["/a" "/b" "/c" "/d" "/e"]}`,
 		"admin:p": `{"names":["/a" "/b" "/c" "/d" "/e"]}`,
 	} {

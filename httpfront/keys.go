@@ -180,12 +180,13 @@ func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, x *exchange, _ grant) {
 	if reply.Created {
 		ctx.Response.Header.SetStatusCode(fasthttp.StatusCreated)
 	}
-	if x.req.noValue && !reply.Action.Removes() {
+	if x.req.noValue && reply.Action != 0 && !reply.Action.Removes() {
 		body := append(takeBody(ctx), `{"action":"`...)
 		body = append(body, reply.Action.String()...)
 		ctx.Response.SwapBody(append(body, "\"}\n"...))
 		return
 	}
+	reply.JSON = x.req.shown(&reply)
 	ctx.Response.SetBodyRaw(reply.JSON)
 	s.holdAnswer(ctx, reply.JSON)
 }

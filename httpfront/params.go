@@ -16,6 +16,7 @@ type request struct {
 	cmd       tree.Command // kindWrite
 	modified  tree.Index   // of what a kindRead of raw bytes has found
 	noValue   bool         // noValueOnSuccess: the answer has the action alone
+	base64    bool         // the answer to a kindWrite shows values as value64
 }
 
 type requestKind uint8
@@ -41,6 +42,7 @@ type watchRequest struct {
 	since     tree.Index
 	wait      time.Duration // waitMax; 0: it isn't given
 	heartbeat time.Duration // 0: it isn't given
+	base64    bool          // events show values as value64
 	// prefixes are the paths of what is watched instead of the request's own key.
 	prefixes []string
 }
@@ -99,7 +101,7 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 		return f.err
 	}
 
-	r.noValue, r.recursive = noValue, recursive
+	r.noValue, r.recursive, r.base64 = noValue, recursive, f.encoding(in)
 	switch {
 	case in.method == methodGet && waits:
 		r.kind = kindWatch

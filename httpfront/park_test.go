@@ -122,7 +122,7 @@ func (h *fakeHub) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, 
 
 func (h *fakeHub) Told(dst []tree.Index) []tree.Index { return append(dst, tree.Index(h.told.Load())) }
 
-func (h *fakeHub) State() tree.State      { return tree.State{Index: h.index} }
+func (h *fakeHub) State() tree.State      { return tree.State{Index: h.at()} }
 func (h *fakeHub) Cluster() *tree.Cluster { return &tree.Cluster{ID: 0xa7ef, Self: 1} }
 
 // set publishes a change of key, whose JSON is size bytes or as short as can be.
@@ -133,13 +133,30 @@ func (h *fakeHub) set(key string, size int) string {
 	json := fmt.Appendf(nil, `{"index":%d,"pad":"`, h.index)
 	json = append(json, bytes.Repeat([]byte("x"), max(0, size-len(json)-3))...)
 	json = append(json, "\"}\n"...)
-	n := &tree.EncodedEvent{Index: h.index, Action: tree.ActionSet, Key: key, JSON: json}
+	h.put(&tree.EncodedEvent{Index: h.index, Action: tree.ActionSet, Key: key, JSON: json})
+	return string(json)
+}
+
+// publish publishes n, the next event.
+func (h *fakeHub) publish(n *tree.EncodedEvent) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.index = n.Index
+	h.put(n)
+}
+
+func (h *fakeHub) put(n *tree.EncodedEvent) {
 	h.history = append(h.history, n)
 	for w := range h.watches {
 		h.deliver(w, n)
 	}
 	h.told.Store(uint64(n.Index))
-	return string(json)
+}
+
+func (h *fakeHub) at() tree.Index {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.index
 }
 
 func (h *fakeHub) count() int {

@@ -51,10 +51,11 @@ func setContentRange(h *fasthttp.ResponseHeader, which string, of int) {
 	h.SetCanonical(headerContentRange, []byte("bytes "+which+"/"+strconv.Itoa(of)))
 }
 
-// rangeHolds reports whether the request's If-Range, if it has one, is the answer's tag.
+// rangeHolds reports whether the request's If-Range, if it has one, is the answer's tag. A weak one is none, even if
+// the answer has the same: its bytes may differ (RFC 9110, 13.1.5).
 func (s *Server) rangeHolds(ctx *fasthttp.RequestCtx) bool {
 	condition := ctx.Request.Header.Peek(fasthttp.HeaderIfRange)
-	return len(condition) == 0 || bytes.Equal(condition, tagOf(ctx))
+	return len(condition) == 0 || condition[0] == '"' && bytes.Equal(condition, tagOf(ctx))
 }
 
 // rangeForm is what a Range field comes to.

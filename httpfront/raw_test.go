@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"regexp"
 	"testing"
+
+	"github.com/valyala/fasthttp"
 )
 
 func TestRangesOfTenBytes(t *testing.T) {
@@ -36,6 +38,26 @@ func TestRangesOfTenBytes(t *testing.T) {
 	}
 	if _, _, form := readRange([]byte("bytes=0-"), 0); form != rangeOut {
 		t.Error("nothing has a first byte")
+	}
+}
+
+// TestARangeOfWhatMayDiffer: a part goes with the part that the client has only if its tag is strong, and the same.
+func TestARangeOfWhatMayDiffer(t *testing.T) {
+	for _, c := range []struct {
+		tag, condition string
+		holds          bool
+	}{
+		{`"a-1"`, ``, true}, {`"a-1"`, `"a-1"`, true}, {`"a-1"`, `"a-2"`, false}, {`"a-1"`, `W/"a-1"`, false},
+		{`W/"a-1"`, `W/"a-1"`, false}, {`W/"a-1"`, `"a-1"`, false}, {`W/"a-1"`, ``, true},
+	} {
+		var ctx fasthttp.RequestCtx
+		ctx.Response.Header.SetCanonical(headerETag, []byte(c.tag))
+		if c.condition != "" {
+			ctx.Request.Header.Set(fasthttp.HeaderIfRange, c.condition)
+		}
+		if got := new(Server).rangeHolds(&ctx); got != c.holds {
+			t.Errorf("%s of %s: %t", c.condition, c.tag, got)
+		}
 	}
 }
 

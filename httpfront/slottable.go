@@ -43,8 +43,9 @@ func (t *slotTable) count() int { return len(t.list) - len(t.free) }
 
 // framed keeps the last event as it is sent, for all that wait for it.
 type framed struct {
-	notice    *tree.EncodedEvent
-	json, sse form
+	notice        *tree.EncodedEvent
+	json, sse     form
+	json64, sse64 form // with values in base64
 }
 
 // form is one way to send an event.
@@ -63,8 +64,11 @@ func (f *framed) of(p *parked, n *tree.EncodedEvent) *form {
 	if form.bytes != nil {
 		return form
 	}
-	if form == &f.sse {
-		text = appendSSE(nil, n)
+	if form == &f.json64 || form == &f.sse64 {
+		text = n.AppendBase64(nil)
+	}
+	if form == &f.sse || form == &f.sse64 {
+		text = appendSSE(nil, n, text)
 	}
 	form.text, form.bytes = text, appendWhole(nil, text)
 	return form
@@ -72,8 +76,13 @@ func (f *framed) of(p *parked, n *tree.EncodedEvent) *form {
 
 // last returns the form of the last event that p gets.
 func (f *framed) last(p *parked) *form {
-	if p.terms != nil && p.terms.sse {
+	switch t := p.terms; {
+	case t != nil && t.sse && t.as64:
+		return &f.sse64
+	case t != nil && t.sse:
 		return &f.sse
+	case t != nil && t.as64:
+		return &f.json64
 	}
 	return &f.json
 }

@@ -31,19 +31,22 @@ func wantsSSE(ctx *fasthttp.RequestCtx) bool {
 	return false
 }
 
-// appendSSE appends n as a server-sent event. Its JSON is one line.
-func appendSSE(dst []byte, n *tree.EncodedEvent) []byte {
+// appendSSE appends n, printed as json, as a server-sent event. The JSON is one line.
+func appendSSE(dst []byte, n *tree.EncodedEvent, json []byte) []byte {
 	dst = strconv.AppendUint(append(dst, "id: "...), uint64(n.Index), 10)
 	dst = append(append(dst, "\nevent: "...), n.Action.String()...)
-	dst = append(append(dst, "\ndata: "...), bytes.TrimSuffix(n.JSON, []byte{'\n'})...)
+	dst = append(append(dst, "\ndata: "...), bytes.TrimSuffix(json, []byte{'\n'})...)
 	return append(dst, "\n\n"...)
 }
 
 // appendBeat appends a heartbeat: without data it is no event, but its id is the one that a
-// browser resumes from.
+// browser resumes from, unless that is 0.
 func appendBeat(dst []byte, at tree.Index) []byte {
-	dst = strconv.AppendUint(append(dst, "id: "...), uint64(at), 10)
-	return append(dst, "\n: heartbeat\n\n"...)
+	if at != 0 {
+		dst = strconv.AppendUint(append(dst, "id: "...), uint64(at), 10)
+		dst = append(dst, '\n')
+	}
+	return append(dst, ": heartbeat\n\n"...)
 }
 
 // chunk returns text as a part of p's answer.

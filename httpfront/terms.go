@@ -15,8 +15,11 @@ type terms struct {
 	late *watchHead    // of an answer that begins when it ends; nil: the head is sent at once
 	also []need        // beside the one that the grant has
 	sse  bool          // events are sent as server-sent events
+	as64 bool          // events show values as value64
 	wait time.Duration // waitMax; 0: there is no limit
 	beat time.Duration // from one heartbeat to the next; 0: there are none
+	// ahead: when the watch begins, this member hasn't come to the events that it is for.
+	ahead bool
 
 	// Owned by the poll loop's run.
 	last  tree.Index // of the events that have been delivered
@@ -78,7 +81,7 @@ func (l *parkedConns) keep(p *parked) {
 	case t.until != 0 && l.tick >= t.until:
 		l.expire(p)
 	case t.every != 0 && p.backlog == nil && (l.tick+uint32(p.token.slot))%t.every == 0:
-		l.write(p, 0, p.chunk(appendBeat(nil, l.reached(p))))
+		l.write(p, 0, p.chunk(appendBeat(nil, l.beat(p))))
 	}
 }
 
@@ -90,7 +93,7 @@ func (l *parkedConns) expire(p *parked) {
 	p.since = l.tick
 	var last []byte
 	if p.terms.sse {
-		last = p.chunk(appendBeat(nil, at))
+		last = p.chunk(appendBeat(nil, l.beat(p)))
 	}
 	l.write(p, 0, append(last, p.ending(at)...))
 }
@@ -153,14 +156,38 @@ func (f *fence) handled() {
 
 func (f *fence) pass() { f.reached = append(f.reached[:0], f.asked...) }
 
+// begin is the index of p's first heartbeat. There is none as long as this member hasn't come to what p's client knows,
+// which may be from a member that has: so the client goes on from there, and no heartbeat is ahead of this member.
+func (p *parked) begin() tree.Index {
+	if p.terms.ahead {
+		return 0
+	}
+	return p.watch.Since - 1
+}
+
+// beat is the index of p's next heartbeat.
+func (l *parkedConns) beat(p *parked) tree.Index {
+	at := l.reached(p)
+	if p.terms.ahead && at > max(p.terms.last, l.told(p)) {
+		return 0
+	}
+	return at
+}
+
 // reached is an index up to which p has been given all that it is to see.
 func (l *parkedConns) reached(p *parked) tree.Index {
 	at := p.watch.Since - 1
 	if p.terms != nil {
 		at = max(at, p.terms.last)
 	}
+	return max(at, l.told(p))
+}
+
+// told is an index up to which p's hub has given all watches everything, and so one that this member has come to; 0: it
+// isn't known yet.
+func (l *parkedConns) told(p *parked) tree.Index {
 	if hub := int(p.watch.Hub); hub < len(l.fence.reached) {
-		at = max(at, l.fence.reached[hub])
+		return l.fence.reached[hub]
 	}
-	return at
+	return 0
 }

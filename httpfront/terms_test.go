@@ -228,6 +228,47 @@ func TestServerSentEvents(t *testing.T) {
 	}
 }
 
+// TestEventsInBase64 has one event reach those who want values as text and in base64, in each form of an answer.
+func TestEventsInBase64(t *testing.T) {
+	lt := serveLoop(t, pollLoopOptions{})
+	e := tree.Event{Action: tree.ActionSet, Node: tree.Node{Key: "/a", Value: []byte("\xff<"), Modified: 4, Created: 4}}
+	event := e.Encoded(tree.AppendEvent(nil, &e))
+	const text = `{"action":"set","node":{"key":"/a","value":"\ufffd\u003c","modifiedIndex":4,"createdIndex":4}}`
+	const in64 = `{"action":"set","node":{"key":"/a","value64":"/zw=","modifiedIndex":4,"createdIndex":4}}`
+	const sse = "id: 3\n: heartbeat\n\nid: 4\nevent: set\ndata: "
+	watch := func(path string, lines ...string) *http.Response {
+		c := lt.dial()
+		c.ask(path, lines...)
+		return c.head()
+	}
+	for _, past := range []bool{false, true} { // the second time, from the past
+		from := ""
+		if past {
+			from = "&waitIndex=4"
+		}
+		var answers []*http.Response
+		var wants []string
+		for _, form := range []struct{ params, accept, text, in64 string }{
+			{"wait=true", "text/html", text + "\n", in64 + "\n"},
+			{"wait=true&stream=true", "text/html", text + "\n", in64 + "\n"},
+			{"wait=true", "text/event-stream", sse + text + "\n\n", sse + in64 + "\n\n"},
+		} {
+			answers = append(answers, watch("/a?"+form.params+from, "Accept: "+form.accept), watch("/a?encoding=base64&"+form.params+from, "Accept: "+form.accept))
+			wants = append(wants, form.text, form.in64)
+		}
+		if !past {
+			lt.hub.publish(&event)
+		}
+		for i, r := range answers {
+			got := make([]byte, len(wants[i]))
+			if _, err := io.ReadFull(r.Body, got); err != nil || string(got) != wants[i] {
+				t.Errorf("got %q, %v\nwant %q", got, err, wants[i])
+			}
+		}
+		lt.hub.endAll()
+	}
+}
+
 // The bytes that are owed are those of whole events.
 func TestSlowServerSentEventsAreEnded(t *testing.T) {
 	lt := serveLoop(t, pollLoopOptions{streamLimit: 1 << 20})
@@ -301,6 +342,41 @@ func TestAHeartbeatIsNeverAheadOfTheEvents(t *testing.T) {
 }
 
 // One answer for several keys, of which an event is shown once.
+// TestAHeartbeatIsNeverAheadOfTheMember has a client come from a member that is ahead of this one.
+func TestAHeartbeatIsNeverAheadOfTheMember(t *testing.T) {
+	o := quick()
+	lt := serveLoop(t, o)
+	c := lt.dial()
+	c.ask("/a?wait=true&heartbeat=1ms", acceptSSE, "Last-Event-ID: 6")
+	r := c.head()
+	next(t, lt.hub.watched)
+	lines := bufio.NewScanner(r.Body)
+	beats := 0
+	for id := uint64(0); id < 6 && lines.Scan(); {
+		switch line := lines.Text(); {
+		case strings.HasPrefix(line, "data: "):
+			t.Errorf("an event that the client knows: %s", line)
+		case strings.HasPrefix(line, "id: "):
+			if _, err := fmt.Sscanf(line, "id: %d", &id); err != nil || id < 6 || tree.Index(id) > lt.hub.at() {
+				t.Fatalf("%s, where the member is at %d", line, lt.hub.at())
+			}
+		case strings.HasPrefix(line, ": "):
+			if beats++; beats%10 == 0 && lt.hub.at() < 6 { // now and then the member comes closer
+				lt.hub.set("/b", 0)
+			}
+		}
+	}
+	if beats < 30 {
+		t.Errorf("after %d heartbeats: %v", beats, lines.Err())
+	}
+	want := strings.TrimSpace(lt.hub.set("/a", 0))
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data: ") {
+	}
+	if lines.Text() != "data: "+want {
+		t.Errorf("the first event is %s, want %s", lines.Text(), want)
+	}
+}
+
 func TestAWatchOfSeveralPrefixes(t *testing.T) {
 	lt := serveLoop(t, pollLoopOptions{})
 	c, stream := lt.dial(), lt.dial()

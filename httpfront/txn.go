@@ -1,6 +1,10 @@
 package httpfront
 
 import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+
 	"github.com/valyala/fasthttp"
 
 	"copse/statemachine/auth"
@@ -23,6 +27,7 @@ func (s *Server) serveTxn(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 	}
 	x.req = request{kind: kindWrite, cmd: t.Command(now.UnixNano())}
 	f := fields{params: &x.params}
+	x.req.noValue, x.req.base64 = f.bool(paramNoValueOnSuccess), f.encoding(&input{})
 	if f.identify(&x.req.cmd); f.err != nil {
 		writeError(ctx, f.err)
 		return
@@ -31,6 +36,35 @@ func (s *Server) serveTxn(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 	if g, ok := s.permit(ctx, needs[0], needs[1:]...); ok {
 		s.serveWrite(ctx, x, g)
 	}
+}
+
+// shown is the JSON of a write's answer as its client wants it.
+func (r *request) shown(reply *tree.Reply) []byte {
+	json := reply.JSON
+	if r.base64 {
+		json = reply.Binary.AppendBase64(nil, json)
+	}
+	if r.noValue && r.cmd.Op == tree.OpTxn {
+		json = withoutNodes(json)
+	}
+	return json
+}
+
+// withoutNodes returns a transaction's answer with the actions alone, unless they are removals: of each event
+// what noValueOnSuccess leaves of an answer with that event. An event is a line.
+func withoutNodes(json []byte) (out []byte) {
+	begin := []byte(`{"action":"`)
+	for line := range bytes.Lines(json) {
+		before, event, found := bytes.Cut(line, begin)
+		action, _, _ := bytes.Cut(event, []byte{'"'})
+		if !found || string(action) == tree.ActionDelete.String() || string(action) == tree.ActionCompareAndDelete.String() {
+			out = append(out, line...)
+			continue
+		}
+		out = append(append(append(out, before...), begin...), action...)
+		out = append(out, "\"}\n"...)
+	}
+	return out
 }
 
 // needsOf are the permissions that a transaction needs, that of an operation first.
@@ -49,4 +83,21 @@ func needsOf(t *txn.Txn) (needs []need) {
 		needs = append(needs, need{auth.Read, t.Compares[i].Key, false})
 	}
 	return needs
+}
+
+// fromBase64 sets a field from the one that has the same in base64, if that is given.
+func fromBase64(name string, to **string, in64 *string) *tree.Error {
+	if in64 == nil {
+		return nil
+	}
+	if *to != nil {
+		return invalid(tree.CodeInvalidField, fmt.Sprintf("%q and %q can't be used together", name, name+"64"))
+	}
+	value, err := base64.StdEncoding.DecodeString(*in64)
+	if err != nil {
+		return invalid(tree.CodeInvalidField, fmt.Sprintf("invalid value for %q", name+"64"))
+	}
+	text := string(value)
+	*to = &text
+	return nil
 }

@@ -27,26 +27,34 @@ type txnJSON struct {
 }
 
 type compareJSON struct {
-	Key    *string `json:"key"`
-	Value  *string `json:"value"`
-	Index  *uint64 `json:"index"`
-	Exists *bool   `json:"exists"`
+	Key     *string `json:"key"`
+	Value   *string `json:"value"`
+	Value64 *string `json:"value64"`
+	Index   *uint64 `json:"index"`
+	Exists  *bool   `json:"exists"`
 }
 
 // opJSON is an operation: a command of v2 by the name of its action, with the parameters of v2.
 type opJSON struct {
-	Op        string  `json:"op"`
-	Key       *string `json:"key"`
-	To        *string `json:"to"`
-	Value     *string `json:"value"`
-	TTL       *uint64 `json:"ttl"`
-	TTLMs     *uint64 `json:"ttlMs"`
-	PrevValue *string `json:"prevValue"`
-	PrevIndex *uint64 `json:"prevIndex"`
-	Dir       *bool   `json:"dir"`
-	Recursive *bool   `json:"recursive"`
-	Refresh   *bool   `json:"refresh"`
-	Overwrite *bool   `json:"overwrite"`
+	Op      string  `json:"op"`
+	Key     *string `json:"key"`
+	To      *string `json:"to"`
+	Value   *string `json:"value"`
+	Value64 *string `json:"value64"`
+	TTL     *uint64 `json:"ttl"`
+	TTLMs   *uint64 `json:"ttlMs"`
+	beforeJSON
+	Dir       *bool `json:"dir"`
+	Recursive *bool `json:"recursive"`
+	Refresh   *bool `json:"refresh"`
+	Overwrite *bool `json:"overwrite"`
+}
+
+// beforeJSON is what has to have been there before an operation.
+type beforeJSON struct {
+	PrevValue   *string `json:"prevValue"`
+	PrevValue64 *string `json:"prevValue64"`
+	PrevIndex   *uint64 `json:"prevIndex"`
 }
 
 // parseTxn reads the body of a transaction. Whatever has no meaning where it stands is refused.
@@ -115,14 +123,14 @@ func fieldError(err error) *tree.Error {
 		return own
 	}
 	if wrong, ok := errors.AsType[*stdjson.UnmarshalTypeError](err); ok {
-		code := tree.CodeInvalidField
-		switch wrong.Field {
+		code, name := tree.CodeInvalidField, wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:]
+		switch name {
 		case "ttl":
 			code = tree.CodeTTLNaN
 		case "index", "prevIndex":
 			code = tree.CodeIndexNaN
 		}
-		return invalid(code, fmt.Sprintf("invalid value for %q", cmp.Or(wrong.Field, "body")))
+		return invalid(code, fmt.Sprintf("invalid value for %q", cmp.Or(name, "body")))
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return invalid(tree.CodeInvalidField, "unknown field "+name)
@@ -156,6 +164,9 @@ func (f *few[T]) UnmarshalJSON(text []byte) error {
 
 func (c *compareJSON) compare() (out txn.Compare, _ *tree.Error) {
 	key, err := keyField("key", c.Key)
+	if err == nil {
+		err = fromBase64("value", &c.Value, c.Value64)
+	}
 	conditions := c.Value != nil || c.Index != nil
 	switch {
 	case err != nil:
@@ -199,11 +210,11 @@ func (o *opJSON) meaningless(fields string) string {
 		name string
 		set  bool
 	}{
-		{"to", o.To != nil}, {"value", o.Value != nil}, {"ttl", o.TTL != nil}, {"ttlMs", o.TTLMs != nil},
-		{"prevValue", o.PrevValue != nil}, {"prevIndex", o.PrevIndex != nil}, {"dir", o.Dir != nil},
+		{"to", o.To != nil}, {"value", o.Value != nil}, {"value64", o.Value64 != nil}, {"ttl", o.TTL != nil}, {"ttlMs", o.TTLMs != nil},
+		{"prevValue", o.PrevValue != nil}, {"prevValue64", o.PrevValue64 != nil}, {"prevIndex", o.PrevIndex != nil}, {"dir", o.Dir != nil},
 		{"recursive", o.Recursive != nil}, {"refresh", o.Refresh != nil}, {"overwrite", o.Overwrite != nil},
 	} {
-		if f.set && !slices.Contains(strings.Fields(fields), f.name) {
+		if f.set && !slices.Contains(strings.Fields(fields), strings.TrimSuffix(f.name, "64")) {
 			return f.name
 		}
 	}
@@ -219,6 +230,12 @@ func (o *opJSON) command(now time.Time) (c tree.Command, _ *tree.Error) {
 		return c, invalid(tree.CodeInvalidField, fmt.Sprintf("%q has no meaning for %q", name, o.Op))
 	}
 	key, err := keyField("key", o.Key)
+	if err == nil {
+		err = fromBase64("value", &o.Value, o.Value64)
+	}
+	if err == nil {
+		err = fromBase64("prevValue", &o.PrevValue, o.PrevValue64)
+	}
 	if err != nil {
 		return c, err
 	}

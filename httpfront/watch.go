@@ -52,7 +52,7 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	}
 	if p.terms != nil && p.terms.sse {
 		// A browser that is cut off before the first event resumes here, too.
-		head = append(head, p.chunk(appendBeat(nil, p.watch.Since-1))...)
+		head = append(head, p.chunk(appendBeat(nil, p.begin()))...)
 	}
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(func(buffered net.Conn) { c.handOver(buffered, head) })
@@ -62,7 +62,7 @@ func (s *Server) serveWatch(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 func (s *Server) agree(ctx *fasthttp.RequestCtx, p *parked, x *exchange) *tree.Error {
 	h, w := &ctx.Request.Header, &x.req.watch
 	p.watch.Stream, p.watch.Since = w.stream, w.since
-	t := terms{wait: w.wait, sse: wantsSSE(ctx)}
+	t := terms{wait: w.wait, sse: wantsSSE(ctx), as64: w.base64}
 	if len(w.prefixes) > 1 {
 		t.also = w.more(p.grant.recursive)
 		p.watchAlso(w.prefixes[1:])
@@ -84,9 +84,10 @@ func (s *Server) agree(ctx *fasthttp.RequestCtx, p *parked, x *exchange) *tree.E
 	if known := x.tag.Known.At; len(known) > 0 && slices.Max(known) < math.MaxUint64 {
 		p.watch.Since = slices.Max(known) + 1
 	}
-	if !t.sse && t.wait == 0 && t.also == nil {
+	if !t.sse && !t.as64 && t.wait == 0 && t.also == nil {
 		return nil
 	}
+	t.ahead = p.watch.Since > s.backend.State().Index+1
 	p.terms = &t
 	if t.wait > 0 && !p.watch.Stream {
 		t.late = s.watchHead(ctx, &t, s.backend.State())

@@ -48,7 +48,7 @@ func GetAcross(machines []*Machine, dst []byte, q *tree.Query, closed tree.Index
 			return dst, nil, err
 		}
 		shown = max(shown, at)
-		l.room = room{of: q.Room, held: listingBuffer}
+		l.room = room{of: q.Room, held: listingBuffer, base64: q.Page.Base64}
 		l.clock.now = m.dayTime(func() int64 { return now })
 		a.parts = append(a.parts, l)
 	}

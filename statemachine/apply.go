@@ -26,6 +26,27 @@ const initialReplyBytes = 256 << 10
 // errOrdered stops a replica that has been given the log of another shard.
 var errOrdered = errors.New("unexpected batch with indexes from an order shard: was the cluster created with a different number of shards?")
 
+// add applies an entry to the batch of v.
+func (m *Machine) add(v *view, e *sm.Entry, res *ApplyResult) (err error) {
+	v.meta.raftIndex, v.meta.hash = e.Index, nextHash(v.meta.hash, e.Index, e.Cmd)
+	m.published.hashes.put(v.meta.raftIndex, v.meta.hash)
+	v.stale = 0
+	m.applied.Add(uint64(len(e.Cmd)))
+	before := len(res.Events)
+	if e.Result, err = m.applyEntry(v, e, res); err != nil {
+		return fmt.Errorf("raft entry %d: %w", e.Index, err)
+	}
+	v.endRecord()
+	if m.place.data() {
+		for i := range res.Events[before:] {
+			m.recent.push(res.Events[before+i].Index)
+		}
+	}
+	v.trim(m.windowFloor(v.meta.last), m.window)
+	v.limitNames()
+	return nil
+}
+
 // applyEntry applies one raft entry, which holds a batch, and adds its results to res.
 func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result, error) {
 	result := sm.Result{Value: e.Index}
@@ -108,7 +129,8 @@ func (m *Machine) endBatch(v *view, batch *tree.BatchReader, stale bool, res *Ap
 func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, res *ApplyResult) ([]byte, error) {
 	out = slices.Grow(out, min(eventOverhead*batch.Len(), initialReplyBytes))
 	var c tree.Command
-	from := 0 // where the reply to c begins
+	from := 0              // where the reply to c begins
+	var values tree.Binary // of that
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
 		var json []byte
@@ -122,7 +144,10 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 			out, json = appendEventReply(out, ev)
 		}
 		v.record(ev, len(json))
-		res.Events = append(res.Events, ev.Encoded(json))
+		n := ev.Encoded(json)
+		if res.Events = append(res.Events, n); n.Binary != nil && ev.Action != tree.ActionExpire {
+			values = append(values, *n.Binary...)
+		}
 	}
 	for {
 		ok, err := batch.Next(&c)
@@ -132,7 +157,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		if !ok {
 			break
 		}
-		from = len(out)
+		from, values = len(out), nil
 		v.meta.once.newest = v.meta.once.newest || c.Op == tree.OpTxn || c.Once.ID != ""
 		if c.Once.ID != "" {
 			answer, refused := v.answered(&c)
@@ -154,6 +179,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		case c.Op == tree.OpTxn:
 			out = endTxnReply(out, from, v.meta.last)
 		}
+		out = appendBinary(out, from, values)
 		if c.Once.ID != "" {
 			v.keep(&c, failed, out[from:])
 		}

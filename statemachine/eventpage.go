@@ -130,7 +130,7 @@ func (p *eventPage) add(events []byte) error {
 			return err
 		}
 		p.events = append(p.events, n)
-		p.size += len(n.JSON)
+		p.size += len(n.JSON) + n.Binary.Bytes()
 	}
 	return nil
 }

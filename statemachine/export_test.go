@@ -44,9 +44,6 @@ const (
 	OnceAnswerLimit = onceAnswerLimit
 )
 
-// Answers is how many answers are kept, and the size of their records.
-func (m *Machine) Answers() (n, bytes uint64) { return m.meta.once.answers, m.meta.once.bytes }
-
 // PretendAnswers has the machine believe that so many are kept, until end is called.
 func (m *Machine) PretendAnswers(n, bytes uint64) (end func()) {
 	before := m.meta.once

@@ -44,6 +44,7 @@ type eventRecord struct {
 type recorder struct {
 	eventRecord // of the common window
 	names       *nameWindows
+	copied      int // bytes of values in their records, of the current raft entry
 }
 
 // add adds an event, whose JSON has size bytes.

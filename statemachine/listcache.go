@@ -206,27 +206,49 @@ func (c *listCache) drop(changed map[string][]byte) {
 	if len(c.entries) == 0 && len(c.fills) == 0 {
 		return
 	}
-	for key := range changed {
-		for name := range listingsOf(key) {
-			c.remove(name)
-		}
-		for _, f := range c.fills {
+	for name := range listingsOf(changed) {
+		c.remove(name)
+	}
+	for _, f := range c.fills {
+		for key := range changed {
 			if f.name.shows(key) {
 				c.giveUp(f)
+				break
 			}
 		}
 	}
 }
 
-// listingsOf yields the listings that the node at key is in: its own, and those of directories above.
-func listingsOf(key string) iter.Seq[listName] {
+// listingsOf yields the listings that the nodes at the changed keys are in: their own, and those of directories above.
+// What is above several of them is walked once: a write may make thousands of directories, each in the one before it.
+func listingsOf(changed map[string][]byte) iter.Seq[listName] {
 	return func(yield func(listName) bool) {
-		if !yield(listName{key, false}) || !yield(listName{key, true}) || key == "/" {
-			return
+		var walked map[string]bool
+		if len(changed) > 1 {
+			walked = make(map[string]bool, len(changed))
 		}
-		dir := tree.Parent(key)
-		for more := yield(listName{dir, false}); more && yield(listName{dir, true}) && dir != "/"; {
-			dir = tree.Parent(dir)
+		for key := range changed {
+			if !yield(listName{key, false}) || !yield(listName{key, true}) {
+				return
+			}
+			if key == "/" {
+				continue
+			}
+			dir := tree.Parent(key)
+			if !yield(listName{dir, false}) {
+				return
+			}
+			for ; !walked[dir]; dir = tree.Parent(dir) {
+				if walked != nil {
+					walked[dir] = true
+				}
+				if !yield(listName{dir, true}) {
+					return
+				}
+				if dir == "/" {
+					break
+				}
+			}
 		}
 	}
 }

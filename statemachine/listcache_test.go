@@ -185,3 +185,40 @@ func TestManyReadersOfOneListingCollectItOnce(t *testing.T) {
 		t.Errorf("%d bytes are being collected in the end", c.filling)
 	}
 }
+
+// TestDeepChangesAreWalkedOnce has a write make each directory above its key: the listings that it changes are
+// as many as there are directories, two for each, and are found in as many steps.
+func TestDeepChangesAreWalkedOnce(t *testing.T) {
+	const depth = 2000
+	changed, key := map[string][]byte{}, ""
+	want := map[listName]bool{{"/", false}: true, {"/", true}: true}
+	for range depth {
+		key += "/d"
+		changed[key] = nil
+		want[listName{key, false}], want[listName{key, true}] = true, true
+	}
+	steps := 0
+	for name := range listingsOf(changed) {
+		if steps++; steps > 4*depth {
+			t.Fatalf("more than %d steps for %d listings", steps, len(want))
+		}
+		delete(want, name)
+	}
+	if len(want) > 0 {
+		t.Errorf("%d listings are left out", len(want))
+	}
+}
+
+// BenchmarkADeepChange is the time for which others can't look for a mark, while a key of 2,900 levels is made.
+func BenchmarkADeepChange(b *testing.B) {
+	changed, key := map[string][]byte{}, ""
+	for range 2900 {
+		key += "/d"
+		changed[key] = nil
+	}
+	s := newMarks(1)
+	s.get("/", true)
+	for b.Loop() {
+		s.raise(changed, 1)
+	}
+}

@@ -52,14 +52,17 @@ type shownClock struct {
 // isn't a directory, found is false.
 func (m *Machine) list(dst []byte, q *tree.Query, now int64) (out []byte, rest tree.Rest, found bool, fail error) {
 	root := appendNodeKey(nil, q.Key)
-	fill := m.caches.lists.begin(q.Key, q.Recursive) // before the store is acquired, as in cachedReader.Get
+	var fill *listFill
+	if !q.Page.Base64 {
+		fill = m.caches.lists.begin(q.Key, q.Recursive) // before the store is acquired, as in cachedReader.Get
+	}
 	l, at, fail := m.openListing(listName{q.Key, q.Recursive}, &pebble.IterOptions{LowerBound: root, UpperBound: appendBelow(nil, root)})
 	if fail != nil {
 		m.caches.lists.abandon(fill)
 		return dst, nil, false, fail
 	}
 	it := l.it
-	l.fill, l.room = fill, room{of: q.Room}
+	l.fill, l.room = fill, room{of: q.Room, base64: q.Page.Base64}
 	defer func() {
 		if rest == nil {
 			fail = firstError(fail, l.end())

@@ -81,8 +81,8 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 				return dst, nil, nil, nil
 			}
 			q.Tag.Shows(n.Modified, n.Expires != 0)
-			take(q.Room, jsonLength(n.Value)-len(n.Value)) // besides what was taken to load it
-			return m.appendFile(dst, &n, now), nil, nil, nil
+			take(q.Room, printedLength(n.Value, q.Page.Base64)-len(n.Value)) // besides what was taken to load it
+			return m.appendFile(dst, &n, q, now), nil, nil, nil
 		}
 		mark := tree.Index(0)
 		if q.Tag.Asks() {
@@ -90,7 +90,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 				return dst, nil, nil, nil
 			}
 		}
-		if cached := m.caches.lists.get(q.Key, q.Recursive); cached.text != nil {
+		if cached := m.caches.lists.get(q.Key, q.Recursive); cached.text != nil && !q.Page.Base64 {
 			at := cached.at
 			if mark <= index { // what is cached is what there was then, too, even if the mark was begun anew
 				at = max(at, mark)
@@ -126,14 +126,14 @@ func getRaw(dst []byte, n *tree.Node, q *tree.Query, index tree.Index) (out []by
 // hasRest reports whether a listing of so many bytes is to come with a Rest.
 func hasRest(q *tree.Query, bytes int) bool { return q.RestFrom != 0 && bytes >= q.RestFrom }
 
-// appendFile appends the answer to a read of the file n, as it is stored. Most files have no
+// appendFile appends the answer to q, a read of the file n, as it is stored. Most files have no
 // TTL, and need no clock.
-func (m *Machine) appendFile(dst []byte, n *tree.Node, now func() int64) []byte {
+func (m *Machine) appendFile(dst []byte, n *tree.Node, q *tree.Query, now func() int64) []byte {
 	at := int64(0)
 	if n.Expires != 0 {
 		n.Expires, at = m.Clock().Shown(n.Expires), m.dayTime(now)
 	}
-	return tree.AppendGet(dst, n, at)
+	return q.AppendFile(dst, n, at)
 }
 
 // Lookup implements IOnDiskStateMachine. It is never called: reads bypass dragonboat.

@@ -237,12 +237,26 @@ func (m *Machine) Open(<-chan struct{}) (uint64, error) {
 	return m.meta.raftIndex, nil
 }
 
-// update applies raft entries in one atomic batch.
-func (m *Machine) update(entries []sm.Entry) (_ []sm.Entry, err error) {
-	if m.broken != nil {
-		return nil, m.broken
+// batchLimit is the size of a batch to which no further entry is added. The store takes 4 GiB.
+const batchLimit = 64 << 20
+
+// update applies raft entries, in as few batches as there may be.
+func (m *Machine) update(entries []sm.Entry) ([]sm.Entry, error) {
+	for done := 0; done < len(entries); {
+		n, err := m.updateSome(entries[done:])
+		if err != nil {
+			return nil, err
+		}
+		done += n
 	}
-	m.measures.Entries.Observe(int64(len(entries)))
+	return entries, nil
+}
+
+// updateSome applies the first of the entries, in one atomic batch, and returns how many.
+func (m *Machine) updateSome(entries []sm.Entry) (n int, err error) {
+	if m.broken != nil {
+		return 0, m.broken
+	}
 	began := m.measures.begin()
 	defer m.measures.end(m.measures.Apply, began)
 	defer func() {
@@ -260,25 +274,13 @@ func (m *Machine) update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	v.reset(batch, m.meta, m.shared.load(), m.expiryLow)
 	v.handed = m.Handed()
 	res := &ApplyResult{}
-	for i := range entries {
-		e := &entries[i]
-		v.meta.raftIndex, v.meta.hash = e.Index, nextHash(v.meta.hash, e.Index, e.Cmd)
-		m.published.hashes.put(v.meta.raftIndex, v.meta.hash)
-		v.stale = 0
-		m.applied.Add(uint64(len(e.Cmd)))
-		before := len(res.Events)
-		if e.Result, err = m.applyEntry(v, e, res); err != nil {
-			return nil, fmt.Errorf("raft entry %d: %w", e.Index, err)
+	for n < len(entries) && batch.Len() <= batchLimit {
+		if err := m.add(v, &entries[n], res); err != nil {
+			return 0, err
 		}
-		v.endRecord()
-		if m.place.data() {
-			for i := range res.Events[before:] {
-				m.recent.push(res.Events[before+i].Index)
-			}
-		}
-		v.trim(m.windowFloor(v.meta.last), m.window)
-		v.limitNames()
+		n++
 	}
+	m.measures.Entries.Observe(int64(n))
 	v.saveMeta()
 	m.caches.block(v)
 	m.shared.auth.set(v.shared.auth) // before what was written after it can be read
@@ -296,7 +298,7 @@ func (m *Machine) update(entries []sm.Entry) (_ []sm.Entry, err error) {
 	}
 	m.announce(v.shared, v.handed, res)
 	m.expiry.added(v.soonest)
-	return entries, nil
+	return n, nil
 }
 
 // AppliedBytes returns the total size of the raft entries applied since New.

@@ -79,11 +79,9 @@ func (s *marks) raise(changed map[string][]byte, at tree.Index) {
 	if len(s.of) == 0 {
 		return
 	}
-	for key := range changed {
-		for name := range listingsOf(key) {
-			if _, known := s.of[name]; known {
-				s.of[name] = at
-			}
+	for name := range listingsOf(changed) {
+		if _, known := s.of[name]; known {
+			s.of[name] = at
 		}
 	}
 }

@@ -67,6 +67,9 @@ func (m *model) apply(c *tree.Command) string {
 		json := tree.AppendEvent(nil, e)
 		m.notices = append(m.notices, e.Encoded(json))
 		out = append(out, json...)
+		if bytes.Contains(json, []byte(`\ufffd`)) {
+			out = append(out, eventIn64(e)...)
+		}
 		if e.Action == tree.ActionExpire {
 			m.stats.ExpireCount++
 		}
@@ -86,7 +89,7 @@ func (m *model) get(q *tree.Query, now int64) string {
 		return string(tree.AppendError(nil, err))
 	}
 	if !n.Dir {
-		return string(tree.AppendGet(nil, &n, now))
+		return string(q.AppendFile(nil, &n, now))
 	}
 	return string(m.store.List(nil, &n, q, now))
 }
@@ -241,11 +244,31 @@ func fillCaches(t rapid.TB, m *statemachine.Machine) {
 var modelQueries = []tree.Query{
 	{Key: "/", Recursive: true}, {Key: "/"}, {Key: "/a"}, {Key: "/a", Recursive: true}, {Key: "/a/b"}, {Key: "/_h"},
 	{Key: "/a/b/ab/a!"}, {Key: "/\x00/a"}, {Key: "/none/of/this"},
+	{Key: "/", Recursive: true, Page: in64}, {Key: "/a", Page: in64}, {Key: "/a/b", Page: in64},
 }
+
+var in64 = tree.Page{Base64: true}
 
 const modelNow = int64(2e18)
 
-// answers prints the replies in an entry's result as v2 would.
+// eventIn64 prints e with values in base64, as nodes are when they are read.
+func eventIn64(e *tree.Event) string {
+	node := func(n tree.Node) string {
+		read := string((&tree.Query{Page: in64}).AppendFile(nil, &n, e.Now))
+		return strings.TrimSuffix(strings.TrimPrefix(read, `{"action":"get","node":`), "}\n")
+	}
+	n := node(e.Node)
+	if e.Action.Removes() {
+		n = strings.Replace(n, `"value64":"",`, "", 1)
+	}
+	if n = `{"action":"` + e.Action.String() + `","node":` + n; e.HasPrev {
+		n += `,"prevNode":` + node(e.Prev)
+	}
+	return n + "}\n"
+}
+
+// answers prints the replies in an entry's result as v2 would, and those with values that aren't UTF-8 in
+// base64 too.
 func answers(data []byte) []string {
 	var out []string
 	for {
@@ -257,6 +280,9 @@ func answers(data []byte) []string {
 		body := r.JSON
 		if r.Err != nil {
 			body = tree.AppendError(nil, r.Err)
+		}
+		if bytes.Contains(r.JSON, []byte(`\ufffd`)) {
+			body = append(bytes.Clone(r.JSON), r.Binary.AppendBase64(nil, r.JSON)...)
 		}
 		out = append(out, string(body))
 	}

@@ -122,6 +122,9 @@ func (v *view) endNameRecords() {
 	n := v.events.names
 	for i := range n.records {
 		r := &n.records[i]
+		if r.window == nil { // left out
+			continue
+		}
 		appendNumbers(r.data[:0], r.size, r.events, uint64(v.meta.clock.Time))
 		v.key = appendNameEventKey(v.key[:0], r.window.name, r.window.last)
 		v.must(v.batch.Set(v.key, r.data, nil))
@@ -129,7 +132,9 @@ func (v *view) endNameRecords() {
 	}
 	for i := range n.records {
 		r := &n.records[i]
-		v.limitName(r.window)
+		if r.window != nil {
+			v.limitName(r.window)
+		}
 		if r.window = nil; cap(r.data) > keptNameRecordBytes {
 			r.data = nil
 		}

@@ -123,6 +123,12 @@ func (v *view) recordName(e *tree.Event, size int) {
 	}
 	name := tree.TopName(e.Node.Key)
 	w := n.of[name]
+	values := len(e.Node.Value) + len(e.Prev.Value)
+	if v.events.copied+values > copiedLimit {
+		v.skipName(w, e.Index())
+		return
+	}
+	v.events.copied += values
 	if w == nil {
 		if len(n.of) >= n.limits.Names || len(name) > longestName || name == "" {
 			n.floor, n.changed = e.Index()+1, true
@@ -142,6 +148,36 @@ func (v *view) recordName(e *tree.Event, size int) {
 	r.events++
 }
 
+// copiedLimit is how many bytes of values one raft entry copies into the windows of names. A record of one has
+// the values themselves, and an entry may remove more of them than a batch of the store takes.
+const copiedLimit = 64 << 20
+
+// skipName leaves out the event at an index: the window of its name, if there is one, begins anew behind it.
+func (v *view) skipName(w *nameWindow, at tree.Index) {
+	n := v.events.names
+	if w == nil {
+		n.floor, n.changed = at+1, true
+		return
+	}
+	n.touch(w)
+	v.must(v.batch.DeleteRange(appendNameEventKey(nil, w.name, 0), appendNameEventKey(nil, w.name, maxIndex), nil))
+	n.events, n.bytes = n.events-w.events, n.bytes-w.bytes
+	if w.record != 0 {
+		n.records[w.record-1].window = nil
+	}
+	w.floor = at + 1
+	v.dropName(w)
+}
+
+// dropName forgets a window without events.
+func (v *view) dropName(w *nameWindow) {
+	n := v.events.names
+	n.floor = max(n.floor, w.floor)
+	delete(n.of, w.name)
+	v.key = appendNameKey(v.key[:0], w.name)
+	v.must(v.batch.Delete(v.key, nil))
+}
+
 // touch notes that w has changed.
 func (n *nameWindows) touch(w *nameWindow) {
 	if n.changed = true; !w.changed {
@@ -152,6 +188,7 @@ func (n *nameWindows) touch(w *nameWindow) {
 
 // limitNames removes what is too old or, in sum, too large after a raft entry.
 func (v *view) limitNames() {
+	v.events.copied = 0
 	if v.events.names.limits.on() {
 		v.limitAge()
 		v.limitTotal()
@@ -232,10 +269,7 @@ func (v *view) trimName(w *nameWindow, outdated func(oldest *nameHead) bool) {
 	if w.events != 0 || w.bytes != 0 || w.floor <= w.last {
 		v.must(fmt.Errorf("%w: the window of a name lacks events", ErrDamaged))
 	}
-	n.floor = max(n.floor, w.floor)
-	delete(n.of, w.name)
-	v.key = appendNameKey(v.key[:0], w.name)
-	v.must(v.batch.Delete(v.key, nil))
+	v.dropName(w)
 }
 
 // saveNames stores what describes the windows, if it has changed.

@@ -52,8 +52,8 @@ func GetPage(machines []*Machine, dst []byte, q *tree.Query, o PageOptions, now 
 	clock := p.clock(0, now)
 	n.Expires = clock.Shown(n.Expires)
 	if !n.Dir {
-		take(q.Room, jsonLength(n.Value)-len(n.Value)) // as in Get
-		return p.query.Page.AppendFile(dst, &n, clock.now), nil, nil, nil
+		take(q.Room, printedLength(n.Value, q.Page.Base64)-len(n.Value)) // as in Get
+		return p.query.AppendFile(dst, &n, clock.now), nil, nil, nil
 	}
 	take(q.Room, listingBuffer)
 	if fail := p.open(now); fail != nil {
@@ -155,7 +155,7 @@ func (p *page) open(now func() int64) error {
 			return err
 		}
 		page := &p.query.Page
-		l := &listing{h: pin.h, it: it, flusher: &m.flusher, clock: p.clock(i, now), room: room{of: p.query.Room, held: listingBuffer}, headsOnly: page.KeysOnly || page.Count}
+		l := &listing{h: pin.h, it: it, flusher: &m.flusher, clock: p.clock(i, now), room: room{of: p.query.Room, held: listingBuffer, base64: p.query.Page.Base64}, headsOnly: page.KeysOnly || page.Count}
 		pin.h.users.Add(1) // released by the listing's end
 		p.parts = append(p.parts, l)
 		switch after, below := p.query.Behind(); {

@@ -18,7 +18,7 @@ type published struct {
 	handed    atomic.Pointer[[]tree.Index] // immutable; nil except in the order shard
 	hashes    hashes
 	replaced  atomic.Uint64
-	newest    atomic.Bool
+	once      atomic.Pointer[once]
 	clock     publishedClock
 	names     atomic.Pointer[NameTotals]
 }
@@ -35,7 +35,10 @@ func (p *published) set(m meta, floor tree.Index, names *nameWindows) {
 	if names.limits.on() || p.names.Load() == nil {
 		p.names.Store(names.totals())
 	}
-	p.newest.Store(m.once.newest)
+	if before := p.once.Load(); before == nil || *before != m.once {
+		now := m.once
+		p.once.Store(&now)
+	}
 }
 
 // The methods below may be called from any goroutine.
@@ -53,7 +56,13 @@ func (m *Machine) Replaced() uint64 { return m.published.replaced.Load() }
 func (m *Machine) Floor() tree.Index { return tree.Index(m.published.floor.Load()) }
 
 // Newest reports whether the store has the newest format: then all members can read what that is for.
-func (m *Machine) Newest() bool { return m.published.newest.Load() }
+func (m *Machine) Newest() bool { return m.published.once.Load().newest }
+
+// Answers returns how many answers are kept to requests that may be repeated, and the bytes that they take in the store.
+func (m *Machine) Answers() (n, bytes uint64) {
+	o := m.published.once.Load()
+	return o.answers, o.bytes
+}
 
 // Nodes returns the number of nodes in the replica: files and directories, including
 // hidden ones.

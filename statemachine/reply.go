@@ -11,12 +11,14 @@ import (
 // contain for each command, in order:
 //
 //	action   1 byte; 0: an error; 255: success without an event; 254: a transaction's events
-//	created  1 byte: 1 if the HTTP status is 201
+//	flags    1 byte: 1 if the HTTP status is 201, 2 if there are binary values
 //	code     2 bytes: the error's code
 //	index    8 bytes: the event's, or the tree's if there is none
 //	length   4 bytes
 //	body     the event's JSON, the error's cause, what became of a change of users, or the events
-//	         of a transaction, as {"results":[...]}
+//	         of a transaction, as {"results":[...]}. Behind those of events, if so flagged, the values
+//	         that JSON doesn't carry, with 4 bytes for the length of each, and the length of the
+//	         JSON, 4 bytes
 //
 // Numbers are little-endian. The event's JSON is byte for byte what watchers
 // get.
@@ -24,6 +26,9 @@ const (
 	replyHead = 16
 	replyDone = 0xff
 	replyTxn  = 0xfe
+
+	replyCreated = 1
+	replyBinary  = 2
 
 	txnBegin, txnEnd = `{"results":[`, "]}\n"
 )
@@ -40,7 +45,7 @@ func appendEventReply(dst []byte, e *tree.Event) (out, json []byte) {
 	h := dst[head:]
 	h[0] = byte(e.Action)
 	if e.Created() {
-		h[1] = 1
+		h[1] = replyCreated
 	}
 	binary.LittleEndian.PutUint64(h[4:], uint64(e.Index()))
 	binary.LittleEndian.PutUint32(h[12:], uint32(len(json)))
@@ -78,6 +83,35 @@ func endTxnReply(dst []byte, from int, index tree.Index) []byte {
 	return dst
 }
 
+// appendBinary adds values to the reply with events that begins at from.
+func appendBinary(dst []byte, from int, values tree.Binary) []byte {
+	if len(values) == 0 {
+		return dst
+	}
+	json := len(dst) - from - replyHead
+	for _, value := range values {
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(value)))
+		dst = append(dst, value...)
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(json))
+	h := dst[from:]
+	h[1] |= replyBinary
+	binary.LittleEndian.PutUint32(h[12:], uint32(len(h)-replyHead))
+	return dst
+}
+
+// cutBinary splits the body of a reply with events that has values behind the JSON.
+func cutBinary(body []byte) (json []byte, values tree.Binary) {
+	end := len(body) - 4
+	size := binary.LittleEndian.Uint32(body[end:])
+	for rest := body[size:end]; len(rest) > 0; {
+		length := binary.LittleEndian.Uint32(rest)
+		values = append(values, rest[4:4+length])
+		rest = rest[4+length:]
+	}
+	return body[:size:size], values
+}
+
 func appendErrorReply(dst []byte, e *tree.Error) []byte {
 	dst = append(dst, 0, 0)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(e.Code))
@@ -108,6 +142,9 @@ func CutReply(data []byte) (r tree.Reply, rest []byte, ok bool) {
 	size := binary.LittleEndian.Uint32(data[12:])
 	body, rest := data[replyHead:replyHead+size], data[replyHead+size:]
 	r.State.Index = index
+	if data[1]&replyBinary != 0 {
+		body, r.Binary = cutBinary(body)
+	}
 	switch {
 	case data[0] == replyDone && size > 0:
 		r.Outcome = body
@@ -118,7 +155,7 @@ func CutReply(data []byte) (r tree.Reply, rest []byte, ok bool) {
 		return r, rest, true
 	}
 	r.Action = tree.Action(data[0])
-	r.Created = data[1] != 0
+	r.Created = data[1]&replyCreated != 0
 	if r.Action == 0 {
 		r.Err = &tree.Error{
 			Code:  tree.Code(binary.LittleEndian.Uint16(data[2:])),

@@ -1,6 +1,7 @@
 package statemachine
 
 import (
+	"encoding/base64"
 	"errors"
 	"unicode/utf8"
 )
@@ -31,8 +32,9 @@ func take(in answerRoom, bytes int) {
 
 // room counts the memory for the parts of a listing, which come one after the other.
 type room struct {
-	of   answerRoom
-	held int
+	of     answerRoom
+	held   int
+	base64 bool // the answer shows values as value64
 }
 
 // need makes sure that so many bytes are held, or nearly: what is free is asked for with the next.
@@ -53,7 +55,15 @@ func (r *room) print(value, part []byte) error {
 	if len(value) <= freeValue {
 		return nil
 	}
-	return r.need(len(value) + len(part) + jsonLength(value))
+	return r.need(len(value) + len(part) + printedLength(value, r.base64))
+}
+
+// printedLength is about how long a value becomes in an answer.
+func printedLength(value []byte, as64 bool) int {
+	if as64 {
+		return base64.StdEncoding.EncodedLen(len(value))
+	}
+	return jsonLength(value)
 }
 
 // jsonLength is about how long a value becomes in JSON.

@@ -112,7 +112,7 @@ func (m *model) applyTxn(c *tree.Command) string {
 			return refuse(fmt.Sprintf("compare[%d]", i), tree.CodeCompareFailed, c.Key+" "+why)
 		}
 	}
-	var results []string
+	var results, results64 []string
 	for i := range x.Ops {
 		list, failed := m.parts(&x.Ops[i])
 		for j := 0; failed == nil && j < len(list); j++ {
@@ -120,7 +120,7 @@ func (m *model) applyTxn(c *tree.Command) string {
 				m.last = e.Index()
 				json := tree.AppendEvent(nil, e)
 				m.notices = append(m.notices, e.Encoded(json))
-				results = append(results, string(json))
+				results, results64 = append(results, string(json)), append(results64, eventIn64(e))
 			})
 			m.stats.CountWrite(list[j].Op, failed == nil)
 		}
@@ -128,7 +128,11 @@ func (m *model) applyTxn(c *tree.Command) string {
 			return refuse(fmt.Sprintf("ops[%d]", i), failed.Code, failed.Cause)
 		}
 	}
-	return `{"results":[` + strings.Join(results, ",") + "]}\n"
+	answer := `{"results":[` + strings.Join(results, ",") + "]}\n"
+	if strings.Contains(answer, `\ufffd`) {
+		answer += `{"results":[` + strings.Join(results64, ",") + "]}\n"
+	}
+	return answer
 }
 
 // parts are the commands that an operation stands for.

@@ -169,7 +169,9 @@ func (a *Membership) step() (more bool, err error) {
 	return more, nil
 }
 
-// Able is what all members can read, as far as this member knows. It may be called from any goroutine.
+// Able is what all members can read, as far as this member knows. It may be called from any goroutine. Once that is
+// all, it isn't asked again: from then on leaders write the time of their shards into the log, which gives the stores a
+// format that older binaries refuse. So no member can become one that can read less.
 func (a *Membership) Able() Abilities {
 	if able := a.able.Load(); able != nil {
 		return *able

@@ -173,7 +173,7 @@ func (e *etcd) list(w http.ResponseWriter, r *http.Request, key string) {
 		_, _ = w.Write(e.store.List(nil, &n, &tree.Query{Recursive: true}, 0))
 		return
 	}
-	_, _ = w.Write(tree.AppendGet(nil, &n, 0))
+	_, _ = w.Write((&tree.Query{}).AppendFile(nil, &n, 0))
 }
 
 func (e *etcd) String() string {

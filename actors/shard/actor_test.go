@@ -14,6 +14,7 @@ import (
 	"copse/statemachine"
 	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
+	"copse/statemachine/txn"
 )
 
 // oneRaft is a raft group of one member, whose replica applies proposals at once unless
@@ -219,6 +220,41 @@ func TestWhatCannotBeTakenIsTurnedAwayAtOnce(t *testing.T) {
 		t.Errorf("counted %v", counted)
 	}
 	a.Stop()
+}
+
+// TestWhatTheDiskHasToTake asks for the room that a write takes, which need not be what its command has.
+func TestWhatTheDiskHasToTake(t *testing.T) {
+	a, _, _ := newActor(time.Minute) // it doesn't run
+	a.Stop()
+	asked := 0
+	a.admit = func(bytes int) error { asked = bytes; return ErrNoSpace }
+	move := func(op tree.Op) *tree.Command {
+		c := (&txn.Txn{Ops: []tree.Command{{Op: op, Key: "/a", PrevValue: "/b", Now: 1}}}).Command(1)
+		return &c
+	}
+	remove := func(id string) *tree.Command {
+		c := &tree.Command{Op: tree.OpDelete, Key: "/k"}
+		if id != "" {
+			c.Identify(id)
+		}
+		return c
+	}
+	for name, w := range map[string]struct {
+		command *tree.Command
+		least   int
+		cause   string
+	}{
+		"a copy":                       {move(tree.OpCopy), txn.CopiedBytes, ErrNoSpace.Error()},
+		"a rename":                     {move(tree.OpRename), txn.CopiedBytes, ErrNoSpace.Error()},
+		"a removal with a kept answer": {remove("x"), 1, tree.OnceRefused + ErrNoSpace.Error()},
+		"a removal":                    {remove(""), 0, ErrStopped.Error()},
+	} {
+		asked = 0
+		r := a.Do(w.command)
+		if r.Err == nil || r.Err.Cause != w.cause || asked < w.least {
+			t.Errorf("%s: %v, after %d bytes were asked for", name, r.Err, asked)
+		}
+	}
 }
 
 func TestAPauseHoldsWritesUntilItEnds(t *testing.T) {

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -62,8 +63,15 @@ func (i *intake) Submit(c *tree.Command, notify func(tree.Reply)) {
 
 // enter puts w into the mailbox, or says why not.
 func (i *intake) enter(w *Write) error {
-	if grows(w.Command) {
-		if err := i.admit(w.Command.Size()); err != nil {
+	bytes, answer := growth(w.Command), 0
+	if w.Command.Once.ID != "" { // its answer is kept
+		answer = w.Command.Size()
+	}
+	if bytes+answer > 0 {
+		switch err := i.admit(bytes + answer); {
+		case err != nil && bytes == 0:
+			return fmt.Errorf("%s%w", tree.OnceRefused, err)
+		case err != nil:
 			return err
 		}
 	}

@@ -19,13 +19,19 @@ const (
 // largeWrite is the size from which on a write, or a submission of one, is large.
 const largeWrite = 64 << 10
 
-// grows reports whether a command may make the tree larger.
-func grows(c *tree.Command) bool {
+// growth is about how many bytes a command may make the store larger by; 0: not at all.
+func growth(c *tree.Command) int {
 	if c.Op != tree.OpTxn {
-		return c.Op.Grows()
+		if c.Op.Grows() {
+			return c.Size()
+		}
+		return 0
 	}
 	t, err := txn.Read(c)
-	return err == nil && t.Grows()
+	if err != nil || !t.Grows() {
+		return 0
+	}
+	return c.Size() + t.CopiesAtMost()
 }
 
 // next returns the first kind from turn on of which something waits, or the turn.

@@ -84,7 +84,7 @@ func (o *origin) kind(w *Write) int {
 	switch {
 	case o.o.Sharded && w.Command.InRoot():
 		return root
-	case w.Command.Size() >= largeWrite && grows(w.Command):
+	case w.Command.Size() >= largeWrite && growth(w.Command) > 0:
 		return bulk
 	}
 	return plain

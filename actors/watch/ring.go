@@ -70,4 +70,6 @@ func (r *ring) search(from tree.Index) int {
 }
 
 // Weight is about how many bytes of memory a notice takes.
-func Weight(n *tree.EncodedEvent) int { return len(n.JSON) + len(n.Key) + noticeOverhead }
+func Weight(n *tree.EncodedEvent) int {
+	return len(n.JSON) + n.Binary.Bytes() + len(n.Key) + noticeOverhead
+}

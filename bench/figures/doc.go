@@ -4,7 +4,9 @@
 //	go run ./figures requests             # the table of requests: see workload.go
 //	go run ./figures peers                # etcd's v3 API, NATS and Redis, each by its own client
 //	go run ./figures watchers -n 15000    # memory of parked long-polls
-//	go run ./figures sse                  # server-sent events beside long-polls
+//	go run ./figures sse                  # streams and server-sent events beside long-polls
+//	go run ./figures txn                  # ten keys in one transaction, and by PUTs
+//	go run ./figures pages -rounds 5      # pages of 1,000 of a directory of 1,000,000
 //	go run ./figures watchput -n 15000    # a PUT that wakes them all
 //	go run ./figures keys -n 1000000      # memory and restart with many keys
 //	go run ./figures plateau -d 3m        # disk under endless overwriting

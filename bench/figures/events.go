@@ -7,7 +7,7 @@ import (
 	"copse/bench/peer"
 )
 
-// eventStreams measures what a stream of server-sent events costs, beside a long-poll: memory
+// eventStreams measures what a stream costs, of server-sent events or as v2 has them, beside a long-poll: memory
 // while it is parked, and the time until an event has reached all of them.
 func eventStreams(o options, s *peer.Server, r *results) error {
 	w, err := dial(s.Address)
@@ -15,19 +15,23 @@ func eventStreams(o options, s *peer.Server, r *results) error {
 		return err
 	}
 	defer w.close()
-	kinds := []struct{ name, accept string }{{"long-polls", "*/*"}}
+	type kind struct {
+		name   string
+		choose func(*longPolls)
+	}
+	kinds := []kind{{"long-polls", func(*longPolls) {}}, {"streams (stream=true)", (*longPolls).stream}}
 	if s.Kind.IsCopse() {
-		kinds = append(kinds, struct{ name, accept string }{"streams of server-sent events", "text/event-stream"})
+		kinds = append(kinds, kind{"streams of server-sent events", (*longPolls).serverSent})
 	}
 	for _, kind := range kinds {
-		if err := crowdOf(o, s, r, w, kind.name, kind.accept); err != nil {
+		if err := crowdOf(o, s, r, w, kind.name, kind.choose); err != nil {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
 	}
 	return nil
 }
 
-func crowdOf(o options, s *peer.Server, r *results, w *wire, name, accept string) error {
+func crowdOf(o options, s *peer.Server, r *results, w *wire, name string, choose func(*longPolls)) error {
 	if err := w.put("/watched", "x"); err != nil {
 		return err
 	}
@@ -41,7 +45,7 @@ func crowdOf(o options, s *peer.Server, r *results, w *wire, name, accept string
 		return err
 	}
 	defer l.close()
-	l.accept(accept)
+	choose(l)
 	if err := l.park(); err != nil {
 		return err
 	}

@@ -18,7 +18,8 @@ type longPolls struct {
 	address netip.AddrPort
 	room    int // connections to make, the first time that they park
 	request []byte
-	streams bool            // of server-sent events: they stay parked after an event
+	streams bool            // they stay parked after an event
+	end     []byte          // of what an event brings
 	parked  map[int]*parked // by file descriptor
 	buffer  [64 << 10]byte
 }
@@ -29,15 +30,22 @@ type parked struct {
 }
 
 var (
-	headEnd  = []byte("\r\n\r\n")
-	bodyEnd  = []byte("\r\n0\r\n\r\n")
-	eventEnd = []byte("}\n\n\r\n") // of a server-sent one
+	headEnd   = []byte("\r\n\r\n")
+	bodyEnd   = []byte("\r\n0\r\n\r\n")
+	streamEnd = []byte("}\n\r\n")   // of an event of a stream
+	eventEnd  = []byte("}\n\n\r\n") // of a server-sent one
 )
 
-// accept makes the requests ask for a type.
-func (l *longPolls) accept(kind string) {
-	l.streams = kind == "text/event-stream"
-	l.request = fmt.Appendf(bytes.TrimSuffix(l.request, headEnd), "\r\nAccept: %s\r\n\r\n", kind)
+// stream makes the requests ask for one event after the other, as v2 sends them.
+func (l *longPolls) stream() {
+	l.streams, l.end = true, streamEnd
+	l.request = bytes.Replace(l.request, []byte("?wait=true"), []byte("?wait=true&stream=true"), 1)
+}
+
+// serverSent makes the requests ask for server-sent events.
+func (l *longPolls) serverSent() {
+	l.streams, l.end = true, eventEnd
+	l.request = append(bytes.TrimSuffix(l.request, headEnd), "\r\nAccept: text/event-stream\r\n\r\n"...)
 }
 
 // forget drops what streams have been answered.
@@ -67,6 +75,7 @@ func openLongPolls(address, key string, n int) (*longPolls, error) {
 		room:    n,
 		request: fmt.Appendf(nil, "GET /v2/keys%s?wait=true HTTP/1.1\r\nHost: %s\r\n\r\n", key, address),
 		parked:  make(map[int]*parked, n),
+		end:     bodyEnd,
 	}, nil
 }
 
@@ -126,13 +135,8 @@ func (l *longPolls) parkSome(fds []int) error {
 	return l.await(headEnd, len(fds))
 }
 
-// woken returns when each connection has the whole body of its event.
-func (l *longPolls) woken() error {
-	if l.streams {
-		return l.await(eventEnd, len(l.parked))
-	}
-	return l.await(bodyEnd, len(l.parked))
-}
+// woken returns when each connection has its whole event.
+func (l *longPolls) woken() error { return l.await(l.end, len(l.parked)) }
 
 // await reads until count answers contain the mark.
 func (l *longPolls) await(mark []byte, count int) error {

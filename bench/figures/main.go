@@ -54,6 +54,8 @@ var figures = map[string]figure{
 	"plateau":  {1_000, plateau},
 	"soak":     {10_000, soak},
 	"auth":     {10_000, authFigure},
+	"txn":      {10_000, transactions},
+	"pages":    {1_000_000, pages},
 }
 
 func main() {

@@ -135,7 +135,7 @@ func (c *copse) get(key string, recursive bool, now int64) string {
 		return string(tree.AppendError(nil, err))
 	}
 	if !n.Dir {
-		return string(tree.AppendGet(nil, &n, now))
+		return string((&tree.Query{}).AppendFile(nil, &n, now))
 	}
 	return string(c.store.List(nil, &n, &tree.Query{Recursive: recursive}, now))
 }

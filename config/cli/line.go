@@ -212,6 +212,7 @@ type Watch struct {
 	Keys []string `arg:"" name:"key" help:"Of copse, several keys can be watched as one."`
 	From
 	Forever bool `help:"Go on until interrupted, not only to the first change." short:"f"`
+	Raw     bool `help:"Print the bytes of values as they are, which only copse tells; as JSON, value64 has them."`
 }
 
 // ExecWatch is copse exec-watch.

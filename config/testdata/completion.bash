@@ -117,7 +117,7 @@ _copse() {
         'cp'|'cp '*) words="--overwrite --help $common" ;;
         'txn'|'txn '*) words="--help $common" ;;
         'ls'|'ls '*) words="--sort --recursive --p --quorum --hidden --depth --count --help $common" ;;
-        'watch'|'watch '*) words="--after-index --recursive --forever --help $common" ;;
+        'watch'|'watch '*) words="--after-index --recursive --forever --raw --help $common" ;;
         'exec-watch'|'exec-watch '*) words="--after-index --recursive --help $common" ;;
         'lock'|'lock '*) words="--ttl --wait --help $common" ;;
         'member list'|'member list '*) words="--help $common" ;;

@@ -110,6 +110,7 @@ complete -c copse -n '__fish_seen_subcommand_from ls' -l count -d 'Print how man
 complete -c copse -n '__fish_seen_subcommand_from watch' -l after-index -x -d 'Begin with the change behind this index'
 complete -c copse -n '__fish_seen_subcommand_from watch' -l recursive -s r -d 'Watch everything below too'
 complete -c copse -n '__fish_seen_subcommand_from watch' -l forever -s f -d 'Go on until interrupted, not only to the first change'
+complete -c copse -n '__fish_seen_subcommand_from watch' -l raw -d 'Print the bytes of values as they are, which only copse tells; as JSON, value64 has them'
 complete -c copse -n '__fish_seen_subcommand_from exec-watch' -l after-index -x -d 'Begin with the change behind this index'
 complete -c copse -n '__fish_seen_subcommand_from exec-watch' -l recursive -s r -d 'Watch everything below too'
 complete -c copse -n '__fish_seen_subcommand_from lock' -l ttl -x -d 'Seconds until a lock is free whose holder is gone; a holder that lives refreshes it'

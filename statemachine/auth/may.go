@@ -78,6 +78,15 @@ func (s *State) MayAdminister(who Who) bool {
 	return !s.Enabled || who.kind == user && slices.Contains(s.rolesOf(who), Root)
 }
 
+// MayReadSome reports whether there may be a directory that who may read with all below.
+func (s *State) MayReadSome(who Who) bool {
+	open := func(role string) bool {
+		r, ok := s.Role(role)
+		return role == Root || ok && slices.ContainsFunc(r.Permissions.Read, func(pattern string) bool { return strings.HasSuffix(pattern, "*") })
+	}
+	return !s.Enabled || who.kind == guest && open(Guest) || who.kind == user && slices.ContainsFunc(s.rolesOf(who), open)
+}
+
 // rolesOf returns the names of a user's roles.
 func (s *State) rolesOf(who Who) []string {
 	if who.under == s {

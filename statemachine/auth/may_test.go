@@ -41,6 +41,9 @@ func TestPatterns(t *testing.T) {
 		w := with([]*auth.User{{Name: "g", Roles: texts("guest")}, {Name: "u", Roles: texts("gone", "r")}},
 			&auth.Role{Name: "guest", Permissions: *kv(nil, texts("x", c.pattern))}, &auth.Role{Name: "r", Permissions: *kv(nil, texts("x", c.pattern))})
 		for _, who := range []auth.Who{auth.TheGuest, auth.TheUser("u"), auth.TheUser("g")} {
+			if got, want := s.MayReadSome(who), len(c.recursive) > 0; got != want || w.MayReadSome(who) {
+				t.Errorf("%q: %v may read all below something: %v", c.pattern, who, got)
+			}
 			for _, path := range paths {
 				for recursive, want := range map[bool][]string{false: c.plain, true: c.recursive} {
 					if got, want := s.May(who, auth.Read, path, recursive), slices.Contains(want, path); got != want {

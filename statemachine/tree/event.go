@@ -56,6 +56,14 @@ type Event struct {
 // Index returns the event's index: its place in the order of all changes.
 func (e *Event) Index() Index { return e.Node.Modified }
 
+// valueForm is how the node is printed: that of a removal has no value.
+func (e *Event) valueForm() valueForm {
+	if e.Action.Removes() {
+		return noValue
+	}
+	return asText
+}
+
 // Created reports whether v2 answers the write with 201 instead of 200.
 func (e *Event) Created() bool {
 	return e.Action == ActionCreate || e.Action == ActionSet && !e.HasPrev
@@ -64,15 +72,17 @@ func (e *Event) Created() bool {
 // EncodedEvent is an event as watchers and the event window hold it: encoded once,
 // with the fields needed to find the watchers that it concerns. It is immutable.
 type EncodedEvent struct {
-	Index  Index
+	Index Index
+	Key   string
+	// JSON is the event as v2 prints it, with the newline.
+	JSON []byte
+	// Binary are the values that JSON doesn't carry. It is a pointer since hardly an event has any.
+	Binary *Binary
 	Action Action
-	Key    string
 	// Dir says that the node is a directory. If Action removes it, everything
 	// below it is gone too, and watchers below it see the event.
 	Dir     bool
 	Refresh bool // see Event
-	// JSON is the event as v2 prints it, with the newline.
-	JSON []byte
 }
 
 // Encoded returns e as an EncodedEvent; json must be AppendEvent's output for e.
@@ -84,6 +94,7 @@ func (e *Event) Encoded(json []byte) EncodedEvent {
 		Dir:     e.Node.Dir,
 		Refresh: e.Refresh,
 		JSON:    json,
+		Binary:  e.binary(),
 	}
 }
 

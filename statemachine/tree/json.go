@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"encoding/base64"
 	"slices"
 	"strconv"
 	"time"
@@ -12,18 +13,11 @@ func AppendEvent(dst []byte, e *Event) []byte {
 	dst = append(dst, `{"action":"`...)
 	dst = append(dst, e.Action.String()...)
 	dst = append(dst, `","node":`...)
-	dst = appendNode(dst, &e.Node, e.Now, !e.Action.Removes())
+	dst = appendNode(dst, &e.Node, e.Now, e.valueForm())
 	if e.HasPrev {
 		dst = append(dst, `,"prevNode":`...)
-		dst = appendNode(dst, &e.Prev, e.Now, true)
+		dst = appendNode(dst, &e.Prev, e.Now, asText)
 	}
-	return append(dst, '}', '\n')
-}
-
-// AppendGet appends the answer to a read of the file n; now is in Unix nanoseconds.
-func AppendGet(dst []byte, n *Node, now int64) []byte {
-	dst = append(dst, getHead...)
-	dst = appendNode(dst, n, now, true)
 	return append(dst, '}', '\n')
 }
 
@@ -44,27 +38,41 @@ func AppendError(dst []byte, e *Error) []byte {
 	return append(dst, '}', '\n')
 }
 
-// appendNode appends n without children. A removal's node is printed without value.
-func appendNode(dst []byte, n *Node, now int64, withValue bool) []byte {
-	dst = appendNodeHead(dst, n, now, withValue)
+// valueForm is how the value of a file is printed.
+type valueForm uint8
+
+const (
+	noValue  valueForm = iota
+	asText             // what isn't UTF-8 is replaced
+	asBase64           // as value64
+)
+
+// appendNode appends n without children.
+func appendNode(dst []byte, n *Node, now int64, form valueForm) []byte {
+	dst = appendNodeHead(dst, n, now, form)
 	return appendNodeTail(dst, n)
 }
 
 // appendNodeHead appends n's fields up to the place of its children. The output ends
 // after a field, or after the opening brace if there is none.
-func appendNodeHead(dst []byte, n *Node, now int64, withValue bool) []byte {
+func appendNodeHead(dst []byte, n *Node, now int64, form valueForm) []byte {
 	dst = append(dst, '{')
 	if n.Key != "/" {
 		dst = append(dst, `"key":`...)
 		dst = AppendString(dst, n.Key)
 		dst = append(dst, ',')
 	}
-	if n.Dir {
+	switch {
+	case n.Dir:
 		dst = append(dst, `"dir":true,`...)
-	} else if withValue {
+	case form == asText:
 		dst = append(dst, `"value":`...)
 		dst = AppendString(dst, n.Value)
 		dst = append(dst, ',')
+	case form == asBase64:
+		dst = append(dst, value64Field...)
+		dst = base64.StdEncoding.AppendEncode(dst, n.Value)
+		dst = append(dst, '"', ',')
 	}
 	if n.Expires != 0 {
 		dst = append(dst, `"expiration":"`...)

@@ -39,7 +39,7 @@ func (l *Listing) At(now int64) { l.now = now }
 func (l *Listing) enter(dst []byte, dir *Node) []byte {
 	l.open = append(l.open, openDir{node: *dir})
 	l.open[len(l.open)-1].node.Key = strings.Clone(dir.Key)
-	return appendNodeHead(dst, dir, l.now, true)
+	return appendNodeHead(dst, dir, l.now, noValue)
 }
 
 // Enter opens a directory below the listed one of which only a part is on the page, in front
@@ -77,7 +77,7 @@ func (l *Listing) Add(dst []byte, n *Node) (out []byte, below bool) {
 	if n.Dir && len(l.open) < l.depth {
 		return l.enter(dst, n), true
 	}
-	return appendNode(dst, n, l.now, !page.KeysOnly), false
+	return appendNode(dst, n, l.now, l.query.valueForm()), false
 }
 
 // Cut reports whether the page is full and there are more nodes.

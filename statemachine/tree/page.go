@@ -16,10 +16,11 @@ type Page struct {
 	KeysOnly bool   // no values
 	Count    bool   // how many nodes there are, instead of the nodes
 	Hidden   bool   // hidden nodes too
+	Base64   bool   // values are shown as value64
 }
 
-// Plain reports whether q is a read as v2 knows them.
-func (q *Query) Plain() bool { return q.Page == Page{} }
+// Plain reports whether q is for what v2's reads show, in whatever encoding.
+func (q *Query) Plain() bool { return q.Page == Page{Base64: q.Page.Base64} }
 
 // depth is how many levels below its key q shows.
 func (q *Query) depth() int {
@@ -51,11 +52,24 @@ func (q *Query) level(key string) int {
 	return 1 + strings.Count(strings.TrimPrefix(below, "/"), "/")
 }
 
-// AppendFile appends the answer to a read of the file n; now is in Unix nanoseconds.
-func (p *Page) AppendFile(dst []byte, n *Node, now int64) []byte {
+// AppendFile appends the answer to q, a read of the file n; now is in Unix nanoseconds.
+func (q *Query) AppendFile(dst []byte, n *Node, now int64) []byte {
 	dst = append(dst, getHead...)
-	dst = appendNode(dst, n, now, !p.KeysOnly && !p.Count)
-	return p.appendIndex(dst)
+	dst = appendNode(dst, n, now, q.valueForm())
+	if q.Plain() {
+		return append(dst, '}', '\n')
+	}
+	return q.Page.appendIndex(dst)
+}
+
+func (q *Query) valueForm() valueForm {
+	switch {
+	case q.Page.KeysOnly || q.Page.Count:
+		return noValue
+	case q.Page.Base64:
+		return asBase64
+	}
+	return asText
 }
 
 // appendIndex ends the answer.

@@ -37,7 +37,7 @@ func (w *world) list(key string, recursive bool) string {
 		return string(tree.AppendError(nil, err))
 	}
 	if !n.Dir {
-		return string(tree.AppendGet(nil, &n, 0))
+		return string((&tree.Query{}).AppendFile(nil, &n, 0))
 	}
 	return string(w.store.List(nil, &n, &tree.Query{Recursive: recursive}, 0))
 }

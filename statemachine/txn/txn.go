@@ -61,6 +61,16 @@ func (t *Txn) Grows() bool {
 	return false
 }
 
+// CopiesAtMost is how many bytes of keys and values t may copy.
+func (t *Txn) CopiesAtMost() int {
+	for i := range t.Ops {
+		if copies(t.Ops[i].Op) {
+			return CopiedBytes
+		}
+	}
+	return 0
+}
+
 // indexes is how many indexes t takes at most. A rename of n nodes takes n and one for the delete.
 func (t *Txn) indexes() int {
 	n := len(t.Ops)

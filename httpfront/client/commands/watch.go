@@ -53,6 +53,7 @@ func (t *tool) watch(ctx context.Context, args *cli.Watch) error {
 		}
 	}
 	w := t.watcher(args.From, args.Keys[0], args.Keys[1:]...)
+	w.Raw = args.Raw
 	for {
 		r, err := t.nextFile(ctx, w)
 		if err != nil {

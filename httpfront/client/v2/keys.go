@@ -25,6 +25,7 @@ type Node struct {
 	Key        string     `json:"key"`
 	Dir        bool       `json:"dir,omitempty"`
 	Value      string     `json:"value"`
+	Value64    []byte     `json:"value64,omitempty"` // the value's bytes, if they were asked for
 	Nodes      []*Node    `json:"nodes"`
 	Created    uint64     `json:"createdIndex"`
 	Modified   uint64     `json:"modifiedIndex"`
@@ -144,6 +145,21 @@ func (c *Client) Txn(ctx context.Context, body any) ([]*Response, error) {
 		r.Index = answer.Index
 	}
 	return out.Results, nil
+}
+
+// takeBytes makes the values in an event those that its JSON has in base64.
+func (r *Response) takeBytes() error {
+	removal := r.Action == "delete" || r.Action == "compareAndDelete" || r.Action == "expire"
+	for _, n := range []*Node{r.Node, r.PrevNode} {
+		switch {
+		case n == nil || n.Dir || n == r.Node && removal:
+		case n.Value64 == nil:
+			return ErrNoBytes
+		default:
+			n.Value = string(n.Value64)
+		}
+	}
+	return nil
 }
 
 func (c *Client) keys(ctx context.Context, r Request) (*Response, error) {

@@ -20,7 +20,9 @@ type Watcher struct {
 	key       string
 	prefixes  []string // all keys, if there are several
 	recursive bool
-	next      uint64 // of the first event that is wanted; 0: of what happens from now on
+	// Raw asks for the bytes of values, as they are; ErrNoBytes if the server doesn't know that.
+	Raw  bool
+	next uint64 // of the first event that is wanted; 0: of what happens from now on
 	// Interrupted, unless nil, is called when the connection is lost, and again each time that
 	// it can't be made; and with nil when it stands again.
 	Interrupted func(error)
@@ -116,6 +118,9 @@ func (w *Watcher) poll(ctx context.Context) (*Response, error) {
 	if w.recursive {
 		query.Set("recursive", "true")
 	}
+	if w.Raw {
+		query.Set("encoding", "base64")
+	}
 	if w.next > 0 {
 		query.Set("waitIndex", strconv.FormatUint(w.next, 10))
 	}
@@ -148,6 +153,9 @@ func (w *Watcher) poll(ctx context.Context) (*Response, error) {
 		return nil, err
 	}
 	event, err := parse(body, index)
+	if err == nil && w.Raw {
+		err = event.takeBytes()
+	}
 	if err != nil {
 		return nil, err
 	}
