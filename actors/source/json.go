@@ -12,6 +12,7 @@ import (
 type node struct {
 	Key           string     `json:"key"`
 	Value         string     `json:"value"`
+	Value64       []byte     `json:"value64"` // from a copse: the bytes, which Value may not be able to show
 	Dir           bool       `json:"dir"`
 	Expiration    *time.Time `json:"expiration"`
 	TTL           int64      `json:"ttl"`
@@ -23,7 +24,9 @@ type node struct {
 func (n *node) decode() tree.Node {
 	out := tree.Node{Key: n.Key, Dir: n.Dir, Modified: n.ModifiedIndex, Created: n.CreatedIndex}
 	if !n.Dir {
-		out.Value, out.Written = []byte(n.Value), n.ModifiedIndex
+		if out.Value, out.Written = n.Value64, n.ModifiedIndex; n.Value64 == nil {
+			out.Value = []byte(n.Value)
+		}
 	}
 	if n.Expiration != nil {
 		out.Expires = n.Expiration.UnixNano()

@@ -273,10 +273,13 @@ func (c *Client) AuthEnabled(ctx context.Context) (bool, error) {
 	return answer.Enabled, nil
 }
 
+// wholeRead asks for all below a key. A copse shows the bytes of values, and etcd ignores the last parameter.
+const wholeRead = "recursive=true&sorted=true&quorum=true&encoding=base64"
+
 // Read reads key and all that is visible below it, with a quorum of the source: each directory before
 // what it holds. The root itself isn't among the nodes. A key that isn't there gives no nodes.
 func (c *Client) Read(ctx context.Context, key string) ([]tree.Node, Position, error) {
-	r, err := c.ask(ctx, http.MethodGet, keyPath(key), "recursive=true&sorted=true&quorum=true", c.limits.tree)
+	r, err := c.ask(ctx, http.MethodGet, keyPath(key), wholeRead, c.limits.tree)
 	if err != nil {
 		return nil, Position{}, err
 	}
@@ -313,7 +316,7 @@ func (c *Client) Read(ctx context.Context, key string) ([]tree.Node, Position, e
 func (c *Client) Next(ctx context.Context, from tree.Index, patience time.Duration) (*tree.Event, Position, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r, err := c.ask(ctx, http.MethodGet, keyPath("/"), "wait=true&recursive=true&waitIndex="+strconv.FormatUint(uint64(from), 10), c.limits.head)
+	r, err := c.ask(ctx, http.MethodGet, keyPath("/"), "wait=true&recursive=true&encoding=base64&waitIndex="+strconv.FormatUint(uint64(from), 10), c.limits.head)
 	if err != nil {
 		return nil, Position{}, err
 	}

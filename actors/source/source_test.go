@@ -37,11 +37,11 @@ func head(w http.ResponseWriter, code int, index string) {
 
 func TestReadGivesAllNodesAndThePosition(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.RawQuery != "recursive=true&sorted=true&quorum=true" && r.Method == http.MethodGet {
+		if r.URL.RawQuery != "recursive=true&sorted=true&quorum=true&encoding=base64" && r.Method == http.MethodGet {
 			t.Errorf("asked for %s", r.URL)
 		}
 		head(w, 200, "12")
-		_, _ = w.Write([]byte(`{"action":"get","node":{"dir":true,"nodes":[{"key":"/d","dir":true,"nodes":[{"key":"/d/f","value":"v","expiration":"2030-01-02T03:04:05.000000006Z","ttl":9,"modifiedIndex":8,"createdIndex":7}],"modifiedIndex":5,"createdIndex":5},{"key":"/e","dir":true,"modifiedIndex":6,"createdIndex":6}]}}`))
+		_, _ = w.Write([]byte(`{"action":"get","node":{"dir":true,"nodes":[{"key":"/d","dir":true,"nodes":[{"key":"/d/f","value64":"/wA=","expiration":"2030-01-02T03:04:05.000000006Z","ttl":9,"modifiedIndex":8,"createdIndex":7}],"modifiedIndex":5,"createdIndex":5},{"key":"/e","dir":true,"modifiedIndex":6,"createdIndex":6}]}}`))
 	})
 	nodes, at, err := c.Read(t.Context(), "/")
 	if err != nil || at != (source.Position{ClusterID: 0x7e27652122e8b2ae, Index: 12, Term: 4}) {
@@ -51,7 +51,7 @@ func TestReadGivesAllNodesAndThePosition(t *testing.T) {
 		t.Fatalf("%+v", nodes)
 	}
 	want := time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC).UnixNano()
-	if f := nodes[1]; f.Key != "/d/f" || string(f.Value) != "v" || f.Modified != 8 || f.Created != 7 || f.Expires != want {
+	if f := nodes[1]; f.Key != "/d/f" || string(f.Value) != "\xff\x00" || f.Modified != 8 || f.Created != 7 || f.Expires != want {
 		t.Fatalf("%+v", f)
 	}
 }
@@ -89,7 +89,7 @@ func TestNextTellsAnEventFromAWaitAndFromAHole(t *testing.T) {
 		switch r.URL.Query().Get("waitIndex") {
 		case "3":
 			head(w, 200, "9")
-			_, _ = w.Write([]byte(`{"action":"expire","node":{"key":"/k","modifiedIndex":5,"createdIndex":4},"prevNode":{"key":"/k","value":"x","expiration":"2030-01-01T00:00:00Z","ttl":3,"modifiedIndex":4,"createdIndex":4}}` + "\n"))
+			_, _ = w.Write([]byte(`{"action":"expire","node":{"key":"/k","modifiedIndex":5,"createdIndex":4},"prevNode":{"key":"/k","value64":"/g==","expiration":"2030-01-01T00:00:00Z","ttl":3,"modifiedIndex":4,"createdIndex":4}}` + "\n"))
 		case "6":
 			head(w, 200, "9")
 			w.(http.Flusher).Flush()
@@ -102,7 +102,7 @@ func TestNextTellsAnEventFromAWaitAndFromAHole(t *testing.T) {
 		}
 	})
 	ev, at, err := c.Next(t.Context(), 3, time.Minute)
-	if err != nil || at.Index != 9 || ev.Action != tree.ActionExpire || ev.Index() != 5 || !ev.HasPrev || string(ev.Prev.Value) != "x" {
+	if err != nil || at.Index != 9 || ev.Action != tree.ActionExpire || ev.Index() != 5 || !ev.HasPrev || string(ev.Prev.Value) != "\xfe" {
 		t.Fatal(ev, at, err)
 	}
 	if ttl := ev.Prev.TTL(ev.Now); ttl != 3 {

@@ -25,7 +25,7 @@ func (c *Client) Login(password string) {
 // Open begins to read key and all that is visible below it, with a quorum of the source. The
 // body is v2's answer, which the caller closes; nil: there is no such key.
 func (c *Client) Open(ctx context.Context, key string) (io.ReadCloser, Position, error) {
-	r, err := c.retry(ctx, keyPath(key), "recursive=true&sorted=true&quorum=true", c.limits.tree)
+	r, err := c.retry(ctx, keyPath(key), wholeRead, c.limits.tree)
 	if err != nil {
 		return nil, Position{}, err
 	}

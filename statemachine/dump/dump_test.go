@@ -101,6 +101,9 @@ func TestWhatTheFileCantSayIsCounted(t *testing.T) {
 	if r, _, err := read(`{"\ufffd":{"a":"v"}}`, dump.Any); err != nil || r.Binary.Keys != 2 || r.Binary.Values != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
+	if r, text, err := read(`[{"key":"/a","value64":"77+9"},{"key":"/b","value64":"/wA="}]`, dump.Any); err != nil || r.Binary.Values != 0 || !strings.Contains(string(text), `\xff\x00`) {
+		t.Errorf("%+v, %q, %v", r, text, err)
+	}
 	r, _, err = read(`{"action":"get","node":{"dir":true,"nodes":[{"key":"/d","dir":true,"modifiedIndex":4,"createdIndex":4}]}}`, dump.Any)
 	if err != nil || !r.Shallow || !r.Indexed() {
 		t.Errorf("%+v, %v", r, err)
@@ -122,6 +125,9 @@ func TestABadFileIsRefusedWithThePlace(t *testing.T) {
 		`[{"key":"/","value":"v"}]`:              "a value for /",
 		`[{"key":"/a","value":1}]`:               "byte 21: '1' where '\"' should be",
 		`[{"key":"/a","value":nil}]`:             "neither a text nor null",
+		`[{"key":"/a","value64":"%"}]`:           "value64 isn't base64",
+		`[{"key":"/a","value":"","value64":""}]`: "stands beside a value",
+		`[{"key":"/a","value64":"","value":""}]`: `no field "value" here`,
 		`[{"key":"/a","key":"/b"}]`:              `no field "key" here`,
 		`[{"key":"/a","kvs":[]}]`:                `no field "kvs" here`,
 		`[{"key":"/a","nodes":[]}]`:              "has no nodes",

@@ -1,6 +1,7 @@
 package dump
 
 import (
+	"encoding/base64"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ func (p *parser) entry(dir, name string, depth int) {
 	at := p.at
 	switch c {
 	case '"':
-		p.add(tree.Node{Key: key, Value: []byte(p.text())}, at)
+		p.add(tree.Node{Key: key, Value: p.value()}, at)
 	case '{':
 		if depth > depthLimit {
 			p.fail("too many directories in each other")
@@ -61,12 +62,12 @@ type above struct {
 }
 
 // names are the fields of a node, of a list or an answer.
-var names = []string{"key", "value", "dir", "expiration", "ttl", "modifiedIndex", "createdIndex", "nodes"}
+var names = []string{"key", "value", "dir", "expiration", "ttl", "modifiedIndex", "createdIndex", "nodes", "value64"}
 
 // node reads a node of an answer, with everything below it, or one of a list, where up is nil.
 func (p *parser) node(up *above) {
 	var n tree.Node
-	var seen [8]bool
+	var seen [9]bool
 	has := func(name string) bool { return seen[slot(name)] }
 	p.peek()
 	at, ttl := p.at, int64(0)
@@ -82,8 +83,16 @@ func (p *parser) node(up *above) {
 			n.Key = p.text()
 		case "value":
 			if seen[i] = !p.null(); seen[i] {
-				n.Value = []byte(p.text())
+				n.Value = p.value()
 			}
+		case "value64": // as copse shows it, if it is asked for
+			text := p.text()
+			value, err := base64.StdEncoding.DecodeString(text)
+			if err != nil || has("value") {
+				p.fail("value64 isn't base64, or stands beside a value: %.100q", text)
+				return
+			}
+			n.Value, seen[slot("value")] = value, true
 		case "dir":
 			n.Dir = p.boolean()
 		case "expiration":
@@ -109,6 +118,15 @@ func (p *parser) node(up *above) {
 	} else {
 		p.answered(&n, at, has, up)
 	}
+}
+
+// value reads a value, and notes what may have been other bytes.
+func (p *parser) value() []byte {
+	text := p.text()
+	if strings.Contains(text, replaced) {
+		p.result.Binary.Values++
+	}
+	return []byte(text)
 }
 
 func slot(name string) int {

@@ -2,7 +2,6 @@ package dump
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"iter"
@@ -194,9 +193,6 @@ func (p *parser) add(n tree.Node, at int64) {
 			n.Modified = n.Created
 		}
 		p.result.Largest = max(p.result.Largest, n.Created, n.Modified)
-		if bytes.Contains(n.Value, []byte(replaced)) {
-			p.result.Binary.Values++
-		}
 		if strings.Contains(n.Key, replaced) {
 			p.result.Binary.Keys++
 		}
