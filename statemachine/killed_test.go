@@ -122,6 +122,7 @@ func runKilled(plan string) int {
 		fmt.Println(wrong)
 		return 3
 	}
+	ended.Lock() // Pebble may find the damage in the next file before the process ends
 	fmt.Println("held", at)
 	return 0
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -23,9 +24,15 @@ func TestAWriteIsRepeatedWhereIdsAreKnown(t *testing.T) {
 		"etcd":                       {false, false, exitRefused, 0},
 		"copse that can't do it now": {true, true, exitRefused, 1},
 	} {
+		var mu sync.Mutex // guards ids
 		var ids []string
-		first, _ := answers(t, func(w http.ResponseWriter, r *http.Request) {
+		came := func(r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
 			ids = append(ids, r.URL.Query().Get("requestId"))
+		}
+		first, _ := answers(t, func(w http.ResponseWriter, r *http.Request) {
+			came(r)
 			breaksOff(w, r)
 		})
 		writes := 0
@@ -41,7 +48,7 @@ func TestAWriteIsRepeatedWhereIdsAreKnown(t *testing.T) {
 				io.WriteString(w, refused)
 			default:
 				writes++
-				ids = append(ids, r.URL.Query().Get("requestId"))
+				came(r)
 				done(w, r)
 			}
 		})
@@ -49,9 +56,11 @@ func TestAWriteIsRepeatedWhereIdsAreKnown(t *testing.T) {
 		if code != c.code || writes != c.writes || c.code != 0 && !strings.Contains(stderr, "the write may have been made") {
 			t.Errorf("%s: exit code %d, %d writes at the second: %s", name, code, writes, stderr)
 		}
+		mu.Lock()
 		if ids[0] == "" || c.code == 0 && (len(ids) != 2 || ids[0] != ids[1]) {
 			t.Errorf("%s: the ids %q", name, ids)
 		}
+		mu.Unlock()
 	}
 }
 
