@@ -112,6 +112,14 @@ func (s *Server) identify(ctx *fasthttp.RequestCtx) (auth.Who, error) {
 	if s.opts.CertificateNames {
 		certificate = c.certificateName()
 	}
+	if t := c.turn; t != nil {
+		who, ok := s.logins.Recall(&c.client, ctx.Request.Header.Peek(fasthttp.HeaderAuthorization), certificate)
+		if !ok {
+			t.outcome = mayBlock
+			return auth.Who{}, errLeft
+		}
+		return who, nil
+	}
 	who, err := s.logins.Identify(&c.client, ctx.Request.Header.Peek(fasthttp.HeaderAuthorization), certificate)
 	if refused, ok := err.(*login.Refused); ok {
 		s.logRefused(refused, c.client.From().String())

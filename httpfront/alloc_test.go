@@ -36,6 +36,14 @@ func (b *stillBackend) Do(c *tree.Command) tree.Reply {
 	return tree.Reply{JSON: b.answer, Action: tree.ActionSet, State: stillState}
 }
 
+// GetCached and Submit leave everything to goroutines.
+func (b *stillBackend) GetCached(dst []byte, _ *tree.Query) ([]byte, tree.State, *tree.Error, bool) {
+	return dst, tree.State{}, nil, false
+}
+func (b *stillBackend) Confirm(*tree.Query, func(error)) bool { return false }
+
+func (b *stillBackend) Submit(*tree.Command, func(tree.Reply)) bool { return false }
+
 func (b *stillBackend) Auth() *auth.State            { return b.auth }
 func (b *stillBackend) AuthChanged() <-chan struct{} { return nil }
 

@@ -15,10 +15,23 @@ type Backend interface {
 	// CodeRaftInternal. c and its contents may be reused after Do has returned.
 	Do(c *tree.Command) tree.Reply
 
+	// Submit is Do for a caller that doesn't wait: notify is called with the outcome, once and perhaps
+	// before Submit returns. It must not wait; c and its contents are in use until then. If Submit
+	// returns false it has done nothing, and Do has to.
+	Submit(c *tree.Command, notify func(tree.Reply)) bool
+
 	// Get appends the answer to q, as v2 prints it with the newline, to dst. A long listing
 	// comes in parts: rest, if not nil, yields the parts after out and must be closed; q.Key
 	// is in use until then.
 	Get(dst []byte, q tree.Query) (out []byte, rest tree.Rest, st tree.State, err *tree.Error)
+
+	// GetCached is Get of what is in memory, and short. ok is false, and nothing has been done, if the
+	// answer isn't, or has to wait for something.
+	GetCached(dst []byte, q *tree.Query) (out []byte, st tree.State, err *tree.Error, ok bool)
+
+	// Confirm is the wait of a q that is Confirmed, for a caller that doesn't wait: notify is called
+	// when GetCached may answer q without that, or with the reason why not; otherwise as in Submit.
+	Confirm(q *tree.Query, notify func(error)) bool
 
 	// Backup returns the whole tree at one index, users and roles included, as a file that
 	// comes in parts and must be closed. Unless stale is set, it has all that was acknowledged

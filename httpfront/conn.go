@@ -2,8 +2,6 @@ package httpfront
 
 import (
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -11,14 +9,12 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"copse/httpfront/login"
 )
 
-// conn is a connection that fasthttp serves. A parked connection returns as a new conn:
-// fasthttp identifies connections by pointer, and may still be cleaning up after the old
-// one.
+// conn is a connection whose requests are served: by the poll loop, or while something may block
+// by fasthttp on a goroutine. After a watch the connection returns as a new conn: fasthttp
+// identifies connections by pointer, and may still be cleaning up after the old one.
 //
 // A conn implements its timeouts itself: fasthttp, which has none set, signals the begin
 // and the end of each request, and Read and Write set deadlines. fasthttp would read the
@@ -29,12 +25,12 @@ type conn struct {
 	loop  *pollLoop
 	maybe *tls.Config // for a client that begins with TLS; nil: it is known whether it does
 
-	// Its goroutine's.
+	// Of whoever serves it, the poll loop or its goroutine.
+	inLoop
 	intake
 	sending
 	client login.Client
 	deadlines
-	served bool // at least one request
 
 	busy  atomic.Bool // a request has begun
 	state atomic.Uint32
@@ -51,15 +47,26 @@ type timeouts struct {
 	slack        time.Duration // by which a deadline may be early
 }
 
-// deadlines are those of reading and writing.
-type deadlines struct{ reads, writes deadline }
+// inLoop is what a conn is in the poll loop.
+type inLoop struct {
+	turn *turn   // the request that the loop serves, where nothing may block; nil: a goroutine does
+	home *parked // its place there; nil: it hasn't been there
+	sock *socket // itself without fasthttp; nil: it hasn't been needed
+}
 
-// The states of a conn: all but open are final.
+// deadlines are those of reading and writing.
+type deadlines struct {
+	reads, writes deadline
+	served        bool // at least one request
+}
+
+// The states of a conn: all but open and idle are final.
 const (
 	connOpen uint32 = iota
 	connClosed
-	connDetached // the socket belongs to the poll loop now
+	connDetached // the socket belongs to a watch now
 	connMoved    // it belongs to intake.next
+	connIdle     // the next request is waited for in the poll loop
 )
 
 // newConn wraps c for fasthttp. wire is below a TLS session, nil otherwise; rest is read
@@ -191,7 +198,7 @@ func (c *conn) handOver(buffered io.Reader, head []byte) {
 	}
 	defer c.loop.arriving.Done()
 	w := c.watch.Swap(nil)
-	sock, err := newSocket(c.Conn, c.wire, append(readRest(buffered), c.rest...))
+	sock, err := c.socket(append(readRest(buffered), c.rest...))
 	if err != nil {
 		c.loop.options.unwatch(&w.watch)
 		_ = c.Conn.Close() // closed already, or its client has left
@@ -199,6 +206,40 @@ func (c *conn) handOver(buffered io.Reader, head []byte) {
 	}
 	n, _ := sock.write(head) // the poll loop's next write gets the same error
 	c.loop.take(w, &arrival{sock: sock, head: head[n:]})
+}
+
+// setAside ends fasthttp's part in c, as if it were closed, at the end of a request. It reports
+// false for what can't wait in the poll loop.
+func (c *conn) setAside() bool {
+	return c.loop.poller != nil && c.parkable() && c.state.CompareAndSwap(connOpen, connIdle)
+}
+
+// wait passes the connection to the poll loop, which waits for the next request.
+func (c *conn) wait() {
+	sock, err := c.socket(nil)
+	if err != nil {
+		_ = c.Conn.Close() // its client has left
+		return
+	}
+	c.state.Store(connOpen)
+	c.busy.Store(false)
+	if c.home == nil {
+		c.home = &parked{loop: c.loop, conn: c}
+	}
+	c.loop.take(c.home, &arrival{sock: sock, idle: true})
+}
+
+// socket returns the connection for use without fasthttp, with what has been read.
+func (c *conn) socket(rest []byte) (s *socket, err error) {
+	if c.sock == nil {
+		c.sock, err = newSocket(c.Conn, c.wire, rest)
+		return c.sock, err
+	}
+	c.sock.rest = rest
+	if c.wire != nil {
+		c.wire.parked = true
+	}
+	return c.sock, c.sock.absorb()
 }
 
 // readRest reads r to its end into a slice of just that size.
@@ -214,83 +255,4 @@ func readRest(r io.Reader) []byte {
 		rest = append(rest, more...)
 	}
 	return slices.Clone(rest)
-}
-
-// socket is a connection outside fasthttp. It is used by one goroutine at a time, without
-// locks, and never blocks.
-type socket struct {
-	net.Conn
-	fd      int
-	session *session // nil: no TLS
-	rest    []byte   // read from the socket, not yet parsed
-}
-
-// newSocket takes over c, with the wire below it if it is a TLS session. It fails if the
-// client has left.
-func newSocket(c net.Conn, w *wire, rest []byte) (*socket, error) {
-	s := &socket{Conn: c, fd: -1, rest: rest}
-	if w != nil {
-		w.parked = true
-		s.fd = w.fd
-		s.session = &session{Conn: c.(*tls.Conn), wire: w}
-		return s, s.absorb()
-	}
-	raw, err := c.(syscall.Conn).SyscallConn()
-	if err == nil {
-		err = raw.Control(func(fd uintptr) { s.fd = int(fd) })
-	}
-	if err != nil {
-		return nil, fmt.Errorf("socket of %v: %w", c.RemoteAddr(), err)
-	}
-	return s, nil
-}
-
-// write writes as much of b as it can without blocking. Writing less is no error; the next
-// write must begin with the rest.
-func (s *socket) write(b []byte) (n int, err error) {
-	if s.session != nil {
-		return s.session.write(b)
-	}
-	return writeNow(s.fd, b)
-}
-
-// absorb reads what has arrived on a TLS session, and fails if the client has closed it.
-// For a plain socket the poller reports that.
-func (s *socket) absorb() (err error) {
-	if s.session != nil {
-		s.rest, err = s.session.absorb(s.rest)
-	}
-	return err
-}
-
-// conn returns the connection as a new conn for fasthttp.
-func (s *socket) conn(p *pollLoop) *conn {
-	if s.session == nil {
-		return newConn(p, s.Conn, nil, s.rest)
-	}
-	s.session.wire.parked = false
-	return newConn(p, s.Conn, s.session.wire, s.rest)
-}
-
-func writeNow(fd int, b []byte) (n int, err error) {
-	for n < len(b) {
-		m, err := unix.Write(fd, b[n:])
-		switch {
-		case err == nil:
-			n += m
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
-			return n, nil
-		default:
-			return n, err
-		}
-	}
-	return n, nil
-}
-
-// readable reports whether there are bytes to read, rather than just the end.
-func (s *socket) readable() bool {
-	var b [1]byte
-	n, _, err := unix.Recvfrom(s.fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	return err == nil && n > 0
 }

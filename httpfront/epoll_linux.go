@@ -4,25 +4,28 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// poller waits for sockets on behalf of the poll loop, with an epoll instance of its own:
+// poller waits for sockets on behalf of a poll loop, with an epoll instance of its own:
 // the runtime's wakes goroutines, and parked connections have none. The instance is
 // registered with the runtime as a file, so that waiting for it blocks a goroutine but no
 // thread.
 //
 // This file is for Linux. Another system would need one like it.
 //
-// Sockets are watched edge-triggered, from the start for reading and hang-up: a parked
-// connection costs one system call when it arrives and one when it is handed back.
+// Sockets are watched edge-triggered, from the start for reading and hang-up, and to their end:
+// while a goroutine has a connection, its events have a token that nobody knows.
 type poller struct {
 	fd     int
 	file   *os.File
-	events chan []unix.EpollEvent
-	taken  chan struct{} // the receiver has handled the events
-	closed chan struct{}
+	raw    syscall.RawConn
+	waits  atomic.Bool // wait blocks, or is about to
+	events []unix.EpollEvent
 }
 
 const (
@@ -32,6 +35,9 @@ const (
 	pollGone     = unix.EPOLLHUP | unix.EPOLLERR
 )
 
+// pollLimit is how many events are taken at once.
+const pollLimit = 256
+
 func newPoller() (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -40,54 +46,39 @@ func newPoller() (*poller, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, errors.Join(fmt.Errorf("unblock epoll instance: %w", err), unix.Close(fd))
 	}
-	return &poller{
-		fd:     fd,
-		file:   os.NewFile(uintptr(fd), "epoll"),
-		events: make(chan []unix.EpollEvent),
-		taken:  make(chan struct{}),
-		closed: make(chan struct{}),
-	}, nil
+	p := &poller{fd: fd, file: os.NewFile(uintptr(fd), "epoll"), events: make([]unix.EpollEvent, pollLimit)}
+	p.raw, err = p.file.SyscallConn()
+	return p, err
 }
 
-// run delivers events, one batch at a time, until close. The receiver owns a batch until it
-// sends on taken.
-func (p *poller) run() {
-	raw, err := p.file.SyscallConn()
-	if err != nil {
-		return // closed before it began
+// wait returns what has happened to the sockets. If nothing has it waits for that, or for ring, as
+// long as quiet says that there is nothing else to do. The caller owns the result until the next
+// call.
+func (p *poller) wait(quiet func() bool) []unix.EpollEvent {
+	p.waits.Store(true) // who has something to do from now on rings
+	block, n := quiet(), 0
+	err := p.raw.Read(func(uintptr) bool {
+		n, _ = unix.EpollWait(p.fd, p.events, 0)
+		return n != 0 || !block
+	})
+	p.waits.Store(false)
+	if err != nil { // it rang
+		_ = p.file.SetReadDeadline(time.Time{})
 	}
-	buf := make([]unix.EpollEvent, 256)
-	for {
-		n := 0
-		err := raw.Read(func(fd uintptr) bool {
-			n, err = unix.EpollWait(int(fd), buf, 0)
-			return n > 0 || err != nil
-		})
-		if err != nil {
-			return // closed
-		}
-		if n <= 0 {
-			continue // interrupted, the only error that is possible
-		}
-		select {
-		case p.events <- buf[:n]:
-		case <-p.closed:
-			return
-		}
-		select {
-		case <-p.taken:
-		case <-p.closed:
-			return
-		}
+	return p.events[:max(n, 0)]
+}
+
+// ring ends a wait. It costs a load if there is none, and wakes the loop once however many ring.
+func (p *poller) ring() {
+	if p.waits.Load() && p.waits.CompareAndSwap(true, false) {
+		_ = p.file.SetReadDeadline(longAgo)
 	}
 }
 
-// close ends run. The owner of the sockets calls it once, and doesn't use the poller
-// afterwards.
-func (p *poller) close() {
-	close(p.closed)
-	_ = p.file.Close() // nothing was written to it
-}
+var longAgo = time.Unix(1, 0)
+
+// close is called once, by the owner of the sockets, who doesn't use the poller afterwards.
+func (p *poller) close() { _ = p.file.Close() } // nothing was written to it
 
 // token identifies a parked connection in an event: its slot, and a number that
 // distinguishes it from earlier owners of the slot.
@@ -100,14 +91,14 @@ func (p *poller) add(fd int, t token) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, 0, t)
 }
 
+// again is add for a socket that is being watched under another token.
+func (p *poller) again(fd int, t token) error {
+	return p.control(unix.EPOLL_CTL_MOD, fd, 0, t)
+}
+
 // addWritable also reports when fd can be written again.
 func (p *poller) addWritable(fd int, t token) error {
 	return p.control(unix.EPOLL_CTL_MOD, fd, pollWritable, t)
-}
-
-// remove stops watching a socket that stays open; closing one does so by itself.
-func (p *poller) remove(fd int) error {
-	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
 func (p *poller) control(op, fd int, more uint32, t token) error {

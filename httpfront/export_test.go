@@ -61,8 +61,8 @@ func newTestPollLoop(o pollLoopOptions) (*pollLoop, error) {
 	if o.streamLimit == 0 {
 		o.streamLimit = streamLimit
 	}
-	if o.connections == 0 {
-		o.connections = 1 << 20
+	if o.limit == nil {
+		o.limit = newConnLimit(1<<20, func() {})
 	}
 	if o.heads.limit == 0 {
 		o.heads.limit = 32 << 10

@@ -85,7 +85,7 @@ func (s *Server) shakeHands(c *conn) error {
 		c.wire.name = leafName(session.ConnectionState())
 		return nil
 	}
-	if !s.conns.active.closing.Load() && !errors.Is(err, io.EOF) { // a client that just connects and leaves is a port check
+	if !s.conns.closing.Load() && !errors.Is(err, io.EOF) { // a client that just connects and leaves is a port check
 		s.meter.handshakes.Add(1)
 		s.refusals.Warn(logging.HandshakeKind(err.Error()), "refused a client's connection", "from", c.RemoteAddr(), "reason", err)
 	}

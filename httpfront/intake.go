@@ -83,8 +83,13 @@ func (c *conn) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	for c.ready == 0 {
-		if c.room > smallRoom && c.phase == inHead && len(c.rest) == 0 {
-			return 0, c.move(smallRoom)
+		if c.phase == inHead && len(c.rest) == 0 {
+			switch {
+			case c.room > smallRoom:
+				return 0, c.move(smallRoom)
+			case c.setAside():
+				return 0, net.ErrClosed
+			}
 		}
 		var err error
 		if c.phase == ended {
@@ -201,8 +206,9 @@ func (c *conn) move(size int) error {
 		return net.ErrClosed
 	}
 	next := newConn(c.loop, c.Conn, c.wire, c.rest)
+	next.sock = c.sock
 	next.room, next.paid = size, size > smallRoom
-	next.held, next.client, next.served = c.held, c.client, c.served
+	next.held, next.client = c.held, c.client
 	next.deadlines = c.deadlines
 	next.busy.Store(c.busy.Load())
 	c.next, c.held, c.rest = next, 0, nil

@@ -26,6 +26,11 @@ type exchange struct {
 	queued, applied time.Duration
 }
 
+// reset makes x ready for the next request, with the buffers that are kept.
+func (x *exchange) reset(body []byte) {
+	*x = exchange{body: body, tag: tree.Tag{Known: tree.Known{At: x.tag.Known.At[:0]}}}
+}
+
 // keyWeightLimit bounds the cost of one key: all directories above it may be created with
 // it, each stored under its whole path. It allows a key of 32 KiB 512 levels, and one of
 // single letters 2,900.
@@ -95,7 +100,9 @@ func keyOf(path string) string {
 func (s *Server) serveGranted(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	switch x.req.kind {
 	case kindWatch:
-		s.serveWatch(ctx, x, g)
+		if !leave(ctx) {
+			s.serveWatch(ctx, x, g)
+		}
 	case kindRead:
 		s.serveRead(ctx, x, g)
 	case kindWrite:
@@ -119,6 +126,12 @@ func (s *Server) arrival(x *exchange) time.Time {
 }
 
 func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
+	if t := ctx.Conn().(*conn).turn; t != nil && x.req.query.Confirmed() {
+		if t.outcome, t.grant = submitted, g; !s.backend.Confirm(&x.req.query, t.confirmed) {
+			t.outcome = mayBlock
+		}
+		return
+	}
 	body := takeBody(ctx)
 	s.known(ctx, &x.tag.Known)
 	x.tag.At, x.tag.Current = 0, false
@@ -127,9 +140,11 @@ func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	if zips {
 		x.req.query.RestFrom = gzipFrom
 	}
-	x.req.query.Room = ctx.Conn().(*conn)
-	out, rest, st, err := s.backend.Get(body, x.req.query)
-	x.req.query.Room = nil // x outlives the connection
+	out, rest, st, err := s.read(ctx.Conn().(*conn), g, body, &x.req.query)
+	if err == errLeft {
+		ctx.Response.SwapBody(body)
+		return
+	}
 	if !s.permitted(ctx, &g) {
 		if rest != nil {
 			rest.Close()
@@ -166,12 +181,39 @@ func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 	ctx.Response.SwapBody(out)
 }
 
+// errLeft stands for the answer to a request that the poll loop leaves to a goroutine.
+var errLeft = &tree.Error{}
+
+// read is Backend.Get, or in the poll loop what comes without a wait.
+func (s *Server) read(c *conn, _ grant, dst []byte, q *tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
+	if c.turn == nil {
+		q.Room = c
+		defer func() { q.Room = nil }() // q outlives the connection
+		return s.backend.Get(dst, *q)
+	}
+	out, st, err, ok := s.backend.GetCached(dst, q)
+	if !ok {
+		c.turn.outcome, err = mayBlock, errLeft
+	}
+	return out, nil, st, err
+}
+
 func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, x *exchange, _ grant) {
+	if t := ctx.Conn().(*conn).turn; t != nil {
+		if t.outcome = submitted; !s.backend.Submit(&x.req.cmd, t.written) {
+			t.outcome = mayBlock
+		}
+		return
+	}
 	reply := s.backend.Do(&x.req.cmd)
-	x.queued, x.applied = reply.Queued, reply.Applied
 	// Setting any deadline, even none, makes fasthttp send the answer at once. Otherwise it
 	// keeps the answer while there is more input, which may be half a request that never ends.
 	ctx.SetWriteDeadline(time.Time{})
+	s.answerWrite(ctx, x, &reply)
+}
+
+func (s *Server) answerWrite(ctx *fasthttp.RequestCtx, x *exchange, reply *tree.Reply) {
+	x.queued, x.applied = reply.Queued, reply.Applied
 	if reply.Err != nil {
 		writeError(ctx, reply.Err)
 		return
@@ -186,7 +228,7 @@ func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, x *exchange, _ grant) {
 		ctx.Response.SwapBody(append(body, "\"}\n"...))
 		return
 	}
-	reply.JSON = x.req.shown(&reply)
+	reply.JSON = x.req.shown(reply)
 	ctx.Response.SetBodyRaw(reply.JSON)
 	s.holdAnswer(ctx, reply.JSON)
 }

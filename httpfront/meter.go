@@ -54,6 +54,7 @@ type meter struct {
 // parkMeter counts what the poll loop does with watches.
 type parkMeter struct {
 	polls, streams atomic.Int64  // parked now
+	idle, active   atomic.Int64  // other connections in the poll loop
 	sent           atomic.Uint64 // events
 	slow           atomic.Uint64 // streams that were ended
 	revoked        atomic.Uint64 // watches that were ended
@@ -88,6 +89,17 @@ func (m *parkMeter) watching(stream bool) *atomic.Int64 {
 	return &m.polls
 }
 
+// gauge is that of p's stage.
+func (m *parkMeter) gauge(p *parked) *atomic.Int64 {
+	switch p.stage {
+	case watching:
+		return m.watching(p.watch.Stream)
+	case idle:
+		return &m.idle
+	}
+	return &m.active
+}
+
 // observe counts a request that has been served.
 func (s *Server) observe(ctx *fasthttp.RequestCtx, x *exchange) {
 	took := time.Since(x.arrived)
@@ -99,7 +111,9 @@ func (s *Server) observe(ctx *fasthttp.RequestCtx, x *exchange) {
 func (s *Server) WriteMetrics(w *metric.Writer) {
 	m := s.meter
 	m.writeRequests(w)
-	active, idle := s.conns.active.count()
+	active, idle := s.conns.count()
+	active += int(m.parking.active.Load())
+	idle += int(m.parking.idle.Load())
 	w.Gauge("copse_http_in_flight", "Requests being served, without parked watches.", float64(active))
 	w.Family("copse_http_connections", metric.GaugeKind, "Client connections: active with a request, idle, or parked with a watch.")
 	w.Uint(uint64(active), "state", "active")

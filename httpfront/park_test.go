@@ -120,6 +120,15 @@ func (h *fakeHub) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, 
 	return append(dst, "plain "+q.Key...), nil, tree.State{Index: h.index}, nil
 }
 
+// GetCached answers in the poll loop, but for what begins with /slow.
+func (h *fakeHub) GetCached(dst []byte, q *tree.Query) ([]byte, tree.State, *tree.Error, bool) {
+	if strings.HasPrefix(q.Key, "/slow") {
+		return dst, tree.State{}, nil, false
+	}
+	out, _, st, err := h.Get(dst, *q)
+	return out, st, err, true
+}
+
 func (h *fakeHub) Told(dst []tree.Index) []tree.Index { return append(dst, tree.Index(h.told.Load())) }
 
 func (h *fakeHub) State() tree.State      { return tree.State{Index: h.at()} }
@@ -177,11 +186,12 @@ func (h *fakeHub) endAll() {
 
 // loopTest is a Server whose poll loop the test has made.
 type loopTest struct {
-	t    *testing.T
-	hub  *fakeHub
-	loop *pollLoop
-	addr string
-	tls  *tls.Config // of clients; nil: there is no TLS
+	t      *testing.T
+	hub    *fakeHub
+	loop   *pollLoop
+	server *Server
+	addr   string
+	tls    *tls.Config // of clients; nil: there is no TLS
 }
 
 // overTLS tells the tests that run once more as parts of TestOverTLS or TestOnOnePort.
@@ -201,14 +211,15 @@ func serveLoop(t *testing.T, o pollLoopOptions) *loopTest {
 func serveLoopOn(t *testing.T, ln net.Listener, o pollLoopOptions) *loopTest {
 	t.Helper()
 	hub := newFakeHub()
+	s := NewTestServer(hub, Options{})
+	o.server = s
 	o.unwatch, o.told, o.auth, o.authChanged = hub.Unwatch, hub.Told, hub.Auth, hub.AuthChanged()
 	p, err := newTestPollLoop(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewTestServer(hub, Options{})
-	s.conns.loop = p
-	lt := &loopTest{t: t, hub: hub, loop: p, addr: ln.Addr().String()}
+	s.conns.loops = []*pollLoop{p}
+	lt := &loopTest{t: t, hub: hub, loop: p, server: s, addr: ln.Addr().String()}
 	done := make(chan error, 1)
 	onePort := strings.HasPrefix(t.Name(), "TestOnOnePort/")
 	security := protection{plain: onePort || !overTLS(t)}

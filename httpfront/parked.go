@@ -6,8 +6,9 @@ import (
 	"copse/statemachine/tree"
 )
 
-// parked is one waiting request and, once it is handed over, its connection. It is the Sink
-// of its own watch, so that a parked long-poll costs one object and its socket.
+// parked is a connection in the poll loop: one waiting request and, once it is handed over, its
+// connection, or one between requests. It is the Sink of its own watch, so that a parked
+// long-poll costs one object and its socket.
 type parked struct {
 	// Fixed before the watch is registered, but for what Backend.Watch sets in it.
 	watch tree.Watch
@@ -15,14 +16,21 @@ type parked struct {
 	manner
 
 	// Owned by the poll loop's run.
-	grant    grant // of which only that changes under which it was checked
-	stage    stage
-	readable bool // the client has sent bytes beyond its request
+	grant grant // of which only that changes under which it was checked
+	stage stage
+	signs
+	sock    *socket
+	conn    *conn // nil: no request has been served since the watch
+	token   token
+	since   uint32   // the tick of the last progress
+	backlog *backlog // nil: everything is written
+}
+
+// signs are what the poller has told of a socket, and is to tell.
+type signs struct {
+	readable bool // there may be something to read
+	halfGone bool // the client sends no more than that
 	writable bool // the poller reports when the socket takes bytes again
-	sock     *socket
-	token    token
-	since    uint32   // the tick of the last progress
-	backlog  *backlog // nil: everything is written
 }
 
 // manner is how a request is answered.
@@ -39,7 +47,8 @@ const (
 	watching stage = iota // events may come
 	answered              // by its one event, which is still being written
 	ending                // like answered, and then the connection closes
-	idle                  // the connection waits for the next request
+	idle                  // the next request may come, and perhaps has begun to
+	writing               // a write is under way
 	gone                  // no longer in the poll loop
 )
 

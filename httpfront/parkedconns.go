@@ -10,34 +10,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// parkedConns is the state of the poll loop: the parked connections, and the work that they
-// have left behind. Its methods never block.
+// parkedConns is the state of the poll loop: its connections, and the work that they have left
+// behind. Its methods never block.
 type parkedConns struct {
 	// Fixed.
-	options    *pollLoopOptions
-	loop       *pollLoop
-	interval   time.Duration // from one sweep to the next
-	idleTicks  uint32        // 0: no limit
-	writeTicks uint32        // 0: no limit
+	options *pollLoopOptions
+	loop    *pollLoop
+	pace
 
 	slots  slotTable
 	tick   uint32
 	memory crowdMemory
 
-	resumable []*conn       // to hand to fasthttp
+	serving
 	unwatched []*tree.Watch // to hand to forget
 
 	framed framed
 	fence  fence
 }
 
+// pace is how often connections are looked at, and how many times they may be found waiting.
+type pace struct {
+	interval                         time.Duration // from one sweep to the next
+	readTicks, idleTicks, writeTicks uint32        // 0: no limit
+}
+
 func newParkedConns(p *pollLoop) *parkedConns {
-	l := &parkedConns{options: &p.options, loop: p, interval: time.Second}
-	for _, d := range []time.Duration{p.options.idleTimeout, p.options.writeTimeout} {
+	l := &parkedConns{options: &p.options, loop: p, pace: pace{interval: time.Second}}
+	l.serving.begin(p)
+	for _, d := range []time.Duration{p.options.readTimeout, p.options.idleTimeout, p.options.writeTimeout} {
 		if d > 0 {
 			l.interval = max(min(l.interval, d/4), time.Millisecond)
 		}
 	}
+	l.readTicks = l.ticks(p.options.readTimeout)
 	l.idleTicks = l.ticks(p.options.idleTimeout)
 	l.writeTicks = l.ticks(p.options.writeTimeout)
 	return l
@@ -48,6 +54,8 @@ func (l *parkedConns) ticks(d time.Duration) uint32 { return uint32((d + l.inter
 
 func (l *parkedConns) handle(m message) {
 	switch {
+	case m.arrival != nil && m.arrival.idle:
+		l.admit(m.to, m.arrival.sock)
 	case m.arrival != nil:
 		l.park(m.to, m.arrival.sock, m.arrival.head)
 	case m.notice != nil:
@@ -60,16 +68,8 @@ func (l *parkedConns) handle(m message) {
 
 // park adds a connection. Events that arrived before it are in the backlog.
 func (l *parkedConns) park(p *parked, sock *socket, head []byte) {
-	p.sock = sock
-	p.since = l.tick
 	l.began(p)
-	if p.stage == watching {
-		l.options.meter.watching(p.watch.Stream).Add(1)
-	}
-	l.slots.put(p)
-	if err := l.loop.poller.add(sock.fd, p.token); err != nil {
-		l.options.report("park a connection", err)
-		l.drop(p)
+	if !l.enter(p, sock) {
 		return
 	}
 	if len(head) > 0 {
@@ -136,10 +136,14 @@ func (l *parkedConns) review() {
 
 // advance moves p to another stage than watching.
 func (l *parkedConns) advance(p *parked, to stage) {
-	if p.stage == watching && p.sock != nil {
-		l.options.meter.watching(p.watch.Stream).Add(-1)
+	if p.sock == nil {
+		p.stage = to
+		return
 	}
-	p.stage = to
+	l.options.meter.gauge(p).Add(-1)
+	if p.stage = to; to != gone {
+		l.options.meter.gauge(p).Add(1)
+	}
 }
 
 // behind reports whether a stream has too much unsent to add the event at index.
@@ -223,13 +227,14 @@ func (l *parkedConns) await(p *parked) {
 
 // written is called when nothing is left to write for now.
 func (l *parkedConns) written(p *parked) {
+	l.taken(p)
 	switch {
-	case p.stage == watching:
+	case p.stage == watching || p.stage == writing:
 	case p.stage == answered && p.keepAlive:
-		p.stage = idle
+		l.advance(p, idle)
 		p.since = l.tick
 		if p.readable || len(p.sock.rest) > 0 {
-			l.resume(p)
+			l.queue(p)
 		}
 	default:
 		l.drop(p)
@@ -245,10 +250,12 @@ func (l *parkedConns) look(events []unix.EpollEvent) {
 			l.lookAt(p, events[i].Events)
 		}
 	}
+	l.readQueued()
 }
 
 func (l *parkedConns) lookAt(p *parked, seen uint32) {
-	p.readable = p.readable || seen&pollReadable != 0
+	p.readable = p.readable || seen&(pollReadable|pollHalfGone) != 0
+	p.halfGone = p.halfGone || seen&pollHalfGone != 0
 	left := seen&pollGone != 0
 	if p.stage == watching {
 		// As in etcd: a client that has closed its side can't ask again, and isn't waiting.
@@ -257,24 +264,11 @@ func (l *parkedConns) lookAt(p *parked, seen uint32) {
 	switch {
 	case left:
 		l.drop(p)
-	case seen&pollHalfGone != 0 && p.stage == idle && !p.sock.readable():
-		l.drop(p)
 	case p.stage == idle && p.readable:
-		l.resume(p)
+		l.read(p)
 	case seen&pollWritable != 0 && p.backlog != nil:
 		l.flush(p)
 	}
-}
-
-// resume hands the connection of an answered request back to fasthttp.
-func (l *parkedConns) resume(p *parked) {
-	if err := l.loop.poller.remove(p.sock.fd); err != nil {
-		l.options.report("hand a connection back", err)
-		l.drop(p)
-		return
-	}
-	l.resumable = append(l.resumable, p.sock.conn(l.loop))
-	l.leave(p)
 }
 
 // drop closes the connection, even with bytes left to send.
@@ -289,6 +283,7 @@ func (l *parkedConns) drop(p *parked) {
 func (l *parkedConns) leave(p *parked) {
 	l.slots.remove(p)
 	l.advance(p, gone)
+	l.taken(p)
 	p.sock = nil
 	p.backlog.drop()
 	p.backlog = nil
@@ -311,6 +306,8 @@ func (l *parkedConns) sweep() {
 		l.keep(p)
 		limit := uint32(0)
 		switch {
+		case p.stage == idle && (len(p.sock.rest) > 0 || p.conn != nil && !p.conn.served):
+			limit = l.readTicks
 		case p.stage == idle:
 			limit = l.idleTicks
 		case p.backlog != nil && !(p.stage == watching && p.watch.Stream):
@@ -322,10 +319,15 @@ func (l *parkedConns) sweep() {
 	}
 }
 
-// clear ends every request, writing what can be written without blocking.
+// clear ends every request but writes that are under way, writing what can be written without
+// blocking. A request that has begun to come gets a goroutine.
 func (l *parkedConns) clear() {
 	for _, p := range l.slots.list {
-		if p == nil {
+		switch {
+		case p == nil || p.stage == writing:
+			continue
+		case p.stage == idle && p.backlog == nil && len(p.sock.rest) > 0:
+			l.leaveTo(p)
 			continue
 		}
 		if p.backlog != nil {
@@ -339,8 +341,4 @@ func (l *parkedConns) clear() {
 			l.drop(p)
 		}
 	}
-	for _, c := range l.resumable {
-		_ = c.Close() // the client may retry elsewhere
-	}
-	l.resumable = nil
 }

@@ -4,16 +4,18 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"copse/statemachine/auth"
 	"copse/statemachine/tree"
 )
 
-// pollLoop is the actor that owns waiting connections: those of parked watches, and those
-// that a watch has left idle. It has three goroutines for any number of connections: run,
-// which owns all state; the poller's, which waits for sockets; and forget, which calls
-// unwatch, because the hub behind unwatch may itself be waiting for run.
+// pollLoop is the front-end's actor. It owns connections between requests and those of parked
+// watches, and serves requests that can be answered without waiting for anything but their
+// shard (serving.go). It has three goroutines for any number of connections: run, which owns
+// all state; clock, which tells it what else there is to do; and forget, which calls unwatch,
+// because the hub behind unwatch may itself be waiting for run.
 //
 // Its mailbox is full when events come faster than run writes them. The hub then waits, but
 // never for a client, as run never blocks on a socket.
@@ -21,11 +23,11 @@ type pollLoop struct {
 	options pollLoopOptions
 	poller  *poller
 	mailbox chan message
-	resumed chan *conn // back to fasthttp, through the listener
+	replies chan *turn // to writes; there is always room
 
-	limit     *connLimit
 	unwatched chan []*tree.Watch
 	stopping  chan struct{}
+	due       due
 	stopped   chan struct{} // closed when run no longer reads the mailbox
 	stopOnce  sync.Once
 	running   sync.WaitGroup
@@ -33,14 +35,12 @@ type pollLoop struct {
 }
 
 type pollLoopOptions struct {
+	server *Server // that serves the requests
 	// unwatch removes the watch of a client that has left. It may block.
 	unwatch func(*tree.Watch)
 	// told is Backend.Told.
 	told func([]tree.Index) []tree.Index
-	// auth is who may do what now. authChanged receives a value after it has changed; the poll
-	// loop alone reads it.
-	auth        func() *auth.State
-	authChanged <-chan struct{}
+	rights
 	// report logs an error for operators that no client gets.
 	report func(what string, err error)
 
@@ -49,13 +49,21 @@ type pollLoopOptions struct {
 
 	streamWindow tree.Index // how far a stream may fall behind
 	streamLimit  int        // bytes that a stream may leave unread
-	connections  int        // that may be open at once
+	limit        *connLimit // shared by all loops
 	meter        *parkMeter
+}
+
+// due is what run has to do beside its messages.
+type due struct {
+	end    atomic.Bool // stopping is closed
+	sweep  atomic.Bool
+	review atomic.Bool
 }
 
 const (
 	mailboxLimit = 16384    // one event for that many watchers doesn't make the hub wait
 	handleLimit  = 32       // messages, most of them a write to a socket, that are handled in a row
+	writesLimit  = 32768    // writes that may be under way; others are left to goroutines
 	streamLimit  = 64 << 20 // bytes that a stream may leave unread; the window shares them
 	fullLimit    = 64 << 10 // the same while requests under way hold all memory that they may
 
@@ -64,18 +72,26 @@ const (
 	reviewPause = 100 * time.Millisecond
 )
 
-// message is about one parked request: its connection has arrived, or an event, or with
-// neither, its end. They may come in any order.
+// rights are who may do what.
+type rights struct {
+	auth        func() *auth.State // now
+	authChanged <-chan struct{}    // receives a value after that has changed; has one reader
+	tell        func()             // has other loops know; nil: there are none
+}
+
+// message is about one connection: it has arrived, or an event of its watch, or with neither,
+// the watch's end. They may come in any order.
 type message struct {
 	to      *parked
 	notice  *tree.EncodedEvent
 	arrival *arrival
 }
 
-// arrival is a connection on its way from fasthttp to the poll loop.
+// arrival is a connection on its way to the poll loop.
 type arrival struct {
 	sock *socket
-	head []byte // of the response, as far as it is unsent
+	head []byte // of a watch's response, as far as it is unsent
+	idle bool   // there is no watch
 }
 
 func newPollLoop(o pollLoopOptions) (*pollLoop, error) {
@@ -87,16 +103,12 @@ func newPollLoop(o pollLoopOptions) (*pollLoop, error) {
 		options:   o,
 		poller:    poll,
 		mailbox:   make(chan message, mailboxLimit),
-		resumed:   make(chan *conn),
-		unwatched: make(chan []*tree.Watch),
+		replies:   make(chan *turn, writesLimit),
+		unwatched: make(chan []*tree.Watch, 1),
 		stopping:  make(chan struct{}),
 		stopped:   make(chan struct{}),
-		limit: newConnLimit(o.connections, func() {
-			o.report("new clients wait until others leave", fmt.Errorf("all %d places for connections are taken", o.connections))
-		}),
 	}
 	p.running.Go(p.run)
-	p.running.Go(poll.run)
 	p.running.Go(p.forget)
 	return p, nil
 }
@@ -104,7 +116,11 @@ func newPollLoop(o pollLoopOptions) (*pollLoop, error) {
 // stop ends every parked request with an empty 200, upon which v2 clients retry, and closes
 // all connections without waiting for any client.
 func (p *pollLoop) stop() {
-	p.stopOnce.Do(func() { close(p.stopping) })
+	p.stopOnce.Do(func() {
+		p.due.end.Store(true)
+		close(p.stopping)
+		p.poller.ring()
+	})
 	p.running.Wait()
 }
 
@@ -116,14 +132,15 @@ func (p *pollLoop) settle() { p.arriving.Wait() }
 func (p *pollLoop) send(m message) bool {
 	select {
 	case p.mailbox <- m:
+		p.poller.ring()
 		return true
 	case <-p.stopped:
 		return false
 	}
 }
 
-// take adds the connection of a watch. The hub mustn't call it, as a watch that is too late
-// is removed from the hub.
+// take adds a connection. The hub mustn't call it, as a watch that is too late is removed from
+// the hub.
 func (p *pollLoop) take(w *parked, a *arrival) {
 	m := message{to: w, arrival: a}
 	if !p.send(m) {
@@ -154,8 +171,12 @@ func (m message) dispose() {
 	if m.arrival == nil {
 		return
 	}
-	m.to.loop.options.unwatch(&m.to.watch)
 	sock, all := m.arrival.sock, m.arrival.head
+	if m.arrival.idle {
+		_ = sock.Close() // the client may retry elsewhere
+		return
+	}
+	m.to.loop.options.unwatch(&m.to.watch)
 	_, _ = sock.write(append(all, m.to.ending(m.to.watch.Since-1)...)) // the connection closes in any case
 	_ = sock.Close()
 }
@@ -163,59 +184,87 @@ func (m message) dispose() {
 // run is the actor's loop.
 func (p *pollLoop) run() {
 	l := newParkedConns(p)
-	tick := time.NewTicker(l.interval)
+	p.running.Go(func() { p.clock(l.interval) })
+	quiet := func() bool {
+		return len(p.replies) == 0 && len(p.mailbox) == 0 && len(l.queued) == 0 && !p.due.sweep.Load() && !p.due.review.Load() && !p.due.end.Load()
+	}
+	for !p.due.end.Load() {
+		l.look(p.poller.wait(quiet))
+		l.settleAll()
+		p.read(l)
+		if p.due.sweep.Load() {
+			p.due.sweep.Store(false)
+			l.sweep()
+		}
+		if p.due.review.Load() {
+			p.due.review.Store(false)
+			l.review()
+		}
+		if len(l.unwatched) > 0 {
+			select {
+			case p.unwatched <- l.unwatched:
+				l.unwatched = nil
+			default: // forget rings when it is ready for more
+			}
+		}
+	}
+	p.shut(l)
+}
+
+// read handles messages that wait in the mailbox.
+func (p *pollLoop) read(l *parkedConns) {
+	n := min(len(p.mailbox), handleLimit)
+	for range n {
+		l.handle(<-p.mailbox) // never blocks: run is the only receiver
+	}
+	if n > 0 {
+		// Sending to a crowd takes long and can wait; the answer to the write that woke it
+		// can't.
+		runtime.Gosched()
+	}
+}
+
+// clock tells run what time it is for.
+func (p *pollLoop) clock(interval time.Duration) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	changed := p.options.authChanged
 	var review <-chan time.Time
 	for {
-		// A nil channel is never chosen: there may be nothing to send.
-		var resumed chan *conn
-		var next *conn
-		if len(l.resumable) > 0 {
-			resumed, next = p.resumed, l.resumable[0]
-		}
-		var unwatched chan []*tree.Watch
-		if len(l.unwatched) > 0 {
-			unwatched = p.unwatched
-		}
 		select {
-		case m := <-p.mailbox:
-			l.handle(m)
-			for range min(len(p.mailbox), handleLimit) {
-				l.handle(<-p.mailbox) // never blocks: run is the only receiver
-			}
-			// Sending to a crowd takes long and can wait; the answer to the write that woke it
-			// can't.
-			runtime.Gosched()
-		case events := <-p.poller.events:
-			l.look(events)
-			p.poller.taken <- struct{}{}
-		case resumed <- next:
-			l.resumable[0] = nil
-			l.resumable = l.resumable[1:]
-		case unwatched <- l.unwatched:
-			l.unwatched = nil
 		case <-tick.C:
-			l.sweep()
+			p.due.sweep.Store(true)
 		case <-changed:
+			if p.options.tell != nil {
+				p.options.tell()
+			}
 			changed, review = nil, time.After(reviewPause)
 		case <-review:
 			changed, review = p.options.authChanged, nil
-			l.review()
+			p.due.review.Store(true)
 		case <-p.stopping:
-			p.shut(l)
 			return
 		}
+		p.poller.ring()
 	}
 }
 
-// shut ends run. The hub may be waiting for room in the mailbox while forget waits for the
-// hub, so the mailbox is closed before forget gets its last work.
+// shut ends run, once all writes are answered. The hub may be waiting for room in the mailbox
+// while forget waits for the hub, so the mailbox is closed before forget gets its last work.
 func (p *pollLoop) shut(l *parkedConns) {
 	for range len(p.mailbox) {
 		l.handle(<-p.mailbox)
 	}
 	l.clear()
+	for l.writes > 0 {
+		select {
+		case t := <-p.replies:
+			l.settle(t)
+		case m := <-p.mailbox:
+			l.handle(m)
+		}
+		l.clear()
+	}
 	p.poller.close()
 	close(p.stopped)
 	p.drain()
@@ -232,5 +281,6 @@ func (p *pollLoop) forget() {
 		for _, w := range watches {
 			p.options.unwatch(w)
 		}
+		p.poller.ring()
 	}
 }

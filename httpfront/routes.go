@@ -7,7 +7,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"copse/httpfront/ui"
-	"copse/statemachine/tree"
 )
 
 // method is a set of one, or no, HTTP method.
@@ -63,12 +62,12 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.serve(ctx, x)
 	}
 	s.observe(ctx, x)
-	*x = exchange{body: s.dropBody(ctx, x), tag: tree.Tag{Known: tree.Known{At: x.tag.Known.At[:0]}}} // the pool must not keep the request's bytes alive
+	x.reset(s.dropBody(ctx, x)) // the pool must not keep the request's bytes alive
 	s.exchanges.Put(x)
 	if r := &ctx.Response; !r.IsBodyStream() && !ctx.IsHead() {
 		ctx.Conn().(*conn).inParts(len(r.Body()))
 	}
-	if s.conns.active.closing.Load() {
+	if s.conns.closing.Load() {
 		ctx.SetConnectionClose()
 	}
 }
@@ -103,7 +102,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, x *exchange, path string) {
 		s.serveKeys(ctx, x, key)
 		return
 	}
-	if !s.admits(ctx, x.method, path) || !s.shows(ctx, x.method, path) {
+	if path != "/version" && leave(ctx) || !s.admits(ctx, x.method, path) || !s.shows(ctx, x.method, path) {
 		return
 	}
 	for i := range routes {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,7 +81,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		logins:   login.New(b.Auth),
 		reused:   reused{sync.Pool{New: func() any { return new(exchange) }}, newCompressors()},
 	}
-	s.conns.newLoop = s.newLoop
+	s.conns.newLoops = s.newLoops
 	for _, room := range rooms(o.MaxHeaderBytes + headSlack) {
 		s.http = append(s.http, s.newHTTP(room))
 	}
@@ -178,15 +179,20 @@ func (s *Server) serveOn(ln net.Listener, security protection) error {
 	return s.conns.accept(ln, security, s.serveConn)
 }
 
-// serveConn serves one connection until it is closed or parked.
+// serveConn serves one connection until it is closed, parked or idle.
 func (s *Server) serveConn(c *conn) error {
-	defer func() { s.conns.active.remove(c) }() // the last that had the socket
+	defer func() { // c is the last that had the socket
+		s.conns.remove(c)
+		if c.state.Load() == connIdle {
+			c.wait()
+		}
+	}()
 	if c.maybe != nil {
 		chosen, err := c.choose()
 		if err != nil {
 			return errors.Join(err, c.Close())
 		}
-		s.conns.active.replace(c, chosen)
+		s.conns.replace(c, chosen)
 		c = chosen
 	}
 	if c.wire != nil {
@@ -199,17 +205,19 @@ func (s *Server) serveConn(c *conn) error {
 		if c.next == nil {
 			return err
 		}
-		s.conns.active.replace(c, c.next)
+		s.conns.replace(c, c.next)
 		c = c.next
 	}
 }
 
-// newLoop makes the poll loop of this server's connections.
-func (s *Server) newLoop() (*pollLoop, error) {
-	return newPollLoop(pollLoopOptions{
+// newLoops makes the poll loops, among which the connections are spread.
+func (s *Server) newLoops() (loops []*pollLoop, err error) {
+	report := func(what string, err error) { s.opts.Log.Warn(what, "err", err) }
+	o := pollLoopOptions{
+		server:  s,
 		unwatch: s.backend.Unwatch,
 		told:    s.backend.Told,
-		report:  func(what string, err error) { s.opts.Log.Warn(what, "err", err) },
+		report:  report,
 		timeouts: timeouts{
 			readTimeout:  s.opts.ReadTimeout,
 			idleTimeout:  s.opts.IdleTimeout,
@@ -219,12 +227,43 @@ func (s *Server) newLoop() (*pollLoop, error) {
 		heads:        headOptions{limit: s.opts.MaxHeaderBytes + headSlack, inFlight: s.inFlight},
 		streamWindow: tree.Index(s.opts.EventHistory),
 		streamLimit:  streamLimit,
-		connections:  s.opts.MaxConnections,
 		meter:        &s.meter.parking,
-		auth:         s.backend.Auth,
-		authChanged:  s.backend.AuthChanged(),
-	})
+		rights:       rights{auth: s.backend.Auth},
+		limit: newConnLimit(s.opts.MaxConnections, func() {
+			report("new clients wait until others leave", fmt.Errorf("all %d places for connections are taken", s.opts.MaxConnections))
+		}),
+	}
+	changed := make([]chan struct{}, loopCount())
+	for i := range changed {
+		changed[i] = make(chan struct{}, 1)
+		if o.authChanged = changed[i]; i == 0 {
+			o.authChanged = s.backend.AuthChanged()
+			o.tell = func() {
+				for _, c := range changed[1:] {
+					select {
+					case c <- struct{}{}:
+					default: // it is told already
+					}
+				}
+			}
+		} else {
+			o.tell = nil
+		}
+		p, err := newPollLoop(o)
+		if err != nil {
+			for _, p := range loops {
+				p.stop()
+			}
+			return nil, err
+		}
+		loops = append(loops, p)
+	}
+	return loops, nil
 }
+
+// loopCount is how many poll loops there are: the other half of the processors is for shards, the
+// store and raft.
+func loopCount() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 // Stop ends the server gracefully: it stops accepting connections, ends parked
 // watches, lets requests in flight be answered and closes connections as they

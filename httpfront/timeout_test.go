@@ -62,13 +62,13 @@ func timed(t *testing.T, slack time.Duration, test func(*timedClient)) {
 		s := NewTestServer(&slowBackend{stillBackend{answer: []byte("{}\n"), auth: new(auth.State)}}, Options{
 			Requests: Requests{ReadTimeout: testReadTimeout, WriteTimeout: testWriteTimeout, IdleTimeout: testIdleTimeout},
 		})
-		s.conns.loop = &pollLoop{options: pollLoopOptions{
+		loop := &pollLoop{options: pollLoopOptions{
 			timeouts: timeouts{testReadTimeout, testIdleTimeout, testWriteTimeout, slack}, heads: headOptions{limit: 32 << 10},
 		}}
 		here, there := net.Pipe()
 		c := &timedClient{t: t, Conn: there, r: bufio.NewReader(there), began: time.Now(), took: make(chan time.Duration, 1)}
 		go func() {
-			_ = s.serveConn(newConn(s.conns.loop, here, nil, nil))
+			_ = s.serveConn(newConn(loop, here, nil, nil))
 			c.took <- time.Since(c.began)
 		}()
 		test(c)

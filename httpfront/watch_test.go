@@ -318,8 +318,10 @@ func TestPollOfAStoppedParkerEndsAtOnce(t *testing.T) {
 	lt := serveLoop(t, pollLoopOptions{})
 	lt.loop.stop()
 	lt.loop.stop()
-	c := lt.dial()
-	c.get("/a?wait=true")
+	here, there := socketPair(t)
+	lt.server.conns.serve(newConn(lt.loop, here, nil, []byte(getLine("/a?wait=true"))), lt.server.serveConn)
+	c := &client{t: t, Conn: there, r: bufio.NewReader(there)}
+	_ = c.SetDeadline(time.Now().Add(patience))
 	c.wantBody(c.head(), "")
 	c.wantClosed()
 	next(t, lt.hub.returned)

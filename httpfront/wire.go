@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -64,20 +63,11 @@ func (w *wire) Read(b []byte) (int, error) {
 	if !w.parked {
 		return w.Conn.Read(b)
 	}
-	for {
-		n, err := unix.Read(w.fd, b)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
-			return 0, errNotYet
-		case err != nil:
-			return 0, err
-		case n == 0 && len(b) > 0:
-			return 0, io.EOF
-		default:
-			return n, nil
-		}
+	n, err := readNow(w.fd, b)
+	if n == 0 && err == nil && len(b) > 0 {
+		err = errNotYet
 	}
+	return n, err
 }
 
 // Write implements net.Conn.

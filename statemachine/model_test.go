@@ -363,6 +363,14 @@ func read(t rapid.TB, m *statemachine.Machine, q *tree.Query, now int64) string 
 	if err != nil {
 		t.Fatalf("get %+v: %v", q, err)
 	}
+	if cached, failed, ok := m.GetCached(nil, q, at(now)); ok {
+		if failed != nil {
+			cached = tree.AppendError(nil, failed)
+		}
+		if string(cached) != out {
+			t.Fatalf("get %+v: %s is in memory, and %s else", q, cached, out)
+		}
+	}
 	return out
 }
 

@@ -383,13 +383,14 @@ func TestReadsThatWaitTogetherShareARound(t *testing.T) {
 	})
 	run(t, l)
 	const readers = 20
-	results := make(chan error, readers+1)
+	results := make(chan error, 2*readers+1)
 	go func() { results <- l.Wait(time.Minute, 0) }()
 	<-begin // alone; the others wait for the next round
 	for range readers {
 		go func() { results <- l.Wait(time.Minute, 0) }()
+		l.Notify(time.Minute, 0, func(err error) { results <- err })
 	}
-	for len(l.mailbox.Messages()) < readers {
+	for len(l.mailbox.Messages()) < 2*readers {
 		time.Sleep(time.Millisecond)
 	}
 	end <- nil
@@ -397,7 +398,7 @@ func TestReadsThatWaitTogetherShareARound(t *testing.T) {
 	failed := errors.New("no quorum")
 	end <- failed
 	ok, bad := 0, 0
-	for range readers + 1 {
+	for range 2*readers + 1 {
 		switch err := <-results; {
 		case err == nil:
 			ok++
@@ -405,14 +406,23 @@ func TestReadsThatWaitTogetherShareARound(t *testing.T) {
 			bad++
 		}
 	}
-	if ok != 1 || bad != readers || rounds != 2 || l.Failed.Load() != 1 {
+	if ok != 1 || bad != 2*readers || rounds != 2 || l.Failed.Load() != 1 {
 		t.Errorf("%d and %d readers in %d rounds", ok, bad, rounds)
 	}
 	go func() { <-begin }()
 	if err := l.Wait(time.Millisecond, 0); !errors.Is(err, ErrTimeout) {
 		t.Errorf("a round that takes too long: %v", err)
 	}
+	l.Notify(time.Millisecond, 0, func(err error) { results <- err })
+	if err := <-results; !errors.Is(err, ErrTimeout) {
+		t.Errorf("a round that takes too long, of one that doesn't wait: %v", err)
+	}
 	end <- nil
+	<-begin // for what has been told that it is late, and isn't told again
+	end <- nil
+	if l.Notify(time.Minute, time.Hour, func(err error) { results <- err }); <-results != nil || len(results) != 0 {
+		t.Error("a read of a bounded age isn't answered at once, and once")
+	}
 }
 
 // TestLargeWritesOfOthersNeedMemory has another member submit while there is none left, and then

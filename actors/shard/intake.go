@@ -55,9 +55,11 @@ func (i *intake) Do(c *tree.Command) tree.Reply {
 // Submit submits c, and has notify called with the outcome: at once if c is turned away,
 // else by the actor. notify must not wait.
 func (i *intake) Submit(c *tree.Command, notify func(tree.Reply)) {
-	if err := i.enter(&Write{Command: c, notify: notify}); err != nil {
+	w := writes.Get().(*Write)
+	w.Command, w.notify = c, notify
+	if err := i.enter(w); err != nil {
 		i.measures.settled(1, 0, err)
-		notify(failed(err))
+		w.answer(failed(err))
 	}
 }
 

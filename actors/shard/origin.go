@@ -28,12 +28,17 @@ type Write struct {
 	notify   func(tree.Reply) // instead of reply, if it isn't nil; must not wait
 }
 
+// answer tells the writer, and lets go of w.
 func (w *Write) answer(r tree.Reply) {
-	if w.notify != nil {
-		w.notify(r)
+	notify := w.notify
+	if notify == nil {
+		w.reply <- r // whoever receives it gives w back
 		return
 	}
-	w.reply <- r
+	if w.Command, w.notify = nil, nil; w.reply != nil {
+		writes.Put(w)
+	}
+	notify(r)
 }
 
 // origin is the part of the core that every member has: it sends the writes of this

@@ -41,11 +41,53 @@ func NewReadLane(confirm func(stop <-chan struct{}) error) *ReadLane {
 type waiter struct {
 	reply chan error // capacity 1; sent to once
 	late  *time.Timer
+
+	// Instead of reply, of a read that no goroutine waits for. late tells it.
+	notify func(error)
+	told   atomic.Bool
 }
 
 var waiters = sync.Pool{New: func() any {
 	return &waiter{reply: make(chan error, 1), late: time.NewTimer(0)}
 }}
+
+var notified sync.Pool // of waiters with notify
+
+// Notify is Wait for a caller that doesn't wait: notify is called with the outcome, once and perhaps
+// before Notify returns. It must not wait.
+func (l *ReadLane) Notify(limit, stale time.Duration, notify func(error)) {
+	if stale > 0 && l.age() <= stale {
+		notify(nil)
+		return
+	}
+	w, ok := notified.Get().(*waiter)
+	if !ok {
+		w = new(waiter)
+		w.late = time.AfterFunc(math.MaxInt64, func() { w.tell(ErrTimeout) })
+	}
+	w.notify = notify
+	w.told.Store(false)
+	w.late.Reset(limit)
+	if l.life.Halting() || !l.mailbox.Offer(w) {
+		w.tell(ErrOverloaded)
+	}
+}
+
+// tell gives the waiter the outcome, unless it has one.
+func (w *waiter) tell(err error) {
+	if w.notify == nil {
+		w.reply <- err
+		return
+	}
+	if w.told.Swap(true) {
+		return
+	}
+	notify := w.notify
+	if w.late.Stop() { // else the lane or the timer has it yet
+		notified.Put(w)
+	}
+	notify(err)
+}
 
 // Wait returns once reads of this member see all that was acknowledged so long before
 // the call as they may be stale, or says after limit at the latest why they may not.
@@ -133,7 +175,7 @@ func (l *ReadLane) Run() error {
 			l.proved.Store(&began)
 		}
 		for _, w := range waiting {
-			w.reply <- err
+			w.tell(err)
 		}
 		clear(waiting)
 	}

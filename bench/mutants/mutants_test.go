@@ -167,7 +167,7 @@ var mutants = []mutant{
 	},
 	{
 		"a web page may enable auth", "of auth", "httpfront/routes.go",
-		"if !s.admits(ctx, x.method, path) || ", "if ", "TestAWebPageChangesNothingOfCopsesOwn",
+		"leave(ctx) || !s.admits(ctx, x.method, path) || ", "leave(ctx) || ", "TestAWebPageChangesNothingOfCopsesOwn",
 	},
 	{
 		"a damaged large value isn't noticed where it is read", "of the store", "statemachine/blobfile.go",

@@ -71,21 +71,17 @@ const rememberLimit = 256
 // no such user. The error is a [*Refused], upon which the client is nobody, or ErrBusy or
 // ErrStopped. Identify may wait for some seconds.
 func (c *Checker) Identify(client *Client, header []byte, certificate string) (auth.Who, error) {
+	if who, ok := c.Recall(client, header, certificate); ok {
+		return who, nil
+	}
 	header = bytes.Trim(header, " \t")
-	if len(header) == 0 {
-		return c.byCertificate(certificate), nil
-	}
-	st := c.state()
-	if u := client.recall(st, header); u != nil {
-		c.counts.remembered.Add(1)
-		return st.Proven(u), nil
-	}
 	name, password, ok := parseBasic(header, &client.room)
 	if !ok {
 		c.counts.malformed.Add(1)
 		return auth.Who{}, &Refused{Why: "the Authorization header can't be read"}
 	}
 	proof := c.proofs.of(name, password)
+	st := c.state()
 	if u := c.proven(st, name, proof); u != nil {
 		c.counts.remembered.Add(1)
 		client.remember(header, u)
@@ -97,6 +93,22 @@ func (c *Checker) Identify(client *Client, header []byte, certificate string) (a
 	}
 	client.remember(header, u)
 	return auth.TheUser(u.Name), nil
+}
+
+// Recall is Identify without a wait, for a client that sends no credentials, or those that its
+// connection was last right with. ok is false for all others.
+func (c *Checker) Recall(client *Client, header []byte, certificate string) (who auth.Who, ok bool) {
+	header = bytes.Trim(header, " \t")
+	if len(header) == 0 {
+		return c.byCertificate(certificate), true
+	}
+	st := c.state()
+	u := client.recall(st, header)
+	if u == nil {
+		return auth.Who{}, false
+	}
+	c.counts.remembered.Add(1)
+	return st.Proven(u), true
 }
 
 // byCertificate returns the user of that name, or the guest: as in etcd, a certificate in

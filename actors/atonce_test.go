@@ -1,0 +1,62 @@
+package actors_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"copse/statemachine/tree"
+)
+
+// TestWhatComesWithoutAWait has nobody wait: writes, reads that are in memory, and quorum reads.
+func TestWhatComesWithoutAWait(t *testing.T) {
+	for _, shards := range []int{1, 3} {
+		t.Run(fmt.Sprint(shards, " shards"), func(t *testing.T) {
+			c := foundShards(t, 1, shards)
+			n := c.nodes[1]
+			replies, confirmed := make(chan tree.Reply, 1), make(chan error, 1)
+			for i, key := range []string{"/a", "/b/c", "/a"} {
+				if !n.Submit(setTo(key, fmt.Sprint("v", i)), func(r tree.Reply) { replies <- r }) {
+					t.Fatalf("write %d isn't taken", i)
+				}
+				reply := <-replies
+				if reply.Err != nil || !strings.Contains(string(reply.JSON), fmt.Sprintf("%q", fmt.Sprint("v", i))) {
+					t.Fatalf("write %d: %s, %v", i, reply.JSON, reply.Err)
+				}
+				q := tree.Query{Key: key, Quorum: true}
+				want, _, _, _ := n.Get(nil, q)
+				if ok := n.Confirm(&q, func(err error) { confirmed <- err }); ok != (shards == 1) {
+					t.Fatalf("a quorum read of a key that has been read: %v", ok)
+				} else if ok {
+					if err := <-confirmed; err != nil {
+						t.Error(err)
+					}
+				}
+				if _, _, _, ok := n.GetCached(nil, &q); ok {
+					t.Error("a quorum read is answered as it comes")
+				}
+				q.Quorum = false
+				got, st, err, ok := n.GetCached(nil, &q)
+				if !ok || err != nil || string(got) != string(want) || st.Index < reply.State.Index {
+					t.Errorf("%s: %s, %v, %v at %d want %s", key, got, err, ok, st.Index, want)
+				}
+			}
+			missing := tree.Query{Key: "/b/c/d"}
+			if _, _, _, ok := n.GetCached(nil, &missing); ok {
+				t.Error("a key that nobody has asked for is known")
+			}
+			_, _, _, want := n.Get(nil, missing)
+			if _, _, err, ok := n.GetCached(nil, &missing); !ok || err == nil || *err != *want {
+				t.Errorf("a key below a file: %v, %v want %v", err, ok, want)
+			}
+			for name, q := range map[string]tree.Query{"a directory": {Key: "/b"}, "an index to come": {Key: "/a", MinIndex: 1}, "bytes": {Key: "/a", Raw: new(tree.Index)}} {
+				if _, _, _, ok := n.GetCached(nil, &q); ok {
+					t.Errorf("%s is answered", name)
+				}
+			}
+			if n.Submit(&tree.Command{Op: tree.OpTxn, Key: "/a"}, func(tree.Reply) {}) {
+				t.Error("a transaction is taken")
+			}
+		})
+	}
+}

@@ -1,0 +1,92 @@
+package statemachine
+
+import "copse/statemachine/tree"
+
+// GetCached is Get for a caller that must not wait for the disk, of an answer that takes little
+// memory. ok is false, and nothing has been done, unless all that it needs is in the caches.
+func (m *Machine) GetCached(dst []byte, q *tree.Query, now func() int64) (out []byte, err *tree.Error, ok bool) {
+	if q.Page != (tree.Page{}) || q.Raw != nil {
+		return dst, nil, false
+	}
+	index := m.Index() // first, as in Get
+	n, err, ok := m.findCached(q.Key)
+	switch {
+	case !ok:
+		return dst, nil, false
+	case err != nil:
+		err.Index = index
+		m.gets.fail.Add(1)
+		return dst, err, true
+	case n.Dir:
+		if out, ok = m.listCached(dst, q, index); !ok {
+			return dst, nil, false
+		}
+	case q.Tag.IsCurrent(n.Modified, n.Modified, n.Expires != 0):
+		out = dst
+	default:
+		q.Tag.Shows(n.Modified, n.Expires != 0)
+		out = m.appendFile(dst, &n, q, now)
+	}
+	m.gets.success.Add(1)
+	return out, nil, true
+}
+
+// Knows reports whether GetCached has an answer for the file at key, or that there is none.
+func (m *Machine) Knows(key string) bool {
+	n, _, ok := m.findCached(key)
+	return ok && !n.Dir
+}
+
+// findCached is tree.Find in the cache of nodes.
+func (m *Machine) findCached(key string) (n tree.Node, err *tree.Error, ok bool) {
+	if key == "/" {
+		return tree.Node{Key: key, Dir: true}, nil, true
+	}
+	switch rec, _ := m.caches.nodes.get(key); {
+	case rec == nil:
+		return n, nil, false
+	case len(rec) > 0:
+		n, fail := readNode(key, rec)
+		return n, nil, fail == nil
+	}
+	r := memory{m.caches.nodes, true}
+	n, err = tree.Find(&r, key)
+	return n, err, r.knew
+}
+
+// memory is a tree.Getter of what is cached.
+type memory struct {
+	nodes *nodeCache
+	knew  bool // all that it was asked for
+}
+
+// Get implements tree.Getter.
+func (r *memory) Get(key string) (tree.Node, bool) {
+	rec, _ := r.nodes.get(key)
+	if r.knew = r.knew && rec != nil; len(rec) == 0 {
+		return tree.Node{}, false
+	}
+	n, fail := readNode(key, rec)
+	r.knew = r.knew && fail == nil
+	return n, true
+}
+
+// listCached appends a listing that is kept, or nothing if the client has it.
+func (m *Machine) listCached(dst []byte, q *tree.Query, index tree.Index) (out []byte, ok bool) {
+	mark := tree.Index(0)
+	if q.Tag.Asks() {
+		if mark = m.caches.marks.get(q.Key, q.Recursive); q.Tag.IsCurrent(mark, index, true) {
+			return dst, true
+		}
+	}
+	cached := m.caches.lists.get(q.Key, q.Recursive)
+	if n := len(cached.text); n == 0 || n > freeValue || hasRest(q, n) {
+		return dst, false
+	}
+	at := cached.at
+	if mark <= index {
+		at = max(at, mark)
+	}
+	q.Tag.Shows(at, true)
+	return append(dst, cached.text...), true
+}
