@@ -43,6 +43,8 @@ type part struct {
 	expirer *shard.Expirer
 
 	compactor *raft.Compactor
+
+	counted uint64 // of the machine's raft index, in sharding.applied; its apply worker's
 }
 
 // unclosedBytesLimit bounds the events that wait until the closed index covers them.
@@ -51,10 +53,18 @@ const unclosedBytesLimit = 64 << 20
 // sharding is what a member runs, besides its parts, if there are several data shards.
 type sharding struct {
 	turn     atomic.Uint64 // of the shards that take creates in order in the root
+	applied  atomic.Uint64 // the raft indexes of all groups, added up
 	order    *part         // has neither hub nor expirer
 	closed   *order.ClosedIndex
 	spanning *order.Spanning
 	balancer *order.Balancer
+}
+
+// count adds what p's machine has applied since the last call to what all have.
+func (s *sharding) count(p *part) {
+	at := p.machine.RaftIndex()
+	s.applied.Add(at - p.counted)
+	p.counted = at
 }
 
 // all are the parts of all raft groups, the order shard's first.
@@ -139,13 +149,17 @@ func (n *Member) openParts() {
 func (n *Member) openActor(p *part, sharded bool) {
 	g := group{n.host, p.id}
 	p.lane = shard.NewReadLane(g.Confirm)
-	p.actor = shard.New(shard.ActorOptions{
+	o := shard.ActorOptions{
 		Core:  shard.Options{Self: n.self(), Nonce: p.feed.Nonce(), Slot: p.slot, Sharded: sharded, Patience: n.host.AnswerTimeout(), CountOutages: n.o.CountOutages},
 		Shard: p.id, Timeout: n.o.Host.RequestTimeout, Admit: n.admit, InFlight: n.o.InFlight, Raft: g, Link: post{n.link}, Feed: p.feed,
 		Ask: func(a tree.Ask) { n.ask(p, a) },
 		// What a source tells of expirations is in the time of day.
 		Timed: func() bool { return n.membership.Able().Timed && !n.machine.Mirror().On },
-	})
+	}
+	if n.sharded != nil {
+		o.Applied = n.sharded.applied.Load
+	}
+	p.actor = shard.New(o)
 }
 
 // ask asks the order shard for indexes, for the part. The answer comes with what the
@@ -183,19 +197,7 @@ func (n *Member) subscribe() {
 	requests := tree.RequestID{Replica: n.self(), Nonce: nonce()}
 	s := n.sharded
 	if s == nil {
-		p := n.parts[0]
-		p.feed = shard.NewFeed(0, requests, 0, p.machine.Index())
-		p.shown.Raise(uint64(p.machine.Index()))
-		p.machine.Subscribe(func(res *statemachine.ApplyResult) {
-			events := res.Events
-			if res.Hole {
-				events = nil
-			}
-			p.hub.Publish(res.Last, events)
-			p.shown.Raise(uint64(res.Last))
-			p.feed.Data(res)
-			n.applied()
-		})
+		n.subscribeOnly(n.parts[0], requests)
 		return
 	}
 	handed := n.machine.Handed()
@@ -212,7 +214,11 @@ func (n *Member) subscribe() {
 		Confirm: func(limit, stale time.Duration) error { return s.order.lane.Wait(limit, stale) },
 		Cut:     s.cut(false, n.o.Host.RequestTimeout),
 	})
+	for _, p := range n.all() {
+		s.count(p)
+	}
 	n.machine.Subscribe(func(res *statemachine.ApplyResult) {
+		s.count(s.order)
 		s.closed.Order(res)
 		for _, p := range n.parts {
 			p.feed.Order(res)
@@ -221,11 +227,28 @@ func (n *Member) subscribe() {
 	})
 	for _, p := range n.parts {
 		p.machine.Subscribe(func(res *statemachine.ApplyResult) {
+			s.count(p)
 			p.hub.Publish(res.Last, happened(res))
 			s.closed.Data(p.slot, res)
 			p.feed.Data(res)
 		})
 	}
+}
+
+// subscribeOnly is subscribe for the only part.
+func (n *Member) subscribeOnly(p *part, requests tree.RequestID) {
+	p.feed = shard.NewFeed(0, requests, 0, p.machine.Index())
+	p.shown.Raise(uint64(p.machine.Index()))
+	p.machine.Subscribe(func(res *statemachine.ApplyResult) {
+		events := res.Events
+		if res.Hole {
+			events = nil
+		}
+		p.hub.Publish(res.Last, events)
+		p.shown.Raise(uint64(res.Last))
+		p.feed.Data(res)
+		n.applied()
+	})
 }
 
 // happened returns the events for the hub of one of several data shards. Its index also

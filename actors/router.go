@@ -245,13 +245,13 @@ func (r *Router) State() tree.State {
 	}
 	return tree.State{
 		Index:     r.sharded.closed.Index(),
-		RaftIndex: r.member.machine.RaftIndex(),
+		RaftIndex: r.sharded.applied.Load(),
 		RaftTerm:  r.host.HighestTerm(),
 	}
 }
 
 // state is how far this member has come with one part. With several, a part without
-// writes is as far as the closed index.
+// writes is as far as the closed index, and raft's index is the same for all parts.
 func (r *Router) state(p *part) tree.State {
 	st := tree.State{
 		Index:     p.machine.Index(),
@@ -260,7 +260,7 @@ func (r *Router) state(p *part) tree.State {
 	}
 	if r.sharded != nil {
 		st.Index = max(st.Index, r.sharded.closed.In(p.slot))
-		st.RaftIndex = max(st.RaftIndex, r.member.machine.RaftIndex()) // never 0, even of a shard that is empty
+		st.RaftIndex = r.sharded.applied.Load()
 	}
 	return st
 }

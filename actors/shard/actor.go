@@ -47,6 +47,7 @@ type ActorOptions struct {
 	Link    Link
 	Feed    *Feed
 	Ask     func(tree.Ask) // with several shards: asks the order shard; must not wait
+	Applied func() uint64  // with several shards: how far this member has come with all, as answers show it
 	Timed   func() bool    // whether every member can read batches that carry the shard's time
 	// InFlight counts the large writes of other members that are here; nil: nothing does.
 	InFlight *inflight.Budget
@@ -298,14 +299,17 @@ func (a *Actor) answer(now time.Time, answer *Answer) {
 	a.measures.settled(len(answer.Writes), took, answer.Err)
 	a.measures.pending.Add(-int64(len(answer.Writes)))
 	term := a.o.Raft.HighestTerm()
-	data := answer.Outcome.Data
+	data, raftIndex := answer.Outcome.Data, answer.Outcome.RaftIndex
+	if a.o.Applied != nil {
+		raftIndex = a.o.Applied()
+	}
 	for _, w := range answer.Writes {
 		var r tree.Reply
 		if answer.Err != nil {
 			r = failed(answer.Err)
 		} else {
 			r, data, _ = statemachine.CutReply(data)
-			r.State.RaftIndex, r.State.RaftTerm = answer.Outcome.RaftIndex, term
+			r.State.RaftIndex, r.State.RaftTerm = raftIndex, term
 		}
 		if took > 0 {
 			r.Queued, r.Applied = answer.Gathered.Sub(w.Deadline.Add(-a.timeout)), took
