@@ -65,7 +65,11 @@ func loop(method, target, body string) func() { return loopAs(new(auth.State), m
 
 // loopAs is loop for the user u with the password p.
 func loopAs(st *auth.State, method, target, body string) func() {
-	s := NewTestServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n"), auth: st}, Options{})
+	return loopOn(NewTestServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n"), auth: st}, Options{}), method, target, body)
+}
+
+// loopOn is loop for one of the connections of s.
+func loopOn(s *Server, method, target, body string) func() {
 	var request fasthttp.Request
 	request.Header.SetMethod(method)
 	request.Header.SetRequestURI(target)
@@ -125,6 +129,17 @@ func BenchmarkGet(b *testing.B) {
 	for b.Loop() {
 		serve()
 	}
+}
+
+// BenchmarkGetsAtOnce has all cores serve connections of one server.
+func BenchmarkGetsAtOnce(b *testing.B) {
+	s := NewTestServer(&stillBackend{answer: []byte(`{"action":"get","node":{"key":"/a/b"}}` + "\n"), auth: new(auth.State)}, Options{})
+	b.RunParallel(func(pb *testing.PB) {
+		serve := loopOn(s, "GET", "/v2/keys/a/b", "")
+		for pb.Next() {
+			serve()
+		}
+	})
 }
 
 func BenchmarkGetByUser(b *testing.B) {

@@ -38,17 +38,21 @@ func codeIndex(code int) int {
 	return 0
 }
 
-// meter counts what the server does. All of it is allocated at once, so that a request
-// costs a few atomic additions and no lookup.
+// meter counts what the server does.
 type meter struct {
-	// By route.
-	requests  [][len(verbNames)][len(codeList)]atomic.Uint64
-	durations [][len(verbNames)]metric.Histogram
+	requests *metric.Striped[requestMeter]
 	// outdated counts watches for events before the window: v2's 401, after which a client has
 	// to read everything again.
 	outdated   atomic.Uint64
 	handshakes atomic.Uint64 // that failed
-	parking    parkMeter
+	parking    []parkMeter   // one for each poll loop
+}
+
+// requestMeter counts requests, by route. All of it is allocated at once, so that a request
+// costs a few atomic additions and no lookup.
+type requestMeter struct {
+	requests  [][len(verbNames)][len(codeList)]atomic.Uint64
+	durations [][len(verbNames)]metric.Histogram
 }
 
 // parkMeter counts what the poll loop does with watches.
@@ -58,27 +62,68 @@ type parkMeter struct {
 	sent           atomic.Uint64 // events
 	slow           atomic.Uint64 // streams that were ended
 	revoked        atomic.Uint64 // watches that were ended
+	_              [128]byte     // another loop's lines follow
 }
 
-func newMeter() *meter {
-	m := &meter{
-		requests:  make([][len(verbNames)][len(codeList)]atomic.Uint64, len(routeNames)),
-		durations: make([][len(verbNames)]metric.Histogram, len(routeNames)),
-	}
+func newMeter(loops int) *meter {
+	return &meter{requests: metric.NewStriped((*requestMeter).init), parking: make([]parkMeter, loops)}
+}
+
+func (m *requestMeter) init() {
+	m.requests = make([][len(verbNames)][len(codeList)]atomic.Uint64, len(routeNames))
+	m.durations = make([][len(verbNames)]metric.Histogram, len(routeNames))
 	for route := range m.durations {
 		for verb := range m.durations[route] {
 			m.durations[route][verb].InitDurations()
 		}
 	}
-	return m
+}
+
+// total adds up what all cores have counted.
+func (m *meter) total() *requestMeter {
+	sum := new(requestMeter)
+	sum.init()
+	for part := range m.requests.All {
+		for route := range sum.durations {
+			for verb := range verbNames {
+				for i := range codeList {
+					sum.requests[route][verb][i].Add(part.requests[route][verb][i].Load())
+				}
+				sum.durations[route][verb].Include(&part.durations[route][verb])
+			}
+		}
+	}
+	return sum
 }
 
 // count counts one request and its time, from when it had been read to when its answer was
 // ready to be sent.
 func (m *meter) count(route routeID, of method, code int, took time.Duration) {
 	verb := of.verb()
-	m.requests[route][verb][codeIndex(code)].Add(1)
-	m.durations[route][verb].Observe(int64(took))
+	part := m.requests.Take()
+	part.requests[route][verb][codeIndex(code)].Add(1)
+	part.durations[route][verb].Observe(int64(took))
+	m.requests.Give(part)
+}
+
+// parkTotals are the parkMeters of all poll loops, added up.
+type parkTotals struct {
+	polls, streams, idle, active int64
+	sent, slow, revoked          uint64
+}
+
+func (m *meter) parked() (sum parkTotals) {
+	for i := range m.parking {
+		p := &m.parking[i]
+		sum.polls += p.polls.Load()
+		sum.streams += p.streams.Load()
+		sum.idle += p.idle.Load()
+		sum.active += p.active.Load()
+		sum.sent += p.sent.Load()
+		sum.slow += p.slow.Load()
+		sum.revoked += p.revoked.Load()
+	}
+	return sum
 }
 
 // watching is the gauge of parked watches of one kind.
@@ -110,31 +155,31 @@ func (s *Server) observe(ctx *fasthttp.RequestCtx, x *exchange) {
 // WriteMetrics writes the server's metrics.
 func (s *Server) WriteMetrics(w *metric.Writer) {
 	m := s.meter
-	m.writeRequests(w)
+	requests, parked := m.total(), m.parked()
+	requests.write(w)
 	active, idle := s.conns.count()
-	active += int(m.parking.active.Load())
-	idle += int(m.parking.idle.Load())
+	active += int(parked.active)
+	idle += int(parked.idle)
 	w.Gauge("copse_http_in_flight", "Requests being served, without parked watches.", float64(active))
 	w.Family("copse_http_connections", metric.GaugeKind, "Client connections: active with a request, idle, or parked with a watch.")
 	w.Uint(uint64(active), "state", "active")
 	w.Uint(uint64(idle), "state", "idle")
-	polls, streams := m.parking.polls.Load(), m.parking.streams.Load()
-	w.Uint(uint64(max(0, polls+streams)), "state", "parked")
+	w.Uint(uint64(max(0, parked.polls+parked.streams)), "state", "parked")
 
 	w.Family("copse_watchers", metric.GaugeKind, "Parked watches: long-polls wait for one event, streams for all.")
-	w.Uint(uint64(max(0, polls)), "kind", "poll")
-	w.Uint(uint64(max(0, streams)), "kind", "stream")
-	w.Counter("copse_watch_events_sent_total", "Events sent to watchers.", m.parking.sent.Load())
-	w.Counter("copse_watch_slow_total", "Streams ended because the client had fallen behind the event window.", m.parking.slow.Load())
-	w.Counter("copse_watch_revoked_total", "Watches ended because their client may no longer read what it watches.", m.parking.revoked.Load())
+	w.Uint(uint64(max(0, parked.polls)), "kind", "poll")
+	w.Uint(uint64(max(0, parked.streams)), "kind", "stream")
+	w.Counter("copse_watch_events_sent_total", "Events sent to watchers.", parked.sent)
+	w.Counter("copse_watch_slow_total", "Streams ended because the client had fallen behind the event window.", parked.slow)
+	w.Counter("copse_watch_revoked_total", "Watches ended because their client may no longer read what it watches.", parked.revoked)
 	w.Counter("copse_watch_outdated_total", "Watches refused with errorCode 401, as their index had left the event window.", m.outdated.Load())
 	w.Counter("copse_tls_handshakes_failed_total", "Failed TLS handshakes with clients.", m.handshakes.Load())
 	s.logins.WriteMetrics(w)
 	s.inFlight.WriteMetrics(w)
-	m.writeEtcd(w)
+	requests.writeEtcd(w)
 }
 
-func (m *meter) writeRequests(w *metric.Writer) {
+func (m *requestMeter) write(w *metric.Writer) {
 	w.Family("copse_http_requests_total", metric.CounterKind, "Requests answered, by method, route and status code.")
 	for route := range m.requests {
 		for verb := range m.requests[route] {
@@ -157,7 +202,7 @@ func (m *meter) writeRequests(w *metric.Writer) {
 
 // writeEtcd writes the same under etcd's names, those of 2.3 and of 3.x, for existing
 // dashboards. etcd counts requests for keys without watches.
-func (m *meter) writeEtcd(w *metric.Writer) {
+func (m *requestMeter) writeEtcd(w *metric.Writer) {
 	keyRoutes := []routeID{routeKeys, routeQuorum}
 	verb := func(route routeID, verb int) string {
 		if route == routeQuorum {

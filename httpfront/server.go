@@ -74,13 +74,13 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		backend:  b,
 		opts:     o,
 		cors:     newCORS(o.CORS),
-		meter:    newMeter(),
 		inFlight: o.InFlight,
 		noted:    noted{slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
 		refusals: logging.NewSeldom(o.Log),
 		logins:   login.New(b.Auth),
 		reused:   reused{sync.Pool{New: func() any { return new(exchange) }}, newCompressors()},
 	}
+	s.meter = newMeter(loopCount())
 	s.conns.newLoops = s.newLoops
 	for _, room := range rooms(o.MaxHeaderBytes + headSlack) {
 		s.http = append(s.http, s.newHTTP(room))
@@ -227,15 +227,15 @@ func (s *Server) newLoops() (loops []*pollLoop, err error) {
 		heads:        headOptions{limit: s.opts.MaxHeaderBytes + headSlack, inFlight: s.inFlight},
 		streamWindow: tree.Index(s.opts.EventHistory),
 		streamLimit:  streamLimit,
-		meter:        &s.meter.parking,
 		rights:       rights{auth: s.backend.Auth},
 		limit: newConnLimit(s.opts.MaxConnections, func() {
 			report("new clients wait until others leave", fmt.Errorf("all %d places for connections are taken", s.opts.MaxConnections))
 		}),
 	}
-	changed := make([]chan struct{}, loopCount())
+	changed := make([]chan struct{}, len(s.meter.parking))
 	for i := range changed {
 		changed[i] = make(chan struct{}, 1)
+		o.meter = &s.meter.parking[i]
 		if o.authChanged = changed[i]; i == 0 {
 			o.authChanged = s.backend.AuthChanged()
 			o.tell = func() {

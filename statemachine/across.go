@@ -30,9 +30,9 @@ func GetAcross(machines []*Machine, dst []byte, q *tree.Query, closed tree.Index
 			fail = firstError(fail, a.end())
 		}
 		if fail == nil {
-			machines[0].gets.success.Add(1)
+			machines[0].got(true)
 		} else {
-			machines[0].gets.fail.Add(1)
+			machines[0].got(false)
 		}
 	}()
 	if q.Tag.Asks() && q.Tag.IsCurrent(latestMark(machines, q), closed, true) {

@@ -15,7 +15,7 @@ func (m *Machine) GetCached(dst []byte, q *tree.Query, now func() int64) (out []
 		return dst, nil, false
 	case err != nil:
 		err.Index = index
-		m.gets.fail.Add(1)
+		m.got(false)
 		return dst, err, true
 	case n.Dir:
 		if out, ok = m.listCached(dst, q, index); !ok {
@@ -27,7 +27,7 @@ func (m *Machine) GetCached(dst []byte, q *tree.Query, now func() int64) (out []
 		q.Tag.Shows(n.Modified, n.Expires != 0)
 		out = m.appendFile(dst, &n, q, now)
 	}
-	m.gets.success.Add(1)
+	m.got(true)
 	return out, nil, true
 }
 

@@ -59,9 +59,9 @@ func (r reader) Get(key string) (tree.Node, bool) {
 func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, rest tree.Rest, err *tree.Error, fail error) {
 	defer func() {
 		if err == nil && fail == nil {
-			m.gets.success.Add(1)
+			m.got(true)
 		} else {
-			m.gets.fail.Add(1)
+			m.got(false)
 		}
 	}()
 	defer func() { m.end.ifDamaged(fail) }()

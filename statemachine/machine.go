@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"copse/statemachine/metric"
 	"copse/statemachine/tree"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -80,7 +81,7 @@ type Machine struct {
 	published published
 	expiry    expirySignal
 	applied   atomic.Uint64 // bytes of raft entries since New
-	gets      struct{ success, fail atomic.Uint64 }
+	gets      *metric.Striped[gets]
 }
 
 var _ sm.IOnDiskStateMachine = (*Machine)(nil)
@@ -125,6 +126,7 @@ func newMachine(o Options) (*Machine, error) {
 		shared:   newPublishedShared(),
 		measures: newMeasures(),
 		expiry:   newExpirySignal(),
+		gets:     metric.NewStriped[gets](nil),
 		pins:     pins{prepared: make(map[*pinned]struct{})},
 	}
 	m.view = view{nodes: m.caches.nodes, changed: make(map[string][]byte)}

@@ -2,6 +2,7 @@ package statemachine_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"copse/statemachine"
@@ -131,6 +132,23 @@ func BenchmarkGet(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkGetsAtOnce has all cores read from memory: one key, or each its own.
+func BenchmarkGetsAtOnce(b *testing.B) {
+	o := plant(b, 1000)
+	for name, apart := range map[string]uint64{"one key": 0, "keys apart": 1} {
+		b.Run(name, func(b *testing.B) {
+			var cores atomic.Uint64
+			b.RunParallel(func(pb *testing.PB) {
+				key := fmt.Sprintf("/orchard/row000/tree%03d", apart*cores.Add(1))
+				var out []byte
+				for pb.Next() {
+					out, _, _, _ = o.machine.Get(out[:0], &tree.Query{Key: key}, at(1))
+				}
+			})
+		})
 	}
 }
 

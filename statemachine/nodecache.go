@@ -39,6 +39,7 @@ type nodeCacheShard struct {
 	absent  recordSet // keys without a node; their records are absentRecord
 	blocks  uint64    // number of blocks and unblocks so far
 	blocked int       // number of blocks not yet ended
+	_       [40]byte  // the next one's lock is in another cache line
 }
 
 // recordSet is a map with a limit in bytes.

@@ -31,9 +31,9 @@ func GetPage(machines []*Machine, dst []byte, q *tree.Query, o PageOptions, now 
 			}
 		}
 		if err == nil && fail == nil {
-			machines[0].gets.success.Add(1)
+			machines[0].got(true)
 		} else {
-			machines[0].gets.fail.Add(1)
+			machines[0].got(false)
 		}
 	}()
 	defer func() { machines[0].end.ifDamaged(fail) }()

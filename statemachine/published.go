@@ -85,6 +85,23 @@ func (m *Machine) Handed() []tree.Index {
 // Stats returns the counters of this replica, without those of watchers.
 func (m *Machine) Stats() tree.Stats {
 	s := *m.published.stats.Load()
-	s.GetsSuccess, s.GetsFail = m.gets.success.Load(), m.gets.fail.Load()
+	for part := range m.gets.All {
+		s.GetsSuccess += part.success.Load()
+		s.GetsFail += part.fail.Load()
+	}
 	return s
+}
+
+// gets counts reads, by whether there was what they asked for.
+type gets struct{ success, fail atomic.Uint64 }
+
+// got counts a read.
+func (m *Machine) got(success bool) {
+	part := m.gets.Take()
+	if success {
+		part.success.Add(1)
+	} else {
+		part.fail.Add(1)
+	}
+	m.gets.Give(part)
 }

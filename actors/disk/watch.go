@@ -20,6 +20,8 @@ const (
 	// written to the raft log and to the store, each of which writes it to its own log
 	// and to a table, and the event window holds it once more, with what it replaced.
 	writeCost = 8
+	// spendStep is how many bytes of that one core may count before all know of them.
+	spendStep = 64 << 10
 	// probeEvery is how many looks there are to one probe.
 	probeEvery = 5
 	// StuckLimit bounds how long a sync, or the applying of what raft delivers at once,
@@ -49,8 +51,9 @@ type Watch struct {
 	// Atomic.
 	free, size atomic.Uint64
 	full       atomic.Bool
-	left       atomic.Int64 // bytes that may be written before the next look
-	low        loop.Bell    // rings when left is used up
+	left       atomic.Int64                  // bytes that may be written before the next look
+	spent      *metric.Striped[atomic.Int64] // bytes that left doesn't know of yet
+	low        loop.Bell                     // rings when left is used up
 	probes     probes
 
 	unknown bool // the last look failed; owned by Run, and by NewWatch before
@@ -70,7 +73,7 @@ func NewWatch(o Options) *Watch { return NewWatchOf(&directory{path: o.Dir}, o) 
 
 // NewWatchOf is NewWatch for any device.
 func NewWatchOf(device Device, o Options) *Watch {
-	w := &Watch{o: o, device: device, life: loop.NewLife(), epoch: time.Now(), low: loop.NewBell()}
+	w := &Watch{o: o, device: device, life: loop.NewLife(), epoch: time.Now(), spent: metric.NewStriped[atomic.Int64](nil), low: loop.NewBell()}
 	w.probes.syncs = metric.NewDurations()
 	w.look()
 	return w
@@ -159,9 +162,14 @@ func (w *Watch) Admit(size int) bool {
 	if w.full.Load() {
 		return false
 	}
-	if w.left.Add(-writeCost*int64(size)) < 0 {
-		w.low.Ring()
+	spent := w.spent.Take()
+	if n := spent.Add(writeCost * int64(size)); n >= spendStep {
+		spent.Add(-n)
+		if w.left.Add(-n) < 0 {
+			w.low.Ring()
+		}
 	}
+	w.spent.Give(spent)
 	return true
 }
 

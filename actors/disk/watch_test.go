@@ -123,7 +123,7 @@ func TestAWriteThatMayUseTheLastSpaceMakesItLook(t *testing.T) {
 		if n := d.looked(); n > 0 {
 			t.Errorf("%d looks while there is space", n)
 		}
-		w.Admit(1)
+		w.Admit(spendStep / writeCost)
 		synctest.Wait()
 		if n := d.looked(); n != 1 {
 			t.Errorf("%d looks when there may be none, want 1", n)

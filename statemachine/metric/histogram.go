@@ -70,6 +70,14 @@ func (h *Histogram) Observe(v int64) {
 // ObserveSince counts the time since start, in a histogram of durations.
 func (h *Histogram) ObserveSince(start time.Time) { h.Observe(int64(time.Since(start))) }
 
+// Include adds what from has counted, which has the same bounds. Nobody may observe into h meanwhile.
+func (h *Histogram) Include(from *Histogram) {
+	for i := range h.counts {
+		h.counts[i].Add(from.counts[i].Load())
+	}
+	h.sum.Add(from.sum.Load())
+}
+
 // Count returns the number of observations.
 func (h *Histogram) Count() uint64 {
 	n := uint64(0)

@@ -3,6 +3,7 @@ package metric_test
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -155,6 +156,68 @@ func BenchmarkObserve(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			h.Observe(int64(300 * time.Microsecond))
+		}
+	})
+}
+
+func TestAllCopiesTogetherHaveWhatWasCounted(t *testing.T) {
+	const cores, each = 8, 1000
+	s := metric.NewStriped(func(n *atomic.Uint64) { n.Store(1) })
+	begin := uint64(0)
+	for n := range s.All {
+		begin += n.Load()
+	}
+	var all sync.WaitGroup
+	for range cores {
+		all.Go(func() {
+			for range each {
+				n := s.Take()
+				n.Add(1)
+				s.Give(n)
+			}
+		})
+	}
+	all.Wait()
+	sum := uint64(0)
+	for n := range s.All {
+		sum += n.Load()
+	}
+	if begin == 0 || sum-begin != cores*each {
+		t.Errorf("got %d, after %d; want %d more", sum, begin, cores*each)
+	}
+}
+
+func TestAHistogramIncludesAnother(t *testing.T) {
+	parts, sum := [2]*metric.Histogram{metric.NewHistogram(1, 10), metric.NewHistogram(1, 10)}, metric.NewHistogram(1, 10)
+	parts[0].Observe(1)
+	parts[1].Observe(5)
+	parts[1].Observe(100)
+	for _, h := range parts {
+		sum.Include(h)
+	}
+	var got, want metric.Writer
+	got.Family("a", metric.HistogramKind, "")
+	got.Histogram(sum)
+	whole := metric.NewHistogram(1, 10)
+	for _, v := range []int64{1, 5, 100} {
+		whole.Observe(v)
+	}
+	want.Family("a", metric.HistogramKind, "")
+	want.Histogram(whole)
+	if string(got.Bytes()) != string(want.Bytes()) {
+		t.Errorf("got %s want %s", got.Bytes(), want.Bytes())
+	}
+}
+
+// BenchmarkStriped is BenchmarkObserve in copies.
+func BenchmarkStriped(b *testing.B) {
+	s := metric.NewStriped((*metric.Histogram).InitDurations)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			h := s.Take()
+			h.Observe(int64(300 * time.Microsecond))
+			s.Give(h)
 		}
 	})
 }
