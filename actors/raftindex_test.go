@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"copse/actors"
 	"copse/statemachine/tree"
 )
 
@@ -56,7 +57,7 @@ func (w *raftWalk) visit(key string) {
 func TestRaftsIndexNeverFalls(t *testing.T) {
 	for _, members := range []int{1, 3} {
 		t.Run(fmt.Sprint(members, " members"), func(t *testing.T) {
-			c := foundShards(t, members, 4)
+			c := foundShards(t, members, 4, func(o *actors.MemberOptions) { o.Host.ExecShards = 2 })
 			for range 20 {
 				c.set(1, "/busy", "v")
 			}

@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -87,11 +88,6 @@ type StoreOptions struct {
 	// InFlight bounds the bytes that requests hold together; nil: nothing does.
 	InFlight *inflight.Budget
 }
-
-// execShards is the number of dragonboat's workers that sync the log. One worker
-// syncs once for all shards, and a blocked sync then holds one processor only. The
-// data directory keeps the number for good; see docs/ARCHITECTURE.md.
-const execShards = 1
 
 // logBytes is how many bytes of raft entries there are between two compactions, if
 // RaftOptions.SnapshotCount doesn't come first: entries are batches of writes, and
@@ -278,7 +274,7 @@ func (o *StartOptions) fresh() cluster.Bootstrap {
 			Name:       c.Name,
 			Token:      c.Token,
 			Shards:     c.Shards,
-			ExecShards: execShards,
+			ExecShards: execShards(c.Shards, runtime.GOMAXPROCS(0)),
 			Host:       o.HostName,
 			Created:    time.Now().UTC(),
 		},
