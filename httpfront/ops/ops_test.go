@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -139,6 +140,15 @@ func TestProfilesAreServedWhereAskedFor(t *testing.T) {
 	base := port(t, ops.Options{Pprof: true, Hosts: []string{"m1.example.com"}})
 	if resp, body := fetch(t, "GET", base+"/debug/pprof/goroutine?debug=1"); resp.StatusCode != 200 || !strings.Contains(body, "goroutine profile") {
 		t.Errorf("got %d %.100q", resp.StatusCode, body)
+	}
+	// Waits are recorded for who asks, and not any longer.
+	for _, kind := range []string{"mutex", "block"} {
+		if resp, body := fetch(t, "GET", base+"/debug/pprof/"+kind+"?debug=1"); resp.StatusCode != 200 || !strings.Contains(body, "cycles/second") {
+			t.Errorf("%s: got %d %.100q", kind, resp.StatusCode, body)
+		}
+	}
+	if n := runtime.SetMutexProfileFraction(-1); n != 0 {
+		t.Errorf("one wait in %d is still recorded", n)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -58,6 +59,8 @@ func NewServer(o Options) *Server {
 	if o.Pprof {
 		profiles := http.NewServeMux()
 		profiles.HandleFunc("/debug/pprof/", pprof.Index)
+		profiles.Handle("/debug/pprof/mutex", contended("mutex", func(on bool) { runtime.SetMutexProfileFraction(rate(on, mutexFraction)) }))
+		profiles.Handle("/debug/pprof/block", contended("block", func(on bool) { runtime.SetBlockProfileRate(rate(on, blockRate)) }))
 		profiles.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 		profiles.HandleFunc("/debug/pprof/profile", pprof.Profile)
 		profiles.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
