@@ -133,10 +133,11 @@ deploy:
 		echo "with containers:"; cd bench && $(GO) test -count=1 -timeout 60m -run 'Image|Compose' ./deploy/...; \
 	else $(NO_ENGINE); fi
 
-# copse beside the real etcd 3.5, in turns, for about an hour. The output goes into
-# bench/RESULTS.md.
+# copse beside the real etcd 3.5, and beside stores with other APIs, in turns, for about an
+# hour. The output goes into bench/RESULTS.md.
 bench:
 	cd bench && $(GO) run ./figures requests -pictures pictures
+	cd bench && $(GO) run ./figures peers
 	cd bench && $(GO) run ./figures watchers -n 15000 -turns 3
 	cd bench && $(GO) run ./figures watchput -n 15000 -turns 3
 	cd bench && $(GO) run ./figures keys
