@@ -77,7 +77,7 @@ func (c *client) send(op history.Op) *history.Op {
 	op.Invoke = rec.Now()
 	reply := c.call(ctx, &op)
 	op.Return = rec.Now()
-	op.Index, op.Term = reply.Index, reply.Term
+	op.Index, op.Raft, op.Term = reply.Index, reply.Raft, reply.Term
 	rec.Note(&op)
 	rec.Cluster(reply.Cluster)
 	if !op.Answered() && c.roams || c.roams && c.rng.IntN(50) == 0 {

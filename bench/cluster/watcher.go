@@ -126,7 +126,7 @@ func (w *watcher) open(ctx context.Context, stream bool, from uint64) *http.Resp
 	}
 	head := v2api.Head(resp)
 	if resp.StatusCode == http.StatusOK {
-		rec.Glance(history.Glance{Member: w.member, Key: w.log.Scope, Invoke: invoke, Return: rec.Now(), Index: head.Index, Term: head.Term})
+		rec.Glance(history.Glance{Member: w.member, Key: w.log.Scope, Invoke: invoke, Return: rec.Now(), Index: head.Index, Raft: head.Raft, Term: head.Term})
 		rec.Cluster(head.Cluster)
 		return resp
 	}

@@ -36,6 +36,7 @@ func (o Outcome) String() string {
 type Reply struct {
 	Status  int
 	Index   uint64 // X-Etcd-Index
+	Raft    uint64 // X-Raft-Index
 	Term    uint64 // X-Raft-Term
 	Cluster string // X-Etcd-Cluster-Id
 	Body    []byte
@@ -125,6 +126,7 @@ func Head(resp *http.Response) Reply {
 	return Reply{
 		Status:  resp.StatusCode,
 		Index:   number("X-Etcd-Index"),
+		Raft:    number("X-Raft-Index"),
 		Term:    number("X-Raft-Term"),
 		Cluster: resp.Header.Get("X-Etcd-Cluster-Id"),
 	}

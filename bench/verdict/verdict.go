@@ -11,6 +11,7 @@ const (
 	IndexBack    Kind = "index went back"
 	IndexGap     Kind = "index gap"
 	TermBack     Kind = "term went back"
+	RaftBack     Kind = "raft index went back"
 	StaleRead    Kind = "stale quorum read"
 	ReplyDiffers Kind = "reply differs"
 	ReadDiffers  Kind = "read differs"

@@ -335,6 +335,14 @@ var mutants = []mutant{
 		op.Term = 1
 		return true
 	}, []verdict.Kind{verdict.TermBack}},
+	{"raft index that falls on a member", func(h *history.History, rng *rand.Rand) bool {
+		op := pick(h, rng, acked)
+		if op == nil || op.Raft < 2 {
+			return false
+		}
+		op.Raft = 1
+		return true
+	}, []verdict.Kind{verdict.RaftBack}},
 	{"expiry before its time", func(h *history.History, rng *rand.Rand) bool {
 		for _, w := range h.Watches {
 			for i := range w.Entries {

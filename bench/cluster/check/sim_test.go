@@ -26,6 +26,7 @@ type sim struct {
 	pasts [][]past        // of each shard, index by index
 	at    []int           // where in them the member is that is behind
 	shown uint64          // by its header
+	raft  uint64          // entries so far
 	once  map[string]answer
 	txn   uint64 // the first index of the transaction that is being told; 0 is none
 }
@@ -194,9 +195,10 @@ func (s *sim) send(id int, try history.Op) *history.Op {
 		s.later = append(s.later, func() { s.do(op) })
 	default:
 		ev, fault, index := s.do(op)
-		op.Outcome, op.Event, op.Fault, op.Index, op.Term = v2api.Acked, ev, fault, index, 2
+		s.raft++
+		op.Outcome, op.Event, op.Fault, op.Index, op.Raft, op.Term = v2api.Acked, ev, fault, index, s.raft, 2
 		if fault != nil {
-			op.Outcome, op.Term = v2api.Refused, 0
+			op.Outcome, op.Raft, op.Term = v2api.Refused, 0, 0
 		}
 	}
 	return op

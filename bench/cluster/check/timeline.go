@@ -58,14 +58,15 @@ func (t *timeline) since(value uint64) (time.Duration, bool) {
 // view is what one member shows of one shard, or of everything.
 type view struct{ member, scope int }
 
-// times holds the order of indexes and terms against the order of time.
+// times holds the order of indexes, terms and raft indexes against the order of time.
 func (c *checker) times() {
 	all, own := []shown{}, make([][]shown, len(c.shards))
-	index, term := map[view][]shown{}, map[int][]shown{}
-	show := func(member int, key string, at time.Duration, i, t uint64) {
+	index, term, raft := map[view][]shown{}, map[int][]shown{}, map[int][]shown{}
+	show := func(member int, key string, at time.Duration, i, r, t uint64) {
 		v := view{member, c.shards.scope(key)}
 		index[v] = append(index[v], shown{at, i})
 		term[member] = append(term[member], shown{at, t})
+		raft[member] = append(raft[member], shown{at, r})
 		all = append(all, shown{at, i})
 	}
 	change := func(key string, at time.Duration, i uint64) {
@@ -77,19 +78,19 @@ func (c *checker) times() {
 	}
 	for _, op := range c.h.Ops {
 		if op.Answered() && op.Index != 0 {
-			show(op.Member, told(op), op.Return, op.Index, op.Term)
+			show(op.Member, told(op), op.Return, op.Index, op.Raft, op.Term)
 			for _, n := range nodes(op) {
 				change(n.Key, op.Return, n.Modified)
 			}
 		}
 	}
 	for _, g := range c.h.Glances {
-		show(g.Member, g.Key, g.Return, g.Index, g.Term)
+		show(g.Member, g.Key, g.Return, g.Index, g.Raft, g.Term)
 	}
 	for _, w := range c.h.Watches {
 		for _, e := range w.Entries {
 			if e.Event != nil {
-				show(e.Member, w.Scope, e.At, e.Event.Index(), 0)
+				show(e.Member, w.Scope, e.At, e.Event.Index(), 0, 0)
 				change(e.Event.Node.Key, e.At, e.Event.Index())
 			}
 		}
@@ -98,12 +99,12 @@ func (c *checker) times() {
 	for _, o := range own {
 		c.clocks = append(c.clocks, newTimeline(o))
 	}
-	indexes, terms := map[view]*timeline{}, map[int]*timeline{}
+	indexes, terms, rafts := map[view]*timeline{}, map[int]*timeline{}, map[int]*timeline{}
 	for v := range index {
 		indexes[v] = newTimeline(index[v])
 	}
 	for m := range term {
-		terms[m] = newTimeline(term[m])
+		terms[m], rafts[m] = newTimeline(term[m]), newTimeline(raft[m])
 	}
 	// A member's index of everything is one for each of its shards as well.
 	had := func(member int, key string, at time.Duration) uint64 {
@@ -115,7 +116,7 @@ func (c *checker) times() {
 		if !op.Answered() || op.Index == 0 {
 			continue
 		}
-		c.member(op, had(op.Member, told(op), op.Invoke), terms[op.Member].before(op.Invoke))
+		c.member(op, had(op.Member, told(op), op.Invoke), terms[op.Member].before(op.Invoke), rafts[op.Member].before(op.Invoke))
 		if op.Linear() {
 			c.linear(op)
 		}
@@ -126,6 +127,9 @@ func (c *checker) times() {
 		}
 		if had := terms[g.Member].before(g.Invoke); g.Term < had {
 			c.Complain(verdict.TermBack, "a watch's head shows term %d on member %d at %v, which had shown %d", g.Term, g.Member, g.Return, had)
+		}
+		if had := rafts[g.Member].before(g.Invoke); g.Raft < had {
+			c.Complain(verdict.RaftBack, "a watch's head shows raft's index %d on member %d at %v, which had shown %d", g.Raft, g.Member, g.Return, had)
 		}
 	}
 }
@@ -150,12 +154,15 @@ func nodes(op *history.Op) map[string]v2api.Node {
 }
 
 // member: what one member shows never goes back, over restarts too.
-func (c *checker) member(op *history.Op, index, term uint64) {
+func (c *checker) member(op *history.Op, index, term, raft uint64) {
 	if op.Index < index {
 		c.Complain(verdict.IndexBack, "%v shows %d, and the member had shown %d", op, op.Index, index)
 	}
 	if op.Term != 0 && op.Term < term {
 		c.Complain(verdict.TermBack, "%v shows term %d, and the member had shown %d", op, op.Term, term)
+	}
+	if op.Raft != 0 && op.Raft < raft { // whichever keys they are of
+		c.Complain(verdict.RaftBack, "%v shows raft's index %d, and the member had shown %d", op, op.Raft, raft)
 	}
 }
 

@@ -24,6 +24,7 @@ type Op struct {
 	Return  time.Duration // when the answer arrived, or the client gave up
 	Outcome v2api.Outcome
 	Index   uint64       `json:",omitempty"` // X-Etcd-Index
+	Raft    uint64       `json:",omitempty"` // X-Raft-Index
 	Term    uint64       `json:",omitempty"` // X-Raft-Term
 	Event   *v2api.Event `json:",omitempty"` // when acknowledged; the last one of a transaction
 	Fault   *v2api.Fault `json:",omitempty"` // when refused
@@ -64,10 +65,10 @@ func (o *Op) String() string {
 
 // Glance is an index that the head of a watch of Key showed.
 type Glance struct {
-	Member         int
-	Key            string
-	Invoke, Return time.Duration
-	Index, Term    uint64
+	Member            int
+	Key               string
+	Invoke, Return    time.Duration
+	Index, Raft, Term uint64
 }
 
 // Entry is one thing that a watcher received: an event, or the message that the history
