@@ -112,11 +112,22 @@ func newHost(o Options, files vfs.FS) (_ *Host, err error) {
 // Close stops all replicas and waits for that. It must be called once.
 func (h *Host) Close() { h.nh.Close() }
 
-// tick is the unit of dragonboat's clock: a heartbeat has five, if they aren't too long for
-// a quick start. Each wakes several goroutines for every replica, which is most of what an
-// idle member does.
+// Campaign has this member's replicas stand for election that are alone and have no leader. A
+// single member doesn't have to wait for its time-outs: nobody else could lead. What it has yet
+// to apply keeps it from standing, so this is called again until it leads.
+func (h *Host) Campaign() {
+	for shard := uint64(1); shard <= uint64(h.o.Shards); shard++ {
+		if h.Alone(shard) && h.Leader(shard).Member == 0 {
+			h.o.Link.Campaign(shard)
+		}
+	}
+}
+
+// tick is the unit of dragonboat's clock: a heartbeat has two, and the time-out of an election
+// still one of fourteen lengths at the default settings, so that two members seldom stand at
+// once. Each tick wakes several goroutines, which is most of what an idle member does.
 func tick(o Options) time.Duration {
-	return max(time.Millisecond, min(20*time.Millisecond, o.Heartbeat/5).Truncate(time.Millisecond))
+	return max(time.Millisecond, min(50*time.Millisecond, o.Heartbeat/2).Truncate(time.Millisecond))
 }
 
 // unusedAddress fills a field that dragonboat insists on and doesn't need, since the
