@@ -2,6 +2,7 @@ package limits
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -36,20 +37,28 @@ func unchanged(smaps io.Reader, file string) (list []mapping) {
 	var at mapping
 	var fromFile bool
 	for lines := bufio.NewScanner(smaps); lines.Scan(); {
-		var next mapping
-		var rights, offset, device, inode, path, key string
-		var size int
-		// 00400000-01487000 r-xp 00000000 fe:00 10010737   /usr/bin/copse
-		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x %s %s %s %s %s", &next.begin, &next.end, &rights, &offset, &device, &inode, &path); n >= 3 {
-			at, fromFile = next, path == file && (rights == "r-xp" || rights == "r--p")
-			continue
-		}
-		_, _ = fmt.Sscanf(lines.Text(), "%s %d kB", &key, &size)
+		line := lines.Bytes()
 		switch {
-		case (key == "Anonymous:" || key == "Swap:") && size > 0:
-			fromFile = false
-		case key == "VmFlags:" && fromFile: // the last line of a mapping
-			list = append(list, at)
+		case len(line) > 0 && line[0] >= 'A' && line[0] <= 'Z': // of the mapping above
+			if !fromFile {
+				continue
+			}
+			var key string
+			var size int
+			_, _ = fmt.Sscanf(string(line), "%s %d kB", &key, &size)
+			switch {
+			case (key == "Anonymous:" || key == "Swap:") && size > 0:
+				fromFile = false
+			case key == "VmFlags:": // its last line
+				list = append(list, at)
+			}
+		default: // 00400000-01487000 r-xp 00000000 fe:00 10010737   /usr/bin/copse
+			var rights, offset, device, inode, path string
+			fromFile = bytes.HasSuffix(line, []byte(file))
+			if fromFile {
+				_, err := fmt.Sscanf(string(line), "%x-%x %s %s %s %s %s", &at.begin, &at.end, &rights, &offset, &device, &inode, &path)
+				fromFile = err == nil && path == file && (rights == "r-xp" || rights == "r--p")
+			}
 		}
 	}
 	return list
