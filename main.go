@@ -98,8 +98,7 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	page := ui.New(ui.Options{Writes: c.UI == "write", Operations: c.PageOn("operations"), Clients: c.PageOn("clients"), Log: log})
 	port := ops.NewPort(status, ops.PortOptions{Page: page.Operations(), Hosts: c.PortHosts, URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
-	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), SourceTLS: dispatch.SourceTLS(c), Started: began, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
-	o.Fatal = fatal(log)
+	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), SourceTLS: dispatch.SourceTLS(c), Started: began, Fatal: fatal(log), Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
 	o.Peer.Listen = config.Strings(c.ListenPeerURLs)
 	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
 	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, Names: actors.NameLimits(c.PerName), CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve), CountOutages: !c.TTLPause, InFlight: inflight.New(limits.InFlight())}
@@ -131,6 +130,7 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 		}
 		status.Serving()
 		log.Info("ready to serve", "component", "main", "clients", listeners.URLs(), logging.Since(began))
+		limits.ReleaseCode()
 		return server.ResetRoot(c.RootPasswordFile)
 	})
 	var group loop.Group // stopped in the reverse order

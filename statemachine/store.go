@@ -81,6 +81,9 @@ func storeOptions(from Options, end ending) *pebble.Options {
 			TargetGarbageRatio:    0.5,
 		}
 	}
+	// One compaction runs at a time, so only the end of one makes room for another. Pebble's own
+	// scheduler looks for room ten times a second besides, in each store.
+	o.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	o.EventListener = &pebble.EventListener{
 		BackgroundError: end.with,
 		DataCorruption: func(i pebble.DataCorruptionInfo) {

@@ -24,6 +24,7 @@ type fakeRaft struct {
 	lost      error // Confirm's result
 	members   tree.Membership
 	calls     []string
+	asked     int // for the voters
 	changed   loop.Bell
 	listBell  loop.Bell
 }
@@ -86,7 +87,7 @@ func (f *fakeRaft) Confirm(<-chan struct{}, uint64) error {
 }
 
 func (f *fakeRaft) VoterSet(uint64) (VoterSet, error) {
-	set := get(f, func(f *fakeRaft) VoterSet { return f.set })
+	set := get(f, func(f *fakeRaft) VoterSet { f.asked++; return f.set })
 	if set.Voters == nil {
 		return set, errors.New("no leader")
 	}

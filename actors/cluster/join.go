@@ -24,6 +24,7 @@ var (
 type Log interface {
 	Leader(shard uint64) uint64         // 0: not known
 	Ready(shard uint64) <-chan struct{} // closed once the shard has had a leader
+	Campaign()                          // makes a single member lead its shards sooner
 	Confirm(stop <-chan struct{}, shard uint64) error
 	Execute(stop <-chan struct{}, shard uint64, c *tree.Command) (tree.Reply, error)
 	Compact(shard, overhead uint64) error
@@ -126,12 +127,8 @@ func (j *Joiner) catchUp(stop <-chan struct{}) error {
 	defer late.Stop()
 	for i := range j.Machines {
 		shard := uint64(i) + MembersShard
-		select {
-		case <-j.Log.Ready(shard):
-		case <-late.C:
-			return fmt.Errorf("shard %d: %w", shard, errLeaderless)
-		case <-stop:
-			return loop.ErrStopped
+		if err := j.awaitLeader(stop, late.C, shard); err != nil {
+			return err
 		}
 		if err := j.Log.Confirm(stop, shard); err != nil {
 			return fmt.Errorf("shard %d: %w", shard, err)
@@ -152,6 +149,27 @@ func (j *Joiner) catchUp(stop <-chan struct{}) error {
 		}
 	}
 	return nil
+}
+
+// campaignPause is how long a single member that doesn't lead waits before it stands for
+// election again.
+const campaignPause = 5 * time.Millisecond
+
+func (j *Joiner) awaitLeader(stop <-chan struct{}, late <-chan time.Time, shard uint64) error {
+	again := time.NewTicker(campaignPause)
+	defer again.Stop()
+	for {
+		select {
+		case <-j.Log.Ready(shard):
+			return nil
+		case <-again.C:
+			j.Log.Campaign()
+		case <-late:
+			return fmt.Errorf("shard %d: %w", shard, errLeaderless)
+		case <-stop:
+			return loop.ErrStopped
+		}
+	}
 }
 
 // found founds the tree, if there is none, and publishes this member.

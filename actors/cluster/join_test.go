@@ -21,6 +21,7 @@ type renewalLog struct {
 	killed error
 }
 
+func (l *renewalLog) Campaign()                               {}
 func (l *renewalLog) Leader(uint64) uint64                    { return 1 }
 func (l *renewalLog) Confirm(<-chan struct{}, uint64) error   { return nil }
 func (l *renewalLog) FirstEntry(shard uint64) (uint64, error) { return l.first[shard], nil }
@@ -71,5 +72,27 @@ func TestARenewalThatWasCutOffIsCompletedByTheNextStart(t *testing.T) {
 	}
 	if err := start(); err != nil || took() != "[]" {
 		t.Errorf("the third start: %v, %v", err, log.calls)
+	}
+}
+
+// electionLog is the log of a member that leads after so many attempts.
+type electionLog struct {
+	renewalLog
+	left int
+	led  chan struct{}
+}
+
+func (l *electionLog) Ready(uint64) <-chan struct{} { return l.led }
+func (l *electionLog) Campaign() {
+	if l.left--; l.left == 0 {
+		close(l.led)
+	}
+}
+
+func TestAMemberThatStartsStandsForElectionUntilItLeads(t *testing.T) {
+	log := &electionLog{left: 3, led: make(chan struct{})}
+	j := Joiner{Log: log, Machines: make([]*statemachine.Machine, 2), Timeout: time.Minute}
+	if err := j.catchUp(make(chan struct{})); err != nil || log.left != 0 {
+		t.Errorf("%v, %d attempts left", err, log.left)
 	}
 }

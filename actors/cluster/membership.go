@@ -46,6 +46,7 @@ type Membership struct {
 	urls        map[uint64][]string // in the address book
 	learned     map[uint64]bool     // shards in which this replica was seen without a vote
 	reclaim     map[uint64]int      // shards to lead again: attempts left
+	quiet       int                 // steps since something has changed, or was left to do
 
 	able atomic.Pointer[Abilities] // nil: not known
 }
@@ -94,6 +95,10 @@ const (
 	idlePause = time.Second
 )
 
+// reconcileEvery is which of the idle steps compare the voters with the list. Whatever changes
+// either rings a bell; and to ask for the voters of all shards takes a round of messages each.
+const reconcileEvery = 10
+
 // Run is the actor's loop. It returns ErrRemoved, or ErrFormer, when this member has no
 // place in the cluster any longer.
 func (a *Membership) Run() error {
@@ -107,7 +112,9 @@ func (a *Membership) Run() error {
 		select {
 		case <-timer.C:
 		case <-a.list.MembershipChanged():
+			a.quiet = 0
 		case <-a.raft.Changed():
+			a.quiet = 0
 		case <-a.life.Stopping():
 			return nil
 		}
@@ -122,8 +129,10 @@ func (a *Membership) Run() error {
 			more = true
 		}
 		if more {
+			a.quiet = 0
 			timer.Reset(busyPause)
 		} else {
+			a.quiet++
 			timer.Reset(idlePause)
 		}
 	}
@@ -239,6 +248,9 @@ func (a *Membership) stepShard(shard uint64) (more bool, err error) {
 		return a.askForVote(shard)
 	case leader == a.o.Self:
 		delete(a.reclaim, shard)
+		if a.quiet%reconcileEvery != 0 {
+			return false, nil
+		}
 		return a.reconcile(shard)
 	case a.raft.Alone(shard) && leader != 0:
 		// Somebody else leads, so this member is no longer alone. After the restart it

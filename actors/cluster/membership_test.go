@@ -317,3 +317,39 @@ func TestAMemberWithWrongDataStepsOutAndIsKeptOut(t *testing.T) {
 		}
 	})
 }
+
+func TestVotersAreAskedForWhenSomethingHasChanged(t *testing.T) {
+	dir := testDir(t, false)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeRaft()
+		f.leader, f.members.Members, f.set = 1, members(1, 2), VoterSet{Voters: ids(1, 2)}
+		a := newMembership(f, MembershipOptions{Dir: dir})
+		ended := make(chan error)
+		go func() { ended <- a.Run() }()
+		asked := func(after time.Duration) (n int) {
+			time.Sleep(after)
+			synctest.Wait()
+			f.change(func(f *fakeRaft) { n, f.asked = f.asked, 0 })
+			return n
+		}
+		if n := asked(time.Minute + time.Millisecond); n != 7 {
+			t.Errorf("asked %d times in an idle minute, want 7", n)
+		}
+		f.changed.Ring()
+		if n := asked(time.Millisecond); n != 1 {
+			t.Errorf("asked %d times when the voters had changed", n)
+		}
+		f.listBell.Ring()
+		if n := asked(time.Millisecond); n != 1 {
+			t.Errorf("asked %d times when the list had changed", n)
+		}
+		f.change(func(f *fakeRaft) { f.set = VoterSet{} })
+		if n := asked(11 * time.Second); n < 2 {
+			t.Errorf("asked %d times while there was no answer", n)
+		}
+		a.Stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -40,7 +40,7 @@ type transport struct {
 	mu     sync.Mutex
 	closed bool
 	conns  map[*conn]struct{} // that other members have dialled
-	wg     sync.WaitGroup     // their goroutines; added to under mu, while not closed
+	wg     sync.WaitGroup     // their goroutines, and calls of Campaign; added to under mu, while not closed
 }
 
 // Name implements raftio.ITransport.
@@ -65,6 +65,26 @@ func (t *transport) Close() error {
 	t.mu.Unlock()
 	t.wg.Wait()
 	return nil
+}
+
+// Campaign has this member's replica of the shard stand for election at once, as if its leader
+// asked it to take over: dragonboat has no other way. It does nothing unless the replica is a
+// follower.
+func (l *Link) Campaign(shard uint64) {
+	t := l.raft.Load()
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return
+	}
+	t.wg.Add(1)
+	t.mu.Unlock()
+	defer t.wg.Done()
+	now := pb.Message{Type: pb.TimeoutNow, ShardID: shard, From: l.o.Self, To: l.o.Self}
+	t.batches(pb.MessageBatch{Requests: []pb.Message{now}, DeploymentId: t.deployment, BinVer: raftio.TransportBinVersion})
 }
 
 // serve delivers what arrives on the connection to dragonboat, until it ends.

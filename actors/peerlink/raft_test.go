@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -95,6 +96,24 @@ func message(from, to *engine, shard uint64, kind pb.MessageType, raftIndex uint
 
 func batch(m ...pb.Message) pb.MessageBatch {
 	return pb.MessageBatch{Requests: m, DeploymentId: deployment, BinVer: raftio.TransportBinVersion}
+}
+
+func TestACampaignReachesTheEngineUntilItIsClosed(t *testing.T) {
+	p := join(t, 0xa)
+	p.Campaign(3) // nobody is there
+	e := start(t, p)
+	go p.Campaign(3)
+	want := pb.Message{Type: pb.TimeoutNow, ShardID: 3, From: 0xa, To: 0xa}
+	if got := <-e.batches; !reflect.DeepEqual(got.Requests, []pb.Message{want}) || got.DeploymentId != deployment || got.BinVer != raftio.TransportBinVersion {
+		t.Errorf("%v", got)
+	}
+	e.stop()
+	p.Campaign(3)
+	select {
+	case got := <-e.batches:
+		t.Errorf("after the end: %v", got)
+	default:
+	}
 }
 
 func TestBatchesReachTheEngine(t *testing.T) {

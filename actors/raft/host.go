@@ -86,14 +86,15 @@ func (h *Host) fatal(err error) {
 	h.o.Fatal(err)
 }
 
-// NewHost opens the raft log. Replicas.Start starts the replicas.
-func NewHost(o Options) (*Host, error) { return newHost(o, vfs.Default) }
+// NewHost opens the raft log. Replicas.Start starts the replicas. alone says that, as far as
+// this member knows, there is no other.
+func NewHost(o Options, alone bool) (*Host, error) { return newHost(o, alone, vfs.Default) }
 
-func newHost(o Options, files vfs.FS) (_ *Host, err error) {
+func newHost(o Options, alone bool, files vfs.FS) (_ *Host, err error) {
 	defer recoverDamage(&err)
 	useLogger(o.Logger)
 	changed := loop.NewBell()
-	h := &Host{o: o, tick: tick(o), Leaders: newLeaders(o.Replica, o.Shards, changed)}
+	h := &Host{o: o, tick: tick(o, alone), Leaders: newLeaders(o.Replica, o.Shards, changed)}
 	h.Replicas = newReplicas(o, h.tick, changed)
 	h.log = raftlog.New(raftlog.Options{Expected: o.LogExpected, Fatal: h.fatal, Logger: o.Logger})
 	nh, err := dragonboat.NewNodeHost(h.config(files))
@@ -112,11 +113,28 @@ func newHost(o Options, files vfs.FS) (_ *Host, err error) {
 // Close stops all replicas and waits for that. It must be called once.
 func (h *Host) Close() { h.nh.Close() }
 
-// tick is the unit of dragonboat's clock: a heartbeat has five, if they aren't too long for
-// a quick start. Each wakes several goroutines for every replica, which is most of what an
-// idle member does.
-func tick(o Options) time.Duration {
-	return max(time.Millisecond, min(20*time.Millisecond, o.Heartbeat/5).Truncate(time.Millisecond))
+// Campaign has this member's replicas stand for election that are alone and have no leader. A
+// single member doesn't have to wait for its time-outs: nobody else could lead. What it has yet
+// to apply keeps it from standing, so this is called again until it leads.
+func (h *Host) Campaign() {
+	for shard := uint64(1); shard <= uint64(h.o.Shards); shard++ {
+		if h.Alone(shard) && h.Leader(shard).Member == 0 {
+			h.o.Link.Campaign(shard)
+		}
+	}
+}
+
+// tick is the unit of dragonboat's clock. Each one wakes several goroutines, which is most of
+// what an idle member does. A heartbeat has two, if there is anyone to send it to: a member
+// that was alone at its start is on time by one, too, but its elections are less even.
+// The time-out of an election has at least seven lengths to draw from, so that two members
+// seldom stand at once.
+func tick(o Options, alone bool) time.Duration {
+	longest, heartbeat := 50*time.Millisecond, o.Heartbeat/2
+	if alone {
+		longest, heartbeat = 100*time.Millisecond, o.Heartbeat
+	}
+	return max(time.Millisecond, min(longest, heartbeat, o.Election/10).Truncate(time.Millisecond))
 }
 
 // unusedAddress fills a field that dragonboat insists on and doesn't need, since the

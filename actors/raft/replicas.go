@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"copse/actors/loop"
@@ -41,7 +42,7 @@ type replica struct {
 	machine  borrowedMachine
 	founders map[uint64]string // dragonboat's addresses by member; empty: it joined
 	learning bool
-	alone    bool // started with the short time-outs of a single member
+	alone    atomic.Bool // started with the short time-outs of a single member
 }
 
 // borrowedMachine is a machine that dragonboat may close whenever it stops a replica.
@@ -72,7 +73,8 @@ type Start struct {
 // the Host.
 func (r *Replicas) StartReplica(shard uint64, m *statemachine.Machine, s Start) error {
 	own := &r.own[shard]
-	*own = replica{machine: borrowedMachine{m}, learning: s.Learning, alone: s.Alone}
+	own.machine, own.learning = borrowedMachine{m}, s.Learning
+	own.alone.Store(s.Alone)
 	if len(s.Founders) > 0 {
 		own.founders = make(map[uint64]string, len(s.Founders))
 		for _, id := range s.Founders {
@@ -99,7 +101,7 @@ func (r *Replicas) start(shard uint64) (err error) {
 	tickMS := uint64(r.tick / time.Millisecond)
 	heartbeat := max(1, uint64(r.o.Heartbeat/time.Millisecond)/tickMS)
 	election := max(3*heartbeat, uint64(r.o.Election/time.Millisecond)/tickMS*electionTenths/10)
-	if own.alone {
+	if own.alone.Load() {
 		heartbeat, election = 1, 3 // nobody else has to agree
 	}
 	create := func(uint64, uint64) sm.IOnDiskStateMachine { return own.machine }
@@ -132,7 +134,8 @@ func (r *Replicas) RestartReplica(stop <-chan struct{}, shard uint64) error {
 	if err := r.nh.StopReplica(shard, r.o.Replica); err != nil {
 		return fmt.Errorf("restart shard %d: %w", shard, err)
 	}
-	r.own[shard].learning, r.own[shard].alone = false, false
+	r.own[shard].learning = false
+	r.own[shard].alone.Store(false)
 	late := time.NewTimer(restartLimit)
 	defer late.Stop()
 	for {
@@ -173,7 +176,7 @@ func (r *Replicas) EndLearning(shard uint64) { r.own[shard].learning = false }
 
 // Alone reports whether this member's replica of the shard runs with the short
 // time-outs of a single member.
-func (r *Replicas) Alone(shard uint64) bool { return r.own[shard].alone }
+func (r *Replicas) Alone(shard uint64) bool { return r.own[shard].alone.Load() }
 
 // Changed rings when a shard's leader or replicas have changed. It has one receiver.
 func (r *Replicas) Changed() <-chan struct{} { return r.changed }
