@@ -416,6 +416,7 @@ func TestEnablingWarnsOfPasswordsThatCanBeOverheard(t *testing.T) {
 			if exposed && c.enables {
 				want++
 			}
+			s.eventually(func() bool { return len(j.lines(t)) >= want })
 			if list := j.lines(t); len(list) != want {
 				t.Errorf("%s: %v, want %d warnings", c.request, list, want)
 			}

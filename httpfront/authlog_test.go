@@ -46,6 +46,8 @@ func TestRefusedCredentialsAreLoggedNowAndThen(t *testing.T) {
 		s.send(authorized("u:wrong", "PUT /v2/members/1", ""))
 	}
 	s.send(lines("GET /v2/keys/x HTTP/1.1", "Host: h", "Authorization: Bearer x"))
+	got := s.scrape()
+	s.stop()
 	users := map[any]bool{}
 	list := j.lines(t)
 	for _, line := range list {
@@ -58,7 +60,6 @@ func TestRefusedCredentialsAreLoggedNowAndThen(t *testing.T) {
 	if !users["u\n\x1b[31m?"] || !users["u"] || len(users) < 2 || len(list) > 10 {
 		t.Errorf("%d lines for 14 refusals: %v", len(list), list)
 	}
-	got := s.scrape()
 	for result, want := range map[string]float64{"failed": 13, "malformed": 1, "verified": 0, "remembered": 0} {
 		if n, ok := got.Value("copse_auth_checks_total", "result", result); n != want || !ok {
 			t.Errorf("%s: got %v want %v", result, n, want)

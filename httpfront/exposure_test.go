@@ -39,6 +39,9 @@ func TestAnOpenDoorIsSaidLoudly(t *testing.T) {
 		var told strings.Builder
 		s := NewTestServer(&stillBackend{auth: &auth.State{Enabled: c.enabled}}, Options{Log: slog.New(slog.NewTextHandler(&told, nil))})
 		s.warnIfExposed(listen.Listener{Listener: at{ip: c.ip}, Plain: c.p.plain, Secure: c.p.tls != nil}, c.p)
+		if err := s.Stop(t.Context()); err != nil { // all has been written then
+			t.Error(err)
+		}
 		if got := told.String(); !strings.Contains(got, c.want) || (c.want == "") != (got == "") {
 			t.Errorf("%s: got %q want %q", name, got, c.want)
 		}

@@ -35,7 +35,8 @@ type Options struct {
 	Page *ui.Page
 	// SetLogLevel changes what is logged, for PUT /config/local/log.
 	SetLogLevel func(slog.Level)
-	// Log receives slow requests, and trouble with listeners and certificates.
+	// Log receives slow requests, and trouble with listeners and certificates. Nobody waits for
+	// it: lines are left out and counted while it is slow.
 	Log *slog.Logger
 
 	clock func() time.Time // of tests; nil: the system clock

@@ -30,6 +30,7 @@ func TestALostPasswordOfRootIsSetAnew(t *testing.T) {
 	if err := reset("found again\n"); err != nil {
 		t.Fatal(err)
 	}
+	s.eventually(func() bool { return len(j.lines(t)) > 0 })
 	if told := j.text.String(); strings.Count(told, "remove root-password-file") != 1 || strings.Count(told, `"component":`) != 1 || strings.Contains(told, "found") {
 		t.Errorf("told: %s", told)
 	}

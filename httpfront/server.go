@@ -69,13 +69,14 @@ func NewServer(b Backend, o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	o.Log = o.Log.With("component", "http")
+	lines := newLogWriter()
+	o.Log = lines.logger(o.Log.With("component", "http"))
 	s := &Server{
 		backend:  b,
 		opts:     o,
 		cors:     newCORS(o.CORS),
 		inFlight: o.InFlight,
-		noted:    noted{slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
+		noted:    noted{lines: lines, slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
 		refusals: logging.NewSeldom(o.Log),
 		logins:   login.New(b.Auth),
 		reused:   reused{sync.Pool{New: func() any { return new(exchange) }}, newCompressors()},
@@ -176,6 +177,7 @@ func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
 }
 
 func (s *Server) serveOn(ln net.Listener, security protection) error {
+	s.lines.start()
 	return s.conns.accept(ln, security, s.serveConn)
 }
 
@@ -270,8 +272,12 @@ func loopCount() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 // become idle. When ctx ends it closes the rest too. It returns when all
 // goroutines of the server have, however often it is called; a request that
 // the backend holds is waited for in any case. Clients whose passwords are still
-// to be checked are sent away.
+// to be checked are sent away. The log is written to its end, unless ctx ends first.
 func (s *Server) Stop(ctx context.Context) error {
 	s.logins.Stop()
-	return s.conns.stop(ctx)
+	err := s.conns.stop(ctx)
+	if late := s.lines.stop(ctx); err == nil {
+		err = late
+	}
+	return err
 }

@@ -52,6 +52,14 @@ func serve(t *testing.T, o httpfront.Options) *site {
 	return s
 }
 
+// stop stops the server, whose log is whole then.
+func (s *site) stop() {
+	s.t.Helper()
+	if err := s.server.Stop(context.Background()); err != nil {
+		s.t.Errorf("stop: %v", err)
+	}
+}
+
 func (s *site) dial() *net.TCPConn {
 	s.t.Helper()
 	c, err := net.Dial("tcp", s.addr)
@@ -819,6 +827,7 @@ func TestABodyThatIsNoFormIsWarnedOfOnce(t *testing.T) {
 			t.Errorf("%q: got %.100s", request, got)
 		}
 	}
+	s.stop()
 	close(told)
 	var got []string
 	for line := range told {

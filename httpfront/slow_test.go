@@ -97,6 +97,7 @@ func TestWhatIsQuickIsNotLogged(t *testing.T) {
 	s.backend.parts = []string{strings.Repeat("a", 1<<20), "b"} // long enough to be looked at
 	s.send(get("/v2/keys/parts"))
 	s.send(form("PUT", "/v2/keys/a", "value=1"))
+	s.stop()
 	if list := j.lines(t); len(list) != 0 {
 		t.Errorf("%v", list)
 	}
@@ -131,6 +132,7 @@ func TestManySlowRequestsAreFewLines(t *testing.T) {
 	began := time.Now()
 	s.send(strings.Repeat(get("/version"), requests))
 	seconds := int(time.Since(began)/time.Second) + 2
+	s.stop()
 	if n := len(j.lines(t)); n == 0 || n > 10*seconds {
 		t.Errorf("%d lines for %d slow requests in %d seconds", n, requests, seconds)
 	}
