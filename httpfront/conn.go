@@ -199,6 +199,9 @@ func (c *conn) handOver(buffered io.Reader, head []byte) {
 	defer c.loop.arriving.Done()
 	w := c.watch.Swap(nil)
 	sock, err := c.socket(append(readRest(buffered), c.rest...))
+	if err == nil {
+		err = sock.absorb()
+	}
 	if err != nil {
 		c.loop.options.unwatch(&w.watch)
 		_ = c.Conn.Close() // closed already, or its client has left
@@ -229,7 +232,7 @@ func (c *conn) wait() {
 	c.loop.take(c.home, &arrival{sock: sock, idle: true})
 }
 
-// socket returns the connection for use without fasthttp, with what has been read.
+// socket returns the connection for use without fasthttp. rest has been read of it.
 func (c *conn) socket(rest []byte) (s *socket, err error) {
 	if c.sock == nil {
 		c.sock, err = newSocket(c.Conn, c.wire, rest)
@@ -239,7 +242,7 @@ func (c *conn) socket(rest []byte) (s *socket, err error) {
 	if c.wire != nil {
 		c.wire.parked = true
 	}
-	return c.sock, c.sock.absorb()
+	return c.sock, nil
 }
 
 // readRest reads r to its end into a slice of just that size.

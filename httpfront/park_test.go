@@ -264,6 +264,12 @@ func (lt *loopTest) dial() *client {
 	if err != nil {
 		lt.t.Fatal(err)
 	}
+	return lt.over(c)
+}
+
+// over returns a client on c.
+func (lt *loopTest) over(c net.Conn) *client {
+	lt.t.Helper()
 	lt.t.Cleanup(func() { _ = c.Close() })
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		lt.t.Fatal(err)

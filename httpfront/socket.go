@@ -19,15 +19,15 @@ type socket struct {
 	polled  bool     // it is in the poll loop's epoll set
 }
 
-// newSocket takes over c, with the wire below it if it is a TLS session. It fails if the
-// client has left.
+// newSocket takes over c, with the wire below it if it is a TLS session. It reads nothing, and
+// fails if c is closed.
 func newSocket(c net.Conn, w *wire, rest []byte) (*socket, error) {
 	s := &socket{Conn: c, fd: -1, rest: rest}
 	if w != nil {
 		w.parked = true
 		s.fd = w.fd
 		s.session = &session{Conn: c.(*tls.Conn), wire: w}
-		return s, s.absorb()
+		return s, nil
 	}
 	raw, err := c.(syscall.Conn).SyscallConn()
 	if err == nil {

@@ -53,6 +53,8 @@ func TestOverTLS(t *testing.T) {
 		"sse":            TestServerSentEvents,
 		"sse, slow":      TestSlowServerSentEventsAreEnded,
 		"heartbeats":     TestAHeartbeatIsNeverAheadOfTheEvents,
+		"has ended":      TestAnswersToAClientThatHasEnded,
+		"behind a watch": requestsBehindAWatchInASession,
 		"many are cheap": parkedSessionsAreNoGoroutinesAndLittleMemory,
 	} {
 		t.Run(name, test)
