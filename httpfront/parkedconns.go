@@ -69,6 +69,7 @@ func (l *parkedConns) handle(m message) {
 // park adds a connection. Events that arrived before it are in the backlog.
 func (l *parkedConns) park(p *parked, sock *socket, head []byte) {
 	l.began(p)
+	p.readable = sock.session != nil // a session may have read more than it has told
 	if !l.enter(p, sock) {
 		return
 	}

@@ -60,7 +60,7 @@ func (l *parkedConns) enter(p *parked, sock *socket) bool {
 
 // admit adds a connection between requests.
 func (l *parkedConns) admit(p *parked, sock *socket) {
-	p.stage, p.signs = idle, signs{readable: sock.session != nil} // a session may have read more than it has told
+	p.stage, p.signs = idle, signs{readable: sock.session != nil} // as in park
 	if l.enter(p, sock) && (p.readable || len(sock.rest) > 0) {
 		l.read(p)
 	}
