@@ -25,6 +25,8 @@ import (
 // how fast that is.
 const patience = 30 * time.Second
 
+var wide = strings.Repeat("w", 20<<10)
+
 // fakeHub is a Backend that knows of watches alone. It holds its lock while it
 // delivers, as the hub's one goroutine does nothing else meanwhile.
 type fakeHub struct {
@@ -41,7 +43,8 @@ type fakeHub struct {
 	auth     atomic.Pointer[auth.State]
 	changed  chan struct{}
 
-	closeSoon bool // the guest loses all rights when the next watch has begun
+	asked     func(key string) // GetCached calls it first, if set
+	closeSoon bool             // the guest loses all rights when the next watch has begun
 }
 
 func newFakeHub() *fakeHub {
@@ -112,18 +115,25 @@ func (h *fakeHub) Unwatch(w *tree.Watch) {
 	}
 }
 
-// Get answers with the key alone, which hasn't changed since index 5.
+// Get answers with the key, and of /wide 20 KiB more, which hasn't changed since index 5.
 func (h *fakeHub) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	q.Tag.IsCurrent(5, h.index, true)
-	return append(dst, "plain "+q.Key...), nil, tree.State{Index: h.index}, nil
+	dst = append(dst, "plain "+q.Key...)
+	if q.Key == "/wide" {
+		dst = append(dst, wide...)
+	}
+	return dst, nil, tree.State{Index: h.index}, nil
 }
 
 // GetCached answers in the poll loop, but for what begins with /slow.
 func (h *fakeHub) GetCached(dst []byte, q *tree.Query) ([]byte, tree.State, *tree.Error, bool) {
 	if strings.HasPrefix(q.Key, "/slow") {
 		return dst, tree.State{}, nil, false
+	}
+	if h.asked != nil {
+		h.asked(q.Key)
 	}
 	out, _, st, err := h.Get(dst, *q)
 	return out, st, err, true

@@ -319,27 +319,3 @@ func (l *parkedConns) sweep() {
 		}
 	}
 }
-
-// clear ends every request but writes that are under way, writing what can be written without
-// blocking. A request that has begun to come gets a goroutine.
-func (l *parkedConns) clear() {
-	for _, p := range l.slots.list {
-		switch {
-		case p == nil || p.stage == writing:
-			continue
-		case p.stage == idle && p.backlog == nil && len(p.sock.rest) > 0:
-			l.leaveTo(p)
-			continue
-		}
-		if p.backlog != nil {
-			l.flush(p)
-		}
-		if p.stage == watching {
-			l.unwatch(p)
-			l.end(p)
-		}
-		if p.stage != gone {
-			l.drop(p)
-		}
-	}
-}

@@ -113,8 +113,8 @@ func newPollLoop(o pollLoopOptions) (*pollLoop, error) {
 	return p, nil
 }
 
-// stop ends every parked request with an empty 200, upon which v2 clients retry, and closes
-// all connections without waiting for any client.
+// stop ends every parked request with an empty 200, upon which v2 clients retry, and closes all
+// connections without waiting for any client. Those of unfinished requests are with goroutines then.
 func (p *pollLoop) stop() {
 	p.stopOnce.Do(func() {
 		p.due.end.Store(true)

@@ -281,6 +281,13 @@ func (l *parkedConns) connOf(p *parked) *conn {
 // leaveTo gives p's connection to a goroutine, which serves what has been read, and more until
 // the connection is idle again.
 func (l *parkedConns) leaveTo(p *parked) {
+	c := l.unpark(p)
+	l.leave(p)
+	l.options.server.conns.serve(c, l.options.server.serveConn)
+}
+
+// unpark makes p's connection ready for a goroutine.
+func (l *parkedConns) unpark(p *parked) *conn {
 	c := l.connOf(p)
 	limit, passed := l.options.readTimeout, time.Duration(l.tick-p.since)*l.interval
 	c.reads.restart(max(limit-passed, min(limit, l.interval)))
@@ -292,6 +299,5 @@ func (l *parkedConns) leaveTo(p *parked) {
 		c.wire.parked = false
 	}
 	p.sock.rest = nil
-	l.leave(p)
-	l.options.server.conns.serve(c, l.options.server.serveConn)
+	return c
 }

@@ -53,6 +53,7 @@ func TestOverTLS(t *testing.T) {
 		"sse":            TestServerSentEvents,
 		"sse, slow":      TestSlowServerSentEventsAreEnded,
 		"heartbeats":     TestAHeartbeatIsNeverAheadOfTheEvents,
+		"stop, answers":  TestStopLetsAnswersBeTaken,
 		"has ended":      TestAnswersToAClientThatHasEnded,
 		"behind a watch": requestsBehindAWatchInASession,
 		"many are cheap": parkedSessionsAreNoGoroutinesAndLittleMemory,

@@ -1,0 +1,97 @@
+package httpfront
+
+import (
+	"errors"
+	"slices"
+)
+
+// clear finishes with all connections.
+func (l *parkedConns) clear() {
+	for _, p := range l.slots.list {
+		if p != nil {
+			l.finish(p)
+		}
+	}
+}
+
+// finish ends p's request and closes its connection, unless a write is under way. A watch gets what
+// can be written without blocking. A goroutine gets an answer that the client is still taking, and a
+// request that has begun to come.
+func (l *parkedConns) finish(p *parked) {
+	if p.sock == nil || p.stage == writing {
+		return
+	}
+	if p.backlog != nil {
+		l.flush(p)
+	}
+	switch {
+	case p.stage == gone:
+	case p.stage == watching:
+		l.unwatch(p)
+		if l.end(p); p.stage != gone {
+			l.drop(p)
+		}
+	case p.backlog != nil:
+		l.leaveBacklog(p)
+	case p.stage == idle && len(p.sock.rest) > 0:
+		l.leaveTo(p)
+	default:
+		l.drop(p)
+	}
+}
+
+// leaveBacklog gives p's connection to a goroutine, which sends what is left to send, and then serves
+// what has been read behind that or closes.
+func (l *parkedConns) leaveBacklog(p *parked) {
+	left, more := p.backlog.unsent(p.sock), p.stage == answered && p.keepAlive && len(p.sock.rest) > 0
+	c := l.unpark(p)
+	p.conn = nil // so that c counts as answered only then
+	l.leave(p)
+	s := l.options.server
+	s.conns.serve(c, func(c *conn) error {
+		err := c.sendAll(left)
+		s.answered(c)
+		if err == nil && more {
+			return s.serveConn(c)
+		}
+		defer s.conns.remove(c)
+		c.torn.Store(err == nil) // or unread requests would have the kernel take the answer back
+		return errors.Join(err, c.Close())
+	})
+}
+
+// unsent returns what is left to send, but for what s has encrypted already, which its wire keeps.
+func (b *backlog) unsent(s *socket) (left [][]byte) {
+	passed := b.sent
+	if s.session != nil {
+		passed += s.session.owed
+		s.session.owed = 0
+	}
+	for _, p := range b.pieces {
+		n := min(passed, len(p.bytes))
+		passed -= n
+		left = append(left, p.bytes[n:])
+	}
+	return left
+}
+
+// sendAll sends what the poll loop has left. The client has the timeout for each part of it.
+func (c *conn) sendAll(left [][]byte) error {
+	if c.wire != nil {
+		if err := c.writes.arm(c.loop.options.slack, c.Conn.SetWriteDeadline); err != nil {
+			return err
+		}
+		if _, err := c.wire.Write(nil); err != nil { // what it keeps
+			return err
+		}
+	}
+	for _, piece := range left {
+		for part := range slices.Chunk(piece, recordBytes) {
+			c.writes.restart(c.loop.options.writeTimeout)
+			if _, err := c.Write(part); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
