@@ -54,3 +54,35 @@ func TestStopLetsAnswersBeTaken(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestStopLetsRequestsThatHaveComeBeAnswered has one come while the loop is at another.
+func TestStopLetsRequestsThatHaveComeBeAnswered(t *testing.T) {
+	lt := serveLoop(t, pollLoopOptions{})
+	serving, going := make(chan struct{}), make(chan struct{})
+	lt.hub.asked = func(key string) {
+		if key == "/first" {
+			close(serving)
+			<-going
+		}
+	}
+	first, other, silent := lt.dial(), lt.dial(), lt.dial()
+	for _, c := range []*client{first, other, silent} {
+		c.get("/a")
+		c.wantBody(c.head(), "plain /a")
+	}
+	first.get("/first")
+	<-serving
+	other.get("/other")
+	stopped := make(chan error, 1)
+	go func() { stopped <- lt.server.Stop(context.Background()) }()
+	eventually(t, "the loop is to end", lt.loop.due.end.Load)
+	close(going)
+	first.wantBody(first.head(), "plain /first")
+	other.wantBody(other.head(), "plain /other")
+	for _, c := range []*client{first, other, silent} {
+		c.wantClosed()
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}

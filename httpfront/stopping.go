@@ -16,7 +16,7 @@ func (l *parkedConns) clear() {
 
 // finish ends p's request and closes its connection, unless a write is under way. A watch gets what
 // can be written without blocking. A goroutine gets an answer that the client is still taking, and a
-// request that has begun to come.
+// request that has come or begun to.
 func (l *parkedConns) finish(p *parked) {
 	if p.sock == nil || p.stage == writing {
 		return
@@ -24,8 +24,12 @@ func (l *parkedConns) finish(p *parked) {
 	if p.backlog != nil {
 		l.flush(p)
 	}
+	if p.stage == idle {
+		p.readable = true // perhaps, and the poller isn't asked any more
+		l.read(p)
+	}
 	switch {
-	case p.stage == gone:
+	case p.stage == gone || p.stage == writing:
 	case p.stage == watching:
 		l.unwatch(p)
 		if l.end(p); p.stage != gone {

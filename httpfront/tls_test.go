@@ -54,6 +54,7 @@ func TestOverTLS(t *testing.T) {
 		"sse, slow":      TestSlowServerSentEventsAreEnded,
 		"heartbeats":     TestAHeartbeatIsNeverAheadOfTheEvents,
 		"stop, answers":  TestStopLetsAnswersBeTaken,
+		"stop, requests": TestStopLetsRequestsThatHaveComeBeAnswered,
 		"has ended":      TestAnswersToAClientThatHasEnded,
 		"behind a watch": requestsBehindAWatchInASession,
 		"many are cheap": parkedSessionsAreNoGoroutinesAndLittleMemory,
