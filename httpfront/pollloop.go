@@ -259,11 +259,13 @@ func (p *pollLoop) shut(l *parkedConns) {
 	for l.writes > 0 {
 		select {
 		case t := <-p.replies:
+			of := t.of
 			l.settle(t)
+			l.finish(of)
 		case m := <-p.mailbox:
 			l.handle(m)
+			l.finish(m.to)
 		}
-		l.clear()
 	}
 	p.poller.close()
 	close(p.stopped)
