@@ -35,9 +35,10 @@ func (a *answers) Write(b []byte) (int, error) {
 }
 
 const (
-	readSize   = 16 << 10 // of what is read of a connection in its turn
-	sendSize   = 16 << 10 // of answers that are sent together
-	spareLimit = 256      // turns that are kept
+	readSize   = 16 << 10  // of what is read of a connection in its turn
+	sendSize   = 16 << 10  // of answers that are sent together
+	turnSize   = 128 << 10 // of answers after which others have their turn
+	spareLimit = 256       // turns that are kept
 )
 
 // enter gives p its place among the connections, unless that fails.
@@ -98,7 +99,7 @@ func (l *parkedConns) read(p *parked) {
 		l.drop(p)
 		return
 	}
-	left := l.serveAll(p, in)
+	left, more := l.serveAll(p, in)
 	if p.stage == gone {
 		return
 	}
@@ -111,7 +112,7 @@ func (l *parkedConns) read(p *parked) {
 		} else if p.stage == idle {
 			l.drop(p)
 		}
-	case p.stage == idle && p.readable:
+	case p.stage == idle && (p.readable || more):
 		l.queue(p)
 	}
 }
@@ -130,9 +131,13 @@ func (l *parkedConns) readQueued() {
 	}
 }
 
-// serveAll serves the requests in a client's input, and returns what is left of that.
-func (l *parkedConns) serveAll(p *parked, in []byte) (left []byte) {
-	for len(in) > 0 && p.stage == idle {
+// serveAll serves the requests in a client's input, and returns what is left of that. more says that
+// another turn is for that, as the answers were long.
+func (l *parkedConns) serveAll(p *parked, in []byte) (left []byte, more bool) {
+	for sent := 0; len(in) > 0 && p.stage == idle; {
+		if sent >= turnSize {
+			return in, true
+		}
 		head, size, ok := whole(in)
 		if ok && head == 0 {
 			break
@@ -142,14 +147,15 @@ func (l *parkedConns) serveAll(p *parked, in []byte) (left []byte) {
 				p.sock.rest = bytes.Clone(in)
 				l.leaveTo(p)
 			}
-			return in
+			return in, false
 		}
 		if in = in[size:]; len(l.out) >= sendSize {
+			sent += len(l.out)
 			l.send(p)
 		}
 	}
 	l.send(p)
-	return in
+	return in, false
 }
 
 // serve serves one request, whose head has so many bytes, or returns false.
