@@ -180,7 +180,9 @@ func (l *parkedConns) serve(p *parked, request []byte, head int) bool {
 		l.free(t)
 		return false
 	case submitted:
-		t.request = append(t.request[:0], request...)
+		if t.x.req.kind != kindWrite { // a read may still need a goroutine
+			t.request = append(t.request[:0], request...)
+		}
 		l.writes++
 		l.turn = l.next(l.loop)
 		l.advance(p, writing)

@@ -16,7 +16,7 @@ type turn struct {
 	of      *parked
 	outcome outcome
 	// Of a turn that waits.
-	request   []byte // all of it
+	request   []byte // all of it, of a read
 	grant     grant
 	reply     tree.Reply // to a write; to a read that others have confirmed, at most an error
 	written   func(tree.Reply)
