@@ -79,18 +79,35 @@ func readTag(opaque, life []byte) (at tree.Index, ok bool) {
 
 // setTag sets the tag of an answer.
 func (s *Server) setTag(ctx *fasthttp.RequestCtx, t *tree.Tag) {
+	var room [40]byte
+	if tag := s.appendTag(room[:0], t); len(tag) > 0 {
+		ctx.Response.Header.SetCanonical(headerETag, tag)
+	}
+}
+
+// appendTag appends t as a header has it; nothing if there is none.
+func (s *Server) appendTag(dst []byte, t *tree.Tag) []byte {
 	life := s.life()
 	if t.At == 0 || len(life) == 0 {
-		return
+		return dst
 	}
-	var room [40]byte
-	b := room[:0]
 	if t.Weak {
-		b = append(b, 'W', '/')
+		dst = append(dst, 'W', '/')
 	}
-	b = append(append(b, '"'), life...)
-	b = strconv.AppendUint(b, uint64(t.At), 10)
-	ctx.Response.Header.SetCanonical(headerETag, append(b, '"'))
+	dst = append(append(dst, '"'), life...)
+	dst = strconv.AppendUint(dst, uint64(t.At), 10)
+	return append(dst, '"')
+}
+
+// stillCurrent reports whether the client of a wait has, by a tag of what it waits to see change, what there still is, as far
+// as memory tells. Then it returns the tag, and the state of this member.
+func (s *Server) stillCurrent(_ grant, w *tree.Watch, known []tree.Index) (tag tree.Tag, st tree.State, ok bool) {
+	if len(known) == 0 {
+		return tag, st, false
+	}
+	tag.Known.At = known
+	_, st, err, ok := s.backend.GetCached(nil, &tree.Query{Key: w.Key, Recursive: w.Recursive, Tag: &tag})
+	return tag, st, ok && err == nil && tag.Current
 }
 
 // tagOf returns the tag that the answer has; nil if none. Peek doesn't find a name that is spelled as this one is.

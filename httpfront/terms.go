@@ -12,12 +12,13 @@ import (
 // terms are what a watch asks for that v2 doesn't have.
 type terms struct {
 	// Fixed before the watch is registered.
-	late *watchHead    // of an answer that begins when it ends; nil: the head is sent at once
-	also []need        // beside the one that the grant has
-	sse  bool          // events are sent as server-sent events
-	as64 bool          // events show values as value64
-	wait time.Duration // waitMax; 0: there is no limit
-	beat time.Duration // from one heartbeat to the next; 0: there are none
+	late  *watchHead    // of an answer that begins when it ends; nil: the head is sent at once
+	known []tree.Index  // of the states that its client has; the answer is 304 if it still has one in the end
+	also  []need        // beside the one that the grant has
+	sse   bool          // events are sent as server-sent events
+	as64  bool          // events show values as value64
+	wait  time.Duration // waitMax; 0: there is no limit
+	beat  time.Duration // from one heartbeat to the next; 0: there are none
 	// ahead: when the watch begins, this member hasn't come to the events that it is for.
 	ahead bool
 
@@ -34,27 +35,44 @@ type watchHead struct {
 	state         tree.State
 }
 
-// append appends the head, for a connection that leaves fasthttp, with the index that it
-// shows. The events follow in chunks, or without them for HTTP/1.0, where the connection's end
-// is the answer's end.
-func (h *watchHead) append(dst []byte, at tree.Index, date time.Time) []byte {
+// appendStatus appends what begins the head.
+func (h *watchHead) appendStatus(dst []byte, status string) []byte {
 	if h.http11 {
-		dst = append(dst, "HTTP/1.1 200 OK"...)
+		dst = append(dst, "HTTP/1.1 "...)
 	} else {
-		dst = append(dst, "HTTP/1.0 200 OK"...)
+		dst = append(dst, "HTTP/1.0 "...)
 	}
-	dst = append(dst, h.fields...)
+	return append(append(dst, status...), h.fields...)
+}
+
+// appendPosition appends what says how far this member had come in st, but with another index, and the date.
+func (h *watchHead) appendPosition(dst []byte, at tree.Index, st *tree.State, date time.Time) []byte {
 	dst = appendField(dst, headerEtcdIndex)
 	dst = strconv.AppendUint(dst, uint64(at), 10)
 	dst = appendField(dst, headerRaftIndex)
-	dst = strconv.AppendUint(dst, h.state.RaftIndex, 10)
+	dst = strconv.AppendUint(dst, st.RaftIndex, 10)
 	dst = appendField(dst, headerRaftTerm)
-	dst = strconv.AppendUint(dst, h.state.RaftTerm, 10)
+	dst = strconv.AppendUint(dst, st.RaftTerm, 10)
 	dst = append(dst, "\r\nDate: "...)
 	dst = fasthttp.AppendHTTPDate(dst, date)
 	if h.http11 && h.close {
 		dst = append(dst, "\r\nConnection: close"...)
 	}
+	return dst
+}
+
+// appendNotModified appends a whole answer: the client has what tag stands for.
+func (h *watchHead) appendNotModified(dst, tag []byte, st *tree.State, date time.Time) []byte {
+	dst = h.appendStatus(dst, "304 Not Modified")
+	dst = append(appendField(dst, headerETag), tag...)
+	return append(h.appendPosition(dst, st.Index, st, date), "\r\n\r\n"...)
+}
+
+// append appends the head, for a connection that leaves fasthttp, with the index that it
+// shows. The events follow in chunks, or without them for HTTP/1.0, where the connection's end
+// is the answer's end.
+func (h *watchHead) append(dst []byte, at tree.Index, date time.Time) []byte {
+	dst = h.appendPosition(h.appendStatus(dst, "200 OK"), at, &h.state, date)
 	if h.http11 {
 		dst = append(dst, "\r\nTransfer-Encoding: chunked"...)
 	}
@@ -94,6 +112,14 @@ func (l *parkedConns) expire(p *parked) {
 	var last []byte
 	if p.terms.sse {
 		last = p.chunk(appendBeat(nil, l.beat(p)))
+	}
+	t := p.terms
+	if t.late != nil && p.grant.stands(l.options.auth(), t) {
+		s := l.options.server
+		if tag, st, ok := s.stillCurrent(p.grant, &p.watch, t.known); ok {
+			l.write(p, 0, t.late.appendNotModified(nil, s.appendTag(nil, &tag), &st, time.Now()))
+			return
+		}
 	}
 	l.write(p, 0, append(last, p.ending(at)...))
 }

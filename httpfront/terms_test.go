@@ -116,7 +116,16 @@ func TestAWaitForWhatIsKnown(t *testing.T) {
 		lt.hub.set("/b", 0)
 	}
 	c := lt.dial()
-	c.ask("/a?wait=true&waitMax=2ms", `If-None-Match: "00000000-6"`)
+	for path, status := range map[string]int{"/a": 304, "/slow": 200} { // of which memory knows nothing
+		c.ask(path+"?wait=true&waitMax=2ms", `If-None-Match: "00000000-6"`)
+		r := c.head()
+		wantHead(t, r, status, "8", jsonHead)
+		c.wantBody(r, "")
+		if tag := r.Header.Get("ETag"); status == 304 && tag != `W/"00000000-6"` {
+			t.Errorf("the tag of a 304 is %s", tag)
+		}
+	}
+	c.ask("/a?wait=true&waitMax=2ms", `If-None-Match: "00000000-4"`) // a refresh, say
 	r := c.head()
 	wantHead(t, r, 200, "8", jsonHead)
 	c.wantBody(r, "")
@@ -149,7 +158,7 @@ func TestAWaitForWhatIsKnownFromLongAgo(t *testing.T) {
 	c := lt.dial()
 	c.ask("/a?wait=true&waitMax=2ms", `If-None-Match: "00000000-5"`)
 	r := c.head()
-	wantHead(t, r, 200, "8", jsonHead)
+	wantHead(t, r, 304, "8", jsonHead)
 	c.wantBody(r, "")
 	c.ask("/a?wait=true", `If-None-Match: "00000000-5"`)
 	r = c.head()

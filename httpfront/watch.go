@@ -91,6 +91,9 @@ func (s *Server) agree(ctx *fasthttp.RequestCtx, p *parked, x *exchange) *tree.E
 	p.terms = &t
 	if t.wait > 0 && !p.watch.Stream {
 		t.late = s.watchHead(ctx, &t, s.backend.State())
+		if t.also == nil {
+			t.known = slices.Clone(x.tag.Known.At)
+		}
 	}
 	return nil
 }
