@@ -27,7 +27,7 @@ func exchanges() map[string]string {
 			"7\r\nvalue=1\r\n0\r\n\r\n" + read,
 		"HTTP/1.0":                 put + strings.Replace(read, "1.1", "1.0", 1) + read,
 		"HTTP/1.0 that goes on":    strings.Replace(with("Connection: keep-alive"), "1.1", "1.0", 1) + read,
-		"the last request":         put + with("Connection: close") + read,
+		"the last request":         put + with("Connection: close"),
 		"an expectation":           with("Expect: 100-continue") + with("Expect: more") + read,
 		"tags":                     put + with(`If-None-Match: "000051fe-4"`) + with(`If-None-Match: *`) + with(`If-None-Match: "000051fe-3"`),
 		"compression":              put + with("Accept-Encoding: gzip") + read,
