@@ -25,7 +25,7 @@ func exchanges() map[string]string {
 		"a large value":            form("PUT", "/v2/keys/a", "value="+strings.Repeat("v", 100<<10)) + read + read,
 		"a body in chunks": strings.Replace(put, "Content-Length: 7", "Transfer-Encoding: chunked", 1)[:len(put)-7+len("Transfer-Encoding: chunked")-len("Content-Length: 7")] +
 			"7\r\nvalue=1\r\n0\r\n\r\n" + read,
-		"HTTP/1.0":                 put + strings.Replace(read, "1.1", "1.0", 1) + read,
+		"HTTP/1.0":                 put + strings.Replace(read, "1.1", "1.0", 1),
 		"HTTP/1.0 that goes on":    strings.Replace(with("Connection: keep-alive"), "1.1", "1.0", 1) + read,
 		"the last request":         put + with("Connection: close"),
 		"an expectation":           with("Expect: 100-continue") + with("Expect: more") + read,
