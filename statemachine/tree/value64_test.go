@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"copse/statemachine/tree"
 
@@ -86,11 +87,14 @@ func TestOnlyWhatJSONLosesIsKept(t *testing.T) {
 	}
 }
 
-// FuzzBase64 has JSON of others rewritten, of a mirror's source.
+// FuzzBase64 has JSON of others rewritten, of a mirror's source, and compares what that says with package json.
 func FuzzBase64(f *testing.F) {
 	f.Add([]byte(`{"action":"set","node":{"value":"a\u00e9\ufffd\\"}}`))
 	f.Add([]byte(`"value":"\u12`))
 	f.Add([]byte(`"value":"\`))
+	f.Add([]byte(`{"value":"\b\f\n\r\t\/\"\\\\\""}`))
+	f.Add([]byte(`{"value":"\ud83d\ude00\uD83D\uDE00 \ud83d \ude00\ud83d \ud83d\u0041\ud83d\n"}`))
+	f.Add([]byte(`{"value":"\\ufffd\\\ufffd\uFFFD"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		out := tree.Binary(nil).AppendBase64(nil, text)
 		for _, part := range strings.Split(string(out), `"value64":"`)[1:] {
@@ -98,6 +102,14 @@ func FuzzBase64(f *testing.F) {
 			if _, err := base64.StdEncoding.DecodeString(encoded); err != nil || !ok {
 				t.Fatalf("%q becomes %q: %v", text, out, err)
 			}
+		}
+		var want map[string]string
+		if !utf8.Valid(text) || json.Unmarshal(text, &want) != nil || len(want) != 1 || bytes.Count(text, []byte(`"value":"`)) != 1 {
+			return
+		}
+		var got map[string][]byte
+		if err := json.Unmarshal(out, &got); err != nil || string(got["value64"]) != want["value"] {
+			t.Fatalf("%q becomes %q: %v", text, out, err)
 		}
 	})
 }
