@@ -129,25 +129,21 @@ func (m *Machine) endBatch(v *view, batch *tree.BatchReader, stale bool, res *Ap
 func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, res *ApplyResult) ([]byte, error) {
 	out = slices.Grow(out, min(eventOverhead*batch.Len(), initialReplyBytes))
 	var c tree.Command
-	from := 0              // where the reply to c begins
-	var values tree.Binary // of that
+	from, events := 0, 0 // where the reply to c, and its events, begin
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
-		var json []byte
+		n := ev.Encoded(nil)
 		switch {
 		case ev.Action == tree.ActionExpire: // one command emits many events, and they are no reply
-			json = tree.AppendEvent(nil, ev)
+			n.JSON = tree.AppendEvent(nil, ev)
 			v.meta.stats.ExpireCount++
 		case c.Op == tree.OpTxn:
-			out, json = appendTxnEvent(out, from, ev)
+			out, n.JSON = appendTxnEvent(out, from, ev, n.Binary)
 		default:
-			out, json = appendEventReply(out, ev)
+			out, n.JSON = appendEventReply(out, ev, n.Binary)
 		}
-		v.record(ev, len(json))
-		n := ev.Encoded(json)
-		if res.Events = append(res.Events, n); n.Binary != nil && ev.Action != tree.ActionExpire {
-			values = append(values, *n.Binary...)
-		}
+		v.record(ev, len(n.JSON))
+		res.Events = append(res.Events, n)
 	}
 	for {
 		ok, err := batch.Next(&c)
@@ -157,7 +153,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		if !ok {
 			break
 		}
-		from, values = len(out), nil
+		from, events = len(out), len(res.Events)
 		v.meta.once.newest = v.meta.once.newest || c.Op == tree.OpTxn || c.Once.ID != ""
 		if c.Once.ID != "" {
 			answer, refused := v.answered(&c)
@@ -179,7 +175,9 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		case c.Op == tree.OpTxn:
 			out = endTxnReply(out, from, v.meta.last)
 		}
-		out = appendBinary(out, from, values)
+		if c.Op != tree.OpExpire {
+			out = appendBinary(out, from, res.Events[events:])
+		}
 		if c.Once.ID != "" {
 			v.keep(&c, failed, out[from:])
 		}
@@ -250,16 +248,17 @@ func (m *Machine) carryOut(v *view, c *tree.Command, last tree.Index, emit func(
 	return nil, nil
 }
 
-// detachEvents copies the JSON of events out of the entry's output, of size bytes, if they
-// are a small part of it. The event window in memory would otherwise keep all of it alive.
+// detachEvents copies what events have of the entry's output, of size bytes, if that is a small part of
+// it. The event window in memory would otherwise keep all of it alive.
 func detachEvents(events []tree.EncodedEvent, size int) {
 	for i := range events {
-		size -= len(events[i].JSON)
+		size -= len(events[i].JSON) + events[i].Binary.Bytes()
 	}
 	if size < maxReplySlack {
 		return
 	}
 	for i := range events {
 		events[i].JSON = bytes.Clone(events[i].JSON)
+		events[i].Binary.Each(bytes.Clone)
 	}
 }

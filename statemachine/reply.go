@@ -33,11 +33,11 @@ const (
 	txnBegin, txnEnd = `{"results":[`, "]}\n"
 )
 
-// appendEventReply appends the reply to a command that made the event. A buffer that is too
-// small for it is doubled once, since append would grow it by less, and copy large values
-// several times.
-func appendEventReply(dst []byte, e *tree.Event) (out, json []byte) {
-	dst = growForEvent(dst, e)
+// appendEventReply appends the reply to a command that made the event, but for values that JSON doesn't
+// carry: see appendBinary. A buffer that is too small for all of it is doubled once, since append would
+// grow it by less, and copy large values several times.
+func appendEventReply(dst []byte, e *tree.Event, values *tree.Binary) (out, json []byte) {
+	dst = growForEvent(dst, e, values)
 	head := len(dst)
 	dst = append(dst, make([]byte, replyHead)...)
 	dst = tree.AppendEvent(dst, e)
@@ -52,8 +52,12 @@ func appendEventReply(dst []byte, e *tree.Event) (out, json []byte) {
 	return dst, json
 }
 
-func growForEvent(dst []byte, e *tree.Event) []byte {
+func growForEvent(dst []byte, e *tree.Event, values *tree.Binary) []byte {
 	size := replyHead + eventOverhead + len(e.Node.Key) + len(e.Node.Value) + len(e.Prev.Key) + len(e.Prev.Value)
+	values.Each(func(value []byte) []byte {
+		size += jsonLength(value) + 4 // beyond its own bytes, which come behind the JSON
+		return value
+	})
 	if cap(dst)-len(dst) < size {
 		dst = slices.Grow(dst, max(size, cap(dst)))
 	}
@@ -61,8 +65,8 @@ func growForEvent(dst []byte, e *tree.Event) []byte {
 }
 
 // appendTxnEvent appends an event to the reply to a transaction, which begins at from.
-func appendTxnEvent(dst []byte, from int, e *tree.Event) (out, json []byte) {
-	dst = growForEvent(dst, e)
+func appendTxnEvent(dst []byte, from int, e *tree.Event, values *tree.Binary) (out, json []byte) {
+	dst = growForEvent(dst, e, values)
 	if len(dst) == from {
 		dst = append(append(dst, make([]byte, replyHead)...), txnBegin...)
 	} else {
@@ -83,15 +87,23 @@ func endTxnReply(dst []byte, from int, index tree.Index) []byte {
 	return dst
 }
 
-// appendBinary adds values to the reply with events that begins at from.
-func appendBinary(dst []byte, from int, values tree.Binary) []byte {
-	if len(values) == 0 {
+// appendBinary adds the values that JSON doesn't carry to the reply with events that begins at from. The
+// events then share these bytes: nothing keeps their own copies.
+func appendBinary(dst []byte, from int, events []tree.EncodedEvent) []byte {
+	json, size := len(dst)-from-replyHead, 0
+	for i := range events {
+		events[i].Binary.Each(func(value []byte) []byte { size += 4 + len(value); return value })
+	}
+	if size == 0 {
 		return dst
 	}
-	json := len(dst) - from - replyHead
-	for _, value := range values {
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(value)))
-		dst = append(dst, value...)
+	dst = slices.Grow(dst, size+4)
+	for i := range events {
+		events[i].Binary.Each(func(value []byte) []byte {
+			dst = binary.LittleEndian.AppendUint32(dst, uint32(len(value)))
+			dst = append(dst, value...)
+			return dst[len(dst)-len(value) : len(dst) : len(dst)]
+		})
 	}
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(json))
 	h := dst[from:]

@@ -22,6 +22,15 @@ func (b *Binary) Bytes() (n int) {
 	return n
 }
 
+// Each puts what replace returns for each value in its place. Only who has made them may do so.
+func (b *Binary) Each(replace func(value []byte) []byte) {
+	if b != nil {
+		for i, value := range *b {
+			(*b)[i] = replace(value)
+		}
+	}
+}
+
 // binary returns copies of e's values that JSON doesn't carry; nil: there are none.
 func (e *Event) binary() *Binary {
 	var list Binary
