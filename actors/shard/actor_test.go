@@ -239,6 +239,10 @@ func TestWhatTheDiskHasToTake(t *testing.T) {
 		}
 		return c
 	}
+	removals := (&txn.Txn{Ops: []tree.Command{{Op: tree.OpDelete, Key: "/k", Now: 1}}}).Command(1)
+	removals.Identify("x")
+	kept := set("/k")
+	kept.Identify("x")
 	for name, w := range map[string]struct {
 		command *tree.Command
 		least   int
@@ -246,7 +250,9 @@ func TestWhatTheDiskHasToTake(t *testing.T) {
 	}{
 		"a copy":                       {move(tree.OpCopy), txn.CopiedBytes, ErrNoSpace.Error()},
 		"a rename":                     {move(tree.OpRename), txn.CopiedBytes, ErrNoSpace.Error()},
-		"a removal with a kept answer": {remove("x"), 1, tree.OnceRefused + ErrNoSpace.Error()},
+		"a removal with a kept answer": {remove("x"), 0, ErrStopped.Error()}, // it may be a repetition
+		"removals with a kept answer":  {&removals, 0, ErrStopped.Error()},
+		"a write with a kept answer":   {kept, 2 * set("/k").Size(), ErrNoSpace.Error()},
 		"a removal":                    {remove(""), 0, ErrStopped.Error()},
 	} {
 		asked = 0

@@ -2,7 +2,6 @@ package shard
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -63,17 +62,16 @@ func (i *intake) Submit(c *tree.Command, notify func(tree.Reply)) {
 	}
 }
 
-// enter puts w into the mailbox, or says why not.
+// enter puts w into the mailbox, or says why not. What doesn't grow is let in though its answer will be
+// kept: it may be the repetition of what was carried out before the disk was low, and has to get that
+// answer. Whether it is, only the state machine knows, which must not decide by this member's disk.
+// Kept answers are bounded there, in number and size.
 func (i *intake) enter(w *Write) error {
-	bytes, answer := growth(w.Command), 0
-	if w.Command.Once.ID != "" { // its answer is kept
-		answer = w.Command.Size()
-	}
-	if bytes+answer > 0 {
-		switch err := i.admit(bytes + answer); {
-		case err != nil && bytes == 0:
-			return fmt.Errorf("%s%w", tree.OnceRefused, err)
-		case err != nil:
+	if bytes := growth(w.Command); bytes > 0 {
+		if w.Command.Once.ID != "" { // its answer is kept
+			bytes += w.Command.Size()
+		}
+		if err := i.admit(bytes); err != nil {
 			return err
 		}
 	}
