@@ -162,7 +162,7 @@ func (r *Router) doAtSource(g *mirror.Gate, c *tree.Command) (reply tree.Reply, 
 	if err := sourceRefusal(c); err != nil {
 		return tree.Reply{Err: err}, false
 	}
-	reply, own = g.Do(c, c.Authorization)
+	reply, own = g.Do(c, c.Asked.Authorization)
 	if reply.Err == nil {
 		st := r.State()
 		reply.State.RaftIndex, reply.State.RaftTerm = st.RaftIndex, st.RaftTerm

@@ -40,6 +40,7 @@ type treeBackend struct {
 
 	reading func() // Get calls it first, if set
 	slow    bool   // nothing is answered without a goroutine
+	in64    bool   // what it answers to writes in base64 has value64 already
 	asked   func() // Auth calls it last, if set
 }
 
@@ -142,6 +143,9 @@ func (b *treeBackend) Do(c *tree.Command) tree.Reply {
 		reply.Action = e.Action
 		reply.Created = e.Created()
 	})
+	if b.in64 && c.Asked.Base64 {
+		reply.JSON, reply.Binary = reply.Binary.AppendBase64(nil, reply.JSON), nil
+	}
 	reply.State = b.state()
 	reply.Queued, reply.Applied = b.queued, b.applied
 	return reply

@@ -78,7 +78,7 @@ func (s *Server) serveKeys(ctx *fasthttp.RequestCtx, x *exchange, sent string) {
 			x.req.query.Authorization = view(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization))
 		}
 	case kindWrite:
-		x.req.cmd.Authorization = view(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization))
+		x.req.cmd.Asked.Authorization = view(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization))
 	}
 	first, more := need{x.req.access(), sent, x.req.recursive}, []need(nil)
 	if w := &x.req.watch; x.req.kind == kindWatch && len(w.prefixes) > 0 {

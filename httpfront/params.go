@@ -16,7 +16,6 @@ type request struct {
 	cmd       tree.Command // kindWrite
 	modified  tree.Index   // of what a kindRead of raw bytes has found
 	noValue   bool         // noValueOnSuccess: the answer has the action alone
-	base64    bool         // the answer to a kindWrite shows values as value64
 }
 
 type requestKind uint8
@@ -101,7 +100,7 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 		return f.err
 	}
 
-	r.noValue, r.recursive, r.base64 = noValue, recursive, f.encoding(in)
+	r.noValue, r.recursive = noValue, recursive
 	switch {
 	case in.method == methodGet && waits:
 		r.kind = kindWatch
@@ -125,7 +124,7 @@ func (r *request) parse(p *params, in *input) *tree.Error {
 			Expires:   expires,
 			Now:       in.now.UnixNano(),
 		}
-		r.cmd.Op = operation(&r.cmd, in.method, p[paramPrevExist].given, prevExist)
+		r.cmd.Asked.Base64, r.cmd.Op = f.encoding(in), operation(&r.cmd, in.method, p[paramPrevExist].given, prevExist)
 		f.identify(&r.cmd)
 	}
 	return f.err

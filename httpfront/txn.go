@@ -27,7 +27,7 @@ func (s *Server) serveTxn(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 	}
 	x.req = request{kind: kindWrite, cmd: t.Command(now.UnixNano())}
 	f := fields{params: &x.params}
-	x.req.noValue, x.req.base64 = f.bool(paramNoValueOnSuccess), f.encoding(&input{})
+	x.req.noValue, x.req.cmd.Asked.Base64 = f.bool(paramNoValueOnSuccess), f.encoding(&input{})
 	if f.identify(&x.req.cmd); f.err != nil {
 		writeError(ctx, f.err)
 		return
@@ -41,7 +41,7 @@ func (s *Server) serveTxn(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 // shown is the JSON of a write's answer as its client wants it.
 func (r *request) shown(reply *tree.Reply) []byte {
 	json := reply.JSON
-	if r.base64 {
+	if r.cmd.Asked.Base64 { // of a mirror whose source is a copse, it has value64 already
 		json = reply.Binary.AppendBase64(nil, json)
 	}
 	if r.noValue && r.cmd.Op == tree.OpTxn {

@@ -6,9 +6,17 @@ import (
 	"copse/httpfront"
 )
 
-// TestValuesInBase64OnTheWire has a value that isn't UTF-8 come back in each kind of answer.
+// TestValuesInBase64OnTheWire has a value that isn't UTF-8 come back in each kind of answer: one's own, and one
+// of a mirror, whose source has base64 in it already.
 func TestValuesInBase64OnTheWire(t *testing.T) {
+	testValuesInBase64(t, serve(t, httpfront.Options{}))
 	s := serve(t, httpfront.Options{})
+	s.backend.in64 = true
+	testValuesInBase64(t, s)
+}
+
+func testValuesInBase64(t *testing.T, s *site) {
+	t.Helper()
 	for _, c := range []struct{ request, body, want string }{
 		{"PUT /v2/keys/b?encoding=base64", "value=%ff%00x", `{"action":"set","node":{"key":"/b","value64":"/wB4","modifiedIndex":4,"createdIndex":4}}`},
 		{"PUT /v2/keys/b", "value64=/wF5&encoding=base64", `{"action":"set","node":{"key":"/b","value64":"/wF5","modifiedIndex":5,"createdIndex":5},"prevNode":{"key":"/b","value64":"/wB4","modifiedIndex":4,"createdIndex":4}}`},

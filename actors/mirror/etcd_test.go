@@ -26,6 +26,7 @@ type etcd struct {
 	term   uint64 // of its answers
 	auth   bool
 	cutOff bool              // it has no leader
+	copse  bool              // it is one, and knows encoding=base64
 	busy   bool              // it moves on after each read
 	id     uint64            // of its cluster
 	read   func()            // called after a whole read, if set
@@ -130,7 +131,11 @@ func (e *etcd) serve(w http.ResponseWriter, r *http.Request) {
 			wrote(&ev)
 		}
 		h.Set("X-Etcd-Index", fmt.Sprint(ev.Index()))
-		_, _ = w.Write(tree.AppendEvent(nil, &ev))
+		n := ev.Encoded(tree.AppendEvent(nil, &ev))
+		if e.copse && r.Form.Get("encoding") == "base64" {
+			n.JSON = n.AppendBase64(nil)
+		}
+		_, _ = w.Write(n.JSON)
 	default:
 		e.list(w, r, key)
 		if r.Method == http.MethodHead {

@@ -211,6 +211,27 @@ func TestAWriteIsAnsweredOnceItIsHere(t *testing.T) {
 	}
 }
 
+// TestAWriteIsAnsweredInBase64: a client that asks for the bytes gets those that the source has, if it can tell.
+func TestAWriteIsAnsweredInBase64(t *testing.T) {
+	for copse, want := range map[bool]string{true: `"value64":"/24="`, false: `"value64":"77+9bg=="`} {
+		e := newEtcd(t)
+		e.copse = copse
+		m := newMember(t, e)
+		m.run(t)
+		m.become(t, e)
+		c := tree.Command{Op: tree.OpSet, Key: "/k", Value: []byte("\xffn")}
+		c.Asked.Base64 = true
+		r, _ := m.gate.Do(&c, "")
+		if got := string(r.Binary.AppendBase64(nil, r.JSON)); r.Err != nil || r.Action != tree.ActionSet || !strings.Contains(got, want) {
+			t.Errorf("a source that is a copse: %v; %s %v, want %s", copse, got, r.Err, want)
+		}
+		c.Asked.Base64 = false
+		if r, _ = m.gate.Do(&c, ""); !strings.Contains(string(r.JSON), `"value":"\ufffdn"`) {
+			t.Errorf("in v2's form: %s %v", r.JSON, r.Err)
+		}
+	}
+}
+
 // TestAWriteBehindTheEndIsNotAcknowledged: the promotion comes while the source is answering.
 func TestAWriteBehindTheEndIsNotAcknowledged(t *testing.T) {
 	e := newEtcd(t)

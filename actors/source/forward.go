@@ -41,6 +41,9 @@ func (c *Client) Do(ctx context.Context, cmd *tree.Command, authorization string
 // request returns v2's request for a command: the inverse of package httpfront's parsing.
 func request(c *tree.Command) (method, query, form string) {
 	f := url.Values{}
+	if c.Asked.Base64 {
+		f.Set("encoding", "base64") // which an etcd doesn't know, and answers as it does without
+	}
 	if c.Dir {
 		f.Set("dir", "true")
 	}

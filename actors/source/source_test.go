@@ -143,7 +143,9 @@ func TestRequestsArriveAsTheyWereMade(t *testing.T) {
 		{tree.Command{Op: tree.OpUpdate, Key: "/a", Refresh: true, Now: 5, Expires: 5}, "PUT /v2/keys/a  prevExist=true&refresh=true me"},
 		{tree.Command{Op: tree.OpCreateInOrder, Key: "/q", Value: []byte("v")}, "POST /v2/keys/q  value=v me"},
 		{tree.Command{Op: tree.OpCompareAndSwap, Key: "/a", Value: []byte("v"), PrevValue: "u", PrevIndex: 9}, "PUT /v2/keys/a  prevIndex=9&prevValue=u&value=v me"},
+		{tree.Command{Op: tree.OpSet, Key: "/a", Value: []byte("\xff")}, "PUT /v2/keys/a  encoding=base64&value=%FF me"},
 	} {
+		tt.c.Asked.Base64 = strings.Contains(tt.want, "base64")
 		if tt.c.Refresh {
 			tt.c.Expires += 3 * second
 			tt.want = "PUT /v2/keys/a  prevExist=true&refresh=true&ttl=3 me"

@@ -85,7 +85,10 @@ type Command struct {
 	Limit int // OpExpire, OpFound, OpTxn
 	// Once, if it has an ID, makes the request of a client safe to repeat.
 	Once Once
-	// Authorization is the client's header, for a mirror that passes the command on. It is never
+	// Asked is how the client has asked, for a mirror that passes the command on. It is never
 	// logged or proposed.
-	Authorization string
+	Asked struct {
+		Authorization string // the header
+		Base64        bool   // the answer is to have value64 in place of each value
+	}
 }

@@ -42,7 +42,7 @@ type Query struct {
 	MaxStale time.Duration
 	// MinIndex is an index that the answer is to be up to date with; 0: any will do.
 	MinIndex Index
-	// Authorization is as in Command, of a read that isn't answered as it comes.
+	// Authorization is as in Command.Asked, of a read that isn't answered as it comes.
 	Authorization string
 	Page          Page
 	// Tag is asked, and told, which state of the key the answer shows.
