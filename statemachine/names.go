@@ -210,7 +210,8 @@ func (v *view) limitName(w *nameWindow) {
 // limitAge removes the events that are too old, now and then.
 func (v *view) limitAge() {
 	n, now := v.events.names, v.meta.clock.Time
-	if age := int64(n.limits.Age); age == 0 || now-n.swept < age/agesChecked {
+	age, since := int64(n.limits.Age), now-n.swept // below 0: a new leader's clock began earlier
+	if age == 0 || 0 <= since && since < age/agesChecked {
 		return
 	}
 	n.swept, n.changed = now, true
@@ -219,9 +220,9 @@ func (v *view) limitAge() {
 			w.since = now
 			n.touch(w)
 		}
-		if w.since <= now-int64(n.limits.Age) {
+		if w.since <= now-age {
 			v.trimName(w, func(oldest *nameHead) bool {
-				return max(oldest.since, w.since) <= now-int64(n.limits.Age)
+				return max(oldest.since, w.since) <= now-age
 			})
 		}
 	}

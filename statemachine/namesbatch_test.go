@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"time"
 
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -73,5 +74,28 @@ func TestOneEntryCopiesSoMuch(t *testing.T) {
 	}
 	if m.Nodes() != names+1 {
 		t.Errorf("%d nodes", m.Nodes())
+	}
+}
+
+// TestAgesAfterAClockThatGoesBack: a new leader's clock begins before the time when old events were last looked for.
+func TestAgesAfterAClockThatGoesBack(t *testing.T) {
+	limits := unlimited
+	limits.Age = 2 * time.Second
+	o := namedOptions(limits)
+	files := vfs.NewMem()
+	m := mustOpen(t, o, "/shard", files)
+	defer func() { mustClose(t, m) }()
+	for i, second := range []int64{10, 0, 2, 3} {
+		key := fmt.Sprintf("/%d/x", second)
+		cmd := tree.AppendSubmission(tree.AppendBatchHead(nil, tree.BatchHead{Epoch: 1, Number: uint64(i + 1), Submissions: 1, Clock: tree.Clock{Time: 1e18 + second*int64(time.Second)}}), submissionID(replica, uint64(i+1)), 1)
+		if _, err := m.Update([]sm.Entry{{Index: uint64(i + 1), Cmd: tree.AppendCommand(cmd, &tree.Command{Op: tree.OpSet, Key: key})}}); err != nil {
+			t.Fatal(err)
+		}
+		checkBounds(t, m, limits)
+		mustClose(t, m)
+		m = mustOpen(t, o, "/shard", files)
+	}
+	if list, _, err := m.NameWindows("", 10); err != nil || len(list) != 3 {
+		t.Errorf("windows %+v, %v; only that of /0 is too old", list, err)
 	}
 }
