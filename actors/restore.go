@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"runtime"
 	"slices"
 	"time"
 
@@ -89,6 +90,7 @@ func (o *RestoreOptions) identity(h portable.Header) (datadir.Identity, []tree.M
 	if !o.Cluster.ShardsGiven {
 		id.Shards = h.Shards
 	}
+	id.ExecShards = execShards(id.Shards, runtime.GOMAXPROCS(0))
 	id.Generation, id.Restored = o.generation(h, id), true
 	if o.NewClusterID {
 		id.ClusterID = cluster.NewClusterID(id.ClusterID, id.Generation)

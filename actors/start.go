@@ -141,6 +141,7 @@ func Open(ctx context.Context, o StartOptions, waiting func(what string) error) 
 			return nil, err
 		}
 	}
+	id.ExecShards = execShards(id.Shards, runtime.GOMAXPROCS(0))
 	dir, err := datadir.Open(o.Dir, id, o.claim(f.Wanted))
 	if err != nil {
 		return nil, err
@@ -269,14 +270,13 @@ func (o *StartOptions) fresh() cluster.Bootstrap {
 	}
 	f := cluster.Bootstrap{
 		Wanted: datadir.Identity{
-			ClusterID:  cluster.NewClusterID(ids...),
-			MemberID:   cluster.FoundingMemberID(c.PeerURLs, c.Token),
-			Name:       c.Name,
-			Token:      c.Token,
-			Shards:     c.Shards,
-			ExecShards: execShards(c.Shards, runtime.GOMAXPROCS(0)),
-			Host:       o.HostName,
-			Created:    time.Now().UTC(),
+			ClusterID: cluster.NewClusterID(ids...),
+			MemberID:  cluster.FoundingMemberID(c.PeerURLs, c.Token),
+			Name:      c.Name,
+			Token:     c.Token,
+			Shards:    c.Shards,
+			Host:      o.HostName,
+			Created:   time.Now().UTC(),
 		},
 		Founders: founders,
 		PeerURLs: c.PeerURLs,

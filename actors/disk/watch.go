@@ -163,9 +163,8 @@ func (w *Watch) Admit(size int) bool {
 		return false
 	}
 	spent := w.spent.Take()
-	if n := spent.Add(writeCost * int64(size)); n >= spendStep {
-		spent.Add(-n)
-		if w.left.Add(-n) < 0 {
+	if spent.Add(writeCost*int64(size)) >= spendStep {
+		if w.left.Add(-spent.Swap(0)) < 0 {
 			w.low.Ring()
 		}
 	}

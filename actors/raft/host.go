@@ -115,10 +115,11 @@ func (h *Host) Close() { h.nh.Close() }
 
 // Campaign has this member's replicas stand for election that are alone and have no leader. A
 // single member doesn't have to wait for its time-outs: nobody else could lead. What it has yet
-// to apply keeps it from standing, so this is called again until it leads.
+// to apply keeps it from standing, so this is called again until it leads. After a crash it may
+// have been alone only until some time ago, so what it has applied has to say so as well.
 func (h *Host) Campaign() {
 	for shard := uint64(1); shard <= uint64(h.o.Shards); shard++ {
-		if h.Alone(shard) && h.Leader(shard).Member == 0 {
+		if h.Alone(shard) && h.Leader(shard).Member == 0 && len(h.Voters(shard)) == 1 {
 			h.o.Link.Campaign(shard)
 		}
 	}
@@ -128,13 +129,13 @@ func (h *Host) Campaign() {
 // what an idle member does. A heartbeat has two, if there is anyone to send it to: a member
 // that was alone at its start is on time by one, too, but its elections are less even.
 // The time-out of an election has at least seven lengths to draw from, so that two members
-// seldom stand at once.
+// seldom stand at once. dragonboat refuses a request that may take less than a tick.
 func tick(o Options, alone bool) time.Duration {
 	longest, heartbeat := 50*time.Millisecond, o.Heartbeat/2
 	if alone {
 		longest, heartbeat = 100*time.Millisecond, o.Heartbeat
 	}
-	return max(time.Millisecond, min(longest, heartbeat, o.Election/10).Truncate(time.Millisecond))
+	return max(time.Millisecond, min(longest, heartbeat, o.Election/10, o.RequestTimeout/2).Truncate(time.Millisecond))
 }
 
 // unusedAddress fills a field that dragonboat insists on and doesn't need, since the

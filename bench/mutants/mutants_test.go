@@ -231,7 +231,7 @@ var mutants = []mutant{
 	},
 	{
 		"a mark outlives a removed directory", "of tags", "statemachine/caches.go",
-		"	c.marks.restart(at)\n", "", "TestTagsBesideAWriter",
+		"	c.marks.restart(at)\n", "", "TestATagIsCurrentIfTheAnswerIsTheSame",
 	},
 	{
 		"a member that lags says that a later tag is current", "of tags", "statemachine/tree/tag.go",
