@@ -1,10 +1,12 @@
 package mutants_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -473,6 +475,9 @@ func (m *mutant) test(t *testing.T) string {
 	if strings.Contains(m.by, worlds) {
 		args = append(args, "-seed", "1", "-worlds", "999") // each run sees the same ones
 	}
+	if drawsCases(t, filepath.Dir(file)) {
+		args = append(args, "-rapid.shrinktime", "1s") // nobody reads the case
+	}
 	cmd := exec.Command("go", args...)
 	cmd.Dir = root
 	out, _ := cmd.CombinedOutput() // it is to fail: what it prints counts
@@ -480,4 +485,17 @@ func (m *mutant) test(t *testing.T) string {
 		t.Fatalf("the mutant can't be built:\n%s", out)
 	}
 	return string(out)
+}
+
+// drawsCases reports whether a package's tests know rapid's flags.
+func drawsCases(t *testing.T, dir string) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(files, func(file string) bool {
+		text, err := os.ReadFile(file)
+		return err == nil && bytes.Contains(text, []byte(`"pgregory.net/rapid"`))
+	})
 }
