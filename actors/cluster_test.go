@@ -420,6 +420,7 @@ func TestOneMemberGoesOnAloneWithAllThatWasAcknowledged(t *testing.T) {
 	}
 	shown := c.set(c.leader(), "/last", "v").State
 	last := shown.Index
+	c.holds(survivor, "/last", "v") // the leader and the third member would have been enough
 	const bump = 1000
 	for _, id := range c.ids() {
 		c.stop(id)
