@@ -263,9 +263,8 @@ func (s *Server) newLoops() (loops []*pollLoop, err error) {
 	return loops, nil
 }
 
-// loopCount is how many poll loops there are: the other half of the processors is for shards, the
-// store and raft.
-func loopCount() int { return max(1, runtime.GOMAXPROCS(0)/2) }
+// loopCount is how many poll loops there are. With fewer than processors, reads would leave some of them idle.
+func loopCount() int { return runtime.GOMAXPROCS(0) }
 
 // Stop ends the server gracefully: it stops accepting connections, ends parked
 // watches, lets requests in flight be answered and closes connections as they
