@@ -97,9 +97,11 @@ func (c *connections) stop(ctx context.Context) error {
 		_ = l.Close() // the addresses are free at once, whatever it returns
 	}
 	c.accepting.Wait()
+	var stopping sync.WaitGroup
 	for _, p := range loops {
-		p.stop()
+		stopping.Go(p.stop) // at once: each waits for its writes under way
 	}
+	stopping.Wait()
 	err := c.await(ctx)
 	for _, p := range loops {
 		p.settle()

@@ -237,6 +237,8 @@ func (s *Server) newLoops() (loops []*pollLoop, err error) {
 	changed := make([]chan struct{}, len(s.meter.parking))
 	for i := range changed {
 		changed[i] = make(chan struct{}, 1)
+	}
+	for i := range changed {
 		o.meter = &s.meter.parking[i]
 		if o.authChanged = changed[i]; i == 0 {
 			o.authChanged = s.backend.AuthChanged()
