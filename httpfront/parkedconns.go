@@ -1,6 +1,7 @@
 package httpfront
 
 import (
+	"cmp"
 	"runtime/debug"
 	"time"
 
@@ -33,6 +34,7 @@ type parkedConns struct {
 type pace struct {
 	interval                         time.Duration // from one sweep to the next
 	readTicks, idleTicks, writeTicks uint32        // 0: no limit
+	fullTicks                        uint32        // instead of writeTicks, for streams too, while others need the memory
 }
 
 func newParkedConns(p *pollLoop) *parkedConns {
@@ -46,6 +48,7 @@ func newParkedConns(p *pollLoop) *parkedConns {
 	l.readTicks = l.ticks(p.options.readTimeout)
 	l.idleTicks = l.ticks(p.options.idleTimeout)
 	l.writeTicks = l.ticks(p.options.writeTimeout)
+	l.fullTicks = l.ticks(min(fullTimeout, cmp.Or(p.options.writeTimeout, fullTimeout)))
 	return l
 }
 
@@ -300,6 +303,7 @@ func (l *parkedConns) sweep() {
 	if l.memory.settled(l.slots.count()) {
 		l.loop.running.Go(debug.FreeOSMemory) // which takes some time
 	}
+	full := l.options.heads.inFlight.Full()
 	for _, p := range l.slots.list {
 		if p == nil {
 			continue
@@ -307,6 +311,8 @@ func (l *parkedConns) sweep() {
 		l.keep(p)
 		limit := uint32(0)
 		switch {
+		case p.backlog != nil && full:
+			limit = l.fullTicks
 		case p.stage == idle && (len(p.sock.rest) > 0 || p.conn != nil && !p.conn.served):
 			limit = l.readTicks
 		case p.stage == idle:

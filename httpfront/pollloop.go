@@ -67,6 +67,10 @@ const (
 	streamLimit  = 64 << 20 // bytes that a stream may leave unread; the window shares them
 	fullLimit    = 64 << 10 // the same while requests under way hold all memory that they may
 
+	// fullTimeout is how long a client may take nothing of what it is sent, while requests under way
+	// hold all memory that they may. Who waits for memory waits for longer than that.
+	fullTimeout = 2 * time.Second
+
 	// reviewPause is from a change of users or roles to the look at all watches that it costs,
 	// whatever else changes meanwhile. A watch of which an event comes is looked at then.
 	reviewPause = 100 * time.Millisecond

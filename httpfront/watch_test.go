@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 )
 
@@ -277,6 +278,24 @@ func TestClientThatNeverReadsIsDropped(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStreamThatIsNotReadMakesRoom has no further event come, by which it would be noticed.
+func TestStreamThatIsNotReadMakesRoom(t *testing.T) {
+	const size = 1 << 20
+	budget := inflight.New(80 * size)
+	lt := serveLoop(t, pollLoopOptions{timeouts: timeouts{writeTimeout: 20 * time.Millisecond}, heads: headOptions{inFlight: budget}})
+	c := lt.dial()
+	c.get("/a?wait=true&stream=true")
+	next(t, lt.hub.watched)
+	for n := uint64(1); budget.Held(inflight.Streams) < 40*size; n++ {
+		lt.hub.set("/a", size)
+		eventually(t, "the event is delivered", func() bool { return lt.loop.options.meter.sent.Load() == n })
+	}
+	if !budget.Take(inflight.Bodies, 60*size, patience) {
+		t.Fatal("a client that reads nothing kept others from writing")
+	}
+	eventually(t, "the stream has ended", func() bool { return lt.hub.count() == 0 })
 }
 
 func TestIdleConnectionIsClosed(t *testing.T) {

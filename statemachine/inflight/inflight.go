@@ -108,22 +108,26 @@ func (b *Budget) share(kind Kind) int64 {
 	return b.limit
 }
 
-// Full reports whether nothing more can be held. What is held in any case should then
-// become less.
+// Full reports whether nothing more can be held, or someone waits for what others hold: a claim may
+// be larger than what is left. What is held in any case should then become less.
 func (b *Budget) Full() bool {
 	if b == nil {
 		return false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.used >= b.limit
+	return b.used >= b.limit || slices.ContainsFunc(b.waiting, func(w *waiter) bool { return b.inShare(w.kind, w.bytes) })
 }
 
 // fits reports whether so many bytes can be held. b.mu is held.
 func (b *Budget) fits(kind Kind, bytes int64) bool {
+	return b.inShare(kind, bytes) && b.used+min(bytes, b.share(kind)) <= b.limit
+}
+
+// inShare reports whether a kind's share has so many bytes left. b.mu is held.
+func (b *Budget) inShare(kind Kind, bytes int64) bool {
 	share := b.share(kind)
-	bytes = min(bytes, share)
-	return b.held[kind]+bytes <= share && b.used+bytes <= b.limit
+	return b.held[kind]+min(bytes, share) <= share
 }
 
 // add counts bytes, which may be negative. b.mu is held.

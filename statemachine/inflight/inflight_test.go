@@ -52,6 +52,27 @@ func TestNoKindTakesAllFromTheOther(t *testing.T) {
 	}
 }
 
+// Who waits for more than is left makes it full, unless its own kind holds it.
+func TestFullForWhoWaits(t *testing.T) {
+	for kind, full := range map[inflight.Kind]bool{inflight.Streams: true, inflight.Bodies: false} {
+		b := inflight.New(100)
+		b.Add(kind, 60)
+		if b.Full() {
+			t.Error("full, with 60 of 100")
+		}
+		var group sync.WaitGroup
+		group.Go(func() { b.Take(inflight.Bodies, 50, time.Minute) })
+		for waiting(t, b) != 1 {
+			time.Sleep(time.Millisecond)
+		}
+		if b.Full() != full {
+			t.Errorf("%v, while a body waits for what %d holds", !full, kind)
+		}
+		b.Give(kind, 60)
+		group.Wait()
+	}
+}
+
 func TestWhoWaitsGetsWhatIsGivenBack(t *testing.T) {
 	b := inflight.New(100)
 	b.Take(inflight.Heads, 100, 0)
