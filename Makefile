@@ -74,7 +74,7 @@ WORLDS  := ^(TestWorlds|TestTimesToLive|TestTheStateMachineSeesWhatTheWorldsDo)$
 
 race:
 	CGO_ENABLED=1 $(GO) build -race -pgo=off ./... # -p would build one package at a time, too
-	$(RACE) -pgo=off -p 1 -timeout 20m -skip '$(WORLDS)' $$($(GO) list ./... | grep -vx copse)
+	$(RACE) -pgo=off -timeout 20m -skip '$(WORLDS)' $$($(GO) list ./... | grep -vx copse)
 	$(RACE) -pgo=off -run '$(SERVING)' .
 	$(GO) test -pgo=off -skip '$(SERVING)' .
 	$(GO) test -pgo=off ./statemachine ./config/dispatch

@@ -57,11 +57,12 @@ func perform(args, environ []string, stdout, stderr io.Writer) int {
 		return dispatch.Run(ctx, work, environ, stdout, stderr)
 	}
 	c := &work.Config
-	log, level := logging.New(c.LogFormat, c.LogLevel, stderr)
+	log, level, end := logging.New(c.LogFormat, c.LogLevel, stderr)
+	defer end()
 	for _, w := range work.Warnings {
 		log.Warn(w, "component", "main")
 	}
-	switch err := serve(ctx, work, environ, log, level, began); {
+	switch err := serve(ctx, work, environ, log, level, fatal(log, end), began); {
 	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled): // stopped, perhaps before it was let into a cluster
 		log.Info("copse has stopped", "component", "main", logging.Since(began))
 	case errors.Is(err, cluster.ErrRemoved): // now, or before an earlier start
@@ -73,19 +74,20 @@ func perform(args, environ []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// fatal returns what ends the process. The first reason is the reason.
-func fatal(log *slog.Logger) func(error) {
+// fatal returns what ends the log and the process. The first reason is the reason.
+func fatal(log *slog.Logger, end func()) func(error) {
 	var once sync.Once
 	return func(err error) {
 		once.Do(func() {
 			log.Error("copse can't continue", "component", "main", "err", err)
+			end()
 			os.Exit(dispatch.ExitCode(err))
 		})
 	}
 }
 
 // serve joins the parts and runs them until ctx is done or one fails.
-func serve(ctx context.Context, work *command.Work, environ []string, log *slog.Logger, level *slog.LevelVar, began time.Time) error {
+func serve(ctx context.Context, work *command.Work, environ []string, log *slog.Logger, level *slog.LevelVar, fatal func(error), began time.Time) error {
 	c, files := &work.Config, limits.Files()
 	c.CacheSize = limits.Memory(c.CacheSize, c.Given("cache-size"), log)
 	security, err := certs.LoadSet(certs.Files(c.ClientTLS), certs.Files(c.PeerTLS), log)
@@ -98,7 +100,7 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	page := ui.New(ui.Options{Writes: c.UI == "write", Operations: c.PageOn("operations"), Clients: c.PageOn("clients"), Log: log})
 	port := ops.NewPort(status, ops.PortOptions{Page: page.Operations(), Hosts: c.PortHosts, URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
-	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), SourceTLS: dispatch.SourceTLS(c), Started: began, Fatal: fatal(log), Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
+	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), SourceTLS: dispatch.SourceTLS(c), Started: began, Fatal: fatal, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
 	o.Peer.Listen = config.Strings(c.ListenPeerURLs)
 	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
 	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, Names: actors.NameLimits(c.PerName), CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve), CountOutages: !c.TTLPause, InFlight: inflight.New(limits.InFlight())}

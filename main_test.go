@@ -77,6 +77,7 @@ func TestScripts(t *testing.T) {
 		"signal":     sendSignal,
 		"ends":       ends,
 		"shutdown":   shutdown,
+		"unread":     unread,
 		"log":        awaitLog,
 		"http":       request,
 		"eventually": eventually,
@@ -121,12 +122,15 @@ type server struct {
 
 // log is a log that can be waited on.
 type log struct {
+	read sync.Mutex // held while nobody reads it
 	mu   sync.Mutex
 	text bytes.Buffer
 	grew chan struct{}
 }
 
 func (l *log) Write(p []byte) (int, error) {
+	l.read.Lock()
+	defer l.read.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text.Write(p)
@@ -266,6 +270,21 @@ func ends(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("a line of the log lacks a field: %s", line)
 		}
 	}
+}
+
+// unread NAME leaves the server's log unread until the process has ended.
+func unread(ts *testscript.TestScript, _ bool, args []string) {
+	s := serverOf(ts, args[0])
+	s.log.read.Lock()
+	stat := fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid)
+	go func() {
+		defer s.log.read.Unlock()
+		for began := time.Now(); time.Since(began) < 2*limit; time.Sleep(10 * time.Millisecond) {
+			if text, err := os.ReadFile(stat); err != nil || bytes.Contains(text, []byte(") Z ")) {
+				return // the rest of the log is read before it is waited for
+			}
+		}
+	}()
 }
 
 // shutdown NAME... stops servers as an operator does.

@@ -30,7 +30,6 @@
 // [Server.Serve] accepts connections on its caller's goroutine. A poll loop has three for all its
 // connections; there is one loop for each processor. A request that the loop leaves to a goroutine
 // has one, at most one for each connection, and a short-lived one while a watch is being parked.
-// The log has one, so that nobody else waits for its reader (logwriter.go).
 // [Server.Stop] ends and awaits them all. fasthttp's clock for Date headers, one in a process, never
 // ends.
 //

@@ -13,7 +13,6 @@ import (
 
 // noted has what operators are told in the log, or may ask about later.
 type noted struct {
-	lines     *logWriter // writes Options.Log
 	slow      slowLog
 	outdated  recent.List[outdatedJSON]
 	bodyTypes bodyTypes

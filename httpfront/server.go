@@ -69,14 +69,13 @@ func NewServer(b Backend, o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	lines := newLogWriter()
-	o.Log = lines.logger(o.Log.With("component", "http"))
+	o.Log = o.Log.With("component", "http")
 	s := &Server{
 		backend:  b,
 		opts:     o,
 		cors:     newCORS(o.CORS),
 		inFlight: o.InFlight,
-		noted:    noted{lines: lines, slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
+		noted:    noted{slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
 		refusals: logging.NewSeldom(o.Log),
 		logins:   login.New(b.Auth),
 		reused:   reused{sync.Pool{New: func() any { return new(exchange) }}, newCompressors()},
@@ -177,7 +176,6 @@ func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
 }
 
 func (s *Server) serveOn(ln net.Listener, security protection) error {
-	s.lines.start()
 	return s.conns.accept(ln, security, s.serveConn)
 }
 
@@ -273,12 +271,8 @@ func loopCount() int { return runtime.GOMAXPROCS(0) }
 // become idle. When ctx ends it closes the rest too. It returns when all
 // goroutines of the server have, however often it is called; a request that
 // the backend holds is waited for in any case. Clients whose passwords are still
-// to be checked are sent away. The log is written to its end, unless ctx ends first.
+// to be checked are sent away.
 func (s *Server) Stop(ctx context.Context) error {
 	s.logins.Stop()
-	err := s.conns.stop(ctx)
-	if late := s.lines.stop(ctx); err == nil {
-		err = late
-	}
-	return err
+	return s.conns.stop(ctx)
 }

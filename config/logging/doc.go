@@ -6,5 +6,5 @@
 // shard, node (a replica's id), index, term, err; durations in seconds end in
 // _s, sizes in bytes in _b. Values are never logged, keys at debug only.
 //
-// The package runs no goroutine.
+// A log has one goroutine, which writes its lines (lines.go), until main ends it.
 package logging

@@ -7,17 +7,20 @@ import (
 	"time"
 )
 
-// New returns a log that writes to w, and the level that it follows: changing the
-// level takes effect at once. The format is text, json or auto, which is text on a
-// terminal and JSON elsewhere.
-func New(format string, level slog.Level, w io.Writer) (*slog.Logger, *slog.LevelVar) {
-	current := new(slog.LevelVar)
+// New returns a log that writes to w, the level that it follows (changing it takes effect at once),
+// and what ends it: that returns once all lines are written, or, if nobody reads them, after a
+// second. Who logs never waits. The format is text, json or auto, which is text on a terminal and JSON
+// elsewhere.
+func New(format string, level slog.Level, w io.Writer) (log *slog.Logger, current *slog.LevelVar, end func()) {
+	current = new(slog.LevelVar)
 	current.Set(level)
 	options := &slog.HandlerOptions{Level: current}
+	handler := func(to io.Writer) slog.Handler { return slog.NewJSONHandler(to, options) }
 	if format == "text" || format != "json" && isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, options)), current
+		handler = func(to io.Writer) slog.Handler { return slog.NewTextHandler(to, options) }
 	}
-	return slog.New(slog.NewJSONHandler(w, options)), current
+	l := newLines(w, handler)
+	return slog.New(handler(l)), current, l.end
 }
 
 func isTerminal(w io.Writer) bool {
