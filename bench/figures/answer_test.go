@@ -76,7 +76,11 @@ func TestTableShowsMediansRatiosAndTargets(t *testing.T) {
 		"copse":  {{rate: 300, cpu: 5, p50: 1e-3}, {rate: 100, cpu: 10, p50: 1e-3}, {rate: 200, cpu: 5, p50: 1e-3}},
 		"etcd35": {{rate: 100, cpu: 10, p50: 2e-3}, {rate: 100, cpu: 10, p50: 2e-3}, {rate: 100, cpu: 8, p50: 2e-3}},
 	}}
-	got := requestTable(newLineup(peer.Copse, peer.Etcd35), []*comparison{b})
+	l, all := newLineup(peer.Copse, peer.Etcd35), []*comparison{b}
+	if got := overview(l, all); !strings.HasSuffix(got, "\n| work | 2.00 | 0.62 | 0.50 | – | – |\n") {
+		t.Errorf("the overview is\n%s", got)
+	}
+	got := requestTable(l, all)
 	for _, want := range []string{
 		"| **work** | copse | 200 |", "| etcd35 | 100 |", "| 2.00 (1.00…3.00) |",
 		"requests/s ≥ 2.00: 2.00, met", "CPU ≤ 0.50: 0.62, **missed**",

@@ -137,7 +137,7 @@ func requests(args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("`go run ./figures requests %s` (%s; commit %s; %s)\n\n%s", strings.Join(args, " "), machine(), commit(), noise(o.servers, comparisons), requestTable(o.servers, comparisons))
+	fmt.Printf("`go run ./figures requests %s` (%s; commit %s; %s)\n\n%s\n%s", strings.Join(args, " "), machine(), commit(), noise(o.servers, comparisons), overview(o.servers, comparisons), requestTable(o.servers, comparisons))
 	return drawAll(o.picture, o.servers, comparisons)
 }
 

@@ -28,13 +28,17 @@ func divide(as, bs []reading, of func(reading) float64) ratios {
 
 // String is the median with the minimum and the maximum.
 func (r ratios) String() string {
+	if len(r) < 2 {
+		return r.median()
+	}
+	return fmt.Sprintf("%s (%s…%s)", r.median(), short(slices.Min(r)), short(slices.Max(r)))
+}
+
+func (r ratios) median() string {
 	if len(r) == 0 {
 		return "–"
 	}
-	if len(r) == 1 {
-		return short(r[0])
-	}
-	return fmt.Sprintf("%s (%s…%s)", short(median(r)), short(slices.Min(r)), short(slices.Max(r)))
+	return short(median(r))
 }
 
 func short(v float64) string {
@@ -63,6 +67,25 @@ func (b *comparison) medianOf(server string, of func(reading) float64) float64 {
 		values = append(values, of(r))
 	}
 	return median(values)
+}
+
+// overview has a line for each workload, for who wants to know in a minute: the judged copse
+// beside etcd.
+func overview(l lineup, comparisons []*comparison) string {
+	var t strings.Builder
+	copse, etcd := l.judged(), string(peer.Etcd35)
+	fmt.Fprintf(&t, "| %s : %s | requests/s | server CPU/request | p50 | p99 | memory |\n| --- | ---: | ---: | ---: | ---: | ---: |\n", copse, etcd)
+	for _, b := range comparisons {
+		if len(b.pair(copse, etcd, rateOf)) == 0 {
+			continue
+		}
+		fmt.Fprintf(&t, "| %s |", b.workload.name)
+		for _, of := range []func(reading) float64{rateOf, cpuOf, p50Of, p99Of, memoryOf} {
+			fmt.Fprintf(&t, " %s |", b.pair(copse, etcd, of).median())
+		}
+		t.WriteString("\n")
+	}
+	return t.String()
 }
 
 // requestTable has for each workload the servers and limits, below them the ratios

@@ -50,6 +50,16 @@ func gets(address, query string) *prepared {
 	return p
 }
 
+// misses reads keys of the same directory that aren't there.
+func misses(address string) *prepared {
+	p := gets(address, "")
+	p.codes = []int{404}
+	for i := range p.requests {
+		p.requests[i] = getRequest(address, benchKey(i)+"x")
+	}
+	return p
+}
+
 // puts overwrites one of the keys.
 func puts(address string, value int) *prepared {
 	p := &prepared{pick: anyOf(perDirectory), codes: []int{200, 201}}
