@@ -51,21 +51,31 @@ func newPoller() (*poller, error) {
 	return p, err
 }
 
-// wait returns what has happened to the sockets. If nothing has it waits for that, or for ring, as
-// long as quiet says that there is nothing else to do. The caller owns the result until the next
-// call.
-func (p *poller) wait(quiet func() bool) []unix.EpollEvent {
-	p.waits.Store(true) // who has something to do from now on rings
-	block, n := quiet(), 0
-	err := p.raw.Read(func(uintptr) bool {
-		n, _ = unix.EpollWait(p.fd, p.events, 0)
-		return n != 0 || !block
-	})
-	p.waits.Store(false)
-	if err != nil { // it rang
-		_ = p.file.SetReadDeadline(time.Time{})
+// attend calls turn with what has happened to the sockets, until turn returns false. In between it
+// waits for more, or for ring, as long as quiet says that there is nothing else to do.
+//
+// It doesn't look again before it waits: what happens once it has looked ends the wait. That holds
+// within one Read, which forgets at its beginning what has happened before; so the turns are taken
+// in there. Turn owns the events until it returns.
+func (p *poller) attend(turn func([]unix.EpollEvent) bool, quiet func() bool) {
+	for on := true; on; {
+		err := p.raw.Read(func(uintptr) bool {
+			for on {
+				p.waits.Store(false)
+				n := epollNow(p.fd, p.events)
+				on = turn(p.events[:n])
+				p.waits.Store(true) // who has something to do from now on rings
+				if on && n < len(p.events) && quiet() {
+					return false
+				}
+			}
+			return true
+		})
+		if err != nil { // it rang
+			_ = p.file.SetReadDeadline(time.Time{})
+		}
 	}
-	return p.events[:max(n, 0)]
+	p.waits.Store(false)
 }
 
 // ring ends a wait. It costs a load if there is none, and wakes the loop once however many ring.

@@ -9,6 +9,8 @@ import (
 
 	"copse/statemachine/auth"
 	"copse/statemachine/tree"
+
+	"golang.org/x/sys/unix"
 )
 
 // pollLoop is the front-end's actor. It owns connections between requests and those of parked
@@ -192,8 +194,8 @@ func (p *pollLoop) run() {
 	quiet := func() bool {
 		return len(p.replies) == 0 && len(p.mailbox) == 0 && len(l.queued) == 0 && !p.due.sweep.Load() && !p.due.review.Load() && !p.due.end.Load()
 	}
-	for !p.due.end.Load() {
-		l.look(p.poller.wait(quiet))
+	p.poller.attend(func(events []unix.EpollEvent) bool {
+		l.look(events)
 		l.settleAll()
 		p.read(l)
 		if p.due.sweep.Load() {
@@ -211,7 +213,8 @@ func (p *pollLoop) run() {
 			default: // forget rings when it is ready for more
 			}
 		}
-	}
+		return !p.due.end.Load()
+	}, quiet)
 	p.shut(l)
 }
 

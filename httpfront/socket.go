@@ -68,11 +68,10 @@ func (s *socket) read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// readNow reads what has come, as read does. Package syscall, unlike unix, tells the race detector
-// that what is read was written before.
+// readNow reads what has come, as read does.
 func readNow(fd int, b []byte) (n int, err error) {
 	for {
-		n, err := syscall.Read(fd, b)
+		n, err := readCall(fd, b)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EAGAIN):
@@ -109,7 +108,7 @@ func (s *socket) conn(p *pollLoop) *conn {
 
 func writeNow(fd int, b []byte) (n int, err error) {
 	for n < len(b) {
-		m, err := syscall.Write(fd, b[n:])
+		m, err := writeCall(fd, b[n:])
 		switch {
 		case err == nil:
 			n += m
