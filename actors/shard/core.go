@@ -52,7 +52,11 @@ type Submission struct {
 	Indexes  int            // that the commands may take
 	Deadline time.Time      // of the last of its writers
 	Commands []byte         // encoded
+	whole    []byte         // Commands, behind headRoom bytes; nil: they have no room before them
 }
+
+// headRoom is room for the head of a batch of a single submission, and for that of the submission.
+const headRoom = 128
 
 // Refusal is a leader's promise never to propose some submissions.
 type Refusal struct {

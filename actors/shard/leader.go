@@ -215,6 +215,20 @@ func (l *leader) enqueue(now time.Time, parts []*Submission, head tree.BatchHead
 	l.number++
 	head.Epoch, head.Number, head.Submissions = l.epoch, l.number, len(parts)
 	head.Clock = l.clock.read(now)
+	b := &batch{number: l.number, parts: parts, cmd: encode(head, parts)}
+	l.batches = append(l.batches, b)
+	return b
+}
+
+// encode returns a batch as it goes into the log.
+func encode(head tree.BatchHead, parts []*Submission) []byte {
+	if len(parts) == 1 && parts[0].whole != nil {
+		s := parts[0]
+		front := tree.AppendSubmission(tree.AppendBatchHead(make([]byte, 0, headRoom), head), s.ID, s.Count)
+		cmd := s.whole[headRoom-len(front):]
+		copy(cmd, front)
+		return cmd
+	}
 	size := 64
 	for _, s := range parts {
 		size += 64 + len(s.Commands)
@@ -223,9 +237,7 @@ func (l *leader) enqueue(now time.Time, parts []*Submission, head tree.BatchHead
 	for _, s := range parts {
 		cmd = append(tree.AppendSubmission(cmd, s.ID, s.Count), s.Commands...)
 	}
-	b := &batch{number: l.number, parts: parts, cmd: cmd}
-	l.batches = append(l.batches, b)
-	return b
+	return cmd
 }
 
 // propose proposes the batches that aren't proposed yet, in order. Each is proposed once,

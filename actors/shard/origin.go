@@ -26,6 +26,15 @@ type Write struct {
 	Deadline time.Time // the writer is answered by then, or shortly after
 	reply    chan tree.Reply
 	notify   func(tree.Reply) // instead of reply, if it isn't nil; must not wait
+	encoded  []byte           // Command behind room for the head of a batch, if its writer has made that
+}
+
+// encode encodes a large command while its writer's goroutine still has it: the actor, for
+// which all others wait, needn't copy it then.
+func (w *Write) encode() {
+	if size := w.Command.Size(); size >= largeWrite {
+		w.encoded = tree.AppendCommand(make([]byte, headRoom, headRoom+size), w.Command)
+	}
 }
 
 // answer tells the writer, and lets go of w.
@@ -35,7 +44,7 @@ func (w *Write) answer(r tree.Reply) {
 		w.reply <- r // whoever receives it gives w back
 		return
 	}
-	if w.Command, w.notify = nil, nil; w.reply != nil {
+	if w.Command, w.notify, w.encoded = nil, nil, nil; w.reply != nil {
 		writes.Put(w)
 	}
 	notify(r)
@@ -163,9 +172,14 @@ func (o *origin) gather(now time.Time, epoch uint64) *Submission {
 	o.queues[kind] = slices.Delete(o.queues[kind], 0, n)
 	o.turn = (kind + 1) % kinds
 	s := o.submission(now, epoch, kind, writes)
-	s.Commands = make([]byte, 0, size)
-	for _, w := range writes {
-		s.Commands = tree.AppendCommand(s.Commands, w.Command)
+	if w := writes[0]; n == 1 && w.encoded != nil {
+		s.whole, s.Commands = w.encoded, w.encoded[headRoom:]
+		w.encoded = nil // the next batch that w is in may not write to what the last one holds
+	} else {
+		s.Commands = make([]byte, 0, size)
+		for _, w := range writes {
+			s.Commands = tree.AppendCommand(s.Commands, w.Command)
+		}
 	}
 	o.pending = append(o.pending, &sent{number: s.ID.Number, epoch: epoch, kind: kind, size: len(s.Commands), writes: writes, gathered: now})
 	return s
