@@ -82,10 +82,10 @@ func (s *Server) dropBody(ctx *fasthttp.RequestCtx, x *exchange) (kept []byte) {
 
 // holdAnswer counts the answer to a write until its client has taken it. The write has been
 // made, so it can't be refused any more.
-func (s *Server) holdAnswer(ctx *fasthttp.RequestCtx, text []byte) {
-	if len(text) > freeBody {
-		ctx.Conn().(*conn).answer += int64(len(text))
-		s.inFlight.Add(inflight.Answers, int64(len(text)))
+func (s *Server) holdAnswer(ctx *fasthttp.RequestCtx, bytes int) {
+	if bytes > freeBody {
+		ctx.Conn().(*conn).answer += int64(bytes)
+		s.inFlight.Add(inflight.Answers, int64(bytes))
 	}
 }
 

@@ -113,12 +113,16 @@ var plain = func() (t [utf8.RuneSelf]bool) {
 // characters and U+2028/9 as \u escapes, each invalid UTF-8 byte as \ufffd,
 // \n \r \t by letter, other control characters as \u escapes.
 func AppendString[S string | []byte](dst []byte, s S) []byte {
-	dst = append(dst, '"')
+	return append(appendText(append(dst, '"'), s), '"')
+}
+
+// appendText appends s as it is within a JSON string.
+func appendText[S string | []byte](dst []byte, s S) []byte {
 	for sized := len(s) < sizedString; ; {
 		n := plainLen(s)
 		dst = append(dst, s[:n]...)
 		if s = s[n:]; len(s) == 0 {
-			return append(dst, '"')
+			return dst
 		}
 		if !sized {
 			sized, dst = true, slices.Grow(dst, escapedLen(s)+afterString)
@@ -172,6 +176,25 @@ var escapedSizes = func() (t [256]int) {
 	}
 	return t
 }()
+
+// textLen is how many bytes appendText appends for s.
+func textLen(s []byte) (n int) {
+	for len(s) > 0 {
+		ascii := 0
+		for ; ascii < len(s) && s[ascii] < utf8.RuneSelf; ascii++ {
+			n += escapedSizes[s[ascii]]
+		}
+		if s = s[ascii:]; len(s) == 0 {
+			break
+		}
+		r, size := utf8.DecodeRune(s)
+		if n += size; r == utf8.RuneError && size == 1 || r == '\u2028' || r == '\u2029' {
+			n += len(replaced) - size
+		}
+		s = s[size:]
+	}
+	return n
+}
 
 // plainLen returns how many bytes at the front of s need no escape. It checks
 // eight at once, since a listing spends most of its time here.
