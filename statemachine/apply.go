@@ -96,6 +96,18 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 	return result, nil
 }
 
+// encodedEvent returns an event without its JSON, unless it is no reply, and whether that is made late: not if
+// it is part of what has to be kept, or of more.
+func encodedEvent(ev *tree.Event, batch *tree.BatchReader, c *tree.Command) (n tree.EncodedEvent, late bool) {
+	if ev.IsLarge() && batch.Epoch != 0 && c.Op != tree.OpTxn && c.Once.ID == "" {
+		return ev.Late(), true
+	}
+	if n = ev.Encoded(nil); ev.Action == tree.ActionExpire {
+		n.JSON = tree.AppendEvent(nil, ev)
+	}
+	return n, false
+}
+
 // lateEvents are those of the events whose JSON is made late.
 func lateEvents(events []tree.EncodedEvent) (late []tree.EncodedEvent) {
 	for i := range events {
@@ -145,21 +157,12 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 	from, events := 0, 0 // where the reply to c, and its events, begin
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
-		late := ev.IsLarge() && batch.Epoch != 0 && c.Op != tree.OpTxn && c.Once.ID == ""
-		var n tree.EncodedEvent
-		if late {
-			n = ev.Late()
-		} else {
-			n = ev.Encoded(nil)
-		}
+		n, late := encodedEvent(ev, batch, &c)
 		switch {
-		case late && ev.Action == tree.ActionExpire:
+		case ev.Action == tree.ActionExpire: // one command emits many events, and they are no reply
 			v.meta.stats.ExpireCount++
 		case late:
 			out = appendLateReply(out, ev)
-		case ev.Action == tree.ActionExpire: // one command emits many events, and they are no reply
-			n.JSON = tree.AppendEvent(nil, ev)
-			v.meta.stats.ExpireCount++
 		case c.Op == tree.OpTxn:
 			out, n.JSON = appendTxnEvent(out, from, ev, n.Binary)
 		default:

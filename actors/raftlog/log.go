@@ -57,15 +57,19 @@ type raftLog struct {
 	writing sync.Mutex
 	active  *segment
 	spare   []string
-	sectors []byte // of a piece of the frame, to use again
-	content []byte // likewise
-
-	contents sync.Pool // *[]byte: those of batches that are done
+	reused
 
 	// mu guards what readers need.
 	mu       sync.RWMutex
 	index    *index
 	segments map[uint32]*segment
+}
+
+// reused are buffers that are used again.
+type reused struct {
+	sectors  []byte    // of a piece of the frame
+	content  []byte    // with commits
+	contents sync.Pool // *[]byte: those of batches that are done
 }
 
 // mutant breaks the log in tests that show that other tests would notice.

@@ -55,9 +55,6 @@ type Submission struct {
 	whole    []byte         // Commands, behind headRoom bytes; nil: they have no room before them
 }
 
-// headRoom is room for the head of a batch of a single submission, and for that of the submission.
-const headRoom = 128
-
 // Refusal is a leader's promise never to propose some submissions.
 type Refusal struct {
 	To          uint64 // member

@@ -220,26 +220,6 @@ func (l *leader) enqueue(now time.Time, parts []*Submission, head tree.BatchHead
 	return b
 }
 
-// encode returns a batch as it goes into the log.
-func encode(head tree.BatchHead, parts []*Submission) []byte {
-	if len(parts) == 1 && parts[0].whole != nil {
-		s := parts[0]
-		front := tree.AppendSubmission(tree.AppendBatchHead(make([]byte, 0, headRoom), head), s.ID, s.Count)
-		cmd := s.whole[headRoom-len(front):]
-		copy(cmd, front)
-		return cmd
-	}
-	size := 64
-	for _, s := range parts {
-		size += 64 + len(s.Commands)
-	}
-	cmd := tree.AppendBatchHead(make([]byte, 0, size), head)
-	for _, s := range parts {
-		cmd = append(tree.AppendSubmission(cmd, s.ID, s.Count), s.Commands...)
-	}
-	return cmd
-}
-
 // propose proposes the batches that aren't proposed yet, in order. Each is proposed once,
 // unless raft has provably dropped it; then later ones wait for it (8).
 func (l *leader) propose(now time.Time) {

@@ -29,27 +29,6 @@ type Write struct {
 	encoded  []byte           // Command behind room for the head of a batch, if its writer has made that
 }
 
-// encode encodes a large command while its writer's goroutine still has it: the actor, for
-// which all others wait, needn't copy it then.
-func (w *Write) encode() {
-	if size := w.Command.Size(); size >= largeWrite {
-		w.encoded = tree.AppendCommand(make([]byte, headRoom, headRoom+size), w.Command)
-	}
-}
-
-// answer tells the writer, and lets go of w.
-func (w *Write) answer(r tree.Reply) {
-	notify := w.notify
-	if notify == nil {
-		w.reply <- r // whoever receives it gives w back
-		return
-	}
-	if w.Command, w.notify, w.encoded = nil, nil, nil; w.reply != nil {
-		writes.Put(w)
-	}
-	notify(r)
-}
-
 // origin is the part of the core that every member has: it sends the writes of this
 // member's clients to the leader, in numbered submissions, and settles them by what
 // this member's own replica applies.

@@ -78,7 +78,7 @@ type EncodedEvent struct {
 	Key   string
 	// JSON is the event as v2 prints it, with the newline; nil if Late is set. See Text.
 	JSON []byte
-	Late *Late
+	Late *late
 	// Binary are the values that JSON doesn't carry. It is a pointer since hardly an event has any.
 	Binary *Binary
 	Action Action

@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Late is the JSON of a large event that is made when somebody needs it, apart from the
+// late is the JSON of a large event that is made when somebody needs it, apart from the
 // goroutine that applies entries, for which all writes wait. Values of ten megabytes may become
 // sixty. It holds the event's values instead, which are slices of the raft entry or of what was read.
-type Late struct {
+type late struct {
 	event Event
 	size  int
 	once  sync.Once
@@ -26,7 +26,7 @@ func (e *Event) IsLarge() bool { return len(e.Node.Value)+len(e.Prev.Value) >= l
 // Late returns e as an EncodedEvent whose JSON isn't made yet. e's values must not change any more.
 func (e *Event) Late() EncodedEvent {
 	n := e.encoded()
-	l := &Late{event: *e}
+	l := &late{event: *e}
 	bare := *e
 	bare.Node.Value, bare.Prev.Value = nil, nil
 	l.size = len(AppendEvent(nil, &bare))
@@ -38,7 +38,7 @@ func (e *Event) Late() EncodedEvent {
 }
 
 // values yields the values that the JSON has.
-func (l *Late) values(yield func([]byte) bool) {
+func (l *late) values(yield func([]byte) bool) {
 	if e := &l.event; !e.Node.Dir && e.valueForm() != noValue && !yield(e.Node.Value) {
 		return
 	}
@@ -48,19 +48,19 @@ func (l *Late) values(yield func([]byte) bool) {
 }
 
 // Size is the length of the JSON.
-func (l *Late) Size() int { return l.size }
+func (l *late) Size() int { return l.size }
 
 // Held is how many bytes l holds as long as the JSON isn't made.
-func (l *Late) Held() int { return len(l.event.Node.Value) + len(l.event.Prev.Value) }
+func (l *late) Held() int { return len(l.event.Node.Value) + len(l.event.Prev.Value) }
 
 // JSON is the event as AppendEvent prints it.
-func (l *Late) JSON() []byte {
+func (l *late) JSON() []byte {
 	l.once.Do(func() { l.json = AppendEvent(make([]byte, 0, l.size), &l.event) })
 	return l.json
 }
 
 // Parts returns the JSON in parts that are made as they are read, for one reader.
-func (l *Late) Parts() Rest {
+func (l *late) Parts() Rest {
 	bare := l.event
 	bare.Node.Value, bare.Prev.Value = nil, nil
 	p := &lateParts{size: l.size, rest: AppendEvent(nil, &bare)}
