@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -54,7 +55,7 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, x *exchange) bool {
 		s.refuseBody(ctx, stream, fasthttp.ErrBodyTooLarge)
 		return false
 	}
-	b := bodyReader{budget: s.inFlight, x: x, from: stream, most: most}
+	b := bodyReader{budget: s.inFlight, used: &s.bodies, x: x, from: stream, most: most}
 	err := b.read(length)
 	if err == nil && ctx.Conn().(*conn).cut { // fasthttp doesn't mind if it is in the trailers
 		err = io.ErrUnexpectedEOF
@@ -74,18 +75,20 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, x *exchange) bool {
 func (s *Server) dropBody(ctx *fasthttp.RequestCtx, x *exchange) (kept []byte) {
 	ctx.Request.ResetBody()
 	s.inFlight.Give(inflight.Bodies, x.held)
-	if cap(x.body) > pooledBodyLimit {
+	body := x.body[:0]
+	if cap(body) > pooledBodyLimit {
+		s.bodies.Put(&body)
 		return nil
 	}
-	return x.body[:0]
+	return body
 }
 
 // holdAnswer counts the answer to a write until its client has taken it. The write has been
 // made, so it can't be refused any more.
-func (s *Server) holdAnswer(ctx *fasthttp.RequestCtx, text []byte) {
-	if len(text) > freeBody {
-		ctx.Conn().(*conn).answer += int64(len(text))
-		s.inFlight.Add(inflight.Answers, int64(len(text)))
+func (s *Server) holdAnswer(ctx *fasthttp.RequestCtx, bytes int) {
+	if bytes > freeBody {
+		ctx.Conn().(*conn).answer += int64(bytes)
+		s.inFlight.Add(inflight.Answers, int64(bytes))
 	}
 }
 
@@ -107,6 +110,7 @@ func (c *conn) Take(bytes int) bool {
 // bodyReader reads one body into its exchange.
 type bodyReader struct {
 	budget *inflight.Budget
+	used   *sync.Pool
 	x      *exchange
 	from   io.Reader
 	most   int
@@ -152,9 +156,19 @@ func (b *bodyReader) grow(size int) error {
 		x.held = held
 	}
 	if size > cap(x.body) {
-		x.body = append(make([]byte, 0, size), x.body...)
+		x.body = append(b.room(size), x.body...)
 	}
 	return nil
+}
+
+// room returns an empty buffer for so many bytes: fresh memory would have to be cleared.
+func (b *bodyReader) room(size int) []byte {
+	if size > pooledBodyLimit {
+		if used, ok := b.used.Get().(*[]byte); ok && cap(*used) >= size {
+			return (*used)[:0]
+		}
+	}
+	return make([]byte, 0, size)
 }
 
 // refuseBody answers a request whose body isn't served, after reading what is left of it:

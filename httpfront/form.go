@@ -212,11 +212,11 @@ func (p *params) scan(form []byte) error {
 // unescape decodes a name or a value of a form in place: %xx is a byte, and
 // '+' is a space.
 func unescape(s []byte) ([]byte, error) {
-	i := 0
-	for i < len(s) && s[i] != '%' && s[i] != '+' {
-		i++
+	i := bytes.IndexByte(s, '%')
+	if plus := bytes.IndexByte(s, '+'); i < 0 || plus >= 0 && plus < i {
+		i = plus
 	}
-	if i == len(s) {
+	if i < 0 {
 		return s, nil
 	}
 	// Check before writing, so that an error shows the input unchanged.

@@ -228,7 +228,15 @@ func (s *Server) answerWrite(ctx *fasthttp.RequestCtx, x *exchange, reply *tree.
 		ctx.Response.SwapBody(append(body, "\"}\n"...))
 		return
 	}
+	if late := reply.Late; late != nil {
+		if !x.req.cmd.Asked.Base64 && ctx.Conn().(*conn).turn == nil {
+			s.holdAnswer(ctx, late.Held())
+			s.stream(ctx, nil, late.Parts(), listingTimeouts*s.opts.WriteTimeout)
+			return
+		}
+		reply.JSON = late.JSON()
+	}
 	reply.JSON = x.req.shown(reply)
 	ctx.Response.SetBodyRaw(reply.JSON)
-	s.holdAnswer(ctx, reply.JSON)
+	s.holdAnswer(ctx, len(reply.JSON))
 }

@@ -43,6 +43,7 @@ type Server struct {
 // reused is what requests take and give back.
 type reused struct {
 	exchanges   sync.Pool // of *exchange
+	bodies      sync.Pool // of *[]byte, longer than pooledBodyLimit: large bodies often come one after the other
 	compressors compressors
 }
 
@@ -58,7 +59,7 @@ const writeBuffer = 8 << 10
 // setting deadlines for each request.
 const deadlineSlack = 64
 
-// pooledBodyLimit is the size above which a body's buffer is freed after use, rather than
+// pooledBodyLimit is the size above which a body's buffer is freed soon after use, rather than
 // kept with its connection. fasthttp's buffers are powers of two: this is enough for the form
 // of a value of 64 KiB.
 const pooledBodyLimit = 128 << 10
@@ -78,7 +79,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		noted:    noted{slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
 		refusals: logging.NewSeldom(o.Log),
 		logins:   login.New(b.Auth),
-		reused:   reused{sync.Pool{New: func() any { return new(exchange) }}, newCompressors()},
+		reused:   reused{sync.Pool{New: func() any { return new(exchange) }}, sync.Pool{}, newCompressors()},
 	}
 	s.meter = newMeter(loopCount())
 	s.conns.newLoops = s.newLoops

@@ -60,10 +60,11 @@ func (f *framed) of(p *parked, n *tree.EncodedEvent) *form {
 	if f.notice != n {
 		*f = framed{notice: n}
 	}
-	form, text := f.last(p), n.JSON
+	form := f.last(p)
 	if form.bytes != nil {
 		return form
 	}
+	text := n.Text()
 	if form == &f.json64 || form == &f.sse64 {
 		text = n.AppendBase64(nil)
 	}

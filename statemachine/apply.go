@@ -71,7 +71,7 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 		if !more {
 			break
 		}
-		from := len(out)
+		from, first := len(out), len(res.Events)
 		if stale {
 			err = batch.Skip()
 		} else {
@@ -85,12 +85,37 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 		case batch.Epoch == 0:
 			result.Data = out[from:]
 		default:
-			res.Outcomes = append(res.Outcomes, Outcome{ID: batch.Submission, Stale: stale, Data: out[from:len(out):len(out)], RaftIndex: e.Index})
+			res.Outcomes = append(res.Outcomes, Outcome{
+				ID: batch.Submission, Stale: stale, Data: out[from:len(out):len(out)], RaftIndex: e.Index,
+				Late: lateEvents(res.Events[first:]),
+			})
 		}
 	}
 	detachEvents(res.Events[before:], len(out))
 	m.endBatch(v, batch, stale, res)
 	return result, nil
+}
+
+// encodedEvent returns an event without its JSON, unless it is no reply, and whether that is made late: not if
+// it is part of what has to be kept, or of more.
+func encodedEvent(ev *tree.Event, batch *tree.BatchReader, c *tree.Command) (n tree.EncodedEvent, late bool) {
+	if ev.IsLarge() && batch.Epoch != 0 && c.Op != tree.OpTxn && c.Once.ID == "" {
+		return ev.Late(), true
+	}
+	if n = ev.Encoded(nil); ev.Action == tree.ActionExpire {
+		n.JSON = tree.AppendEvent(nil, ev)
+	}
+	return n, false
+}
+
+// lateEvents are those of the events whose JSON is made late.
+func lateEvents(events []tree.EncodedEvent) (late []tree.EncodedEvent) {
+	for i := range events {
+		if events[i].Late != nil {
+			late = append(late, events[i])
+		}
+	}
+	return late
 }
 
 // beginBatch reports whether the batch is stale, in which case none of it is applied (rule
@@ -132,17 +157,18 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 	from, events := 0, 0 // where the reply to c, and its events, begin
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
-		n := ev.Encoded(nil)
+		n, late := encodedEvent(ev, batch, &c)
 		switch {
 		case ev.Action == tree.ActionExpire: // one command emits many events, and they are no reply
-			n.JSON = tree.AppendEvent(nil, ev)
 			v.meta.stats.ExpireCount++
+		case late:
+			out = appendLateReply(out, ev)
 		case c.Op == tree.OpTxn:
 			out, n.JSON = appendTxnEvent(out, from, ev, n.Binary)
 		default:
 			out, n.JSON = appendEventReply(out, ev, n.Binary)
 		}
-		v.record(ev, len(n.JSON))
+		v.record(ev, n.Size())
 		res.Events = append(res.Events, n)
 	}
 	for {
@@ -175,7 +201,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		case c.Op == tree.OpTxn:
 			out = endTxnReply(out, from, v.meta.last)
 		}
-		if c.Op != tree.OpExpire {
+		if c.Op != tree.OpExpire && len(lateEvents(res.Events[events:])) == 0 {
 			out = appendBinary(out, from, res.Events[events:])
 		}
 		if c.Once.ID != "" {
@@ -258,6 +284,9 @@ func detachEvents(events []tree.EncodedEvent, size int) {
 		return
 	}
 	for i := range events {
+		if events[i].Late != nil {
+			continue
+		}
 		events[i].JSON = bytes.Clone(events[i].JSON)
 		events[i].Binary.Each(bytes.Clone)
 	}

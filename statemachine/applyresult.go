@@ -36,4 +36,28 @@ type Outcome struct {
 	Stale     bool   // the submission was refused and changed nothing
 	Data      []byte // the replies to its commands; see CutReply
 	RaftIndex uint64
+	Late      []tree.EncodedEvent // those of the replies that have no JSON yet
+}
+
+// Bytes is about how many bytes the replies hold.
+func (o *Outcome) Bytes() int {
+	n := len(o.Data)
+	for i := range o.Late {
+		n += o.Late[i].Late.Held()
+	}
+	return n
+}
+
+// Complete gives r, which is one of the replies, its event if the JSON is made late.
+func (o *Outcome) Complete(r *tree.Reply) {
+	if r.Action == 0 || r.JSON != nil {
+		return
+	}
+	for i := range o.Late {
+		if e := &o.Late[i]; e.Index == r.State.Index {
+			if r.Late = e.Late; e.Binary != nil {
+				r.Binary = *e.Binary
+			}
+		}
+	}
 }

@@ -163,8 +163,11 @@ func (c *nodeCache) unblock(changed map[string][]byte) {
 	}
 	for _, key := range c.returning {
 		rec := changed[key]
-		if rec == nil {
+		switch {
+		case rec == nil:
 			rec = absentRecord
+		case isInBatch(rec):
+			continue
 		}
 		if s := c.shard(key); s.admits(key, rec) {
 			s.mu.Lock()

@@ -11,7 +11,8 @@ import (
 // contain for each command, in order:
 //
 //	action   1 byte; 0: an error; 255: success without an event; 254: a transaction's events
-//	flags    1 byte: 1 if the HTTP status is 201, 2 if there are binary values
+//	flags    1 byte: 1 if the HTTP status is 201, 2 if there are binary values, 4 if the JSON is made
+//	         late: the event is beside the replies then (Outcome.Complete), and there is no body
 //	code     2 bytes: the error's code
 //	index    8 bytes: the event's, or the tree's if there is none
 //	length   4 bytes
@@ -29,6 +30,7 @@ const (
 
 	replyCreated = 1
 	replyBinary  = 2
+	replyLate    = 4
 
 	txnBegin, txnEnd = `{"results":[`, "]}\n"
 )
@@ -50,6 +52,19 @@ func appendEventReply(dst []byte, e *tree.Event, values *tree.Binary) (out, json
 	binary.LittleEndian.PutUint64(h[4:], uint64(e.Index()))
 	binary.LittleEndian.PutUint32(h[12:], uint32(len(json)))
 	return dst, json
+}
+
+// appendLateReply appends the reply to a command that made the event, without its JSON, which is made late.
+func appendLateReply(dst []byte, e *tree.Event) []byte {
+	head := len(dst)
+	dst = append(dst, make([]byte, replyHead)...)
+	h := dst[head:]
+	h[0], h[1] = byte(e.Action), replyLate
+	if e.Created() {
+		h[1] |= replyCreated
+	}
+	binary.LittleEndian.PutUint64(h[4:], uint64(e.Index()))
+	return dst
 }
 
 func growForEvent(dst []byte, e *tree.Event, values *tree.Binary) []byte {
@@ -176,6 +191,8 @@ func CutReply(data []byte) (r tree.Reply, rest []byte, ok bool) {
 		}
 		return r, rest, true
 	}
-	r.JSON = body
+	if data[1]&replyLate == 0 {
+		r.JSON = body
+	}
 	return r, rest, true
 }

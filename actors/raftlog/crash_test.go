@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 
 	"copse/statemachine/metric"
 
+	pb "github.com/lni/dragonboat/v4/raftpb"
 	"pgregory.net/rapid"
 )
 
@@ -183,5 +185,66 @@ func TestMutants(t *testing.T) {
 		if !caught {
 			t.Errorf("%s: no test notices", name)
 		}
+	}
+}
+
+// TestCrashWithinALongFrame cuts the power after each operation of a log in which one entry takes several
+// pieces of a frame: it is there as a whole, or not at all and then was not acknowledged.
+func TestCrashWithinALongFrame(t *testing.T) {
+	long := pb.Entry{Index: 2, Term: 1, Cmd: make([]byte, 5*pieceSectors*payloadSize/2)}
+	for i := range long.Cmd {
+		long.Cmd[i] = byte(i * 7 % 251)
+	}
+	lost := 0
+	for seed := range uint64(3) {
+		for after := 0; ; after++ {
+			d := newDisc()
+			d.left = after
+			o := small()
+			o.Fatal = func(error) { runtime.Goexit() }
+			acknowledged := uint64(0)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				db, err := openAt(d, o)
+				if err != nil {
+					return
+				}
+				_ = db.SaveBootstrapInfo(1, 1, pb.Bootstrap{Join: true})
+				for _, e := range []pb.Entry{{Index: 1, Term: 1, Cmd: []byte("short")}, long, {Index: 3, Term: 1, Cmd: []byte("short")}} {
+					_ = db.SaveRaftState([]pb.Update{{ShardID: 1, ReplicaID: 1, State: pb.State{Term: 1, Vote: 1}, EntriesToSave: []pb.Entry{e}}}, 1)
+					acknowledged = e.Index
+				}
+			}()
+			<-done
+			over := d.left != 0 // before the power was cut
+			draw := seeded(seed + uint64(after))
+			if d.left = -1; !over {
+				d = d.cut(func() bool { return draw(2) == 0 })
+			}
+			db, err := openAt(d, small())
+			if err != nil {
+				t.Fatalf("seed %d, cut after %d operations: %v", seed, after, err)
+			}
+			found, _, err := db.IterateEntries(nil, 0, 1, 1, 1, 4, 1<<30)
+			if err != nil || uint64(len(found)) < acknowledged || uint64(len(found)) > acknowledged+1 {
+				t.Fatalf("seed %d, cut after %d operations: %d entries, of which %d were acknowledged: %v", seed, after, len(found), acknowledged, err)
+			}
+			if len(found) > 1 && !bytes.Equal(found[1].Cmd, long.Cmd) {
+				t.Fatalf("seed %d, cut after %d operations: the long entry has other bytes", seed, after)
+			}
+			if acknowledged == 1 && len(found) == 1 {
+				lost++
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if over {
+				break
+			}
+		}
+	}
+	if lost < 3*3 {
+		t.Errorf("the power was cut %d times within the long frame", lost)
 	}
 }

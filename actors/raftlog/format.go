@@ -3,6 +3,7 @@ package raftlog
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 )
 
 // Limits of the format.
@@ -17,9 +18,9 @@ import (
 //
 //	| header | frame 0 | frame 1 |  …  | last frame | unused … |
 //
-// A frame is one write to the log, which one sync follows. It begins with a sector
-// and ends with one; the next write begins only when the sync has returned. Every
-// sector of a frame can be judged by itself:
+// A frame is one write to the log (a long one several), which one sync follows. It begins
+// with a sector and ends with one; the next write begins only when the sync has returned.
+// Every sector of a frame can be judged by itself:
 //
 //	 0          4                                                       500
 //	+----------+-----------------------------------------------------------+
@@ -93,25 +94,41 @@ func sectorsOf(content int) int64 {
 // appendFrame appends a frame with the content, for the sector number at, and returns the
 // chain behind it too.
 func appendFrame(dst, content []byte, salt, chain uint32, at int64) ([]byte, uint32) {
-	first := len(dst)
-	for n := range sectorsOf(len(content)) {
-		start := len(dst)
-		dst = append(dst, noSector[:]...)
-		sector := dst[start:]
+	f := frameWriter{content: content, salt: salt, before: chain, chain: chain, at: at, sectors: sectorsOf(len(content))}
+	return f.append(dst, f.sectors), f.chain
+}
+
+// frameWriter makes the sectors of a frame, some after the other.
+type frameWriter struct {
+	content []byte
+	salt    uint32
+	before  uint32 // the chain that its sectors carry
+	chain   uint32 // and the one behind those that are made
+	at      int64  // the number of the first
+	sectors int64
+	made    int64
+}
+
+// append appends the next n sectors, or those that are left.
+func (f *frameWriter) append(dst []byte, n int64) []byte {
+	n = min(n, f.sectors-f.made)
+	begin := len(dst)
+	dst = slices.Grow(dst, int(n)*sectorSize)[:begin+int(n)*sectorSize]
+	for sector := dst[begin:]; len(sector) > 0; sector = sector[sectorSize:] {
 		payload := sector[:payloadSize]
-		if n == 0 {
-			le.PutUint32(payload, uint32(len(content)))
-			payload = payload[lengthSize:]
+		from := f.made*payloadSize - lengthSize
+		if f.made == 0 {
+			le.PutUint32(payload, uint32(len(f.content)))
+			payload, from = payload[lengthSize:], 0
 		}
-		content = content[copy(payload, content):]
-		le.PutUint32(sector[saltAt:], salt)
-		le.PutUint32(sector[chainAt:], chain)
-		le.PutUint32(sector[checkAt:], checkOf(sector, at+n))
+		clear(payload[copy(payload, f.content[from:]):])
+		le.PutUint32(sector[saltAt:], f.salt)
+		le.PutUint32(sector[chainAt:], f.before)
+		le.PutUint32(sector[checkAt:], checkOf(sector, f.at+f.made))
+		f.chain = runOn(f.chain, sector)
+		f.made++
 	}
-	for sector := first; sector < len(dst); sector += sectorSize {
-		chain = runOn(chain, dst[sector:])
-	}
-	return dst, chain
+	return dst
 }
 
 // checkOf is the check that a sector should carry at its place.

@@ -33,7 +33,8 @@ const (
 	firstSize    = 1 << 20 // of the first segment; each is twice as large as the one before
 	memory       = 16 << 20
 	spareFiles   = 2
-	contentLimit = 4 << 20 // of a buffer that is kept for the next frame
+	pieceSectors = 512     // of a frame, which are written at once
+	contentLimit = 4 << 20 // of a content to which commits are added
 )
 
 // counts are the counters of a log.
@@ -56,13 +57,19 @@ type raftLog struct {
 	writing sync.Mutex
 	active  *segment
 	spare   []string
-	sectors []byte // of the frame, to use again
-	content []byte // likewise
+	reused
 
 	// mu guards what readers need.
 	mu       sync.RWMutex
 	index    *index
 	segments map[uint32]*segment
+}
+
+// reused are buffers that are used again.
+type reused struct {
+	sectors  []byte    // of a piece of the frame
+	content  []byte    // with commits
+	contents sync.Pool // *[]byte: those of batches that are done
 }
 
 // mutant breaks the log in tests that show that other tests would notice.
@@ -134,6 +141,11 @@ func (l *raftLog) fail(err error) {
 func (l *raftLog) save(add func(b *batch)) {
 	l.queue.Lock()
 	b := l.pending
+	if b.content == nil {
+		if used, ok := l.contents.Get().(*[]byte); ok {
+			b.content = *used
+		}
+	}
 	add(b)
 	l.queue.Unlock()
 	l.writing.Lock()
@@ -158,13 +170,19 @@ func (l *raftLog) save(add func(b *batch)) {
 		l.index.of(a.node).remember(a.entries, l.o.Memory/len(l.index.replicas))
 	}
 	b.done = true
+	content = b.content[:0] // the index has copies of what it keeps of it
+	l.contents.Put(&content)
 }
 
-// withCommits puts the commits that were not worth a write of their own before the content.
+// withCommits puts the commits that were not worth a write of their own before the content. They
+// aren't worth copying a long one either.
 func (l *raftLog) withCommits(content []byte) []byte {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	l.content = l.content[:0]
+	if len(content) > contentLimit {
+		return content
+	}
 	for node, r := range l.index.replicas {
 		if r.state != r.written {
 			l.content = appendState(l.content, node, r.state)
@@ -194,25 +212,23 @@ func (l *raftLog) write(content []byte) (at uint32, err error) {
 		}
 	}
 	at = uint32(l.active.next*payloadSize + lengthSize)
-	err = l.put(l.active, content)
-	if cap(l.content) > contentLimit {
-		l.content = nil
-	}
-	return at, err
+	return at, l.put(l.active, content)
 }
 
 // put writes one frame to the segment, and syncs it.
 func (l *raftLog) put(s *segment, content []byte) error {
-	frame, chain := appendFrame(l.sectors[:0], content, s.salt, s.chain, s.next)
-	end := s.next + int64(len(frame))/sectorSize
-	if l.sectors = frame; cap(frame) > contentLimit {
-		l.sectors = nil
+	f := frameWriter{content: content, salt: s.salt, before: s.chain, chain: s.chain, at: s.next, sectors: sectorsOf(len(content))}
+	end := s.next + f.sectors
+	var err error
+	for f.made < f.sectors && err == nil {
+		at := s.next + f.made
+		l.sectors = f.append(l.sectors[:0], pieceSectors)
+		_, err = s.file.WriteAt(l.sectors, at*sectorSize)
 	}
-	_, err := s.file.WriteAt(frame, s.next*sectorSize)
 	if err != nil { // nobody knows how much is there, and part of a sector would be taken for damage
-		_, _ = s.file.WriteAt(make([]byte, len(frame)), s.next*sectorSize)
+		_, _ = s.file.WriteAt(make([]byte, f.made*sectorSize), s.next*sectorSize)
 	}
-	if err == nil && len(frame) <= smallFrame {
+	if err == nil && f.sectors*sectorSize <= smallFrame {
 		err = s.zeroAhead(end)
 	}
 	if err != nil {
@@ -221,7 +237,7 @@ func (l *raftLog) put(s *segment, content []byte) error {
 	if err := l.sync(s.file); err != nil {
 		return err
 	}
-	s.previous, s.next, s.chain = s.next, end, chain
+	s.previous, s.next, s.chain = s.next, end, f.chain
 	return nil
 }
 

@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/lni/dragonboat/v4/raftio"
 	pb "github.com/lni/dragonboat/v4/raftpb"
@@ -91,14 +92,17 @@ func appendNumbers(dst []byte, k kind, node raftio.NodeInfo, numbers ...uint64) 
 
 // appendEntries appends entries, of which the first has the lowest index.
 func appendEntries(dst []byte, node raftio.NodeInfo, entries []pb.Entry) []byte {
-	begin := len(dst)
-	dst = beginRecord(dst, entriesRecord, node)
+	begin, all := len(dst), recordHead+8
+	for i := range entries {
+		all += 4 + entries[i].SizeUpperLimit()
+	}
+	dst = beginRecord(slices.Grow(dst, all), entriesRecord, node)
 	dst = le.AppendUint64(dst, entries[0].Index)
 	for i := range entries {
 		size := entries[i].Size()
 		dst = le.AppendUint32(dst, uint32(size))
 		at := len(dst)
-		dst = append(dst, make([]byte, size)...)
+		dst = dst[:at+size]
 		if n, err := entries[i].MarshalTo(dst[at:]); err != nil || n != size {
 			panic("raft log: an entry has another size than it says") // dragonboat's own code
 		}

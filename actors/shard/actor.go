@@ -309,6 +309,7 @@ func (a *Actor) answer(now time.Time, answer *Answer) {
 			r = failed(answer.Err)
 		} else {
 			r, data, _ = statemachine.CutReply(data)
+			answer.Outcome.Complete(&r)
 			r.State.RaftIndex, r.State.RaftTerm = raftIndex, term
 		}
 		if took > 0 {

@@ -52,6 +52,7 @@ type Submission struct {
 	Indexes  int            // that the commands may take
 	Deadline time.Time      // of the last of its writers
 	Commands []byte         // encoded
+	whole    []byte         // Commands, behind headRoom bytes; nil: they have no room before them
 }
 
 // Refusal is a leader's promise never to propose some submissions.

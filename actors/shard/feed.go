@@ -70,8 +70,8 @@ func (f *Feed) Data(n *statemachine.ApplyResult) {
 	for _, o := range n.Outcomes {
 		if o.ID.Nonce == f.id.Nonce {
 			f.unread.Outcomes = append(f.unread.Outcomes, o)
-			f.size += len(o.Data)
-			f.most = max(f.most, len(o.Data))
+			f.size += o.Bytes()
+			f.most = max(f.most, o.Bytes())
 			concerned = true
 		}
 	}

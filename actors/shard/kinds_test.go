@@ -102,3 +102,37 @@ func TestSmallWritesGoOnWhileLargeOnesAreRefused(t *testing.T) {
 		t.Errorf("of 500 small writes %d were submitted, and the large one %d times", small, large)
 	}
 }
+
+// TestLargeCommandsAreNotCopied: the batch of a command that its writer has encoded is that memory, and
+// has the same bytes as any. If it is refused, another batch doesn't write to what the first one holds.
+func TestLargeCommandsAreNotCopied(t *testing.T) {
+	now := time.Now()
+	propose := func(encode bool) (first, second []byte, w *Write) {
+		c := NewCore(Options{Self: 1, Nonce: 1, Patience: time.Minute})
+		w = &Write{Command: &tree.Command{Op: tree.OpSet, Key: "/k", Value: bytes.Repeat([]byte("v"), largeWrite)}, Deadline: now.Add(time.Hour)}
+		if encode {
+			w.encode()
+		}
+		leads := func(term uint64) Input {
+			return Input{Lead: Lead{Member: 1, Term: term}, Applied: Applied{Epoch: term, Batches: []statemachine.BatchID{{Epoch: term, Number: term}}}}
+		}
+		in := leads(1)
+		in.Writes = []*Write{w}
+		for _, p := range c.Step(now, in).Propose {
+			first = p.Cmd
+		}
+		now = now.Add(time.Second)
+		for _, p := range c.Step(now, leads(300)).Propose { // what the earlier leader proposed never came
+			second = p.Cmd
+		}
+		return first, second, w
+	}
+	plain, plainAgain, _ := propose(false)
+	whole, again, w := propose(true)
+	if !bytes.Equal(whole, plain) || !bytes.Equal(again, plainAgain) || bytes.Equal(plain, plainAgain) {
+		t.Errorf("the batches are %.60q and %.60q, want %.60q and %.60q", whole, again, plain, plainAgain)
+	}
+	if w.encoded != nil {
+		t.Error("a later batch may write to what an earlier one holds")
+	}
+}

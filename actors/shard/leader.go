@@ -215,15 +215,7 @@ func (l *leader) enqueue(now time.Time, parts []*Submission, head tree.BatchHead
 	l.number++
 	head.Epoch, head.Number, head.Submissions = l.epoch, l.number, len(parts)
 	head.Clock = l.clock.read(now)
-	size := 64
-	for _, s := range parts {
-		size += 64 + len(s.Commands)
-	}
-	cmd := tree.AppendBatchHead(make([]byte, 0, size), head)
-	for _, s := range parts {
-		cmd = append(tree.AppendSubmission(cmd, s.ID, s.Count), s.Commands...)
-	}
-	b := &batch{number: l.number, parts: parts, cmd: cmd}
+	b := &batch{number: l.number, parts: parts, cmd: encode(head, parts)}
 	l.batches = append(l.batches, b)
 	return b
 }

@@ -26,19 +26,7 @@ type Write struct {
 	Deadline time.Time // the writer is answered by then, or shortly after
 	reply    chan tree.Reply
 	notify   func(tree.Reply) // instead of reply, if it isn't nil; must not wait
-}
-
-// answer tells the writer, and lets go of w.
-func (w *Write) answer(r tree.Reply) {
-	notify := w.notify
-	if notify == nil {
-		w.reply <- r // whoever receives it gives w back
-		return
-	}
-	if w.Command, w.notify = nil, nil; w.reply != nil {
-		writes.Put(w)
-	}
-	notify(r)
+	encoded  []byte           // Command behind room for the head of a batch, if its writer has made that
 }
 
 // origin is the part of the core that every member has: it sends the writes of this
@@ -163,9 +151,14 @@ func (o *origin) gather(now time.Time, epoch uint64) *Submission {
 	o.queues[kind] = slices.Delete(o.queues[kind], 0, n)
 	o.turn = (kind + 1) % kinds
 	s := o.submission(now, epoch, kind, writes)
-	s.Commands = make([]byte, 0, size)
-	for _, w := range writes {
-		s.Commands = tree.AppendCommand(s.Commands, w.Command)
+	if w := writes[0]; n == 1 && w.encoded != nil {
+		s.whole, s.Commands = w.encoded, w.encoded[headRoom:]
+		w.encoded = nil // the next batch that w is in may not write to what the last one holds
+	} else {
+		s.Commands = make([]byte, 0, size)
+		for _, w := range writes {
+			s.Commands = tree.AppendCommand(s.Commands, w.Command)
+		}
 	}
 	o.pending = append(o.pending, &sent{number: s.ID.Number, epoch: epoch, kind: kind, size: len(s.Commands), writes: writes, gathered: now})
 	return s

@@ -63,7 +63,7 @@ func (w *world) replay() error {
 			if err := sameReplies(got.Data, want.Data); err != nil {
 				return fmt.Errorf("entry %d: %w", i+1, err)
 			}
-			got.Data, want.Data, got.RaftIndex = nil, nil, 0
+			got.Data, want.Data, got.RaftIndex, got.Late = nil, nil, 0, nil
 		}
 		if len(news.Outcomes)+len(want.Outcomes) > 0 && !reflect.DeepEqual(news.Outcomes, want.Outcomes) || !reflect.DeepEqual(news.Batches, want.Batches) ||
 			news.Epoch != want.Epoch || w.sharded && news.Last != want.Last {

@@ -171,7 +171,7 @@ func (d *delivery) replay(a ask) (served bool) {
 	for i := d.recent.search(a.from); i < d.recent.size; i++ {
 		n := d.recent.at(i)
 		if a.watch.Wants(n) {
-			a.watch.Sink.Deliver(n)
+			deliver(a.watch.Sink, n)
 			if !a.watch.Stream {
 				return true
 			}

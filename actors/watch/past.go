@@ -48,7 +48,7 @@ func (p *pastReader) deliver(n *tree.EncodedEvent) (through bool) {
 	if !p.watch.Wants(n) {
 		return false
 	}
-	p.watch.Sink.Deliver(n)
+	deliver(p.watch.Sink, n)
 	p.delivered = true
 	return !p.watch.Stream
 }

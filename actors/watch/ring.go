@@ -69,7 +69,14 @@ func (r *ring) search(from tree.Index) int {
 	return sort.Search(r.size, func(i int) bool { return r.at(i).Index >= from })
 }
 
+// deliver gives n to a sink. If its JSON is made late, that happens here: the sink's goroutine serves
+// other clients too.
+func deliver(to tree.Sink, n *tree.EncodedEvent) {
+	n.Text()
+	to.Deliver(n)
+}
+
 // Weight is about how many bytes of memory a notice takes.
 func Weight(n *tree.EncodedEvent) int {
-	return len(n.JSON) + n.Binary.Bytes() + len(n.Key) + noticeOverhead
+	return n.Size() + n.Binary.Bytes() + len(n.Key) + noticeOverhead
 }

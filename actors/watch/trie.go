@@ -278,7 +278,7 @@ func (t *watchTrie) serve(watchers []*tree.Watch, n *tree.EncodedEvent) []*tree.
 		if n.Index < w.Since || w.Also != nil && !t.once(w, n) {
 			return false
 		}
-		w.Sink.Deliver(n)
+		deliver(w.Sink, n)
 		if served++; served%crowdPart == 0 {
 			runtime.Gosched()
 		}

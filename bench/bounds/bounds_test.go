@@ -66,8 +66,13 @@ func start(t *testing.T, memory int64) *peer.Server {
 
 // put writes a key and returns the status and the body of the answer.
 func put(node *peer.Server, key, value string) (int, string, error) {
+	return putForm(node, key, "value="+value)
+}
+
+// putForm is put with the body as it is sent.
+func putForm(node *peer.Server, key, form string) (int, string, error) {
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	req, err := http.NewRequest(http.MethodPut, node.URL+"/v2/keys"+key, strings.NewReader("value="+value))
+	req, err := http.NewRequest(http.MethodPut, node.URL+"/v2/keys"+key, strings.NewReader(form))
 	if err != nil {
 		return 0, "", err
 	}

@@ -1,6 +1,7 @@
 package bounds_test
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"io"
@@ -122,8 +123,9 @@ func (c *crowd) send(text string) net.Conn {
 	return conn
 }
 
-// sendAll sends the same on many connections at once.
-func (c *crowd) sendAll(n int, text func(i int) string) {
+// sendAll sends the same on many connections at once. Their long parts are one in memory: what the
+// crowd itself takes of the processors isn't the server's.
+func (c *crowd) sendAll(n int, text func(i int) net.Buffers) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	for i := range n {
@@ -137,29 +139,33 @@ func (c *crowd) sendAll(n int, text func(i int) string) {
 			c.conns = append(c.conns, conn)
 			mu.Unlock()
 			_ = conn.SetDeadline(time.Now().Add(15 * time.Second))
-			_, _ = io.WriteString(conn, text(i))
+			parts := text(i)
+			_, _ = parts.WriteTo(conn)
 		})
 	}
 	group.Wait()
 }
 
-func putText(key, value string, length int) string {
-	return fmt.Sprintf("PUT /v2/keys%s HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\nvalue=%s", key, length, value)
+func putText(key string, value []byte, length int) net.Buffers {
+	head := fmt.Sprintf("PUT /v2/keys%s HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\nvalue=", key, length)
+	return net.Buffers{[]byte(head), value}
 }
 
+func text(s string) net.Buffers { return net.Buffers{[]byte(s)} }
+
 func (c *crowd) unreadAnswers() {
-	value := strings.Repeat("\x01", 2<<20)
-	c.sendAll(24, func(i int) string { return putText(fmt.Sprintf("/a%d", i), value, len(value)+6) })
-	value = strings.Repeat("v", 10<<20-7)
-	c.sendAll(20, func(i int) string { return putText(fmt.Sprintf("/b%d", i), value, len(value)+7) })
+	value := bytes.Repeat([]byte{1}, 2<<20)
+	c.sendAll(24, func(i int) net.Buffers { return putText(fmt.Sprintf("/a%d", i), value, len(value)+6) })
+	value = bytes.Repeat([]byte("v"), 10<<20-7)
+	c.sendAll(20, func(i int) net.Buffers { return putText(fmt.Sprintf("/b%d", i), value, len(value)+7) })
 }
 
 func (c *crowd) controlBytes() {
-	value := strings.Repeat("\x01", 10<<20-6)
+	form := "value=" + strings.Repeat("\x01", 10<<20-6)
 	var group sync.WaitGroup
 	for i := range 64 {
 		group.Go(func() {
-			status, body, err := put(c.node, fmt.Sprintf("/large%d", i), value)
+			status, body, err := putForm(c.node, fmt.Sprintf("/large%d", i), form)
 			if err != nil || status >= 300 && !strings.Contains(body, `"errorCode":300`) {
 				c.t.Errorf("%d %s %v", status, body, err)
 			}
@@ -169,8 +175,8 @@ func (c *crowd) controlBytes() {
 }
 
 func (c *crowd) unreadStreams() {
-	c.sendAll(200, func(int) string {
-		return "GET /v2/keys/s?wait=true&stream=true&recursive=true HTTP/1.1\r\nHost: h\r\n\r\n"
+	c.sendAll(200, func(int) net.Buffers {
+		return text("GET /v2/keys/s?wait=true&stream=true&recursive=true HTTP/1.1\r\nHost: h\r\n\r\n")
 	})
 	value := strings.Repeat("v", 512<<10)
 	for i := range 300 {
@@ -187,8 +193,8 @@ func (c *crowd) unreadListings() {
 			c.t.Fatal(status, body, err)
 		}
 	}
-	c.sendAll(100, func(i int) string {
-		return "GET /v2/keys/l" + strings.Repeat("?recursive=true", i%2) + " HTTP/1.1\r\nHost: h\r\n\r\n"
+	c.sendAll(100, func(i int) net.Buffers {
+		return text("GET /v2/keys/l" + strings.Repeat("?recursive=true", i%2) + " HTTP/1.1\r\nHost: h\r\n\r\n")
 	})
 	time.Sleep(3 * time.Second) // for the server to fill what it may
 }
@@ -200,8 +206,8 @@ func (c *crowd) unreadValues() {
 			c.t.Fatal(status, body, err)
 		}
 	}
-	c.sendAll(60, func(i int) string {
-		return "GET /v2/keys/v" + strings.Repeat("/1", i%2) + " HTTP/1.1\r\nHost: h\r\n\r\n"
+	c.sendAll(60, func(i int) net.Buffers {
+		return text("GET /v2/keys/v" + strings.Repeat("/1", i%2) + " HTTP/1.1\r\nHost: h\r\n\r\n")
 	})
 	time.Sleep(3 * time.Second) // for the server to fill what it may
 }
@@ -213,7 +219,7 @@ func (c *crowd) halves() {
 }
 
 func (c *crowd) largeHeads() {
-	head := "GET /v2/keys/a?x=" + strings.Repeat("a", 1<<20)
-	c.sendAll(200, func(int) string { return head })
+	head := []byte("GET /v2/keys/a?x=" + strings.Repeat("a", 1<<20))
+	c.sendAll(200, func(int) net.Buffers { return net.Buffers{head} })
 	time.Sleep(time.Second)
 }

@@ -1,5 +1,7 @@
 package tree
 
+import "bytes"
+
 // Action is what happened to a node, in v2's terms. The set is closed: clients
 // panic on an action that they don't know.
 type Action uint8
@@ -74,8 +76,9 @@ func (e *Event) Created() bool {
 type EncodedEvent struct {
 	Index Index
 	Key   string
-	// JSON is the event as v2 prints it, with the newline.
+	// JSON is the event as v2 prints it, with the newline; nil if Late is set. See Text.
 	JSON []byte
+	Late *late
 	// Binary are the values that JSON doesn't carry. It is a pointer since hardly an event has any.
 	Binary *Binary
 	Action Action
@@ -87,15 +90,38 @@ type EncodedEvent struct {
 
 // Encoded returns e as an EncodedEvent; json must be AppendEvent's output for e.
 func (e *Event) Encoded(json []byte) EncodedEvent {
+	n := e.encoded()
+	n.JSON = json
+	n.Binary.Each(bytes.Clone)
+	return n
+}
+
+// encoded returns e without JSON, and with its own values.
+func (e *Event) encoded() EncodedEvent {
 	return EncodedEvent{
 		Index:   e.Index(),
 		Action:  e.Action,
 		Key:     e.Node.Key,
 		Dir:     e.Node.Dir,
 		Refresh: e.Refresh,
-		JSON:    json,
 		Binary:  e.binary(),
 	}
+}
+
+// Text is the event as v2 prints it, with the newline.
+func (n *EncodedEvent) Text() []byte {
+	if n.Late != nil {
+		return n.Late.JSON()
+	}
+	return n.JSON
+}
+
+// Size is the length of the text.
+func (n *EncodedEvent) Size() int {
+	if n.Late != nil {
+		return n.Late.Size()
+	}
+	return len(n.JSON)
 }
 
 // Concerns reports whether a watcher of key sees the event. Live delivery and

@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strconv"
@@ -113,12 +114,16 @@ var plain = func() (t [utf8.RuneSelf]bool) {
 // characters and U+2028/9 as \u escapes, each invalid UTF-8 byte as \ufffd,
 // \n \r \t by letter, other control characters as \u escapes.
 func AppendString[S string | []byte](dst []byte, s S) []byte {
-	dst = append(dst, '"')
+	return append(appendText(append(dst, '"'), s), '"')
+}
+
+// appendText appends s as it is within a JSON string.
+func appendText[S string | []byte](dst []byte, s S) []byte {
 	for sized := len(s) < sizedString; ; {
 		n := plainLen(s)
 		dst = append(dst, s[:n]...)
 		if s = s[n:]; len(s) == 0 {
-			return append(dst, '"')
+			return dst
 		}
 		if !sized {
 			sized, dst = true, slices.Grow(dst, escapedLen(s)+afterString)
@@ -155,23 +160,53 @@ const (
 
 // escapedLen is how long s is with its escapes, or a little less.
 func escapedLen[S string | []byte](s S) (n int) {
+	t := &escapedSizes
+	for ; len(s) >= 8; s = s[8:] { // eight at once, as in plainLen
+		n += int(t[s[0]]) + int(t[s[1]]) + int(t[s[2]]) + int(t[s[3]]) + int(t[s[4]]) + int(t[s[5]]) + int(t[s[6]]) + int(t[s[7]])
+	}
 	for i := range len(s) {
-		n += escapedSizes[s[i]]
+		n += int(t[s[i]])
 	}
 	return n
 }
 
 // escapedSizes are the lengths of single bytes. What isn't UTF-8, or one of the two characters
 // beyond ASCII that are escaped, may take more.
-var escapedSizes = func() (t [256]int) {
+var escapedSizes = func() (t [256]uint8) {
 	for c := range t {
 		t[c] = 1
 		if c < utf8.RuneSelf && !plain[c] {
-			t[c] = len(appendEscape(nil, byte(c)))
+			t[c] = uint8(len(appendEscape(nil, byte(c))))
 		}
 	}
 	return t
 }()
+
+// textLen is how many bytes appendText appends for s.
+func textLen(s []byte) (n int) {
+	if utf8.Valid(s) {
+		const more = len(replaced) - len("\u2028")
+		return escapedLen(s) + more*(bytes.Count(s, []byte("\u2028"))+bytes.Count(s, []byte("\u2029")))
+	}
+	for len(s) > 0 {
+		size := 1
+		switch c := s[0]; {
+		case c < utf8.RuneSelf:
+			n += int(escapedSizes[c])
+		case c < 0xc2 || c > 0xf4: // begins no rune
+			n += len(replaced)
+		default:
+			r, more := utf8.DecodeRune(s)
+			if size = more; size == 1 || r == '\u2028' || r == '\u2029' {
+				n += len(replaced)
+			} else {
+				n += size
+			}
+		}
+		s = s[size:]
+	}
+	return n
+}
 
 // plainLen returns how many bytes at the front of s need no escape. It checks
 // eight at once, since a listing spends most of its time here.

@@ -15,9 +15,10 @@ type State struct {
 
 // Reply is the outcome of an applied command: an event or an error.
 type Reply struct {
-	// JSON is the event as v2 prints it, including the newline; nil if Err is
+	// JSON is the event as v2 prints it, including the newline; nil if Err or Late is
 	// set. It is shared with watchers and must not be modified.
 	JSON []byte
+	Late *late
 	// Binary are the values that JSON doesn't carry.
 	Binary Binary
 	// Outcome is what became of a change of users and roles, encoded by package auth.

@@ -31,14 +31,14 @@ func (b *Binary) Each(replace func(value []byte) []byte) {
 	}
 }
 
-// binary returns copies of e's values that JSON doesn't carry; nil: there are none.
+// binary returns e's values that JSON doesn't carry; nil: there are none.
 func (e *Event) binary() *Binary {
 	var list Binary
 	if e.valueForm() == asText && !utf8.Valid(e.Node.Value) {
-		list = append(list, bytes.Clone(e.Node.Value))
+		list = append(list, e.Node.Value)
 	}
 	if e.HasPrev && !utf8.Valid(e.Prev.Value) {
-		list = append(list, bytes.Clone(e.Prev.Value))
+		list = append(list, e.Prev.Value)
 	}
 	if list == nil {
 		return nil
@@ -80,9 +80,9 @@ func (b Binary) AppendBase64(dst, json []byte) []byte {
 // AppendBase64 appends n's JSON with value64 in place of each value.
 func (n *EncodedEvent) AppendBase64(dst []byte) []byte {
 	if n.Binary == nil {
-		return Binary(nil).AppendBase64(dst, n.JSON)
+		return Binary(nil).AppendBase64(dst, n.Text())
 	}
-	return n.Binary.AppendBase64(dst, n.JSON)
+	return n.Binary.AppendBase64(dst, n.Text())
 }
 
 // cutString returns what is before and behind the quote that ends the JSON string that text begins in.

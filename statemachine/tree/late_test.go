@@ -1,0 +1,59 @@
+package tree_test
+
+import (
+	"strings"
+	"testing"
+
+	"copse/statemachine/tree"
+
+	"pgregory.net/rapid"
+)
+
+// TestLate compares the JSON of large events that is made late, as a whole and in parts, with what
+// AppendEvent prints.
+func TestLate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.Custom(func(t *rapid.T) []byte {
+			pieces := []string{"a", "plain text ", "\x01", "\n", `"`, `\`, "<", "\x7f", "ä", "語", "😀", "\u2028", "\u2029", "\xff", "\xe8\xaa", "\xf0\x9f\x98", "\x80", `"value":"`}
+			var b strings.Builder
+			for range rapid.IntRange(0, 6).Draw(t, "runs") {
+				b.WriteString(strings.Repeat(rapid.SampledFrom(pieces).Draw(t, "piece"), rapid.SampledFrom([]int{1, 3, 1000, 16<<10 - 2, 40_000}).Draw(t, "times")))
+			}
+			return []byte(b.String())
+		})
+		e := tree.Event{
+			Action: rapid.SampledFrom([]tree.Action{tree.ActionSet, tree.ActionCreate, tree.ActionUpdate, tree.ActionCompareAndSwap, tree.ActionDelete, tree.ActionExpire}).Draw(t, "action"),
+			Node:   tree.Node{Key: "/a" + rapid.SampledFrom([]string{"", `\`, `"value":"`}).Draw(t, "key"), Value: text.Draw(t, "value"), Modified: 7, Created: 3, Expires: 2_000_000_000},
+			Now:    1_000_000_000,
+		}
+		if e.Action.Removes() {
+			e.Node.Value = nil
+		}
+		if e.HasPrev = rapid.Bool().Draw(t, "has prev"); e.HasPrev {
+			e.Prev = tree.Node{Key: e.Node.Key, Value: text.Draw(t, "previous"), Modified: 3, Created: 3}
+		}
+		want := string(tree.AppendEvent(nil, &e))
+		n := e.Late()
+		if n.Size() != len(want) {
+			t.Fatalf("its size is %d, want %d", n.Size(), len(want))
+		}
+		var got []byte
+		parts := n.Late.Parts()
+		for more := true; more; {
+			part, m, err := parts.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, more = append(got, part...), m
+		}
+		if string(got) != want {
+			t.Fatalf("in parts it is %.300q, want %.300q", got, want)
+		}
+		if string(n.Text()) != want {
+			t.Fatalf("it is %.300q, want %.300q", n.Text(), want)
+		}
+		if now := e.Encoded([]byte(want)); string(now.AppendBase64(nil)) != string(n.AppendBase64(nil)) {
+			t.Fatal("in base64 it differs")
+		}
+	})
+}
