@@ -19,9 +19,9 @@ const (
 )
 
 // gatherTime is how long writes gather at most while something is under way. An entry
-// costs as much as ten writes in it, so the next one waits until the last is applied;
-// where the quorum is near and its disks are fast, that takes less than gatherTime.
-const gatherTime = 2 * time.Millisecond
+// costs as much as tens of writes in it, on each member, so the next one waits until the last is
+// applied; where the quorum is near and its disks are fast, that takes less than gatherTime.
+const gatherTime = 10 * time.Millisecond
 
 // lookTime is how often the core looks for late writes and batches, while anything waits.
 const lookTime = 20 * time.Millisecond
@@ -186,7 +186,7 @@ func (c *Core) Step(now time.Time, in Input) *Effects {
 	c.leader.dropLate(now)
 	c.leader.propose(now) // first, as a batch that has its indexes now makes room for the next ask
 	c.submit(now)
-	c.leader.advance(now)
+	c.leader.advance(now, c.expects(now) == 0)
 	c.turnBack(now)
 	c.out.Wake = c.wake(now)
 	return &c.out
@@ -220,7 +220,7 @@ func (c *Core) submit(now time.Time) {
 			}
 			c.out.Submit = append(c.out.Submit, *s)
 		default:
-			if !c.leader.roomy(now) {
+			if !c.leader.roomy(now) || c.expects(now) > 0 {
 				return
 			}
 			s := c.origin.gather(now, c.lead.Term)
@@ -289,6 +289,9 @@ func (c *Core) Stop(err error) *Effects {
 
 func (c *Core) wake(now time.Time) time.Duration {
 	wake := c.leader.wake(now)
+	if wait := c.expects(now); wait > 0 {
+		wake = sooner(wake, wait)
+	}
 	if c.origin.waiting() > 0 || len(c.origin.pending) > 0 {
 		wake = sooner(wake, lookTime)
 	}

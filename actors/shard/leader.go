@@ -37,6 +37,8 @@ type leader struct {
 type pace struct {
 	latest time.Time // when the last batch was proposed
 	retry  time.Time // no dropped batch is proposed again before
+
+	returning returning
 }
 
 // sender is a member's actor, as long as that runs.
@@ -165,13 +167,13 @@ func (l *leader) roomy(now time.Time) bool {
 	return open
 }
 
-// advance gathers the next batch, if there is room for one, and proposes what may go
+// advance gathers the next batch, if it is time and there is room for one, and proposes what may go
 // into the log.
-func (l *leader) advance(now time.Time) {
+func (l *leader) advance(now time.Time, due bool) {
 	if l.epoch == 0 || l.paused {
 		return
 	}
-	if l.roomy(now) {
+	if due && l.roomy(now) {
 		if parts, kind := l.gather(); len(parts) > 0 {
 			if l.o.Sharded {
 				l.ask(now, parts, kind)
@@ -234,11 +236,7 @@ func (l *leader) propose(now time.Time) {
 		if len(b.parts) > 0 {
 			l.latest = now
 		}
-		writes := 0
-		for _, s := range b.parts {
-			writes += s.Count
-		}
-		l.out.Propose = append(l.out.Propose, Proposal{Number: b.number, Writes: writes, Cmd: b.cmd})
+		l.out.Propose = append(l.out.Propose, Proposal{Number: b.number, Writes: b.writes(), Cmd: b.cmd})
 	}
 }
 
@@ -269,6 +267,7 @@ func (l *leader) applied(now time.Time, a *Applied, timed bool) {
 		l.asks.handed, l.asks.settled = a.Handed, a.Settled
 		l.granted(now, a)
 	}
+	l.answered(now, mine)
 	l.batches = slices.DeleteFunc(l.batches, mine)
 	if a.Jumped && a.Epoch >= l.epoch {
 		l.jumped()

@@ -45,6 +45,8 @@ type origin struct {
 	latest  time.Time       // when the last was sent
 	probed  time.Time       // when the leader was last asked what became of them
 	pauses  [kinds]pause    // after refusals
+
+	returning returning
 }
 
 // pause is how long a kind of writes isn't sent. Others go on: large ones may be refused alone.
@@ -118,7 +120,7 @@ func (o *origin) open(now time.Time, epoch uint64) (bool, time.Duration) {
 // or a probe if earlier ones have been under way for long. A probe is an empty submission;
 // on receiving it, the leader refuses earlier numbers that it never got (20).
 func (o *origin) next(now time.Time, epoch uint64) *Submission {
-	if open, _ := o.open(now, epoch); open {
+	if open, _ := o.open(now, epoch); open && o.expects(now, epoch) == 0 {
 		if s := o.gather(now, epoch); s != nil {
 			return s
 		}
@@ -199,6 +201,7 @@ func (o *origin) applied(now time.Time, a *Applied) {
 			continue
 		}
 		o.pauses[s.kind].last = 0
+		o.returning = returning{writes: len(s.writes), since: now, took: now.Sub(s.gathered)}
 		o.pending = slices.Delete(o.pending, at, at+1)
 		answer := Answer{Writes: s.writes, Outcome: *out, Gathered: s.gathered}
 		if slices.Contains(s.writes, nil) {

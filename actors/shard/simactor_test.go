@@ -78,10 +78,10 @@ func (w *world) bounds(m *simMember) {
 	if waiting := o.waiting(); waiting > batchCommandsLimit*(2+2*inflightLimit+older) {
 		w.fail("member %d: %d writes wait to be sent", m.id, waiting)
 	}
-	if !m.core.leader.paused && o.ready(w.now) && m.core.lead.Member != nobody && m.core.Takes(w.now) {
+	if !m.core.leader.paused && o.ready(w.now) && m.core.lead.Member != nobody && m.core.Takes(w.now) && m.core.expects(w.now) == 0 {
 		w.fail("member %d: %d writes wait, and may be sent", m.id, o.waiting())
 	}
-	if waiting := len(l.inbox[plain]) + len(l.inbox[root]) + len(l.inbox[bulk]); waiting > 0 && l.roomy(w.now) {
+	if waiting := len(l.inbox[plain]) + len(l.inbox[root]) + len(l.inbox[bulk]); waiting > 0 && l.roomy(w.now) && m.core.expects(w.now) == 0 {
 		w.fail("member %d: %d submissions wait, and there is room", m.id, waiting)
 	}
 	size := 0
