@@ -2,7 +2,7 @@
 # make check is its quick part, for use between commits.
 
 GO        ?= go
-FUZZTIME  ?= 4s
+FUZZTIME  ?= 3s
 BIN       := bin
 STATICCHECK := $(BIN)/staticcheck
 GOVULNCHECK := $(BIN)/govulncheck
