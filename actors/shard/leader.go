@@ -38,7 +38,7 @@ type pace struct {
 	latest time.Time // when the last batch was proposed
 	retry  time.Time // no dropped batch is proposed again before
 
-	returning returning
+	returning returning // writers of the last batch applied here
 }
 
 // sender is a member's actor, as long as that runs.
@@ -167,8 +167,8 @@ func (l *leader) roomy(now time.Time) bool {
 	return open
 }
 
-// advance gathers the next batch, if it is time and there is room for one, and proposes what may go
-// into the log.
+// advance gathers the next batch, if one is due and there is room for it, and proposes what
+// may go into the log.
 func (l *leader) advance(now time.Time, due bool) {
 	if l.epoch == 0 || l.paused {
 		return
@@ -222,6 +222,14 @@ func (l *leader) enqueue(now time.Time, parts []*Submission, head tree.BatchHead
 	return b
 }
 
+// writes counts the commands in b.
+func (b *batch) writes() (n int) {
+	for _, s := range b.parts {
+		n += s.Count
+	}
+	return n
+}
+
 // propose proposes the batches that aren't proposed yet, in order. Each is proposed once,
 // unless raft has provably dropped it; then later ones wait for it (8).
 func (l *leader) propose(now time.Time) {
@@ -256,9 +264,12 @@ func (l *leader) applied(now time.Time, a *Applied, timed bool) {
 	mine := func(b *batch) bool {
 		return slices.Contains(a.Batches, statemachine.BatchID{Epoch: l.epoch, Number: b.number})
 	}
-	// One that only closes indexes says nothing of whether writes get through: they need the order shard.
-	if slices.ContainsFunc(l.batches, func(b *batch) bool { return len(b.parts) > 0 && mine(b) }) {
-		l.clock.confirm(now)
+	for _, b := range l.batches {
+		// One that only closes indexes says nothing of whether writes get through: they need the order shard.
+		if len(b.parts) > 0 && mine(b) {
+			l.clock.confirm(now)
+			l.returning = returning{writes: b.writes(), since: now, took: now.Sub(b.proposed)}
+		}
 	}
 	if l.clock.wanted = timed; timed && !l.clock.running && l.epoch != 0 && a.Epoch == l.epoch {
 		l.clock.start(now, a.Clock)
@@ -267,7 +278,6 @@ func (l *leader) applied(now time.Time, a *Applied, timed bool) {
 		l.asks.handed, l.asks.settled = a.Handed, a.Settled
 		l.granted(now, a)
 	}
-	l.answered(now, mine)
 	l.batches = slices.DeleteFunc(l.batches, mine)
 	if a.Jumped && a.Epoch >= l.epoch {
 		l.jumped()

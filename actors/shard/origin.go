@@ -46,7 +46,7 @@ type origin struct {
 	probed  time.Time       // when the leader was last asked what became of them
 	pauses  [kinds]pause    // after refusals
 
-	returning returning
+	returning returning // writers of the last submission that was applied
 }
 
 // pause is how long a kind of writes isn't sent. Others go on: large ones may be refused alone.

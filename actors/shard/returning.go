@@ -7,18 +7,19 @@ import "time"
 // the others would wait until it is applied. So while nothing is under way, what waits goes
 // when most of them are back, or after as long as they took before.
 //
-// Where writers come and go, fewer are expected each time, and soon none; a lone writer never
-// waits.
+// Where writers come and go, fewer are expected each time, and soon none. The time counts from
+// the answer, so nothing waits longer because others come.
 type returning struct {
 	writes int
 	since  time.Time     // when they were answered
-	took   time.Duration // from when they were sent
+	took   time.Duration // from when their writes were sent until then
 }
 
-// returningLeast is how many are worth waiting for.
+// returningLeast is how many are worth waiting for. So a lone writer never waits, nor do two or three.
 const returningLeast = 4
 
-// wait is how long a number of writes, that could be sent, should wait for more; 0: not at all.
+// wait is how long a number of writes that could be sent should wait for more; 0: not at all.
+// Those who are still missing may be one and a tenth.
 func (r returning) wait(now time.Time, writes int) time.Duration {
 	if r.writes < returningLeast || writes >= r.writes-1-r.writes/10 {
 		return 0
@@ -26,24 +27,8 @@ func (r returning) wait(now time.Time, writes int) time.Duration {
 	return max(0, min(r.took, gatherTime)-now.Sub(r.since))
 }
 
-// answered notes whose writers are being answered.
-func (l *leader) answered(now time.Time, which func(*batch) bool) {
-	for _, b := range l.batches {
-		if len(b.parts) > 0 && !b.proposed.IsZero() && which(b) {
-			l.returning = returning{writes: b.writes(), since: now, took: now.Sub(b.proposed)}
-		}
-	}
-}
-
-func (b *batch) writes() (n int) {
-	for _, s := range b.parts {
-		n += s.Count
-	}
-	return n
-}
-
-// expects is how long the leader's next batch should wait for more writes, besides those that
-// wait in the origin.
+// expects is how long the leader's next batch should wait for more writes than those in the
+// inbox and the member's own.
 func (l *leader) expects(now time.Time, own int) time.Duration {
 	if n, _ := l.underWay(now); n > 0 {
 		return 0

@@ -43,6 +43,9 @@ func (w *world) step(m *simMember, byWake bool) {
 		w.fail("member %d: a wake in the past", m.id)
 	}
 	w.effects(m, out, in.Lead)
+	if len(in.Applied.Batches)+len(in.Applied.Outcomes) > 0 {
+		m.held = time.Time{}
+	}
 	w.bounds(m)
 	m.wake++
 	if wake, incarnation := m.wake, m.incarnation; out.Wake > 0 {
@@ -78,11 +81,18 @@ func (w *world) bounds(m *simMember) {
 	if waiting := o.waiting(); waiting > batchCommandsLimit*(2+2*inflightLimit+older) {
 		w.fail("member %d: %d writes wait to be sent", m.id, waiting)
 	}
-	if !m.core.leader.paused && o.ready(w.now) && m.core.lead.Member != nobody && m.core.Takes(w.now) && m.core.expects(w.now) == 0 {
-		w.fail("member %d: %d writes wait, and may be sent", m.id, o.waiting())
-	}
-	if waiting := len(l.inbox[plain]) + len(l.inbox[root]) + len(l.inbox[bulk]); waiting > 0 && l.roomy(w.now) && m.core.expects(w.now) == 0 {
-		w.fail("member %d: %d submissions wait, and there is room", m.id, waiting)
+	sendable := !l.paused && o.ready(w.now) && m.core.lead.Member != nobody && m.core.Takes(w.now)
+	submitted := len(l.inbox[plain]) + len(l.inbox[root]) + len(l.inbox[bulk])
+	switch {
+	case !sendable && (submitted == 0 || !l.roomy(w.now)):
+		m.held = time.Time{}
+	case m.core.expects(w.now) == 0:
+		w.fail("member %d: %d writes and %d submissions wait, though there is room and nobody is expected", m.id, o.waiting(), submitted)
+	case m.held.IsZero():
+		m.held = w.now
+		w.seen.held++
+	case w.now.Sub(m.held) >= gatherTime:
+		w.fail("member %d: %d writes and %d submissions have waited for others since %v", m.id, o.waiting(), submitted, w.now.Sub(m.held))
 	}
 	size := 0
 	for kind := range l.inbox {

@@ -53,7 +53,7 @@ type world struct {
 // counts counts what happened in the worlds, to show that they exercise everything.
 type counts struct {
 	writes, replies, timeouts, lost, stopped, again, stale, refusals, probes, unsent, drops, late, elections, transfers,
-	restarts, jumps, closes, merged, full, reasked int
+	restarts, jumps, closes, merged, full, reasked, held int
 }
 
 // simWrite is one write and its outcome.
@@ -80,8 +80,9 @@ type simMember struct {
 	in          Input
 	stalled     time.Time
 	poked       bool
-	wake        int // number of the latest wake-up; older ones are ignored
-	idle        int // steps in a row in which nothing happened, before the look was due
+	wake        int       // number of the latest wake-up; older ones are ignored
+	idle        int       // steps in a row in which nothing happened, before the look was due
+	held        time.Time // since when, and since the last answer, writes that could be sent wait for others
 	jumped      bool
 	lastSent    map[uint64]time.Time // per target: links keep the order
 	lastProp    time.Time

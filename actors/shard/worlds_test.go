@@ -273,7 +273,7 @@ func (c *counts) fields() map[string]*int {
 		"writes": &c.writes, "replies": &c.replies, "timeouts": &c.timeouts, "lost": &c.lost, "stopped": &c.stopped, "again": &c.again,
 		"stale": &c.stale, "refusals": &c.refusals, "probes": &c.probes, "unsent": &c.unsent, "drops": &c.drops, "late": &c.late,
 		"elections": &c.elections, "transfers": &c.transfers, "restarts": &c.restarts, "jumps": &c.jumps, "closes": &c.closes,
-		"merged": &c.merged, "full": &c.full, "reasked": &c.reasked,
+		"merged": &c.merged, "full": &c.full, "reasked": &c.reasked, "held": &c.held,
 	}
 }
 

@@ -220,6 +220,22 @@ var mutants = []mutant{
 		"l.enqueue(now, asked.parts, tree", "l.enqueue(now, append(asked.parts, l.inbox[asked.kind]...), tree", both,
 	},
 	{
+		"who doesn't write again is waited for without end", "7", "actors/shard/returning.go",
+		"max(0, min(r.took, gatherTime)-now.Sub(r.since))", "min(r.took, gatherTime)", both,
+	},
+	{
+		"writers are waited for as long as a slow quorum took", "7", "actors/shard/returning.go",
+		"min(r.took, gatherTime)-now", "r.took-now", both,
+	},
+	{
+		"nobody looks whether the time of those who are waited for is over", "7", "actors/shard/core.go",
+		"if wait := c.expects(now); wait > 0 {", "if wait := c.expects(now); wait < 0 {", transcripts,
+	},
+	{
+		"three writers wait for each other", "7", "actors/shard/returning.go",
+		"r.writes < returningLeast ||", "", transcripts,
+	},
+	{
 		"asks are answered by shard, not by id", "8", "actors/shard/ranges.go",
 		"asked == nil || g.ID.Nonce != l.o.Nonce || g.ID.Number != asked.number", "asked == nil", both,
 	},
