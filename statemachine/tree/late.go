@@ -50,8 +50,13 @@ func (l *late) values(yield func([]byte) bool) {
 // Size is the length of the JSON.
 func (l *late) Size() int { return l.size }
 
-// Held is how many bytes l holds as long as the JSON isn't made.
-func (l *late) Held() int { return len(l.event.Node.Value) + len(l.event.Prev.Value) }
+// Held is how many bytes l holds beside the JSON; 0 if l is nil.
+func (l *late) Held() int {
+	if l == nil {
+		return 0
+	}
+	return len(l.event.Node.Value) + len(l.event.Prev.Value)
+}
 
 // JSON is the event as AppendEvent prints it.
 func (l *late) JSON() []byte {
