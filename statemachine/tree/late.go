@@ -25,7 +25,7 @@ func (e *Event) IsLarge() bool { return len(e.Node.Value)+len(e.Prev.Value) >= l
 
 // Late returns e as an EncodedEvent whose JSON isn't made yet. e's values must not change any more.
 func (e *Event) Late() EncodedEvent {
-	n := e.encoded()
+	n := e.withoutJSON()
 	l := &late{event: *e}
 	bare := *e
 	bare.Node.Value, bare.Prev.Value = nil, nil
