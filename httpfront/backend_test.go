@@ -1,6 +1,7 @@
 package httpfront_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"sync"
@@ -137,6 +138,11 @@ func (b *treeBackend) Do(c *tree.Command) tree.Reply {
 	reply.Err = tree.Apply(&b.store, &own, b.last, func(e *tree.Event) {
 		b.last = e.Index()
 		n := e.Encoded(tree.AppendEvent(nil, e))
+		if ev := *e; e.IsLarge() && c.Once.ID == "" {
+			ev.Node.Value, ev.Prev.Value = bytes.Clone(ev.Node.Value), bytes.Clone(ev.Prev.Value)
+			n = ev.Late()
+		}
+		reply.Late = n.Late
 		if reply.JSON = n.JSON; n.Binary != nil {
 			reply.Binary = *n.Binary
 		}

@@ -146,29 +146,44 @@ func (b *bodyReader) read(length int) error {
 	}
 }
 
-// grow makes room for a body of so many bytes.
+// grow makes room for a body of so many bytes, or what a buffer that is used again has room for: that is
+// what it takes, and what may be read into it.
 func (b *bodyReader) grow(size int) error {
 	x := b.x
+	used := b.again(size)
+	if used != nil {
+		size = cap(*used)
+	}
 	if held := b.budget.Most(inflight.Bodies, int64(size)*bodyCopies); size > freeBody && held > x.held {
 		if !b.budget.Take(inflight.Bodies, held-x.held, bodyPatience) {
+			if used != nil {
+				b.used.Put(used)
+			}
 			return errBusy
 		}
 		x.held = held
 	}
-	if size > cap(x.body) {
-		x.body = append(b.room(size), x.body...)
+	switch {
+	case used != nil:
+		x.body = append((*used)[:0], x.body...)
+	case size > cap(x.body):
+		x.body = append(make([]byte, 0, size), x.body...)
 	}
 	return nil
 }
 
-// room returns an empty buffer for so many bytes: fresh memory would have to be cleared.
-func (b *bodyReader) room(size int) []byte {
-	if size > pooledBodyLimit {
-		if used, ok := b.used.Get().(*[]byte); ok && cap(*used) >= size {
-			return (*used)[:0]
-		}
+// again returns a buffer for so many bytes that has been used, unless it would be far too large, or nil. Fresh
+// memory would have to be cleared.
+func (b *bodyReader) again(size int) *[]byte {
+	if size <= pooledBodyLimit {
+		return nil
 	}
-	return make([]byte, 0, size)
+	used, ok := b.used.Get().(*[]byte)
+	if ok && (cap(*used) < size || cap(*used) > 2*size) {
+		b.used.Put(used)
+		return nil
+	}
+	return used
 }
 
 // refuseBody answers a request whose body isn't served, after reading what is left of it:

@@ -2,6 +2,7 @@ package httpfront
 
 import (
 	"bytes"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -18,14 +19,61 @@ func TestABodyMayTakeAllButNotMore(t *testing.T) {
 		for _, length := range []int{len(sent), -1} {
 			budget := inflight.New(all)
 			x := new(exchange)
-			read := bodyReader{budget: budget, x: x, from: iotest.OneByteReader(bytes.NewReader(sent)), most: all}
+			read := bodyReader{budget: budget, used: new(sync.Pool), x: x, from: iotest.OneByteReader(bytes.NewReader(sent)), most: all}
 			if err := read.read(length); err != nil || !bytes.Equal(x.body, sent) || budget.Held(inflight.Bodies) != x.held {
 				t.Errorf("alone, length %d: %v, %d bytes; %d are held, and counted as %d", length, err, len(x.body), budget.Held(inflight.Bodies), x.held)
 			}
-			other := bodyReader{budget: budget, x: new(exchange), from: bytes.NewReader(sent), most: all}
+			other := bodyReader{budget: budget, used: new(sync.Pool), x: new(exchange), from: bytes.NewReader(sent), most: all}
 			if err := other.read(length); err != errBusy {
 				t.Errorf("with another, length %d: %v", length, err)
 			}
+		}
+	})
+}
+
+// TestABufferThatIsUsedAgainIsCounted reads bodies into buffers that others have left: what is held for a body
+// is for all that its buffer may take, and no buffer is far too large.
+func TestABufferThatIsUsedAgainIsCounted(t *testing.T) {
+	for name, test := range map[string]struct{ left, body, length int }{
+		"in chunks":                {10 << 20, 8 << 20, -1},
+		"of the right size":        {1 << 20, 1 << 20, 1 << 20},
+		"somewhat too large":       {1 << 20, 700 << 10, 700 << 10},
+		"far too large":            {10 << 20, 140 << 10, 140 << 10},
+		"too small":                {200 << 10, 1 << 20, 1 << 20},
+		"too small, in chunks":     {200 << 10, 1 << 20, -1},
+		"too large, in chunks":     {10 << 20, 140 << 10, -1},
+		"for a body that is small": {1 << 20, 1000, 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			budget := inflight.New(512 << 20)
+			pool := &sync.Pool{New: func() any { return new(make([]byte, 0, test.left)) }}
+			sent := bytes.Repeat([]byte("v"), test.body)
+			b := bodyReader{budget: budget, used: pool, x: new(exchange), from: bytes.NewReader(sent), most: 10 << 20}
+			if err := b.read(test.length); err != nil || !bytes.Equal(b.x.body, sent) {
+				t.Fatalf("%v, %d bytes", err, len(b.x.body))
+			}
+			size := cap(b.x.body)
+			if want := int64(size) * bodyCopies; size > freeBody && b.x.held < want || budget.Held(inflight.Bodies) != b.x.held {
+				t.Errorf("%d bytes are held, and counted as %d, for a buffer of %d", b.x.held, budget.Held(inflight.Bodies), size)
+			}
+			if most := 2 * max(test.body, 512); test.length > 0 && size > most || test.length < 0 && size > 2*most {
+				t.Errorf("a buffer of %d bytes for a body of %d", size, test.body)
+			}
+		})
+	}
+}
+
+// TestABufferIsLeftByWhoMayNotUseIt has a body refused for which there is a buffer.
+func TestABufferIsLeftByWhoMayNotUseIt(t *testing.T) {
+	const size = 1 << 20
+	synctest.Test(t, func(t *testing.T) {
+		budget := inflight.New(size * bodyCopies)
+		budget.Add(inflight.Bodies, size)
+		left, got := make([]byte, 0, size), 0
+		pool := &sync.Pool{New: func() any { got++; return &left }}
+		b := bodyReader{budget: budget, used: pool, x: new(exchange), from: bytes.NewReader(make([]byte, size)), most: size}
+		if err := b.read(size); err != errBusy || b.x.held != 0 || cap(b.x.body) != 0 || got != 1 {
+			t.Errorf("%v, %d bytes are held, a buffer of %d", err, b.x.held, cap(b.x.body))
 		}
 	})
 }

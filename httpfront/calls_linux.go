@@ -11,7 +11,8 @@ import (
 
 // The system calls of a poll loop never block, so the scheduler isn't told of them: that costs as
 // much as parsing a request, and may cost the loop its processor. What takes long all the same is
-// told, so that others may have the processor meanwhile.
+// told, so that others may have the processor meanwhile: nobody can take it from a raw call, and a collection
+// that stops all goroutines waits for the call to end.
 const longCall = 64 << 10 // bytes
 
 func readCall(fd int, b []byte) (int, error) {
@@ -32,7 +33,10 @@ func writeCall(fd int, b []byte) (int, error) {
 
 // epollNow fills events with what has happened, and returns how many that is.
 func epollNow(fd int, events []unix.EpollEvent) int {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(fd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	n, errno := uintptr(0), syscall.EINTR
+	for errno == syscall.EINTR {
+		n, _, errno = syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(fd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	}
 	if errno != 0 {
 		return 0
 	}

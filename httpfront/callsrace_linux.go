@@ -16,6 +16,9 @@ func readCall(fd int, b []byte) (int, error) { return syscall.Read(fd, b) }
 func writeCall(fd int, b []byte) (int, error) { return syscall.Write(fd, b) }
 
 func epollNow(fd int, events []unix.EpollEvent) int {
-	n, _ := unix.EpollWait(fd, events, 0)
+	n, err := 0, error(unix.EINTR)
+	for err == unix.EINTR {
+		n, err = unix.EpollWait(fd, events, 0)
+	}
 	return max(n, 0)
 }

@@ -24,7 +24,7 @@ type poller struct {
 	fd     int
 	file   *os.File
 	raw    syscall.RawConn
-	waits  atomic.Bool // wait blocks, or is about to
+	waits  atomic.Bool // attend waits, or is about to
 	events []unix.EpollEvent
 }
 

@@ -24,6 +24,8 @@ type exchange struct {
 	held    int64 // of the budget, for the body
 	// queued and applied are the times that the shard took for a write.
 	queued, applied time.Duration
+	// printed says that the reply has the JSON that its client wants.
+	printed bool
 }
 
 // reset makes x ready for the next request, with the buffers that are kept.
@@ -222,21 +224,18 @@ func (s *Server) answerWrite(ctx *fasthttp.RequestCtx, x *exchange, reply *tree.
 	if reply.Created {
 		ctx.Response.Header.SetStatusCode(fasthttp.StatusCreated)
 	}
-	if x.req.noValue && reply.Action != 0 && !reply.Action.Removes() {
+	if x.req.brief(reply) {
 		body := append(takeBody(ctx), `{"action":"`...)
 		body = append(body, reply.Action.String()...)
 		ctx.Response.SwapBody(append(body, "\"}\n"...))
 		return
 	}
-	if late := reply.Late; late != nil {
-		if !x.req.cmd.Asked.Base64 && ctx.Conn().(*conn).turn == nil {
-			s.holdAnswer(ctx, late.Held())
-			s.stream(ctx, nil, late.Parts(), listingTimeouts*s.opts.WriteTimeout)
-			return
-		}
-		reply.JSON = late.JSON()
+	if late := reply.Late; late != nil && !x.req.cmd.Asked.Base64 {
+		s.holdAnswer(ctx, late.Held())
+		s.stream(ctx, nil, late.Parts(), listingTimeouts*s.opts.WriteTimeout)
+		return
 	}
-	reply.JSON = x.req.shown(reply)
+	x.print(reply)
 	ctx.Response.SetBodyRaw(reply.JSON)
 	s.holdAnswer(ctx, len(reply.JSON))
 }

@@ -261,7 +261,11 @@ func (l *parkedConns) send(p *parked) {
 		}
 		p.backlog = &backlog{}
 	}
-	p.backlog.add(piece{bytes: bytes.Clone(out[n:])})
+	left := out[n:]
+	if l.out != nil {
+		left = bytes.Clone(left)
+	}
+	p.backlog.add(piece{bytes: left})
 	p.since = l.tick
 	if p.stage == idle {
 		l.advance(p, answered)

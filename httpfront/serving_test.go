@@ -13,6 +13,7 @@ import (
 // exchanges are what clients send on a connection of their own.
 func exchanges() map[string]string {
 	put, read := form("PUT", "/v2/keys/a", "value=1"), get("/v2/keys/a")
+	large := form("PUT", "/v2/keys/a", "value="+strings.Repeat("v%01", 50<<10))
 	with := func(lines ...string) string {
 		return strings.Replace(read, "\r\n\r\n", "\r\n"+strings.Join(lines, "\r\n")+"\r\n\r\n", 1)
 	}
@@ -22,7 +23,9 @@ func exchanges() map[string]string {
 		"HEAD":                     put + strings.Replace(read, "GET", "HEAD", 1) + read,
 		"a long listing":           put + get("/v2/keys/parts") + read + get("/v2/keys/parts?quorum=true") + read,
 		"many long answers":        form("PUT", "/v2/keys/a", "value="+strings.Repeat("v", 7<<10)) + strings.Repeat(read, 1000) + get("/v2/keys/parts?quorum=true") + put + read,
-		"a large value":            form("PUT", "/v2/keys/a", "value="+strings.Repeat("v", 100<<10)) + read + read,
+		"a large value":            large + read + read,
+		"a large value goes":       large + form("PUT", "/v2/keys/a", "value=1") + large + form("PUT", "/v2/keys/a?noValueOnSuccess=true", "value=2") + large + form("DELETE", "/v2/keys/a?noValueOnSuccess=true", "") + read,
+		"the same in base64":       large + form("PUT", "/v2/keys/a?encoding=base64", "value=1") + large + form("DELETE", "/v2/keys/a?encoding=base64", "") + read,
 		"a body in chunks": strings.Replace(put, "Content-Length: 7", "Transfer-Encoding: chunked", 1)[:len(put)-7+len("Transfer-Encoding: chunked")-len("Content-Length: 7")] +
 			"7\r\nvalue=1\r\n0\r\n\r\n" + read,
 		"HTTP/1.0":                 put + strings.Replace(read, "1.1", "1.0", 1),

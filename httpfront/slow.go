@@ -29,7 +29,7 @@ type slowRequest struct {
 	queued, applied time.Duration // the shard's parts of that
 	method          method
 	route           routeID
-	code, size      int
+	code, size      int    // size is negative if it is unknown
 	path            string // set at debug only, for it contains the key
 }
 
@@ -49,7 +49,7 @@ func (l *slowLog) watch(ctx *fasthttp.RequestCtx, x *exchange, ready time.Durati
 	if l.limit <= 0 || x.route == routeWatch {
 		return
 	}
-	size := -1 // unknown, may be long
+	size := ctx.Response.Header.ContentLength() // negative: unknown, may be long
 	if !ctx.Response.IsBodyStream() {
 		size = len(ctx.Response.Body())
 	}

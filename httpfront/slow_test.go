@@ -80,6 +80,17 @@ func TestSlowRequestsAreLoggedStageByStage(t *testing.T) {
 	}
 }
 
+// TestTheSizeOfASlowAnswerInPartsIsTold: an answer that is printed as it is sent, but whose length is known.
+func TestTheSizeOfASlowAnswerInPartsIsTold(t *testing.T) {
+	s, j := slowSite(t, time.Nanosecond, slog.LevelWarn)
+	const size = 100 << 10
+	s.send(form("PUT", "/v2/keys/a", "value="+strings.Repeat("v", size)))
+	s.eventually(func() bool { return len(j.lines(t)) == 1 })
+	if got, ok := j.lines(t)[0]["size_b"].(float64); !ok || got < size || got > 2*size {
+		t.Errorf("got %v", j.lines(t)[0])
+	}
+}
+
 func TestTheKeyOfASlowRequestIsToldAtDebugOnly(t *testing.T) {
 	s, j := slowSite(t, time.Nanosecond, slog.LevelDebug)
 	s.send(get("/v2/keys/secret?prevValue=hidden"))

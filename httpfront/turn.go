@@ -58,18 +58,28 @@ func (v *serving) next(p *pollLoop) (t *turn) {
 	}
 	t = new(turn)
 	t.written = func(r tree.Reply) {
-		t.reply = r
-		p.replies <- t // there is room for all
-		p.poller.ring()
+		if t.reply = r; r.Late == nil || t.x.req.brief(&r) {
+			p.replied(t)
+			return
+		}
+		p.running.Go(func() { // the shard and the loop have others to serve; run waits for all replies
+			t.x.print(&t.reply)
+			p.replied(t)
+		})
 	}
 	t.confirmed = func(err error) {
 		if err != nil {
 			t.reply.Err = tree.Unavailable(err)
 		}
-		p.replies <- t
-		p.poller.ring()
+		p.replied(t)
 	}
 	return t
+}
+
+// replied hands t, which has its reply, to run.
+func (p *pollLoop) replied(t *turn) {
+	p.replies <- t // there is room for all
+	p.poller.ring()
 }
 
 // serveTurn is handle for a request of the poll loop, which reads and writes for itself. What would

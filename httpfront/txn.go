@@ -38,16 +38,27 @@ func (s *Server) serveTxn(ctx *fasthttp.RequestCtx, x *exchange, _ string) {
 	}
 }
 
-// shown is the JSON of a write's answer as its client wants it.
-func (r *request) shown(reply *tree.Reply) []byte {
-	json := reply.JSON
+// brief reports whether the answer to a write is its action alone.
+func (r *request) brief(reply *tree.Reply) bool {
+	return r.noValue && reply.Action != 0 && !reply.Action.Removes()
+}
+
+// print makes the JSON of a write's answer what its client wants, once.
+func (x *exchange) print(reply *tree.Reply) {
+	r := &x.req
+	if x.printed {
+		return
+	}
+	x.printed = true
+	if late := reply.Late; late != nil {
+		reply.JSON, reply.Late = late.JSON(), nil
+	}
 	if r.cmd.Asked.Base64 { // of a mirror whose source is a copse, it has value64 already
-		json = reply.Binary.AppendBase64(nil, json)
+		reply.JSON = reply.Binary.AppendBase64(nil, reply.JSON)
 	}
 	if r.noValue && r.cmd.Op == tree.OpTxn {
-		json = withoutNodes(json)
+		reply.JSON = withoutNodes(reply.JSON)
 	}
-	return json
 }
 
 // withoutNodes returns a transaction's answer with the actions alone, unless they are removals: of each event

@@ -87,7 +87,7 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 		default:
 			res.Outcomes = append(res.Outcomes, Outcome{
 				ID: batch.Submission, Stale: stale, Data: out[from:len(out):len(out)], RaftIndex: e.Index,
-				Late: lateEvents(res.Events[first:]),
+				Late: lateReplies(res.Events[first:]),
 			})
 		}
 	}
@@ -96,9 +96,10 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 	return result, nil
 }
 
-// encodedEvent returns an event without its JSON, unless it is no reply, and whether that is made late: not if
-// it is part of what has to be kept, or of more.
-func encodedEvent(ev *tree.Event, batch *tree.BatchReader, c *tree.Command) (n tree.EncodedEvent, late bool) {
+// prepare returns ev as watchers get it, and says whether its JSON is made late: not if the JSON is kept with an
+// answer, or is part of a transaction's. If it isn't, the JSON is yet to be printed into the reply, but that
+// of an expiry, which has none, is there.
+func prepare(ev *tree.Event, batch *tree.BatchReader, c *tree.Command) (n tree.EncodedEvent, late bool) {
 	if ev.IsLarge() && batch.Epoch != 0 && c.Op != tree.OpTxn && c.Once.ID == "" {
 		return ev.Late(), true
 	}
@@ -108,10 +109,10 @@ func encodedEvent(ev *tree.Event, batch *tree.BatchReader, c *tree.Command) (n t
 	return n, false
 }
 
-// lateEvents are those of the events whose JSON is made late.
-func lateEvents(events []tree.EncodedEvent) (late []tree.EncodedEvent) {
+// lateReplies are those of the events that are replies, and whose JSON is made late.
+func lateReplies(events []tree.EncodedEvent) (late []tree.EncodedEvent) {
 	for i := range events {
-		if events[i].Late != nil {
+		if events[i].Late != nil && events[i].Action != tree.ActionExpire {
 			late = append(late, events[i])
 		}
 	}
@@ -157,7 +158,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 	from, events := 0, 0 // where the reply to c, and its events, begin
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
-		n, late := encodedEvent(ev, batch, &c)
+		n, late := prepare(ev, batch, &c)
 		switch {
 		case ev.Action == tree.ActionExpire: // one command emits many events, and they are no reply
 			v.meta.stats.ExpireCount++
@@ -201,7 +202,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		case c.Op == tree.OpTxn:
 			out = endTxnReply(out, from, v.meta.last)
 		}
-		if c.Op != tree.OpExpire && len(lateEvents(res.Events[events:])) == 0 {
+		if c.Op != tree.OpExpire && len(lateReplies(res.Events[events:])) == 0 {
 			out = appendBinary(out, from, res.Events[events:])
 		}
 		if c.Once.ID != "" {

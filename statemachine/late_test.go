@@ -34,6 +34,9 @@ func TestLargeEventsArePrintedLate(t *testing.T) {
 	if err != nil || len(stored) != 3 || len(last.Events) != 3 {
 		t.Fatalf("%d events in the window, %d told of: %v", len(stored), len(last.Events), err)
 	}
+	if n := len(last.Outcomes[0].Late); n != 3 {
+		t.Fatalf("the outcome has %d events", n)
+	}
 	data := last.Outcomes[0].Data
 	for i := range 4 {
 		var r tree.Reply
@@ -57,5 +60,26 @@ func TestLargeEventsArePrintedLate(t *testing.T) {
 		if i == 1 && !lies((*e.Binary)[0], cmd) {
 			t.Error("the value is copied")
 		}
+	}
+}
+
+// TestExpirationsAreNoReplies: the outcome of a submission doesn't hold the large values that it lets expire.
+func TestExpirationsAreNoReplies(t *testing.T) {
+	m := mustNew(t, t.TempDir())
+	defer mustClose(t, m)
+	var last statemachine.ApplyResult
+	m.Subscribe(func(n *statemachine.ApplyResult) { last = *n })
+	for i, c := range []tree.Command{
+		{Op: tree.OpSet, Key: "/k", Value: make([]byte, 100<<10), Expires: 1000},
+		{Op: tree.OpExpire, Now: 2000, Limit: 10},
+	} {
+		at := uint64(i + 1)
+		cmd := tree.AppendSubmission(tree.AppendBatchHead(nil, tree.BatchHead{Epoch: 1, Number: at, Submissions: 1}), submissionID(replica, at), 1)
+		if _, err := m.Update([]sm.Entry{{Index: at, Cmd: tree.AppendCommand(cmd, &c)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(last.Events) != 1 || last.Events[0].Late == nil || len(last.Outcomes) != 1 || len(last.Outcomes[0].Late) != 0 {
+		t.Errorf("the events are %+v, and the outcomes %+v", last.Events, last.Outcomes)
 	}
 }

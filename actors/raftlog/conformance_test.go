@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"reflect"
+	"runtime"
 	"sync"
 	"testing"
 	"unsafe"
@@ -385,4 +386,26 @@ func TestWhatIsNotNewCostsNothing(t *testing.T) {
 	call("a vote", 1, update(2, pb.State{Term: 2, Vote: 1}, nil))
 	call("entries and their commit", 1, update(2, pb.State{Term: 2, Vote: 1, Commit: 4}, entries(1, 4, 4)))
 	call("nobody", 0)
+}
+
+// TestALongContentIsNotKeptForShortOnes: a buffer for many megabytes is let go of once what comes is short again.
+func TestALongContentIsNotKeptForShortOnes(t *testing.T) {
+	db, err := openAt(newDisc(), small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 8 {
+		e := pb.Entry{Index: uint64(i + 1), Term: 1, Cmd: make([]byte, 5)}
+		if i == 0 {
+			e.Cmd = make([]byte, 2*contentLimit)
+		}
+		update := pb.Update{ShardID: 1, ReplicaID: 1, State: pb.State{Term: 1, Vote: 1}, EntriesToSave: []pb.Entry{e}}
+		if err := db.SaveRaftState([]pb.Update{update}, 1); err != nil {
+			t.Fatal(err)
+		}
+		runtime.GC() // two of them free what isn't used in between
+	}
+	if b, ok := db.contents.Get().(*[]byte); ok && cap(*b) > contentLimit {
+		t.Errorf("%d bytes are kept", cap(*b))
+	}
 }

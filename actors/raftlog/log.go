@@ -34,7 +34,7 @@ const (
 	memory       = 16 << 20
 	spareFiles   = 2
 	pieceSectors = 512     // of a frame, which are written at once
-	contentLimit = 4 << 20 // of a content to which commits are added
+	contentLimit = 4 << 20 // of a content to which commits are added, or that is kept for short ones
 )
 
 // counts are the counters of a log.
@@ -170,8 +170,10 @@ func (l *raftLog) save(add func(b *batch)) {
 		l.index.of(a.node).remember(a.entries, l.o.Memory/len(l.index.replicas))
 	}
 	b.done = true
-	content = b.content[:0] // the index has copies of what it keeps of it
-	l.contents.Put(&content)
+	if cap(b.content) <= contentLimit || len(b.content) >= cap(b.content)/4 { // else nobody needs one so large now
+		content = b.content[:0] // the index has copies of what it keeps of it
+		l.contents.Put(&content)
+	}
 }
 
 // withCommits puts the commits that were not worth a write of their own before the content. They

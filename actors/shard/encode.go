@@ -13,6 +13,16 @@ func (w *Write) encode() {
 	}
 }
 
+// appendTo appends the command as it is encoded.
+func (w *Write) appendTo(dst []byte) []byte {
+	if w.encoded == nil {
+		return tree.AppendCommand(dst, w.Command)
+	}
+	dst = append(dst, w.encoded[headRoom:]...)
+	w.encoded = nil // it is as long as the command, and only needed again if the submission is refused
+	return dst
+}
+
 // answer tells the writer, and lets go of w.
 func (w *Write) answer(r tree.Reply) {
 	notify := w.notify

@@ -43,7 +43,7 @@ func newIntake(timeout time.Duration, admit func(bytes int) error) *intake {
 func (i *intake) Do(c *tree.Command) tree.Reply {
 	w := writes.Get().(*Write)
 	w.Command = c
-	if err := i.enter(w, true); err != nil {
+	if err := i.enter(w); err != nil {
 		w.Command, w.encoded = nil, nil
 		writes.Put(w)
 		i.measures.settled(1, 0, err)
@@ -57,17 +57,17 @@ func (i *intake) Do(c *tree.Command) tree.Reply {
 func (i *intake) Submit(c *tree.Command, notify func(tree.Reply)) {
 	w := writes.Get().(*Write)
 	w.Command, w.notify = c, notify
-	if err := i.enter(w, false); err != nil {
+	if err := i.enter(w); err != nil {
 		i.measures.settled(1, 0, err)
 		w.answer(failed(err))
 	}
 }
 
-// enter puts w into the mailbox, or says why not. apart says that nobody waits for this goroutine. What doesn't grow is let in though its answer will be
+// enter puts w into the mailbox, or says why not. What doesn't grow is let in though its answer will be
 // kept: it may be the repetition of what was carried out before the disk was low, and has to get that
 // answer. Whether it is, only the state machine knows, which must not decide by this member's disk.
 // Kept answers are bounded there, in number and size.
-func (i *intake) enter(w *Write, apart bool) error {
+func (i *intake) enter(w *Write) error {
 	if bytes := growth(w.Command); bytes > 0 {
 		if w.Command.Once.ID != "" { // its answer is kept
 			bytes += w.Command.Size()
@@ -79,7 +79,7 @@ func (i *intake) enter(w *Write, apart bool) error {
 	if i.life.Halting() {
 		return ErrStopped
 	}
-	if apart {
+	if w.notify == nil { // else others wait for this goroutine
 		w.encode()
 	}
 	w.Deadline = time.Now().Add(i.timeout)

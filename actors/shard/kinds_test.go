@@ -2,6 +2,7 @@ package shard
 
 import (
 	"bytes"
+	"math"
 	"testing"
 	"time"
 
@@ -134,5 +135,48 @@ func TestLargeCommandsAreNotCopied(t *testing.T) {
 	}
 	if w.encoded != nil {
 		t.Error("a later batch may write to what an earlier one holds")
+	}
+}
+
+// TestLargeCommandsAreEncodedOnce: those of one submission are what their writers have encoded, which isn't kept.
+func TestLargeCommandsAreEncodedOnce(t *testing.T) {
+	now := time.Now()
+	propose := func(encode bool) (cmd []byte, in Input) {
+		in = Input{Lead: Lead{Member: 1, Term: 1}, Applied: Applied{Epoch: 1, Batches: []statemachine.BatchID{{Epoch: 1, Number: 1}}}}
+		for _, value := range []string{"v", "w"} {
+			w := &Write{Command: &tree.Command{Op: tree.OpSet, Key: "/k", Value: bytes.Repeat([]byte(value), largeWrite)}, Deadline: now.Add(time.Hour)}
+			if encode {
+				w.encode()
+				w.encoded[len(w.encoded)-1] = '!' // shows which encoding is taken
+			}
+			in.Writes = append(in.Writes, w)
+		}
+		for _, p := range NewCore(Options{Self: 1, Nonce: 1, Patience: time.Minute}).Step(now, in).Propose {
+			cmd = p.Cmd
+		}
+		return cmd, in
+	}
+	plain, _ := propose(false)
+	got, in := propose(true)
+	if len(got) != len(plain) || len(got) < 2*largeWrite || bytes.Count(got, []byte("!")) != 2 {
+		t.Errorf("a batch of %d bytes has %d commands that were encoded before, want 2 in %d bytes", len(got), bytes.Count(got, []byte("!")), len(plain))
+	}
+	for _, w := range in.Writes {
+		if w.encoded != nil {
+			t.Error("a write keeps its encoding")
+		}
+	}
+}
+
+// TestTheRoomForHeadsIsEnough has all that a batch's head and a submission's say at its greatest.
+func TestTheRoomForHeadsIsEnough(t *testing.T) {
+	const most = math.MaxUint64
+	head := tree.BatchHead{
+		Epoch: most, Number: most, Ordered: true, Root: true, Range: tree.Range{First: most, Last: most},
+		Clock: tree.Clock{Time: math.MinInt64, Shift: math.MinInt64}, Submissions: math.MaxInt,
+	}
+	front := tree.AppendSubmission(tree.AppendBatchHead(nil, head), tree.RequestID{Replica: most, Nonce: most, Number: most}, math.MaxInt)
+	if len(front) > headRoom {
+		t.Errorf("the heads have %d bytes, and there is room for %d", len(front), headRoom)
 	}
 }

@@ -159,7 +159,7 @@ func (o *origin) gather(now time.Time, epoch uint64) *Submission {
 	} else {
 		s.Commands = make([]byte, 0, size)
 		for _, w := range writes {
-			s.Commands = tree.AppendCommand(s.Commands, w.Command)
+			s.Commands = w.appendTo(s.Commands)
 		}
 	}
 	o.pending = append(o.pending, &sent{number: s.ID.Number, epoch: epoch, kind: kind, size: len(s.Commands), writes: writes, gathered: now})

@@ -669,3 +669,17 @@ func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
 		})
 	}
 }
+
+// TestTheWeightOfALargeEvent: who keeps an event whose JSON is made late may have to keep both that and the values.
+func TestTheWeightOfALargeEvent(t *testing.T) {
+	e := tree.Event{Action: tree.ActionSet, Node: tree.Node{Key: "/a", Value: make([]byte, 100<<10)}, HasPrev: true, Prev: tree.Node{Key: "/a", Value: make([]byte, 50<<10)}}
+	json := tree.AppendEvent(nil, &e)
+	early, late := e.Encoded(json), e.Late()
+	weight := watch.Weight(&late)
+	if want := watch.Weight(&early) + len(e.Node.Value) + len(e.Prev.Value); weight != want {
+		t.Errorf("it weighs %d, want %d", weight, want)
+	}
+	if late.Text(); watch.Weight(&late) != weight {
+		t.Errorf("it weighs %d once it is printed, and weighed %d", watch.Weight(&late), weight)
+	}
+}

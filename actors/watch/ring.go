@@ -76,7 +76,7 @@ func deliver(to tree.Sink, n *tree.EncodedEvent) {
 	to.Deliver(n)
 }
 
-// Weight is about how many bytes of memory a notice takes.
+// Weight is about how many bytes of memory a notice takes. If its JSON is made late, it holds that and the values.
 func Weight(n *tree.EncodedEvent) int {
-	return n.Size() + n.Binary.Bytes() + len(n.Key) + noticeOverhead
+	return n.Size() + n.Late.Held() + n.Binary.Bytes() + len(n.Key) + noticeOverhead
 }

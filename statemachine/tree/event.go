@@ -90,14 +90,14 @@ type EncodedEvent struct {
 
 // Encoded returns e as an EncodedEvent; json must be AppendEvent's output for e.
 func (e *Event) Encoded(json []byte) EncodedEvent {
-	n := e.encoded()
+	n := e.withoutJSON()
 	n.JSON = json
 	n.Binary.Each(bytes.Clone)
 	return n
 }
 
-// encoded returns e without JSON, and with its own values.
-func (e *Event) encoded() EncodedEvent {
+// withoutJSON returns e as an EncodedEvent that has yet to get its JSON, and shares e's values.
+func (e *Event) withoutJSON() EncodedEvent {
 	return EncodedEvent{
 		Index:   e.Index(),
 		Action:  e.Action,

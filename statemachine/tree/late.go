@@ -25,7 +25,7 @@ func (e *Event) IsLarge() bool { return len(e.Node.Value)+len(e.Prev.Value) >= l
 
 // Late returns e as an EncodedEvent whose JSON isn't made yet. e's values must not change any more.
 func (e *Event) Late() EncodedEvent {
-	n := e.encoded()
+	n := e.withoutJSON()
 	l := &late{event: *e}
 	bare := *e
 	bare.Node.Value, bare.Prev.Value = nil, nil
@@ -50,8 +50,13 @@ func (l *late) values(yield func([]byte) bool) {
 // Size is the length of the JSON.
 func (l *late) Size() int { return l.size }
 
-// Held is how many bytes l holds as long as the JSON isn't made.
-func (l *late) Held() int { return len(l.event.Node.Value) + len(l.event.Prev.Value) }
+// Held is how many bytes l holds beside the JSON; 0 if l is nil.
+func (l *late) Held() int {
+	if l == nil {
+		return 0
+	}
+	return len(l.event.Node.Value) + len(l.event.Prev.Value)
+}
 
 // JSON is the event as AppendEvent prints it.
 func (l *late) JSON() []byte {

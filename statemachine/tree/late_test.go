@@ -14,7 +14,7 @@ import (
 func TestLate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.Custom(func(t *rapid.T) []byte {
-			pieces := []string{"a", "plain text ", "\x01", "\n", `"`, `\`, "<", "\x7f", "ä", "語", "😀", "\u2028", "\u2029", "\xff", "\xe8\xaa", "\xf0\x9f\x98", "\x80", `"value":"`}
+			pieces := []string{"a", "plain text ", "\x01", "\n", `"`, `\`, "<", "\x7f", "ä", "語", "😀", "\u2028", "\u2029", "\xff", "\xe8\xaa", "\xf0\x9f\x98", "\x80", "\xed\xa0\x80", "\xc0\xaf", "\xf4\x90", `"value":"`}
 			var b strings.Builder
 			for range rapid.IntRange(0, 6).Draw(t, "runs") {
 				b.WriteString(strings.Repeat(rapid.SampledFrom(pieces).Draw(t, "piece"), rapid.SampledFrom([]int{1, 3, 1000, 16<<10 - 2, 40_000}).Draw(t, "times")))
