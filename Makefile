@@ -67,8 +67,8 @@ $(STATICCHECK):
 # Without the compiler's profile, with which every dependency of package main would be
 # built again. What has one goroutine runs without the race detector: the commands, whose
 # scripts start dozens of processes one after the other, each of which would take a second
-# before it does anything; the WORLDS; and the state machine, which draws a few random logs
-# only under the race detector, and is tested both ways.
+# before it does anything; and the WORLDS. Tested both ways are the state machine, which draws a few
+# random logs only under the race detector, and the front-end, whose system calls are others under it.
 SERVING := TestScripts/^(badcerts|hangup|logging|oneport|peertls|probes|raftlogtrio|renewed|service|signal|slowclient|stop|tls)$$
 WORLDS  := ^(TestWorlds|TestTimesToLive|TestTheStateMachineSeesWhatTheWorldsDo)$$
 
@@ -77,7 +77,7 @@ race:
 	$(RACE) -pgo=off -timeout 20m -skip '$(WORLDS)' $$($(GO) list ./... | grep -vx copse)
 	$(RACE) -pgo=off -run '$(SERVING)' .
 	$(GO) test -pgo=off -skip '$(SERVING)' .
-	$(GO) test -pgo=off ./statemachine ./config/dispatch
+	$(GO) test -pgo=off ./statemachine ./config/dispatch ./httpfront
 	$(GO) test -pgo=off -run '$(WORLDS)' ./actors/shard
 
 # The index protocol, in every order of events; model-big explores larger systems at

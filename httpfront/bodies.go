@@ -77,7 +77,8 @@ func (s *Server) dropBody(ctx *fasthttp.RequestCtx, x *exchange) (kept []byte) {
 	s.inFlight.Give(inflight.Bodies, x.held)
 	body := x.body[:0]
 	if cap(body) > pooledBodyLimit {
-		s.bodies.Put(&body)
+		large := body // one that escapes only here
+		s.bodies.Put(&large)
 		return nil
 	}
 	return body
