@@ -72,9 +72,14 @@ $(STATICCHECK):
 SERVING := TestScripts/^(badcerts|hangup|logging|oneport|peertls|probes|raftlogtrio|renewed|service|signal|slowclient|stop|tls)$$
 WORLDS  := ^(TestWorlds|TestTimesToLive|TestTheStateMachineSeesWhatTheWorldsDo)$$
 
+# These start members that wait for each other, and are tested one after the other; the rest, which
+# waits little for anything, two packages at a time.
+MEMBERS := ./actors ./actors/raft
+
 race:
 	CGO_ENABLED=1 $(GO) build -race -pgo=off ./... # -p would build one package at a time, too
-	$(RACE) -pgo=off -timeout 20m -skip '$(WORLDS)' $$($(GO) list ./... | grep -vx copse)
+	$(RACE) -pgo=off -p 1 -timeout 20m $(MEMBERS)
+	$(RACE) -pgo=off -timeout 20m -skip '$(WORLDS)' $$($(GO) list ./... | grep -vx -e copse $(MEMBERS:./%=-e copse/%))
 	$(RACE) -pgo=off -run '$(SERVING)' .
 	$(GO) test -pgo=off -skip '$(SERVING)' .
 	$(GO) test -pgo=off ./statemachine ./config/dispatch ./httpfront
