@@ -29,8 +29,9 @@
 // # Goroutines
 //
 // [Server.Serve] accepts connections on its caller's goroutine. A poll loop has three for all its
-// connections; there is one loop for each processor. A request that the loop leaves to a goroutine
-// has one, at most one for each connection, and a short-lived one while a watch is being parked.
+// connections, and for a moment one for each large answer to a write; there is one loop for each
+// processor. A request that the loop leaves to a goroutine has one, at most one for each connection,
+// and a short-lived one while a watch is being parked.
 // [Server.Stop] ends and awaits them all. fasthttp's clock for Date headers, one in a process, never
 // ends.
 //

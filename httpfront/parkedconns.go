@@ -322,6 +322,7 @@ func (l *parkedConns) sweep() {
 		}
 		if limit > 0 && l.tick-p.since > limit {
 			l.drop(p)
+			full = full && l.options.heads.inFlight.Full() // no more of them than it takes
 		}
 	}
 }

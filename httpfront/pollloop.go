@@ -17,7 +17,8 @@ import (
 // watches, and serves requests that can be answered without waiting for anything but their
 // shard (serving.go). It has three goroutines for any number of connections: run, which owns
 // all state; clock, which tells it what else there is to do; and forget, which calls unwatch,
-// because the hub behind unwatch may itself be waiting for run.
+// because the hub behind unwatch may itself be waiting for run. For a moment there is one more for
+// each large answer that is printed apart from run (turn.go).
 //
 // Its mailbox is full when events come faster than run writes them. The hub then waits, but
 // never for a client, as run never blocks on a socket.

@@ -2,9 +2,11 @@ package httpfront
 
 import (
 	"bufio"
+	"errors"
 
 	"github.com/valyala/fasthttp"
 
+	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 )
 
@@ -18,10 +20,14 @@ type turn struct {
 	// Of a turn that waits.
 	request   []byte // all of it, of a read
 	grant     grant
+	claimed   int64      // bytes of a large answer, which are held until the answer holds them
 	reply     tree.Reply // to a write; to a read that others have confirmed, at most an error
 	written   func(tree.Reply)
 	confirmed func(error)
 }
+
+// errNoAnswer says that a write has been made whose large answer finds no room.
+var errNoAnswer = errors.New("the change was made, but there is no memory for its answer")
 
 // outcome is what has become of a turn.
 type outcome uint8
@@ -63,7 +69,12 @@ func (v *serving) next(p *pollLoop) (t *turn) {
 			return
 		}
 		p.running.Go(func() { // the shard and the loop have others to serve; run waits for all replies
-			t.x.print(&t.reply)
+			if size := int64(r.Late.Size()); p.options.heads.inFlight.Take(inflight.Answers, size, bodyPatience) {
+				t.claimed = size
+				t.x.print(&t.reply)
+			} else {
+				t.reply = tree.Reply{Err: tree.Unavailable(errNoAnswer), State: r.State}
+			}
 			p.replied(t)
 		})
 	}
@@ -113,6 +124,8 @@ func (s *Server) settleTurn(t *turn) {
 	switch q := &x.req.query; {
 	case x.req.kind == kindWrite:
 		s.answerWrite(ctx, x, &t.reply)
+		s.inFlight.Give(inflight.Answers, t.claimed)
+		t.claimed = 0
 	case t.reply.Err != nil:
 		writeError(ctx, t.reply.Err)
 	default:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 )
 
@@ -40,4 +41,24 @@ func TestTheLoopGetsLargeEventsPrinted(t *testing.T) {
 			p.running.Wait()
 		})
 	}
+}
+
+// TestALargeAnswerWithoutRoom has other answers hold what there is.
+func TestALargeAnswerWithoutRoom(t *testing.T) {
+	poll, err := newPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer poll.close()
+	p := &pollLoop{poller: poll, replies: make(chan *turn, 1)}
+	p.options.heads.inFlight = inflight.New(100 << 10)
+	p.options.heads.inFlight.Add(inflight.Answers, 70<<10)
+	e := tree.Event{Action: tree.ActionDelete, Node: tree.Node{Key: "/a"}, HasPrev: true, Prev: tree.Node{Key: "/a", Value: bytes.Repeat([]byte{1}, 64<<10)}}
+	n := e.Late()
+	next := new(serving).next(p)
+	next.written(tree.Reply{Action: e.Action, Late: n.Late})
+	if got := <-p.replies; got.reply.Err == nil || got.reply.Err.Code != tree.CodeRaftInternal || got.reply.Late != nil || got.claimed != 0 {
+		t.Errorf("got %+v", got.reply)
+	}
+	p.running.Wait()
 }

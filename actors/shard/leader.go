@@ -268,7 +268,9 @@ func (l *leader) applied(now time.Time, a *Applied, timed bool) {
 		// One that only closes indexes says nothing of whether writes get through: they need the order shard.
 		if len(b.parts) > 0 && mine(b) {
 			l.clock.confirm(now)
-			l.returning = returning{writes: b.writes(), since: now, took: now.Sub(b.proposed)}
+			if !b.proposed.IsZero() { // else nobody knows how long it took
+				l.returning = returning{writes: b.writes(), since: now, took: now.Sub(b.proposed)}
+			}
 		}
 	}
 	if l.clock.wanted = timed; timed && !l.clock.running && l.epoch != 0 && a.Epoch == l.epoch {

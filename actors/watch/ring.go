@@ -76,7 +76,12 @@ func deliver(to tree.Sink, n *tree.EncodedEvent) {
 	to.Deliver(n)
 }
 
-// Weight is about how many bytes of memory a notice takes. If its JSON is made late, it holds that and the values.
+// Weight is about how many bytes of memory a notice takes. If its JSON is made late, it holds that and the values,
+// those that are binary among them.
 func Weight(n *tree.EncodedEvent) int {
-	return n.Size() + n.Late.Held() + n.Binary.Bytes() + len(n.Key) + noticeOverhead
+	values := n.Late.Held()
+	if n.Late == nil {
+		values = n.Binary.Bytes()
+	}
+	return n.Size() + values + len(n.Key) + noticeOverhead
 }

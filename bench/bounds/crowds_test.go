@@ -33,6 +33,7 @@ func TestCrowds(t *testing.T) {
 		{"streams that are not read", (*crowd).unreadStreams},
 		{"listings that are not read", (*crowd).unreadListings},
 		{"large values that are read and not taken", (*crowd).unreadValues},
+		{"removals of large values whose answers are not read", (*crowd).unreadRemovals},
 		{"half a request", (*crowd).halves},
 		{"large heads short of a byte", (*crowd).largeHeads},
 	} {
@@ -210,6 +211,20 @@ func (c *crowd) unreadValues() {
 		return text("GET /v2/keys/v" + strings.Repeat("/1", i%2) + " HTTP/1.1\r\nHost: h\r\n\r\n")
 	})
 	time.Sleep(3 * time.Second) // for the server to fill what it may
+}
+
+func (c *crowd) unreadRemovals() {
+	form := "value=" + strings.Repeat("\x01", 10<<20-6)
+	const values = 12
+	for i := range values {
+		if status, body, err := putForm(c.node, fmt.Sprintf("/r/%d", i), form); err != nil || status != http.StatusCreated {
+			c.t.Fatal(status, body, err)
+		}
+	}
+	c.sendAll(values, func(i int) net.Buffers {
+		return text(fmt.Sprintf("DELETE /v2/keys/r/%d HTTP/1.1\r\nHost: h\r\n\r\n", i))
+	})
+	time.Sleep(3 * time.Second) // for the server to answer what it may
 }
 
 func (c *crowd) halves() {

@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"sync"
@@ -22,10 +23,12 @@ type lines struct {
 }
 
 const (
-	linesRoom     = 1 << 20     // bytes that may wait; further lines are left out and counted
+	linesRoom     = 1 << 20     // bytes that may wait; when there are more, they are left out and counted
 	linesKept     = 64 << 10    // of a buffer, for the next lines
 	linesPatience = time.Second // for the reader, at the end
 )
+
+var newline = []byte("\n")
 
 func newLines(to io.Writer, handler func(io.Writer) slog.Handler) *lines {
 	direct := slog.New(handler(to))
@@ -41,11 +44,11 @@ func newLines(to io.Writer, handler func(io.Writer) slog.Handler) *lines {
 func (l *lines) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.waiting)+len(line) > linesRoom {
-		l.leftOut++
-	} else {
-		l.waiting = append(l.waiting, line...)
+	if len(l.waiting)+len(line) > linesRoom { // the last line may say why the process ends
+		l.leftOut += bytes.Count(l.waiting, newline)
+		l.waiting = l.waiting[:0]
 	}
+	l.waiting = append(l.waiting, line...)
 	l.more.Signal()
 	return len(line), nil
 }
@@ -77,7 +80,7 @@ func (l *lines) run() {
 	}
 }
 
-// end returns once all is written, or nobody has read it for some time. It may be called again.
+// end returns once all is written, or after linesPatience. It may be called again.
 func (l *lines) end() {
 	l.mu.Lock()
 	l.ended = true

@@ -8,8 +8,8 @@ import (
 )
 
 // New returns a log that writes to w, the level that it follows (changing it takes effect at once),
-// and what ends it: that returns once all lines are written, or, if nobody reads them, after a
-// second. Who logs never waits. The format is text, json or auto, which is text on a terminal and JSON
+// and what ends it: that returns once all lines are written, or, if they are read too slowly, after
+// a second. Who logs never waits. The format is text, json or auto, which is text on a terminal and JSON
 // elsewhere.
 func New(format string, level slog.Level, w io.Writer) (log *slog.Logger, current *slog.LevelVar, end func()) {
 	current = new(slog.LevelVar)
