@@ -92,7 +92,7 @@ model:
 
 # The same rules broken one by one in the code, which its tests must notice.
 mutants:
-	cd bench && $(GO) test -count=1 -timeout 20m ./mutants/...
+	cd bench && $(GO) test -count=1 -timeout 40m ./mutants/...
 
 MINUTES ?= 15
 model-big:
