@@ -140,7 +140,7 @@ func (b *treeBackend) Do(c *tree.Command) tree.Reply {
 		n := e.Encoded(tree.AppendEvent(nil, e))
 		if ev := *e; e.IsLarge() && c.Once.ID == "" {
 			ev.Node.Value, ev.Prev.Value = bytes.Clone(ev.Node.Value), bytes.Clone(ev.Prev.Value)
-			n = ev.Late()
+			n = ev.Late(nil)
 		}
 		reply.Late = n.Late
 		if reply.JSON = n.JSON; n.Binary != nil {

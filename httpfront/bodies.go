@@ -84,13 +84,41 @@ func (s *Server) dropBody(ctx *fasthttp.RequestCtx, x *exchange) (kept []byte) {
 	return body
 }
 
-// holdAnswer counts the answer to a write until its client has taken it. The write has been
-// made, so it can't be refused any more.
-func (s *Server) holdAnswer(ctx *fasthttp.RequestCtx, bytes int) {
-	if bytes > freeBody {
-		ctx.Conn().(*conn).answer += int64(bytes)
-		s.inFlight.Add(inflight.Answers, int64(bytes))
+// holdAnswer prints the answer to a write, or leaves that to who sends it part by part, and counts it until its
+// client has taken it. The write has been made: without room, its answer says so.
+func (s *Server) holdAnswer(c *conn, x *exchange, reply *tree.Reply) {
+	late := reply.Late
+	if late == nil {
+		if x.print(reply); !c.hold(len(reply.JSON)) {
+			reply.NoAnswer()
+		}
+		return
 	}
+	s.inFlight.Give(inflight.Bodies, x.held) // what is left of it is among the values
+	x.held = 0
+	switch held := c.hold(late.Held()); {
+	case !held:
+		reply.Leave() // they wait for room without holding any
+	case !late.IsLeft() && !x.req.cmd.Asked.Base64:
+		return
+	}
+	if c.Take(int(x.making(reply))) {
+		x.print(reply)
+	} else {
+		reply.NoAnswer()
+	}
+}
+
+// hold counts bytes of an answer that is there already, unless there is no room for them.
+func (c *conn) hold(bytes int) bool {
+	if bytes <= freeBody {
+		return true
+	}
+	if !c.loop.options.heads.inFlight.Hold(inflight.Answers, int64(bytes)) {
+		return false
+	}
+	c.answer += int64(bytes)
+	return true
 }
 
 // Take implements tree.Query's Room: it counts what the answer to a read will take, until its client has

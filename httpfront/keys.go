@@ -216,6 +216,9 @@ func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, x *exchange, _ grant) {
 
 func (s *Server) answerWrite(ctx *fasthttp.RequestCtx, x *exchange, reply *tree.Reply) {
 	x.queued, x.applied = reply.Queued, reply.Applied
+	if reply.Err == nil && !x.printed && !x.req.brief(reply) {
+		s.holdAnswer(ctx.Conn().(*conn), x, reply)
+	}
 	if reply.Err != nil {
 		writeError(ctx, reply.Err)
 		return
@@ -230,12 +233,9 @@ func (s *Server) answerWrite(ctx *fasthttp.RequestCtx, x *exchange, reply *tree.
 		ctx.Response.SwapBody(append(body, "\"}\n"...))
 		return
 	}
-	if late := reply.Late; late != nil && !x.req.cmd.Asked.Base64 {
-		s.holdAnswer(ctx, late.Held())
-		s.stream(ctx, nil, late.Parts(), listingTimeouts*s.opts.WriteTimeout)
+	if reply.Late != nil {
+		s.stream(ctx, nil, reply.Late.Parts(), listingTimeouts*s.opts.WriteTimeout)
 		return
 	}
-	x.print(reply)
 	ctx.Response.SetBodyRaw(reply.JSON)
-	s.holdAnswer(ctx, len(reply.JSON))
 }

@@ -2,7 +2,6 @@ package httpfront
 
 import (
 	"bufio"
-	"errors"
 
 	"github.com/valyala/fasthttp"
 
@@ -20,14 +19,11 @@ type turn struct {
 	// Of a turn that waits.
 	request   []byte // all of it, of a read
 	grant     grant
-	claimed   int64      // bytes of a large answer, which are held until the answer holds them
+	claimed   int64      // bytes of a large answer, until its connection has them
 	reply     tree.Reply // to a write; to a read that others have confirmed, at most an error
 	written   func(tree.Reply)
 	confirmed func(error)
 }
-
-// errNoAnswer says that a write has been made whose large answer finds no room.
-var errNoAnswer = errors.New("the change was made, but there is no memory for its answer")
 
 // outcome is what has become of a turn.
 type outcome uint8
@@ -68,13 +64,10 @@ func (v *serving) next(p *pollLoop) (t *turn) {
 			p.replied(t)
 			return
 		}
+		past := t.holdPast(p.options.heads.inFlight)
 		p.running.Go(func() { // the shard and the loop have others to serve; run waits for all replies
-			if size := int64(r.Late.Size()); p.options.heads.inFlight.Take(inflight.Answers, size, bodyPatience) {
-				t.claimed = size
-				t.x.print(&t.reply)
-			} else {
-				t.reply = tree.Reply{Err: tree.Unavailable(errNoAnswer), State: r.State}
-			}
+			t.printLate(p.options.heads.inFlight)
+			p.options.heads.inFlight.Give(inflight.Past, past)
 			p.replied(t)
 		})
 	}
@@ -85,6 +78,28 @@ func (v *serving) next(p *pollLoop) (t *turn) {
 		p.replied(t)
 	}
 	return t
+}
+
+// holdPast counts the values that the reply holds, and returns how many bytes these are. If too many replies
+// wait to be printed, it leaves them to the window of events instead.
+func (t *turn) holdPast(budget *inflight.Budget) int64 {
+	t.reply.Late = t.reply.Late.Apart()
+	past := int64(t.reply.Late.Held())
+	if budget.Take(inflight.Past, past, 0) {
+		return past
+	}
+	t.reply.Leave()
+	return 0
+}
+
+// printLate prints the reply once there is room for that.
+func (t *turn) printLate(budget *inflight.Budget) {
+	if making := t.x.making(&t.reply); budget.Take(inflight.Answers, making, bodyPatience) {
+		t.claimed = making
+		t.x.print(&t.reply)
+	} else {
+		t.reply.NoAnswer()
+	}
 }
 
 // replied hands t, which has its reply, to run.
@@ -123,9 +138,8 @@ func (s *Server) settleTurn(t *turn) {
 	ctx, x := &t.ctx, &t.x
 	switch q := &x.req.query; {
 	case x.req.kind == kindWrite:
+		ctx.Conn().(*conn).answer += t.claimed
 		s.answerWrite(ctx, x, &t.reply)
-		s.inFlight.Give(inflight.Answers, t.claimed)
-		t.claimed = 0
 	case t.reply.Err != nil:
 		writeError(ctx, t.reply.Err)
 	default:
@@ -159,6 +173,6 @@ func (l *parkedConns) free(t *turn) {
 	t.x.reset(l.options.server.dropBody(&t.ctx, &t.x))
 	t.ctx.Request.Reset()
 	t.ctx.Response.Reset()
-	t.of, t.reply = nil, tree.Reply{}
+	t.of, t.reply, t.claimed = nil, tree.Reply{}, 0
 	t.grant.path, t.grant.under = "", nil
 }

@@ -49,9 +49,8 @@ func (x *exchange) print(reply *tree.Reply) {
 	if x.printed {
 		return
 	}
-	x.printed = true
-	if late := reply.Late; late != nil {
-		reply.JSON, reply.Late = late.JSON(), nil
+	if x.printed = true; !reply.Print() {
+		return
 	}
 	if r.cmd.Asked.Base64 { // of a mirror whose source is a copse, it has value64 already
 		reply.JSON = reply.Binary.AppendBase64(nil, reply.JSON)
@@ -59,6 +58,15 @@ func (x *exchange) print(reply *tree.Reply) {
 	if r.noValue && r.cmd.Op == tree.OpTxn {
 		reply.JSON = withoutNodes(reply.JSON)
 	}
+}
+
+// making is about how many bytes print takes for a reply that is printed late.
+func (x *exchange) making(reply *tree.Reply) int64 {
+	making := int64(reply.Late.Making())
+	if x.req.cmd.Asked.Base64 {
+		making *= 2
+	}
+	return making
 }
 
 // withoutNodes returns a transaction's answer with the actions alone, unless they are removals: of each event

@@ -97,11 +97,14 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 }
 
 // prepare returns ev as watchers get it, and says whether its JSON is made late: not if the JSON is kept with an
-// answer, or is part of a transaction's. If it isn't, the JSON is yet to be printed into the reply, but that
-// of an expiry, which has none, is there.
-func prepare(ev *tree.Event, batch *tree.BatchReader, c *tree.Command) (n tree.EncodedEvent, late bool) {
-	if ev.IsLarge() && batch.Epoch != 0 && c.Op != tree.OpTxn && c.Once.ID == "" {
-		return ev.Late(), true
+// answer, or is part of a transaction's, unless that is full. If it isn't, the JSON is yet to be printed into the
+// reply, but that of an expiry, which has none, is there.
+func (m *Machine) prepare(ev *tree.Event, batch *tree.BatchReader, c *tree.Command, full bool) (n tree.EncodedEvent, late bool) {
+	if ev.IsLarge() && batch.Epoch != 0 && (c.Op != tree.OpTxn || full) && c.Once.ID == "" {
+		if n = ev.Late(m.event); c.Op == tree.OpTxn {
+			n = n.Left(nil) // see bound
+		}
+		return n, true
 	}
 	if n = ev.Encoded(nil); ev.Action == tree.ActionExpire {
 		n.JSON = tree.AppendEvent(nil, ev)
@@ -158,7 +161,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 	from, events := 0, 0 // where the reply to c, and its events, begin
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
-		n, late := prepare(ev, batch, &c)
+		n, late := m.prepare(ev, batch, &c, res.held > heldLimit)
 		switch {
 		case ev.Action == tree.ActionExpire: // one command emits many events, and they are no reply
 			v.meta.stats.ExpireCount++
@@ -183,11 +186,8 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		from, events = len(out), len(res.Events)
 		v.meta.once.newest = v.meta.once.newest || c.Op == tree.OpTxn || c.Once.ID != ""
 		if c.Once.ID != "" {
-			answer, refused := v.answered(&c)
-			if refused != nil {
-				out = appendErrorReply(out, refused)
-			}
-			if out = append(out, answer...); len(out) > from {
+			if out = v.appendAnswered(out, &c); len(out) > from {
+				out = m.bound(res, out, from, events)
 				continue
 			}
 		}
@@ -208,8 +208,29 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		if c.Once.ID != "" {
 			v.keep(&c, failed, out[from:])
 		}
+		if batch.Epoch != 0 {
+			out = m.bound(res, out, from, events)
+		}
 	}
 	return out, nil
+}
+
+// bound counts what the reply that begins at from holds, and its events do, those from first on. Past heldLimit, what is
+// large is left to the window, and of a transaction all if something is.
+func (m *Machine) bound(res *ApplyResult, out []byte, from, first int) []byte {
+	size, left := len(out)-from, false
+	for i := range res.Events[first:] {
+		late := res.Events[first+i].Late
+		size, left = size+late.Held(), left || late.IsLeft()
+	}
+	if res.held += size; !left && (size < freeAnswer || res.held <= heldLimit || res.held == size) {
+		return out
+	}
+	res.held -= size
+	for i := first; i < len(res.Events); i++ {
+		res.Events[i] = res.Events[i].Left(m.event)
+	}
+	return leaveReply(out, from, len(res.Events)-first)
 }
 
 // applyCommand applies a command, which emits an event, or fails as v2 defines it, or has

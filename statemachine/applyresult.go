@@ -25,7 +25,17 @@ type ApplyResult struct {
 	// index ever handed out to each slot.
 	Grants []tree.Grant
 	Handed []tree.Index
+
+	held int // bytes of the replies, and of values that Events refer to
 }
+
+const (
+	// heldLimit is how many bytes of replies and of events one Update holds; the first may pass it. Hundreds of small
+	// commands in one raft entry may each replace or remove a large value, which nobody knew before.
+	heldLimit = 32 << 20
+	// freeAnswer is the size up to which an answer is held in any case.
+	freeAnswer = 16 << 10
+)
 
 // BatchID identifies a batch proposed by a leader.
 type BatchID struct{ Epoch, Number uint64 }
@@ -46,6 +56,13 @@ func (o *Outcome) Bytes() int {
 		n += o.Late[i].Late.Held()
 	}
 	return n
+}
+
+// Leave leaves the values of the replies that have no JSON yet to the window.
+func (o *Outcome) Leave() {
+	for i := range o.Late {
+		o.Late[i] = o.Late[i].Left(nil)
+	}
 }
 
 // Complete gives r, which is one of the replies, its event if the JSON is made late.

@@ -39,6 +39,15 @@ func (m *Machine) HistoryOf(key string, from tree.Index, limit int) (events []tr
 	return page.events, oldest, nil
 }
 
+// event reads one event of the window.
+func (m *Machine) event(index tree.Index) (n tree.EncodedEvent, ok bool) {
+	events, _, err := m.History(index, 1)
+	if err != nil || len(events) == 0 || events[0].Index != index {
+		return n, false
+	}
+	return events[0], true
+}
+
 // readEvents reads a page from the window of a name or, if that begins later or there is none,
 // from the common one.
 func (m *Machine) readEvents(page *eventPage, meta *meta, name string) (oldest tree.Index, err error) {
@@ -130,7 +139,7 @@ func (p *eventPage) add(events []byte) error {
 			return err
 		}
 		p.events = append(p.events, n)
-		p.size += len(n.JSON) + n.Binary.Bytes()
+		p.size += n.Size() + n.Binary.Bytes()
 	}
 	return nil
 }

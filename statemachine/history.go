@@ -125,12 +125,12 @@ func (e *storedEvent) index() (tree.Index, error) {
 	return n.Modified, err
 }
 
-// encode returns the event as JSON, with large values read from the store unless they are in the record.
+// encode returns the event, with large values read from the store unless they are in the record.
 func (e *storedEvent) encode(from pebble.Reader, named bool) (tree.EncodedEvent, error) {
 	key := string(e.key)
 	read := func(rec []byte) (tree.Node, error) { return readStoredNode(from, key, rec) }
 	if named {
-		read = func(rec []byte) (tree.Node, error) { return readNode(key, rec) }
+		read = func(rec []byte) (tree.Node, error) { return readNode(key, bytes.Clone(rec)) }
 	}
 	var err error
 	if e.event.Node, err = read(e.node); err != nil {
@@ -140,6 +140,9 @@ func (e *storedEvent) encode(from pebble.Reader, named bool) (tree.EncodedEvent,
 		if e.event.Prev, err = read(e.prev); err != nil {
 			return tree.EncodedEvent{}, err
 		}
+	}
+	if e.event.IsLarge() { // most watchers don't want it
+		return e.event.Late(nil), nil
 	}
 	return e.event.Encoded(tree.AppendEvent(nil, &e.event)), nil
 }

@@ -2,10 +2,12 @@ package statemachine_test
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"copse/statemachine"
 	"copse/statemachine/tree"
+	"copse/statemachine/txn"
 
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
@@ -51,8 +53,8 @@ func TestLargeEventsArePrintedLate(t *testing.T) {
 		if e.JSON != nil || r.JSON != nil || r.Late == nil || r.Late != e.Late {
 			t.Fatalf("the JSON of event %d is made while the entry is applied, or twice", i)
 		}
-		if e.Size() != len(stored[i].JSON) || !bytes.Equal(r.Late.JSON(), stored[i].JSON) {
-			t.Errorf("event %d has %d bytes and is %.200q, in the window %d and %.200q", i, e.Size(), r.Late.JSON(), len(stored[i].JSON), stored[i].JSON)
+		if e.Size() != len(stored[i].Text()) || !bytes.Equal(r.Late.JSON(), stored[i].Text()) {
+			t.Errorf("event %d has %d bytes and is %.200q, in the window %d and %.200q", i, e.Size(), r.Late.JSON(), len(stored[i].Text()), stored[i].Text())
 		}
 		if !bytes.Equal(r.Binary.AppendBase64(nil, r.Late.JSON()), stored[i].AppendBase64(nil)) {
 			t.Errorf("the values of event %d differ", i)
@@ -81,5 +83,128 @@ func TestExpirationsAreNoReplies(t *testing.T) {
 	}
 	if len(last.Events) != 1 || last.Events[0].Late == nil || len(last.Outcomes) != 1 || len(last.Outcomes[0].Late) != 0 {
 		t.Errorf("the events are %+v, and the outcomes %+v", last.Events, last.Outcomes)
+	}
+}
+
+// TestWhatOneUpdateHoldsIsBounded: many small commands of one entry each replace a large value, or ask for a large
+// answer. What is too much is left to the window, and small commands beside them have their answers.
+func TestWhatOneUpdateHoldsIsBounded(t *testing.T) {
+	const keys, bound = 6, 32 << 20
+	m := mustNew(t, t.TempDir())
+	defer mustClose(t, m)
+	var last statemachine.ApplyResult
+	m.Subscribe(func(n *statemachine.ApplyResult) { last = *n })
+	raft := uint64(0)
+	apply := func(list ...tree.Command) (replies []tree.Reply) {
+		t.Helper()
+		raft++
+		head := tree.BatchHead{Epoch: 1, Number: raft, Submissions: 1, Clock: tree.Clock{Time: 1e18}}
+		cmd := tree.AppendSubmission(tree.AppendBatchHead(nil, head), submissionID(replica, raft), len(list))
+		for i := range list {
+			cmd = tree.AppendCommand(cmd, &list[i])
+		}
+		if _, err := m.Update([]sm.Entry{{Index: raft, Cmd: cmd}}); err != nil {
+			t.Fatal(err)
+		}
+		o := last.Outcomes[0]
+		for data := o.Data; len(data) > 0; {
+			var r tree.Reply
+			r, data, _ = statemachine.CutReply(data)
+			o.Complete(&r)
+			replies = append(replies, r)
+		}
+		events := 0
+		for _, n := range last.Events {
+			events += n.Late.Held() + len(n.JSON)
+		}
+		if held := max(o.Bytes(), events); held > bound*3/2 { // they share it; the first may pass the bound
+			t.Errorf("%d bytes are held", held)
+		}
+		return replies
+	}
+	value := bytes.Repeat([]byte("v\xff"), 5<<20)
+	fill := func() {
+		for i := range keys {
+			apply(tree.Command{Op: tree.OpSet, Key: fmt.Sprint("/k", i), Value: value})
+		}
+	}
+	each := func(c tree.Command) (list []tree.Command) {
+		for i := range keys {
+			c.Key = fmt.Sprint("/k", i)
+			list = append(list, c, tree.Command{Op: tree.OpSet, Key: "/small", Value: []byte("v")})
+		}
+		return list
+	}
+	fill()
+	for i, r := range apply(each(tree.Command{Op: tree.OpDelete})...) {
+		if i%2 == 1 {
+			if r.Err != nil || r.JSON == nil {
+				t.Errorf("a small write is answered %+v", r)
+			}
+			continue
+		}
+		n := last.Events[i]
+		if left := i/2 >= 3; n.Late.IsLeft() != left || r.Late != n.Late {
+			t.Errorf("removal %d is left to the window: %v", i/2, !left)
+		}
+		stored, _, err := m.History(n.Index, 1)
+		if err != nil || !r.Print() || !bytes.Equal(r.JSON, stored[0].Text()) || len(r.JSON) < len(value) {
+			t.Fatalf("removal %d is answered %.100q, %v", i/2, r.JSON, err)
+		}
+		if want := stored[0].AppendBase64(nil); !bytes.Equal(r.Binary.AppendBase64(nil, r.JSON), want) || !bytes.Equal(n.AppendBase64(nil), want) {
+			t.Errorf("removal %d differs in base64", i/2)
+		}
+	}
+	fill()
+	var list []tree.Command
+	for _, c := range each(tree.Command{Op: tree.OpDelete}) {
+		x := txn.Txn{Ops: []tree.Command{c}}
+		list = append(list, x.Command(1))
+	}
+	for i, r := range apply(list...) {
+		switch none := i%2 == 0 && i > 0; {
+		case none && (r.Err == nil || r.Err.Code != tree.CodeRaftInternal || r.Err.Index != last.Events[i].Index):
+			t.Errorf("transaction %d is answered %v", i, r.Err)
+		case !none && (r.Err != nil || r.JSON == nil):
+			t.Errorf("transaction %d is answered %v", i, r.Err)
+		}
+	}
+	apply(tree.Command{Op: tree.OpSet, Key: "/once", Value: value[:1<<20]}) // an answer that is kept has 4 MiB at most
+	once := tree.Command{Op: tree.OpDelete, Key: "/once", Once: tree.Once{ID: "id", Sum: 1}}
+	list = nil
+	for range 20 {
+		list = append(list, once)
+	}
+	unanswered := 0
+	for i, r := range apply(list...) {
+		if r.Err != nil && (i == 0 || r.Err.Code != tree.CodeRaftInternal) {
+			t.Errorf("repetition %d is answered %v", i, r.Err)
+		}
+		if r.Err != nil {
+			unanswered++
+		}
+	}
+	if unanswered == 0 || unanswered > 15 {
+		t.Errorf("%d repetitions have no answer", unanswered)
+	}
+	if r := apply(once)[0]; r.Err != nil || r.JSON == nil {
+		t.Errorf("a later one is answered %v", r.Err)
+	}
+}
+
+// TestWhatIsLeftMayBeGone: the window has only so many bytes.
+func TestWhatIsLeftMayBeGone(t *testing.T) {
+	n := (&tree.Event{Action: tree.ActionDelete, Node: tree.Node{Key: "/k", Modified: 9}, HasPrev: true, Prev: tree.Node{Key: "/k", Value: make([]byte, 100<<10)}}).Late(func(at tree.Index) (n tree.EncodedEvent, ok bool) {
+		if at != 9 {
+			t.Errorf("event %d is read", at)
+		}
+		return n, false
+	})
+	left := n.Left(nil)
+	if left.Size() != n.Size() || left.Late.Held() != 0 || left.Text() != nil || len(n.Text()) != n.Size() {
+		t.Errorf("it has %d bytes, holds %d, and is %.100q", left.Size(), left.Late.Held(), left.Text())
+	}
+	if r := (tree.Reply{Late: left.Late}); r.Print() {
+		t.Error("a reply has it")
 	}
 }

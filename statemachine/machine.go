@@ -276,7 +276,7 @@ func (m *Machine) updateSome(entries []sm.Entry) (n int, err error) {
 	v.reset(batch, m.meta, m.shared.load(), m.expiryLow)
 	v.handed = m.Handed()
 	res := &ApplyResult{}
-	for n < len(entries) && batch.Len() <= batchLimit {
+	for n < len(entries) && batch.Len() <= batchLimit && res.held <= heldLimit {
 		if err := m.add(v, &entries[n], res); err != nil {
 			return 0, err
 		}

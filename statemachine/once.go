@@ -84,6 +84,15 @@ func (v *view) answered(c *tree.Command) (answer []byte, refused *tree.Error) {
 	return nil, nil
 }
 
+// appendAnswered appends what a request with the id of c is answered without being carried out, if it is.
+func (v *view) appendAnswered(dst []byte, c *tree.Command) []byte {
+	answer, refused := v.answered(c)
+	if refused != nil {
+		return appendErrorReply(dst, refused)
+	}
+	return append(dst, answer...)
+}
+
 // cantRepeat refuses a request that could be carried out without its id.
 func (v *view) cantRepeat(code tree.Code, why string) *tree.Error {
 	return &tree.Error{Code: code, Cause: tree.OnceRefused + why, Index: v.meta.last}

@@ -67,6 +67,23 @@ func appendLateReply(dst []byte, e *tree.Event) []byte {
 	return dst
 }
 
+// leaveReply takes the events, so many, out of the reply that begins at from. If there is one, the reply becomes one
+// whose JSON is made late; otherwise it says that there is no answer.
+func leaveReply(dst []byte, from, events int) []byte {
+	h := dst[from : from+replyHead]
+	switch {
+	case h[0] == replyDone:
+		return dst // of expirations, or without an event
+	case events == 1 && h[0] != replyTxn:
+		h[1] = h[1]&replyCreated | replyLate
+		binary.LittleEndian.PutUint32(h[12:], 0)
+		return dst[:from+replyHead]
+	}
+	none := tree.Reply{State: tree.State{Index: tree.Index(binary.LittleEndian.Uint64(h[4:]))}}
+	none.NoAnswer()
+	return appendErrorReply(dst[:from], none.Err)
+}
+
 func growForEvent(dst []byte, e *tree.Event, values *tree.Binary) []byte {
 	size := replyHead + eventOverhead + len(e.Node.Key) + len(e.Node.Value) + len(e.Prev.Key) + len(e.Prev.Value)
 	values.Each(func(value []byte) []byte {

@@ -159,7 +159,7 @@ func TestWindowKeepsSoManyBytes(t *testing.T) {
 			t.Fatalf("after %d: %v; the window begins with %d, and Floor says %d", i, err, oldest, m.Floor())
 		}
 		for _, n := range notices {
-			size += len(n.JSON)
+			size += n.Size()
 		}
 		if size > limit || i > 20 && size < limit*3/4 {
 			t.Fatalf("after %d the window has %d bytes", i, size)

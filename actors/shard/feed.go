@@ -14,6 +14,8 @@ import (
 const (
 	outcomesLimit      = 1024
 	outcomesBytesLimit = 64 << 20
+	// lateBytesLimit is what leaves the values of further events to the window of events, if their JSON isn't made yet.
+	lateBytesLimit = outcomesBytesLimit / 2
 )
 
 // Feed is where the replicas of a data shard and of the order shard put what they have
@@ -69,6 +71,9 @@ func (f *Feed) Data(n *statemachine.ApplyResult) {
 	}
 	for _, o := range n.Outcomes {
 		if o.ID.Nonce == f.id.Nonce {
+			if f.size > lateBytesLimit {
+				o.Leave()
+			}
 			f.unread.Outcomes = append(f.unread.Outcomes, o)
 			f.size += o.Bytes()
 			f.most = max(f.most, o.Bytes())

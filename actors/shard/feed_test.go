@@ -132,3 +132,23 @@ func TestTheFeedTakesOneOutcomeOfAnySize(t *testing.T) {
 		t.Errorf("%d outcomes, jumped %v; want 3", len(got.Outcomes), got.Jumped)
 	}
 }
+
+// TestTheFeedLeavesLargeValuesToTheWindow: replies that nobody has taken hold them only up to a limit.
+func TestTheFeedLeavesLargeValuesToTheWindow(t *testing.T) {
+	f := testFeed()
+	for i := range uint64(6) {
+		e := tree.Event{Action: tree.ActionDelete, Node: tree.Node{Key: "/k", Modified: 21 + tree.Index(i)}, HasPrev: true, Prev: tree.Node{Key: "/k", Value: make([]byte, lateBytesLimit/3)}}
+		list := outcomesOf(feedNonce, 16, i)
+		list[0].Late = []tree.EncodedEvent{e.Late(nil)}
+		f.Data(&statemachine.ApplyResult{Last: e.Index(), Epoch: 3, Outcomes: list})
+	}
+	taken := f.take(3)
+	if len(taken.Outcomes) != 6 || taken.Jumped {
+		t.Fatalf("%d outcomes are there, jumped: %v", len(taken.Outcomes), taken.Jumped)
+	}
+	for i := range taken.Outcomes {
+		if left := taken.Outcomes[i].Late[0].Late.IsLeft(); left != (i >= 3) {
+			t.Errorf("outcome %d: left %v", i, left)
+		}
+	}
+}

@@ -674,12 +674,57 @@ func TestWatchThatReadsTheDiskMeetsTrouble(t *testing.T) {
 func TestTheWeightOfALargeEvent(t *testing.T) {
 	e := tree.Event{Action: tree.ActionSet, Node: tree.Node{Key: "/a", Value: make([]byte, 100<<10)}, HasPrev: true, Prev: tree.Node{Key: "/a", Value: make([]byte, 50<<10)}}
 	json := tree.AppendEvent(nil, &e)
-	early, late := e.Encoded(json), e.Late()
+	early, late := e.Encoded(json), e.Late(nil)
 	weight := watch.Weight(&late)
 	if want := watch.Weight(&early) + len(e.Node.Value) + len(e.Prev.Value); weight != want {
 		t.Errorf("it weighs %d, want %d", weight, want)
 	}
 	if late.Text(); watch.Weight(&late) != weight {
 		t.Errorf("it weighs %d once it is printed, and weighed %d", watch.Weight(&late), weight)
+	}
+}
+
+// TestEventsThatAreLeftToTheWindow: the hub doesn't keep them, and reads those that somebody waits for. If one of these
+// is gone, watchers end, and get 401 when they come back.
+func TestEventsThatAreLeftToTheWindow(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &forest{window: 100}
+			h := watch.NewHub(watch.Options{Window: f.window, History: f.History})
+			go h.Run()
+			defer h.Stop()
+			var reads int
+			publish := func(key string) {
+				events, _ := f.do([]tree.Command{set(key)}, nil)
+				whole := events[0]
+				left := whole.Left(func(tree.Index) (tree.EncodedEvent, bool) {
+					reads++
+					return whole, !gone
+				})
+				h.Publish(f.last, []tree.EncodedEvent{left})
+				synctest.Wait()
+			}
+			var stream, other, past sink
+			for key, s := range map[string]*sink{"/a": &stream, "/b": &other} {
+				if err := h.Watch(&tree.Watch{Key: key, Stream: true, Since: 1, Sink: s}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			publish("/c")
+			if _, ends := other.got(); reads != 0 || ends != 0 {
+				t.Errorf("nobody waits for an event, which is read %d times, and %d watches end", reads, ends)
+			}
+			publish("/a")
+			got, ends := stream.got()
+			if want := map[bool]int{false: 1}[gone]; len(got) != want || ends != 1-want || reads != 1 {
+				t.Errorf("gone: %v; %v delivered, %d ends, read %d times", gone, got, ends, reads)
+			}
+			if err := h.Watch(&tree.Watch{Key: "/c", Since: 1, Sink: &past}); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := past.got(); !slices.Equal(got, []tree.Index{1}) {
+				t.Errorf("later, %v is delivered from the window", got)
+			}
+		})
 	}
 }

@@ -99,21 +99,29 @@ func (h *Hub) take(b batch) {
 		d.target = max(d.target, b.last)
 		return
 	}
-	d.tell(b.events)
+	h.tell(b.events)
 	d.seen = max(d.seen, b.last)
 }
 
-// tell hands events to the watchers and keeps them in the ring. It skips events
-// that were delivered already.
-func (d *delivery) tell(events []tree.EncodedEvent) {
+// tell hands events to the watchers and keeps them in the ring, but for those that are left to
+// the window. It skips events that were delivered already.
+func (h *Hub) tell(events []tree.EncodedEvent) {
+	d := &h.delivery
 	for i := range events {
 		n := &events[i]
 		if n.Index <= d.seen {
 			continue
 		}
 		d.seen = n.Index
-		d.recent.push(n)
-		d.trie.notify(n)
+		if n.Late.IsLeft() {
+			d.recent.reset(n.Index + 1)
+		} else {
+			d.recent.push(n)
+		}
+		if d.trie.notify(n); d.trie.missed {
+			h.endAll() // as if the gap had left the window, see closeGap
+			d.trie.missed = false
+		}
 	}
 }
 
@@ -132,7 +140,7 @@ func (h *Hub) closeGap() error {
 		d.recent.reset(d.seen + 1)
 		return nil
 	}
-	d.tell(events)
+	h.tell(events)
 	if len(events) == 0 {
 		d.seen = max(d.seen, d.target) // the remaining indexes had no event
 	}

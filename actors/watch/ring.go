@@ -77,8 +77,11 @@ func deliver(to tree.Sink, n *tree.EncodedEvent) {
 }
 
 // Weight is about how many bytes of memory a notice takes. If its JSON is made late, it holds that and the values,
-// those that are binary among them.
+// those that are binary among them; if it is left to the window, neither.
 func Weight(n *tree.EncodedEvent) int {
+	if n.Late.IsLeft() {
+		return len(n.Key) + noticeOverhead
+	}
 	values := n.Late.Held()
 	if n.Late == nil {
 		values = n.Binary.Bytes()

@@ -19,6 +19,7 @@ type watchTrie struct {
 	several map[*tree.Watch]tree.Index
 	extra   int
 	through []*tree.Watch // of several, they wait for no more
+	missed  bool          // somebody waits for an event that was left to the window, and is gone
 }
 
 // branch is a key that is watched, or that lies above one that is. It is small,
@@ -276,6 +277,10 @@ func (t *watchTrie) serve(watchers []*tree.Watch, n *tree.EncodedEvent) []*tree.
 	served := 0
 	watchers = without(watchers, func(w *tree.Watch) bool {
 		if n.Index < w.Since || w.Also != nil && !t.once(w, n) {
+			return false
+		}
+		if n.Text() == nil {
+			t.missed = true
 			return false
 		}
 		deliver(w.Sink, n)

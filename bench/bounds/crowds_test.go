@@ -34,6 +34,8 @@ func TestCrowds(t *testing.T) {
 		{"listings that are not read", (*crowd).unreadListings},
 		{"large values that are read and not taken", (*crowd).unreadValues},
 		{"removals of large values whose answers are not read", (*crowd).unreadRemovals},
+		{"small writes over large values, with watchers, none of them read", (*crowd).unreadOverwrites},
+		{"transactions that remove large values, none of them read", (*crowd).unreadTransactions},
 		{"half a request", (*crowd).halves},
 		{"large heads short of a byte", (*crowd).largeHeads},
 	} {
@@ -213,18 +215,52 @@ func (c *crowd) unreadValues() {
 	time.Sleep(3 * time.Second) // for the server to fill what it may
 }
 
-func (c *crowd) unreadRemovals() {
+// past is how many large values there are for small writes to replace.
+const past = 40
+
+// replaceUnread puts large values, and then has each replaced by a request, all at once.
+func (c *crowd) replaceUnread(before func(), request func(i int) string) {
 	form := "value=" + strings.Repeat("\x01", 10<<20-6)
-	const values = 12
-	for i := range values {
+	for i := range past {
 		if status, body, err := putForm(c.node, fmt.Sprintf("/r/%d", i), form); err != nil || status != http.StatusCreated {
 			c.t.Fatal(status, body, err)
 		}
 	}
-	c.sendAll(values, func(i int) net.Buffers {
-		return text(fmt.Sprintf("DELETE /v2/keys/r/%d HTTP/1.1\r\nHost: h\r\n\r\n", i))
+	before()
+	c.sendAll(past, func(i int) net.Buffers { return text(request(i)) })
+	time.Sleep(8 * time.Second) // for the server to answer what it may, and to give up the rest
+	for i := range past {
+		resp, err := http.Get(fmt.Sprintf("%s/v2/keys/r/%d", c.node.URL, i))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		body, err := io.ReadAll(io.LimitReader(resp.Body, 200))
+		if resp.Body.Close(); err != nil || strings.Contains(string(body), `\u0001`) {
+			c.t.Errorf("%d isn't replaced: %s %v", i, body, err)
+		}
+	}
+}
+
+func (c *crowd) unreadRemovals() {
+	c.replaceUnread(func() {}, func(i int) string { return fmt.Sprintf("DELETE /v2/keys/r/%d HTTP/1.1\r\nHost: h\r\n\r\n", i) })
+}
+
+func (c *crowd) unreadOverwrites() {
+	watch := func() {
+		c.sendAll(20, func(i int) net.Buffers {
+			return text("GET /v2/keys/r?wait=true&recursive=true" + strings.Repeat("&stream=true", i%2) + " HTTP/1.1\r\nHost: h\r\n\r\n")
+		})
+	}
+	c.replaceUnread(watch, func(i int) string {
+		return fmt.Sprintf("PUT /v2/keys/r/%d?value=small HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", i)
 	})
-	time.Sleep(3 * time.Second) // for the server to answer what it may
+}
+
+func (c *crowd) unreadTransactions() {
+	c.replaceUnread(func() {}, func(i int) string {
+		body := fmt.Sprintf(`{"ops":[{"op":"delete","key":"/r/%d"}]}`, i)
+		return fmt.Sprintf("POST /v2/copse/txn HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	})
 }
 
 func (c *crowd) halves() {

@@ -28,10 +28,11 @@ const (
 	Streams             // events that clients of streams haven't taken; each once, whoever waits for it
 	TLS                 // encrypted, and not taken by clients that watch
 	Peers               // large writes of other members, at the leader
+	Past                // values that writes have replaced, until there is room to print the answers that show them
 	kinds
 )
 
-var kindNames = [kinds]string{"bodies", "answers", "heads", "streams", "tls", "peers"}
+var kindNames = [kinds]string{"bodies", "answers", "heads", "streams", "tls", "peers", "past"}
 
 // Budget is a number of bytes to be shared. A nil Budget has no bound.
 type Budget struct {
@@ -102,8 +103,11 @@ func (b *Budget) Most(kind Kind, bytes int64) int64 {
 // share is how much a kind may ask for. Clients that send slowly must not keep others from reading,
 // nor those that read slowly others from writing.
 func (b *Budget) share(kind Kind) int64 {
-	if kind == Bodies || kind == Answers {
+	switch kind {
+	case Bodies, Answers:
 		return b.limit - b.limit/4
+	case Past: // what it waits for must fit beside it
+		return b.limit / 4
 	}
 	return b.limit
 }
@@ -146,6 +150,22 @@ func (b *Budget) leave(w *waiter) bool {
 	}
 	b.waiting = slices.Delete(b.waiting, at, at+1)
 	b.refused[w.kind]++
+	return true
+}
+
+// Hold is Take for what is there already, such as the answer to a write that has been made. It doesn't wait, and
+// a kind may pass its share.
+func (b *Budget) Hold(kind Kind, bytes int64) bool {
+	if b == nil || bytes <= 0 {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used+min(bytes, b.limit) > b.limit {
+		b.refused[kind]++
+		return false
+	}
+	b.add(kind, bytes)
 	return true
 }
 

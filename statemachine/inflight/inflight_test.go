@@ -123,3 +123,15 @@ func TestHeldNeverPassesTheBound(t *testing.T) {
 		t.Errorf("%d are held in the end, and %v wait", b.Held(inflight.Bodies), waiting(t, b))
 	}
 }
+
+// What is there already may pass its kind's share, but not the bound.
+func TestHold(t *testing.T) {
+	b := inflight.New(100)
+	if !b.Take(inflight.Answers, 75, 0) || !b.Hold(inflight.Answers, 20) || b.Hold(inflight.Answers, 6) || !b.Hold(inflight.Answers, 5) {
+		t.Error("75, 20 and 5 of 100 fit, and nothing else")
+	}
+	b.Give(inflight.Answers, 100)
+	if !b.Take(inflight.Past, 25, 0) || b.Take(inflight.Past, 1, 0) || !b.Take(inflight.Answers, 75, 0) {
+		t.Error("what waits for answers leaves room for them")
+	}
+}

@@ -108,7 +108,7 @@ func (e *Event) withoutJSON() EncodedEvent {
 	}
 }
 
-// Text is the event as v2 prints it, with the newline.
+// Text is the event as v2 prints it, with the newline; nil if it was left to the window and is no longer there.
 func (n *EncodedEvent) Text() []byte {
 	if n.Late != nil {
 		return n.Late.JSON()

@@ -10,12 +10,19 @@ import (
 // late is the JSON of a large event that is made when somebody needs it, apart from the
 // goroutine that applies entries, for which all writes wait. Values of ten megabytes may become
 // sixty. It holds the event's values instead, which are slices of the raft entry or of what was read.
+// It may also have left them to the window of events, and is read from there when it is needed.
 type late struct {
-	event Event
-	size  int
-	once  sync.Once
-	json  []byte
+	event  Event // without values if they are left
+	left   bool
+	window window
+	size   int
+	once   sync.Once
+	json   []byte
+	binary *Binary // of what was left; set with json
 }
+
+// window reads an event once more, when it is committed. ok is false if it is no longer kept.
+type window func(Index) (n EncodedEvent, ok bool)
 
 // lateValues is the length of an event's values from which on its JSON is worth being made late.
 const lateValues = 64 << 10
@@ -23,10 +30,11 @@ const lateValues = 64 << 10
 // IsLarge reports whether the event's JSON should be made late.
 func (e *Event) IsLarge() bool { return len(e.Node.Value)+len(e.Prev.Value) >= lateValues }
 
-// Late returns e as an EncodedEvent whose JSON isn't made yet. e's values must not change any more.
-func (e *Event) Late() EncodedEvent {
+// Late returns e, which gets into the window, as an EncodedEvent whose JSON isn't made yet. e's values
+// must not change any more.
+func (e *Event) Late(in window) EncodedEvent {
 	n := e.withoutJSON()
-	l := &late{event: *e}
+	l := &late{event: *e, window: in}
 	bare := *e
 	bare.Node.Value, bare.Prev.Value = nil, nil
 	l.size = len(AppendEvent(nil, &bare))
@@ -36,6 +44,33 @@ func (e *Event) Late() EncodedEvent {
 	n.Late = l
 	return n
 }
+
+// Left returns n with its JSON and values left to the window.
+func (n *EncodedEvent) Left(in window) EncodedEvent {
+	left := *n
+	if n.Late != nil {
+		left.Late = n.Late.Left()
+	} else {
+		left.Late = (&late{event: Event{Node: Node{Modified: n.Index}}, window: in, size: len(n.JSON)}).Left()
+	}
+	left.JSON, left.Binary = nil, nil
+	return left
+}
+
+// Left returns l with its values left to the window.
+func (l *late) Left() *late {
+	left := l.Apart()
+	left.left, left.event.Node.Value, left.event.Prev.Value = true, nil, nil
+	return left
+}
+
+// Apart returns l for somebody who waits to print it, and doesn't hold the JSON that others make meanwhile.
+func (l *late) Apart() *late {
+	return &late{event: l.event, left: l.left, window: l.window, size: l.size}
+}
+
+// IsLeft reports whether the values are left to the window; not if l is nil.
+func (l *late) IsLeft() bool { return l != nil && l.left }
 
 // values yields the values that the JSON has.
 func (l *late) values(yield func([]byte) bool) {
@@ -58,13 +93,34 @@ func (l *late) Held() int {
 	return len(l.event.Node.Value) + len(l.event.Prev.Value)
 }
 
-// JSON is the event as AppendEvent prints it.
+// JSON is the event as AppendEvent prints it; nil if it was left to the window and is no longer there.
 func (l *late) JSON() []byte {
-	l.once.Do(func() { l.json = AppendEvent(make([]byte, 0, l.size), &l.event) })
+	l.once.Do(func() {
+		if !l.left {
+			l.json = AppendEvent(make([]byte, 0, l.size), &l.event)
+		} else if n, ok := l.read(); ok {
+			l.json, l.binary = n.Text(), n.Binary
+		}
+	})
 	return l.json
 }
 
-// Parts returns the JSON in parts that are made as they are read, for one reader.
+func (l *late) read() (n EncodedEvent, ok bool) {
+	if l.window == nil {
+		return n, false
+	}
+	return l.window(l.event.Index())
+}
+
+// Making is about how many bytes JSON takes beside what l holds: values that it reads are as long as it, at most.
+func (l *late) Making() int {
+	if l.left {
+		return 2 * l.size
+	}
+	return l.size
+}
+
+// Parts returns the JSON in parts that are made as they are read, for one reader. l must hold its values.
 func (l *late) Parts() Rest {
 	bare := l.event
 	bare.Node.Value, bare.Prev.Value = nil, nil

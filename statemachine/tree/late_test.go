@@ -33,7 +33,7 @@ func TestLate(t *testing.T) {
 			e.Prev = tree.Node{Key: e.Node.Key, Value: text.Draw(t, "previous"), Modified: 3, Created: 3}
 		}
 		want := string(tree.AppendEvent(nil, &e))
-		n := e.Late()
+		n := e.Late(nil)
 		if n.Size() != len(want) {
 			t.Fatalf("its size is %d, want %d", n.Size(), len(want))
 		}

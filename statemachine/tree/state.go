@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"errors"
 	"iter"
 	"time"
 )
@@ -30,6 +31,34 @@ type Reply struct {
 	// Queued is the time until the command was proposed, Applied the time from
 	// then until its outcome was known.
 	Queued, Applied time.Duration
+}
+
+// Leave leaves the values of an event that is printed late to the window.
+func (r *Reply) Leave() { r.Late, r.Binary = r.Late.Left(), nil }
+
+// Print makes the JSON of an event that is printed late, and reports whether it could: what was left to the
+// window may no longer be there, and then r is NoAnswer.
+func (r *Reply) Print() bool {
+	late := r.Late
+	if late == nil {
+		return true
+	}
+	if r.JSON, r.Late = late.JSON(), nil; late.binary != nil {
+		r.Binary = *late.binary
+	}
+	if r.JSON == nil {
+		r.NoAnswer()
+	}
+	return r.Err == nil
+}
+
+var errNoAnswer = errors.New("the change was made, but there is no memory for its answer")
+
+// NoAnswer makes r, the reply to a write that has been made, say that there is no room for it.
+func (r *Reply) NoAnswer() {
+	err := Unavailable(errNoAnswer)
+	err.Index = r.State.Index
+	*r = Reply{Err: err, State: r.State, Queued: r.Queued, Applied: r.Applied}
 }
 
 // Query is a read of a file or a directory listing.

@@ -79,10 +79,14 @@ func (b Binary) AppendBase64(dst, json []byte) []byte {
 
 // AppendBase64 appends n's JSON with value64 in place of each value.
 func (n *EncodedEvent) AppendBase64(dst []byte) []byte {
-	if n.Binary == nil {
-		return Binary(nil).AppendBase64(dst, n.Text())
+	json, binary := n.Text(), n.Binary
+	if n.Late.IsLeft() {
+		binary = n.Late.binary
 	}
-	return n.Binary.AppendBase64(dst, n.Text())
+	if binary == nil {
+		return Binary(nil).AppendBase64(dst, json)
+	}
+	return binary.AppendBase64(dst, json)
 }
 
 // cutString returns what is before and behind the quote that ends the JSON string that text begins in.
