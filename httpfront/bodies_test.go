@@ -6,8 +6,10 @@ import (
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
+	"time"
 
 	"copse/statemachine/inflight"
+	"copse/statemachine/tree"
 )
 
 // TestABodyMayTakeAllButNotMore reads bodies that cost more than there is to hold, of known and of
@@ -98,4 +100,63 @@ func TestAnEventInBacklogsCountsOnce(t *testing.T) {
 	if held := budget.Held(inflight.Streams); held != 0 {
 		t.Errorf("without backlogs %d bytes are held", held)
 	}
+}
+
+// TestAnswersToWritesHaveABound: a large one is sent part by part, printed from the window if its values find no room, or
+// says that the change was made.
+func TestAnswersToWritesHaveABound(t *testing.T) {
+	const all = 8 << 20
+	e := tree.Event{Action: tree.ActionSet, Node: tree.Node{Key: "/a", Value: bytes.Repeat([]byte("v"), 1<<20), Modified: 7}}
+	json := tree.AppendEvent(nil, &e)
+	n := e.Late(func(tree.Index) (tree.EncodedEvent, bool) { return e.Encoded(json), true })
+	for name, test := range map[string]struct {
+		others, body int64 // that are held
+		late         bool
+		base64       bool
+		parts, none  bool
+		held         int64
+	}{
+		"in parts":             {late: true, parts: true, held: 1 << 20},
+		"with its body's room": {others: 7 << 20, body: 1 << 20, late: true, parts: true, held: 1 << 20},
+		"as base64":            {late: true, base64: true, held: 1<<20 + 2*int64(len(json))},
+		"no room at all":       {others: all, late: true, none: true},
+		"printed":              {held: int64(len(json))},
+		"printed, no room":     {others: all, none: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				budget := inflight.New(all)
+				budget.Add(inflight.Streams, test.others)
+				budget.Add(inflight.Bodies, test.body)
+				c := &conn{loop: &pollLoop{options: pollLoopOptions{heads: headOptions{inFlight: budget}}}}
+				x := &exchange{held: test.body}
+				x.req.cmd.Asked.Base64 = test.base64
+				r := tree.Reply{Action: e.Action, State: tree.State{Index: 7}, JSON: json}
+				if test.late {
+					r.JSON, r.Late = nil, n.Late
+				}
+				(&Server{inFlight: budget}).holdAnswer(c, x, &r)
+				if (r.Late != nil) != test.parts || (r.Err != nil) != test.none || !test.parts && !test.none && len(r.JSON) < len(json) {
+					t.Errorf("in parts: %v; %d bytes are printed; %v", r.Late != nil, len(r.JSON), r.Err)
+				}
+				if held := budget.Held(inflight.Answers); held != test.held || c.answer != held || budget.Held(inflight.Bodies) != 0 {
+					t.Errorf("%d bytes are held, and the connection counts %d; of bodies %d", held, c.answer, budget.Held(inflight.Bodies))
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // the room comes while it waits
+		budget := inflight.New(all)
+		budget.Add(inflight.Streams, all)
+		c := &conn{loop: &pollLoop{options: pollLoopOptions{heads: headOptions{inFlight: budget}}}}
+		r := tree.Reply{Action: e.Action, State: tree.State{Index: 7}, Late: n.Late}
+		go func() {
+			time.Sleep(bodyPatience / 2)
+			budget.Give(inflight.Streams, all)
+		}()
+		(&Server{inFlight: budget}).holdAnswer(c, new(exchange), &r)
+		if !bytes.Equal(r.JSON, json) {
+			t.Errorf("got %.100q, %v", r.JSON, r.Err)
+		}
+	})
 }

@@ -4,8 +4,8 @@
 // Each request alone is bounded elsewhere; thousands of them together could take more
 // memory than there is, and the kernel would end the process. So whoever needs bytes for
 // a client asks a [Budget] first, and gets them at once, after waiting, or not at all.
-// What no longer can be refused, such as the answer to a write that has been made, is
-// added in any case and makes others wait.
+// What no longer can be refused, such as an event for a stream, is added in any case and
+// makes others wait.
 //
 // It runs no goroutine. All methods may be called from any goroutine.
 package inflight
