@@ -34,7 +34,8 @@ func TestCrowds(t *testing.T) {
 		{"listings that are not read", (*crowd).unreadListings},
 		{"large values that are read and not taken", (*crowd).unreadValues},
 		{"removals of large values whose answers are not read", (*crowd).unreadRemovals},
-		{"small writes over large values, with watchers, none of them read", (*crowd).unreadOverwrites},
+		{"small writes over large values whose answers are not read", (*crowd).unreadOverwrites},
+		{"watchers of what removals and small writes replace, none of them read", (*crowd).unreadPasts},
 		{"transactions that remove large values, none of them read", (*crowd).unreadTransactions},
 		{"half a request", (*crowd).halves},
 		{"large heads short of a byte", (*crowd).largeHeads},
@@ -219,8 +220,8 @@ func (c *crowd) unreadValues() {
 const past = 40
 
 // replaceUnread puts large values, and then has each replaced by a request, all at once.
-func (c *crowd) replaceUnread(before func(), request func(i int) string) {
-	form := "value=" + strings.Repeat("\x01", 10<<20-6)
+func (c *crowd) replaceUnread(value string, before func(), request func(i int) string) {
+	form := "value=" + strings.Repeat(value, 10<<20-6)
 	for i := range past {
 		if status, body, err := putForm(c.node, fmt.Sprintf("/r/%d", i), form); err != nil || status != http.StatusCreated {
 			c.t.Fatal(status, body, err)
@@ -243,7 +244,7 @@ func (c *crowd) replaced(i int) {
 			c.t.Fatal(err)
 		}
 		body, err := io.ReadAll(io.LimitReader(resp.Body, 200))
-		if resp.Body.Close(); err == nil && resp.StatusCode < 500 && !strings.Contains(string(body), `\u0001`) {
+		if resp.Body.Close(); err == nil && resp.StatusCode < 500 && !strings.Contains(string(body), `\u0001`) && !strings.Contains(string(body), "vvv") {
 			return
 		}
 		if time.Since(began) > patience {
@@ -253,22 +254,35 @@ func (c *crowd) replaced(i int) {
 }
 
 func (c *crowd) unreadRemovals() {
-	c.replaceUnread(func() {}, func(i int) string { return fmt.Sprintf("DELETE /v2/keys/r/%d HTTP/1.1\r\nHost: h\r\n\r\n", i) })
+	c.replaceUnread("\x01", func() {}, remove)
 }
 
-func (c *crowd) unreadOverwrites() {
+func remove(i int) string {
+	return fmt.Sprintf("DELETE /v2/keys/r/%d HTTP/1.1\r\nHost: h\r\n\r\n", i)
+}
+
+func overwrite(i int) string {
+	return fmt.Sprintf("PUT /v2/keys/r/%d?value=small HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", i)
+}
+
+func (c *crowd) unreadOverwrites() { c.replaceUnread("\x01", func() {}, overwrite) }
+
+func (c *crowd) unreadPasts() {
 	watch := func() {
 		c.sendAll(20, func(i int) net.Buffers {
 			return text("GET /v2/keys/r?wait=true&recursive=true" + strings.Repeat("&stream=true", i%2) + " HTTP/1.1\r\nHost: h\r\n\r\n")
 		})
 	}
-	c.replaceUnread(watch, func(i int) string {
-		return fmt.Sprintf("PUT /v2/keys/r/%d?value=small HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", i)
+	c.replaceUnread("v", watch, func(i int) string {
+		if i%2 == 0 {
+			return remove(i)
+		}
+		return overwrite(i)
 	})
 }
 
 func (c *crowd) unreadTransactions() {
-	c.replaceUnread(func() {}, func(i int) string {
+	c.replaceUnread("\x01", func() {}, func(i int) string {
 		body := fmt.Sprintf(`{"ops":[{"op":"delete","key":"/r/%d"}]}`, i)
 		return fmt.Sprintf("POST /v2/copse/txn HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	})
