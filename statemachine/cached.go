@@ -37,6 +37,19 @@ func (m *Machine) Knows(key string) bool {
 	return ok && !n.Dir
 }
 
+// Finds reports whether it is in memory what there is at key: a file, a directory, or nothing.
+func (m *Machine) Finds(key string) bool {
+	_, _, ok := m.findCached(key)
+	return ok
+}
+
+// Load has GetCached find what there is at key, unless that is too large for the cache. It may wait for
+// the disk. Get reports what goes wrong.
+func (m *Machine) Load(key string) {
+	defer recoverFault(new(error))
+	tree.Find(cachedReader{m, noRoom{}}, key)
+}
+
 // findCached is tree.Find in the cache of nodes.
 func (m *Machine) findCached(key string) (n tree.Node, err *tree.Error, ok bool) {
 	if key == "/" {
