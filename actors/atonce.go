@@ -21,8 +21,8 @@ func (r *Router) atOnce(q *tree.Query) bool {
 	return !q.Confirmed() && q.MinIndex == 0 && q.Raw == nil && q.Plain() && !q.Page.Base64 && !r.spans(q.Key) && r.refusal() == nil && r.follows() == nil
 }
 
-// Loads reports whether GetCached can answer q after Load, and not before.
-func (r *Router) Loads(q *tree.Query) bool { return r.atOnce(q) && !r.at(q.Key).machine.Finds(q.Key) }
+// Loads reports whether GetCached may have an answer to q after Load, and has none before.
+func (r *Router) Loads(q *tree.Query) bool { return r.atOnce(q) && r.at(q.Key).machine.Loads(q.Key) }
 
 // Load brings the node that q asks for into memory, unless it is large. It may wait for the disk.
 func (r *Router) Load(q *tree.Query) { r.at(q.Key).machine.Load(q.Key) }
