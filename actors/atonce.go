@@ -4,7 +4,7 @@ import "copse/statemachine/tree"
 
 // GetCached is Get of what needs neither the disk nor other members.
 func (r *Router) GetCached(dst []byte, q *tree.Query) (out []byte, st tree.State, err *tree.Error, ok bool) {
-	if q.Confirmed() || q.MinIndex != 0 || q.Raw != nil || !q.Plain() || q.Page.Base64 || r.spans(q.Key) || r.refusal() != nil || r.follows() != nil {
+	if !r.atOnce(q) {
 		return dst, st, nil, false
 	}
 	p := r.at(q.Key)
@@ -15,6 +15,17 @@ func (r *Router) GetCached(dst []byte, q *tree.Query) (out []byte, st tree.State
 	}
 	return out, st, err, ok
 }
+
+// atOnce reports whether q may be answered from memory, if that has it.
+func (r *Router) atOnce(q *tree.Query) bool {
+	return !q.Confirmed() && q.MinIndex == 0 && q.Raw == nil && q.Plain() && !q.Page.Base64 && !r.spans(q.Key) && r.refusal() == nil && r.follows() == nil
+}
+
+// Loads reports whether GetCached may have an answer to q after Load, and has none before.
+func (r *Router) Loads(q *tree.Query) bool { return r.atOnce(q) && r.at(q.Key).machine.Loads(q.Key) }
+
+// Load brings the node that q asks for into memory, unless it is large. It may wait for the disk.
+func (r *Router) Load(q *tree.Query) { r.at(q.Key).machine.Load(q.Key) }
 
 // Confirm has notify called once GetCached may answer q, a quorum read or one of a bounded age, or with
 // the reason why not, perhaps before it returns. It returns false, and has done nothing, if GetCached

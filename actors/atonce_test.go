@@ -60,3 +60,46 @@ func TestWhatComesWithoutAWait(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsLoadedComesWithoutAWait has what is on disk brought into memory, as far as that helps.
+func TestWhatIsLoadedComesWithoutAWait(t *testing.T) {
+	for _, shards := range []int{1, 3} {
+		t.Run(fmt.Sprint(shards, " shards"), func(t *testing.T) {
+			n := foundShards(t, 1, shards).nodes[1]
+			large := strings.Repeat("v", 20<<10)
+			for key, value := range map[string]string{"/a": "v", "/b/c": "v", "/large": large} {
+				if r := n.Do(setTo(key, value)); r.Err != nil {
+					t.Fatal(r.Err)
+				}
+			}
+			for _, test := range []struct {
+				key           string
+				loads, enough bool // Load has something to do, and GetCached can answer after it
+			}{
+				{"/a", true, true}, {"/a", false, true}, {"/b/c", true, true}, {"/b", true, false}, {"/b", false, false}, {"/", false, false},
+				{"/large", true, false}, {"/large", false, false}, {"/large", false, false}, {"/none", true, true}, {"/a/below", true, true}, {"/none/below", true, true}, {"/none/below", false, true},
+			} {
+				q := tree.Query{Key: test.key}
+				if n.Loads(&q) != test.loads {
+					t.Errorf("%s: whether it is loaded should be %v", test.key, test.loads)
+				}
+				if n.Load(&q); test.loads && !test.enough && n.Loads(&q) != (test.key == "/large") {
+					t.Errorf("%s, loaded, is loaded again: %v", test.key, n.Loads(&q))
+				}
+				got, _, failed, ok := n.GetCached(nil, &q)
+				if ok != test.enough {
+					t.Errorf("%s, loaded, is in memory: %v", test.key, ok)
+				}
+				want, _, _, err := n.Get(nil, q)
+				if ok && (string(got) != string(want) || (failed == nil) != (err == nil) || err != nil && *failed != *err) {
+					t.Errorf("%s: %s, %v; want %s, %v", test.key, got, failed, want, err)
+				}
+			}
+			for name, q := range map[string]tree.Query{"a quorum read": {Key: "/x", Quorum: true}, "an index to come": {Key: "/x", MinIndex: 1}, "bytes": {Key: "/x", Raw: new(tree.Index)}} {
+				if n.Loads(&q) {
+					t.Errorf("%s is loaded", name)
+				}
+			}
+		})
+	}
+}

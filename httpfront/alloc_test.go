@@ -40,6 +40,8 @@ func (b *stillBackend) Do(c *tree.Command) tree.Reply {
 func (b *stillBackend) GetCached(dst []byte, _ *tree.Query) ([]byte, tree.State, *tree.Error, bool) {
 	return dst, tree.State{}, nil, false
 }
+func (b *stillBackend) Loads(*tree.Query) bool                { return false }
+func (b *stillBackend) Load(*tree.Query)                      {}
 func (b *stillBackend) Confirm(*tree.Query, func(error)) bool { return false }
 
 func (b *stillBackend) Submit(*tree.Command, func(tree.Reply)) bool { return false }

@@ -29,6 +29,12 @@ type Backend interface {
 	// answer isn't, or has to wait for something.
 	GetCached(dst []byte, q *tree.Query) (out []byte, st tree.State, err *tree.Error, ok bool)
 
+	// Loads reports whether Load would help GetCached to answer q: it is a plain read of a single node, of
+	// which nothing is in memory.
+	Loads(q *tree.Query) bool
+	// Load brings what GetCached needs for q into memory, unless that is large. It may wait for the disk.
+	Load(q *tree.Query)
+
 	// Confirm is the wait of a q that is Confirmed, for a caller that doesn't wait: notify is called
 	// when GetCached may answer q without that, or with the reason why not; otherwise as in Submit.
 	Confirm(q *tree.Query, notify func(error)) bool

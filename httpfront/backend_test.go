@@ -40,6 +40,7 @@ type treeBackend struct {
 	queued, applied time.Duration // what Do says that it took
 
 	reading func() // Get calls it first, if set
+	loaded  sync.Map
 	slow    bool   // nothing is answered without a goroutine
 	in64    bool   // what it answers to writes in base64 has value64 already
 	asked   func() // Auth calls it last, if set
@@ -168,12 +169,20 @@ func (b *treeBackend) Submit(c *tree.Command, notify func(tree.Reply)) bool {
 
 // GetCached knows everything but the long listing, unless a test wants to be told of reads.
 func (b *treeBackend) GetCached(dst []byte, q *tree.Query) ([]byte, tree.State, *tree.Error, bool) {
-	if b.slow || b.reading != nil || q.Key == "/parts" || q.Confirmed() || q.RestFrom > 0 {
+	if b.slow || b.reading != nil || q.Key == "/parts" || q.Confirmed() || q.RestFrom > 0 || b.Loads(q) {
 		return dst, tree.State{}, nil, false
 	}
 	out, _, st, err := b.Get(dst, *q)
 	return out, st, err, true
 }
+
+// Loads has every key be on disk at first.
+func (b *treeBackend) Loads(q *tree.Query) bool {
+	_, known := b.loaded.Load(q.Key)
+	return !known && !b.slow && b.reading == nil
+}
+
+func (b *treeBackend) Load(q *tree.Query) { b.loaded.Store(strings.Clone(q.Key), nil) }
 
 // Confirm has the confirmation come from a goroutine, too.
 func (b *treeBackend) Confirm(q *tree.Query, notify func(error)) bool {

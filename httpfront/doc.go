@@ -4,7 +4,7 @@
 //
 //	             ┌───────────────────────── Server ──────────────────────────┐
 //	             │      what is short                                        │
-//	listener ──▶ poll loops ──────────▶ route ──▶ parse ──▶ permit ──▶ Backend.GetCached, Submit, Confirm
+//	listener ──▶ poll loops ──────────▶ route ──▶ parse ──▶ permit ──▶ Backend.GetCached, Submit, Confirm, Load
 //	             ▲   │   ▲                ▲                   │   └────▶ Backend.Do, Get, Watch
 //	   answered, │   │   └── reply ───────┼───────────────────┼───────────────┘        ▲
 //	   or parked │   ▼ what may block     │                   │                        │
@@ -13,10 +13,11 @@
 // A connection belongs to one poll loop, an actor with an epoll set, for as long as it lasts. The
 // loop reads what has come; fasthttp parses it and prints the answer. Requests that are whole and
 // small are served there if nothing about them waits: reads of what is in memory, and writes and
-// quorum reads, whose replies come back through the loop's mailbox while others are served. For
-// everything else, a goroutine gets the connection until the request is answered: what isn't in
-// memory, long answers, bodies that are large or come in pieces, passwords, handshakes, watches
-// until they are parked, the other routes. So no client waits for another.
+// quorum reads, whose replies come back through the loop's mailbox while others are served, as do
+// reads of single nodes that a reader has brought into memory from disk (readers.go). For
+// everything else, a goroutine gets the connection until the request is answered: listings that
+// aren't in memory, long answers, bodies that are large or come in pieces, passwords, handshakes, watches
+// until they are parked, the other routes. So no client waits for another, but for a few reads from disk.
 //
 // The package owns the listeners and the connections (connections.go, pollloop.go, conn.go), how the
 // loops wait and what they call (epoll_linux.go, calls_linux.go), where requests begin (framing.go),
@@ -29,8 +30,8 @@
 // # Goroutines
 //
 // [Server.Serve] accepts connections on its caller's goroutine. A poll loop has three for all its
-// connections, and for a moment one for each large answer to a write; there is one loop for each
-// processor. A request that the loop leaves to a goroutine has one, at most one for each connection,
+// connections, for a moment one for each large answer to a write, and one for every few reads from
+// disk; there is one loop for each processor. A request that the loop leaves to a goroutine has one, at most one for each connection,
 // and a short-lived one while a watch is being parked.
 // [Server.Stop] ends and awaits them all. fasthttp's clock for Date headers, one in a process, never
 // ends.

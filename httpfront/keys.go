@@ -187,7 +187,7 @@ func (s *Server) serveRead(ctx *fasthttp.RequestCtx, x *exchange, g grant) {
 var errLeft = &tree.Error{}
 
 // read is Backend.Get, or in the poll loop what comes without a wait.
-func (s *Server) read(c *conn, _ grant, dst []byte, q *tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
+func (s *Server) read(c *conn, g grant, dst []byte, q *tree.Query) ([]byte, tree.Rest, tree.State, *tree.Error) {
 	if c.turn == nil {
 		q.Room = c
 		defer func() { q.Room = nil }() // q outlives the connection
@@ -195,7 +195,9 @@ func (s *Server) read(c *conn, _ grant, dst []byte, q *tree.Query) ([]byte, tree
 	}
 	out, st, err, ok := s.backend.GetCached(dst, q)
 	if !ok {
-		c.turn.outcome, err = mayBlock, errLeft
+		if c.turn.outcome, err = mayBlock, errLeft; s.backend.Loads(q) {
+			c.turn.outcome, c.turn.grant = unread, g
+		}
 	}
 	return out, nil, st, err
 }

@@ -44,6 +44,8 @@ type fakeHub struct {
 	changed  chan struct{}
 
 	asked     func(key string) // GetCached calls it first, if set
+	loading   func(key string) // Load calls it first, of what begins with /disk
+	loaded    sync.Map         // keys
 	closeSoon bool             // the guest loses all rights when the next watch has begun
 }
 
@@ -129,7 +131,7 @@ func (h *fakeHub) Get(dst []byte, q tree.Query) ([]byte, tree.Rest, tree.State, 
 
 // GetCached answers in the poll loop, but for what begins with /slow.
 func (h *fakeHub) GetCached(dst []byte, q *tree.Query) ([]byte, tree.State, *tree.Error, bool) {
-	if strings.HasPrefix(q.Key, "/slow") {
+	if strings.HasPrefix(q.Key, "/slow") || h.Loads(q) {
 		return dst, tree.State{}, nil, false
 	}
 	if h.asked != nil {
@@ -137,6 +139,21 @@ func (h *fakeHub) GetCached(dst []byte, q *tree.Query) ([]byte, tree.State, *tre
 	}
 	out, _, st, err := h.Get(dst, *q)
 	return out, st, err, true
+}
+
+// Loads says that what begins with /disk is on disk at first, and what begins with /disk/large always.
+func (h *fakeHub) Loads(q *tree.Query) bool {
+	_, known := h.loaded.Load(q.Key)
+	return !known && strings.HasPrefix(q.Key, "/disk")
+}
+
+func (h *fakeHub) Load(q *tree.Query) {
+	if h.loading != nil {
+		h.loading(q.Key)
+	}
+	if !strings.HasPrefix(q.Key, "/disk/large") {
+		h.loaded.Store(strings.Clone(q.Key), nil)
+	}
 }
 
 func (h *fakeHub) Told(dst []tree.Index) []tree.Index { return append(dst, tree.Index(h.told.Load())) }

@@ -18,7 +18,7 @@ import (
 // shard (serving.go). It has three goroutines for any number of connections: run, which owns
 // all state; clock, which tells it what else there is to do; and forget, which calls unwatch,
 // because the hub behind unwatch may itself be waiting for run. For a moment there is one more for
-// each large answer that is printed apart from run (turn.go).
+// each large answer that is printed apart from run (turn.go), and readers (readers.go).
 //
 // Its mailbox is full when events come faster than run writes them. The hub then waits, but
 // never for a client, as run never blocks on a socket.
@@ -26,7 +26,8 @@ type pollLoop struct {
 	options pollLoopOptions
 	poller  *poller
 	mailbox chan message
-	replies chan *turn // to writes; there is always room
+	replies chan *turn // to writes and reads; there is always room
+	readers readers
 
 	unwatched chan []*tree.Watch
 	stopping  chan struct{}
@@ -111,6 +112,7 @@ func newPollLoop(o pollLoopOptions) (*pollLoop, error) {
 		poller:    poll,
 		mailbox:   make(chan message, mailboxLimit),
 		replies:   make(chan *turn, writesLimit),
+		readers:   readers{work: make(chan []*turn)},
 		unwatched: make(chan []*tree.Watch, 1),
 		stopping:  make(chan struct{}),
 		stopped:   make(chan struct{}),
@@ -198,7 +200,8 @@ func (p *pollLoop) run() {
 	p.poller.attend(func(events []unix.EpollEvent) bool {
 		l.look(events)
 		l.settleAll()
-		p.read(l)
+		p.receive(l)
+		l.readUnread()
 		if p.due.sweep.Load() {
 			p.due.sweep.Store(false)
 			l.sweep()
@@ -219,8 +222,8 @@ func (p *pollLoop) run() {
 	p.shut(l)
 }
 
-// read handles messages that wait in the mailbox.
-func (p *pollLoop) read(l *parkedConns) {
+// receive handles messages that wait in the mailbox.
+func (p *pollLoop) receive(l *parkedConns) {
 	n := min(len(p.mailbox), handleLimit)
 	for range n {
 		l.handle(<-p.mailbox) // never blocks: run is the only receiver
@@ -265,6 +268,7 @@ func (p *pollLoop) shut(l *parkedConns) {
 	}
 	l.clear()
 	for l.writes > 0 {
+		l.readUnread()
 		select {
 		case t := <-p.replies:
 			of := t.of

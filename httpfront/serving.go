@@ -11,7 +11,7 @@ import (
 // without waiting are answered where they are read, and the answers to what is pipelined are sent
 // together. A write is given to its shard, and the connection waits for the reply. Everything else
 // gets a goroutine, with what has been read of the connection, until it is answered. So nobody
-// waits for another client, or for what another client has asked for.
+// waits for another client, or for more than a few reads of others.
 type serving struct {
 	in     []byte        // what is being read
 	head   bytes.Reader  // of the request at hand
@@ -22,7 +22,8 @@ type serving struct {
 
 	turn   *turn   // for the next request
 	spare  []*turn // others that are free
-	writes int     // under way
+	unread []*turn // to be given to readers
+	writes int     // under way, and reads
 }
 
 // answers are what is to be sent to one client.
@@ -179,7 +180,10 @@ func (l *parkedConns) serve(p *parked, request []byte, head int) bool {
 	case mayBlock:
 		l.free(t)
 		return false
-	case submitted:
+	case submitted, unread:
+		if t.outcome == unread {
+			l.unread = append(l.unread, t)
+		}
 		if t.x.req.kind != kindWrite { // a read may still need a goroutine
 			t.request = append(t.request[:0], request...)
 		}
@@ -206,7 +210,7 @@ func (l *parkedConns) settle(t *turn) {
 		l.taken(p)
 		l.spareTurn(t)
 		return
-	case t.outcome == mayBlock: // what was in memory no longer is
+	case t.outcome != served: // what was in memory no longer is
 		p.sock.rest = append(bytes.Clone(t.request), p.sock.rest...)
 		l.spareTurn(t)
 		if p.backlog == nil {

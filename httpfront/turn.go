@@ -31,6 +31,7 @@ type outcome uint8
 const (
 	served    outcome = iota
 	submitted         // it waits for a reply, of the shard or of other members
+	unread            // it waits until a reader has brought what it asks for into memory
 	mayBlock          // nothing has been done: a goroutine has to
 )
 
@@ -144,7 +145,7 @@ func (s *Server) settleTurn(t *turn) {
 		writeError(ctx, t.reply.Err)
 	default:
 		q.Quorum, q.MaxStale = false, 0
-		if s.serveRead(ctx, x, t.grant); t.outcome == mayBlock {
+		if s.serveRead(ctx, x, t.grant); t.outcome != served {
 			return
 		}
 	}

@@ -37,13 +37,29 @@ func (m *Machine) Knows(key string) bool {
 	return ok && !n.Dir
 }
 
+// Loads reports whether Load may help GetCached: nothing is in memory of what there is at key.
+func (m *Machine) Loads(key string) bool {
+	if rec, _ := m.caches.nodes.get(key); isLarge(rec) {
+		return false
+	}
+	_, _, ok := m.findCached(key)
+	return !ok
+}
+
+// Load has GetCached find what there is at key, unless that is too large for the cache. It may wait for
+// the disk. Get reports what goes wrong.
+func (m *Machine) Load(key string) {
+	defer recoverFault(new(error))
+	tree.Find(cachedReader{m, noRoom{}}, key)
+}
+
 // findCached is tree.Find in the cache of nodes.
 func (m *Machine) findCached(key string) (n tree.Node, err *tree.Error, ok bool) {
 	if key == "/" {
 		return tree.Node{Key: key, Dir: true}, nil, true
 	}
 	switch rec, _ := m.caches.nodes.get(key); {
-	case rec == nil:
+	case rec == nil, isLarge(rec):
 		return n, nil, false
 	case len(rec) > 0:
 		n, fail := readNode(key, rec)
@@ -63,7 +79,7 @@ type memory struct {
 // Get implements tree.Getter.
 func (r *memory) Get(key string) (tree.Node, bool) {
 	rec, _ := r.nodes.get(key)
-	if r.knew = r.knew && rec != nil; len(rec) == 0 {
+	if r.knew = r.knew && rec != nil && !isLarge(rec); len(rec) == 0 || !r.knew {
 		return tree.Node{}, false
 	}
 	n, fail := readNode(key, rec)

@@ -33,7 +33,7 @@ func (r cachedReader) Get(key string) (tree.Node, bool) {
 	// The cache is asked before the store is acquired. In this order, a record read from a
 	// store that a snapshot has just replaced is never put into the cache.
 	rec, seen := r.m.caches.nodes.get(key)
-	if rec == nil {
+	if rec == nil || isLarge(rec) {
 		rec = r.load(key)
 		r.m.caches.nodes.put(key, rec, seen)
 	}

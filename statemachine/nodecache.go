@@ -53,6 +53,19 @@ type recordSet struct {
 // record of a node is.
 var absentRecord = []byte{}
 
+// largeRecord stands for a record that is larger than those that are cached, and has to be read.
+var largeRecord = []byte{0xff}
+
+func isLarge(rec []byte) bool { return len(rec) == 1 && rec[0] == largeRecord[0] } // records are longer
+
+// cacheable returns rec, or largeRecord in its place.
+func cacheable(rec []byte) []byte {
+	if len(rec) > nodeCacheRecord {
+		return largeRecord
+	}
+	return rec
+}
+
 // newNodeCache returns a cache of about limit bytes.
 func newNodeCache(limit int) *nodeCache {
 	c := &nodeCache{seed: maphash.MakeSeed()}
@@ -70,7 +83,7 @@ func (c *nodeCache) shard(key string) *nodeCacheShard {
 }
 
 // get returns the record of the node at key, which must not be modified: absentRecord if it
-// is known that there is no node, nil if nothing is known. seen is to be passed to put after
+// is known that there is no node, largeRecord if it is too large, nil if nothing is known. seen is to be passed to put after
 // reading the record from the store.
 func (c *nodeCache) get(key string) (rec []byte, seen uint64) {
 	s := c.shard(key)
@@ -79,11 +92,11 @@ func (c *nodeCache) get(key string) (rec []byte, seen uint64) {
 	return s.record(key), s.blocks
 }
 
-// put adds a copy of rec for key, or absentRecord, unless an update has intervened since get
+// put adds a copy of rec for key, or absentRecord, or that rec is large, unless an update has intervened since get
 // returned seen.
 func (c *nodeCache) put(key string, rec []byte, seen uint64) {
 	s := c.shard(key)
-	if !s.admits(key, rec) {
+	if rec = cacheable(rec); !s.admits(key, rec) {
 		return
 	}
 	s.mu.Lock()
@@ -109,7 +122,7 @@ func (s *nodeCacheShard) set(rec []byte) *recordSet {
 }
 
 func (s *nodeCacheShard) admits(key string, rec []byte) bool {
-	return len(rec) <= nodeCacheRecord && recordCost(key, rec) <= s.set(rec).limit
+	return recordCost(key, rec) <= s.set(rec).limit
 }
 
 func (s *nodeCacheShard) add(key string, rec []byte) { s.set(rec).add(key, rec) }
@@ -162,12 +175,9 @@ func (c *nodeCache) unblock(changed map[string][]byte) {
 		c.shard(key).unblock()
 	}
 	for _, key := range c.returning {
-		rec := changed[key]
-		switch {
-		case rec == nil:
+		rec := cacheable(changed[key])
+		if rec == nil {
 			rec = absentRecord
-		case isInBatch(rec):
-			continue
 		}
 		if s := c.shard(key); s.admits(key, rec) {
 			s.mu.Lock()

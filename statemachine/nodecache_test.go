@@ -58,8 +58,13 @@ func TestNodeCacheForgetsWhatWasBarred(t *testing.T) {
 	}
 	_, seen = c.get("/big")
 	c.put("/big", []byte(strings.Repeat("x", nodeCacheRecord+1)), seen)
-	if held("/big") != "" {
-		t.Fatal("a large record is held")
+	if held("/big") != string(largeRecord) {
+		t.Fatal("a large record is held, or that it is large isn't known")
+	}
+	changed = map[string][]byte{"/a": []byte(strings.Repeat("x", nodeCacheRecord+1)), "/big": []byte("4")}
+	c.block(changed)
+	if c.unblock(changed); held("/a") != string(largeRecord) || held("/big") != "4" {
+		t.Fatalf("after a change from large to small, and the other way: got %d bytes, %q", len(held("/a")), held("/big"))
 	}
 }
 

@@ -18,6 +18,11 @@ var errNoRoom = errors.New("etcdserver: too many requests: those under way hold 
 // answerRoom is a tree.Query's Room; nil: there is always room.
 type answerRoom interface{ Take(bytes int) bool }
 
+// noRoom has room for small values only.
+type noRoom struct{}
+
+func (noRoom) Take(int) bool { return false }
+
 // hasRoom reports whether so many bytes may be held for an answer.
 func hasRoom(in answerRoom, bytes int) bool {
 	return bytes <= freeValue || in == nil || in.Take(bytes)

@@ -23,7 +23,7 @@ type view struct {
 	// before it. Searching from the start would step over the tombstones of old ones.
 	expiryFrom []byte
 	stale      int // number of stale expirations dropped by the current raft entry
-	// changed holds the full records of nodes that were put, inBatch for those that are large,
+	// changed holds the full records of nodes that were put, largeRecord for those that are large,
 	// and nil for those removed. It is incomplete if changedAll is set, because a large directory was removed.
 	changed    map[string][]byte
 	changedAll bool
@@ -31,12 +31,6 @@ type view struct {
 	events     recorder
 	key, rec   []byte // scratch
 }
-
-// inBatch stands for a record that is larger than those that are cached. Hardly anybody reads it
-// before it is committed, and then it comes from the batch.
-var inBatch = []byte{0xff}
-
-func isInBatch(rec []byte) bool { return len(rec) == 1 && rec[0] == inBatch[0] } // records are longer
 
 // fault carries a storage error up through tree.Apply, as a panic.
 type fault struct{ err error }
@@ -120,7 +114,7 @@ func (v *view) find(key string) []byte {
 			rec, seen = v.nodes.get(key)
 		}
 		switch {
-		case isInBatch(rec):
+		case isLarge(rec): // it is in the batch, or behind it
 		case len(rec) > 0:
 			return rec
 		case known || rec != nil: // removed by this view, or absent before
@@ -153,7 +147,7 @@ func (v *view) Put(n, prev *tree.Node) {
 	}
 	v.putValue(n, prev)
 	v.key = appendNodeKey(v.key[:0], n.Key)
-	if v.changed[n.Key] = inBatch; len(n.Value) <= nodeCacheRecord {
+	if v.changed[n.Key] = largeRecord; len(n.Value) <= nodeCacheRecord {
 		v.changed[n.Key] = appendNode(make([]byte, 0, nodeRecordHead+len(n.Value)), &stored)
 	}
 	v.rec = appendStoredNode(v.rec[:0], &stored)
