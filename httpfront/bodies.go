@@ -23,6 +23,9 @@ const (
 	// bodyCopies is how often a body is in memory on its way: here, in the submission, the
 	// batch and the raft entry, in the log's write and the store's, and in the event.
 	bodyCopies = 8
+	// dropPiece is how much is read at once of a body for which there is no memory, by so many.
+	dropPiece = 64 << 10
+	droppers  = 64
 	// bodyPatience is how long a body waits for its turn.
 	bodyPatience = 5 * time.Second
 )
@@ -197,7 +200,7 @@ func (s *Server) refuseBody(ctx *fasthttp.RequestCtx, stream io.Reader, why erro
 	var netErr net.Error
 	switch {
 	case errors.Is(why, errBusy):
-		_, err := io.Copy(io.Discard, stream) // within the time that the request has anyway
+		err := s.drop(stream) // within the time that the request has anyway
 		s.setCommonHead(ctx)
 		writeError(ctx, tree.Unavailable(errBusy))
 		if err == nil {
@@ -215,6 +218,19 @@ func (s *Server) refuseBody(ctx *fasthttp.RequestCtx, stream io.Reader, why erro
 	}
 	ctx.Conn().(*conn).torn.Store(true)
 	ctx.SetConnectionClose()
+}
+
+// drop reads and drops what the client still sends. Requests that came together are refused
+// together, so most of them use long pieces: others have to wait until all is read.
+func (s *Server) drop(from io.Reader) (err error) {
+	select {
+	case s.droppers <- struct{}{}:
+		_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, from, make([]byte, dropPiece))
+		<-s.droppers
+	default:
+		_, err = io.Copy(io.Discard, from)
+	}
+	return err
 }
 
 // skim reads and drops what the client still sends of an oversized request, within limits.
