@@ -7,9 +7,9 @@ import (
 
 // The kinds of writes, which have submissions and batches of their own and get them in turn.
 // With several shards, the indexes of creates in order in the root must make names that belong
-// to the shard. And small writes shall not wait for all large ones that came before them: an entry
-// of ten megabytes takes a hundred times as long as a small one. Only one is under way, and they go
-// into the log while it is applied.
+// to the shard. And small writes shall not wait for all large ones that came before them, only
+// for the one under way, and they go into the log while that is applied: an entry of ten megabytes
+// takes a hundred times as long as a small one.
 const (
 	plain = iota
 	root
