@@ -23,6 +23,9 @@ const (
 	// bodyCopies is how often a body is in memory on its way: here, in the submission, the
 	// batch and the raft entry, in the log's write and the store's, and in the event.
 	bodyCopies = 8
+	// dropPiece is how much is read at once of a body for which there is no memory, by so many.
+	dropPiece = 64 << 10
+	droppers  = 64
 	// bodyPatience is how long a body waits for its turn.
 	bodyPatience = 5 * time.Second
 )
@@ -74,14 +77,14 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, x *exchange) bool {
 // dropBody lets go of the body, and of what was held for it, once it is no longer needed.
 func (s *Server) dropBody(ctx *fasthttp.RequestCtx, x *exchange) (kept []byte) {
 	ctx.Request.ResetBody()
-	s.inFlight.Give(inflight.Bodies, x.held)
-	body := x.body[:0]
-	if cap(body) > pooledBodyLimit {
-		large := body // one that escapes only here
+	kept = x.body[:0]
+	if cap(kept) > pooledBodyLimit {
+		large := kept // one that escapes only here
 		s.bodies.Put(&large)
-		return nil
+		kept = nil
 	}
-	return body
+	s.inFlight.Give(inflight.Bodies, x.held) // last, for who waits for that can use the buffer
+	return kept
 }
 
 // holdAnswer prints the answer to a write, or leaves that to who sends it part by part, and counts it until its
@@ -179,26 +182,30 @@ func (b *bodyReader) read(length int) error {
 // what it takes, and what may be read into it.
 func (b *bodyReader) grow(size int) error {
 	x := b.x
-	used := b.again(size)
-	if used != nil {
-		size = cap(*used)
-	}
-	if held := b.budget.Most(inflight.Bodies, int64(size)*bodyCopies); size > freeBody && held > x.held {
-		if !b.budget.Take(inflight.Bodies, held-x.held, bodyPatience) {
-			if used != nil {
-				b.used.Put(used)
-			}
+	if more := b.claim(size); more > 0 {
+		if !b.budget.Take(inflight.Bodies, more, bodyPatience) {
 			return errBusy
 		}
-		x.held = held
+		x.held += more
 	}
-	switch {
+	switch used := b.again(size); { // those who had the memory before may just have given one back
 	case used != nil:
+		more := b.claim(cap(*used))
+		b.budget.Add(inflight.Bodies, more) // it is there in any case
+		x.held += more
 		x.body = append((*used)[:0], x.body...)
 	case size > cap(x.body):
 		x.body = append(make([]byte, 0, size), x.body...)
 	}
 	return nil
+}
+
+// claim is how much more a body of so many bytes takes than is held for it; 0: nothing.
+func (b *bodyReader) claim(size int) int64 {
+	if size <= freeBody {
+		return 0
+	}
+	return max(0, b.budget.Most(inflight.Bodies, int64(size)*bodyCopies)-b.x.held)
 }
 
 // again returns a buffer for so many bytes that has been used, unless it would be far too large, or nil. Fresh
@@ -221,7 +228,7 @@ func (s *Server) refuseBody(ctx *fasthttp.RequestCtx, stream io.Reader, why erro
 	var netErr net.Error
 	switch {
 	case errors.Is(why, errBusy):
-		_, err := io.Copy(io.Discard, stream) // within the time that the request has anyway
+		err := s.drop(stream) // within the time that the request has anyway
 		s.setCommonHead(ctx)
 		writeError(ctx, tree.Unavailable(errBusy))
 		if err == nil {
@@ -239,6 +246,19 @@ func (s *Server) refuseBody(ctx *fasthttp.RequestCtx, stream io.Reader, why erro
 	}
 	ctx.Conn().(*conn).torn.Store(true)
 	ctx.SetConnectionClose()
+}
+
+// drop reads and drops what the client still sends. Requests that came together are refused
+// together, so most of them use long pieces: others have to wait until all is read.
+func (s *Server) drop(from io.Reader) (err error) {
+	select {
+	case s.droppers <- struct{}{}:
+		_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, from, make([]byte, dropPiece))
+		<-s.droppers
+	default:
+		_, err = io.Copy(io.Discard, from)
+	}
+	return err
 }
 
 // skim reads and drops what the client still sends of an oversized request, within limits.

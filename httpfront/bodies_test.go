@@ -65,8 +65,9 @@ func TestABufferThatIsUsedAgainIsCounted(t *testing.T) {
 	}
 }
 
-// TestABufferIsLeftByWhoMayNotUseIt has a body refused for which there is a buffer.
-func TestABufferIsLeftByWhoMayNotUseIt(t *testing.T) {
+// TestABufferIsTakenByWhoMayUseIt has bodies wait for memory: one is refused, and another gets the buffer of the one
+// that it has waited for.
+func TestABufferIsTakenByWhoMayUseIt(t *testing.T) {
 	const size = 1 << 20
 	synctest.Test(t, func(t *testing.T) {
 		budget := inflight.New(size * bodyCopies)
@@ -74,8 +75,18 @@ func TestABufferIsLeftByWhoMayNotUseIt(t *testing.T) {
 		left, got := make([]byte, 0, size), 0
 		pool := &sync.Pool{New: func() any { got++; return &left }}
 		b := bodyReader{budget: budget, used: pool, x: new(exchange), from: bytes.NewReader(make([]byte, size)), most: size}
-		if err := b.read(size); err != errBusy || b.x.held != 0 || cap(b.x.body) != 0 || got != 1 {
+		if err := b.read(size); err != errBusy || b.x.held != 0 || cap(b.x.body) != 0 || got != 0 {
 			t.Errorf("%v, %d bytes are held, a buffer of %d", err, b.x.held, cap(b.x.body))
+		}
+		b.from = bytes.NewReader(make([]byte, size))
+		read := make(chan error)
+		go func() { read <- b.read(size) }()
+		if synctest.Wait(); got != 0 {
+			t.Error("a buffer is taken by who waits")
+		}
+		budget.Give(inflight.Bodies, size)
+		if err := <-read; err != nil || got != 1 || &b.x.body[0] != &left[:1][0] {
+			t.Errorf("%v; %d buffers are taken", err, got)
 		}
 	})
 }

@@ -42,8 +42,9 @@ type Server struct {
 
 // reused is what requests take and give back.
 type reused struct {
-	exchanges   sync.Pool // of *exchange
-	bodies      sync.Pool // of *[]byte, longer than pooledBodyLimit: large bodies often come one after the other
+	exchanges   sync.Pool     // of *exchange
+	bodies      sync.Pool     // of *[]byte, longer than pooledBodyLimit: large bodies often come one after the other
+	droppers    chan struct{} // has one for each who reads in long pieces what is dropped
 	compressors compressors
 }
 
@@ -79,7 +80,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 		noted:    noted{slow: slowLog{log: o.Log, limit: o.SlowRequest}, bodyTypes: bodyTypes{log: o.Log, told: make(map[netip.Addr]struct{})}},
 		refusals: logging.NewSeldom(o.Log),
 		logins:   login.New(b.Auth),
-		reused:   reused{sync.Pool{New: func() any { return new(exchange) }}, sync.Pool{}, newCompressors()},
+		reused:   reused{sync.Pool{New: func() any { return new(exchange) }}, sync.Pool{}, make(chan struct{}, droppers), newCompressors()},
 	}
 	s.meter = newMeter(loopCount())
 	s.conns.newLoops = s.newLoops

@@ -388,24 +388,35 @@ func TestWhatIsNotNewCostsNothing(t *testing.T) {
 	call("nobody", 0)
 }
 
-// TestALongContentIsNotKeptForShortOnes: a buffer for many megabytes is let go of once what comes is short again.
-func TestALongContentIsNotKeptForShortOnes(t *testing.T) {
+// TestALongContentIsKeptForLongOnes: a buffer for many megabytes is used by the next content that is as long, and by
+// none that is short: it is let go of once all are short.
+func TestALongContentIsKeptForLongOnes(t *testing.T) {
 	db, err := openAt(newDisc(), small())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 8 {
-		e := pb.Entry{Index: uint64(i + 1), Term: 1, Cmd: make([]byte, 5)}
-		if i == 0 {
-			e.Cmd = make([]byte, 2*contentLimit)
-		}
+	left, got := make([]byte, 0, 3*contentLimit), 0
+	db.long.New = func() any { got++; return &left }
+	save := func(index uint64, size int) {
+		e := pb.Entry{Index: index, Term: 1, Cmd: make([]byte, size)}
 		update := pb.Update{ShardID: 1, ReplicaID: 1, State: pb.State{Term: 1, Vote: 1}, EntriesToSave: []pb.Entry{e}}
 		if err := db.SaveRaftState([]pb.Update{update}, 1); err != nil {
 			t.Fatal(err)
 		}
+	}
+	save(1, 2*contentLimit)
+	if got == 0 || left[:1][0] == 0 {
+		t.Error("a long content isn't made in a buffer that is there")
+	}
+	for index := uint64(2); index < 9; index++ {
+		save(index, 5)
 		runtime.GC() // two of them free what isn't used in between
 	}
 	if b, ok := db.contents.Get().(*[]byte); ok && cap(*b) > contentLimit {
-		t.Errorf("%d bytes are kept", cap(*b))
+		t.Errorf("%d bytes are kept for short ones", cap(*b))
+	}
+	db.long.New = nil
+	if db.long.Get() != nil {
+		t.Error("a long buffer is kept")
 	}
 }

@@ -34,7 +34,7 @@ const (
 	memory       = 16 << 20
 	spareFiles   = 2
 	pieceSectors = 512     // of a frame, which are written at once
-	contentLimit = 4 << 20 // of a content to which commits are added, or that is kept for short ones
+	contentLimit = 4 << 20 // of a content to which commits are added, or that isn't long
 )
 
 // counts are the counters of a log.
@@ -70,6 +70,7 @@ type reused struct {
 	sectors  []byte    // of a piece of the frame
 	content  []byte    // with commits
 	contents sync.Pool // *[]byte: those of batches that are done
+	long     sync.Pool // those above contentLimit; short ones would keep them for ever
 }
 
 // mutant breaks the log in tests that show that other tests would notice.
@@ -170,10 +171,28 @@ func (l *raftLog) save(add func(b *batch)) {
 		l.index.of(a.node).remember(a.entries, l.o.Memory/len(l.index.replicas))
 	}
 	b.done = true
-	if cap(b.content) <= contentLimit || len(b.content) >= cap(b.content)/4 { // else nobody needs one so large now
-		content = b.content[:0] // the index has copies of what it keeps of it
+	content = b.content[:0] // the index has copies of what it keeps of it
+	if cap(content) > contentLimit {
+		l.long.Put(&content)
+	} else {
 		l.contents.Put(&content)
 	}
+}
+
+// lengthen moves content into a buffer that a long one has left, if entries make it long and
+// they fit.
+func (l *raftLog) lengthen(content []byte, entries []pb.Entry) []byte {
+	size := len(content)
+	for i := range entries {
+		size += entries[i].SizeUpperLimit()
+	}
+	if size <= contentLimit || size <= cap(content) {
+		return content
+	}
+	if used, ok := l.long.Get().(*[]byte); ok && size <= cap(*used) {
+		return append((*used)[:0], content...)
+	}
+	return content
 }
 
 // withCommits puts the commits that were not worth a write of their own before the content. They

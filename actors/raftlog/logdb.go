@@ -181,7 +181,7 @@ func (l *raftLog) add(b *batch, u *pb.Update) {
 		if e[0].Index > last+1 || e[0].Index < first {
 			l.fail(fmt.Errorf("raft log: dragonboat wrote entry %d of shard %d where the log has entries %d to %d", e[0].Index, u.ShardID, first, last))
 		}
-		b.content = appendEntries(b.content, node, e)
+		b.content = appendEntries(l.lengthen(b.content, e), node, e)
 		b.added = append(b.added, added{node, e})
 	}
 	if !pb.IsEmptyState(u.State) && u.State != r.written {

@@ -13,6 +13,7 @@ const (
 	batchCommandsLimit = 256     // commands in one raft entry: each may replace a large value, which its event shows
 	batchBytesLimit    = 1 << 20 // bytes at which a batch or a submission is full
 	inflightLimit      = 8       // submissions, or batches of dense indexes, under way
+	inflightBytesLimit = 8 << 20 // bytes under way beside which no more large writes are sent
 	rangesLimit        = 4       // batches with a range of indexes under way
 	inboxLimit         = 1024    // submissions of a kind that wait at the leader
 	inboxBytesLimit    = 256 << 20
@@ -223,7 +224,7 @@ func (c *Core) submit(now time.Time) {
 			if !c.leader.roomy(now) || c.expects(now) > 0 {
 				return
 			}
-			s := c.origin.gather(now, c.lead.Term)
+			s := c.origin.gather(now, c.lead.Term, 0) // the leader minds the bytes
 			if s == nil {
 				return
 			}
@@ -316,14 +317,14 @@ func sooner(wake, next time.Duration) time.Duration {
 	return min(wake, next)
 }
 
-// gate says whether a submission or batch may be sent while n others of so many bytes are
-// under way, the latest of which was sent at latest. If not, wait is how long to wait; 0
-// means until one of them is settled.
-func gate(now time.Time, n, bytes int, latest time.Time) (open bool, wait time.Duration) {
+// gate says whether a submission or batch may be sent while n others are under way, the
+// latest of which was sent at latest. If not, wait is how long to wait; 0 means until one of
+// them is settled.
+func gate(now time.Time, n int, latest time.Time) (open bool, wait time.Duration) {
 	switch gathered := now.Sub(latest); {
 	case n == 0:
 		return true, 0
-	case n >= inflightLimit || bytes >= inflightLimit*batchBytesLimit:
+	case n >= inflightLimit:
 		return false, 0
 	case gathered >= gatherTime:
 		return true, 0

@@ -8,7 +8,8 @@ import (
 // The kinds of writes, which have submissions and batches of their own and get them in turn.
 // With several shards, the indexes of creates in order in the root must make names that belong
 // to the shard. And small writes shall not wait for all large ones that came before them, only
-// for the one under way: an entry of ten megabytes takes a hundred times as long as a small one.
+// for the one under way, and they go into the log while that is applied: an entry of ten megabytes
+// takes a hundred times as long as a small one.
 const (
 	plain = iota
 	root
@@ -34,14 +35,16 @@ func growth(c *tree.Command) int {
 	return c.Size() + t.CopiesAtMost()
 }
 
-// next returns the first kind from turn on of which something waits, or the turn.
-func next(turn int, waiting func(kind int) bool) int {
+// next returns the first kind from turn on of which something waits that may be sent while so
+// many bytes are under way, if there is one. Small writes needn't wait until a large one is applied.
+func next(turn, underWay int, waiting func(kind int) bool) (kind int, ok bool) {
 	for i := range kinds {
-		if kind := (turn + i) % kinds; waiting(kind) {
-			return kind
+		kind := (turn + i) % kinds
+		if waiting(kind) && (kind != bulk || underWay < inflightBytesLimit) {
+			return kind, true
 		}
 	}
-	return turn
+	return turn, false
 }
 
 // Overtakes reports whether writes that come now may be sent before some that wait, here or

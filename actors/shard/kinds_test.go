@@ -3,6 +3,7 @@ package shard
 import (
 	"bytes"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -64,6 +65,43 @@ func TestASmallWriteWaitsForOneLargeOne(t *testing.T) {
 		}
 		if len(order) < 3 || order[1] != "/small" || order[2] != "/large" {
 			t.Errorf("%s: the order is %q", name, order)
+		}
+	}
+}
+
+// TestASmallWriteFollowsALargeOne has a large write and another be under way, or wait, when small ones come: here and
+// to another member that leads. These don't wait until the first is applied, and the other does.
+func TestASmallWriteFollowsALargeOne(t *testing.T) {
+	for leads := range uint64(2) {
+		now := time.Now()
+		c := NewCore(Options{Self: 1, Nonce: 1, Patience: time.Minute})
+		var order []int
+		step := func(after time.Duration, sizes ...int) {
+			now = now.Add(after)
+			in := Input{Lead: Lead{Member: leads + 1, Term: 1}, Applied: Applied{Epoch: 1, Batches: []statemachine.BatchID{{Epoch: 1, Number: 1}}}}
+			for _, size := range sizes {
+				in.Writes = append(in.Writes, &Write{Command: &tree.Command{Op: tree.OpSet, Key: "/k", Value: make([]byte, size)}, Deadline: now.Add(time.Hour)})
+			}
+			out := c.Step(now, in)
+			for _, p := range out.Propose {
+				if p.Writes > 0 {
+					order = append(order, len(p.Cmd)>>20)
+				}
+			}
+			for _, s := range out.Submit {
+				order = append(order, len(s.Commands)>>20)
+			}
+		}
+		step(0, 9<<20, 10<<20)
+		for range 3 {
+			step(gatherTime/2, 1)
+			if !c.Takes(now.Add(gatherTime / 2)) {
+				t.Error("small writes stay in the mailbox")
+			}
+			step(gatherTime / 2)
+		}
+		if !slices.Equal(order, []int{9, 0, 0, 0}) {
+			t.Errorf("with member %d as leader, the MiB that go are %d", leads+1, order)
 		}
 	}
 }

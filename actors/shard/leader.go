@@ -159,11 +159,11 @@ func (l *leader) roomy(now time.Time) bool {
 	if l.paused || l.clock.wanted && !l.clock.running || slices.ContainsFunc(l.batches, func(b *batch) bool { return !b.sent }) {
 		return false
 	}
-	n, bytes := l.underWay(now)
+	n, _ := l.underWay(now)
 	if l.o.Sharded {
 		return l.asks.asking == nil && n < rangesLimit && !now.Before(l.asks.retry)
 	}
-	open, _ := gate(now, n, bytes, l.latest)
+	open, _ := gate(now, n, l.latest)
 	return open
 }
 
@@ -174,7 +174,7 @@ func (l *leader) advance(now time.Time, due bool) {
 		return
 	}
 	if due && l.roomy(now) {
-		if parts, kind := l.gather(); len(parts) > 0 {
+		if parts, kind := l.gather(now); len(parts) > 0 {
 			if l.o.Sharded {
 				l.ask(now, parts, kind)
 			} else {
@@ -190,9 +190,10 @@ func (l *leader) advance(now time.Time, due bool) {
 
 // gather takes the submissions of one batch out of the inbox. Later ones don't join
 // it (7).
-func (l *leader) gather() (parts []*Submission, kind int) {
-	kind = next(l.turn, func(kind int) bool { return len(l.inbox[kind]) > 0 })
-	if len(l.inbox[kind]) == 0 {
+func (l *leader) gather(now time.Time) (parts []*Submission, kind int) {
+	_, bytes := l.underWay(now)
+	kind, ok := next(l.turn, bytes, func(kind int) bool { return len(l.inbox[kind]) > 0 })
+	if !ok {
 		return nil, kind
 	}
 	n, count, size, indexes := 0, 0, 0, 0
@@ -330,8 +331,8 @@ func (l *leader) wake(now time.Time) (wake time.Duration) {
 	if l.epoch == 0 {
 		return 0
 	}
-	n, bytes := l.underWay(now)
-	if _, wait := gate(now, n, bytes, l.latest); wait > 0 && !l.o.Sharded {
+	n, _ := l.underWay(now)
+	if _, wait := gate(now, n, l.latest); wait > 0 && !l.o.Sharded {
 		wake = wait
 	}
 	if len(l.inbox[plain])+len(l.inbox[root])+len(l.inbox[bulk])+len(l.batches) > 0 || l.asks.asking != nil || l.asks.handed > l.asks.settled {

@@ -109,11 +109,7 @@ func (o *origin) underWay(epoch uint64) []*sent {
 // open says whether something may be sent to the leader of the epoch, another member;
 // see gate.
 func (o *origin) open(now time.Time, epoch uint64) (bool, time.Duration) {
-	waiting, bytes := o.underWay(epoch), 0
-	for _, s := range waiting {
-		bytes += s.size
-	}
-	return gate(now, len(waiting), bytes, o.latest)
+	return gate(now, len(o.underWay(epoch)), o.latest)
 }
 
 // next returns what is to be sent to another member that leads in the epoch: writes,
@@ -121,7 +117,11 @@ func (o *origin) open(now time.Time, epoch uint64) (bool, time.Duration) {
 // on receiving it, the leader refuses earlier numbers that it never got (20).
 func (o *origin) next(now time.Time, epoch uint64) *Submission {
 	if open, _ := o.open(now, epoch); open && o.expects(now, epoch) == 0 {
-		if s := o.gather(now, epoch); s != nil {
+		bytes := 0
+		for _, s := range o.underWay(epoch) {
+			bytes += s.size
+		}
+		if s := o.gather(now, epoch, bytes); s != nil {
 			return s
 		}
 	}
@@ -133,11 +133,12 @@ func (o *origin) next(now time.Time, epoch uint64) *Submission {
 	return o.submission(now, epoch, plain, nil)
 }
 
-// gather makes a submission of the writes that wait; nil if none do.
-func (o *origin) gather(now time.Time, epoch uint64) *Submission {
+// gather makes a submission of writes that wait; nil if none do that may be sent while so many
+// bytes are under way.
+func (o *origin) gather(now time.Time, epoch uint64, underWay int) *Submission {
 	ready := func(kind int) bool { return len(o.queues[kind]) > 0 && !now.Before(o.pauses[kind].until) }
-	kind := next(o.turn, ready)
-	if !ready(kind) {
+	kind, ok := next(o.turn, underWay, ready)
+	if !ok {
 		return nil
 	}
 	n, size, indexes := 0, 0, 0

@@ -308,6 +308,31 @@ func TestHubReadsDroppedEventsFromDisk(t *testing.T) {
 	})
 }
 
+// TestHubLeavesOnDiskWhatNobodyWaitsFor has events dropped while nobody watches. Who asks for them later gets them,
+// and what comes then.
+func TestHubLeavesOnDiskWhatNobodyWaitsFor(t *testing.T) {
+	f := &forest{window: 100}
+	bubble(t, f, watch.Options{MailboxLimit: 1}, func(t *testing.T, h *watch.Hub) {
+		stalled(t, h, f, func() {
+			for range 5 {
+				f.publish(h, "/a")
+			}
+		})
+		if f.reads != 0 || h.Told(0) != f.last {
+			t.Errorf("%d reads of the disk, and the hub has come to %d of %d", f.reads, h.Told(0), f.last)
+		}
+		var s sink
+		if err := h.Watch(&tree.Watch{Key: "/a", Stream: true, Since: 3, Sink: &s}); err != nil {
+			t.Fatal(err)
+		}
+		f.publish(h, "/a")
+		synctest.Wait()
+		if got, ends := s.got(); !slices.Equal(got, []tree.Index{3, 4, 5, 6, 7}) || ends != 0 {
+			t.Errorf("got %v and %d ends, want 3 to 7", got, ends)
+		}
+	})
+}
+
 func TestHubDropsWhatIsTooLargeToKeep(t *testing.T) {
 	f := &forest{window: 100}
 	bubble(t, f, watch.Options{RingBytesLimit: 1}, func(t *testing.T, h *watch.Hub) {

@@ -125,9 +125,15 @@ func (h *Hub) tell(events []tree.EncodedEvent) {
 	}
 }
 
-// closeGap reads and delivers one page of what was dropped.
+// closeGap reads and delivers one page of what was dropped. If nobody watches, it leaves that on
+// disk: reading it would take as long as what was too much for the hub already.
 func (h *Hub) closeGap() error {
 	d := &h.delivery
+	if d.trie.count == 0 {
+		d.seen = d.target
+		d.recent.reset(d.seen + 1)
+		return nil
+	}
 	events, complete, err := h.store.history("/", d.seen+1, historyPage)
 	if err != nil {
 		return fmt.Errorf("read event window from %d: %w", d.seen+1, err)
