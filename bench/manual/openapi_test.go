@@ -1,6 +1,7 @@
 package manual
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -103,6 +104,42 @@ func check(t *testing.T, router routers.Router, c *call) []error {
 		}
 	}
 	return errs
+}
+
+// TestWhatIsNotDescribedIsNoticed shows that checkCalls can fail.
+func TestWhatIsNotDescribedIsNoticed(t *testing.T) {
+	router := described(t)
+	const good = `{"action":"get","node":{"key":"/x","value":"v","modifiedIndex":4,"createdIndex":4}}`
+	for _, c := range []struct {
+		what, target, form string
+		status             int
+		answer             string
+	}{
+		{"", "GET /v2/keys/x?wait=true", "", 200, good},
+		{"", "PUT /v2/keys/x", "value=v&ttl=3", 201, good},
+		{"a path", "GET /v2/nothing", "", 200, "{}"},
+		{"a parameter's value", "GET /v2/keys/x?wait=maybe", "", 200, good},
+		{"a number below its least", "GET /v2/keys/x?limit=0", "", 200, good},
+		{"a field of a form", "PUT /v2/keys/x", "value=v&ttl=soon", 201, good},
+		{"a status", "GET /v2/keys/x", "", 299, good},
+		{"an action", "GET /v2/keys/x", "", 200, strings.Replace(good, "get", "got", 1)},
+		{"a value's type", "GET /v2/keys/x", "", 200, strings.Replace(good, `"v"`, "3", 1)},
+		{"a member of an object", "GET /v2/keys/x", "", 200, strings.Replace(good, "value", "valve", 1)},
+	} {
+		request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(c.target + " HTTP/1.1\r\nHost: copse\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		header := http.Header{"Content-Type": {"application/json"}}
+		for _, name := range []string{"X-Etcd-Cluster-Id", "X-Etcd-Index", "X-Raft-Index", "X-Raft-Term"} {
+			header.Set(name, "7")
+		}
+		response := &http.Response{StatusCode: c.status, Header: header}
+		errs := check(t, router, &call{request: request, form: []byte(c.form), response: response, body: []byte(c.answer)})
+		if noticed := len(errs) > 0; noticed != (c.what != "") {
+			t.Errorf("%q in %s %q, %d %s: %v", c.what, c.target, c.form, c.status, c.answer, errs)
+		}
+	}
 }
 
 // flatten makes one name of a key: a path parameter of OpenAPI 3.1 has no slashes.
