@@ -63,6 +63,7 @@ func TestChangesOfUsersAreOneAfterTheOther(t *testing.T) {
 
 // Without a quorum a change is answered like any other write: errorCode 300.
 func TestChangesOfUsersNeedAQuorum(t *testing.T) {
+	t.Parallel()
 	c := foundShards(t, 3, 1)
 	c.nodes[2].stop()
 	c.nodes[3].stop()

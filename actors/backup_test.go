@@ -164,6 +164,7 @@ func TestABackupUnderLoadIsTheTreeAtOneIndex(t *testing.T) {
 
 // Without a leader, a backup is refused, but for one of what the member has.
 func TestAStaleBackupNeedsNoLeader(t *testing.T) {
+	t.Parallel()
 	for _, shards := range []int{1, 2} {
 		c := foundShards(t, 3, shards)
 		c.set(1, "/k", "v")

@@ -236,6 +236,7 @@ func TestWritesGoOnWithoutTheLeaderAndComeBack(t *testing.T) {
 }
 
 func TestWithoutAQuorumReadsAndWatchesGoOnAndWritesAreRefused(t *testing.T) {
+	t.Parallel()
 	c := found(t, 3)
 	written := c.set(1, "/k", "v")
 	left := c.follower()

@@ -15,8 +15,10 @@ import (
 // Whoever has an index from one member reads at any other what that index covers, of one
 // key and of the root.
 func TestAnIndexOfOneMemberIsGoodAtAll(t *testing.T) {
+	t.Parallel()
 	for _, shards := range []int{1, 3} {
 		t.Run(fmt.Sprint(shards, " shards"), func(t *testing.T) {
+			t.Parallel()
 			c := foundShards(t, 3, shards)
 			var all sync.WaitGroup
 			for i := range uint64(6) {
@@ -50,8 +52,10 @@ func TestAnIndexOfOneMemberIsGoodAtAll(t *testing.T) {
 
 // A read of a bounded age is answered without a quorum for as long as that lasts.
 func TestReadsOfABoundedAge(t *testing.T) {
+	t.Parallel()
 	for _, shards := range []int{1, 3} {
 		t.Run(fmt.Sprint(shards, " shards"), func(t *testing.T) {
+			t.Parallel()
 			c := foundShards(t, 3, shards)
 			left := c.follower()
 			other := 1 + left%3

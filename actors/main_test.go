@@ -6,4 +6,5 @@ import (
 	"go.uber.org/goleak"
 )
 
+// Tests that mostly wait until requests without a quorum are refused are parallel.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

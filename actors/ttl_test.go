@@ -11,6 +11,7 @@ import (
 // A lock is refreshed in vain while two of three members are down, for longer than its time to
 // live. Once they are back its owner still has it, as long as it refreshes it.
 func TestTimesToLiveWaitForALeader(t *testing.T) {
+	t.Parallel()
 	c := foundShards(t, 3, 2)
 	const ttl = 3 * time.Second
 	write := func(via uint64, op tree.Op) *tree.Error {

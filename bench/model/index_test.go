@@ -39,6 +39,7 @@ var large = []struct{ name, defines string }{
 func TestThePromisesAreKept(t *testing.T) {
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
 			v := run(t, search{defines: s.defines})
 			if v.broken != "" || !v.whole() {
 				t.Fatalf("%s: broken: %q\n%s", s.defines, v.broken, v.output)
@@ -108,6 +109,7 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 			"-DDENSE -DWRITES=2 -DELSEWHERE=3 -DLOSSES=1", "every write is answered"},
 	} {
 		t.Run(strings.ToLower(m.mutant), func(t *testing.T) {
+			t.Parallel()
 			v := run(t, search{defines: m.defines, mutant: m.mutant})
 			if v.broken != m.promise {
 				t.Fatalf("%s (%s): broken: %q, want %q\n%s", m.rule, m.defines, v.broken, m.promise, v.output)

@@ -39,6 +39,7 @@ var traced = []struct {
 func TestTraces(t *testing.T) {
 	for _, s := range traced {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
 			var b strings.Builder
 			b.WriteString("# Courses of events in bench/model, which this package's core follows in TestModel.\n" +
 				"# Written by (cd bench && go test ./model -run TestTraces -write).\n")
