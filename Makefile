@@ -19,7 +19,7 @@ RACE := CGO_ENABLED=1 $(GO) test -race
 # As in bench/peer/build.go and the Dockerfile.
 RELEASE_FLAGS := -trimpath -tags=nethttpomithttp2
 
-.PHONY: all build release test lane1 lane2 check lint vuln race model model-big mutants compat page pictures crash cluster deploy bench profile fuzz deps clean
+.PHONY: all build release test waiting computing check lint vuln race model model-big mutants compat page pictures crash cluster deploy bench profile fuzz deps clean
 
 all: build
 
@@ -31,22 +31,19 @@ build:
 release:
 	cd bench && $(GO) run ./release -out ../$(BIN)/release
 
-# The suites run in two lanes, since they mostly wait: for members that elect, servers that start,
-# faults that last. What only computes goes beside the race detector and is nice to it, so that
-# no member's time runs out. Fuzzing has so many seconds of both processors.
+# What only computes is nice to the suites beside it, which mostly wait: for members that elect, for
+# servers that start. What puts clusters and machines through faults has the machine for itself.
 test: deps lint
-	$(MAKE) --no-print-directory -j2 -Oline lane1 lane2
-	$(MAKE) fuzz
-	$(MAKE) vuln
+	$(MAKE) --no-print-directory -j2 -Oline waiting computing
+	$(MAKE) --no-print-directory crash cluster deploy vuln
 	@docker info >/dev/null 2>&1 || $(NO_ENGINE)
 	@echo "make test: all that ran has passed"
 
-lane1:
-	+@for suite in race compat page deploy; do $(MAKE) $$suite || exit; done
+waiting:
+	+@for suite in race compat page; do $(MAKE) $$suite || exit; done
 
-lane2:
-	+@for suite in model mutants; do nice $(MAKE) $$suite || exit; done
-	+@for suite in crash cluster; do $(MAKE) $$suite || exit; done
+computing:
+	+@for suite in model mutants fuzz; do nice $(MAKE) $$suite || exit; done
 
 # The quick part of the gate, two to three minutes.
 check: lint
