@@ -420,3 +420,22 @@ func TestALongContentIsKeptForLongOnes(t *testing.T) {
 		t.Error("a long buffer is kept")
 	}
 }
+
+// TestALongBufferFitsWhatIsMadeInIt: one that many entries would just not fit into isn't used, nor is one that is more
+// than twice as large as they need.
+func TestALongBufferFitsWhatIsMadeInIt(t *testing.T) {
+	node := raftio.NodeInfo{ShardID: 1, ReplicaID: 1}
+	list := entries(1, 1, 100)
+	for i := range list {
+		list[i].Cmd = make([]byte, contentLimit/50)
+	}
+	need := entriesAtMost(list)
+	for size, used := range map[int]bool{need - 1: false, need: true, 2 * need: true, 2*need + 1: false, 64 << 20: false} {
+		l, left := &raftLog{}, make([]byte, 0, size)
+		l.long.New = func() any { return &left }
+		content := appendEntries(l.lengthen(nil, list), node, list)
+		if same := &content[0] == &left[:1][0]; same != used {
+			t.Errorf("entries of %d bytes at most are made in a buffer for %d: %v", need, size, same)
+		}
+	}
+}

@@ -180,16 +180,13 @@ func (l *raftLog) save(add func(b *batch)) {
 }
 
 // lengthen moves content into a buffer that a long one has left, if entries make it long and
-// they fit.
+// they fit. One that is too small, or far too large, is let go of: it would be kept for ever.
 func (l *raftLog) lengthen(content []byte, entries []pb.Entry) []byte {
-	size := len(content)
-	for i := range entries {
-		size += entries[i].SizeUpperLimit()
-	}
+	size := len(content) + entriesAtMost(entries)
 	if size <= contentLimit || size <= cap(content) {
 		return content
 	}
-	if used, ok := l.long.Get().(*[]byte); ok && size <= cap(*used) {
+	if used, ok := l.long.Get().(*[]byte); ok && size <= cap(*used) && cap(*used) <= 2*size {
 		return append((*used)[:0], content...)
 	}
 	return content

@@ -90,13 +90,19 @@ func appendNumbers(dst []byte, k kind, node raftio.NodeInfo, numbers ...uint64) 
 	return endRecord(dst, begin)
 }
 
-// appendEntries appends entries, of which the first has the lowest index.
-func appendEntries(dst []byte, node raftio.NodeInfo, entries []pb.Entry) []byte {
-	begin, all := len(dst), recordHead+8
+// entriesAtMost is how many bytes appendEntries may append.
+func entriesAtMost(entries []pb.Entry) int {
+	all := recordHead + 8
 	for i := range entries {
 		all += 4 + entries[i].SizeUpperLimit()
 	}
-	dst = beginRecord(slices.Grow(dst, all), entriesRecord, node)
+	return all
+}
+
+// appendEntries appends entries, of which the first has the lowest index.
+func appendEntries(dst []byte, node raftio.NodeInfo, entries []pb.Entry) []byte {
+	begin := len(dst)
+	dst = beginRecord(slices.Grow(dst, entriesAtMost(entries)), entriesRecord, node)
 	dst = le.AppendUint64(dst, entries[0].Index)
 	for i := range entries {
 		size := entries[i].Size()
