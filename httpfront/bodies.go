@@ -182,17 +182,13 @@ func (b *bodyReader) read(length int) error {
 // what it takes, and what may be read into it.
 func (b *bodyReader) grow(size int) error {
 	x := b.x
-	if more := b.claim(size); more > 0 {
-		if !b.budget.Take(inflight.Bodies, more, bodyPatience) {
-			return errBusy
-		}
-		x.held += more
+	more := b.claim(size)
+	if !b.budget.Take(inflight.Bodies, more, bodyPatience) {
+		return errBusy
 	}
+	x.held += more
 	switch used := b.again(size); { // those who had the memory before may just have given one back
 	case used != nil:
-		more := b.claim(cap(*used))
-		b.budget.Add(inflight.Bodies, more) // it is there in any case
-		x.held += more
 		x.body = append((*used)[:0], x.body...)
 	case size > cap(x.body):
 		x.body = append(make([]byte, 0, size), x.body...)
@@ -208,17 +204,22 @@ func (b *bodyReader) claim(size int) int64 {
 	return max(0, b.budget.Most(inflight.Bodies, int64(size)*bodyCopies)-b.x.held)
 }
 
-// again returns a buffer for so many bytes that has been used, unless it would be far too large, or nil. Fresh
-// memory would have to be cleared.
+// again returns a buffer for so many bytes that has been used, or nil. Fresh memory would have to be cleared. It
+// is held as a whole, so it may neither be far too large nor take more than there is room for.
 func (b *bodyReader) again(size int) *[]byte {
 	if size <= pooledBodyLimit {
 		return nil
 	}
 	used, ok := b.used.Get().(*[]byte)
-	if ok && (cap(*used) < size || cap(*used) > 2*size) {
+	if !ok {
+		return nil
+	}
+	more := b.claim(cap(*used))
+	if cap(*used) < size || cap(*used) > 2*size || !b.budget.Try(inflight.Bodies, more) {
 		b.used.Put(used)
 		return nil
 	}
+	b.x.held += more
 	return used
 }
 
@@ -253,8 +254,8 @@ func (s *Server) refuseBody(ctx *fasthttp.RequestCtx, stream io.Reader, why erro
 func (s *Server) drop(from io.Reader) (err error) {
 	select {
 	case s.droppers <- struct{}{}:
+		defer func() { <-s.droppers }()
 		_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, from, make([]byte, dropPiece))
-		<-s.droppers
 	default:
 		_, err = io.Copy(io.Discard, from)
 	}

@@ -91,6 +91,47 @@ func TestABufferIsTakenByWhoMayUseIt(t *testing.T) {
 	})
 }
 
+// TestUsedBuffersDontPassTheBudget has bodies find buffers of almost twice their size: each takes one as long as there is
+// room for all of that, and then fresh memory.
+func TestUsedBuffersDontPassTheBudget(t *testing.T) {
+	const size, each = 1 << 20, 1 << 20 * bodyCopies
+	budget := inflight.New(8 * each) // of which bodies may have six
+	budget.Add(inflight.Bodies, each)
+	pool := &sync.Pool{New: func() any { return new(make([]byte, 0, 2*size-1)) }}
+	for i, want := range []int{2*size - 1, 2*size - 1, size} {
+		b := bodyReader{budget: budget, used: pool, x: new(exchange), from: bytes.NewReader(make([]byte, size)), most: size}
+		if err := b.read(size); err != nil || cap(b.x.body) != want || b.x.held != int64(want)*bodyCopies {
+			t.Errorf("body %d: %v, %d bytes are held for a buffer of %d, want one of %d", i, err, b.x.held, cap(b.x.body), want)
+		}
+	}
+	if held := budget.Held(inflight.Bodies); held > 6*each {
+		t.Errorf("%d bytes are held of %d", held, 6*each)
+	}
+}
+
+// TestDroppedBodiesAreReadWhole, however many others read in long pieces meanwhile, and whatever became of those.
+func TestDroppedBodiesAreReadWhole(t *testing.T) {
+	s := &Server{reused: reused{droppers: make(chan struct{}, 1)}}
+	read := func() {
+		t.Helper()
+		body := bytes.NewReader(make([]byte, 3*dropPiece))
+		if err := s.drop(body); err != nil || body.Len() != 0 {
+			t.Errorf("%v, %d bytes are left", err, body.Len())
+		}
+	}
+	read()
+	s.droppers <- struct{}{} // or this waits for ever
+	read()
+	<-s.droppers
+	func() {
+		defer func() { _ = recover() }()
+		_ = s.drop(nil) // panics
+	}()
+	if len(s.droppers) != 0 {
+		t.Error("who panics keeps the turn")
+	}
+}
+
 // TestAnEventInBacklogsCountsOnce puts one event into the backlogs of many clients.
 func TestAnEventInBacklogsCountsOnce(t *testing.T) {
 	budget := inflight.New(1 << 20)

@@ -68,8 +68,7 @@ func (b *Budget) Take(kind Kind, bytes int64, patience time.Duration) bool {
 		return true
 	}
 	b.mu.Lock()
-	if b.fits(kind, bytes) {
-		b.add(kind, bytes)
+	if b.try(kind, bytes) {
 		b.mu.Unlock()
 		return true
 	}
@@ -89,6 +88,25 @@ func (b *Budget) Take(kind Kind, bytes int64, patience time.Duration) bool {
 	case <-late.C:
 		return !b.leave(w)
 	}
+}
+
+// Try is Take for what can be done without: it doesn't wait, and that there is no room isn't counted as a refusal.
+func (b *Budget) Try(kind Kind, bytes int64) bool {
+	if b == nil || bytes <= 0 {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.try(kind, bytes)
+}
+
+// try holds so many bytes if they fit. b.mu is held.
+func (b *Budget) try(kind Kind, bytes int64) bool {
+	if !b.fits(kind, bytes) {
+		return false
+	}
+	b.add(kind, bytes)
+	return true
 }
 
 // Most returns how many of so many bytes can be held at all, with everything else given back. A caller
@@ -197,10 +215,9 @@ func (b *Budget) Give(kind Kind, bytes int64) {
 	defer b.mu.Unlock()
 	b.add(kind, -bytes)
 	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter) bool {
-		if !b.fits(w.kind, w.bytes) {
+		if !b.try(w.kind, w.bytes) {
 			return false
 		}
-		b.add(w.kind, w.bytes)
 		close(w.ready)
 		return true
 	})

@@ -12,13 +12,19 @@ import (
 
 func waiting(t *testing.T, b *inflight.Budget) float64 {
 	t.Helper()
+	return value(t, b, "copse_in_flight_waiting")
+}
+
+// value is one of b's metrics.
+func value(t *testing.T, b *inflight.Budget, name string, labels ...string) float64 {
+	t.Helper()
 	var w metric.Writer
 	b.WriteMetrics(&w)
 	scrape, err := metrictest.Parse(w.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, _ := scrape.Value("copse_in_flight_waiting")
+	n, _ := scrape.Value(name, labels...)
 	return n
 }
 
@@ -133,5 +139,22 @@ func TestHold(t *testing.T) {
 	b.Give(inflight.Answers, 100)
 	if !b.Take(inflight.Past, 25, 0) || b.Take(inflight.Past, 1, 0) || !b.Take(inflight.Answers, 75, 0) {
 		t.Error("what waits for answers leaves room for them")
+	}
+}
+
+// TestTry: what can be done without neither waits nor counts as refused.
+func TestTry(t *testing.T) {
+	b := inflight.New(100)
+	if !b.Try(inflight.Bodies, 70) || b.Try(inflight.Bodies, 6) || !b.Try(inflight.Bodies, 5) || !b.Try(inflight.Bodies, 0) {
+		t.Error("70 and 5 of 75 fit, and nothing else")
+	}
+	if held := b.Held(inflight.Bodies); held != 75 {
+		t.Errorf("%d are held", held)
+	}
+	if n := value(t, b, "copse_in_flight_refused_total", "kind", "bodies"); n != 0 {
+		t.Errorf("%v are refused", n)
+	}
+	if none := (*inflight.Budget)(nil); !none.Try(inflight.Bodies, 1) {
+		t.Error("without a bound there is no room")
 	}
 }
