@@ -185,6 +185,7 @@ func (c *Core) Step(now time.Time, in Input) *Effects {
 	c.origin.take(in.Writes)
 	c.origin.dropLate(now)
 	c.leader.dropLate(now)
+	c.turnBack(now)       // now, as what comes back counts among those who wait
 	c.leader.propose(now) // first, as a batch that has its indexes now makes room for the next ask
 	c.submit(now)
 	c.leader.advance(now, c.expects(now) == 0)
@@ -247,7 +248,8 @@ func (c *Core) turnBack(now time.Time) {
 }
 
 // Takes reports whether writes may be taken out of the mailbox. Those that can't be sent
-// yet wait there, where their number is bounded.
+// yet wait there, where their number is bounded. Large ones may be taken before they can be sent, as
+// small ones behind them can: up to 256 wait in the origin, and the leader's inbox has a bound of its own.
 func (c *Core) Takes(now time.Time) bool {
 	if c.origin.waiting() >= batchCommandsLimit || now.Before(c.origin.pauses[plain].until) {
 		return false

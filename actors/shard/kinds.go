@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"time"
+
 	"copse/statemachine/tree"
 	"copse/statemachine/txn"
 )
@@ -36,15 +38,29 @@ func growth(c *tree.Command) int {
 }
 
 // next returns the first kind from turn on of which something waits that may be sent while so
-// many bytes are under way, if there is one. Small writes needn't wait until a large one is applied.
-func next(turn, underWay int, waiting func(kind int) bool) (kind int, ok bool) {
+// many bytes are under way, if there is one. Small writes needn't wait until a large one is applied,
+// and large ones must, of whatever kind. large is about what goes first.
+func next(turn, underWay int, waiting func(kind int) (some, large bool)) (kind int, ok bool) {
 	for i := range kinds {
 		kind := (turn + i) % kinds
-		if waiting(kind) && (kind != bulk || underWay < inflightBytesLimit) {
+		if some, large := waiting(kind); some && (!large || underWay < inflightBytesLimit) {
 			return kind, true
 		}
 	}
 	return turn, false
+}
+
+// large says that the commands are, on average.
+func (s *Submission) large() bool { return len(s.Commands) >= s.Count*largeWrite }
+
+// bytesUnderWay is the size of those that underWay counts.
+func (l *leader) bytesUnderWay(now time.Time) (bytes int) {
+	for _, b := range l.batches {
+		if l.counts(now, b) {
+			bytes += len(b.cmd)
+		}
+	}
+	return bytes
 }
 
 // Overtakes reports whether writes that come now may be sent before some that wait, here or

@@ -106,6 +106,76 @@ func TestASmallWriteFollowsALargeOne(t *testing.T) {
 	}
 }
 
+// TestLargeWritesOfAnyKindWait has twenty come at once, and none of what is sent is ever applied: one is under way.
+func TestLargeWritesOfAnyKindWait(t *testing.T) {
+	value := make([]byte, 10<<20)
+	for name, command := range map[string]*tree.Command{
+		"set":               {Op: tree.OpSet, Key: "/k", Value: value},
+		"create in root":    {Op: tree.OpCreateInOrder, Key: "/", Value: value},
+		"no growth":         {Op: tree.OpCompareAndDelete, Key: "/k", PrevValue: string(value)},
+		"POST, not in root": {Op: tree.OpCreateInOrder, Key: "/k", Value: value},
+	} {
+		for _, o := range []Options{{Self: 1}, {Self: 1, Sharded: true}, {Self: 2}, {Self: 2, Sharded: true}} {
+			now, index := time.Now(), tree.Index(0)
+			o.Nonce, o.Patience = 1, time.Minute
+			c := NewCore(o)
+			in := Input{Applied: Applied{Epoch: 1, Batches: []statemachine.BatchID{{Epoch: 1, Number: 1}}}} // the first is empty
+			for range 20 {
+				in.Writes = append(in.Writes, &Write{Command: command, Deadline: now.Add(time.Hour)})
+			}
+			sent := 0
+			for range 100 {
+				in.Lead = Lead{Member: 1, Term: 1}
+				out := c.Step(now, in)
+				for _, p := range out.Propose {
+					sent += p.Writes
+				}
+				sent += len(out.Submit)
+				in = Input{Applied: Applied{Epoch: 1, Handed: index, Settled: index}}
+				if out.Ask != nil {
+					in.Applied.Grants = []tree.Grant{{ID: out.Ask.ID, Range: tree.Range{First: index + 1, Last: index + 1}}}
+				}
+				now = now.Add(gatherTime)
+			}
+			if sent != 1 {
+				t.Errorf("%s, at member %d, sharded %v: %d are under way", name, o.Self, o.Sharded, sent)
+			}
+		}
+	}
+}
+
+// TestLargeWritesHaveTheirTurn has a small write come whenever something may be sent, here and to another member that
+// leads: a large one goes after two of them at most.
+func TestLargeWritesHaveTheirTurn(t *testing.T) {
+	for leads := range uint64(2) {
+		now := time.Now()
+		c := NewCore(Options{Self: 1, Nonce: 1, Patience: time.Minute})
+		batches := []statemachine.BatchID{{Epoch: 1, Number: 1}} // the first is empty
+		var outcomes []statemachine.Outcome
+		large, round := false, 0
+		for size := 9 << 20; !large && round < 5; round++ {
+			in := Input{Lead: Lead{Member: leads + 1, Term: 1}, Applied: Applied{Epoch: 1, Batches: batches, Outcomes: outcomes}}
+			for _, size := range []int{size, 1} {
+				in.Writes = append(in.Writes, &Write{Command: &tree.Command{Op: tree.OpSet, Key: "/k", Value: make([]byte, size)}, Deadline: now.Add(time.Hour)})
+			}
+			size, batches, outcomes = 1, nil, nil
+			out := c.Step(now, in)
+			for _, p := range out.Propose {
+				large = large || len(p.Cmd) > largeWrite
+				batches = append(batches, statemachine.BatchID{Epoch: 1, Number: p.Number})
+			}
+			for _, s := range out.Submit {
+				large = large || len(s.Commands) > largeWrite
+				outcomes = append(outcomes, statemachine.Outcome{ID: s.ID})
+			}
+			now = now.Add(gatherTime)
+		}
+		if !large {
+			t.Errorf("with member %d as leader, no large write went in %d rounds", leads+1, round)
+		}
+	}
+}
+
 // TestSmallWritesGoOnWhileLargeOnesAreRefused has another member lead, which has no memory for a
 // large write. The pauses until it is submitted again get longer, whatever else is applied.
 func TestSmallWritesGoOnWhileLargeOnesAreRefused(t *testing.T) {

@@ -123,7 +123,7 @@ func (l *leader) accept(s Submission) {
 	switch {
 	case s.Root:
 		kind = root
-	case len(s.Commands) >= s.Count*largeWrite:
+	case s.large():
 		kind = bulk
 	}
 	switch {
@@ -136,17 +136,17 @@ func (l *leader) accept(s Submission) {
 	}
 }
 
-// underWay counts the batches with writes that are proposed, and their bytes, except those
-// that take so long that they may be lost.
-func (l *leader) underWay(now time.Time) (n, bytes int) {
+// underWay counts the batches with writes, except those that take so long that they may be lost.
+func (l *leader) underWay(now time.Time) (n int) {
 	for _, b := range l.batches {
-		if len(b.parts) > 0 && !l.overdue(now, b) {
+		if l.counts(now, b) {
 			n++
-			bytes += len(b.cmd)
 		}
 	}
-	return n, bytes
+	return n
 }
+
+func (l *leader) counts(now time.Time, b *batch) bool { return len(b.parts) > 0 && !l.overdue(now, b) }
 
 // overdue reports whether b has taken so long that it may be lost. Neither later batches
 // nor closing wait for it any longer.
@@ -159,7 +159,7 @@ func (l *leader) roomy(now time.Time) bool {
 	if l.paused || l.clock.wanted && !l.clock.running || slices.ContainsFunc(l.batches, func(b *batch) bool { return !b.sent }) {
 		return false
 	}
-	n, _ := l.underWay(now)
+	n := l.underWay(now)
 	if l.o.Sharded {
 		return l.asks.asking == nil && n < rangesLimit && !now.Before(l.asks.retry)
 	}
@@ -191,8 +191,10 @@ func (l *leader) advance(now time.Time, due bool) {
 // gather takes the submissions of one batch out of the inbox. Later ones don't join
 // it (7).
 func (l *leader) gather(now time.Time) (parts []*Submission, kind int) {
-	_, bytes := l.underWay(now)
-	kind, ok := next(l.turn, bytes, func(kind int) bool { return len(l.inbox[kind]) > 0 })
+	kind, ok := next(l.turn, l.bytesUnderWay(now), func(kind int) (some, large bool) {
+		some = len(l.inbox[kind]) > 0
+		return some, some && l.inbox[kind][0].large()
+	})
 	if !ok {
 		return nil, kind
 	}
@@ -331,8 +333,7 @@ func (l *leader) wake(now time.Time) (wake time.Duration) {
 	if l.epoch == 0 {
 		return 0
 	}
-	n, _ := l.underWay(now)
-	if _, wait := gate(now, n, l.latest); wait > 0 && !l.o.Sharded {
+	if _, wait := gate(now, l.underWay(now), l.latest); wait > 0 && !l.o.Sharded {
 		wake = wait
 	}
 	if len(l.inbox[plain])+len(l.inbox[root])+len(l.inbox[bulk])+len(l.batches) > 0 || l.asks.asking != nil || l.asks.handed > l.asks.settled {

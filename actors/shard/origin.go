@@ -136,8 +136,11 @@ func (o *origin) next(now time.Time, epoch uint64) *Submission {
 // gather makes a submission of writes that wait; nil if none do that may be sent while so many
 // bytes are under way.
 func (o *origin) gather(now time.Time, epoch uint64, underWay int) *Submission {
-	ready := func(kind int) bool { return len(o.queues[kind]) > 0 && !now.Before(o.pauses[kind].until) }
-	kind, ok := next(o.turn, underWay, ready)
+	kind, ok := next(o.turn, underWay, func(kind int) (some, large bool) {
+		queue := o.queues[kind]
+		some = len(queue) > 0 && !now.Before(o.pauses[kind].until)
+		return some, some && queue[0].Command.Size() >= largeWrite
+	})
 	if !ok {
 		return nil
 	}

@@ -30,7 +30,7 @@ func (r returning) wait(now time.Time, writes int) time.Duration {
 // expects is how long the leader's next batch should wait for more writes than those in the
 // inbox and the member's own.
 func (l *leader) expects(now time.Time, own int) time.Duration {
-	if n, _ := l.underWay(now); n > 0 {
+	if l.underWay(now) > 0 {
 		return 0
 	}
 	for _, inbox := range l.inbox {

@@ -60,14 +60,46 @@ func (w *world) step(m *simMember, byWake bool) {
 	}
 }
 
-// ready reports whether writes wait that may be sent.
-func (o *origin) ready(now time.Time) bool {
-	for kind := range o.queues {
-		if len(o.queues[kind]) > 0 && !now.Before(o.pauses[kind].until) {
-			return true
+// ready reports whether writes wait that may be sent beside what is under way to the leader: with
+// much of that, large ones may not. A leader's own go to its inbox in any case.
+func (w *world) ready(m *simMember) (ready bool) {
+	o, bytes := &m.core.origin, 0
+	for _, s := range o.pending {
+		if m.lead.Member != m.id && s.epoch == m.lead.Term {
+			bytes += s.size
 		}
 	}
-	return false
+	for kind, queue := range o.queues {
+		if len(queue) > 0 && !w.now.Before(o.pauses[kind].until) {
+			ready = !w.blocked(bytes, queue[0].Command.Size()) || ready
+		}
+	}
+	return ready
+}
+
+// submitted reports whether submissions wait at the leader that may go into the log beside its batches.
+func (w *world) submitted(l *leader) (ready bool) {
+	bytes := 0
+	for _, b := range l.batches {
+		if b.parts != nil && w.now.Sub(b.proposed) < l.o.Patience {
+			bytes += len(b.cmd)
+		}
+	}
+	for _, queue := range l.inbox {
+		if len(queue) > 0 {
+			ready = !w.blocked(bytes, len(queue[0].Commands)/queue[0].Count) || ready
+		}
+	}
+	return ready
+}
+
+// blocked reports whether a write of this size waits for the bytes under way.
+func (w *world) blocked(underWay, size int) bool {
+	if size < largeWrite || underWay < inflightBytesLimit {
+		return false
+	}
+	w.seen.blocked++
+	return true
 }
 
 // bounds checks that the core keeps within its limits.
@@ -78,13 +110,16 @@ func (w *world) bounds(m *simMember) {
 	if m.lead.Member != m.id && now > inflightLimit {
 		w.fail("member %d has %d submissions under way in one epoch", m.id, now)
 	}
+	if m.lead.Member != m.id && crowded(o.underWay(m.lead.Term), func(s *sent) int { return s.size }) {
+		w.fail("member %d submits a large write beside too many bytes", m.id)
+	}
 	if waiting := o.waiting(); waiting > batchCommandsLimit*(2+2*inflightLimit+older) {
 		w.fail("member %d: %d writes wait to be sent", m.id, waiting)
 	}
-	sendable := !l.paused && o.ready(w.now) && m.core.lead.Member != nobody && m.core.Takes(w.now)
+	sendable := !l.paused && w.ready(m) && m.core.lead.Member != nobody && m.core.Takes(w.now)
 	submitted := len(l.inbox[plain]) + len(l.inbox[root]) + len(l.inbox[bulk])
 	switch {
-	case !sendable && (submitted == 0 || !l.roomy(w.now)):
+	case !sendable && (!w.submitted(l) || !l.roomy(w.now)):
 		m.held = time.Time{}
 	case m.core.expects(w.now) == 0:
 		w.fail("member %d: %d writes and %d submissions wait, though there is room and nobody is expected", m.id, o.waiting(), submitted)
@@ -111,9 +146,31 @@ func (w *world) bounds(m *simMember) {
 		limit = rangesLimit
 	}
 	// A dropped batch may have been given up before, and then no longer counts.
-	if n, _ := l.underWay(w.now); n > limit && w.seen.drops == 0 {
+	if n := l.underWay(w.now); n > limit && w.seen.drops == 0 {
 		w.fail("member %d: %d batches under way", m.id, n)
 	}
+	if w.seen.drops == 0 && crowded(l.batches, func(b *batch) int {
+		if !l.counts(w.now, b) {
+			return 0
+		}
+		return len(b.cmd)
+	}) {
+		w.fail("member %d has a large batch under way beside too many bytes", m.id)
+	}
+}
+
+// crowded reports whether one of the list is surely of a large write, and comes behind more bytes than may be
+// under way then.
+func crowded[T any](list []T, size func(T) int) bool {
+	bytes := 0
+	for _, one := range list {
+		n := size(one)
+		if n > 2*batchBytesLimit && bytes >= inflightBytesLimit {
+			return true
+		}
+		bytes += n
+	}
+	return false
 }
 
 // effects carries out the core's effects.

@@ -34,6 +34,7 @@ type world struct {
 	healed  time.Time // when they ended
 	outage  time.Time // no election succeeds before
 	sharded bool
+	heavy   bool // many writes are large
 
 	now    time.Time
 	events eventHeap
@@ -53,7 +54,7 @@ type world struct {
 // counts counts what happened in the worlds, to show that they exercise everything.
 type counts struct {
 	writes, replies, timeouts, lost, stopped, again, stale, refusals, probes, unsent, drops, late, elections, transfers,
-	restarts, jumps, closes, merged, full, reasked, held int
+	restarts, jumps, closes, merged, full, reasked, held, blocked int
 }
 
 // simWrite is one write and its outcome.
@@ -326,6 +327,9 @@ func (w *world) write(m *simMember) {
 	case n < 34:
 		c.Op, c.Key, c.Limit = tree.OpExpire, "/", 1+w.rng.IntN(1000)
 	case n < 36:
+		c.Value = large[:w.rng.IntN(700<<10)]
+	}
+	if w.heavy && w.rng.IntN(8) == 0 && c.Op != tree.OpExpire {
 		c.Value = large[:w.rng.IntN(len(large))]
 	}
 	wait := 5 * time.Second
@@ -342,7 +346,7 @@ func (w *world) write(m *simMember) {
 // simKey lives in the shard of a sharded world.
 const simKey = "/d"
 
-var large = make([]byte, 700<<10)
+var large = make([]byte, 4<<20)
 
 // answer records the answer to a write, and checks that it is allowed.
 func (w *world) answer(m *simMember, write *Write, reply uint64, err error) {

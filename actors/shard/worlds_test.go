@@ -51,7 +51,9 @@ func makeWorld(seed uint64) *world {
 			*on = rng.IntN(2) == 0
 		}
 	}
-	return newWorld(seed, 1+rng.IntN(5)*2/3, rng.IntN(2) == 0, f)
+	w := newWorld(seed, 1+rng.IntN(5)*2/3, rng.IntN(2) == 0, f)
+	w.heavy = rng.IntN(30) == 0
+	return w
 }
 
 // play runs the world: first faults and writes, then only writes, then neither.
@@ -273,7 +275,7 @@ func (c *counts) fields() map[string]*int {
 		"writes": &c.writes, "replies": &c.replies, "timeouts": &c.timeouts, "lost": &c.lost, "stopped": &c.stopped, "again": &c.again,
 		"stale": &c.stale, "refusals": &c.refusals, "probes": &c.probes, "unsent": &c.unsent, "drops": &c.drops, "late": &c.late,
 		"elections": &c.elections, "transfers": &c.transfers, "restarts": &c.restarts, "jumps": &c.jumps, "closes": &c.closes,
-		"merged": &c.merged, "full": &c.full, "reasked": &c.reasked, "held": &c.held,
+		"merged": &c.merged, "full": &c.full, "reasked": &c.reasked, "held": &c.held, "blocked": &c.blocked,
 	}
 }
 

@@ -232,8 +232,24 @@ var mutants = []mutant{
 		"if wait := c.expects(now); wait > 0 {", "if wait := c.expects(now); wait < 0 {", transcripts,
 	},
 	{
+		"who comes back by a refusal is waited for", "7", "actors/shard/core.go",
+		"	c.turnBack(now)       // now, as", "	// now, as", "TestWhatComesBackIsNotWaitedFor",
+	},
+	{
 		"three writers wait for each other", "7", "actors/shard/returning.go",
 		"r.writes < returningLeast ||", "", transcripts,
+	},
+	{
+		"large writes go whatever is under way", "7", "actors/shard/kinds.go",
+		"(!large || underWay < inflightBytesLimit)", "(!large || underWay >= 0)", "TestWorlds TestLargeWritesOfAnyKindWait",
+	},
+	{
+		"large creates in the root go whatever is under way", "7", "actors/shard/kinds.go",
+		"(!large || underWay < inflightBytesLimit)", "(!large || kind != bulk || underWay < inflightBytesLimit)", "TestWorlds TestLargeWritesOfAnyKindWait",
+	},
+	{
+		"small writes always go first", "7", "actors/shard/kinds.go",
+		"kind := (turn + i) % kinds", "kind := i", "TestLargeWritesHaveTheirTurn",
 	},
 	{
 		"asks are answered by shard, not by id", "8", "actors/shard/ranges.go",
