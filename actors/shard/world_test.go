@@ -346,7 +346,7 @@ func (w *world) write(m *simMember) {
 // simKey lives in the shard of a sharded world.
 const simKey = "/d"
 
-var large = make([]byte, 4<<20)
+var large = make([]byte, 16<<20)
 
 // answer records the answer to a write, and checks that it is allowed.
 func (w *world) answer(m *simMember, write *Write, reply uint64, err error) {

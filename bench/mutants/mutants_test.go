@@ -241,11 +241,11 @@ var mutants = []mutant{
 	},
 	{
 		"large writes go whatever is under way", "7", "actors/shard/kinds.go",
-		"(!large || underWay < inflightBytesLimit)", "(!large || underWay >= 0)", "TestWorlds TestLargeWritesOfAnyKindWait",
+		"(!large || underWay < inflightBytesLimit)", "(!large || underWay >= 0)", "TestLargeWritesOfAnyKindWait",
 	},
 	{
 		"large creates in the root go whatever is under way", "7", "actors/shard/kinds.go",
-		"(!large || underWay < inflightBytesLimit)", "(!large || kind != bulk || underWay < inflightBytesLimit)", "TestWorlds TestLargeWritesOfAnyKindWait",
+		"(!large || underWay < inflightBytesLimit)", "(!large || kind != bulk || underWay < inflightBytesLimit)", "TestLargeWritesOfAnyKindWait",
 	},
 	{
 		"small writes always go first", "7", "actors/shard/kinds.go",
