@@ -261,7 +261,7 @@ func TestWhatIsCutOutIsFreed(t *testing.T) {
 		t.Fatal("the transaction is answered")
 	}
 	follows := func(a, b []byte, gap int) bool {
-		return unsafe.Pointer(unsafe.SliceData(b)) == unsafe.Add(unsafe.Pointer(unsafe.SliceData(a)), len(a)+gap)
+		return uintptr(unsafe.Pointer(&b[0]))-uintptr(unsafe.Pointer(&a[0])) == uintptr(len(a)+gap)
 	}
 	if follows(last.Outcomes[1].Data, last.Outcomes[2].Data, 0) {
 		t.Error("the replies lie behind each other, where the transaction's was")
