@@ -23,6 +23,8 @@ const (
 	// bodyCopies is how often a body is in memory on its way: here, in the submission, the
 	// batch and the raft entry, in the log's write and the store's, and in the event.
 	bodyCopies = 8
+	// givenAnswer is the size up to which the answer to a write that was made is given in any case.
+	givenAnswer = 64 << 10
 	// dropPiece is how much is read at once of a body for which there is no memory, by so many.
 	dropPiece = 64 << 10
 	droppers  = 64
@@ -88,7 +90,7 @@ func (s *Server) dropBody(ctx *fasthttp.RequestCtx, x *exchange) (kept []byte) {
 }
 
 // holdAnswer prints the answer to a write, or leaves that to who sends it part by part, and counts it until its
-// client has taken it. The write has been made: without room, its answer says so.
+// client has taken it. The write has been made: without room, a large answer says so.
 func (s *Server) holdAnswer(c *conn, x *exchange, reply *tree.Reply) {
 	late := reply.Late
 	if late == nil {
@@ -97,8 +99,6 @@ func (s *Server) holdAnswer(c *conn, x *exchange, reply *tree.Reply) {
 		}
 		return
 	}
-	s.inFlight.Give(inflight.Bodies, x.held) // what is left of it is among the values
-	x.held = 0
 	switch held := c.hold(late.Held()); {
 	case !held:
 		reply.Leave() // they wait for room without holding any
@@ -112,12 +112,15 @@ func (s *Server) holdAnswer(c *conn, x *exchange, reply *tree.Reply) {
 	}
 }
 
-// hold counts bytes of an answer that is there already, unless there is no room for them.
+// hold counts bytes of an answer that is there already, unless there is no room for them. It doesn't wait: they would
+// be there meanwhile, and not counted.
 func (c *conn) hold(bytes int) bool {
-	if bytes <= freeBody {
+	switch budget := c.loop.options.heads.inFlight; {
+	case bytes <= freeBody:
 		return true
-	}
-	if !c.loop.options.heads.inFlight.Hold(inflight.Answers, int64(bytes)) {
+	case bytes <= givenAnswer:
+		budget.Add(inflight.Answers, int64(bytes))
+	case !budget.Hold(inflight.Answers, int64(bytes)):
 		return false
 	}
 	c.answer += int64(bytes)

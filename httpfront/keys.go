@@ -210,6 +210,7 @@ func (s *Server) serveWrite(ctx *fasthttp.RequestCtx, x *exchange, _ grant) {
 		return
 	}
 	reply := s.backend.Do(&x.req.cmd)
+	x.body, x.held = s.dropBody(ctx, x), 0 // the answer may need its room
 	// Setting any deadline, even none, makes fasthttp send the answer at once. Otherwise it
 	// keeps the answer while there is more input, which may be half a request that never ends.
 	ctx.SetWriteDeadline(time.Time{})

@@ -81,12 +81,12 @@ func (v *serving) next(p *pollLoop) (t *turn) {
 	return t
 }
 
-// holdPast counts the values that the reply holds, and returns how many bytes these are. If too many replies
-// wait to be printed, it leaves them to the window of events instead.
+// holdPast counts the values that the reply holds, and returns how many bytes these are. If they alone are more than
+// may wait beside what they wait for, or too many replies do, it leaves them to the window of events instead.
 func (t *turn) holdPast(budget *inflight.Budget) int64 {
 	t.reply.Late = t.reply.Late.Apart()
 	past := int64(t.reply.Late.Held())
-	if budget.Take(inflight.Past, past, 0) {
+	if budget.Most(inflight.Past, past) == past && budget.Take(inflight.Past, past, 0) {
 		return past
 	}
 	t.reply.Leave()

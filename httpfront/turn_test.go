@@ -107,3 +107,27 @@ func TestValuesWaitInTheWindow(t *testing.T) {
 		t.Error("something is held in the end")
 	}
 }
+
+// TestAValueThatIsLargerThanMayWait: it would take the room that its answer waits for.
+func TestAValueThatIsLargerThanMayWait(t *testing.T) {
+	poll, err := newPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer poll.close()
+	p := &pollLoop{poller: poll, replies: make(chan *turn, 1)}
+	budget := inflight.New(32 << 20)
+	p.options.heads.inFlight = budget
+	e := tree.Event{Action: tree.ActionDelete, Node: tree.Node{Key: "/a", Modified: 7}, HasPrev: true, Prev: tree.Node{Key: "/a", Value: bytes.Repeat([]byte{1}, 10<<20)}}
+	json := tree.AppendEvent(nil, &e)
+	n := e.Late(func(tree.Index) (tree.EncodedEvent, bool) { return e.Encoded(json), true })
+	new(serving).next(p).written(tree.Reply{Action: e.Action, Late: n.Late})
+	got := <-p.replies
+	if !bytes.Equal(got.reply.JSON, json) {
+		t.Errorf("an idle server answers %.100q, %v", got.reply.JSON, got.reply.Err)
+	}
+	if budget.Give(inflight.Answers, got.claimed); budget.Held(inflight.Past)+budget.Held(inflight.Answers) != 0 {
+		t.Error("something is held in the end")
+	}
+	p.running.Wait()
+}

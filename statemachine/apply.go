@@ -61,7 +61,8 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 	if err != nil {
 		return result, err
 	}
-	before := len(res.Events)
+	before, outcomes := len(res.Events), len(res.Outcomes)
+	res.cut = 0
 	out := make([]byte, 0, min(2*len(e.Cmd), initialReplyBytes))
 	for {
 		more, err := batch.NextSubmission()
@@ -91,7 +92,13 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 			})
 		}
 	}
-	detachEvents(res.Events[before:], len(out))
+	detachEvents(res.Events[before:], len(out)+res.cut)
+	if res.cut >= maxReplySlack {
+		for i := range res.Outcomes[outcomes:] {
+			o := &res.Outcomes[outcomes+i]
+			o.Data = bytes.Clone(o.Data)
+		}
+	}
 	m.endBatch(v, batch, stale, res)
 	return result, nil
 }
@@ -187,7 +194,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		v.meta.once.newest = v.meta.once.newest || c.Op == tree.OpTxn || c.Once.ID != ""
 		if c.Once.ID != "" {
 			if out = v.appendAnswered(out, &c); len(out) > from {
-				out = m.bound(res, out, from, events)
+				out = m.bound(res, batch, out, from, events)
 				continue
 			}
 		}
@@ -208,29 +215,34 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		if c.Once.ID != "" {
 			v.keep(&c, failed, out[from:])
 		}
-		if batch.Epoch != 0 {
-			out = m.bound(res, out, from, events)
-		}
+		out = m.bound(res, batch, out, from, events)
 	}
 	return out, nil
 }
 
 // bound counts what the reply that begins at from holds, and its events do, those from first on. Past heldLimit, what is
-// large is left to the window, and of a transaction all if something is.
-func (m *Machine) bound(res *ApplyResult, out []byte, from, first int) []byte {
+// large is left to the window, and of a transaction all if something is. What no leader has proposed keeps its answer.
+func (m *Machine) bound(res *ApplyResult, batch *tree.BatchReader, out []byte, from, first int) []byte {
+	if batch.Epoch == 0 {
+		return out
+	}
 	size, left := len(out)-from, false
 	for i := range res.Events[first:] {
 		late := res.Events[first+i].Late
 		size, left = size+late.Held(), left || late.IsLeft()
 	}
-	if res.held += size; !left && (size < freeAnswer || res.held <= heldLimit || res.held == size) {
+	if fits := res.held+size <= heldLimit || res.held < heldBefore; !left && (fits || size < freeAnswer) {
+		res.held += size
 		return out
 	}
-	res.held -= size
 	for i := first; i < len(res.Events); i++ {
 		res.Events[i] = res.Events[i].Left(m.event)
 	}
-	return leaveReply(out, from, len(res.Events)-first)
+	whole := len(out)
+	out = leaveReply(out, from, len(res.Events)-first)
+	res.cut += whole - len(out)
+	res.held += len(out) - from
+	return out
 }
 
 // applyCommand applies a command, which emits an event, or fails as v2 defines it, or has

@@ -27,12 +27,15 @@ type ApplyResult struct {
 	Handed []tree.Index
 
 	held int // bytes of the replies, and of values that Events refer to
+	cut  int // bytes of what was taken out of the replies of the current entry, whose memory they keep
 }
 
 const (
-	// heldLimit is how many bytes of replies and of events one Update holds; the first may pass it. Hundreds of small
-	// commands in one raft entry may each replace or remove a large value, which nobody knew before.
-	heldLimit = 32 << 20
+	// heldLimit is how many bytes of replies and of events one Update holds; those of one command may pass it while no
+	// more than heldBefore are held. Hundreds of small commands in one raft entry may each replace or remove a large
+	// value, which nobody knew before.
+	heldLimit  = 32 << 20
+	heldBefore = 1 << 20
 	// freeAnswer is the size up to which an answer is held in any case.
 	freeAnswer = 16 << 10
 )

@@ -130,7 +130,7 @@ func (e *storedEvent) encode(from pebble.Reader, named bool) (tree.EncodedEvent,
 	key := string(e.key)
 	read := func(rec []byte) (tree.Node, error) { return readStoredNode(from, key, rec) }
 	if named {
-		read = func(rec []byte) (tree.Node, error) { return readNode(key, bytes.Clone(rec)) }
+		read = func(rec []byte) (tree.Node, error) { return readNode(key, rec) }
 	}
 	var err error
 	if e.event.Node, err = read(e.node); err != nil {
@@ -142,6 +142,9 @@ func (e *storedEvent) encode(from pebble.Reader, named bool) (tree.EncodedEvent,
 		}
 	}
 	if e.event.IsLarge() { // most watchers don't want it
+		if named { // its values are in the record, which the iterator overwrites
+			e.event.Node.Value, e.event.Prev.Value = bytes.Clone(e.event.Node.Value), bytes.Clone(e.event.Prev.Value)
+		}
 		return e.event.Late(nil), nil
 	}
 	return e.event.Encoded(tree.AppendEvent(nil, &e.event)), nil

@@ -3,7 +3,9 @@ package statemachine_test
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
+	"unsafe"
 
 	"copse/statemachine"
 	"copse/statemachine/tree"
@@ -98,21 +100,11 @@ func TestWhatOneUpdateHoldsIsBounded(t *testing.T) {
 	apply := func(list ...tree.Command) (replies []tree.Reply) {
 		t.Helper()
 		raft++
-		head := tree.BatchHead{Epoch: 1, Number: raft, Submissions: 1, Clock: tree.Clock{Time: 1e18}}
-		cmd := tree.AppendSubmission(tree.AppendBatchHead(nil, head), submissionID(replica, raft), len(list))
-		for i := range list {
-			cmd = tree.AppendCommand(cmd, &list[i])
-		}
-		if _, err := m.Update([]sm.Entry{{Index: raft, Cmd: cmd}}); err != nil {
+		if _, err := m.Update([]sm.Entry{ledEntry(raft, list...)}); err != nil {
 			t.Fatal(err)
 		}
 		o := last.Outcomes[0]
-		for data := o.Data; len(data) > 0; {
-			var r tree.Reply
-			r, data, _ = statemachine.CutReply(data)
-			o.Complete(&r)
-			replies = append(replies, r)
-		}
+		replies = repliesOf(o)
 		events := 0
 		for _, n := range last.Events {
 			events += n.Late.Held() + len(n.JSON)
@@ -189,6 +181,113 @@ func TestWhatOneUpdateHoldsIsBounded(t *testing.T) {
 	}
 	if r := apply(once)[0]; r.Err != nil || r.JSON == nil {
 		t.Errorf("a later one is answered %v", r.Err)
+	}
+}
+
+// ledEntry is a raft entry of a leader, with one submission.
+func ledEntry(raft uint64, list ...tree.Command) sm.Entry {
+	head := tree.BatchHead{Epoch: 1, Number: raft, Submissions: 1, Clock: tree.Clock{Time: 1e18}}
+	cmd := tree.AppendSubmission(tree.AppendBatchHead(nil, head), submissionID(replica, raft), len(list))
+	for i := range list {
+		cmd = tree.AppendCommand(cmd, &list[i])
+	}
+	return sm.Entry{Index: raft, Cmd: cmd}
+}
+
+func repliesOf(o statemachine.Outcome) (replies []tree.Reply) {
+	for data := o.Data; len(data) > 0; {
+		var r tree.Reply
+		r, data, _ = statemachine.CutReply(data)
+		o.Complete(&r)
+		replies = append(replies, r)
+	}
+	return replies
+}
+
+// TestRefusalsThatNameLargeValues: they say that nothing was changed, and why, whatever else is held.
+func TestRefusalsThatNameLargeValues(t *testing.T) {
+	m := mustNew(t, t.TempDir())
+	defer mustClose(t, m)
+	var last statemachine.ApplyResult
+	m.Subscribe(func(n *statemachine.ApplyResult) { last = *n })
+	value := strings.Repeat("語", 10<<20/3)
+	if _, err := m.Update([]sm.Entry{ledEntry(1, tree.Command{Op: tree.OpSet, Key: "/k", Value: []byte(value)})}); err != nil {
+		t.Fatal(err)
+	}
+	cas := tree.Command{Op: tree.OpCompareAndSwap, Key: "/k", PrevValue: "x", Value: []byte("y")}
+	if _, err := m.Update([]sm.Entry{ledEntry(2, cas, cas, cas, cas, cas, cas)}); err != nil {
+		t.Fatal(err)
+	}
+	whole, held := "[x != "+value+"]", 0
+	for i, r := range repliesOf(last.Outcomes[0]) {
+		if r.Err == nil || r.Err.Code != tree.CodeCompareFailed || r.Err.Index != 1 || !strings.HasPrefix(whole, r.Err.Cause) || len(r.Err.Cause) < 16<<10-3 {
+			t.Fatalf("compare %d is answered %.200v", i, r.Err)
+		}
+		if held += len(r.Err.Cause); i == 0 && r.Err.Cause != whole {
+			t.Errorf("the first has a cause of %d bytes", len(r.Err.Cause))
+		}
+	}
+	if held > 32<<20 {
+		t.Errorf("%d bytes are held", held)
+	}
+}
+
+// TestWhatIsCutOutIsFreed: what is left of the replies, and events beside them, don't keep the memory of all.
+func TestWhatIsCutOutIsFreed(t *testing.T) {
+	m := mustNew(t, t.TempDir())
+	defer mustClose(t, m)
+	var last statemachine.ApplyResult
+	m.Subscribe(func(n *statemachine.ApplyResult) { last = *n })
+	large := make([]byte, 6<<20) // as JSON it has 36 MiB
+	if _, err := m.Update([]sm.Entry{ledEntry(1, tree.Command{Op: tree.OpSet, Key: "/k", Value: large}, tree.Command{Op: tree.OpSet, Key: "/t", Value: large})}); err != nil {
+		t.Fatal(err)
+	}
+	x := txn.Txn{Ops: []tree.Command{{Op: tree.OpDelete, Key: "/t"}}}
+	cmd := tree.AppendBatchHead(nil, tree.BatchHead{Epoch: 1, Number: 2, Submissions: 3, Clock: tree.Clock{Time: 1e18}})
+	for i, list := range [][]tree.Command{
+		{{Op: tree.OpDelete, Key: "/k"}, x.Command(1)},
+		{{Op: tree.OpSet, Key: "/a", Value: []byte("v")}, {Op: tree.OpSet, Key: "/b", Value: []byte("v")}},
+		{{Op: tree.OpSet, Key: "/c", Value: []byte("v")}},
+	} {
+		cmd = tree.AppendSubmission(cmd, submissionID(replica, uint64(2+i)), len(list))
+		for _, c := range list {
+			cmd = tree.AppendCommand(cmd, &c)
+		}
+	}
+	if _, err := m.Update([]sm.Entry{{Index: 2, Cmd: cmd}}); err != nil {
+		t.Fatal(err)
+	}
+	if r := repliesOf(last.Outcomes[0]); r[1].Err == nil {
+		t.Fatal("the transaction is answered")
+	}
+	follows := func(a, b []byte, gap int) bool {
+		return uintptr(unsafe.Pointer(&b[0]))-uintptr(unsafe.Pointer(&a[0])) == uintptr(len(a)+gap)
+	}
+	if follows(last.Outcomes[1].Data, last.Outcomes[2].Data, 0) {
+		t.Error("the replies lie behind each other, where the transaction's was")
+	}
+	if follows(last.Events[2].JSON, last.Events[3].JSON, 16) {
+		t.Error("so do the events")
+	}
+}
+
+// TestALoneLargeTransactionIsAnswered: also behind small writes.
+func TestALoneLargeTransactionIsAnswered(t *testing.T) {
+	m := mustNew(t, t.TempDir())
+	defer mustClose(t, m)
+	var last statemachine.ApplyResult
+	m.Subscribe(func(n *statemachine.ApplyResult) { last = *n })
+	x := txn.Txn{Ops: []tree.Command{{Op: tree.OpDelete, Key: "/k"}}}
+	for i, list := range [][]tree.Command{
+		{{Op: tree.OpSet, Key: "/k", Value: make([]byte, 6<<20)}}, // as JSON it has 36 MiB
+		{{Op: tree.OpSet, Key: "/small", Value: []byte("v")}, x.Command(1)},
+	} {
+		if _, err := m.Update([]sm.Entry{ledEntry(uint64(i+1), list...)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := repliesOf(last.Outcomes[0])[1]; r.Err != nil || len(r.JSON) < 32<<20 {
+		t.Errorf("it is answered %v, with %d bytes", r.Err, len(r.JSON))
 	}
 }
 

@@ -1,6 +1,7 @@
 package statemachine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 
@@ -68,12 +69,18 @@ func appendLateReply(dst []byte, e *tree.Event) []byte {
 }
 
 // leaveReply takes the events, so many, out of the reply that begins at from. If there is one, the reply becomes one
-// whose JSON is made late; otherwise it says that there is no answer.
+// whose JSON is made late; otherwise it says that there is no answer. Of an error's cause, which may name values, the
+// beginning is left.
 func leaveReply(dst []byte, from, events int) []byte {
 	h := dst[from : from+replyHead]
 	switch {
 	case h[0] == replyDone:
 		return dst // of expirations, or without an event
+	case h[0] == 0:
+		cause := dst[from+replyHead:]
+		cause = bytes.ToValidUTF8(cause[:min(freeAnswer, len(cause))], nil) // the last rune may be cut
+		binary.LittleEndian.PutUint32(h[12:], uint32(len(cause)))
+		return append(dst[:from+replyHead], cause...)
 	case events == 1 && h[0] != replyTxn:
 		h[1] = h[1]&replyCreated | replyLate
 		binary.LittleEndian.PutUint32(h[12:], 0)

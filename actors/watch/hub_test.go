@@ -3,9 +3,11 @@ package watch_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
+	"weak"
 
 	"copse/actors/watch"
 	"copse/statemachine/tree"
@@ -710,7 +712,7 @@ func TestTheWeightOfALargeEvent(t *testing.T) {
 }
 
 // TestEventsThatAreLeftToTheWindow: the hub doesn't keep them, and reads those that somebody waits for. If one of these
-// is gone, watchers end, and get 401 when they come back.
+// is gone, these watchers end, and get 401 when they come back. Others have missed nothing.
 func TestEventsThatAreLeftToTheWindow(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -724,15 +726,15 @@ func TestEventsThatAreLeftToTheWindow(t *testing.T) {
 				whole := events[0]
 				left := whole.Left(func(tree.Index) (tree.EncodedEvent, bool) {
 					reads++
-					return whole, !gone
+					return whole, !gone || key != "/a"
 				})
 				h.Publish(f.last, []tree.EncodedEvent{left})
 				synctest.Wait()
 			}
-			var stream, other, past sink
-			for key, s := range map[string]*sink{"/a": &stream, "/b": &other} {
-				if err := h.Watch(&tree.Watch{Key: key, Stream: true, Since: 1, Sink: s}); err != nil {
-					t.Fatal(err)
+			var stream, other, several, past sink
+			for _, w := range []*tree.Watch{{Key: "/a", Sink: &stream}, {Key: "/b", Sink: &other}, {Key: "/b", Also: &[]string{"/a"}, Sink: &several}} {
+				if w.Stream, w.Since = true, 1; h.Watch(w) != nil {
+					t.Fatalf("no watch of %s", w.Key)
 				}
 			}
 			publish("/c")
@@ -740,9 +742,18 @@ func TestEventsThatAreLeftToTheWindow(t *testing.T) {
 				t.Errorf("nobody waits for an event, which is read %d times, and %d watches end", reads, ends)
 			}
 			publish("/a")
-			got, ends := stream.got()
-			if want := map[bool]int{false: 1}[gone]; len(got) != want || ends != 1-want || reads != 1 {
-				t.Errorf("gone: %v; %v delivered, %d ends, read %d times", gone, got, ends, reads)
+			for _, s := range []*sink{&stream, &several} {
+				got, ends := s.got()
+				if want := map[bool]int{false: 1}[gone]; len(got) != want || ends != 1-want || reads != 1 {
+					t.Errorf("gone: %v; %v delivered, %d ends, read %d times", gone, got, ends, reads)
+				}
+			}
+			publish("/b")
+			if got, ends := other.got(); !slices.Equal(got, []tree.Index{3}) || ends != 0 {
+				t.Errorf("gone: %v; the watch of another key is given %v, and ends %d times", gone, got, ends)
+			}
+			if _, ends := several.got(); ends != map[bool]int{true: 1}[gone] {
+				t.Errorf("gone: %v; the watch of both ends %d times", gone, ends)
 			}
 			if err := h.Watch(&tree.Watch{Key: "/c", Since: 1, Sink: &past}); err != nil {
 				t.Fatal(err)
@@ -753,3 +764,54 @@ func TestEventsThatAreLeftToTheWindow(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsToldKeepsNoJSON: of a batch, or a page of the past, one event at a time is printed, and its JSON is garbage
+// before the next one's is made, unless it is kept in memory for watches that come later.
+func TestWhatIsToldKeepsNoJSON(t *testing.T) {
+	var events []tree.EncodedEvent
+	for i := range 6 {
+		e := tree.Event{Action: tree.ActionSet, Node: tree.Node{Key: "/a", Value: make([]byte, 100<<10), Modified: tree.Index(i + 1)}}
+		n := e.Late(func(tree.Index) (tree.EncodedEvent, bool) { return e.Late(nil), true })
+		if i%2 == 1 {
+			n = n.Left(nil)
+		}
+		events = append(events, n)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := watch.NewHub(watch.Options{RingBytesLimit: 1, History: func(_ string, from tree.Index, _ int) ([]tree.EncodedEvent, tree.Index, error) {
+			return events[from-1:], 1, nil
+		}})
+		go h.Run()
+		defer h.Stop()
+		var told, past garbageSink
+		for _, s := range []*garbageSink{&told, &past} {
+			if err := h.Watch(&tree.Watch{Key: "/a", Stream: true, Since: 1, Sink: s}); err != nil {
+				t.Fatal(err)
+			}
+			if s == &told {
+				h.Publish(6, events)
+				synctest.Wait()
+			}
+			if s.delivered != len(events) || s.kept != 0 {
+				t.Errorf("past: %v; of %d events %d are still in memory at the next one", s == &past, s.delivered, s.kept)
+			}
+		}
+	})
+	runtime.KeepAlive(events)
+}
+
+// garbageSink counts the events whose JSON is still in memory when the next one is delivered.
+type garbageSink struct {
+	before          weak.Pointer[byte]
+	delivered, kept int
+}
+
+func (s *garbageSink) Deliver(n *tree.EncodedEvent) {
+	if runtime.GC(); s.before.Value() != nil {
+		s.kept++
+	}
+	s.before = weak.Make(&n.Text()[0])
+	s.delivered++
+}
+
+func (s *garbageSink) End() {}

@@ -99,29 +99,25 @@ func (h *Hub) take(b batch) {
 		d.target = max(d.target, b.last)
 		return
 	}
-	h.tell(b.events)
+	d.tell(b.events)
 	d.seen = max(d.seen, b.last)
 }
 
 // tell hands events to the watchers and keeps them in the ring, but for those that are left to
 // the window. It skips events that were delivered already.
-func (h *Hub) tell(events []tree.EncodedEvent) {
-	d := &h.delivery
+func (d *delivery) tell(events []tree.EncodedEvent) {
 	for i := range events {
-		n := &events[i]
-		if n.Index <= d.seen {
+		if events[i].Index <= d.seen {
 			continue
 		}
+		n := events[i].Apart() // the others need their JSON one after the other
 		d.seen = n.Index
 		if n.Late.IsLeft() {
 			d.recent.reset(n.Index + 1)
 		} else {
 			d.recent.push(n)
 		}
-		if d.trie.notify(n); d.trie.missed {
-			h.endAll() // as if the gap had left the window, see closeGap
-			d.trie.missed = false
-		}
+		d.trie.notify(n)
 	}
 }
 
@@ -146,7 +142,7 @@ func (h *Hub) closeGap() error {
 		d.recent.reset(d.seen + 1)
 		return nil
 	}
-	h.tell(events)
+	d.tell(events)
 	if len(events) == 0 {
 		d.seen = max(d.seen, d.target) // the remaining indexes had no event
 	}

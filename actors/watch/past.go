@@ -30,7 +30,7 @@ func (p *pastReader) read(from, until tree.Index) (more bool, err *tree.Error) {
 			if events[i].Index >= until {
 				return true, nil
 			}
-			if p.deliver(&events[i]) {
+			if p.deliver(events[i].Apart()) {
 				return false, nil
 			}
 			from = events[i].Index + 1

@@ -19,7 +19,6 @@ type watchTrie struct {
 	several map[*tree.Watch]tree.Index
 	extra   int
 	through []*tree.Watch // of several, they wait for no more
-	missed  bool          // somebody waits for an event that was left to the window, and is gone
 }
 
 // branch is a key that is watched, or that lies above one that is. It is small,
@@ -279,9 +278,12 @@ func (t *watchTrie) serve(watchers []*tree.Watch, n *tree.EncodedEvent) []*tree.
 		if n.Index < w.Since || w.Also != nil && !t.once(w, n) {
 			return false
 		}
-		if n.Text() == nil {
-			t.missed = true
-			return false
+		if n.Text() == nil { // it was left to the window, and is gone: who comes back gets the 401 that says so
+			w.Sink.End()
+			if w.Also != nil && w.Stream {
+				t.through = append(t.through, w)
+			}
+			return w.Also == nil
 		}
 		deliver(w.Sink, n)
 		if served++; served%crowdPart == 0 {

@@ -57,6 +57,17 @@ func (n *EncodedEvent) Left(in window) EncodedEvent {
 	return left
 }
 
+// Apart returns n for who keeps it no longer than it needs the JSON, which others of its batch then don't hold. It is n
+// itself if the JSON is made already.
+func (n *EncodedEvent) Apart() *EncodedEvent {
+	if n.Late == nil {
+		return n
+	}
+	apart := *n
+	apart.Late = n.Late.Apart()
+	return &apart
+}
+
 // Left returns l with its values left to the window.
 func (l *late) Left() *late {
 	left := l.Apart()
