@@ -212,8 +212,10 @@ func (l *parkedConns) settle(t *turn) {
 		return
 	case t.outcome != served: // what it needs isn't in memory, or no longer is
 		p.sock.rest = append(bytes.Clone(t.request), p.sock.rest...)
+		arrived := t.x.arrived
 		l.spareTurn(t)
 		if p.backlog == nil {
+			p.conn.arrived = arrived
 			l.leaveTo(p)
 			return
 		}
