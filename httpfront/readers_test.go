@@ -81,6 +81,38 @@ func TestADiskThatHangsHoldsUpFew(t *testing.T) {
 	patient.wantBody(patient.head(), "plain /disk/hangs")
 }
 
+// TestAReadWaitsForOneOtherAtMost has many reads come at once from a disk that hangs: half of them begin.
+func TestAReadWaitsForOneOtherAtMost(t *testing.T) {
+	const reads = 32
+	lt := serveLoop(t, pollLoopOptions{})
+	busy, asked, hanging := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	defer close(hanging)
+	lt.hub.asked = func(key string) {
+		if key == "/busy" {
+			close(asked)
+			<-busy
+		}
+	}
+	var begun atomic.Int32
+	lt.hub.loading = func(string) {
+		begun.Add(1)
+		<-hanging
+	}
+	var clients [reads]*client
+	for i := range clients {
+		clients[i] = lt.dial()
+		clients[i].get("/a")
+		clients[i].wantBody(clients[i].head(), "plain /a")
+	}
+	lt.dial().get("/busy")
+	<-asked
+	for i, c := range clients {
+		c.get(fmt.Sprint("/disk/", i))
+	}
+	close(busy)
+	eventually(t, "half of them begin", func() bool { return begun.Load() >= reads/2 })
+}
+
 // TestTimeInAReaderCounts has a read go on to a goroutine from a reader, and another one at once.
 func TestTimeInAReaderCounts(t *testing.T) {
 	lt := serveLoop(t, pollLoopOptions{})

@@ -11,7 +11,7 @@ import (
 // without waiting are answered where they are read, and the answers to what is pipelined are sent
 // together. A write is given to its shard, and the connection waits for the reply. Everything else
 // gets a goroutine, with what has been read of the connection, until it is answered. So nobody
-// waits for another client, or for more than a few reads of others.
+// waits for another client, or for more than one read of another.
 type serving struct {
 	in     []byte        // what is being read
 	head   bytes.Reader  // of the request at hand
