@@ -21,8 +21,11 @@ func (r *Router) atOnce(q *tree.Query) bool {
 	return !q.Confirmed() && q.MinIndex == 0 && q.Raw == nil && q.Plain() && !q.Page.Base64 && !r.spans(q.Key) && r.refusal() == nil && r.follows() == nil
 }
 
-// Loads reports whether GetCached may have an answer to q after Load, and has none before.
-func (r *Router) Loads(q *tree.Query) bool { return r.atOnce(q) && r.at(q.Key).machine.Loads(q.Key) }
+// Loads reports whether GetCached may have an answer to q after Load, and has none before. It may have none
+// then either: there is a directory, say, or what was loaded has been evicted.
+func (r *Router) Loads(q *tree.Query) bool {
+	return !q.Recursive && r.atOnce(q) && r.at(q.Key).machine.Loads(q.Key)
+}
 
 // Load brings the node that q asks for into memory, unless it is large. It may wait for the disk.
 func (r *Router) Load(q *tree.Query) { r.at(q.Key).machine.Load(q.Key) }

@@ -67,7 +67,7 @@ func TestWhatIsLoadedComesWithoutAWait(t *testing.T) {
 		t.Run(fmt.Sprint(shards, " shards"), func(t *testing.T) {
 			n := foundShards(t, 1, shards).nodes[1]
 			large := strings.Repeat("v", 20<<10)
-			for key, value := range map[string]string{"/a": "v", "/b/c": "v", "/large": large} {
+			for key, value := range map[string]string{"/a": "v", "/b/c": "v", "/large": large, "/d/large": large} {
 				if r := n.Do(setTo(key, value)); r.Err != nil {
 					t.Fatal(r.Err)
 				}
@@ -77,13 +77,13 @@ func TestWhatIsLoadedComesWithoutAWait(t *testing.T) {
 				loads, enough bool // Load has something to do, and GetCached can answer after it
 			}{
 				{"/a", true, true}, {"/a", false, true}, {"/b/c", true, true}, {"/b", true, false}, {"/b", false, false}, {"/", false, false},
-				{"/large", true, false}, {"/large", false, false}, {"/large", false, false}, {"/none", true, true}, {"/a/below", true, true}, {"/none/below", true, true}, {"/none/below", false, true},
+				{"/large", true, false}, {"/large", false, false}, {"/large/below", false, false}, {"/large/below", false, false}, {"/d/large", true, false}, {"/d/large/below", true, false}, {"/d/large/below", false, false}, {"/none", true, true}, {"/a/below", true, true}, {"/none/below", true, true}, {"/none/below", false, true},
 			} {
 				q := tree.Query{Key: test.key}
 				if n.Loads(&q) != test.loads {
 					t.Errorf("%s: whether it is loaded should be %v", test.key, test.loads)
 				}
-				if n.Load(&q); test.loads && !test.enough && n.Loads(&q) != (test.key == "/large") {
+				if n.Load(&q); test.loads && !test.enough && n.Loads(&q) != strings.HasSuffix(test.key, "/large") {
 					t.Errorf("%s, loaded, is loaded again: %v", test.key, n.Loads(&q))
 				}
 				got, _, failed, ok := n.GetCached(nil, &q)
@@ -95,7 +95,7 @@ func TestWhatIsLoadedComesWithoutAWait(t *testing.T) {
 					t.Errorf("%s: %s, %v; want %s, %v", test.key, got, failed, want, err)
 				}
 			}
-			for name, q := range map[string]tree.Query{"a quorum read": {Key: "/x", Quorum: true}, "an index to come": {Key: "/x", MinIndex: 1}, "bytes": {Key: "/x", Raw: new(tree.Index)}} {
+			for name, q := range map[string]tree.Query{"a quorum read": {Key: "/x", Quorum: true}, "an index to come": {Key: "/x", MinIndex: 1}, "bytes": {Key: "/x", Raw: new(tree.Index)}, "a recursive listing": {Key: "/x", Recursive: true}} {
 				if n.Loads(&q) {
 					t.Errorf("%s is loaded", name)
 				}

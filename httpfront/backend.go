@@ -29,8 +29,8 @@ type Backend interface {
 	// answer isn't, or has to wait for something.
 	GetCached(dst []byte, q *tree.Query) (out []byte, st tree.State, err *tree.Error, ok bool)
 
-	// Loads reports whether Load would help GetCached to answer q: it is a plain read of a single node, of
-	// which nothing is in memory.
+	// Loads reports whether Load may help GetCached to answer q: it is a plain read, perhaps of a single
+	// node, and what that needs isn't in memory.
 	Loads(q *tree.Query) bool
 	// Load brings what GetCached needs for q into memory, unless that is large. It may wait for the disk.
 	Load(q *tree.Query)

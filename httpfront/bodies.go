@@ -1,6 +1,7 @@
 package httpfront
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -45,8 +46,9 @@ func holdBack(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 // readBody reads the body of the request, if it has one, so that ctx.Request.Body returns
 // it. If it can't, it answers the request and returns false.
 func (s *Server) readBody(ctx *fasthttp.RequestCtx, x *exchange) bool {
-	x.arrived = ctx.Time()
-	if c := ctx.Conn().(*conn); c.answer != 0 { // that of a pipelined request, which has been written
+	c := ctx.Conn().(*conn)
+	x.arrived, c.arrived = cmp.Or(c.arrived, ctx.Time()), time.Time{}
+	if c.answer != 0 { // that of a pipelined request, which has been written
 		s.inFlight.Give(inflight.Answers, c.answer)
 		c.answer = 0
 	}
@@ -62,7 +64,7 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, x *exchange) bool {
 	}
 	b := bodyReader{budget: s.inFlight, used: &s.bodies, x: x, from: stream, most: most}
 	err := b.read(length)
-	if err == nil && ctx.Conn().(*conn).cut { // fasthttp doesn't mind if it is in the trailers
+	if err == nil && c.cut { // fasthttp doesn't mind if it is in the trailers
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {

@@ -52,6 +52,8 @@ type inLoop struct {
 	turn *turn   // the request that the loop serves, where nothing may block; nil: a goroutine does
 	home *parked // its place there; nil: it hasn't been there
 	sock *socket // itself without fasthttp; nil: it hasn't been needed
+	// arrived is when the request had been read that has waited there, and is now left to a goroutine.
+	arrived time.Time
 }
 
 // deadlines are those of reading and writing.

@@ -99,7 +99,7 @@ func (c *connections) stop(ctx context.Context) error {
 	c.accepting.Wait()
 	var stopping sync.WaitGroup
 	for _, p := range loops {
-		stopping.Go(p.stop) // at once: each waits for its writes under way
+		stopping.Go(p.stop) // at once: each waits for its turns
 	}
 	stopping.Wait()
 	err := c.await(ctx)

@@ -17,7 +17,7 @@
 // reads of single nodes that a reader has brought into memory from disk (readers.go). For
 // everything else, a goroutine gets the connection until the request is answered: listings that
 // aren't in memory, long answers, bodies that are large or come in pieces, passwords, handshakes, watches
-// until they are parked, the other routes. So no client waits for another, but for a few reads from disk.
+// until they are parked, the other routes. So no client waits for another, but for one read from disk.
 //
 // The package owns the listeners and the connections (connections.go, pollloop.go, conn.go), how the
 // loops wait and what they call (epoll_linux.go, calls_linux.go), where requests begin (framing.go),
@@ -30,7 +30,7 @@
 // # Goroutines
 //
 // [Server.Serve] accepts connections on its caller's goroutine. A poll loop has three for all its
-// connections, for a moment one for each large answer to a write, and one for every few reads from
+// connections, for a moment one for each large answer to a write, and one for every two reads from
 // disk; there is one loop for each processor. A request that the loop leaves to a goroutine has one, at most one for each connection,
 // and a short-lived one while a watch is being parked.
 // [Server.Stop] ends and awaits them all. fasthttp's clock for Date headers, one in a process, never

@@ -48,7 +48,7 @@ const (
 	answered              // by its one event, which is still being written
 	ending                // like answered, and then the connection closes
 	idle                  // the next request may come, and perhaps has begun to
-	writing               // a write is under way
+	waiting               // its turn waits for a reply
 	gone                  // no longer in the poll loop
 )
 

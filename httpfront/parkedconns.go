@@ -233,7 +233,7 @@ func (l *parkedConns) await(p *parked) {
 func (l *parkedConns) written(p *parked) {
 	l.taken(p)
 	switch {
-	case p.stage == watching || p.stage == writing:
+	case p.stage == watching || p.stage == waiting:
 	case p.stage == answered && p.keepAlive:
 		l.advance(p, idle)
 		p.since = l.tick

@@ -67,7 +67,7 @@ type due struct {
 const (
 	mailboxLimit = 16384    // one event for that many watchers doesn't make the hub wait
 	handleLimit  = 32       // messages, most of them a write to a socket, that are handled in a row
-	writesLimit  = 32768    // writes that may be under way; others are left to goroutines
+	waitingLimit = 32768    // turns that may wait; further requests are left to goroutines
 	streamLimit  = 64 << 20 // bytes that a stream may leave unread; the window shares them
 	fullLimit    = 64 << 10 // the same while requests under way hold all memory that they may
 
@@ -111,7 +111,7 @@ func newPollLoop(o pollLoopOptions) (*pollLoop, error) {
 		options:   o,
 		poller:    poll,
 		mailbox:   make(chan message, mailboxLimit),
-		replies:   make(chan *turn, writesLimit),
+		replies:   make(chan *turn, waitingLimit),
 		readers:   readers{work: make(chan []*turn)},
 		unwatched: make(chan []*tree.Watch, 1),
 		stopping:  make(chan struct{}),
@@ -260,14 +260,15 @@ func (p *pollLoop) clock(interval time.Duration) {
 	}
 }
 
-// shut ends run, once all writes are answered. The hub may be waiting for room in the mailbox
-// while forget waits for the hub, so the mailbox is closed before forget gets its last work.
+// shut ends run, once all turns that wait have their replies. The hub may be waiting for room in
+// the mailbox while forget waits for the hub, so the mailbox is closed before forget gets its last
+// work.
 func (p *pollLoop) shut(l *parkedConns) {
 	for range len(p.mailbox) {
 		l.handle(<-p.mailbox)
 	}
 	l.clear()
-	for l.writes > 0 {
+	for l.waiting > 0 {
 		l.readUnread()
 		select {
 		case t := <-p.replies:

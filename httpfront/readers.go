@@ -6,16 +6,16 @@ import (
 )
 
 // readers have what single reads ask for brought into memory, for a poll loop that mustn't wait for
-// the disk. Each is given a few reads at once: it takes less to wake one than to wake several, and
-// the loop, which then answers from memory, is woken for all of them. There are as many readers as there is
-// work for; a few stay, because a new goroutine's stack has to grow first.
+// the disk, and then answers from memory. Each is given two reads at once, if there are, as one takes less
+// to wake than two. There are as many readers as there is work for, which is bounded by waitingLimit; a
+// few stay, because a new goroutine's stack has to grow first.
 type readers struct {
 	work chan []*turn
 	idle atomic.Int32
 }
 
 const (
-	readsEach   = 8 // so a client waits for at most seven reads of others
+	readsEach   = 2 // so a client waits for at most one read of another
 	idleReaders = 16
 )
 

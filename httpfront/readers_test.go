@@ -2,10 +2,13 @@ package httpfront
 
 import (
 	"fmt"
+	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestWhatIsOnDiskIsReadBesideTheLoop has clients read what is in memory, what is yet to be loaded, and
@@ -76,6 +79,59 @@ func TestADiskThatHangsHoldsUpFew(t *testing.T) {
 	eventually(t, "few readers are left", func() bool { return runtime.NumGoroutine() <= goroutines+idleReaders })
 	close(hanging)
 	patient.wantBody(patient.head(), "plain /disk/hangs")
+}
+
+// TestAReadWaitsForOneOtherAtMost has many reads come at once from a disk that hangs: half of them begin.
+func TestAReadWaitsForOneOtherAtMost(t *testing.T) {
+	const reads = 32
+	lt := serveLoop(t, pollLoopOptions{})
+	busy, asked, hanging := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	defer close(hanging)
+	lt.hub.asked = func(key string) {
+		if key == "/busy" {
+			close(asked)
+			<-busy
+		}
+	}
+	var begun atomic.Int32
+	lt.hub.loading = func(string) {
+		begun.Add(1)
+		<-hanging
+	}
+	var clients [reads]*client
+	for i := range clients {
+		clients[i] = lt.dial()
+		clients[i].get("/a")
+		clients[i].wantBody(clients[i].head(), "plain /a")
+	}
+	lt.dial().get("/busy")
+	<-asked
+	for i, c := range clients {
+		c.get(fmt.Sprint("/disk/", i))
+	}
+	close(busy)
+	eventually(t, "half of them begin", func() bool { return begun.Load() >= reads/2 })
+}
+
+// TestTimeInAReaderCounts has a read go on to a goroutine from a reader, and another one at once.
+func TestTimeInAReaderCounts(t *testing.T) {
+	lt := serveLoop(t, pollLoopOptions{})
+	slow := &lt.server.slow
+	slow.limit, slow.log = 1, slog.New(slog.DiscardHandler)
+	loading := make(chan time.Time, 1)
+	lt.hub.loading = func(string) { loading <- time.Now() }
+	c := lt.dial()
+	c.get("/disk/large")
+	c.wantBody(c.head(), "plain /disk/large")
+	between := time.Now()
+	c.get("/slow")
+	c.wantBody(c.head(), "plain /slow")
+	eventually(t, "both are noted", func() bool { return len(slow.recent.All()) == 2 })
+	list := slow.recent.All()
+	slices.SortFunc(list, func(a, b slowJSON) int { return a.At.Compare(b.At) })
+	if read := <-loading; list[0].At.After(read) || list[1].At.Before(between) {
+		t.Errorf("they began at %v and %v; the reader was asked at %v, and the second came after %v", list[0].At, list[1].At, read, between)
+	}
 }
 
 // TestStopWaitsForReadsOfTheDisk stops a server whose clients wait for the disk.

@@ -11,7 +11,7 @@ import (
 // without waiting are answered where they are read, and the answers to what is pipelined are sent
 // together. A write is given to its shard, and the connection waits for the reply. Everything else
 // gets a goroutine, with what has been read of the connection, until it is answered. So nobody
-// waits for another client, or for more than a few reads of others.
+// waits for another client, or for more than one read of another.
 type serving struct {
 	in     []byte        // what is being read
 	head   bytes.Reader  // of the request at hand
@@ -20,10 +20,10 @@ type serving struct {
 	writer *bufio.Writer // to out
 	queued []*parked     // have more to read, once others have had their turn
 
-	turn   *turn   // for the next request
-	spare  []*turn // others that are free
-	unread []*turn // to be given to readers
-	writes int     // under way, and reads
+	turn    *turn   // for the next request
+	spare   []*turn // others that are free
+	unread  []*turn // to be given to readers
+	waiting int     // number of turns that wait: writes, and reads
 }
 
 // answers are what is to be sent to one client.
@@ -162,7 +162,7 @@ func (l *parkedConns) serveAll(p *parked, in []byte) (left []byte, more bool) {
 // serve serves one request, whose head has so many bytes, or returns false.
 func (l *parkedConns) serve(p *parked, request []byte, head int) bool {
 	t, c := l.turn, l.connOf(p)
-	if l.writes == writesLimit {
+	if l.waiting == waitingLimit {
 		return false
 	}
 	t.of, t.outcome = p, served
@@ -187,9 +187,9 @@ func (l *parkedConns) serve(p *parked, request []byte, head int) bool {
 		if t.x.req.kind != kindWrite { // a read may still need a goroutine
 			t.request = append(t.request[:0], request...)
 		}
-		l.writes++
+		l.waiting++
 		l.turn = l.next(l.loop)
-		l.advance(p, writing)
+		l.advance(p, waiting)
 	default:
 		l.print(t)
 		l.free(t)
@@ -200,7 +200,7 @@ func (l *parkedConns) serve(p *parked, request []byte, head int) bool {
 
 // settle answers a request that has its reply.
 func (l *parkedConns) settle(t *turn) {
-	l.writes--
+	l.waiting--
 	p := t.of
 	t.outcome, p.conn.turn = served, t
 	l.options.server.settleTurn(t)
@@ -210,10 +210,12 @@ func (l *parkedConns) settle(t *turn) {
 		l.taken(p)
 		l.spareTurn(t)
 		return
-	case t.outcome != served: // what was in memory no longer is
+	case t.outcome != served: // what it needs isn't in memory, or no longer is
 		p.sock.rest = append(bytes.Clone(t.request), p.sock.rest...)
+		arrived := t.x.arrived
 		l.spareTurn(t)
 		if p.backlog == nil {
+			p.conn.arrived = arrived
 			l.leaveTo(p)
 			return
 		}
@@ -280,7 +282,7 @@ func (l *parkedConns) send(p *parked) {
 
 // taken is called when a client has all answers so far, or never will.
 func (l *parkedConns) taken(p *parked) {
-	if c := p.conn; c != nil && (c.slow != nil || c.answer != 0) && p.stage != writing {
+	if c := p.conn; c != nil && (c.slow != nil || c.answer != 0) && p.stage != waiting {
 		l.options.server.answered(c)
 	}
 }

@@ -14,11 +14,11 @@ func (l *parkedConns) clear() {
 	}
 }
 
-// finish ends p's request and closes its connection, unless a write is under way. A watch gets what
+// finish ends p's request and closes its connection, unless its turn waits. A watch gets what
 // can be written without blocking. A goroutine gets an answer that the client is still taking, and a
 // request that has come or begun to.
 func (l *parkedConns) finish(p *parked) {
-	if p.sock == nil || p.stage == writing {
+	if p.sock == nil || p.stage == waiting {
 		return
 	}
 	if p.backlog != nil {
@@ -29,7 +29,7 @@ func (l *parkedConns) finish(p *parked) {
 		l.read(p)
 	}
 	switch {
-	case p.stage == gone || p.stage == writing:
+	case p.stage == gone || p.stage == waiting:
 	case p.stage == watching:
 		l.unwatch(p)
 		if l.end(p); p.stage != gone {

@@ -37,17 +37,16 @@ func (m *Machine) Knows(key string) bool {
 	return ok && !n.Dir
 }
 
-// Loads reports whether Load may help GetCached: nothing is in memory of what there is at key.
+// Loads reports whether Load may help GetCached: what there is at key isn't known, and nothing that is
+// known of its path is too large to be cached.
 func (m *Machine) Loads(key string) bool {
-	if rec, _ := m.caches.nodes.get(key); isLarge(rec) {
-		return false
-	}
-	_, _, ok := m.findCached(key)
-	return !ok
+	r := memory{nodes: m.caches.nodes}
+	tree.Find(&r, key)
+	return r.unknown && !r.large
 }
 
 // Load has GetCached find what there is at key, unless that is too large for the cache. It may wait for
-// the disk. Get reports what goes wrong.
+// the disk: once if there is a node, else for each directory above, too. Get reports what goes wrong.
 func (m *Machine) Load(key string) {
 	defer recoverFault(new(error))
 	tree.Find(cachedReader{m, noRoom{}}, key)
@@ -65,25 +64,28 @@ func (m *Machine) findCached(key string) (n tree.Node, err *tree.Error, ok bool)
 		n, fail := readNode(key, rec)
 		return n, nil, fail == nil
 	}
-	r := memory{m.caches.nodes, true}
+	r := memory{nodes: m.caches.nodes}
 	n, err = tree.Find(&r, key)
-	return n, err, r.knew
+	return n, err, !r.unknown && !r.large
 }
 
 // memory is a tree.Getter of what is cached.
 type memory struct {
 	nodes *nodeCache
-	knew  bool // all that it was asked for
+	// Of what it was asked for, something isn't known, or is too large to be cached.
+	unknown, large bool
 }
 
 // Get implements tree.Getter.
 func (r *memory) Get(key string) (tree.Node, bool) {
 	rec, _ := r.nodes.get(key)
-	if r.knew = r.knew && rec != nil && !isLarge(rec); len(rec) == 0 || !r.knew {
+	r.unknown = r.unknown || rec == nil
+	r.large = r.large || isLarge(rec)
+	if len(rec) == 0 || isLarge(rec) {
 		return tree.Node{}, false
 	}
 	n, fail := readNode(key, rec)
-	r.knew = r.knew && fail == nil
+	r.unknown = r.unknown || fail != nil
 	return n, true
 }
 

@@ -83,8 +83,8 @@ func (c *nodeCache) shard(key string) *nodeCacheShard {
 }
 
 // get returns the record of the node at key, which must not be modified: absentRecord if it
-// is known that there is no node, largeRecord if it is too large, nil if nothing is known. seen is to be passed to put after
-// reading the record from the store.
+// is known that there is no node, largeRecord if it is too large, nil if nothing is known.
+// seen is to be passed to put after reading the record from the store.
 func (c *nodeCache) get(key string) (rec []byte, seen uint64) {
 	s := c.shard(key)
 	s.mu.RLock()
@@ -92,8 +92,8 @@ func (c *nodeCache) get(key string) (rec []byte, seen uint64) {
 	return s.record(key), s.blocks
 }
 
-// put adds a copy of rec for key, or absentRecord, or that rec is large, unless an update has intervened since get
-// returned seen.
+// put adds a copy of rec for key, or absentRecord, or that rec is large, unless an update has
+// intervened since get returned seen.
 func (c *nodeCache) put(key string, rec []byte, seen uint64) {
 	s := c.shard(key)
 	if rec = cacheable(rec); !s.admits(key, rec) {

@@ -48,9 +48,6 @@ func (m *Machine) openStore(at current) (h *handle, err error) {
 // storeOptions returns the options of a shard's store. Bloom filters save most disk reads
 // of missing keys, which are common: a write first looks up its key and the parent.
 //
-// A table's index is one block, unless the table is very large: with Pebble's default of 4 KiB
-// nearly every table has an index of its index, which each read looks up first.
-//
 // The store has no log of its own: what isn't flushed yet is in the raft log. Large values
 // are written to files apart from the tables (blob files), which compactions don't carry
 // along; a file goes when nothing refers to it any more, and is written anew without the
@@ -95,7 +92,6 @@ func storeOptions(from Options, end ending) *pebble.Options {
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-		o.Levels[i].IndexBlockSize = 256 << 10
 	}
 	return o
 }
