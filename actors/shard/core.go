@@ -185,10 +185,11 @@ func (c *Core) Step(now time.Time, in Input) *Effects {
 	c.origin.take(in.Writes)
 	c.origin.dropLate(now)
 	c.leader.dropLate(now)
-	c.turnBack(now)       // now, as what comes back counts among those who wait
-	c.leader.propose(now) // first, as a batch that has its indexes now makes room for the next ask
-	c.submit(now)
-	c.leader.advance(now, c.expects(now) == 0)
+	c.turnBack(now)            // now, as what comes back counts among those who wait
+	c.leader.propose(now)      // first, as a batch that has its indexes now makes room for the next ask
+	due := c.expects(now) == 0 // before the leader refuses any, if its inbox is full
+	c.submit(now, due)
+	c.leader.advance(now, due)
 	c.turnBack(now)
 	c.out.Wake = c.wake(now)
 	return &c.out
@@ -209,8 +210,9 @@ func (c *Core) follow(now time.Time, lead Lead) {
 	}
 }
 
-// submit sends this member's writes to the leader, if there is one and it is time.
-func (c *Core) submit(now time.Time) {
+// submit sends this member's writes to the leader, if there is one and it is time, which due says of
+// the leader's own.
+func (c *Core) submit(now time.Time, due bool) {
 	for {
 		switch {
 		case c.lead.Member == nobody:
@@ -222,7 +224,7 @@ func (c *Core) submit(now time.Time) {
 			}
 			c.out.Submit = append(c.out.Submit, *s)
 		default:
-			if !c.leader.roomy(now) || c.expects(now) > 0 {
+			if !due || !c.leader.roomy(now) {
 				return
 			}
 			s := c.origin.gather(now, c.lead.Term, 0) // the leader minds the bytes
