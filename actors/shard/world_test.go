@@ -329,7 +329,7 @@ func (w *world) write(m *simMember) {
 	case n < 36:
 		c.Value = large[:w.rng.IntN(700<<10)]
 	}
-	if w.heavy && w.rng.IntN(8) == 0 && c.Op != tree.OpExpire {
+	if w.heavy && w.rng.IntN(6) == 0 && c.Op != tree.OpExpire {
 		c.Value = large[:w.rng.IntN(len(large))]
 	}
 	wait := 5 * time.Second
@@ -346,7 +346,8 @@ func (w *world) write(m *simMember) {
 // simKey lives in the shard of a sharded world.
 const simKey = "/d"
 
-var large = make([]byte, 16<<20)
+// large has the longest values: two pass what may be under way, and only dozens fill the leader's inbox.
+var large = make([]byte, 5<<20)
 
 // answer records the answer to a write, and checks that it is allowed.
 func (w *world) answer(m *simMember, write *Write, reply uint64, err error) {

@@ -52,7 +52,7 @@ func makeWorld(seed uint64) *world {
 		}
 	}
 	w := newWorld(seed, 1+rng.IntN(5)*2/3, rng.IntN(2) == 0, f)
-	w.heavy = rng.IntN(30) == 0
+	w.heavy = rng.IntN(12) == 0
 	return w
 }
 
