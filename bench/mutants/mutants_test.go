@@ -233,7 +233,7 @@ var mutants = []mutant{
 	},
 	{
 		"who comes back by a refusal is waited for", "7", "actors/shard/core.go",
-		"	c.turnBack(now)       // now, as", "	// now, as", "TestWhatComesBackIsNotWaitedFor",
+		"	c.leader.dropLate(now)\n	c.turnBack(now)", "	c.leader.dropLate(now)\n", "TestWhatComesBackIsNotWaitedFor",
 	},
 	{
 		"three writers wait for each other", "7", "actors/shard/returning.go",
