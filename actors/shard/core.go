@@ -210,8 +210,7 @@ func (c *Core) follow(now time.Time, lead Lead) {
 	}
 }
 
-// submit sends this member's writes to the leader, if there is one and it is time, which due says of
-// the leader's own.
+// submit sends this member's writes to the leader, if it is time. due says that of a leader's own.
 func (c *Core) submit(now time.Time, due bool) {
 	for {
 		switch {
