@@ -104,8 +104,8 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 }
 
 // prepare returns ev as watchers get it, and says whether its JSON is made late: not if the JSON is kept with an
-// answer, or is part of a transaction's, unless that is full. If it isn't, the JSON is yet to be printed into the
-// reply, but that of an expiry, which has none, is there.
+// answer, or is part of a transaction's, unless full says that the ApplyResult holds as much as it may. If it isn't,
+// the JSON is yet to be printed into the reply, but that of an expiry, which has none, is there.
 func (m *Machine) prepare(ev *tree.Event, batch *tree.BatchReader, c *tree.Command, full bool) (n tree.EncodedEvent, late bool) {
 	if ev.IsLarge() && batch.Epoch != 0 && (c.Op != tree.OpTxn || full) && c.Once.ID == "" {
 		if n = ev.Late(m.event); c.Op == tree.OpTxn {
