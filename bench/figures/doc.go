@@ -16,6 +16,7 @@
 //	go run ./figures shards               # writes with one shard and with four
 //	go run ./figures scaling              # where the time goes with more shards
 //	go run ./figures growth               # more keys, more connections, larger values
+//	go run ./figures idle                 # CPU and memory of members that have nothing to do
 //	go run ./figures against -address 127.0.0.1:2379 -pid 4711 -only 'put-64'
 //	go run ./figures profile              # a CPU profile for the compiler, ../default.pgo
 //

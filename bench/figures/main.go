@@ -32,6 +32,7 @@ var commands = map[string]func(args []string) error{
 	"shards":   shards,
 	"scaling":  scaling,
 	"growth":   growth,
+	"idle":     idleFigure,
 	"members":  members,
 	"peers":    peers,
 	"against":  against,
@@ -75,7 +76,7 @@ func run(args []string) error {
 	}
 	names := slices.Sorted(maps.Keys(figures))
 	if len(args) == 0 || figures[args[0]].measure == nil {
-		return fmt.Errorf("usage: figures profile|requests|peers|members|shards|scaling|growth|%s [flags]", strings.Join(names, "|"))
+		return fmt.Errorf("usage: figures profile|requests|peers|members|shards|scaling|growth|idle|%s [flags]", strings.Join(names, "|"))
 	}
 	name, figure := args[0], figures[args[0]]
 	var o options

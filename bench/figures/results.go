@@ -60,6 +60,10 @@ func (r *results) markdown() string {
 	for _, row := range r.rows {
 		fmt.Fprintf(&b, "| %s |", row.name)
 		for _, server := range r.servers {
+			if len(row.values[server]) == 0 {
+				b.WriteString(" – |")
+				continue
+			}
 			fmt.Fprintf(&b, " %s |", row.format(median(row.values[server])))
 		}
 		for _, server := range r.servers[:last] {
