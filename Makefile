@@ -150,18 +150,10 @@ deploy:
 		echo "with containers:"; cd bench && $(GO) test -count=1 -timeout 60m -run 'Image|Compose' ./deploy/...; \
 	else $(NO_ENGINE); fi
 
-# copse beside the real etcd 3.5, and beside stores with other APIs, in turns, for about an
-# hour. The output goes into bench/RESULTS.md.
+# copse beside the real etcd 3.5, and beside stores with other APIs, in turns, for about forty
+# minutes. The tables get into bench/RESULTS.md, or only those of SECTIONS.
 bench:
-	cd bench && $(GO) run ./figures requests -pictures pictures
-	cd bench && $(GO) run ./figures peers
-	cd bench && $(GO) run ./figures watchers -n 15000 -turns 3
-	cd bench && $(GO) run ./figures watchput -n 15000 -turns 3
-	cd bench && $(GO) run ./figures keys
-	cd bench && $(GO) run ./figures members
-	cd bench && $(GO) run ./figures shards
-	cd bench && $(GO) run ./figures scaling
-	cd bench && $(GO) run ./figures growth -pictures pictures
+	./bench/measure $(SECTIONS)
 
 # Renews default.pgo, the profile that the compiler optimizes by, after large changes.
 profile:

@@ -106,9 +106,10 @@ func (c *growthCurve) medians(server string, method int, q quantity) (all []floa
 	return all
 }
 
+// markdown has the ratios, and what becomes of the curve; its picture has the values.
 func (c *growthCurve) markdown(l lineup) string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "### %s\n\n%s\n", c.title, requestTable(l, c.comparisons()))
+	fmt.Fprintf(&t, "### %s\n\n%s\n", c.title, overview(l, c.comparisons()))
 	copse := l.judged()
 	for i, method := range methods {
 		if len(c.points) > 1 && len(c.points[0].comparisons[i].readings[copse]) > 0 {

@@ -101,7 +101,7 @@ func run(args []string) error {
 			}
 		}
 	}
-	fmt.Printf("`go run ./figures %s` (%s)\n\n%s", strings.Join(args, " "), machine(), r.markdown())
+	fmt.Printf("`go run ./figures %s` (%s; commit %s)\n\n%s", strings.Join(args, " "), machine(), commit(), r.markdown())
 	return nil
 }
 
