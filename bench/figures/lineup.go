@@ -31,6 +31,11 @@ func newLineup(kinds ...peer.Kind) lineup { return lineup{kinds: kinds} }
 func (l *lineup) flags(flags *flag.FlagSet) {
 	_ = l.setKinds(bothKinds)
 	flags.Func("servers", "`KINDS` to measure, "+bothKinds+" by default; the last is what the others are compared with", l.setKinds)
+	l.builds(flags)
+}
+
+// builds adds the flag for several copses, without that for other servers.
+func (l *lineup) builds(flags *flag.FlagSet) {
 	flags.Func("copse", "`NAME=PATH` of a copse to measure in place of this tree's; give it several times to compare several, oldest first", l.addBuilt)
 }
 
@@ -72,6 +77,14 @@ func (l lineup) all() (all []contender) {
 		all = append(all, contender{string(kind), kind})
 	}
 	return all
+}
+
+// prefix is what a line of the contender's begins with: its name, if there are several.
+func (l lineup) prefix(c contender) string {
+	if len(l.built) == 0 {
+		return ""
+	}
+	return c.name + ": "
 }
 
 // copses are the names of the contenders that are copse.

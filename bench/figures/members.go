@@ -21,7 +21,7 @@ const (
 // threeMembers starts a cluster and measures it twice, with the same number of busy
 // shards: first shards with one common leader, then shards with a leader each.
 func threeMembers(o shardOptions, shards int, together, spread *scaled) (err error) {
-	members, err := startMembers(peer.Copse, 3, peer.Sharded(peer.Copse, shards))
+	members, err := startMembers(together.kind, 3, peer.Sharded(together.kind, shards))
 	defer func() {
 		for _, m := range members {
 			err = errors.Join(err, m.Close())

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ import (
 // measurements, one for each round.
 type scaled struct {
 	name     string
+	kind     peer.Kind
 	readings []reading
 	inside   []counts // of all its servers, while they were measured
 	answered []float64
@@ -31,6 +31,8 @@ func scaling(args []string) error {
 	flags := flag.NewFlagSet("scaling", flag.ContinueOnError)
 	procs := flags.String("procs", "1,2", "values of GOMAXPROCS for one member")
 	clusterShards := flags.Int("cluster-shards", 9, "shards of the cluster of three; 0: no cluster")
+	o.servers = newLineup(peer.Copse)
+	o.servers.builds(flags)
 	if err := o.parse(flags, "1,2,4,8", args); err != nil {
 		return err
 	}
@@ -39,32 +41,32 @@ func scaling(args []string) error {
 		return err
 	}
 	var lines []*scaled
+	var measure []func() error // in each round
 	for _, p := range limits {
 		for _, n := range o.counts {
-			lines = append(lines, &scaled{name: fmt.Sprintf("one member, GOMAXPROCS %d, %s", p, shardsName(n))})
+			for _, c := range o.servers.all() {
+				s := &scaled{name: fmt.Sprintf("%sone member, GOMAXPROCS %d, %s", o.servers.prefix(c), p, shardsName(n)), kind: c.kind}
+				lines = append(lines, s)
+				measure = append(measure, func() error { return s.oneMember(o, p, n) })
+			}
 		}
 	}
-	together := &scaled{name: fmt.Sprintf("three members, %s, busy leaders together", shardsName(*clusterShards))}
-	spread := &scaled{name: fmt.Sprintf("three members, %s, busy leaders spread", shardsName(*clusterShards))}
+	for _, c := range o.servers.all() {
+		if *clusterShards == 0 {
+			break
+		}
+		name := fmt.Sprintf("%sthree members, %s, busy leaders ", o.servers.prefix(c), shardsName(*clusterShards))
+		together, spread := &scaled{name: name + "together", kind: c.kind}, &scaled{name: name + "spread", kind: c.kind}
+		lines = append(lines, together, spread)
+		measure = append(measure, func() error { return threeMembers(o, *clusterShards, together, spread) })
+	}
 	for round := range o.rounds {
 		progress("round %d", round+1)
-		i := 0
-		for _, p := range limits {
-			for _, n := range o.counts {
-				if err := lines[i].oneMember(o, p, n); err != nil {
-					return fmt.Errorf("%s: %w", lines[i].name, err)
-				}
-				i++
+		for _, once := range measure {
+			if err := once(); err != nil {
+				return err
 			}
 		}
-		if *clusterShards > 0 {
-			if err := threeMembers(o, *clusterShards, together, spread); err != nil {
-				return fmt.Errorf("the cluster: %w", err)
-			}
-		}
-	}
-	if *clusterShards > 0 {
-		lines = append(lines, together, spread)
 	}
 	fmt.Printf("`go run ./figures scaling %s` (%s; commit %s)\n\n%s", strings.Join(args, " "), machine(), commit(), scalingTable(lines))
 	return nil
@@ -72,7 +74,7 @@ func scaling(args []string) error {
 
 // oneMember starts a single member, measures it, and stops it.
 func (s *scaled) oneMember(o shardOptions, procs, shards int) (err error) {
-	member, err := peer.Launch(peer.Copse, peer.Options{Args: peer.Sharded(peer.Copse, shards), Env: []string{fmt.Sprint("GOMAXPROCS=", procs)}})
+	member, err := peer.Launch(s.kind, peer.Options{Args: peer.Sharded(s.kind, shards), Env: []string{fmt.Sprint("GOMAXPROCS=", procs)}})
 	if err != nil {
 		return err
 	}
@@ -191,8 +193,8 @@ func lookAll(servers []*peer.Server) (all usage, err error) {
 // together.
 func scalingTable(lines []*scaled) string {
 	var t strings.Builder
-	t.WriteString("| | requests/s | p50 | p99 | server CPU/request | cores | writes/raft entry | commit | entries/apply | apply, by write |\n")
-	t.WriteString("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
+	t.WriteString("| | requests/s | p50 | p99 | server CPU/request | cores | writes/raft entry | entries | of the order shard | syncs of the log | commit | entries/apply | apply, by write |\n")
+	t.WriteString("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, s := range lines {
 		b := &comparison{readings: map[string][]reading{s.name: s.readings}}
 		inside := func(of func(c counts, answered float64) float64) float64 {
@@ -203,35 +205,21 @@ func scalingTable(lines []*scaled) string {
 			return median(all)
 		}
 		mean := func(name string) float64 { return inside(func(c counts, _ float64) float64 { return c.mean(name) }) }
-		fmt.Fprintf(&t, "| %s | %s | %s | %s | %.1f us | %.2f | %.1f | %s | %.1f | %s |\n", s.name,
+		each := func(of func(c counts) float64) string {
+			return grouped(inside(func(c counts, _ float64) float64 { return of(c) / s.took.Seconds() }))
+		}
+		fmt.Fprintf(&t, "| %s | %s | %s | %s | %.1f us | %.2f | %.1f | %s/s | %s/s | %s/s of %s | %s | %.1f | %s |\n", s.name,
 			grouped(b.medianOf(s.name, rateOf)), micros(b.medianOf(s.name, p50Of)), micros(b.medianOf(s.name, p99Of)), b.medianOf(s.name, cpuOf),
 			b.medianOf(s.name, func(r reading) float64 { return r.rate * r.cpu / 1e6 }),
-			mean("copse_raft_batch_writes"), micros(mean("copse_raft_commit_duration_seconds")), mean("copse_apply_batch_entries"),
+			mean("copse_raft_batch_writes"),
+			each(func(c counts) float64 { return c["copse_raft_batch_writes_count"] }),
+			each(func(c counts) float64 { return c["copse_apply_batch_entries_sum"] - c["copse_raft_batch_writes_count"] }),
+			each(func(c counts) float64 { return c["copse_raft_log_sync_duration_seconds_count"] }), micros(mean("copse_raft_log_sync_duration_seconds")),
+			micros(mean("copse_raft_commit_duration_seconds")), mean("copse_apply_batch_entries"),
 			micros(inside(func(c counts, answered float64) float64 {
 				return c["copse_apply_duration_seconds_sum"] / max(answered, 1)
 			})))
 	}
-	fmt.Fprintf(&t, "\nOf %d cores; commit is the time from the proposal of a batch until it was applied.\n", runtime.NumCPU())
-	return t.String() + orderTable(lines)
-}
-
-// orderTable shows the order shard's histograms, whatever they are.
-func orderTable(lines []*scaled) string {
-	var t strings.Builder
-	for _, s := range lines {
-		if len(s.inside) == 0 {
-			continue
-		}
-		last := s.inside[len(s.inside)-1]
-		for _, name := range slices.Sorted(maps.Keys(last)) {
-			histogram, ok := strings.CutSuffix(name, "_count")
-			if ok && strings.HasPrefix(name, "copse_order_") && last[name] > 0 {
-				fmt.Fprintf(&t, "| %s | %s | %s | %s/s |\n", s.name, histogram, short(last.mean(histogram)), grouped(last[name]/s.took.Seconds()))
-			}
-		}
-	}
-	if t.Len() == 0 {
-		return ""
-	}
-	return "\n| the order shard | | mean | |\n| --- | --- | ---: | ---: |\n" + t.String()
+	fmt.Fprintf(&t, "\nOf %d cores; commit is the time from the proposal of a batch until it was applied. Entries are those of the data shards.\n", runtime.NumCPU())
+	return t.String()
 }
