@@ -63,7 +63,7 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 	}
 	before, outcomes := len(res.Events), len(res.Outcomes)
 	res.cut = 0
-	out := make([]byte, 0, min(2*len(e.Cmd), initialReplyBytes))
+	var out []byte
 	for {
 		more, err := batch.NextSubmission()
 		if err != nil {
@@ -163,7 +163,8 @@ func (m *Machine) endBatch(v *view, batch *tree.BatchReader, stale bool, res *Ap
 
 // applyCommands applies the commands of one submission and appends their replies to out.
 func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, res *ApplyResult) ([]byte, error) {
-	out = slices.Grow(out, min(eventOverhead*batch.Len(), initialReplyBytes))
+	// An event has its key and value twice, if it replaces one as large.
+	out = slices.Grow(out, min((replyHead+eventOverhead)*batch.Len()+2*batch.Left(), initialReplyBytes))
 	var c tree.Command
 	from, events := 0, 0 // where the reply to c, and its events, begin
 	emit := func(ev *tree.Event) {

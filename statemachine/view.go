@@ -72,7 +72,8 @@ func (v *view) reset(batch *pebble.Batch, m meta, now shared, expiryFrom int64) 
 // saveMeta stores what there is besides the nodes.
 func (v *view) saveMeta() {
 	v.saveNames()
-	v.must(v.batch.Set(metaKey, v.meta.append(v.rec[:0]), nil))
+	v.rec = v.meta.append(v.rec[:0])
+	v.must(v.batch.Set(metaKey, v.rec, nil))
 }
 
 // maxReusedChanges is the largest number of changed nodes whose map is reused.

@@ -77,11 +77,11 @@ func (a *applier) set() (*Event, *Error) {
 	ev := a.event(ActionSet, n)
 	if existed {
 		ev.Prev, ev.HasPrev = prev, true
-		a.store.Put(&n, &prev)
+		a.store.Put(&ev.Node, &ev.Prev) // of the event, since what Put gets is on the heap
 		return ev, nil
 	}
 	a.makeParents(c.Key)
-	a.store.Put(&n, nil)
+	a.store.Put(&ev.Node, nil)
 	return ev, nil
 }
 
@@ -97,11 +97,10 @@ func (a *applier) create(key string) (*Event, *Error) {
 	if err.Code != CodeKeyNotFound {
 		return nil, err
 	}
-	n := a.newNode(key, a.cmd.Value)
-	a.makeParents(key)
-	a.store.Put(&n, nil)
-	ev := a.event(ActionCreate, n)
+	ev := a.event(ActionCreate, a.newNode(key, a.cmd.Value))
 	ev.Refresh = false
+	a.makeParents(key)
+	a.store.Put(&ev.Node, nil)
 	return ev, nil
 }
 
@@ -164,13 +163,14 @@ func (a *applier) rewrite(action Action, prev Node) *Event {
 	if !n.Dir && !a.cmd.Refresh {
 		n.Value, n.Written = a.cmd.Value, n.Modified
 	}
-	stored := n
-	if n.Dir {
-		stored.Modified = prev.Modified
-	}
-	a.store.Put(&stored, &prev)
 	ev := a.event(action, n)
 	ev.Prev, ev.HasPrev = prev, true
+	stored := &ev.Node
+	if n.Dir {
+		kept := n
+		kept.Modified, stored = prev.Modified, &kept
+	}
+	a.store.Put(stored, &ev.Prev)
 	return ev
 }
 

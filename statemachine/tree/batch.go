@@ -179,6 +179,9 @@ func (r *BatchReader) NextSubmission() (bool, error) {
 // Len returns how many commands of the current submission are left.
 func (r *BatchReader) Len() int { return int(r.commands) }
 
+// Left returns how many bytes of the batch haven't been read.
+func (r *BatchReader) Left() int { return r.d.Left() }
+
 // Next reads the submission's next command into c and reports whether there was one.
 // c.Value then points into the batch's bytes.
 func (r *BatchReader) Next(c *Command) (bool, error) {

@@ -43,7 +43,7 @@ func (e *Event) binary() *Binary {
 	if list == nil {
 		return nil
 	}
-	return &list
+	return new(list) // not its address: list would be on the heap for every event
 }
 
 const (
