@@ -53,28 +53,39 @@ const (
 )
 
 // Deliver implements tree.Sink.
-func (p *parked) Deliver(n *tree.EncodedEvent) { p.loop.send(message{to: p, notice: n}) }
+func (p *parked) Deliver(n *tree.EncodedEvent) {
+	m := message{to: p, notice: n}
+	if !n.Parted() {
+		p.loop.send(m)
+	} else if p.loop.admit(&m); !p.loop.send(m) {
+		m.dispose()
+	}
+}
 
 // End implements tree.Sink.
 func (p *parked) End() { p.loop.send(message{to: p}) }
 
-// backlog is what is left to send to a client. The bytes of events are shared by all
+// backlog is what is left to send to a client. What events consist of is shared by all
 // clients.
 type backlog struct {
 	pieces []piece
-	sent   int // bytes of the first piece that are written already
+	sent   int // bytes of the first piece, or its next part, that are written already
 	size   int // bytes in all pieces
 }
 
 type piece struct {
 	index  tree.Index // 0: no event
 	bytes  []byte
+	parts  *tree.Unprinted // behind bytes; nil: nothing
+	tail   []byte          // behind the parts
+	size   int
 	shared *shared // nil: no event
 }
 
 func (b *backlog) add(p piece) {
+	p.size = max(p.size, len(p.bytes))
 	b.pieces = append(b.pieces, p)
-	b.size += len(p.bytes)
+	b.size += p.size
 }
 
 // drop lets go of what is left. b may be nil.
@@ -87,20 +98,44 @@ func (b *backlog) drop() {
 	}
 }
 
-// writeTo writes as much as it can without blocking, and reports whether that was all.
-func (b *backlog) writeTo(s *socket) (n int, all bool, err error) {
+// next returns what is to be sent next, printed into scratch if need be, and what is left of p behind that.
+func (p piece) next(scratch *[]byte) (text []byte, left piece) {
+	switch {
+	case p.bytes != nil:
+		text, p.bytes = p.bytes, nil
+	case p.parts != nil:
+		rest := *p.parts
+		*scratch, rest = rest.Append((*scratch)[:0])
+		if text, p.parts = *scratch, nil; rest.More() {
+			p.parts = &rest
+		}
+	default:
+		text, p.tail = p.tail, nil
+	}
+	return text, p
+}
+
+func (p *piece) empty() bool { return p.bytes == nil && p.parts == nil && p.tail == nil }
+
+// writeTo writes as much as it can without blocking, and reports whether that was all. What is printed part by part
+// is printed into scratch; a part that isn't written in full is printed again.
+func (b *backlog) writeTo(s *socket, scratch *[]byte) (n int, all bool, err error) {
 	for len(b.pieces) > 0 {
-		first := b.pieces[0].bytes
-		m, err := s.write(first[b.sent:])
+		first := &b.pieces[0]
+		text, left := first.next(scratch)
+		m, err := s.write(text[b.sent:])
 		n += m
-		if b.sent += m; err != nil || b.sent < len(first) {
+		if b.sent += m; err != nil || b.sent < len(text) {
 			return n, false, err
 		}
-		b.pieces[0].shared.drop()
+		b.sent = 0
+		if *first = left; !first.empty() {
+			continue
+		}
+		first.shared.drop()
+		b.size -= first.size
 		b.pieces[0] = piece{}
 		b.pieces = b.pieces[1:]
-		b.size -= len(first)
-		b.sent = 0
 	}
 	return n, true, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"copse/statemachine/auth"
+	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 
 	"golang.org/x/sys/unix"
@@ -23,11 +24,12 @@ import (
 // Its mailbox is full when events come faster than run writes them. The hub then waits, but
 // never for a client, as run never blocks on a socket.
 type pollLoop struct {
-	options pollLoopOptions
-	poller  *poller
-	mailbox chan message
-	replies chan *turn // to writes and reads; there is always room
-	readers readers
+	options   pollLoopOptions
+	poller    *poller
+	mailbox   chan message
+	replies   chan *turn // to writes and reads; there is always room
+	readers   readers
+	admission admission
 
 	unwatched chan []*tree.Watch
 	stopping  chan struct{}
@@ -92,6 +94,9 @@ type rights struct {
 type message struct {
 	to      *parked
 	notice  *tree.EncodedEvent
+	claim   int64 // of the budget, for an event that is printed in parts
+	refused bool  // there was no room for that
+	lost    bool  // the connection never comes
 	arrival *arrival
 }
 
@@ -113,6 +118,7 @@ func newPollLoop(o pollLoopOptions) (*pollLoop, error) {
 		mailbox:   make(chan message, mailboxLimit),
 		replies:   make(chan *turn, waitingLimit),
 		readers:   readers{work: make(chan []*turn)},
+		admission: admission{turn: make(chan struct{}, 1)},
 		unwatched: make(chan []*tree.Watch, 1),
 		stopping:  make(chan struct{}),
 		stopped:   make(chan struct{}),
@@ -177,6 +183,7 @@ func (p *pollLoop) drain() {
 
 // dispose ends a connection that is too late, as stop does the others.
 func (m message) dispose() {
+	m.to.loop.options.heads.inFlight.Give(inflight.Streams, m.claim)
 	if m.arrival == nil {
 		return
 	}
