@@ -19,16 +19,15 @@ type framed struct {
 type form struct {
 	bytes  []byte  // a chunk, and the last one; nil: nobody has asked for it
 	text   []byte  // without them
-	parts  *parted // instead of both
+	parted *parted // instead of both
 	shared *shared // nil: nobody has it in a backlog
 }
 
-// parted is a form that is printed in parts.
+// parted is an event of which no form is made as a whole.
 type parted struct {
 	head []byte // what comes before the JSON, and behind it
-	json tree.Unprinted
+	json piece
 	tail string
-	size int // of all three
 	held int // by all who are sent it
 }
 
@@ -38,12 +37,12 @@ func (f *framed) of(p *parked, n *tree.EncodedEvent) *form {
 		*f = framed{notice: n}
 	}
 	form := f.last(p)
-	if form.bytes != nil || form.parts != nil {
+	if form.bytes != nil || form.parted != nil {
 		return form
 	}
 	as64, sse := form == &f.json64 || form == &f.sse64, form == &f.sse || form == &f.sse64
 	if n.Parted() {
-		form.parts = newParted(n, as64, sse)
+		form.parted = newParted(n, as64, sse)
 		return form
 	}
 	text := n.Text()
@@ -58,10 +57,13 @@ func (f *framed) of(p *parked, n *tree.EncodedEvent) *form {
 }
 
 func newParted(n *tree.EncodedEvent, as64, sse bool) *parted {
-	f := &parted{held: n.Held()}
-	if f.json, f.size = n.Unprinted(as64); sse {
+	f := &parted{json: piece{index: n.Index}, held: n.Held()}
+	text, size := n.Whole(as64)
+	if f.json.bytes = text; text == nil {
+		f.json.json = &partedJSON{notice: n, as64: as64, size: size}
+	}
+	if sse {
 		f.head, f.tail = appendSSEHead(nil, n), sseTail
-		f.size += len(f.head) + len(f.tail)
 	}
 	return f
 }
@@ -79,42 +81,57 @@ func (f *framed) last(p *parked) *form {
 	return &f.json
 }
 
-// part is what p gets of f, which is n.
-func (p *parked) part(f *form, n *tree.EncodedEvent) piece {
-	part := piece{index: n.Index}
+// whole is what p gets of f, which is the event at index, if it is one piece.
+func (p *parked) whole(f *form, index tree.Index) piece {
 	switch {
-	case f.parts != nil:
-		p.partOf(f.parts, &part)
 	case !p.chunked:
-		part.bytes = f.text
+		return piece{index: index, bytes: f.text}
 	case p.watch.Stream:
-		part.bytes = f.bytes[:len(f.bytes)-len(lastChunk)]
-	default:
-		part.bytes = f.bytes
+		return piece{index: index, bytes: f.bytes[:len(f.bytes)-len(lastChunk)]}
 	}
-	return part
+	return piece{index: index, bytes: f.bytes}
 }
 
-// partOf makes a piece of what is printed in parts.
-func (p *parked) partOf(f *parted, part *piece) {
-	json := f.json
-	part.parts, part.tail = &json, []byte(f.tail)
+// partsOf is what p gets of f.
+func (p *parked) partsOf(f *parted) []piece {
+	head, tail := f.head, f.tail
 	if p.chunked {
-		part.bytes = append(strconv.AppendInt(nil, int64(f.size), 16), "\r\n"...)
-		if part.tail = append(part.tail, "\r\n"...); !p.watch.Stream {
-			part.tail = append(part.tail, lastChunk...)
+		size := strconv.AppendInt(nil, int64(len(head)+f.json.size()+len(tail)), 16)
+		head = append(append(size, "\r\n"...), head...)
+		if tail += "\r\n"; !p.watch.Stream {
+			tail += lastChunk
 		}
 	}
-	part.size = len(part.bytes) + f.size + len(part.tail) - len(f.tail)
-	part.bytes = append(part.bytes, f.head...)
+	return []piece{{index: f.json.index, bytes: head}, f.json, {index: f.json.index, bytes: []byte(tail)}}
+}
+
+// sendEvent sends as much of the event that is being delivered as the socket takes, and keeps the rest.
+func (l *parkedConns) sendEvent(p *parked, index tree.Index, f *form) {
+	if f.parted == nil {
+		l.write(p, p.whole(f, index))
+		return
+	}
+	waits := p.sock == nil || p.backlog != nil
+	if p.backlog == nil {
+		p.backlog, p.since = &backlog{}, l.tick
+	}
+	pieces := p.partsOf(f.parted)
+	last := len(pieces) - 1
+	pieces[last] = l.count(p, pieces[last])
+	for _, part := range pieces {
+		p.backlog.add(part)
+	}
+	if !waits {
+		l.flush(p)
+	}
 }
 
 // unread counts that the event has got into another backlog.
 func (f *form) unread(budget *inflight.Budget) *shared {
 	if f.shared == nil {
 		bytes := len(f.bytes)
-		if f.parts != nil {
-			bytes = f.parts.held
+		if f.parted != nil {
+			bytes = f.parted.held
 		}
 		f.shared = &shared{budget: budget, bytes: int64(bytes)}
 	}
@@ -152,6 +169,12 @@ func (s *shared) drop() {
 	if s.backlogs--; s.backlogs == 0 {
 		s.budget.Give(inflight.Streams, s.bytes)
 	}
+}
+
+// inbox is where a pollLoop gets its messages.
+type inbox struct {
+	mailbox   chan message
+	admission admission
 }
 
 // admission is what a pollLoop has for events that are printed in parts. Its mailbox has at most one of them, for

@@ -76,16 +76,28 @@ type backlog struct {
 type piece struct {
 	index  tree.Index // 0: no event
 	bytes  []byte
-	parts  *tree.Unprinted // behind bytes; nil: nothing
-	tail   []byte          // behind the parts
+	json   *partedJSON // instead of bytes; nil: there are only those
+	shared *shared     // nil: no event
+}
+
+// partedJSON is what is left of an event's JSON that is printed part by part.
+type partedJSON struct {
+	notice *tree.EncodedEvent
+	as64   bool
 	size   int
-	shared *shared // nil: no event
+	part   int // the next one
+}
+
+func (p *piece) size() int {
+	if p.json != nil {
+		return p.json.size
+	}
+	return len(p.bytes)
 }
 
 func (b *backlog) add(p piece) {
-	p.size = max(p.size, len(p.bytes))
 	b.pieces = append(b.pieces, p)
-	b.size += p.size
+	b.size += p.size()
 }
 
 // drop lets go of what is left. b may be nil.
@@ -99,41 +111,34 @@ func (b *backlog) drop() {
 }
 
 // next returns what is to be sent next, printed into scratch if need be, and what is left of p behind that.
-func (p piece) next(scratch *[]byte) (text []byte, left piece) {
-	switch {
-	case p.bytes != nil:
-		text, p.bytes = p.bytes, nil
-	case p.parts != nil:
-		rest := *p.parts
-		*scratch, rest = rest.Append((*scratch)[:0])
-		if text, p.parts = *scratch, nil; rest.More() {
-			p.parts = &rest
-		}
-	default:
-		text, p.tail = p.tail, nil
+func (p piece) next(scratch *[]byte) (text []byte, left piece, more bool) {
+	if p.json == nil {
+		return p.bytes, piece{}, false
 	}
-	return text, p
+	after := *p.json
+	*scratch, more = after.notice.AppendPart((*scratch)[:0], after.part, after.as64)
+	after.part++
+	p.json = &after
+	return *scratch, p, more
 }
-
-func (p *piece) empty() bool { return p.bytes == nil && p.parts == nil && p.tail == nil }
 
 // writeTo writes as much as it can without blocking, and reports whether that was all. What is printed part by part
 // is printed into scratch; a part that isn't written in full is printed again.
 func (b *backlog) writeTo(s *socket, scratch *[]byte) (n int, all bool, err error) {
 	for len(b.pieces) > 0 {
 		first := &b.pieces[0]
-		text, left := first.next(scratch)
+		text, left, more := first.next(scratch)
 		m, err := s.write(text[b.sent:])
 		n += m
 		if b.sent += m; err != nil || b.sent < len(text) {
 			return n, false, err
 		}
-		b.sent = 0
-		if *first = left; !first.empty() {
+		if b.sent = 0; more {
+			*first = left
 			continue
 		}
 		first.shared.drop()
-		b.size -= first.size
+		b.size -= first.size()
 		b.pieces[0] = piece{}
 		b.pieces = b.pieces[1:]
 	}

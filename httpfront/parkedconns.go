@@ -103,11 +103,11 @@ func (l *parkedConns) deliver(p *parked, n *tree.EncodedEvent) {
 	if p.terms != nil {
 		p.terms.last = n.Index
 	}
-	part := p.part(l.framed.of(p, n), n)
+	form := l.framed.of(p, n)
 	if !p.watch.Stream {
 		l.advance(p, answered)
 		l.options.meter.sent.Add(1)
-		l.answer(p, part)
+		l.answer(p, n.Index, form)
 		return
 	}
 	if l.behind(p, n.Index) {
@@ -115,7 +115,7 @@ func (l *parkedConns) deliver(p *parked, n *tree.EncodedEvent) {
 		return
 	}
 	l.options.meter.sent.Add(1)
-	l.sendPiece(p, part)
+	l.sendEvent(p, n.Index, form)
 }
 
 // endSlow ends a watch whose next event is too much. Everything before that is still sent, so that a client that
@@ -179,28 +179,19 @@ func (l *parkedConns) end(p *parked) {
 	l.advance(p, ending)
 	p.since = l.tick
 	if last := p.ending(l.reached(p)); len(last) > 0 {
-		l.write(p, last)
+		l.write(p, piece{bytes: last})
 	} else if p.sock != nil && p.backlog == nil {
 		l.drop(p)
 	}
 }
 
-// write sends as much of bytes as the socket takes, and keeps the rest.
-func (l *parkedConns) write(p *parked, bytes []byte) { l.sendPiece(p, piece{bytes: bytes}) }
-
-// sendPiece is write for a piece, which may be the event that is being delivered.
-func (l *parkedConns) sendPiece(p *parked, part piece) {
+// write sends as much of a piece's bytes as the socket takes, and keeps the rest.
+func (l *parkedConns) write(p *parked, part piece) {
 	if p.sock == nil || p.backlog != nil {
 		if p.backlog == nil {
 			p.backlog = &backlog{}
 		}
 		p.backlog.add(l.count(p, part))
-		return
-	}
-	if part.parts != nil {
-		p.backlog, p.since = &backlog{}, l.tick
-		p.backlog.add(l.count(p, part))
-		l.flush(p)
 		return
 	}
 	n, err := p.sock.write(part.bytes)

@@ -22,14 +22,14 @@ import (
 // each large answer that is printed apart from run (turn.go), and readers (readers.go).
 //
 // Its mailbox is full when events come faster than run writes them. The hub then waits, but
-// never for a client, as run never blocks on a socket.
+// not for a client, as run never blocks on a socket. Only a large event waits for those who
+// hold the memory, for some seconds (admit).
 type pollLoop struct {
-	options   pollLoopOptions
-	poller    *poller
-	mailbox   chan message
-	replies   chan *turn // to writes and reads; there is always room
-	readers   readers
-	admission admission
+	options pollLoopOptions
+	poller  *poller
+	inbox
+	replies chan *turn // to writes and reads; there is always room
+	readers readers
 
 	unwatched chan []*tree.Watch
 	stopping  chan struct{}
@@ -115,10 +115,9 @@ func newPollLoop(o pollLoopOptions) (*pollLoop, error) {
 	p := &pollLoop{
 		options:   o,
 		poller:    poll,
-		mailbox:   make(chan message, mailboxLimit),
+		inbox:     inbox{mailbox: make(chan message, mailboxLimit), admission: admission{turn: make(chan struct{}, 1)}},
 		replies:   make(chan *turn, waitingLimit),
 		readers:   readers{work: make(chan []*turn)},
-		admission: admission{turn: make(chan struct{}, 1)},
 		unwatched: make(chan []*tree.Watch, 1),
 		stopping:  make(chan struct{}),
 		stopped:   make(chan struct{}),

@@ -72,9 +72,9 @@ func (b *backlog) unsent(s *socket) (left []piece) {
 		s.session.owed = 0
 	}
 	for _, p := range b.pieces {
-		for passed > 0 && !p.empty() {
+		for more := true; more && passed > 0; {
 			var text, part []byte
-			text, p = p.next(&part)
+			text, p, more = p.next(&part)
 			n := min(passed, len(text))
 			passed -= n
 			left = append(left, piece{bytes: text[n:]})
@@ -96,8 +96,8 @@ func (c *conn) sendAll(left []piece) error {
 	}
 	var text, scratch []byte
 	for _, p := range left {
-		for !p.empty() {
-			text, p = p.next(&scratch)
+		for more := true; more; {
+			text, p, more = p.next(&scratch)
 			for part := range slices.Chunk(text, recordBytes) {
 				c.writes.restart(c.loop.options.writeTimeout)
 				if _, err := c.Write(part); err != nil {

@@ -16,7 +16,7 @@ type late struct {
 	binary *Binary // of what was left; set with json
 	// again is an event that was left and isn't printed as a whole, as it was found in the window.
 	again sync.Once
-	found *late
+	found *EncodedEvent
 }
 
 // window reads an event once more, when it is committed. ok is false if it is no longer kept.
@@ -130,20 +130,21 @@ func (l *late) Making() int {
 }
 
 // Parts returns the JSON in parts that are made as they are read, for one reader. l must hold its values.
-func (l *late) Parts() Rest { return &lateParts{size: l.size, left: l.unprinted(asText)} }
+func (l *late) Parts() Rest { return &lateParts{late: l} }
 
 // lateParts is a Rest.
 type lateParts struct {
-	size int
-	left Unprinted
+	late *late
+	next int
 	part []byte
 }
 
-func (p *lateParts) Size() int { return p.size }
+func (p *lateParts) Size() int { return p.late.size }
 
 func (p *lateParts) Close() {}
 
 func (p *lateParts) Next() (part []byte, more bool, err error) {
-	p.part, p.left = p.left.Append(p.part[:0])
-	return p.part, p.left.More(), nil
+	p.part, more = p.late.appendPart(p.part[:0], p.next, asText)
+	p.next++
+	return p.part, more, nil
 }
