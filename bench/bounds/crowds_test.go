@@ -275,7 +275,14 @@ func (c *crowd) watchUnread() {
 	})
 }
 
-func (c *crowd) unreadLargePasts() { c.replaceUnread("\x01", c.watchUnread, overwrite) }
+func (c *crowd) unreadLargePasts() {
+	var reading sync.WaitGroup
+	c.replaceUnread("\x01", func() {
+		c.watchUnread()
+		reading.Go(c.follow)
+	}, overwrite)
+	reading.Wait()
+}
 
 func (c *crowd) unreadPasts() {
 	c.replaceUnread("v", c.watchUnread, func(i int) string {
