@@ -3,7 +3,6 @@ package tree
 import (
 	"bytes"
 	"encoding/base64"
-	"slices"
 	"unicode/utf8"
 )
 
@@ -122,8 +121,7 @@ func appendValuePart(dst, value []byte, from int, form valueForm) []byte {
 	if form == asBase64 {
 		return base64.StdEncoding.AppendEncode(dst, value[from:min(from+latePart, len(value))])
 	}
-	part := value[cutText(value, from):cutText(value, from+latePart)]
-	return appendText(slices.Grow(dst, escapedLen(part)), part)
+	return appendText(dst, value[cutText(value, from):cutText(value, from+latePart)])
 }
 
 // cutText returns where to cut text behind about n bytes, so that both sides are escaped as they are
