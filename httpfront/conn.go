@@ -187,6 +187,7 @@ func (c *conn) expect(w *parked) {
 func (c *conn) abandon() {
 	if w := c.watch.Swap(nil); w != nil {
 		c.loop.options.unwatch(&w.watch)
+		c.loop.send(message{to: w, lost: true})
 		c.loop.arriving.Done()
 	}
 }
@@ -206,6 +207,7 @@ func (c *conn) handOver(buffered io.Reader, head []byte) {
 	}
 	if err != nil {
 		c.loop.options.unwatch(&w.watch)
+		c.loop.send(message{to: w, lost: true})
 		_ = c.Conn.Close() // closed already, or its client has left
 		return
 	}

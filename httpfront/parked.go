@@ -53,28 +53,51 @@ const (
 )
 
 // Deliver implements tree.Sink.
-func (p *parked) Deliver(n *tree.EncodedEvent) { p.loop.send(message{to: p, notice: n}) }
+func (p *parked) Deliver(n *tree.EncodedEvent) {
+	m := message{to: p, notice: n}
+	if !n.Parted() {
+		p.loop.send(m)
+	} else if p.loop.admit(&m); !p.loop.send(m) {
+		m.dispose()
+	}
+}
 
 // End implements tree.Sink.
 func (p *parked) End() { p.loop.send(message{to: p}) }
 
-// backlog is what is left to send to a client. The bytes of events are shared by all
+// backlog is what is left to send to a client. What events consist of is shared by all
 // clients.
 type backlog struct {
 	pieces []piece
-	sent   int // bytes of the first piece that are written already
+	sent   int // bytes of the first piece, or its next part, that are written already
 	size   int // bytes in all pieces
 }
 
 type piece struct {
 	index  tree.Index // 0: no event
 	bytes  []byte
-	shared *shared // nil: no event
+	json   *partedJSON // instead of bytes; nil: there are only those
+	shared *shared     // nil: no event
+}
+
+// partedJSON is what is left of an event's JSON that is printed part by part.
+type partedJSON struct {
+	notice *tree.EncodedEvent
+	as64   bool
+	size   int
+	part   int // the next one
+}
+
+func (p *piece) size() int {
+	if p.json != nil {
+		return p.json.size
+	}
+	return len(p.bytes)
 }
 
 func (b *backlog) add(p piece) {
 	b.pieces = append(b.pieces, p)
-	b.size += len(p.bytes)
+	b.size += p.size()
 }
 
 // drop lets go of what is left. b may be nil.
@@ -87,20 +110,37 @@ func (b *backlog) drop() {
 	}
 }
 
-// writeTo writes as much as it can without blocking, and reports whether that was all.
-func (b *backlog) writeTo(s *socket) (n int, all bool, err error) {
+// next returns what is to be sent next, printed into scratch if need be, and what is left of p behind that.
+func (p piece) next(scratch *[]byte) (text []byte, left piece, more bool) {
+	if p.json == nil {
+		return p.bytes, piece{}, false
+	}
+	after := *p.json
+	*scratch, more = after.notice.AppendPart((*scratch)[:0], after.part, after.as64)
+	after.part++
+	p.json = &after
+	return *scratch, p, more
+}
+
+// writeTo writes as much as it can without blocking, and reports whether that was all. What is printed part by part
+// is printed into scratch; a part that isn't written in full is printed again.
+func (b *backlog) writeTo(s *socket, scratch *[]byte) (n int, all bool, err error) {
 	for len(b.pieces) > 0 {
-		first := b.pieces[0].bytes
-		m, err := s.write(first[b.sent:])
+		first := &b.pieces[0]
+		text, left, more := first.next(scratch)
+		m, err := s.write(text[b.sent:])
 		n += m
-		if b.sent += m; err != nil || b.sent < len(first) {
+		if b.sent += m; err != nil || b.sent < len(text) {
 			return n, false, err
 		}
-		b.pieces[0].shared.drop()
+		if b.sent = 0; more {
+			*first = left
+			continue
+		}
+		first.shared.drop()
+		b.size -= first.size()
 		b.pieces[0] = piece{}
 		b.pieces = b.pieces[1:]
-		b.size -= len(first)
-		b.sent = 0
 	}
 	return n, true, nil
 }

@@ -27,6 +27,8 @@ type parkedConns struct {
 	unwatched []*tree.Watch // to hand to forget
 
 	framed framed
+	claim  int64  // what the event that is being delivered holds of the budget
+	part   []byte // printed, of one whose JSON is made in parts
 	fence  fence
 }
 
@@ -61,8 +63,13 @@ func (l *parkedConns) handle(m message) {
 		l.admit(m.to, m.arrival.sock)
 	case m.arrival != nil:
 		l.park(m.to, m.arrival.sock, m.arrival.head)
+	case m.notice != nil && m.notice.Parted():
+		l.handleParted(m)
 	case m.notice != nil:
 		l.deliver(m.to, m.notice)
+	case m.lost:
+		l.advance(m.to, gone)
+		m.to.backlog.drop()
 	default:
 		l.end(m.to)
 	}
@@ -96,23 +103,27 @@ func (l *parkedConns) deliver(p *parked, n *tree.EncodedEvent) {
 	if p.terms != nil {
 		p.terms.last = n.Index
 	}
-	bytes := p.part(l.framed.of(p, n))
+	form := l.framed.of(p, n)
 	if !p.watch.Stream {
 		l.advance(p, answered)
 		l.options.meter.sent.Add(1)
-		l.answer(p, n.Index, bytes)
+		l.answer(p, n.Index, form)
 		return
 	}
 	if l.behind(p, n.Index) {
-		// Everything before the event is still sent, so that a client that returns has made
-		// progress.
-		l.options.meter.slow.Add(1)
-		l.unwatch(p)
-		l.end(p)
+		l.endSlow(p)
 		return
 	}
 	l.options.meter.sent.Add(1)
-	l.write(p, n.Index, bytes)
+	l.sendEvent(p, n.Index, form)
+}
+
+// endSlow ends a watch whose next event is too much. Everything before that is still sent, so that a client that
+// returns has made progress.
+func (l *parkedConns) endSlow(p *parked) {
+	l.options.meter.slow.Add(1)
+	l.unwatch(p)
+	l.end(p)
 }
 
 // recheck ends a watch whose client may no longer read what it watches, and reports whether
@@ -168,30 +179,30 @@ func (l *parkedConns) end(p *parked) {
 	l.advance(p, ending)
 	p.since = l.tick
 	if last := p.ending(l.reached(p)); len(last) > 0 {
-		l.write(p, 0, last)
+		l.write(p, piece{bytes: last})
 	} else if p.sock != nil && p.backlog == nil {
 		l.drop(p)
 	}
 }
 
-// write sends as much of bytes as the socket takes, and keeps the rest.
-func (l *parkedConns) write(p *parked, index tree.Index, bytes []byte) {
+// write sends as much of a piece's bytes as the socket takes, and keeps the rest.
+func (l *parkedConns) write(p *parked, part piece) {
 	if p.sock == nil || p.backlog != nil {
 		if p.backlog == nil {
 			p.backlog = &backlog{}
 		}
-		p.backlog.add(l.piece(p, index, bytes))
+		p.backlog.add(l.count(p, part))
 		return
 	}
-	n, err := p.sock.write(bytes)
+	n, err := p.sock.write(part.bytes)
 	switch {
 	case err != nil:
 		l.drop(p)
-	case n == len(bytes):
+	case n == len(part.bytes):
 		l.written(p)
 	default:
 		p.backlog = &backlog{sent: n}
-		p.backlog.add(l.piece(p, index, bytes))
+		p.backlog.add(l.count(p, part))
 		p.since = l.tick
 		l.await(p)
 	}
@@ -200,7 +211,7 @@ func (l *parkedConns) write(p *parked, index tree.Index, bytes []byte) {
 // flush sends from the backlog.
 func (l *parkedConns) flush(p *parked) {
 	if p.backlog != nil {
-		n, all, err := p.backlog.writeTo(p.sock)
+		n, all, err := p.backlog.writeTo(p.sock, &l.part)
 		if err != nil {
 			l.drop(p)
 			return
@@ -298,7 +309,7 @@ func (l *parkedConns) unwatch(p *parked) { l.unwatched = append(l.unwatched, &p.
 // sweep drops connections without progress for too long.
 func (l *parkedConns) sweep() {
 	l.tick++
-	l.framed = framed{}
+	l.framed, l.part = framed{}, nil
 	l.ask()
 	if l.memory.settled(l.slots.count()) {
 		l.loop.running.Go(debug.FreeOSMemory) // which takes some time

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"copse/statemachine/auth"
+	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
 
 	"golang.org/x/sys/unix"
@@ -21,11 +22,12 @@ import (
 // each large answer that is printed apart from run (turn.go), and readers (readers.go).
 //
 // Its mailbox is full when events come faster than run writes them. The hub then waits, but
-// never for a client, as run never blocks on a socket.
+// not for a client, as run never blocks on a socket. Only a large event waits for those who
+// hold the memory, for some seconds (admit).
 type pollLoop struct {
 	options pollLoopOptions
 	poller  *poller
-	mailbox chan message
+	inbox
 	replies chan *turn // to writes and reads; there is always room
 	readers readers
 
@@ -92,6 +94,9 @@ type rights struct {
 type message struct {
 	to      *parked
 	notice  *tree.EncodedEvent
+	claim   int64 // of the budget, for an event that is printed in parts
+	refused bool  // there was no room for that
+	lost    bool  // the connection never comes
 	arrival *arrival
 }
 
@@ -110,7 +115,7 @@ func newPollLoop(o pollLoopOptions) (*pollLoop, error) {
 	p := &pollLoop{
 		options:   o,
 		poller:    poll,
-		mailbox:   make(chan message, mailboxLimit),
+		inbox:     inbox{mailbox: make(chan message, mailboxLimit), admission: admission{turn: make(chan struct{}, 1)}},
 		replies:   make(chan *turn, waitingLimit),
 		readers:   readers{work: make(chan []*turn)},
 		unwatched: make(chan []*tree.Watch, 1),
@@ -177,6 +182,7 @@ func (p *pollLoop) drain() {
 
 // dispose ends a connection that is too late, as stop does the others.
 func (m message) dispose() {
+	m.to.loop.options.heads.inFlight.Give(inflight.Streams, m.claim)
 	if m.arrival == nil {
 		return
 	}

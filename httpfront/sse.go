@@ -31,12 +31,19 @@ func wantsSSE(ctx *fasthttp.RequestCtx) bool {
 	return false
 }
 
-// appendSSE appends n, printed as json, as a server-sent event. The JSON is one line.
+// appendSSE appends n, printed as json, as a server-sent event.
 func appendSSE(dst []byte, n *tree.EncodedEvent, json []byte) []byte {
+	return append(append(appendSSEHead(dst, n), json...), sseTail...)
+}
+
+// sseTail ends an event behind its JSON, which is one line with its end.
+const sseTail = "\n"
+
+// appendSSEHead appends what comes before the JSON.
+func appendSSEHead(dst []byte, n *tree.EncodedEvent) []byte {
 	dst = strconv.AppendUint(append(dst, "id: "...), uint64(n.Index), 10)
 	dst = append(append(dst, "\nevent: "...), n.Action.String()...)
-	dst = append(append(dst, "\ndata: "...), bytes.TrimSuffix(json, []byte{'\n'})...)
-	return append(dst, "\n\n"...)
+	return append(dst, "\ndata: "...)
 }
 
 // appendBeat appends a heartbeat: without data it is no event, but its id is the one that a

@@ -65,22 +65,27 @@ func (l *parkedConns) leaveBacklog(p *parked) {
 }
 
 // unsent returns what is left to send, but for what s has encrypted already, which its wire keeps.
-func (b *backlog) unsent(s *socket) (left [][]byte) {
+func (b *backlog) unsent(s *socket) (left []piece) {
 	passed := b.sent
 	if s.session != nil {
 		passed += s.session.owed
 		s.session.owed = 0
 	}
 	for _, p := range b.pieces {
-		n := min(passed, len(p.bytes))
-		passed -= n
-		left = append(left, p.bytes[n:])
+		for more := true; more && passed > 0; {
+			var text, part []byte
+			text, p, more = p.next(&part)
+			n := min(passed, len(text))
+			passed -= n
+			left = append(left, piece{bytes: text[n:]})
+		}
+		left = append(left, p)
 	}
 	return left
 }
 
 // sendAll sends what the poll loop has left. The client has the timeout for each part of it.
-func (c *conn) sendAll(left [][]byte) error {
+func (c *conn) sendAll(left []piece) error {
 	if c.wire != nil {
 		if err := c.writes.arm(c.loop.options.slack, c.Conn.SetWriteDeadline); err != nil {
 			return err
@@ -89,11 +94,15 @@ func (c *conn) sendAll(left [][]byte) error {
 			return err
 		}
 	}
-	for _, piece := range left {
-		for part := range slices.Chunk(piece, recordBytes) {
-			c.writes.restart(c.loop.options.writeTimeout)
-			if _, err := c.Write(part); err != nil {
-				return err
+	var text, scratch []byte
+	for _, p := range left {
+		for more := true; more; {
+			text, p, more = p.next(&scratch)
+			for part := range slices.Chunk(text, recordBytes) {
+				c.writes.restart(c.loop.options.writeTimeout)
+				if _, err := c.Write(part); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -99,7 +99,7 @@ func (l *parkedConns) keep(p *parked) {
 	case t.until != 0 && l.tick >= t.until:
 		l.expire(p)
 	case t.every != 0 && p.backlog == nil && (l.tick+uint32(p.token.slot))%t.every == 0:
-		l.write(p, 0, p.chunk(appendBeat(nil, l.beat(p))))
+		l.write(p, piece{bytes: p.chunk(appendBeat(nil, l.beat(p)))})
 	}
 }
 
@@ -117,22 +117,22 @@ func (l *parkedConns) expire(p *parked) {
 	if t.late != nil && p.grant.stands(l.options.auth(), t) {
 		s := l.options.server
 		if tag, st, ok := s.stillCurrent(p.grant, &p.watch, t.known); ok {
-			l.write(p, 0, t.late.appendNotModified(nil, s.appendTag(nil, &tag), &st, time.Now()))
+			l.write(p, piece{bytes: t.late.appendNotModified(nil, s.appendTag(nil, &tag), &st, time.Now())})
 			return
 		}
 	}
-	l.write(p, 0, append(last, p.ending(at)...))
+	l.write(p, piece{bytes: append(last, p.ending(at)...)})
 }
 
 // answer sends the event that ends a wait, behind the head if that is late.
-func (l *parkedConns) answer(p *parked, index tree.Index, event []byte) {
+func (l *parkedConns) answer(p *parked, index tree.Index, event *form) {
 	if p.terms == nil || p.terms.late == nil {
-		l.write(p, index, event)
+		l.sendEvent(p, index, event)
 		return
 	}
 	p.backlog, p.since = &backlog{}, l.tick
 	p.backlog.add(piece{bytes: p.terms.late.append(nil, index, time.Now())})
-	l.write(p, index, event)
+	l.sendEvent(p, index, event)
 	if p.sock != nil {
 		l.flush(p)
 	}

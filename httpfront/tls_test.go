@@ -38,6 +38,7 @@ func TestOverTLS(t *testing.T) {
 		"stream":         TestStreamDeliversEverythingInOrder,
 		"slow stream":    TestSlowStreamIsEndedNotSkipped,
 		"large event":    TestEventLargerThanTheSocketsBuffers,
+		"in parts":       TestLargeEventsAreNeverPrintedAsAWhole,
 		"never reads":    TestClientThatNeverReadsIsDropped,
 		"idle":           TestIdleConnectionIsClosed,
 		"never parked":   TestConnectionThatWasNeverParkedHasItsTimeouts,

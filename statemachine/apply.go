@@ -104,14 +104,17 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 }
 
 // prepare returns ev as watchers get it, and says whether its JSON is made late: not if the JSON is kept with an
-// answer, or is part of a transaction's, unless full says that the ApplyResult holds as much as it may. If it isn't,
-// the JSON is yet to be printed into the reply, but that of an expiry, which has none, is there.
-func (m *Machine) prepare(ev *tree.Event, batch *tree.BatchReader, c *tree.Command, full bool) (n tree.EncodedEvent, late bool) {
-	if ev.IsLarge() && batch.Epoch != 0 && (c.Op != tree.OpTxn || full) && c.Once.ID == "" {
-		if n = ev.Late(m.event); c.Op == tree.OpTxn {
-			n = n.Left(nil) // see bound
+// answer, or is part of a transaction's, unless full says that the ApplyResult holds as much as it may, or there is no
+// room for so much JSON. If it isn't, the JSON is yet to be printed into the reply, but that of an expiry, which has
+// none, is there.
+func (m *Machine) prepare(ev *tree.Event, batch *tree.BatchReader, c *tree.Command, full bool, room int) (n tree.EncodedEvent, late bool) {
+	if (ev.IsLarge() || c.Op == tree.OpTxn && room <= 0) && batch.Epoch != 0 && c.Once.ID == "" {
+		switch n = ev.Late(m.event); {
+		case c.Op != tree.OpTxn:
+			return n, true
+		case full || n.Size() > room:
+			return n.Left(nil), true // see bound
 		}
-		return n, true
 	}
 	if n = ev.Encoded(nil); ev.Action == tree.ActionExpire {
 		n.JSON = tree.AppendEvent(nil, ev)
@@ -166,10 +169,10 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 	// An event has its key and value twice, if it replaces one as large.
 	out = slices.Grow(out, min((replyHead+eventOverhead)*batch.Len()+2*batch.Left(), initialReplyBytes))
 	var c tree.Command
-	from, events := 0, 0 // where the reply to c, and its events, begin
+	from, events, room := 0, 0, 0 // where the reply to c, and its events, begin; what may be printed of it
 	emit := func(ev *tree.Event) {
 		v.meta.last = ev.Index()
-		n, late := m.prepare(ev, batch, &c, res.held > heldLimit)
+		n, late := m.prepare(ev, batch, &c, res.held > heldLimit, room)
 		switch {
 		case ev.Action == tree.ActionExpire: // one command emits many events, and they are no reply
 			v.meta.stats.ExpireCount++
@@ -181,6 +184,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 			out, n.JSON = appendEventReply(out, ev, n.Binary)
 		}
 		v.record(ev, n.Size())
+		room -= n.Size()
 		res.Events = append(res.Events, n)
 	}
 	for {
@@ -191,7 +195,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		if !ok {
 			break
 		}
-		from, events = len(out), len(res.Events)
+		from, events, room = len(out), len(res.Events), txnPrinted
 		v.meta.once.newest = v.meta.once.newest || c.Op == tree.OpTxn || c.Once.ID != ""
 		if c.Once.ID != "" {
 			if out = v.appendAnswered(out, &c); len(out) > from {

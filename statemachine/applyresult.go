@@ -36,6 +36,9 @@ const (
 	// value, which nobody knew before.
 	heldLimit  = 32 << 20
 	heldBefore = 1 << 20
+	// txnPrinted is how many bytes of JSON are printed of a transaction's events: those of a large value that JSON writes
+	// as six. Beyond that, all of its events are left to the window, and it has no answer but that.
+	txnPrinted = 64 << 20
 	// freeAnswer is the size up to which an answer is held in any case.
 	freeAnswer = 16 << 10
 )

@@ -161,6 +161,21 @@ func TestWhatOneUpdateHoldsIsBounded(t *testing.T) {
 			t.Errorf("transaction %d is answered %v", i, r.Err)
 		}
 	}
+	fill()
+	var all txn.Txn // alone in its entry, with as many values as it may have
+	for i := range 3 {
+		all.Ops = append(all.Ops, tree.Command{Op: tree.OpDelete, Key: fmt.Sprint("/k", i)}, tree.Command{Op: tree.OpSet, Key: "/small", Value: []byte("v")})
+	}
+	r := apply(all.Command(1))[0]
+	if r.Err == nil || r.Err.Code != tree.CodeRaftInternal || r.Err.Index != last.Last || len(last.Events) != 6 {
+		t.Errorf("a large transaction is answered %v, with %d events", r.Err, len(last.Events))
+	}
+	for i := range last.Events {
+		n := &last.Events[i]
+		if stored, _, err := m.History(n.Index, 1); err != nil || !n.Late.IsLeft() || i%2 == 1 && !bytes.Equal(n.Text(), stored[0].Text()) {
+			t.Errorf("event %d of a large transaction isn't left to the window: %v", i, err)
+		}
+	}
 	apply(tree.Command{Op: tree.OpSet, Key: "/once", Value: value[:1<<20]}) // an answer that is kept has 4 MiB at most
 	once := tree.Command{Op: tree.OpDelete, Key: "/once", Once: tree.Once{ID: "id", Sum: 1}}
 	list = nil

@@ -70,14 +70,14 @@ func (r *ring) search(from tree.Index) int {
 }
 
 // deliver gives n to a sink. If its JSON is made late, that happens here: the sink's goroutine serves
-// other clients too.
+// other clients too. Of one that is printed in parts, only what was left to the window is read.
 func deliver(to tree.Sink, n *tree.EncodedEvent) {
-	n.Text()
+	n.Ready()
 	to.Deliver(n)
 }
 
-// Weight is about how many bytes of memory a notice takes. If its JSON is made late, it holds that and the values,
-// those that are binary among them; if it is left to the window, neither.
+// Weight is about how many bytes of memory a notice takes, or as if it were printed as a whole. If its JSON is made
+// late, it holds that and the values, those that are binary among them; if it is left to the window, neither.
 func Weight(n *tree.EncodedEvent) int {
 	if n.Late.IsLeft() {
 		return len(n.Key) + noticeOverhead

@@ -278,7 +278,7 @@ func (t *watchTrie) serve(watchers []*tree.Watch, n *tree.EncodedEvent) []*tree.
 		if n.Index < w.Since || w.Also != nil && !t.once(w, n) {
 			return false
 		}
-		if n.Text() == nil { // it was left to the window, and is gone: who comes back gets the 401 that says so
+		if !n.Ready() { // it was left to the window, and is gone: who comes back gets the 401 that says so
 			w.Sink.End()
 			if w.Also != nil && w.Stream {
 				t.through = append(t.through, w)

@@ -36,6 +36,7 @@ func TestCrowds(t *testing.T) {
 		{"removals of large values whose answers are not read", (*crowd).unreadRemovals},
 		{"small writes over large values whose answers are not read", (*crowd).unreadOverwrites},
 		{"watchers of what removals and small writes replace, none of them read", (*crowd).unreadPasts},
+		{"watchers of what small writes replace, of bytes that JSON writes as six, none of them read", (*crowd).unreadLargePasts},
 		{"transactions that remove large values, none of them read", (*crowd).unreadTransactions},
 		{"half a request", (*crowd).halves},
 		{"large heads short of a byte", (*crowd).largeHeads},
@@ -267,13 +268,24 @@ func overwrite(i int) string {
 
 func (c *crowd) unreadOverwrites() { c.replaceUnread("\x01", func() {}, overwrite) }
 
+// watchUnread has watchers, every other of them a stream, that want the events and don't read them.
+func (c *crowd) watchUnread() {
+	c.sendAll(20, func(i int) net.Buffers {
+		return text("GET /v2/keys/r?wait=true&recursive=true" + strings.Repeat("&stream=true", i%2) + " HTTP/1.1\r\nHost: h\r\n\r\n")
+	})
+}
+
+func (c *crowd) unreadLargePasts() {
+	var reading sync.WaitGroup
+	c.replaceUnread("\x01", func() {
+		c.watchUnread()
+		reading.Go(c.follow)
+	}, overwrite)
+	reading.Wait()
+}
+
 func (c *crowd) unreadPasts() {
-	watch := func() {
-		c.sendAll(20, func(i int) net.Buffers {
-			return text("GET /v2/keys/r?wait=true&recursive=true" + strings.Repeat("&stream=true", i%2) + " HTTP/1.1\r\nHost: h\r\n\r\n")
-		})
-	}
-	c.replaceUnread("v", watch, func(i int) string {
+	c.replaceUnread("v", c.watchUnread, func(i int) string {
 		if i%2 == 0 {
 			return remove(i)
 		}

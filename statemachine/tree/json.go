@@ -10,14 +10,21 @@ import (
 )
 
 // AppendEvent appends e as v2 prints it, including the newline.
-func AppendEvent(dst []byte, e *Event) []byte {
+func AppendEvent(dst []byte, e *Event) []byte { return appendEventAs(dst, e, asText) }
+
+// appendEventAs is AppendEvent with the values in a form.
+func appendEventAs(dst []byte, e *Event, form valueForm) []byte {
 	dst = append(dst, `{"action":"`...)
 	dst = append(dst, e.Action.String()...)
 	dst = append(dst, `","node":`...)
-	dst = appendNode(dst, &e.Node, e.Now, e.valueForm())
+	own := form
+	if e.Action.Removes() {
+		own = noValue
+	}
+	dst = appendNode(dst, &e.Node, e.Now, own)
 	if e.HasPrev {
 		dst = append(dst, `,"prevNode":`...)
-		dst = appendNode(dst, &e.Prev, e.Now, asText)
+		dst = appendNode(dst, &e.Prev, e.Now, form)
 	}
 	return append(dst, '}', '\n')
 }

@@ -1,11 +1,6 @@
 package tree
 
-import (
-	"bytes"
-	"slices"
-	"sync"
-	"unicode/utf8"
-)
+import "sync"
 
 // late is the JSON of a large event that is made when somebody needs it, apart from the
 // goroutine that applies entries, for which all writes wait. Values of ten megabytes may become
@@ -19,6 +14,9 @@ type late struct {
 	once   sync.Once
 	json   []byte
 	binary *Binary // of what was left; set with json
+	// again is an event that was left and isn't printed as a whole, as it was found in the window.
+	again sync.Once
+	found *EncodedEvent
 }
 
 // window reads an event once more, when it is committed. ok is false if it is no longer kept.
@@ -132,65 +130,21 @@ func (l *late) Making() int {
 }
 
 // Parts returns the JSON in parts that are made as they are read, for one reader. l must hold its values.
-func (l *late) Parts() Rest {
-	bare := l.event
-	bare.Node.Value, bare.Prev.Value = nil, nil
-	p := &lateParts{size: l.size, rest: AppendEvent(nil, &bare)}
-	for value := range l.values {
-		p.values = append(p.values, value)
-	}
-	return p
-}
-
-// latePart is how much of a value is in one part.
-const latePart = 16 << 10
+func (l *late) Parts() Rest { return &lateParts{late: l} }
 
 // lateParts is a Rest.
 type lateParts struct {
-	size   int
-	rest   []byte   // of the JSON with empty values
-	values [][]byte // to be put into rest; the first may have begun
-	begun  bool
-	part   []byte
+	late *late
+	next int
+	part []byte
 }
 
-func (p *lateParts) Size() int { return p.size }
+func (p *lateParts) Size() int { return p.late.size }
 
 func (p *lateParts) Close() {}
 
 func (p *lateParts) Next() (part []byte, more bool, err error) {
-	if len(p.values) == 0 {
-		return p.rest, false, nil
-	}
-	if p.part = p.part[:0]; !p.begun {
-		p.begun = true
-		at := indexValue(p.rest)
-		p.part, p.rest = append(p.part, p.rest[:at]...), p.rest[at:]
-	}
-	value := p.values[0]
-	n := cutText(value, latePart)
-	p.part = appendText(slices.Grow(p.part, escapedLen(value[:n])), value[:n])
-	if p.values[0] = value[n:]; n == len(value) {
-		p.values, p.begun = p.values[1:], false
-	}
-	return p.part, true, nil
-}
-
-// indexValue returns where the next value belongs in the JSON of an event with empty ones.
-func indexValue(json []byte) int {
-	return bytes.Index(json, []byte(valueField)) + len(valueField)
-}
-
-// cutText returns where to cut text behind about n bytes, so that both sides are escaped as they are
-// together: never within a rune.
-func cutText(text []byte, n int) int {
-	if n >= len(text) {
-		return len(text)
-	}
-	for back := range utf8.UTFMax {
-		if utf8.RuneStart(text[n-back]) {
-			return n - back
-		}
-	}
-	return n
+	p.part, more = p.late.appendPart(p.part[:0], p.next, asText)
+	p.next++
+	return p.part, more, nil
 }

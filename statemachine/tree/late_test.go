@@ -49,6 +49,25 @@ func TestLate(t *testing.T) {
 		if string(got) != want {
 			t.Fatalf("in parts it is %.300q, want %.300q", got, want)
 		}
+		want64 := e.Encoded([]byte(want))
+		whole64 := string(want64.AppendBase64(nil))
+		for as64, all := range map[bool]string{false: want, true: whole64} {
+			if _, size := n.Whole(as64); size != len(all) {
+				t.Fatalf("as base64: %v; its size is %d, want %d", as64, size, len(all))
+			}
+			for again := range 2 {
+				got = got[:0]
+				for i, more := 0, true; more; i++ {
+					from := len(got)
+					if got, more = n.AppendPart(got, i, as64); again == 0 && len(got)-from > 200_000 {
+						t.Fatalf("part %d has %d bytes", i, len(got)-from)
+					}
+				}
+				if string(got) != all {
+					t.Fatalf("as base64: %v; in parts it is %.300q, want %.300q", as64, got, all)
+				}
+			}
+		}
 		if string(n.Text()) != want {
 			t.Fatalf("it is %.300q, want %.300q", n.Text(), want)
 		}
