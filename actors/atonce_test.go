@@ -65,13 +65,18 @@ func TestWhatComesWithoutAWait(t *testing.T) {
 func TestWhatIsLoadedComesWithoutAWait(t *testing.T) {
 	for _, shards := range []int{1, 3} {
 		t.Run(fmt.Sprint(shards, " shards"), func(t *testing.T) {
-			n := foundShards(t, 1, shards).nodes[1]
+			c := foundShards(t, 1, shards)
+			n := c.nodes[1]
 			large := strings.Repeat("v", 20<<10)
 			for key, value := range map[string]string{"/a": "v", "/b/c": "v", "/large": large, "/d/large": large} {
 				if r := n.Do(setTo(key, value)); r.Err != nil {
 					t.Fatal(r.Err)
 				}
 			}
+			c.stop(1) // what is new is in memory
+			c.launch(1)
+			c.join(1)
+			n = c.nodes[1]
 			for _, test := range []struct {
 				key           string
 				loads, enough bool // Load has something to do, and GetCached can answer after it

@@ -9,7 +9,9 @@ func (m *Machine) GetCached(dst []byte, q *tree.Query, now func() int64) (out []
 		return dst, nil, false
 	}
 	index := m.Index() // first, as in Get
-	n, err, ok := m.findCached(q.Key)
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	n, err, ok := m.findCached(buf, q.Key)
 	switch {
 	case !ok:
 		return dst, nil, false
@@ -33,7 +35,9 @@ func (m *Machine) GetCached(dst []byte, q *tree.Query, now func() int64) (out []
 
 // Knows reports whether GetCached has an answer for the file at key, or that there is none.
 func (m *Machine) Knows(key string) bool {
-	n, _, ok := m.findCached(key)
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	n, _, ok := m.findCached(buf, key)
 	return ok && !n.Dir
 }
 
@@ -52,15 +56,16 @@ func (m *Machine) Load(key string) {
 	tree.Find(cachedReader{m, noRoom{}}, key)
 }
 
-// findCached is tree.Find in the cache of nodes.
-func (m *Machine) findCached(key string) (n tree.Node, err *tree.Error, ok bool) {
+// findCached is tree.Find in the cache of nodes. What the node refers to is in buf.
+func (m *Machine) findCached(buf *[]byte, key string) (n tree.Node, err *tree.Error, ok bool) {
 	if key == "/" {
 		return tree.Node{Key: key, Dir: true}, nil, true
 	}
-	switch rec, _ := m.caches.nodes.get(key); {
+	switch rec, _ := m.caches.nodes.get(*buf, key); {
 	case rec == nil, isLarge(rec):
 		return n, nil, false
 	case len(rec) > 0:
+		*buf = rec
 		n, fail := readNode(key, rec)
 		return n, nil, fail == nil
 	}
@@ -78,7 +83,7 @@ type memory struct {
 
 // Get implements tree.Getter.
 func (r *memory) Get(key string) (tree.Node, bool) {
-	rec, _ := r.nodes.get(key)
+	rec, _ := r.nodes.get(nil, key)
 	r.unknown = r.unknown || rec == nil
 	r.large = r.large || isLarge(rec)
 	if len(rec) == 0 || isLarge(rec) {

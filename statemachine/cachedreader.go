@@ -26,13 +26,14 @@ type cachedReader struct {
 	in answerRoom
 }
 
-var keyBuffers = sync.Pool{New: func() any { return new([]byte) }}
+// buffers are for keys and records that are needed for a moment.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // Get implements tree.Getter.
 func (r cachedReader) Get(key string) (tree.Node, bool) {
 	// The cache is asked before the store is acquired. In this order, a record read from a
 	// store that a snapshot has just replaced is never put into the cache.
-	rec, seen := r.m.caches.nodes.get(key)
+	rec, seen := r.m.caches.nodes.get(nil, key)
 	if rec == nil || isLarge(rec) {
 		rec = r.load(key)
 		r.m.caches.nodes.put(key, rec, seen)
@@ -54,8 +55,8 @@ func (r cachedReader) load(key string) []byte {
 		panic(fault{err})
 	}
 	defer h.release()
-	buf := keyBuffers.Get().(*[]byte)
-	defer keyBuffers.Put(buf)
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
 	*buf = appendNodeKey((*buf)[:0], key)
 	rec, err := getRecord(h.db, *buf, r.in)
 	if errors.Is(err, pebble.ErrNotFound) {

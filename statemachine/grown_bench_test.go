@@ -14,12 +14,13 @@ import (
 )
 
 // BenchmarkGrown reads and overwrites keys at random, of few and of many: µs of CPU are those of the whole
-// process, with what the store does in the background. Values don't compress.
+// process, with what the store does in the background. Values don't compress. In caches of 128 MiB most of the
+// nodes of many keys have to be read from the store; in 1 GiB all are in memory.
 func BenchmarkGrown(b *testing.B) {
-	for _, keys := range []int{10_000, 1_000_000} {
-		g := grow(b, keys)
-		b.Run(fmt.Sprintf("get of %d", keys), func(b *testing.B) { g.each(b, g.get) })
-		b.Run(fmt.Sprintf("set of %d", keys), func(b *testing.B) { g.each(b, g.set) })
+	for _, size := range []struct{ keys, cacheMiB int }{{10_000, 128}, {1_000_000, 128}, {1_000_000, 1024}} {
+		g := grow(b, size.keys, size.cacheMiB<<20)
+		b.Run(fmt.Sprintf("get of %d in %d MiB", size.keys, size.cacheMiB), func(b *testing.B) { g.each(b, g.get) })
+		b.Run(fmt.Sprintf("set of %d in %d MiB", size.keys, size.cacheMiB), func(b *testing.B) { g.each(b, g.set) })
 	}
 }
 
@@ -39,11 +40,11 @@ const (
 	grownWarm  = 2000 // batches before those that count: caches are filled, and what growing has left is compacted
 )
 
-func grow(b *testing.B, keys int) *grown {
-	cache := pebble.NewCache(64 << 20)
+func grow(b *testing.B, keys, caches int) *grown {
+	cache := pebble.NewCache(int64(caches / 2))
 	b.Cleanup(cache.Unref)
 	m, err := statemachine.New(statemachine.Options{Dir: b.TempDir() + "/shard", Replica: 1, Window: 1000, WindowBytes: 128 << 20,
-		Cache: cache, CacheSizes: statemachine.CacheSizes{Nodes: 32 << 20, Lists: 32 << 20}})
+		Cache: cache, CacheSizes: statemachine.CacheSizes{Nodes: caches / 4, Lists: caches / 4}})
 	if err != nil {
 		b.Fatal(err)
 	}

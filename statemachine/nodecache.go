@@ -1,32 +1,29 @@
 package statemachine
 
 import (
-	"bytes"
 	"hash/maphash"
-	"strings"
+	"runtime"
 	"sync"
+	"syscall"
 )
 
 // nodeCache caches the full records of nodes that clients, or writes, have read recently,
 // and that there is no node where clients have looked for one: a read from Pebble costs
-// several times as much as the rest of a plain GET. An update blocks the keys that it
+// several times as much as the rest of a plain GET. New nodes go in, too, as long as no other has to
+// go for them. An update blocks the keys that it
 // changes while it commits, and then puts their new records in (see caches).
 //
 // put ignores a record if any key of its cache shard has been blocked since the
 // corresponding get. Otherwise a slow reader could put an outdated record back. All methods
-// but block and unblock may be called from any goroutine.
+// but block and unblock may be called from any goroutine; those two are Update's.
 type nodeCache struct {
 	seed   maphash.Seed
 	shards [nodeCacheShards]nodeCacheShard
-	// returning lists the keys that were known when they were blocked. It is owned by the
-	// goroutine that runs Update.
-	returning []string
 }
 
 const (
-	nodeCacheShards   = 16
-	nodeCacheOverhead = 128      // bytes of an entry besides its key and record
-	nodeCacheRecord   = 16 << 10 // largest record cached: for larger ones, most of the cost is copying
+	nodeCacheShards = 16
+	nodeCacheRecord = 16 << 10 // largest record cached: for larger ones, most of the cost is copying
 
 	// Of a cache's bytes, one in absentShare is for keys without a node. Anybody can make up
 	// such keys, so they have a room of their own, and evict one another only.
@@ -39,14 +36,7 @@ type nodeCacheShard struct {
 	absent  recordSet // keys without a node; their records are absentRecord
 	blocks  uint64    // number of blocks and unblocks so far
 	blocked int       // number of blocks not yet ended
-	_       [40]byte  // the next one's lock is in another cache line
-}
-
-// recordSet is a map with a limit in bytes.
-type recordSet struct {
-	records map[string][]byte
-	size    int
-	limit   int
+	_       [48]byte  // the next one's lock is in another cache line
 }
 
 // absentRecord stands for the record of a node that doesn't exist. It is empty, as no
@@ -66,128 +56,114 @@ func cacheable(rec []byte) []byte {
 	return rec
 }
 
-// newNodeCache returns a cache of about limit bytes.
+// newNodeCache returns a cache of at most limit bytes.
 func newNodeCache(limit int) *nodeCache {
 	c := &nodeCache{seed: maphash.MakeSeed()}
-	absent := limit / absentShare / nodeCacheShards
+	each := limit / nodeCacheShards / entryAlign * entryAlign
+	memory := untouched(c, each*nodeCacheShards)
 	for i := range c.shards {
-		s := &c.shards[i]
-		s.nodes = recordSet{records: make(map[string][]byte), limit: limit/nodeCacheShards - absent}
-		s.absent = recordSet{records: make(map[string][]byte), limit: absent}
+		s, part := &c.shards[i], memory[i*each:][:each]
+		absent := each / absentShare
+		s.absent, s.nodes = newRecordSet(part[:absent]), newRecordSet(part[absent:])
 	}
 	return c
 }
 
-func (c *nodeCache) shard(key string) *nodeCacheShard {
-	return &c.shards[maphash.String(c.seed, key)%nodeCacheShards]
+// untouched returns n bytes of zeros for c, which take no memory until they are written to. They are none of
+// the garbage collector's, which would let the process grow by as much again before it collects.
+func untouched(c *nodeCache, n int) []byte {
+	memory, err := syscall.Mmap(-1, 0, n, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil { // n is 0, or the system has set a limit to that
+		return make([]byte, n)
+	}
+	_ = syscall.Madvise(memory, syscall.MADV_NOHUGEPAGE) // a few keys in each shard would take 2 MiB each
+	runtime.AddCleanup(c, func(memory []byte) { _ = syscall.Munmap(memory) }, memory)
+	return memory
 }
 
-// get returns the record of the node at key, which must not be modified: absentRecord if it
+func (c *nodeCache) shard(key string) (s *nodeCacheShard, hash uint32) {
+	h := maphash.String(c.seed, key)
+	return &c.shards[h%nodeCacheShards], uint32(h >> 32)
+}
+
+// get returns the record of the node at key, as a copy in buf if that is large enough: absentRecord if it
 // is known that there is no node, largeRecord if it is too large, nil if nothing is known.
 // seen is to be passed to put after reading the record from the store.
-func (c *nodeCache) get(key string) (rec []byte, seen uint64) {
-	s := c.shard(key)
+func (c *nodeCache) get(buf []byte, key string) (rec []byte, seen uint64) {
+	s, hash := c.shard(key)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.record(key), s.blocks
+	switch rec = s.record(hash, key); {
+	case rec == nil:
+		return nil, s.blocks
+	case len(rec) == 0:
+		return absentRecord, s.blocks
+	}
+	return append(buf[:0], rec...), s.blocks
 }
 
-// put adds a copy of rec for key, or absentRecord, or that rec is large, unless an update has
+// put adds rec for key, or absentRecord, or that rec is large, unless an update has
 // intervened since get returned seen.
 func (c *nodeCache) put(key string, rec []byte, seen uint64) {
-	s := c.shard(key)
-	if rec = cacheable(rec); !s.admits(key, rec) {
-		return
-	}
+	rec = cacheable(rec)
+	s, hash := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.blocks == seen && s.blocked == 0 && s.record(key) == nil {
-		s.add(strings.Clone(key), bytes.Clone(rec))
+	if s.blocks == seen && s.blocked == 0 && s.record(hash, key) == nil {
+		s.set(hash, key, rec)
 	}
 }
 
-func (s *nodeCacheShard) record(key string) []byte {
-	if rec := s.nodes.records[key]; rec != nil {
+func (s *nodeCacheShard) record(hash uint32, key string) []byte {
+	if rec := s.nodes.get(hash, key); rec != nil {
 		return rec
 	}
-	return s.absent.records[key]
+	return s.absent.get(hash, key)
 }
 
-// set returns the set that rec belongs to.
-func (s *nodeCacheShard) set(rec []byte) *recordSet {
+// set has rec be the record of key, if it can be held.
+func (s *nodeCacheShard) set(hash uint32, key string, rec []byte) {
+	in, other := &s.nodes, &s.absent
 	if len(rec) == 0 {
-		return &s.absent
+		in, other = other, in
 	}
-	return &s.nodes
-}
-
-func (s *nodeCacheShard) admits(key string, rec []byte) bool {
-	return recordCost(key, rec) <= s.set(rec).limit
-}
-
-func (s *nodeCacheShard) add(key string, rec []byte) { s.set(rec).add(key, rec) }
-
-func recordCost(key string, rec []byte) int { return len(key) + len(rec) + nodeCacheOverhead }
-
-// add adds a record, and evicts others if necessary.
-func (s *recordSet) add(key string, rec []byte) {
-	s.records[key] = rec
-	s.size += recordCost(key, rec)
-	for old, record := range s.records { // map order is random enough to choose victims
-		if s.size <= s.limit {
-			break
-		}
-		s.remove(old, record)
+	other.remove(hash, key)
+	if in.admits(key, rec) {
+		in.set(hash, key, rec)
+	} else {
+		in.remove(hash, key)
 	}
 }
 
-func (s *recordSet) remove(key string, rec []byte) {
-	delete(s.records, key)
-	s.size -= recordCost(key, rec)
-}
-
-func (s *recordSet) clear() {
-	s.size = 0
-	clear(s.records)
-}
-
-// block removes the records of the changed keys, and keeps all new ones out of their cache
+// block hides the records of the changed keys, and keeps all new ones out of their cache
 // shards until unblock.
 func (c *nodeCache) block(changed map[string][]byte) {
-	c.returning = c.returning[:0]
 	for key := range changed {
-		s := c.shard(key)
+		s, hash := c.shard(key)
 		s.mu.Lock()
 		s.blocks++
 		s.blocked++
-		if rec := s.record(key); rec != nil {
-			s.set(rec).remove(key, rec)
-			c.returning = append(c.returning, key)
-		}
+		s.nodes.hide(hash, key)
+		s.absent.hide(hash, key)
 		s.mu.Unlock()
 	}
 }
 
-// unblock ends a block of the same changes. Keys that were known get their new records.
-// Other keys get none: a node that was just created may not be read soon.
+// unblock ends a block of the same changes. Keys that were known get their new records, and
+// others if there is room: a node that was just created may not be read soon.
 func (c *nodeCache) unblock(changed map[string][]byte) {
-	for key := range changed {
-		c.shard(key).unblock()
-	}
-	for _, key := range c.returning {
-		rec := cacheable(changed[key])
-		if rec == nil {
-			rec = absentRecord
+	for key, rec := range changed {
+		rec = cacheable(rec)
+		s, hash := c.shard(key)
+		s.mu.Lock()
+		s.blocks++
+		s.blocked--
+		known := s.nodes.holds(hash, key) || s.absent.holds(hash, key)
+		if s.record(hash, key) == nil && (known || len(rec) > 0 && s.nodes.hasRoom(key, rec)) { // a reader may have added it first
+			s.set(hash, key, rec)
 		}
-		if s := c.shard(key); s.admits(key, rec) {
-			s.mu.Lock()
-			if s.record(key) == nil { // a reader may have added it first
-				s.add(key, rec)
-			}
-			s.mu.Unlock()
-		}
+		s.mu.Unlock()
 	}
-	clear(c.returning)
 }
 
 // blockAll removes everything, and keeps all records out until unblockAll.
@@ -206,13 +182,10 @@ func (c *nodeCache) blockAll() {
 // unblockAll ends a blockAll.
 func (c *nodeCache) unblockAll() {
 	for i := range c.shards {
-		c.shards[i].unblock()
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.blocks++
+		s.blocked--
+		s.mu.Unlock()
 	}
-}
-
-func (s *nodeCacheShard) unblock() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.blocks++
-	s.blocked--
 }

@@ -69,6 +69,7 @@ func storeOptions(from Options, end ending) *pebble.Options {
 		MemTableSize:                8 << 20,
 		MemTableStopWritesThreshold: 8,
 		L0CompactionThreshold:       4,
+		LBaseMaxBytes:               16 << 20, // what L0 is merged with each time
 		L0StopWritesThreshold:       24,
 		BytesPerSync:                1 << 20,
 	}

@@ -112,7 +112,7 @@ func (v *view) find(key string) []byte {
 	if !v.changedAll {
 		rec, known := v.changed[key]
 		if !known {
-			rec, seen = v.nodes.get(key)
+			rec, seen = v.nodes.get(nil, key)
 		}
 		switch {
 		case isLarge(rec): // it is in the batch, or behind it

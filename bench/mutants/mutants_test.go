@@ -34,6 +34,18 @@ var mutants = []mutant{
 		"stale = batch.Epoch < v.meta.epoch", "stale = false", "TestBatchesOfEarlierEpochsAreStale",
 	},
 	{
+		"what is being changed is served from memory", "of the cache of nodes", "statemachine/recordset.go",
+		"		native.PutUint16(s.memory[at+14:], hiddenRecord)\n", "", "TestNodeCacheForgetsWhatWasBarred",
+	},
+	{
+		"new nodes evict others", "of the cache of nodes", "statemachine/nodecache.go",
+		"len(rec) > 0 && s.nodes.hasRoom(key, rec)", "len(rec) > 0", "TestNewNodesEvictNone",
+	},
+	{
+		"a node that is being read changes", "of the cache of nodes", "statemachine/nodecache.go",
+		"return append(buf[:0], rec...), s.blocks", "return rec, s.blocks", "TestNodeCacheGivesCopies",
+	},
+	{
 		"batches below what is settled are applied", "4", "statemachine/apply.go",
 		"stale || batch.Range.First <= v.meta.last;", "stale;", "TestRunningIndexes",
 	},

@@ -14,16 +14,15 @@ import (
 // Memory keeps the process to the memory that it may use, and returns the size that
 // its caches should have. Go's runtime doesn't ask the kernel for the limit, and lets
 // garbage pile up until the process is killed: so it is told to aim for 80 % of the
-// limit, less the caches, unless GOMEMLIMIT sets an aim. The store has its blocks and
-// memtables outside of the memory that the runtime knows of. Caches of the default size
-// shrink to a quarter of the limit.
+// limit, less the caches, unless GOMEMLIMIT sets an aim. The cache of nodes is
+// outside of the memory that the runtime knows of.
 func Memory(caches int64, chosen bool, log *slog.Logger) int64 {
 	limit := memoryLimit(os.ReadFile)
+	if !chosen {
+		caches = cachesOf(caches, limit, usable(limit))
+	}
 	if limit == math.MaxInt64 {
 		return caches
-	}
-	if !chosen {
-		caches = min(caches, max(limit/4, 1<<20))
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(max(limit/10*8-caches, limit/2))
@@ -32,15 +31,28 @@ func Memory(caches int64, chosen bool, log *slog.Logger) int64 {
 	return caches
 }
 
+// Of the memory that there is, caches have one part in cacheShare by default, up to cacheMost.
+const (
+	cacheShare = 16
+	cacheMost  = 1 << 30
+)
+
+// cachesOf is the size of caches that isn't chosen: least or more, but never more than a quarter of a limit.
+func cachesOf(least, limit, usable int64) int64 {
+	return min(max(least, min(usable/cacheShare, cacheMost)), max(limit/4, 1<<20))
+}
+
 // InFlight is how many bytes requests under way may hold together: a quarter of the memory
 // that this process may use.
-func InFlight() int64 {
-	limit := memoryLimit(os.ReadFile)
+func InFlight() int64 { return usable(memoryLimit(os.ReadFile)) / 4 }
+
+// usable is the memory that there is for this process: the limit, or what the machine has.
+func usable(limit int64) int64 {
 	var machine syscall.Sysinfo_t
-	if syscall.Sysinfo(&machine) == nil {
-		limit = min(limit, int64(machine.Totalram)*int64(machine.Unit)) //nolint:unconvert // their types differ by architecture
+	if syscall.Sysinfo(&machine) != nil {
+		return limit
 	}
-	return limit / 4
+	return min(limit, int64(machine.Totalram)*int64(machine.Unit)) //nolint:unconvert // their types differ by architecture
 }
 
 // memoryLimit is the limit in bytes that the control groups of this process set, or

@@ -1,0 +1,83 @@
+package statemachine
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// A set holds what it was given last, or nothing; with room for all, it holds all.
+func TestRecordSetHoldsWhatItWasGiven(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		bytesInAll := rapid.IntRange(0, 8<<10).Draw(t, "memory")
+		s := newRecordSet(make([]byte, bytesInAll))
+		hashes := rapid.Uint32Range(1, 40).Draw(t, "hashes") // few: some keys have the same
+		spread := rapid.SampledFrom([]uint32{1, 2, 1 << 26}).Draw(t, "spread")
+		hash := func(key string) uint32 { return uint32(key[1]) * 7 % hashes * spread }
+		given, hidden := map[string][]byte{}, map[string]bool{}
+		for range rapid.IntRange(1, 300).Draw(t, "steps") {
+			key := "/" + string(rune('a'+rapid.IntRange(0, 25).Draw(t, "key")))
+			switch rapid.IntRange(0, 9).Draw(t, "what") {
+			case 0:
+				s.remove(hash(key), key)
+				delete(given, key)
+			case 1:
+				s.hide(hash(key), key)
+				hidden[key] = s.holds(hash(key), key)
+			case 2:
+				if rapid.IntRange(0, 9).Draw(t, "all") == 0 {
+					s.clear()
+					clear(given)
+				}
+			default:
+				rec := bytes.Repeat([]byte{byte('0' + len(given))}, rapid.IntRange(0, 200).Draw(t, "length"))
+				before, room := s.count, s.hasRoom(key, rec)
+				if !s.admits(key, rec) {
+					continue
+				}
+				if s.set(hash(key), key, rec); room && s.count < before {
+					t.Fatal("a record has gone though there was room")
+				}
+				given[key], hidden[key] = rec, false
+				if got := s.get(hash(key), key); !bytes.Equal(got, rec) || got == nil {
+					t.Fatalf("%q was set to %q, and is %q", key, rec, got)
+				}
+			}
+			held := 0
+			for key := range given {
+				got := s.get(hash(key), key)
+				if got != nil && (hidden[key] || !bytes.Equal(got, given[key])) {
+					t.Fatalf("%q was set to %q, and is %q; hidden: %v", key, given[key], got, hidden[key])
+				}
+				if s.holds(hash(key), key) {
+					held++
+				}
+			}
+			if held != s.count {
+				t.Fatalf("%d records are found, and %d counted", held, s.count)
+			}
+		}
+	})
+}
+
+// The oldest go first, and what is replaced keeps its place.
+func TestRecordSetLetsTheOldestGo(t *testing.T) {
+	const last = 3000
+	value := make([]byte, 100)
+	key := func(i int) string { return fmt.Sprintf("/%04d", i) }
+	s := newRecordSet(make([]byte, 64<<10))
+	for i := range last {
+		s.set(uint32(i)*7919, key(i), value)
+		if i%3 == 0 {
+			s.set(uint32(i)*7919, key(i), value[1:])
+		}
+	}
+	fit := (len(s.memory) - s.start) / entrySize(key(0), value)
+	for i := range last {
+		if held := s.get(uint32(i)*7919, key(i)) != nil; held != (i >= last-fit) {
+			t.Errorf("entry %d of %d, of which %d fit: held is %v", i, last, fit, held)
+		}
+	}
+}
