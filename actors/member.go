@@ -188,7 +188,7 @@ func (n *Member) openHost() (err error) {
 	}
 	o := n.o.Host
 	o.Link, o.LogExpected = n.link, n.id.Logged
-	n.host, err = raft.NewHost(o, n.start().Alone)
+	n.host, err = raft.NewHost(o)
 	if err != nil {
 		return errors.Join(err, n.link.Close())
 	}
