@@ -109,8 +109,9 @@ func (n *Member) open() (err error) {
 			Able: func(ctx context.Context) cluster.Abilities {
 				return n.others().Abilities(ctx, n.machine.Membership().Members)
 			},
+			Wrong: n.comparer.Wrong,
 		},
-		Wrong: n.comparer.Wrong, EndWatches: n.endWatches,
+		EndWatches: n.endWatches, Start: &cluster.LogStart{Log: raftGroups{n.host}, Machines: n.machines(), Later: n.id.Generation > 0},
 	}, o.Logger.With("component", "membership"))
 	n.router = &Router{
 		member:  n,
@@ -187,7 +188,7 @@ func (n *Member) openHost() (err error) {
 	}
 	o := n.o.Host
 	o.Link, o.LogExpected = n.link, n.id.Logged
-	n.host, err = raft.NewHost(o, n.start().Alone)
+	n.host, err = raft.NewHost(o)
 	if err != nil {
 		return errors.Join(err, n.link.Close())
 	}
@@ -260,7 +261,7 @@ func (n *Member) Router() *Router { return n.router }
 func (n *Member) Join(stop <-chan struct{}) error {
 	j := cluster.Joiner{
 		Log: raftGroups{n.host}, Machines: n.machines(), Founders: n.o.Members, Begin: n.o.begin(), Shards: n.id.Shards,
-		Later: n.id.Generation > 0, Publish: n.membership.Publish, Timeout: n.o.Host.RequestTimeout, Logger: n.o.Logger, Missing: n.missing,
+		Start: n.membership.StartLog, Publish: n.membership.Publish, Timeout: n.o.Host.RequestTimeout, Logger: n.o.Logger, Missing: n.missing,
 	}
 	if n.sharded != nil {
 		j.Closed = n.sharded.closed.Index

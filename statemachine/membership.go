@@ -81,7 +81,7 @@ type Renewal struct {
 // The new log doesn't contain the tree, so a replica that received the whole log and no
 // snapshot would lack it. Therefore the first command of the new log must be an
 // OpMemberReplaceAll with this tree's index as its PrevIndex, which such a replica refuses,
-// and the log must be compacted before another member joins: cluster.Joiner does both.
+// and the log must be compacted before another member joins: cluster.LogStart does both.
 func (m *Machine) Renew(r Renewal) (err error) {
 	defer recoverFault(&err)
 	// CURRENT never says that the store holds more than it does: it is first, and last.

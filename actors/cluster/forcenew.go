@@ -66,7 +66,7 @@ func Renew(machines []*statemachine.Machine, r Renewal) error {
 	for _, m := range machines {
 		r.Index = max(r.Index, m.Index())
 	}
-	// The shard with the list comes last: Renewed looks there.
+	// The shard with the list comes last: renewed looks there.
 	for _, m := range slices.Backward(machines) {
 		err := m.Renew(statemachine.Renewal{Members: r.Members, Shards: r.Shards, TermBase: r.Term + unseenTerms, Index: r.Index + r.Bump, KeepWindow: r.KeepWindow})
 		if err != nil {
@@ -118,7 +118,7 @@ func (f Forced) renewStores() (err error) {
 		return err
 	}
 	var seen uint64
-	if !f.again || !Renewed(machines[0]) {
+	if !f.again || !renewed(machines[0]) {
 		if seen, err = f.replay(machines); err != nil {
 			return err
 		}
@@ -136,7 +136,7 @@ func (f Forced) renewStores() (err error) {
 func (f Forced) replay(machines []*statemachine.Machine) (term uint64, err error) {
 	behind := make([]*statemachine.Machine, len(machines))
 	for i, m := range machines {
-		if !f.again || !Renewed(m) {
+		if !f.again || !renewed(m) {
 			behind[i] = m
 		}
 	}
@@ -161,6 +161,6 @@ func (f Forced) ownURLs(m *statemachine.Machine) []string {
 	return nil
 }
 
-// Renewed reports whether the store is the first of a new generation: it knows its
+// renewed reports whether the store is the first of a new generation: it knows its
 // member, but has applied no log.
-func Renewed(m *statemachine.Machine) bool { return m.RaftIndex() == 0 && m.Membership().Founded() }
+func renewed(m *statemachine.Machine) bool { return m.RaftIndex() == 0 && m.Membership().Founded() }

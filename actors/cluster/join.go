@@ -27,8 +27,6 @@ type Log interface {
 	Campaign()                          // makes a single member lead its shards sooner
 	Confirm(stop <-chan struct{}, shard uint64) error
 	Execute(stop <-chan struct{}, shard uint64, c *tree.Command) (tree.Reply, error)
-	Compact(shard, overhead uint64) error
-	FirstEntry(shard uint64) (uint64, error)
 }
 
 // Joiner brings this member to where it may serve: its replicas catch up, and if
@@ -41,9 +39,8 @@ type Joiner struct {
 	Shards   int                     // data shards
 	// Closed is the closed index, if there are several data shards; else nil.
 	Closed func() tree.Index
-	// Later: the cluster is of a later generation, which began with new raft logs and an old
-	// tree; see ForceNew.
-	Later   bool
+	// Start makes this member's log of a shard start where it should; see LogStart.
+	Start   func(stop <-chan struct{}, shard uint64) error
 	Publish func(stop <-chan struct{}) error
 	Timeout time.Duration // of a request
 	Logger  *slog.Logger
@@ -179,8 +176,8 @@ func (j *Joiner) found(stop <-chan struct{}) error {
 			return err
 		}
 	}
-	if j.Later {
-		if err := j.renew(stop); err != nil {
+	for i := range slices.Backward(j.Machines) {
+		if err := j.Start(stop, uint64(i)+MembersShard); err != nil {
 			return err
 		}
 	}
@@ -204,44 +201,4 @@ func (j *Joiner) foundTree(stop <-chan struct{}) error {
 		return fmt.Errorf("found the tree: %w", err)
 	}
 	return j.checkShards() // another founder may have been faster
-}
-
-// renew makes the first entry of a new generation's log one that no replica without
-// this tree can apply, and compacts the beginning of the log away, so that a newcomer
-// gets the tree with a snapshot. It skips shards for which that is done: after a crash in the
-// middle, the next start does the rest.
-func (j *Joiner) renew(stop <-chan struct{}) error {
-	for i, m := range slices.Backward(j.Machines) {
-		first, err := j.Log.FirstEntry(uint64(i) + MembersShard)
-		if err == nil && first <= 1 {
-			err = j.renewShard(stop, uint64(i)+MembersShard, m)
-		}
-		if err != nil {
-			return fmt.Errorf("begin a new generation: shard %d: %w", i+MembersShard, err)
-		}
-	}
-	return nil
-}
-
-// renewShard proposes a replacement that names nobody: it is refused where the tree is and
-// changes nothing, whatever the members do meanwhile, but stops a replica without the tree.
-func (j *Joiner) renewShard(stop <-chan struct{}, shard uint64, m *statemachine.Machine) error {
-	c := tree.MemberCommand(tree.OpMemberReplaceAll)
-	c.PrevIndex = m.Index()
-	if _, err := j.Log.Execute(stop, shard, &c); err != nil {
-		return err
-	}
-	if err := j.Log.Compact(shard, 0); err != nil {
-		return err
-	}
-	for {
-		if first, err := j.Log.FirstEntry(shard); err != nil || first > 1 {
-			return err
-		}
-		select {
-		case <-time.After(pollPause):
-		case <-stop:
-			return loop.ErrStopped
-		}
-	}
 }

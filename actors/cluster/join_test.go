@@ -55,7 +55,7 @@ func TestARenewalThatWasCutOffIsCompletedByTheNextStart(t *testing.T) {
 	}
 	log := &renewalLog{first: map[uint64]uint64{MembersShard: 1, MembersShard + 1: 1}, crash: 1, killed: errors.New("killed")}
 	start := func() error {
-		j := Joiner{Log: log, Machines: machines, Shards: 1, Later: true, Timeout: time.Minute, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		j := Joiner{Log: log, Machines: machines, Shards: 1, Start: (&LogStart{Log: log, Machines: machines, Later: true}).Move, Timeout: time.Minute, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 			Publish: func(<-chan struct{}) error { return nil }, Missing: func() string { return "" }}
 		return j.Join(make(chan struct{}))
 	}

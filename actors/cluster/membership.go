@@ -70,18 +70,19 @@ type MembershipOptions struct {
 	// SetAddresses replaces the peer link's address book: peer URLs by member.
 	SetAddresses func(urls map[uint64][]string)
 	Questions
-	// Wrong says what is wrong with this member's data; see Comparer.
-	Wrong func() string
 	// EndWatches ends all watches, again and again while the data is wrong.
 	EndWatches func()
+	Start      *LogStart
 }
 
-// Questions has what a Membership asks the other members.
+// Questions has what a Membership asks the other members, and what was found out about its own.
 type Questions struct {
 	// Refused asks whether they refuse to speak to this member for good; see Others.Refusal.
 	Refused func(ctx context.Context) error
 	// Able asks what all can read. It isn't called again once they can read all that this version writes.
 	Able func(ctx context.Context) Abilities
+	// Wrong says what is wrong with this member's data; see Comparer.
+	Wrong func() string
 }
 
 // NewMembership returns the actor.
@@ -253,8 +254,7 @@ func (a *Membership) stepShard(shard uint64) (more bool, err error) {
 		}
 		return a.reconcile(shard)
 	case a.raft.Alone(shard) && leader != 0:
-		// Somebody else leads, so this member is no longer alone. After the restart it
-		// should lead again: nothing was wrong with it.
+		// Somebody else leads: it is no longer alone. Afterwards it should lead again, as nothing was wrong with it.
 		a.reclaim[shard] = reclaimAttempts
 		return true, a.raft.RestartReplica(a.life.Stopping(), shard)
 	case a.reclaim[shard] > 0 && leader != 0:
@@ -300,8 +300,7 @@ func (a *Membership) keepVote(shard uint64) (more bool, err error) {
 		a.raft.EndLearning(shard)
 		return false, nil
 	}
-	// The vote was given before dragonboat was started as a learner, in which case it
-	// would never use it.
+	// The vote was given before dragonboat was started as a learner: it would never use it.
 	return false, a.raft.RestartReplica(a.life.Stopping(), shard)
 }
 
@@ -309,6 +308,9 @@ func (a *Membership) keepVote(shard uint64) (more bool, err error) {
 // list is read after the voter set, since a member is put on the list before its
 // replica is added.
 func (a *Membership) reconcile(shard uint64) (more bool, err error) {
+	if err := a.StartLog(a.life.Stopping(), shard); err != nil {
+		return true, err
+	}
 	set, err := a.raft.VoterSet(shard)
 	if err != nil {
 		return true, err

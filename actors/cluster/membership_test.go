@@ -60,6 +60,7 @@ func newMembership(f *fakeRaft, o MembershipOptions) *Membership {
 		o.Wrong = func() string { return "" }
 	}
 	o.Able = func(context.Context) Abilities { return full }
+	o.Start = &LogStart{}
 	o.EndWatches = func() { _ = f.note("end all watches") }
 	return NewMembership(f, f, o, slog.New(slog.DiscardHandler))
 }
@@ -297,7 +298,7 @@ func TestAMemberWithWrongDataStepsOutAndIsKeptOut(t *testing.T) {
 		f.leader, f.members.Members, f.set = 1, members(1, 2, 3), VoterSet{Voters: ids(1, 2, 3)}
 		var refused error
 		dir := testDir(t, false)
-		a := newMembership(f, MembershipOptions{Dir: dir, Wrong: func() string { return "it differs" }, Questions: Questions{Refused: func(context.Context) error { return refused }}})
+		a := newMembership(f, MembershipOptions{Dir: dir, Questions: Questions{Wrong: func() string { return "it differs" }, Refused: func(context.Context) error { return refused }}})
 		for i, want := range [][]string{{"end all watches", "stop all replicas"}, {"end all watches"}} {
 			if more, err := a.step(); more || err != nil {
 				t.Fatal(more, err)

@@ -155,7 +155,7 @@ func newFaultyMember(dir string, id uint64, book *peerlink.Book, files vfs.FS, s
 	n.Host, err = newHost(Options{
 		Dir: filepath.Join(dir, "raft"), Replica: id, Link: n.link, DeploymentID: 7, Shards: 1, ExecShards: 1, Heartbeat: 10 * time.Millisecond,
 		Election: 100 * time.Millisecond, SnapshotCount: 100, RequestTimeout: 5 * time.Second, Fatal: endFaulty, Logger: slog.New(slog.DiscardHandler),
-	}, false, files)
+	}, files)
 	mustEnd(err)
 	mustEnd(n.StartReplica(1, n.m, s))
 	return n

@@ -86,15 +86,14 @@ func (h *Host) fatal(err error) {
 	h.o.Fatal(err)
 }
 
-// NewHost opens the raft log. Replicas.Start starts the replicas. alone says that, as far as
-// this member knows, there is no other.
-func NewHost(o Options, alone bool) (*Host, error) { return newHost(o, alone, vfs.Default) }
+// NewHost opens the raft log. Replicas.Start starts the replicas.
+func NewHost(o Options) (*Host, error) { return newHost(o, vfs.Default) }
 
-func newHost(o Options, alone bool, files vfs.FS) (_ *Host, err error) {
+func newHost(o Options, files vfs.FS) (_ *Host, err error) {
 	defer recoverDamage(&err)
 	useLogger(o.Logger)
 	changed := loop.NewBell()
-	h := &Host{o: o, tick: tick(o, alone), Leaders: newLeaders(o.Replica, o.Shards, changed)}
+	h := &Host{o: o, tick: tick(o), Leaders: newLeaders(o.Replica, o.Shards, changed)}
 	h.Replicas = newReplicas(o, h.tick, changed)
 	h.log = raftlog.New(raftlog.Options{Expected: o.LogExpected, Fatal: h.fatal, Logger: o.Logger})
 	nh, err := dragonboat.NewNodeHost(h.config(files))
@@ -125,17 +124,18 @@ func (h *Host) Campaign() {
 	}
 }
 
-// tick is the unit of dragonboat's clock. Each one wakes several goroutines, which is most of
-// what an idle member does. A heartbeat has two, if there is anyone to send it to: a member
-// that was alone at its start is on time by one, too, but its elections are less even.
-// The time-out of an election has at least seven lengths to draw from, so that two members
-// seldom stand at once. dragonboat refuses a request that may take less than a tick.
-func tick(o Options, alone bool) time.Duration {
-	longest, heartbeat := 50*time.Millisecond, o.Heartbeat/2
-	if alone {
-		longest, heartbeat = 100*time.Millisecond, o.Heartbeat
-	}
-	return max(time.Millisecond, min(longest, heartbeat, o.Election/10, o.RequestTimeout/2).Truncate(time.Millisecond))
+// longestTick bounds tick: dragonboat's own time-outs are late by up to three of them.
+const longestTick = 100 * time.Millisecond
+
+// tick is the unit of dragonboat's clock: a heartbeat, or an even part of one if that is long.
+// Each tick wakes several goroutines, which is most of what an idle member does; and where it is
+// a heartbeat, those of all shards are due at once and share frames. The time-out of an election
+// has at least seven lengths to draw from, so that two members seldom stand at once. dragonboat
+// refuses a request that may take less than a tick.
+func tick(o Options) time.Duration {
+	longest := min(longestTick, o.Election/10, o.RequestTimeout/2)
+	parts := (o.Heartbeat + longest - 1) / longest
+	return max(time.Millisecond, (o.Heartbeat / parts).Truncate(time.Millisecond))
 }
 
 // unusedAddress fills a field that dragonboat insists on and doesn't need, since the

@@ -109,7 +109,7 @@ func aloneHost(o Options) (h *Host, closeLink func(), err error) {
 		return nil, nil, err
 	}
 	o.Link = link
-	if h, err = NewHost(o, false); err != nil {
+	if h, err = NewHost(o); err != nil {
 		return nil, nil, errors.Join(err, link.Close())
 	}
 	return h, func() { _ = link.Close() }, nil // nobody was ever connected

@@ -248,6 +248,10 @@ var mutants = []mutant{
 		"	c.leader.dropLate(now)\n	c.turnBack(now)", "	c.leader.dropLate(now)\n", "TestWhatComesBackIsNotWaitedFor",
 	},
 	{
+		"a leader that refuses its own writes waits for them", "7", "actors/shard/core.go",
+		"c.leader.advance(now, due)", "c.leader.advance(now, c.expects(now) == 0)", "TestAFullInboxDelaysNothing",
+	},
+	{
 		"three writers wait for each other", "7", "actors/shard/returning.go",
 		"r.writes < returningLeast ||", "", transcripts,
 	},

@@ -17,7 +17,7 @@ func failover(f *fleet.Fleet, o options) error {
 	writers, total, stop := startWriters(f, o, 0)
 	defer stop()
 	var first, all []time.Duration
-	gone := 0
+	gone, covered := 0, 0
 	for kill := range o.kills {
 		time.Sleep(time.Second)
 		leader, ok := f.Leader()
@@ -34,11 +34,11 @@ func failover(f *fleet.Fleet, o options) error {
 			return err
 		}
 		first, all = append(first, times.first), append(all, times.all)
-		n, err := lost(f, (leader+1)%len(f.Members), writers)
+		n, late, err := lost(f, (leader+1)%len(f.Members), writers)
 		if err != nil {
 			return err
 		}
-		gone += n
+		gone, covered = gone+n, covered+late
 		if err := f.Restart(leader); err != nil {
 			return err
 		}
@@ -51,6 +51,7 @@ func failover(f *fleet.Fleet, o options) error {
 	fmt.Printf("| until the first write after the kill is acknowledged | %s |\n", spread(first))
 	fmt.Printf("| until every writer has one acknowledged | %s |\n", spread(all))
 	fmt.Printf("| acknowledged writes lost | %d |\n", gone)
+	fmt.Printf("| acknowledged writes behind which an earlier one came that its client had given up | %d |\n", covered)
 	return nil
 }
 

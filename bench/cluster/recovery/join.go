@@ -58,7 +58,7 @@ func join(f *fleet.Fleet, o options) error {
 	if err != nil {
 		return fmt.Errorf("the new member does not vote: %w", err)
 	}
-	gone, err := lost(f, newcomer, writers)
+	gone, _, err := lost(f, newcomer, writers)
 	if err != nil {
 		return err
 	}
