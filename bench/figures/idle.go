@@ -27,6 +27,9 @@ var idleSettings = []idleSetting{
 	{name: "each of three, 16 shards", members: 3, shards: 16},
 }
 
+// leadersSpread is how long members of a new cluster move leaders to each other, one each second.
+const leadersSpread = 12 * time.Second
+
 // idleFigure measures what members take that nobody asks for anything.
 func idleFigure(args []string) error {
 	var field lineup
@@ -77,6 +80,9 @@ func (s idleSetting) measure(kind peer.Kind, d time.Duration, r *results) (err e
 		}
 	}
 	time.Sleep(idle)
+	if s.members > 1 {
+		time.Sleep(leadersSpread)
+	}
 	before := make([]time.Duration, len(members))
 	for i, m := range members {
 		if before[i], err = scheduledTime(m.PID()); err != nil {
