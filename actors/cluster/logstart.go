@@ -27,6 +27,9 @@ type LogStart struct {
 	mu sync.Mutex // one compaction at a time
 }
 
+// compactAgain is after how many looks a compaction is asked for anew: nothing says that one came to nothing.
+const compactAgain = 200
+
 // Move compacts the beginning of this member's log of the shard away, after an entry that no
 // replica without the tree can apply. It does nothing where that is done. This member calls it
 // when it starts; and again before it adds a replica, since it may have started without a quorum.
@@ -54,10 +57,12 @@ func (s *LogStart) move(stop <-chan struct{}, shard uint64) error {
 	if _, err := s.Log.Execute(stop, shard, &c); err != nil {
 		return err
 	}
-	if err := s.Log.Compact(shard, 0); err != nil {
-		return err
-	}
-	for {
+	for tries := 0; ; tries++ {
+		if tries%compactAgain == 0 { // a restart of the replica drops it, for one; later errors say that it is under way
+			if err := s.Log.Compact(shard, 0); err != nil && tries == 0 {
+				return err
+			}
+		}
 		if first, err := s.Log.FirstEntry(shard); err != nil || first > 1 {
 			return err
 		}

@@ -55,3 +55,34 @@ func TestALogStartsAnewBeforeAReplicaIsAdded(t *testing.T) {
 		t.Errorf("a replica was added although the log starts as before: %v", err)
 	}
 }
+
+// idleLog ignores the first compaction, as dragonboat does whose snapshot is aborted or late.
+type idleLog struct {
+	renewalLog
+	ignored int
+}
+
+func (l *idleLog) Compact(shard, overhead uint64) error {
+	if l.ignored--; l.ignored >= 0 {
+		l.calls = append(l.calls, "ignored")
+		return nil
+	}
+	return l.renewalLog.Compact(shard, overhead)
+}
+
+func TestACompactionThatCameToNothingIsAskedForAgain(t *testing.T) {
+	m, err := statemachine.New(statemachine.Options{Dir: t.TempDir(), Replica: 1, Window: 100, WindowBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := Renew([]*statemachine.Machine{m}, Renewal{Members: []tree.Member{{ID: 1, PeerURLs: []string{"http://p"}}}, Shards: 1, Index: 9}); err != nil {
+		t.Fatal(err)
+	}
+	log := &idleLog{renewalLog{first: map[uint64]uint64{MembersShard: 1}, crash: 9}, 1}
+	stop := make(chan struct{})
+	time.AfterFunc(5*time.Second, func() { close(stop) })
+	if err := (&LogStart{Log: log, Machines: []*statemachine.Machine{m}, Later: true}).Move(stop, MembersShard); err != nil {
+		t.Fatal(err, log.calls)
+	}
+}

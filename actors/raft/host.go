@@ -133,9 +133,9 @@ const longestTick = 100 * time.Millisecond
 // has at least seven lengths to draw from, so that two members seldom stand at once. dragonboat
 // refuses a request that may take less than a tick.
 func tick(o Options) time.Duration {
-	longest := min(longestTick, o.Election/10, o.RequestTimeout/2)
+	longest := max(time.Millisecond, min(longestTick, o.Election/10, o.RequestTimeout/2))
 	parts := (o.Heartbeat + longest - 1) / longest
-	return max(time.Millisecond, (o.Heartbeat / parts).Truncate(time.Millisecond))
+	return (o.Heartbeat / parts).Truncate(time.Millisecond)
 }
 
 // unusedAddress fills a field that dragonboat insists on and doesn't need, since the

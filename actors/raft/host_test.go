@@ -16,6 +16,7 @@ func TestTicks(t *testing.T) {
 		{25 * ms, 250 * ms, time.Second, 25 * ms},
 		{ms, 5 * ms, time.Second, ms},
 		{100 * ms, time.Second, 60 * ms, 25 * ms},
+		{100 * ms, time.Second, time.Nanosecond, ms}, // whatever is set
 	} {
 		o := Options{Heartbeat: tt.heartbeat, Election: tt.election, RequestTimeout: tt.request}
 		if got := tick(o); got != tt.want {

@@ -32,12 +32,17 @@ type writer struct {
 	pace   *time.Ticker // nil: as fast as the answers come
 	pad    string
 
-	mu    sync.Mutex
-	acked [ownKeys]int // the last number that was acknowledged, by key
-	// open are the numbers whose outcome nobody told: the cluster may write them at any time.
-	open  map[int]bool
-	times []ack // since they were last taken
-	total *atomic.Int64
+	mu      sync.Mutex
+	acked   [ownKeys]written // what was acknowledged last, by key
+	times   []ack            // since they were last taken
+	unknown map[int]bool     // numbers whose outcome nobody told
+	total   *atomic.Int64
+}
+
+// written is a number, and the index at which it was written.
+type written struct {
+	number int
+	index  uint64
 }
 
 // ack is an acknowledged write.
@@ -46,7 +51,7 @@ type ack struct{ begin, end time.Time }
 func newWriter(f *fleet.Fleet, id int, o options, total *atomic.Int64) *writer {
 	return &writer{
 		id: id, fleet: f, member: id % len(f.Members), pad: strings.Repeat("v", o.value), total: total,
-		open: map[int]bool{}, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2}},
+		unknown: map[int]bool{}, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2}},
 	}
 }
 
@@ -71,10 +76,11 @@ func (w *writer) put(n int) {
 	begin := time.Now()
 	reply, err := v2api.Do(ctx, w.client, w.fleet.Members[w.member].URL, &r)
 	end := time.Now()
-	if outcome, _, _ := reply.Parse(err); outcome != v2api.Acked {
+	outcome, ev, _ := reply.Parse(err)
+	if outcome != v2api.Acked {
 		if outcome == v2api.Unknown {
 			w.mu.Lock()
-			w.open[n] = true
+			w.unknown[n] = true
 			w.mu.Unlock()
 		}
 		w.member = (w.member + 1) % len(w.fleet.Members)
@@ -86,7 +92,7 @@ func (w *writer) put(n int) {
 	w.total.Add(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.acked[n%ownKeys] = n
+	w.acked[n%ownKeys] = written{n, ev.Index()}
 	w.times = append(w.times, ack{begin, end})
 }
 
@@ -109,7 +115,7 @@ func (w *writer) forget() {
 }
 
 // snapshot returns the numbers acknowledged so far.
-func (w *writer) snapshot() [ownKeys]int {
+func (w *writer) snapshot() [ownKeys]written {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.acked
@@ -139,18 +145,18 @@ func startWriters(f *fleet.Fleet, o options, rate int) (writers []*writer, total
 	}
 }
 
-// isOpen reports whether nobody told what became of the writer's number.
-func (w *writer) isOpen(number int) bool {
+// cameLater reports whether a write whose outcome nobody told came behind one that the writer sent later.
+func (w *writer) cameLater(have written, than written) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.open[number]
+	return w.unknown[have.number] && have.index > than.index
 }
 
 // lost reads all keys, through the log, and counts those whose value is older than what had been
-// acknowledged before. If its client has given that one up it may have come behind the later one,
-// so those are counted apart.
+// acknowledged before. One that its client has given up, and that came behind the later one by its index,
+// is counted apart; what was there before that is a loss all the same.
 func lost(f *fleet.Fleet, member int, writers []*writer) (gone, covered int, err error) {
-	before := make([][ownKeys]int, len(writers))
+	before := make([][ownKeys]written, len(writers))
 	for i, w := range writers {
 		before[i] = w.snapshot()
 	}
@@ -166,10 +172,12 @@ func lost(f *fleet.Fleet, member int, writers []*writer) (gone, covered int, err
 	v2api.Flatten(&ev.Node, nodes)
 	for i, numbers := range before {
 		for k, want := range numbers {
-			number, _, _ := strings.Cut(nodes[fmt.Sprintf("%s/w%d/k%d", dir, i, k)].Value, " ")
-			switch have, _ := strconv.Atoi(number); {
-			case have >= want:
-			case writers[i].isOpen(have):
+			node := nodes[fmt.Sprintf("%s/w%d/k%d", dir, i, k)]
+			value, _, _ := strings.Cut(node.Value, " ")
+			number, _ := strconv.Atoi(value)
+			switch have := (written{number, node.Modified}); {
+			case number >= want.number:
+			case writers[i].cameLater(have, want):
 				covered++
 			default:
 				gone++

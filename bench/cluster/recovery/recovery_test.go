@@ -36,3 +36,21 @@ func TestUnknownFigure(t *testing.T) {
 		t.Error("measured")
 	}
 }
+
+// What is acknowledged and gone is a loss, whatever the client has given up before.
+func TestWhatCameBeforeCoversNothing(t *testing.T) {
+	w := &writer{unknown: map[int]bool{3: true}}
+	for _, tt := range []struct {
+		have, than written
+		want       bool
+	}{
+		{written{3, 9}, written{23, 8}, true},
+		{written{3, 7}, written{23, 8}, false}, // 23 was written over it, and is lost
+		{written{4, 9}, written{24, 8}, false}, // 4 was acknowledged, or refused
+		{written{}, written{23, 8}, false},
+	} {
+		if got := w.cameLater(tt.have, tt.than); got != tt.want {
+			t.Errorf("%v behind %v: %v", tt.have, tt.than, got)
+		}
+	}
+}
