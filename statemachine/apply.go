@@ -13,14 +13,15 @@ import (
 	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
-// maxReplySlack is how many unused bytes of an entry's output the event window in memory
-// may keep alive.
+// maxReplySlack is how many unused bytes of the buffer of an entry's output the event window
+// in memory may keep alive.
 const maxReplySlack = 64 << 10
 
 // eventOverhead is the approximate size of an event's JSON without its keys and values.
 const eventOverhead = 240
 
-// initialReplyBytes limits the buffer that an entry's output starts with.
+// initialReplyBytes limits the buffer that an entry's output starts with. Behind that it is doubled
+// (growForEvent): a buffer for each submission would be kept alive by the events that lie in it.
 const initialReplyBytes = 256 << 10
 
 // errOrdered stops a replica that has been given the log of another shard.
@@ -92,7 +93,7 @@ func (m *Machine) applyEntry(v *view, e *sm.Entry, res *ApplyResult) (sm.Result,
 			})
 		}
 	}
-	detachEvents(res.Events[before:], len(out)+res.cut)
+	detachEvents(res.Events[before:], cap(out)+res.cut)
 	if res.cut >= maxReplySlack {
 		for i := range res.Outcomes[outcomes:] {
 			o := &res.Outcomes[outcomes+i]
@@ -167,7 +168,7 @@ func (m *Machine) endBatch(v *view, batch *tree.BatchReader, stale bool, res *Ap
 // applyCommands applies the commands of one submission and appends their replies to out.
 func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, res *ApplyResult) ([]byte, error) {
 	// An event has its key and value twice, if it replaces one as large.
-	out = slices.Grow(out, min((replyHead+eventOverhead)*batch.Len()+2*batch.Left(), initialReplyBytes))
+	out = slices.Grow(out, min((replyHead+eventOverhead)*batch.Len()+2*batch.Left(), max(0, initialReplyBytes-len(out))))
 	var c tree.Command
 	from, events, room := 0, 0, 0 // where the reply to c, and its events, begin; what may be printed of it
 	emit := func(ev *tree.Event) {
@@ -313,8 +314,8 @@ func (m *Machine) carryOut(v *view, c *tree.Command, last tree.Index, emit func(
 	return nil, nil
 }
 
-// detachEvents copies what events have of the entry's output, of size bytes, if that is a small part of
-// it. The event window in memory would otherwise keep all of it alive.
+// detachEvents copies what events have of the buffer of the entry's output, of size bytes, if that is a
+// small part of it. The event window in memory would otherwise keep all of it alive.
 func detachEvents(events []tree.EncodedEvent, size int) {
 	for i := range events {
 		size -= len(events[i].JSON) + events[i].Binary.Bytes()

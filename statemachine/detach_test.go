@@ -55,3 +55,51 @@ func TestBinaryValuesCostNoCopies(t *testing.T) {
 		}
 	}
 }
+
+// TestASmallEventKeepsNoLargeBuffer: the window in memory counts what its events have, and they keep hardly more: neither
+// room that was made for the answers to others nor one buffer after the other.
+func TestASmallEventKeepsNoLargeBuffer(t *testing.T) {
+	m := mustNew(t, t.TempDir())
+	defer mustClose(t, m)
+	var got statemachine.ApplyResult
+	m.Subscribe(func(n *statemachine.ApplyResult) { got = *n })
+	entry, number := uint64(0), uint64(0)
+	apply := func(submissions ...[]tree.Command) {
+		entry++
+		cmd := tree.AppendBatchHead(nil, tree.BatchHead{Epoch: 1, Number: entry, Submissions: len(submissions)})
+		for _, s := range submissions {
+			number++
+			cmd = tree.AppendSubmission(cmd, tree.RequestID{Replica: replica, Nonce: 7, Number: number}, len(s))
+			for i := range s {
+				cmd = tree.AppendCommand(cmd, &s[i])
+			}
+		}
+		if _, err := m.Update([]sm.Entry{{Index: entry, Cmd: cmd}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	apply([]tree.Command{
+		{Op: tree.OpCompareAndSwap, Key: "/none", Value: bytes.Repeat([]byte("v"), 120<<10), PrevValue: "ripe"},
+		{Op: tree.OpSet, Key: "/k", Value: []byte("v")},
+	})
+	if lies(got.Events[0].JSON, got.Outcomes[0].Data) {
+		t.Errorf("an event of %d bytes keeps the buffer of a large command", len(got.Events[0].JSON))
+	}
+
+	var many [][]tree.Command
+	for range 64 {
+		many = append(many, []tree.Command{{Op: tree.OpSet, Key: "/large", Value: bytes.Repeat([]byte("v"), 16<<10)}})
+	}
+	apply(many...)
+	buffers := 1
+	for i := range got.Outcomes[1:] {
+		before, data := got.Outcomes[i].Data, got.Outcomes[i+1].Data
+		if uintptr(unsafe.Pointer(&data[0]))-uintptr(unsafe.Pointer(&before[0])) != uintptr(len(before)) {
+			buffers++
+		}
+	}
+	if buffers > 5 { // 2 MB, and each time twice of what was there
+		t.Errorf("the answers to %d submissions lie in %d buffers", len(many), buffers)
+	}
+}
