@@ -8,8 +8,9 @@ import (
 )
 
 // intake holds what a connection has received and fasthttp hasn't read yet. fasthttp gets heads
-// whole, and respelled if need be: otherwise it would wait for what a client doesn't send. A large head moves the connection to a server with larger buffers, for as long as
-// that request takes; so a buffer is as large as the head needs, and the budget has each one.
+// whole, and respelled if need be: otherwise it would wait for what a client doesn't send. A large
+// head moves the connection to a server with larger buffers, for as long as that request takes; so
+// a buffer is as large as the head needs, and the budget has each one.
 type intake struct {
 	framing
 	rest    []byte // received and not yet read
