@@ -42,6 +42,14 @@ func (c *cors) fields(ctx *fasthttp.RequestCtx) []field {
 	}
 }
 
+// setCORS sets the header lines of CORS, which come with the answers of etcd, and not with those that
+// Go's HTTP library gives in its place.
+func (s *Server) setCORS(ctx *fasthttp.RequestCtx) {
+	for _, f := range s.cors.fields(ctx) {
+		ctx.Response.Header.SetCanonical(f.name, f.value)
+	}
+}
+
 // own is where copse's own routes are, which v2 doesn't have.
 const own = "/v2/copse/"
 

@@ -54,3 +54,21 @@ func TestAWebPageAddsNoMember(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// Go's HTTP library answers some requests itself, without what etcd adds to every answer.
+func TestWhatGoAnswersHasNoCORS(t *testing.T) {
+	var o httpfront.Options
+	o.CORS = []string{"*"}
+	s := serve(t, o)
+	for head, want := range map[string]bool{
+		"OPTIONS * HTTP/1.1":                       false,
+		"OPTIONS * HTTP/1.0":                       false,
+		"GET /version HTTP/1.1\r\nExpect: nothing": false,
+		"OPTIONS / HTTP/1.1":                       true,
+		"CONNECT h:1 HTTP/1.1":                     true,
+	} {
+		if got := s.send(lines(head, "Host: h")); strings.Contains(got, "Access-Control-") != want {
+			t.Errorf("%q: CORS should be there: %v, got %q", head, want, got)
+		}
+	}
+}

@@ -20,7 +20,7 @@
 // until they are parked, the other routes. So no client waits for another, but for one read from disk.
 //
 // The package owns the listeners and the connections (connections.go, pollloop.go, conn.go), how the
-// loops wait and what they call (epoll_linux.go, calls_linux.go), where requests begin (framing.go),
+// loops wait and what they call (epoll_linux.go, calls_linux.go), where requests begin (framing.go, respell.go),
 // what the loop serves (serving.go) and how fasthttp gets the rest (intake.go), timeouts (conn.go; in
 // the loop, sweep in parkedconns.go), TLS without blocking (wire.go), the permission of each request
 // (access.go), and its own metrics ([Server.WriteMetrics]). It knows nothing of storage and of raft;

@@ -121,6 +121,8 @@ func (s *Server) answerBroken(ctx *fasthttp.RequestCtx, err error) (answered boo
 	case errors.Is(err, fasthttp.ErrUnsupportedTransferEncoding):
 		refuse(ctx, fasthttp.StatusNotImplemented, "")
 		ctx.Response.SetBodyString("Unsupported transfer encoding")
+	case c.verdict == hostMalformed:
+		refuse(ctx, fasthttp.StatusBadRequest, "malformed Host header")
 	case strings.Contains(err.Error(), "missing required host header"):
 		refuse(ctx, fasthttp.StatusBadRequest, "missing required Host header")
 	default:

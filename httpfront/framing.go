@@ -45,7 +45,7 @@ func (f *framing) follow(p []byte) (n int, odd bool) {
 				return n, false
 			}
 			large := f.head.large()
-			if f.head.bare || f.head.broken || large && !f.paid {
+			if f.head.loose || f.head.broken || large && !f.paid {
 				return n, true
 			}
 			f.paid = f.paid && !large
@@ -140,9 +140,10 @@ type headScan struct {
 	parts       int // lines other than empty ones, and names in the header Trailer
 	grown       int // by how much it has become longer since it came
 
-	bare     bool // some line ends in LF alone
-	broken   bool // it isn't a head, or proxies may read it differently
-	measured bool // it has a Content-Length
+	loose    bool    // fasthttp has to get it respelled
+	broken   bool    // it isn't a head, or proxies may read it differently
+	why      verdict // it is broken, if the answer says so
+	measured bool    // it has a Content-Length
 	chunked  bool
 	foreign  bool // it has another Transfer-Encoding, which is refused
 	length   int64
@@ -166,7 +167,7 @@ func (h *headScan) scan(p []byte) bool {
 		if n := len(line); n > 0 && line[n-1] == '\r' {
 			line = line[:n-1]
 		} else {
-			h.bare = true
+			h.loose = true
 		}
 		switch {
 		case len(line) > 0:
@@ -189,6 +190,7 @@ func (h *headScan) read(line []byte) {
 	if h.parts == 1 { // of the request
 		last := bytes.LastIndexByte(line, ' ')
 		h.broken = last < 0 || bytes.IndexByte(line, ' ') == last || !isVersion(line[last+1:])
+		h.loose = h.loose || !h.broken && isNewer(line)
 		return
 	}
 	switch line[0] {
@@ -198,6 +200,12 @@ func (h *headScan) read(line []byte) {
 		if value, ok := valueOf(line, "content-length"); ok {
 			h.broken = h.broken || h.measured || !h.measure(value)
 			h.measured = true
+		}
+	case 'h', 'H':
+		if value, ok := valueOf(line, "host"); ok && !isHost(value) {
+			h.broken, h.why = true, hostMalformed
+		} else if ok && len(value) == 0 {
+			h.loose = true
 		}
 	case 't', 'T':
 		if value, ok := valueOf(line, "transfer-encoding"); ok {
@@ -212,6 +220,13 @@ func (h *headScan) read(line []byte) {
 
 func isVersion(p []byte) bool {
 	return len(p) == len("HTTP/1.1") && string(p[:5]) == "HTTP/" && isDigit(p[5]) && p[6] == '.' && isDigit(p[7])
+}
+
+// isNewer reports whether a request line has a version above HTTP/1.1 and below 2, whose requests
+// mean the same.
+func isNewer(line []byte) bool {
+	last := len(line) - 1
+	return line[last-2] == '1' && line[last] > '1'
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
@@ -234,18 +249,4 @@ func valueOf(line []byte, name string) ([]byte, bool) {
 		return nil, false
 	}
 	return bytes.Trim(line[len(name)+1:], " \t"), true
-}
-
-// withCRLF returns a head with CRLF at the end of each line, which is the only one that
-// fasthttp takes for the end of a head, and without the empty lines before it.
-func withCRLF(head []byte) []byte {
-	head = bytes.TrimLeft(head, "\r\n")
-	out := make([]byte, 0, len(head)+bytes.Count(head, []byte{'\n'}))
-	for len(head) > 0 {
-		i := bytes.IndexByte(head, '\n')
-		line := bytes.TrimSuffix(head[:i], []byte{'\r'})
-		out = append(append(out, line...), '\r', '\n')
-		head = head[i+1:]
-	}
-	return out
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -130,7 +131,7 @@ func expected(text []byte) (list []asked, refused bool) {
 		left := text[len(text)-r.Buffered():]
 		whole := bytes.Contains(left, []byte("\n\n")) || bytes.Contains(left, []byte("\n\r\n"))
 		req, err := http.ReadRequest(r)
-		if err != nil || req.ProtoAtLeast(1, 1) && req.Host == "" {
+		if err != nil || req.ProtoAtLeast(1, 1) && !hostLine.MatchString(endOfHead.Split(string(left), 2)[0]) {
 			return list, !from.seen && whole
 		}
 		body, err := io.ReadAll(req.Body)
@@ -143,6 +144,11 @@ func expected(text []byte) (list []asked, refused bool) {
 		}
 	}
 }
+
+var (
+	endOfHead = regexp.MustCompile(`\n\r?\n`)
+	hostLine  = regexp.MustCompile(`(?im)^host:`)
+)
 
 // forms are requests in all kinds of spelling, and how many of them are served.
 var forms = map[string]struct {
@@ -179,6 +185,15 @@ var forms = map[string]struct {
 	"a length with a sign":     {"PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: +1\r\n\r\na", 0},
 	"a space before the colon": {"PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length : 1\r\n\r\na", 0},
 	"large":                    {"GET /a HTTP/1.1\nHost: h\n\nGET /" + strings.Repeat("b", 9<<10) + " HTTP/1.1\nHost: h\n\nGET /c HTTP/1.1\r\nHost: h\r\n\r\n", 3},
+	"HTTP/1.2 and HTTP/1.9":    {"PUT /a HTTP/1.2\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\nGET /b HTTP/1.9\nHost: h\n\n", 2},
+	"HTTP/1.2 without a host":  {"GET /a HTTP/1.2\r\n\r\n", 0},
+	"HTTP/2.1":                 {"GET /a HTTP/2.1\r\nHost: h\r\n\r\n", 0},
+	"an empty host":            {"GET /a HTTP/1.1\r\nHost:\r\n\r\nGET /b HTTP/1.1\nHost: \t\n\n", 2},
+	"two empty hosts":          {"GET /a HTTP/1.1\r\nHost:\r\nHost:\r\n\r\n", 0},
+	"no host":                  {"GET /a HTTP/1.1\r\nA: Host:\r\n\r\n", 0},
+	"a host that can't be one": {"GET /a HTTP/1.1\r\nHost: a@b\r\n\r\n", 0},
+	"HTTP/1.0 and chunks":      {"PUT /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", 0},
+	"CONNECT":                  {"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n", 2},
 	"as large as may be":       {"GET /" + strings.Repeat("b", 20<<10-len("GET / HTTP/1.1\r\nHost: h\r\n\r\n")) + " HTTP/1.1\r\nHost: h\r\n\r\n", 1},
 	"too large by a byte":      {"GET /" + strings.Repeat("b", 20<<10+1-len("GET / HTTP/1.1\r\nHost: h\r\n\r\n")) + " HTTP/1.1\r\nHost: h\r\n\r\n", 0},
 	"a large body":             {"PUT /a HTTP/1.1\nHost: h\nContent-Length: 9000\n\n" + strings.Repeat("\n", 9000) + "GET /b HTTP/1.1\nHost: h\n\n", 2},

@@ -8,9 +8,9 @@ import (
 )
 
 // intake holds what a connection has received and fasthttp hasn't read yet. fasthttp gets heads
-// whole, with CRLF at the end of each line: otherwise it would wait for what a client doesn't
-// send. A large head moves the connection to a server with larger buffers, for as long as
-// that request takes; so a buffer is as large as the head needs, and the budget has each one.
+// whole, and respelled if need be: otherwise it would wait for what a client doesn't send. A large
+// head moves the connection to a server with larger buffers, for as long as that request takes; so
+// a buffer is as large as the head needs, and the budget has each one.
 type intake struct {
 	framing
 	rest    []byte // received and not yet read
@@ -35,6 +35,7 @@ const (
 	headFine verdict = iota
 	headTooLarge
 	headUnaffordable // others hold the memory
+	hostMalformed
 )
 
 const (
@@ -143,10 +144,10 @@ func (c *conn) prepare() error {
 	case !odd || c.phase == inHead && head.size-head.grown > c.loop.options.heads.limit:
 		c.refuse(headTooLarge)
 	case c.phase != inHead || head.broken:
-		c.refuse(headFine)
-	case head.bare:
+		c.refuse(head.why)
+	case head.loose:
 		size := head.size
-		whole := withCRLF(c.rest[:size])
+		whole := respelled(c.rest[:size])
 		*head = headScan{grown: len(whole) - size}
 		c.rest = append(whole, c.rest[size:]...)
 	case !c.afford(head.size, head.parts):

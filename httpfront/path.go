@@ -9,6 +9,18 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
+// targetOf returns the target of a request. That of CONNECT may be an authority, perhaps with a path
+// behind it.
+func targetOf(ctx *fasthttp.RequestCtx) (target []byte, ok bool) {
+	target = ctx.RequestURI()
+	if !ctx.IsConnect() || bytes.HasPrefix(target, []byte{'/'}) {
+		return target, true
+	}
+	target = append([]byte("http://"), target...)
+	_, err := url.ParseRequestURI(string(target))
+	return target, err == nil
+}
+
 // splitTarget cuts a request target, in origin or absolute form, into its raw
 // path and raw query. A '#' has no meaning here: it is part of the path.
 func splitTarget(target []byte) (rawPath, query []byte) {

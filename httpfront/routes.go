@@ -73,20 +73,22 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 }
 
 func (s *Server) serve(ctx *fasthttp.RequestCtx, x *exchange) {
-	rawPath, query := splitTarget(ctx.RequestURI())
-	decoded, ok := decodePath(rawPath)
-	if !ok {
+	target, ok := targetOf(ctx)
+	rawPath, query := splitTarget(target)
+	decoded, decodes := decodePath(rawPath)
+	if !ok || !decodes {
 		refuse(ctx, fasthttp.StatusBadRequest, "")
 		return
 	}
-	s.setCommonHead(ctx)
-	if !checkHead(ctx) {
+	s.setHead(ctx)
+	if !checkHead(ctx) || string(target) == "*" { // which only OPTIONS may ask
 		return
 	}
+	s.setCORS(ctx)
 	m := methodOf(ctx.Method())
 	switch {
 	case ctx.IsOptions(): // answered for any path, even an invalid one
-	case !isClean(decoded):
+	case !isClean(decoded) && !ctx.IsConnect():
 		redirectToClean(ctx, m, decoded, query)
 	default:
 		x.method, x.query = m, query

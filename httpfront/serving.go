@@ -76,7 +76,7 @@ func whole(in []byte) (head, size int, ok bool) {
 	if !h.scan(in) {
 		return 0, 0, len(in) < smallRoom
 	}
-	odd := h.bare || h.broken || h.chunked || h.foreign || h.large() || h.length > freeBody
+	odd := h.loose || h.broken || h.chunked || h.foreign || h.large() || h.length > freeBody
 	size = h.size + int(h.length)
 	return h.size, size, !odd && size <= len(in)
 }

@@ -23,17 +23,19 @@ var (
 	typePlain = []byte("text/plain; charset=utf-8")
 )
 
-// setCommonHead sets the headers of every answer, which are those of CORS, and answers an
-// HTTP/1.0 client in its version.
+// setCommonHead sets what setHead does, and the headers of CORS.
 func (s *Server) setCommonHead(ctx *fasthttp.RequestCtx) {
+	s.setHead(ctx)
+	s.setCORS(ctx)
+}
+
+// setHead sets the headers of every answer, and answers an HTTP/1.0 client in its version.
+func (s *Server) setHead(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
 	if !ctx.Request.Header.IsHTTP11() {
 		h.SetProtocol(http10)
 	}
 	h.SetCanonical(headerClusterID, s.clusterID())
-	for _, f := range s.cors.fields(ctx) {
-		h.SetCanonical(f.name, f.value)
-	}
 }
 
 // clusterID returns the cluster's id as v2 prints it: hex, without leading
