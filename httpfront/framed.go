@@ -2,6 +2,8 @@ package httpfront
 
 import (
 	"strconv"
+	"sync/atomic"
+	"time"
 
 	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
@@ -10,6 +12,7 @@ import (
 // framed keeps the last event as it is sent, for all that wait for it.
 type framed struct {
 	notice        *tree.EncodedEvent
+	asked         bool // since the last sweep: who comes then shares it too
 	json, sse     form
 	json64, sse64 form // with values in base64
 }
@@ -36,6 +39,7 @@ func (f *framed) of(p *parked, n *tree.EncodedEvent) *form {
 	if f.notice != n {
 		*f = framed{notice: n}
 	}
+	f.asked = true
 	form := f.last(p)
 	if form.bytes != nil || form.parted != nil {
 		return form
@@ -181,27 +185,27 @@ type inbox struct {
 // which there is room among what requests under way hold: that bounds the bytes in the mailbox, which is bounded by
 // messages.
 type admission struct {
-	turn    chan struct{}      // capacity 1; who has put a value into it may use the rest
-	refused *tree.EncodedEvent // the last event for which there was no room
+	turn    chan struct{} // capacity 1; full while one is on its way
+	refused atomic.Int64  // until then nobody waits for room: somebody has in vain
 }
 
 // admit waits until m, which is an event that is printed in parts, may get into the mailbox, and claims what it holds.
 // Those who don't read lose their connections meanwhile (sweep). If that isn't enough, m becomes the end of the watch,
-// whose client comes back.
+// whose client comes back. Who waits for room doesn't keep others from their turn.
 func (p *pollLoop) admit(m *message) {
-	select {
-	case p.admission.turn <- struct{}{}:
-	case <-p.stopped:
-		return
-	}
 	patience := bodyPatience
-	if p.admission.refused == m.notice {
-		patience = 0 // the event has waited once
+	if time.Now().UnixNano() < p.admission.refused.Load() {
+		patience = 0 // a hub with many such events would stand still for as many times as long
 	}
 	if held := int64(m.notice.Held()); p.options.heads.inFlight.Take(inflight.Streams, held, patience) {
 		m.claim = held
 	} else {
-		m.refused, p.admission.refused = true, m.notice
+		m.refused = true
+		p.admission.refused.Store(time.Now().Add(bodyPatience).UnixNano())
+	}
+	select {
+	case p.admission.turn <- struct{}{}:
+	case <-p.stopped:
 	}
 }
 

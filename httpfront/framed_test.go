@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"copse/statemachine/inflight"
 	"copse/statemachine/tree"
@@ -88,7 +89,7 @@ func TestNoRoomForALargeEvent(t *testing.T) {
 	lt := serveLoop(t, pollLoopOptions{heads: headOptions{inFlight: budget}})
 	n := largeEvent(4)
 	budget.Add(inflight.Answers, 7<<20)
-	lt.loop.admission.refused = n // or it would wait
+	lt.loop.admission.refused.Store(time.Now().Add(time.Hour).UnixNano()) // or it would wait
 	var ended []*http.Response
 	for _, args := range []string{"", "&stream=true"} {
 		c := lt.dial()

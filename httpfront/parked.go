@@ -116,17 +116,25 @@ func (p piece) next(scratch *[]byte) (text []byte, left piece, more bool) {
 		return p.bytes, piece{}, false
 	}
 	after := *p.json
-	*scratch, more = after.notice.AppendPart((*scratch)[:0], after.part, after.as64)
+	if *scratch, more = after.notice.AppendPart((*scratch)[:0], after.part, after.as64); !more {
+		return *scratch, piece{}, false
+	}
 	after.part++
 	p.json = &after
-	return *scratch, p, more
+	return *scratch, p, true
 }
 
+// printedAtOnce is about how many bytes are printed for one client before others have their turn.
+const printedAtOnce = 1 << 20
+
 // writeTo writes as much as it can without blocking, and reports whether that was all. What is printed part by part
-// is printed into scratch; a part that isn't written in full is printed again.
+// is printed into scratch, printedAtOnce in a row; a part that isn't written in full is printed again.
 func (b *backlog) writeTo(s *socket, scratch *[]byte) (n int, all bool, err error) {
 	for len(b.pieces) > 0 {
 		first := &b.pieces[0]
+		if first.json != nil && n >= printedAtOnce {
+			return n, false, nil
+		}
 		text, left, more := first.next(scratch)
 		m, err := s.write(text[b.sent:])
 		n += m

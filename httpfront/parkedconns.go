@@ -220,6 +220,7 @@ func (l *parkedConns) flush(p *parked) {
 			p.since = l.tick
 		}
 		if !all {
+			p.writable = p.writable && n < printedAtOnce // or the poller has told of what it would report
 			l.await(p)
 			return
 		}
@@ -309,7 +310,10 @@ func (l *parkedConns) unwatch(p *parked) { l.unwatched = append(l.unwatched, &p.
 // sweep drops connections without progress for too long.
 func (l *parkedConns) sweep() {
 	l.tick++
-	l.framed, l.part = framed{}, nil
+	if l.part = nil; !l.framed.asked {
+		l.framed = framed{}
+	}
+	l.framed.asked = false
 	l.ask()
 	if l.memory.settled(l.slots.count()) {
 		l.loop.running.Go(debug.FreeOSMemory) // which takes some time

@@ -17,6 +17,7 @@ type recordSet struct {
 	count  int // entries in chains
 	// Entries lie from from to to, or, if end isn't 0, from from to end and then from start to to.
 	from, to, end int
+	garbage       int // bytes of entries that have been removed
 }
 
 // An entry:
@@ -25,16 +26,17 @@ type recordSet struct {
 //	hash     4 bytes: of the key
 //	size     4 bytes: of the entry
 //	key      2 bytes: its length
-//	record   2 bytes: its length; hiddenRecord: there is none to be had for now
+//	record   2 bytes: its length; hiddenRecord: there is none to be had for now; removedRecord: the entry is garbage
 //	key, record, and what is left of the entry
 //
-// One that is in no chain is garbage. A link is where an entry begins in the memory, in units of
+// Garbage is in no chain. A link is where an entry begins in the memory, in units of
 // entryAlign; 0: the chain ends. Numbers are in the machine's byte order.
 const (
-	linkBytes    = 4
-	entryHead    = 16
-	entryAlign   = 8
-	hiddenRecord = math.MaxUint16
+	linkBytes     = 4
+	entryHead     = 16
+	entryAlign    = 8
+	hiddenRecord  = math.MaxUint16
+	removedRecord = hiddenRecord - 1
 
 	// A link to a chain for each linkShare bytes: more than a small entry has, and the chains
 	// of smaller ones are longer.
@@ -56,12 +58,16 @@ func entrySize(key string, rec []byte) int {
 
 // admits reports whether the set can hold the record.
 func (s *recordSet) admits(key string, rec []byte) bool {
-	return len(key) <= math.MaxUint16 && len(rec) < hiddenRecord && entrySize(key, rec) <= len(s.memory)-s.start
+	return len(key) <= math.MaxUint16 && len(rec) < removedRecord && entrySize(key, rec) <= len(s.memory)-s.start
 }
 
 // hasRoom reports whether the record fits without another having to go.
 func (s *recordSet) hasRoom(key string, rec []byte) bool {
-	return s.admits(key, rec) && s.end == 0 && s.to+entrySize(key, rec) <= len(s.memory)
+	size := entrySize(key, rec)
+	if s.end > 0 {
+		return s.admits(key, rec) && s.to+size <= s.from
+	}
+	return s.admits(key, rec) && (s.to+size <= len(s.memory) || s.start+size <= s.from)
 }
 
 // get returns the record of key, nil if there is none. It is valid until the set is changed.
@@ -90,7 +96,8 @@ func (s *recordSet) hide(hash uint32, key string) {
 
 func (s *recordSet) remove(hash uint32, key string) {
 	if link, at := s.find(hash, key); at > 0 {
-		s.unlink(link, at)
+		s.discard(link, at)
+		s.tidy()
 	}
 }
 
@@ -102,7 +109,8 @@ func (s *recordSet) set(hash uint32, key string, rec []byte) {
 			s.write(at, key, rec)
 			return
 		}
-		s.unlink(link, at)
+		s.discard(link, at)
+		s.tidy()
 	}
 	at := s.allot(size)
 	native.PutUint32(s.memory[at+4:], hash)
@@ -124,18 +132,20 @@ func (s *recordSet) write(at int, key string, rec []byte) {
 // clear removes everything.
 func (s *recordSet) clear() {
 	clear(s.memory[:min(s.chains*linkBytes, s.start)])
-	s.chains, s.count, s.from, s.to, s.end = 1, 0, s.start, s.start, 0
+	s.chains, s.count, s.from, s.to, s.end, s.garbage = 1, 0, s.start, s.start, 0, 0
 }
 
-// allot returns where an entry of so many bytes may be written.
+// allot returns where an entry of so many bytes may be written. It goes back to the start as soon as there is
+// more room there than all entries take, so a few that come and go don't touch all of the memory.
 func (s *recordSet) allot(size int) (at int) {
 	for {
 		limit := len(s.memory)
 		if s.end > 0 {
 			limit = s.from
 		}
+		early := s.end == 0 && s.from-s.start >= max(size, s.to-s.from)
 		switch {
-		case s.to+size <= limit:
+		case s.to+size <= limit && !early:
 			at, s.to = s.to, s.to+size
 			return at
 		case s.end > 0:
@@ -149,17 +159,52 @@ func (s *recordSet) allot(size int) (at int) {
 // evict removes the oldest entry.
 func (s *recordSet) evict() {
 	old := s.from
-	link := s.chain(s.hash(old))
-	for s.next(link) > 0 && s.next(link) != old {
-		link = s.next(link)
-	}
-	if s.next(link) == old {
+	if s.removed(old) {
+		s.garbage -= s.size(old)
+	} else {
+		link := s.chain(s.hash(old))
+		for s.next(link) != old {
+			link = s.next(link)
+		}
 		s.unlink(link, old)
 	}
 	if s.from += s.size(old); s.from == s.end {
 		s.from, s.end = s.start, 0
 	}
+	if s.end == 0 && s.from == s.to {
+		s.from, s.to = s.start, s.start
+	}
 }
+
+// discard makes garbage of the entry that the link leads to.
+func (s *recordSet) discard(link, at int) {
+	s.unlink(link, at)
+	native.PutUint16(s.memory[at+14:], removedRecord)
+	s.garbage += s.size(at)
+}
+
+// tidy gives room back while more than half of what lies in the ring is garbage: the oldest entry goes, or moves to the
+// end. Two for each that becomes garbage are enough for that to last, and nobody waits for more.
+func (s *recordSet) tidy() {
+	for range 2 {
+		used := s.to - s.from
+		if s.end > 0 {
+			used = s.end - s.from + s.to - s.start
+		}
+		if 2*s.garbage <= used {
+			return
+		}
+		old := s.from
+		kept, size := !s.removed(old), s.size(old)
+		if s.evict(); kept {
+			at := s.allot(size) // there is room: its own
+			copy(s.memory[at:at+size], s.memory[old:old+size])
+			s.link(s.chain(s.hash(at)), at)
+		}
+	}
+}
+
+func (s *recordSet) removed(at int) bool { return native.Uint16(s.memory[at+14:]) == removedRecord }
 
 func (s *recordSet) hash(at int) uint32 { return native.Uint32(s.memory[at+4:]) }
 func (s *recordSet) size(at int) int    { return int(native.Uint32(s.memory[at+8:])) }

@@ -81,3 +81,30 @@ func TestRecordSetLetsTheOldestGo(t *testing.T) {
 		}
 	}
 }
+
+// What comes and goes leaves its room to others, and touches little memory, beside entries that stay.
+func TestRecordSetGivesRoomBack(t *testing.T) {
+	const stay, last = 10, 30_000
+	value := make([]byte, 100)
+	key := func(i int) string { return fmt.Sprintf("/%05d", i) }
+	s := newRecordSet(make([]byte, 1<<20))
+	furthest := 0
+	for i := range last {
+		if !s.hasRoom(key(i), value) {
+			t.Fatalf("no room for entry %d beside %d others", i, s.count)
+		}
+		s.set(uint32(i)*7919, key(i), value)
+		if i >= 2*stay {
+			s.remove(uint32(i-stay)*7919, key(i-stay))
+		}
+		furthest = max(furthest, s.to-s.start)
+	}
+	for i := range stay {
+		if s.get(uint32(i)*7919, key(i)) == nil {
+			t.Errorf("entry %d has gone", i)
+		}
+	}
+	if most := 10 * 3 * stay * entrySize(key(0), value); furthest > most {
+		t.Errorf("%d bytes of the ring were used, want at most %d", furthest, most)
+	}
+}

@@ -22,6 +22,7 @@ func Memory(caches int64, chosen bool, log *slog.Logger) int64 {
 		caches = cachesOf(caches, limit, usable(limit))
 	}
 	if limit == math.MaxInt64 {
+		log.Info("memory is not limited", "component", "main", "cache_b", caches)
 		return caches
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
