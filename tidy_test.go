@@ -22,7 +22,7 @@ import (
 var allowed = map[string][]string{
 	".": {"copse/actors", "copse/actors/cluster", "copse/actors/loop", "copse/config", "copse/config/build", "copse/config/certs", "copse/config/command", "copse/config/dispatch", "copse/config/limits", "copse/config/logging",
 		"copse/httpfront", "copse/httpfront/listen", "copse/httpfront/ops", "copse/httpfront/ui", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/tree"},
-	"actors":          {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/mirror", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/raftlog", "copse/actors/shard", "copse/actors/source", "copse/actors/watch", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/mirror", "copse/statemachine/portable", "copse/statemachine/recent", "copse/statemachine/tree", "copse/statemachine/txn", "github.com/cockroachdb/pebble"},
+	"actors":          {"copse/actors/cluster", "copse/actors/datadir", "copse/actors/disk", "copse/actors/loop", "copse/actors/mirror", "copse/actors/order", "copse/actors/peerlink", "copse/actors/raft", "copse/actors/raftlog", "copse/actors/shard", "copse/actors/source", "copse/actors/watch", "copse/config/logging", "copse/statemachine", "copse/statemachine/auth", "copse/statemachine/inflight", "copse/statemachine/metric", "copse/statemachine/mirror", "copse/statemachine/portable", "copse/statemachine/recent", "copse/statemachine/tree", "copse/statemachine/txn", "github.com/cockroachdb/pebble"},
 	"actors/cluster":  {"copse/actors/datadir", "copse/actors/loop", "copse/actors/peerlink", "copse/statemachine", "copse/statemachine/tree"},
 	"actors/datadir":  {},
 	"actors/disk":     {"copse/actors/loop", "copse/statemachine/metric"},
@@ -50,7 +50,7 @@ var allowed = map[string][]string{
 	// Carries out the command lines that config/cli has parsed.
 	"httpfront/client/commands": {"copse/config/cli", "copse/httpfront/client", "copse/httpfront/client/v2"},
 	"httpfront/client/v2":       {},
-	"httpfront/listen":          {},
+	"httpfront/listen":          {"copse/config/logging"},
 	"httpfront/login":           {"copse/statemachine/auth", "copse/statemachine/metric", "golang.org/x/crypto"},
 	"httpfront/ops":             {"copse/config/logging", "copse/httpfront/listen", "copse/statemachine/metric"},
 	"httpfront/ui":              {"copse/deploy/prometheus"},

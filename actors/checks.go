@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"copse/actors/disk"
@@ -36,13 +37,16 @@ func (n *Member) led() bool {
 	return !slices.ContainsFunc(n.groups(), func(v shardView) bool { return n.host.Leader(v.id).Member == 0 })
 }
 
+// forPeople leaves out the name of the server whose words clients get.
+func forPeople(err error) string { return strings.ReplaceAll(err.Error(), "etcdserver: ", "") }
+
 // CheckCaughtUp returns an error if a shard can't be read linearizably within a second,
 // because its leader doesn't answer or this replica lags.
 func (n *Member) CheckCaughtUp() error {
 	end := time.Now().Add(healthLimit)
 	for _, v := range n.groups() {
 		if err := v.lane.Wait(max(time.Until(end), time.Millisecond), 0); err != nil {
-			return fmt.Errorf("shard %s isn't up to date: %w", v.label, err)
+			return fmt.Errorf("shard %s isn't up to date: %s", v.label, forPeople(err))
 		}
 	}
 	return nil

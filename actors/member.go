@@ -17,6 +17,7 @@ import (
 	"copse/actors/peerlink"
 	"copse/actors/raft"
 	"copse/actors/shard"
+	"copse/config/logging"
 	"copse/statemachine"
 	"copse/statemachine/tree"
 
@@ -184,7 +185,7 @@ func (n *Member) openHost() (err error) {
 	}
 	n.link, err = peerlink.Listen(options)
 	if err != nil {
-		return fmt.Errorf("listen for other members: %w; is another server running there? --listen-peer-urls sets the address", err)
+		return fmt.Errorf("listen for other members: %w; %s", err, logging.BindAdvice(err, "listen-peer-urls"))
 	}
 	o := n.o.Host
 	o.Link, o.LogExpected = n.link, n.id.Logged

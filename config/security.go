@@ -24,7 +24,11 @@ func (c *Config) validateSecurity(prefix string, t *TLS, listens string, urls []
 	case t.Cert == "" && t.Key != "":
 		complain("%skey-file is given without %scert-file", prefix, prefix)
 	case secure >= 0 && t.Cert == "" && !t.Auto && t.Secret == "":
-		complain("%s can't be served without %scert-file and %skey-file, or %sauto-tls", urls[secure].String(), prefix, prefix, prefix)
+		ways := ""
+		if prefix == "peer-" {
+			ways = "cluster-secret-file, or "
+		}
+		complain("%s can't be served without %s%scert-file and %skey-file, or %sauto-tls", urls[secure].String(), ways, prefix, prefix, prefix)
 	case secure < 0 && len(given) > 0:
 		complain("%s: no URL of %s (%s) is https, so the traffic would not be encrypted", strings.Join(given, ", "), listens, printURLs(urls))
 	}

@@ -85,7 +85,7 @@ func TestSecurityThatContradictsItself(t *testing.T) {
 	}{
 		{"https without files", []string{secureClient, securePeer}, []string{
 			"https://127.0.0.1:1 can't be served without cert-file and key-file",
-			"https://127.0.0.1:2 can't be served without peer-cert-file and peer-key-file"}},
+			"https://127.0.0.1:2 can't be served without cluster-secret-file, or peer-cert-file and peer-key-file, or peer-auto-tls"}},
 		{"operations without files", []string{"--listen-metrics-urls=https://127.0.0.1:3"}, []string{"https://127.0.0.1:3 can't be served"}},
 		{"a certificate without its key", []string{secureClient, "--cert-file=c"}, []string{"cert-file is given without key-file"}},
 		{"a key without its certificate", []string{securePeer, "--peer-key-file=k"}, []string{"peer-key-file is given without peer-cert-file"}},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,23 +54,51 @@ type Peers struct {
 func (p Peers) notes(ctx context.Context) (notes []Note, err error) {
 	ctx, cancel := context.WithTimeout(ctx, peerLimit)
 	defer cancel()
-	var mu sync.Mutex
+	answers, fails := make([]Note, len(p.URLs)), make([]error, len(p.URLs))
 	var all sync.WaitGroup
-	for _, url := range p.URLs {
-		all.Go(func() {
-			note, fail := p.note(ctx, url)
-			mu.Lock()
-			defer mu.Unlock()
-			if fail != nil {
-				err = errors.Join(err, fmt.Errorf("%s: %w", url, fail))
-				return
-			}
-			notes = append(notes, note)
-		})
+	for i, url := range p.URLs {
+		all.Go(func() { answers[i], fails[i] = p.note(ctx, url) })
 	}
 	all.Wait()
-	return notes, err
+	for i, fail := range fails {
+		if fail == nil {
+			notes = append(notes, answers[i])
+		}
+	}
+	return notes, p.joined(fails)
 }
+
+// joined has one line for each reason, with the URLs that it is of.
+func (p Peers) joined(fails []error) error {
+	var reasons []string
+	urls := map[string][]string{} // by reason
+	for i, fail := range fails {
+		if fail == nil {
+			continue
+		}
+		reason := strings.ReplaceAll(fail.Error(), p.URLs[i]+": ", "") // the link says it too
+		if urls[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		urls[reason] = append(urls[reason], p.URLs[i])
+	}
+	if reasons == nil {
+		return nil
+	}
+	for i, reason := range reasons {
+		reasons[i] = strings.Join(urls[reason], ", ") + ": " + reason
+	}
+	return silence{strings.Join(reasons, "\n"), fails}
+}
+
+// silence is why members didn't answer.
+type silence struct {
+	text  string
+	fails []error
+}
+
+func (s silence) Error() string   { return s.text }
+func (s silence) Unwrap() []error { return s.fails }
 
 func (p Peers) note(ctx context.Context, url string) (note Note, err error) {
 	answer, err := p.Ask(ctx, url, CallNote, nil)

@@ -226,7 +226,11 @@ func unwritable(path string, err error) error {
 	if errors.As(err, &cause) {
 		err = cause.Err
 	}
-	return dirErrorf(ErrUnwritable, "data directory %s can't be written (%v): give this user write permission, or choose another --data-dir", path, err)
+	remedy := "give this user write permission"
+	if errors.Is(err, syscall.EROFS) {
+		remedy = "mount it for writing"
+	}
+	return dirErrorf(ErrUnwritable, "data directory %s can't be written (%v): %s, or choose another --data-dir", path, err, remedy)
 }
 
 // refuseForeign refuses a directory that has content but no identity.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"net/url"
 	"os"
@@ -75,6 +76,11 @@ func Run(ctx context.Context, operands []string, o Options, w, terminal io.Write
 	if err != nil {
 		return err
 	}
+	if o.Use == nil && !o.DryRun {
+		if _, err := os.Lstat(o.Out); err == nil { // it may be the only copy of something
+			return fmt.Errorf("%w: %s exists already: remove it, or give another name", ErrUsage, o.Out)
+		}
+	}
 	now, shown := time.Now(), newProgress(terminal)
 	f, err := read(ctx, now, shown)
 	shown.end()
@@ -119,6 +125,11 @@ func (o *Options) reader(operands []string) (func(context.Context, time.Time, *p
 		}, nil
 	case o.WALDir != "" && len(operands) > 1:
 		return nil, fmt.Errorf("%w takes one directory with --etcd-wal-dir", ErrUsage)
+	}
+	for _, dir := range operands {
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: %s: no such directory", ErrUsage, dir)
+		}
 	}
 	return func(_ context.Context, now time.Time, shown *progress) (*found, error) {
 		return o.directories(operands, now, shown)
@@ -188,8 +199,6 @@ func (o *Options) save(write func(io.Writer) error, report io.Writer) error {
 	path := o.Out
 	if o.Use != nil {
 		path = filepath.Clean(o.Beside)
-	} else if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("%w: %s exists already", ErrUsage, path) // it may be the only copy of something
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {

@@ -84,6 +84,9 @@ func dialURL(ctx context.Context, url string, config *tls.Config, h hello, p *ti
 	}
 	answer := make([]byte, answerSize)
 	if _, err := io.ReadFull(c.r, answer); err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // closeWith has closed the connection
+			return nil, errNoMember
+		}
 		if errors.Is(err, io.EOF) {
 			err = errors.New("it closed the connection during the handshake")
 		}

@@ -27,6 +27,7 @@ const (
 	Busy            // this member has too many connections already
 )
 
+// Error says it to the dialer, for whom "it" is the member that refused.
 func (r Refusal) Error() string {
 	switch r {
 	case UnsupportedVersion:
@@ -51,6 +52,25 @@ func (r Refusal) Error() string {
 		return "it has too many connections"
 	}
 	return fmt.Sprintf("it refuses the connection, for reason %d", uint8(r))
+}
+
+// ofDialer says the same to the member that refused, for which "it" is the dialer.
+func (r Refusal) ofDialer() string {
+	switch r {
+	case WrongMember:
+		return "it takes this member for another one"
+	case Removed:
+		return "it has been removed from the cluster"
+	case NotAllowed:
+		return "this member doesn't allow that"
+	case NeedsTLS:
+		return "it doesn't speak TLS, which this member requires"
+	case NoTLS:
+		return "it speaks TLS, which this member doesn't support"
+	case Busy:
+		return "this member has too many connections"
+	}
+	return r.Error()
 }
 
 // ErrUnsent is in the error of a call that was not sent.
@@ -79,7 +99,9 @@ func explain(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &stranger):
-		return fmt.Errorf("%w: it has another cluster secret, or a certificate of another authority: %w", errTLS, err)
+		return explained{errors.New("it has another cluster secret, or a certificate of another authority"), err}
+	case strings.HasSuffix(err.Error(), "remote error: tls: bad certificate"):
+		return explained{errors.New("it doesn't trust this member, which has another cluster secret, or a certificate that it refuses"), err}
 	case strings.Contains(err.Error(), "remote error: tls: "):
 		return fmt.Errorf("%w: it doesn't trust this member, which has another cluster secret, or a certificate that it refuses: %w", errTLS, err)
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, context.Canceled):
@@ -88,6 +110,12 @@ func explain(err error) error {
 	return fmt.Errorf("%w: %w", errTLS, err)
 }
 
+// explained is a failed handshake whose meaning says all that its cause does.
+type explained struct{ meaning, cause error }
+
+func (e explained) Error() string   { return errTLS.Error() + ": " + e.meaning.Error() }
+func (e explained) Unwrap() []error { return []error{errTLS, e.cause} }
+
 // The reasons why a connection ends.
 var (
 	errIdle      = errors.New("nothing has arrived for a long time")
@@ -95,4 +123,5 @@ var (
 	errMalformed = errors.New("malformed")
 	errOutdated  = errors.New("the member has another address, or was removed")
 	errUnknown   = errors.New("the member's address is unknown")
+	errNoMember  = errors.New("no copse member answers there: is it a client URL?")
 )

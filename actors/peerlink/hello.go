@@ -1,6 +1,7 @@
 package peerlink
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -110,6 +111,9 @@ func appendAnswer(buf []byte, refusal Refusal, member uint64) []byte {
 // a Refusal or wraps one.
 func decodeAnswer(b []byte) error {
 	le := binary.LittleEndian
+	if bytes.HasPrefix(b, []byte("HTTP/")) {
+		return errNoMember
+	}
 	if len(b) != answerSize || string(b[:8]) != magic || checkHello(b[:answerSize-4]) != le.Uint32(b[answerSize-4:]) {
 		return fmt.Errorf("%w: it doesn't answer like a peer", errMalformed)
 	}

@@ -396,10 +396,10 @@ func TestTLSBetweenMembers(t *testing.T) {
 	}{
 		{"without a certificate", b.url, trusting, "certificate required"},
 		{"without checking, either", b.url, blind, "certificate required"},
-		{"whose CA is another", b.url, theirs.Client("a stranger"), "unknown authority"},
+		{"whose CA is another", b.url, theirs.Client("a stranger"), "a certificate of another authority"},
 		{"without TLS", strings.Replace(b.url, "https", "http", 1), nil, peerlink.NeedsTLS.Error()},
 		{"with TLS, to a port without", strings.Replace(plain.url, "http", "https", 1), client, "doesn't support TLS"},
-		{"to a member of another CA", foreign.url, client, "unknown authority"},
+		{"to a member of another CA", foreign.url, client, "a certificate of another authority"},
 		{"without a configuration", b.url, nil, "no TLS configuration"},
 	} {
 		_, err := peerlink.CallAddress(t.Context(), test.url, test.config, 1, nil)
@@ -431,7 +431,7 @@ func TestWhatDoesNotFitIsLogged(t *testing.T) {
 	secure.Close()
 	plain.Close()
 	text := out.String()
-	for _, want := range []string{"it requires TLS", "it doesn't support TLS"} {
+	for _, want := range []string{"it doesn't speak TLS, which this member requires", "it speaks TLS, which this member doesn't support"} {
 		if n := strings.Count(text, want); n != 1 {
 			t.Errorf("%q is logged %d times in\n%s", want, n, text)
 		}

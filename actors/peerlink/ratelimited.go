@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 
 	"copse/config/logging"
 )
@@ -32,7 +33,8 @@ func (c *rateLimitedLog) refused(conn *conn, h hello, err error) {
 		c.log.Debug("refused a peer's connection", args...)
 		return
 	case errors.As(err, &refusal):
-		kind = refusal.Error()
+		kind = refusal.ofDialer()
+		args[3] = strings.Replace(err.Error(), refusal.Error(), kind, 1)
 	}
 	c.Warn(kind, "refused a peer's connection", args...)
 }

@@ -63,3 +63,17 @@ func TestADirectoryWithDataIsRefusedAlike(t *testing.T) {
 		}
 	}
 }
+
+// What an operand names wrongly, and a file that is there, are said before anything is read.
+func TestWhatAnImportCannotDoIsSaidAtOnce(t *testing.T) {
+	there := filepath.Join(t.TempDir(), "there")
+	check(t, os.WriteFile(there, nil, 0o600))
+	for want, args := range map[string][]string{
+		"/nope: no such directory":                              {"import", "/nope", "--dry-run"},
+		"there exists already: remove it, or give another name": {"import", filepath.Dir(there), "--out", there},
+	} {
+		if code, out := run(t, args...); code != 2 || !strings.Contains(out, want) {
+			t.Errorf("%v: %d %s", args, code, out)
+		}
+	}
+}

@@ -1,4 +1,5 @@
-// Package logging makes the log of the process, and has [Seldom] for what strangers cause.
+// Package logging makes the log of the process, has [Seldom] for what strangers cause, and
+// [BindAdvice] for the error of a listener.
 // The parts get the log from main and import only that.
 //
 // Every line has time, level and msg. Its other fields go by these names:

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -177,9 +178,24 @@ func (s *Server) fetch(ctx context.Context, password string, security *tls.Confi
 	if response.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(response.Body, answerLimit))
 		_ = response.Body.Close()
-		return nil, fmt.Errorf("%s: %.200q", response.Status, strings.TrimSpace(string(text)))
+		return nil, refusal(response, text)
 	}
 	return response.Body, nil
+}
+
+// refusal is what an answer without success says, for people.
+func refusal(response *http.Response, body []byte) error {
+	var answer struct{ Message, Cause string }
+	said := ""
+	if json.Unmarshal(body, &answer) == nil {
+		said = strings.TrimSpace(answer.Message + " " + answer.Cause)
+	} else if text := strings.TrimSpace(string(body)); text != "" {
+		said = fmt.Sprintf("%.200q", text)
+	}
+	if response.StatusCode == http.StatusUnauthorized {
+		said += "; give root's password by --password-file or " + RootPassword
+	}
+	return fmt.Errorf("%s: %s", response.Status, said)
 }
 
 // progress counts what is read, and shows it on a terminal.

@@ -66,9 +66,7 @@ func (m *Mirror) ask(ctx context.Context, method, path string, query url.Values)
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err == nil && response.StatusCode != http.StatusOK {
-		var said struct{ Message, Cause string }
-		_ = json.Unmarshal(body, &said) // what isn't JSON says nothing
-		err = fmt.Errorf("%s: %s", response.Status, strings.TrimSpace(said.Message+" "+said.Cause))
+		err = refusal(response, body)
 	}
 	return body, 1, err
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+
+	"copse/config/logging"
 )
 
 // Listener is one open address.
@@ -51,7 +53,7 @@ func Open(who, flag string, urls []url.URL) (Listeners, error) {
 		}
 		l, err := net.Listen("tcp", u.Host)
 		if err != nil {
-			err = fmt.Errorf("listen for %s: %w; is another server running there? --%s sets the address", who, err, flag)
+			err = fmt.Errorf("listen for %s: %w; %s", who, err, logging.BindAdvice(err, flag))
 			return nil, errors.Join(err, list.Close())
 		}
 		at[u.Host] = len(list)
