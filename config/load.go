@@ -1,8 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 
 	"copse/config/cli"
@@ -96,7 +100,19 @@ func (c *Config) load(collected texts, src *Sources) (warnings []string, complai
 	}
 	warnings = append(warnings, c.derive(src.Hostname)...)
 	complaints = append(complaints, c.validate(src.MaxShards)...)
+	slices.SortStableFunc(complaints, func(a, b error) int { return cmp.Compare(collected.fileLine(a), collected.fileLine(b)) })
 	return warnings, complaints
+}
+
+// fileLine is the line of the file that a complaint is about; if it is about something else, it comes last.
+func (t texts) fileLine(complaint error) int {
+	text, about := strings.CutPrefix(complaint.Error(), t["config-file"].text+":")
+	line, _, _ := strings.Cut(text, ":")
+	n, err := strconv.Atoi(line)
+	if !about || err != nil {
+		return math.MaxInt
+	}
+	return n
 }
 
 // fill sets the fields of the rows that have a value.
