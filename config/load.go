@@ -75,6 +75,9 @@ func Load(src Sources) (Config, []string, error) {
 		c.Version = true
 		return c, nil, nil
 	}
+	if src.Command.Name != "health" { // a probe, of this server
+		collected.addEndpoint(src.Environ)
+	}
 	complaints = append(complaints, c.fill(src.Command.options, collected)...)
 	if !src.Command.Settings {
 		return c, nil, errors.Join(complaints...)
