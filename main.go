@@ -100,10 +100,9 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	page := ui.New(ui.Options{Writes: c.UI == "write", Operations: c.PageOn("operations"), Clients: c.PageOn("clients"), Log: log})
 	port := ops.NewPort(status, ops.PortOptions{Page: page.Operations(), Hosts: c.PortHosts, URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
-	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), SourceTLS: dispatch.SourceTLS(c), Started: began, Fatal: fatal, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster())}
-	o.Peer.Listen = config.Strings(c.ListenPeerURLs)
-	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
+	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), SourceTLS: dispatch.SourceTLS(c), Started: began, Fatal: fatal, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster()), Peer: actors.PeerPortOptions{Listen: config.Strings(c.ListenPeerURLs)}}
 	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, Names: actors.NameLimits(c.PerName), CacheSize: caches, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve), CountOutages: !c.TTLPause, InFlight: inflight.New(limits.InFlight())}
+	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
 	starter, err := actors.Open(ctx, o, func(what string) error { status.WaitFor(what); return port.Open() })
 	if err != nil {
 		return err
@@ -126,8 +125,9 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 		Member: member, Disk: starter.Disk, Healthy: member.Router().Healthy,
 		Metrics: []func(*metric.Writer){server.WriteMetrics, member.WriteMetrics, starter.Disk.WriteMetrics},
 	})
+	joining, giveUp := context.WithCancel(ctx) // a part may end meanwhile: that of a removed member does
 	join := sync.OnceValue(func() error {
-		if err := member.Join(ctx.Done()); err != nil || member.SteppedOut() {
+		if err := member.Join(joining.Done()); err != nil || member.SteppedOut() {
 			return err
 		}
 		status.Serving()
@@ -140,9 +140,9 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	group.Add("disk watch", starter.Disk.Run, starter.Disk.Stop)
 	member.Parts(&group)
 	for _, l := range listeners {
-		group.Add("http "+l.Addr().String(), func() error { return server.ServeWhen(ctx, join, l, security.Clients) }, server.StopSoon)
+		group.Add("http "+l.Addr().String(), func() error { return server.ServeWhen(joining, join, l, security.Clients) }, func() { giveUp(); server.StopSoon() })
 	}
-	group.Add("http page", func() error { return server.ServePage(ctx, join) }, server.StopSoon)
+	group.Add("http page", func() error { return server.ServePage(joining, join) }, func() { giveUp(); server.StopSoon() })
 	member.AddTransfer(&group)
 	status.AddDrain(ctx, c.DrainDelay, group.Add)
 	return group.Run(context.Background())

@@ -207,12 +207,23 @@ func (n *Member) startReplicas() error {
 	for i, m := range n.machines() {
 		shard := uint64(i) + orderShard
 		err := n.host.CheckLog(shard, m)
+		if err == nil && !n.id.Joined && !n.host.Started(shard) {
+			err = n.mayFound()
+		}
 		if err == nil {
 			err = n.host.StartReplica(shard, m, n.start())
 		}
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// mayFound refuses to found a cluster without this member, whose directory says who it is.
+func (n *Member) mayFound() error {
+	if err := checkFounder(n.members(), n.self()); err != nil {
+		return fmt.Errorf("data directory %s was made for other peer URLs, and has no data yet: remove it, or start with those: %w", n.o.Dir.Path(), err)
 	}
 	return nil
 }
@@ -261,7 +272,7 @@ func (n *Member) Router() *Router { return n.router }
 // compared with that of the others: see SteppedOut.
 func (n *Member) Join(stop <-chan struct{}) error {
 	j := cluster.Joiner{
-		Log: raftGroups{n.host}, Machines: n.machines(), Founders: n.o.Members, Begin: n.o.begin(), Shards: n.id.Shards,
+		Log: raftGroups{n.host}, Machines: n.machines(), Founders: n.o.Members, MayFound: n.mayFound, Begin: n.o.begin(), Shards: n.id.Shards,
 		Start: n.membership.StartLog, Publish: n.membership.Publish, Timeout: n.o.Host.RequestTimeout, Logger: n.o.Logger, Missing: n.missing,
 	}
 	if n.sharded != nil {

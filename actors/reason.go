@@ -15,7 +15,7 @@ type Reason int
 // The reasons.
 const (
 	Failed       Reason = iota
-	Contradicted        // the settings contradict the data directory
+	Contradicted        // the settings contradict the data directory, or name what can't be one
 	Locked              // another process has the data directory
 	Newer               // another copse has written the data, in its own format
 	Damaged             // the data is damaged, incomplete or not copse's
@@ -28,7 +28,7 @@ func ReasonOf(err error) Reason {
 		err    error
 		reason Reason
 	}{
-		{datadir.ErrContradicted, Contradicted},
+		{datadir.ErrContradicted, Contradicted}, {datadir.ErrNotDirectory, Contradicted}, {datadir.ErrForbidden, Contradicted},
 		{datadir.ErrLocked, Locked},
 		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
 		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},

@@ -42,8 +42,15 @@ type Restored struct {
 	Expired                     int // nodes that are overdue, and go when the cluster serves
 }
 
-// ErrNotFounder is the error of a restore for a member that isn't among the founders.
+// ErrNotFounder is the cause if a cluster would be founded by others than the member that founds it.
 var ErrNotFounder = errors.New("--initial-cluster does not have this member's --initial-advertise-peer-urls")
+
+func checkFounder(founders []tree.Member, id uint64) error {
+	if slices.ContainsFunc(founders, func(m tree.Member) bool { return m.ID == id }) {
+		return nil
+	}
+	return ErrNotFounder
+}
 
 // restoreCache is the size of the cache of blocks, which filling a store hardly needs.
 const restoreCache = 8 << 20
@@ -84,8 +91,8 @@ func (o *RestoreOptions) identity(h portable.Header) (datadir.Identity, []tree.M
 	start := StartOptions{HostName: o.HostName, Cluster: o.Cluster}
 	f := start.fresh()
 	id := f.Wanted
-	if !slices.ContainsFunc(f.Founders, func(m tree.Member) bool { return m.ID == id.MemberID }) {
-		return id, nil, ErrNotFounder
+	if err := checkFounder(f.Founders, id.MemberID); err != nil {
+		return id, nil, err
 	}
 	if !o.Cluster.ShardsGiven {
 		id.Shards = h.Shards

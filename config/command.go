@@ -76,10 +76,11 @@ password may read and change nothing. Refused if auth is enabled or there is a
 user root.
 
 Takes the settings of copse serve, and so finds a server that was started with
-the same environment or file. The password goes over https, with a certificate
-that is verified by the authorities of trusted-ca-file or of the system, or to an
-address of this machine. The exit code is 1 if the server refuses or can't be
-reached, 2 if there is no password or it would cross a network unencrypted.`},
+the same environment or file; COPSE_ENDPOINTS, if it is one URL, names another. The
+password goes over https, with a certificate that is verified by the authorities of
+trusted-ca-file or of the system, or to an address of this machine. The exit code
+is 1 if the server refuses or can't be reached, 2 if there is no password or it
+would cross a network unencrypted.`},
 	}
 }
 

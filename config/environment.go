@@ -44,6 +44,17 @@ func (t texts) addEnvironment(environ []string) (unknown []string) {
 	return slices.Compact(unknown)
 }
 
+// addEndpoint has the commands that ask one server ask that of the client commands, where these
+// are given one.
+func (t texts) addEndpoint(environ []string) {
+	const name = "COPSE_ENDPOINTS"
+	for _, entry := range environ {
+		if text, found := strings.CutPrefix(entry, name+"="); found && text != "" && !strings.Contains(text, ",") {
+			t.put("endpoint", given{text: text, rank: rankCopse, origin: "environment " + name, name: name})
+		}
+	}
+}
+
 // variable is the environment's name for a flag, without its prefix.
 func variable(flag string) string {
 	return strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))

@@ -166,7 +166,7 @@ func TestFilesThatCantBeFollowed(t *testing.T) {
 		{"unknown in a section", "client-transport-security:\n  cert-fil: x\n  name: y\n",
 			[]string{"f:2: unknown setting cert-fil; did you mean cert-file", "f:3: unknown setting name"}},
 		{"bad values", "election-timeout: 3s\ninitial-cluster-state: old\n",
-			[]string{`f:2: initial-cluster-state: "old" is not new or existing`, `f:1: election-timeout: "3s"`}},
+			[]string{`f:1: election-timeout: "3s"`, `f:2: initial-cluster-state: "old" is not new or existing`}},
 		{"given twice", "name: a\nname: b\n", []string{"f:2: name is already set in line 1"}},
 		{"given twice, in a section and outside", "cert-file: a\nclient-transport-security:\n  cert-file: b\n", []string{"f:3: cert-file is already set in line 1", "cert-file is given without"}},
 		{"refused", "peer-transport-security:\n  client-cert-file: x\nhost-whitelist: [a, b]\n",
@@ -232,4 +232,18 @@ func FuzzFile(f *testing.F) {
 			t.Errorf("%v is not %v", c.Values(), d.Values())
 		}
 	})
+}
+
+func TestProblemsOfAFileAreInItsOrder(t *testing.T) {
+	const file = "snapshot-count: -1\nproxy: on\nshards: x\nno-such: 1\nheartbeat-interval: y\nname: \"a,b\"\ndebug: perhaps\n"
+	_, _, err := config.Load(config.Sources{Command: serve(t), Args: []string{"--config-file=f"}, ReadFile: func(string) ([]byte, error) { return []byte(file), nil }, MaxShards: 8})
+	var lines []string
+	for _, line := range strings.Split(err.Error(), "\n") {
+		if at, found := strings.CutPrefix(line, "f:"); found {
+			lines = append(lines, at[:1])
+		}
+	}
+	if got := strings.Join(lines, ""); got != "123457" {
+		t.Errorf("lines %s of\n%v", got, err)
+	}
 }

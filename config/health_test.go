@@ -64,3 +64,26 @@ func TestWhereHealthAsks(t *testing.T) {
 		}
 	}
 }
+
+func TestTheServerOfTheClientCommandsIsAsked(t *testing.T) {
+	one, two := []string{"COPSE_ENDPOINTS=https://e:1"}, []string{"COPSE_ENDPOINTS=https://e:1,https://f:1"}
+	const own = "http://127.0.0.1:2379"
+	for _, c := range []struct {
+		command       string
+		args, environ []string
+		want          string
+	}{
+		{"backup", []string{"file"}, one, "https://e:1"},
+		{"mirror status", nil, one, "https://e:1"},
+		{"mirror promote", nil, one, "https://e:1"},
+		{"auth init", nil, one, "https://e:1"},
+		{"auth init", []string{"--endpoint=https://g:1"}, one, "https://g:1"},
+		{"auth init", nil, two, own}, // which of them, nobody says
+		{"health", nil, one, own},
+	} {
+		loaded := loadFor(t, c.command, c.args, c.environ)
+		if got := loaded.AuthInitURL().String(); got != c.want {
+			t.Errorf("%s %q %q: asks %s, want %s", c.command, c.args, c.environ, got, c.want)
+		}
+	}
+}

@@ -1,8 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 
 	"copse/config/cli"
@@ -71,6 +75,9 @@ func Load(src Sources) (Config, []string, error) {
 		c.Version = true
 		return c, nil, nil
 	}
+	if src.Command.Name != "health" { // a probe, of this server
+		collected.addEndpoint(src.Environ)
+	}
 	complaints = append(complaints, c.fill(src.Command.options, collected)...)
 	if !src.Command.Settings {
 		return c, nil, errors.Join(complaints...)
@@ -96,7 +103,19 @@ func (c *Config) load(collected texts, src *Sources) (warnings []string, complai
 	}
 	warnings = append(warnings, c.derive(src.Hostname)...)
 	complaints = append(complaints, c.validate(src.MaxShards)...)
+	slices.SortStableFunc(complaints, func(a, b error) int { return cmp.Compare(collected.fileLine(a), collected.fileLine(b)) })
 	return warnings, complaints
+}
+
+// fileLine is the line of the file that a complaint is about; if it is about something else, it comes last.
+func (t texts) fileLine(complaint error) int {
+	text, about := strings.CutPrefix(complaint.Error(), t["config-file"].text+":")
+	line, _, _ := strings.Cut(text, ":")
+	n, err := strconv.Atoi(line)
+	if !about || err != nil {
+		return math.MaxInt
+	}
+	return n
 }
 
 // fill sets the fields of the rows that have a value.

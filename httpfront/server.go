@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -35,7 +36,7 @@ type Server struct {
 	inFlight *inflight.Budget
 	meter    *meter
 	noted
-	refusals *logging.Seldom // of handshakes and of credentials
+	refusals *logging.Seldom // of connections, handshakes and credentials
 	logins   *login.Checker
 	conns    connections
 }
@@ -214,7 +215,7 @@ func (s *Server) serveConn(c *conn) error {
 
 // newLoops makes the poll loops, among which the connections are spread.
 func (s *Server) newLoops() (loops []*pollLoop, err error) {
-	report := func(what string, err error) { s.opts.Log.Warn(what, "err", err) }
+	report := func(what string, err error) { s.refusals.Warn(what, what, "err", err) }
 	o := pollLoopOptions{
 		server:  s,
 		unwatch: s.backend.Unwatch,
@@ -231,7 +232,9 @@ func (s *Server) newLoops() (loops []*pollLoop, err error) {
 		streamLimit:  streamLimit,
 		rights:       rights{auth: s.backend.Auth},
 		limit: newConnLimit(s.opts.MaxConnections, func() {
-			report("new clients wait until others leave", fmt.Errorf("all %d places for connections are taken", s.opts.MaxConnections))
+			var files syscall.Rlimit // which MaxConnections comes from
+			_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files)
+			report("new clients wait until others leave", fmt.Errorf("all %d places for connections are taken: raise the limit of open files (LimitNOFILE, ulimit -n; now %d)", s.opts.MaxConnections, files.Cur))
 		}),
 	}
 	changed := make([]chan struct{}, len(s.meter.parking))

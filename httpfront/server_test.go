@@ -702,7 +702,7 @@ func (c lineChannel) Write(p []byte) (int, error) {
 }
 
 func TestClientsCantTakeEveryFile(t *testing.T) {
-	told := make(lineChannel, 1)
+	told := make(lineChannel, 10)
 	s := serve(t, httpfront.Options{MaxConnections: 2, Log: slog.New(slog.NewTextHandler(told, nil))})
 	one, two := s.dial(), s.dial()
 	ask := func(c net.Conn) {
@@ -722,7 +722,7 @@ func TestClientsCantTakeEveryFile(t *testing.T) {
 	}
 	select {
 	case line := <-told:
-		if !strings.Contains(line, "new clients wait until others leave") {
+		if !strings.Contains(line, "new clients wait until others leave") || !strings.Contains(line, "raise the limit of open files (LimitNOFILE, ulimit -n; now ") {
 			t.Errorf("the log says %s", line)
 		}
 	case <-time.After(patience):
@@ -732,6 +732,17 @@ func TestClientsCantTakeEveryFile(t *testing.T) {
 	_ = three.SetReadDeadline(time.Now().Add(patience))
 	if _, err := io.ReadFull(three, make([]byte, 100)); err != nil {
 		t.Fatalf("the third client isn't served when another has left: %v", err)
+	}
+	for range 5 { // each waits for the one before, and they are one line together
+		four := s.dial()
+		_ = three.Close()
+		ask(four)
+		three = four
+	}
+	select {
+	case line := <-told:
+		t.Errorf("the log says too %s", line)
+	default:
 	}
 }
 

@@ -35,6 +35,11 @@ type Bootstrap struct {
 // what it acknowledged the first time would be lost.
 var ErrStartedBefore = errors.New("this member has been part of the cluster before, and its data is gone")
 
+// contradiction is an error of the settings, which no restart mends.
+type contradiction struct{ error }
+
+func (contradiction) Is(target error) bool { return target == datadir.ErrContradicted }
+
 var errUnlisted = errors.New("no member has these peer URLs")
 
 const (
@@ -59,7 +64,7 @@ func (b Bootstrap) found(ctx context.Context) (datadir.Identity, []tree.Member, 
 	notes, _ := b.Peers.notes(ctx) // a founder expects silence
 	for _, note := range notes {
 		if note.ClusterID != b.Wanted.ClusterID {
-			return datadir.Identity{}, nil, fmt.Errorf("a member in --initial-cluster belongs to the cluster %x, but these settings describe %x: do --initial-cluster and --initial-cluster-token agree everywhere?", note.ClusterID, b.Wanted.ClusterID)
+			return datadir.Identity{}, nil, contradiction{fmt.Errorf("a member in --initial-cluster belongs to the cluster %x, but these settings describe %x: do --initial-cluster and --initial-cluster-token agree everywhere? To join it, add this member there and start with --initial-cluster-state=existing", note.ClusterID, b.Wanted.ClusterID)}
 		}
 		if note.Shards != b.Wanted.Shards {
 			return datadir.Identity{}, nil, fmt.Errorf("%w: this member founds a cluster with --shards=%d, another one with %d: give all of them the same number", ErrShards, b.Wanted.Shards, note.Shards)
@@ -101,7 +106,7 @@ func refuseSecondStart(note Note, id uint64) error {
 // join finds this member in the running cluster, by its peer URLs.
 func (b Bootstrap) join(ctx context.Context) (datadir.Identity, []tree.Member, error) {
 	if len(b.Peers.URLs) == 0 {
-		return datadir.Identity{}, nil, errors.New("--initial-cluster-state is existing, but --initial-cluster names no other member to ask")
+		return datadir.Identity{}, nil, contradiction{errors.New("--initial-cluster-state is existing, but --initial-cluster names no other member to ask")}
 	}
 	warned := time.Now()
 	var since time.Time // since when those that answer don't list this member; zero: they do, or none answers

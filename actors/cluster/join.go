@@ -35,6 +35,7 @@ type Joiner struct {
 	Log      Log
 	Machines []*statemachine.Machine // by shard, from MembersShard on
 	Founders []tree.Member           // of a new cluster, with their peer URLs
+	MayFound func() error            // refuses founders that this member isn't one of
 	Begin    string                  // of a new cluster that is a mirror: the change that makes it one
 	Shards   int                     // data shards
 	// Closed is the closed index, if there are several data shards; else nil.
@@ -188,6 +189,9 @@ func (j *Joiner) found(stop <-chan struct{}) error {
 }
 
 func (j *Joiner) foundTree(stop <-chan struct{}) error {
+	if err := j.MayFound(); err != nil {
+		return err
+	}
 	var founders []tree.Member
 	for _, m := range j.Founders {
 		founders = append(founders, tree.Member{ID: m.ID, PeerURLs: m.PeerURLs})

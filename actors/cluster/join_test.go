@@ -96,3 +96,12 @@ func TestAMemberThatStartsStandsForElectionUntilItLeads(t *testing.T) {
 		t.Errorf("%v, %d attempts left", err, log.left)
 	}
 }
+
+func TestNobodyFoundsATreeWithoutItself(t *testing.T) {
+	refused := errors.New("refused")
+	log := &renewalLog{}
+	j := Joiner{Log: log, MayFound: func() error { return refused }}
+	if err := j.foundTree(nil); !errors.Is(err, refused) || log.calls != nil {
+		t.Errorf("%v, %v", err, log.calls)
+	}
+}

@@ -17,6 +17,7 @@ import (
 var (
 	ErrLocked       = errors.New("data directory in use")
 	ErrUnwritable   = errors.New("data directory not writable")
+	ErrForbidden    = fmt.Errorf("%w by this user", ErrUnwritable)
 	ErrNotDirectory = errors.New("data directory is not a directory")
 	ErrNewer        = errors.New("data directory of a newer format")
 	ErrCorrupt      = errors.New("data directory corrupt")
@@ -222,6 +223,10 @@ func makeDir(path string) error {
 }
 
 func unwritable(path string, err error) error {
+	kind := ErrUnwritable
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // unlike a full disk, for good
+		kind = ErrForbidden
+	}
 	var cause *fs.PathError
 	if errors.As(err, &cause) {
 		err = cause.Err
@@ -230,7 +235,7 @@ func unwritable(path string, err error) error {
 	if errors.Is(err, syscall.EROFS) {
 		remedy = "mount it for writing"
 	}
-	return dirErrorf(ErrUnwritable, "data directory %s can't be written (%v): %s, or choose another --data-dir", path, err, remedy)
+	return dirErrorf(kind, "data directory %s can't be written (%v): %s, or choose another --data-dir", path, err, remedy)
 }
 
 // refuseForeign refuses a directory that has content but no identity.

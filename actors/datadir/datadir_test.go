@@ -269,11 +269,11 @@ func TestUnwritableDirIsRefused(t *testing.T) {
 			}
 		}
 		_, err := datadir.Open(path, identity(), datadir.Claim{})
-		if !errors.Is(err, datadir.ErrUnwritable) || !strings.Contains(err.Error(), "permission denied") {
+		if !errors.Is(err, datadir.ErrForbidden) || !errors.Is(err, datadir.ErrUnwritable) || !strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("err = %v", err)
 		}
 		_, err = datadir.Open(filepath.Join(path, "new"), identity(), datadir.Claim{})
-		if !errors.Is(err, datadir.ErrUnwritable) {
+		if !errors.Is(err, datadir.ErrForbidden) {
 			t.Errorf("err = %v", err)
 		}
 	}()

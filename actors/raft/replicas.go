@@ -84,6 +84,10 @@ func (r *Replicas) StartReplica(shard uint64, m *statemachine.Machine, s Start) 
 	return r.start(shard)
 }
 
+// Started reports whether this member's replica of the shard has ever been started: then who
+// founded it is stored.
+func (r *Replicas) Started(shard uint64) bool { return r.nh.HasNodeInfo(shard, r.o.Replica) }
+
 // electionTenths is how many tenths of the election time-out dragonboat is given. It
 // draws its own time-outs from one to two times the value it is given, and a member
 // that has heard from the leader within that value refuses an election, so that
@@ -95,7 +99,7 @@ func (r *Replicas) start(shard uint64) (err error) {
 	defer recoverDamage(&err)
 	own := &r.own[shard]
 	founders, join := own.founders, len(own.founders) == 0
-	if r.nh.HasNodeInfo(shard, r.o.Replica) {
+	if r.Started(shard) {
 		founders, join = nil, false // dragonboat has stored them
 	}
 	tickMS := uint64(r.tick / time.Millisecond)

@@ -65,6 +65,8 @@ func TestCommandLines(t *testing.T) {
 		{"completion", nil, config.ExitUsage, "", "bash, zsh or fish"},
 		{"completion tcsh", nil, config.ExitUsage, "", "bash, zsh or fish"},
 		{"config check", nil, 0, "configuration OK", ""},
+		{"config check --initial-cluster-state existing --data-dir " + dir, nil, config.ExitUsage, "", "names no other member to ask"},
+		{"config check --initial-cluster-state existing --initial-cluster default=http://localhost:2380,b=http://h:1 --data-dir " + dir, nil, 0, "configuration OK", ""},
 		{"config check --config-file " + file, nil, 0, "configuration OK", "max-wals"},
 		{"config check --drain-delay=5s", []string{"ETCD_ENABLE_PPROF=true"}, 0, "configuration OK", ""},
 		{"config check --config-file " + broken, nil, config.ExitUsage, "", "broken.yml:1: unknown setting nmae; did you mean name?"},

@@ -2,6 +2,7 @@ package logging_test
 
 import (
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -68,5 +69,17 @@ func TestTheEndWritesWhatWaits(t *testing.T) {
 	end()
 	if got := out.String(); strings.Count(got, `"msg":"said"`) != 100 || !strings.HasSuffix(got, "\"i\":99}\n") {
 		t.Error(got)
+	}
+}
+
+func TestAddressesAndDurationsAreReadable(t *testing.T) {
+	for format, want := range map[string]string{"json": `"from":"10.0.0.1:80","at":"a socket","held_s":1.25}`, "text": `from=10.0.0.1:80 at="a socket" held_s=1.25`} {
+		var out strings.Builder
+		log, _, end := logging.New(format, slog.LevelInfo, &out)
+		log.Info("said", "from", &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 80}, "at", &net.UnixAddr{Name: "a socket"}, "held", 1250*time.Millisecond)
+		end()
+		if got := out.String(); !strings.HasSuffix(got, want+"\n") {
+			t.Errorf("%s has no %s", got, want)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package logging
 import (
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 )
@@ -14,13 +15,24 @@ import (
 func New(format string, level slog.Level, w io.Writer) (log *slog.Logger, current *slog.LevelVar, end func()) {
 	current = new(slog.LevelVar)
 	current.Set(level)
-	options := &slog.HandlerOptions{Level: current}
+	options := &slog.HandlerOptions{Level: current, ReplaceAttr: readable}
 	handler := func(to io.Writer) slog.Handler { return slog.NewJSONHandler(to, options) }
 	if format == "text" || format != "json" && isTerminal(w) {
 		handler = func(to io.Writer) slog.Handler { return slog.NewTextHandler(to, options) }
 	}
 	l := newLines(w, handler)
 	return slog.New(handler(l)), current, l.end
+}
+
+// readable gives addresses and durations the form of the other fields, which JSON has none of.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	switch v := a.Value.Any().(type) {
+	case net.Addr:
+		return slog.String(a.Key, v.String())
+	case time.Duration:
+		return slog.Float64(a.Key+"_s", v.Round(time.Microsecond).Seconds())
+	}
+	return a
 }
 
 func isTerminal(w io.Writer) bool {

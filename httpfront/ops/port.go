@@ -32,6 +32,7 @@ type PortOptions struct {
 type Port struct {
 	o      PortOptions
 	status *Status
+	opened bool // or left out
 	ports  []*address
 }
 
@@ -52,9 +53,10 @@ const stopLimit = time.Second
 // Open listens and serves until Close, on a goroutine for each address. Only the
 // first call does anything.
 func (p *Port) Open() error {
-	if p.ports != nil {
+	if p.opened {
 		return nil
 	}
+	p.opened = true
 	listeners, err := listen.Open("operations", "listen-metrics-urls", p.o.URLs)
 	if errors.Is(err, syscall.EADDRINUSE) && !p.o.Chosen {
 		p.o.Log.Warn("no operations port: another server has the default one; --listen-metrics-urls sets another", "component", "main", "err", err)

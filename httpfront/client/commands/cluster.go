@@ -103,13 +103,23 @@ func (t *tool) memberAdd(ctx context.Context, args *cli.MemberAdd) error {
 		return err
 	}
 	var founders []string
+	var others []v2.Member
 	for _, m := range members {
 		if m.ID == added.ID {
 			m.Name = args.Name
+		} else {
+			others = append(others, m)
+		}
+		if m.Name == "" {
+			continue // it hasn't started: it can't be asked, and --initial-cluster needs names
 		}
 		for _, u := range m.PeerURLs {
 			founders = append(founders, m.Name+"="+u)
 		}
+	}
+	if plain := func(u string) bool { return strings.HasPrefix(u, "http://") }; slices.ContainsFunc(urls, plain) && len(others) > 0 &&
+		!slices.ContainsFunc(others, func(m v2.Member) bool { return slices.ContainsFunc(m.PeerURLs, plain) }) {
+		fmt.Fprintf(t.Err, "The other members have https peer URLs, and %s has http: if that is a mistake, copse member update %s URL mends it\n", args.PeerURL, added.ID)
 	}
 	_, err = fmt.Fprintf(t.Out, "ETCD_NAME=%q\nETCD_INITIAL_CLUSTER=%q\nETCD_INITIAL_CLUSTER_STATE=\"existing\"\n", args.Name, strings.Join(founders, ","))
 	return err
@@ -226,10 +236,11 @@ type state struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
 	URL     string `json:"clientURL"`
-	Role    string `json:"role"` // leader, follower, or why that isn't known
-	Version string `json:"version,omitempty"`
+	Role    string `json:"role"`              // leader, follower, or why that isn't known
+	Version string `json:"version,omitempty"` // of the etcd whose API it serves
 	Index   uint64 `json:"index,omitempty"`
 	Term    uint64 `json:"term,omitempty"`
+	Copse   string `json:"copse,omitempty"` // its own version
 }
 
 func (t *tool) status(ctx context.Context) error {
@@ -259,13 +270,13 @@ func (t *tool) status(ctx context.Context) error {
 
 func (t *tool) printStates(list []state) error {
 	w := tabwriter.NewWriter(t.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tNAME\tROLE\tVERSION\tINDEX\tTERM\tCLIENT URL")
+	fmt.Fprintln(w, "ID\tNAME\tROLE\tVERSION\tINDEX\tTERM\tCLIENT URL\tCOPSE") // scripts may count columns
 	for _, s := range list {
 		index, term := "-", "-"
 		if s.Term > 0 {
 			index, term = fmt.Sprint(s.Index), fmt.Sprint(s.Term)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, cmp.Or(s.Name, "-"), s.Role, cmp.Or(s.Version, "-"), index, term, cmp.Or(s.URL, "-"))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, cmp.Or(s.Name, "-"), s.Role, cmp.Or(s.Version, "-"), index, term, cmp.Or(s.URL, "-"), cmp.Or(s.Copse, "-"))
 	}
 	return w.Flush()
 }
@@ -290,6 +301,9 @@ func (t *tool) askState(ctx context.Context, m v2.Member) state {
 		}
 		if answer, err := one.Do(ctx, v2.Request{Method: http.MethodHead, Path: "/v2/keys/"}); err == nil {
 			s.Index, s.Term = answer.Index, answer.Term
+		}
+		if answer, err := one.Do(ctx, v2.Request{Method: http.MethodGet, Path: "/metrics"}); err == nil {
+			s.Copse = strings.Join(parseSamples(answer.Body).labels("copse_build_info", "version"), "")
 		}
 		return s
 	}

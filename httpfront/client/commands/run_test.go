@@ -157,7 +157,7 @@ func TestStatusOfAMemberThatDoesNotAnswer(t *testing.T) {
 		fmt.Fprint(w, `{"members":[{"id":"a1","name":"m1","peerURLs":[],"clientURLs":["http://`+r.Host+`"]},{"id":"b2","name":"","peerURLs":[],"clientURLs":[]}]}`)
 	})
 	code, out, _ := perform(t, "", endpoint, "status")
-	want := "a1  m1    unreachable  -        -      -     " + endpoint + "\nb2  -     unstarted    -        -      -     -\n"
+	want := "a1  m1    unreachable  -        -      -     " + endpoint + "  -\nb2  -     unstarted    -        -      -     -" + strings.Repeat(" ", len(endpoint)) + " -\n"
 	if _, lines, _ := strings.Cut(out, "\n"); code != exitUnhealthy || lines != want {
 		t.Errorf("%d, %q, want %q", code, lines, want)
 	}
@@ -171,5 +171,24 @@ func TestTopWithSeveralMembersOnOneHost(t *testing.T) {
 	code, out, errs := perform(t, "", endpoint, "top")
 	if want := "several members are on h: name their operations ports with --metrics\n"; code != exitUsage || out != "" || errs != want {
 		t.Errorf("%d, %q, %q, want %q", code, out, errs, want)
+	}
+}
+
+// etcd takes any URL; somebody who forgot the s shall hear of it.
+func TestAPlainMemberAmongSecureOnes(t *testing.T) {
+	endpoint, _ := answers(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusCreated)
+			fmt.Fprint(w, `{"id":"c3"}`)
+			return
+		}
+		fmt.Fprint(w, `{"members":[{"id":"a1","name":"m1","peerURLs":["https://h:1"]},{"id":"b2","peerURLs":["https://h:2"]},{"id":"c3","peerURLs":["http://h:3"]}]}`)
+	})
+	code, out, errs := perform(t, "", endpoint, "member add m3 http://h:3")
+	if code != 0 || !strings.Contains(errs, "copse member update c3 URL") || !strings.Contains(out, `"m1=https://h:1,m3=http://h:3"`) {
+		t.Errorf("%d, %q, %q", code, out, errs)
+	}
+	if _, _, errs = perform(t, "", endpoint, "member add m3 https://h:3"); errs != "" {
+		t.Errorf("https: %q", errs)
 	}
 }
