@@ -43,7 +43,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 // perform carries out the command.
 func perform(args, environ []string, stdout, stderr io.Writer) int {
 	began := time.Now()
-	work, code := command.Run(command.Line{Args: args, Environ: environ, Like: httpfront.EtcdVersion, MaxShards: tree.MaxSlots, Stdout: stdout, Stderr: stderr})
+	work, code := command.Run(command.Line{Args: args, Environ: environ, Like: httpfront.EtcdVersion, MaxShards: tree.MaxSlots, CacheSize: limits.CacheSize(), Stdout: stdout, Stderr: stderr})
 	if work == nil {
 		return code
 	}
@@ -89,7 +89,7 @@ func fatal(log *slog.Logger, end func()) func(error) {
 // serve joins the parts and runs them until ctx is done or one fails.
 func serve(ctx context.Context, work *command.Work, environ []string, log *slog.Logger, level *slog.LevelVar, fatal func(error), began time.Time) error {
 	c, files := &work.Config, limits.Files()
-	caches := limits.Memory(c.CacheSize, c.Given("cache-size"), log) // not a setting: members' machines differ
+	limits.Memory(c.CacheSize, log)
 	security, err := certs.LoadSet(certs.Files(c.ClientTLS), certs.Files(c.PeerTLS), log)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	port := ops.NewPort(status, ops.PortOptions{Page: page.Operations(), Hosts: c.PortHosts, URLs: c.ListenMetricsURLs, Chosen: c.Given("listen-metrics-urls"), TLS: security.Clients, Pprof: c.EnablePprof, Log: log})
 	defer port.Close()
 	o := actors.StartOptions{Dir: c.DataDir, HostName: work.Hostname, ForceNew: c.ForceNewCluster, Bump: tree.Index(c.BumpIndex), SourceTLS: dispatch.SourceTLS(c), Started: began, Fatal: fatal, Log: log, Raft: actors.RaftOptions(c.Raft), Cluster: actors.ClusterOptions(c.Cluster()), Peer: actors.PeerPortOptions{Listen: config.Strings(c.ListenPeerURLs)}}
-	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, Names: actors.NameLimits(c.PerName), CacheSize: caches, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve), CountOutages: !c.TTLPause, InFlight: inflight.New(limits.InFlight())}
+	o.Store = actors.StoreOptions{Window: c.EventHistory, WindowBytes: c.EventHistoryBytes, Names: actors.NameLimits(c.PerName), CacheSize: c.CacheSize, OpenFiles: files.Store, DiskReserve: uint64(c.DiskReserve), CountOutages: !c.TTLPause, InFlight: inflight.New(limits.InFlight())}
 	o.Peer.ServerTLS, o.Peer.ClientTLS = security.Peers()
 	starter, err := actors.Open(ctx, o, func(what string) error { status.WaitFor(what); return port.Open() })
 	if err != nil {

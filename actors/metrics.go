@@ -169,6 +169,11 @@ func (n *Member) writeStore(w *metric.Writer, each family) {
 		w.Counter("copse_store_cache_misses_total", "Blocks that had to be read from disk.", m.CacheMisses)
 		break
 	}
+	each("copse_cache_bytes", metric.GaugeKind, "Memory used by the caches of nodes and of listings, by kind.", func(v *shardView) {
+		nodes, lists := v.machine.CacheBytes()
+		w.Uint(uint64(nodes), "shard", v.label, "kind", "nodes")
+		w.Uint(uint64(lists), "shard", v.label, "kind", "listings")
+	})
 	s := n.router.Stats()
 	w.Family("copse_store_operations_total", metric.CounterKind, "v2's operations by outcome, as in /v2/stats/store: reads served by this member, and writes applied, which all members count alike.")
 	for _, op := range operations(&s) {

@@ -99,6 +99,7 @@ func TestANodeTellsWhatItDoes(t *testing.T) {
 		{"copse_store_operations_total", []string{"action", "set", "result", "success"}, 4},
 		{"copse_store_operations_total", []string{"action", "delete", "result", "fail"}, 1},
 		{"copse_store_operations_total", []string{"action", "get"}, 2},
+		{"copse_cache_bytes", []string{"shard", "1", "kind", "listings"}, 0},
 		{"copse_expiry_lag_seconds", nil, 0},
 		{"copse_history_oldest_index", nil, 1},
 		{"copse_history_newest_index", nil, float64(st.Index)},
@@ -117,7 +118,7 @@ func TestANodeTellsWhatItDoes(t *testing.T) {
 	}
 	for _, name := range []string{
 		"copse_read_index_duration_seconds_count", "copse_apply_duration_seconds_count", "copse_apply_batch_entries_count",
-		"copse_store_bytes", "copse_store_memtable_bytes",
+		"copse_store_bytes", "copse_store_memtable_bytes", "copse_cache_bytes",
 	} {
 		if v, _ := got.Value(name); v <= 0 {
 			t.Errorf("%s is %v", name, v)

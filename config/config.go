@@ -168,7 +168,6 @@ func Default() Config {
 			IdleTimeout:     5 * time.Minute,
 			SlowRequest:     200 * time.Millisecond,
 		},
-		CacheSize:         128 << 20,
 		TTLPause:          true,
 		TimerSlack:        500 * time.Microsecond,
 		EventHistoryBytes: 128 << 20, // 1,000 changes of values of 64 KiB
@@ -210,8 +209,11 @@ func (c *Config) Origin(flag string) string {
 	return "default"
 }
 
-// follows begins the origin of what nobody set, and another setting implies.
-const follows = "follows from "
+// follows begins the origin of what nobody set, and another setting implies, or the memory.
+const (
+	follows  = "follows from "
+	ofMemory = follows + "the memory that may be used"
+)
 
 // Given reports whether somebody set the flag.
 func (c *Config) Given(flag string) bool {
@@ -220,11 +222,13 @@ func (c *Config) Given(flag string) bool {
 }
 
 // Fingerprint is a short hash of all settings: members with different settings show
-// different ones in their logs.
+// different ones in their logs. Their machines may differ.
 func (c *Config) Fingerprint() string {
 	h := sha256.New()
 	for _, v := range c.Values() {
-		fmt.Fprintf(h, "%s=%s\n", v.Flag, v.Text)
+		if v.Origin != ofMemory {
+			fmt.Fprintf(h, "%s=%s\n", v.Flag, v.Text)
+		}
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)[:6])
 }

@@ -11,7 +11,8 @@ import (
 )
 
 // derive sets the defaults that follow from other settings, and returns warnings.
-func (c *Config) derive(hostname string) []string {
+func (c *Config) derive(src *Sources) []string {
+	hostname := src.Hostname
 	var warnings []string
 	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 	if !c.Given("data-dir") {
@@ -29,6 +30,9 @@ func (c *Config) derive(hostname string) []string {
 	}
 	if !c.Given("initial-cluster") {
 		c.InitialCluster = []Member{{Name: c.Name, PeerURLs: c.InitialAdvertisePeerURLs}}
+	}
+	if !c.Given("cache-size") {
+		c.CacheSize, c.origins["cache-size"] = src.CacheSize, ofMemory
 	}
 	if c.RequestTimeout == 0 { // etcd's
 		c.RequestTimeout = 5*time.Second + 2*c.ElectionTimeout

@@ -24,6 +24,8 @@ type Sources struct {
 	ReadFile func(path string) ([]byte, error)
 	// MaxShards is the largest number of shards that the tree can be divided into.
 	MaxShards int
+	// CacheSize is the default of cache-size, which follows from the memory that there is.
+	CacheSize int64
 }
 
 // given is the value of a setting as text, and where it was set.
@@ -101,7 +103,7 @@ func (c *Config) load(collected texts, src *Sources) (warnings []string, complai
 	if len(meaningless) > 0 {
 		warnings = append(warnings, "these etcd settings have no effect here and are ignored: "+strings.Join(meaningless, ", "))
 	}
-	warnings = append(warnings, c.derive(src.Hostname)...)
+	warnings = append(warnings, c.derive(src)...)
 	complaints = append(complaints, c.validate(src.MaxShards)...)
 	slices.SortStableFunc(complaints, func(a, b error) int { return cmp.Compare(collected.fileLine(a), collected.fileLine(b)) })
 	return warnings, complaints

@@ -39,7 +39,7 @@ func serve(t *testing.T) config.Command {
 
 func sources(t *testing.T, disk files, args, environ []string) config.Sources {
 	t.Helper()
-	return config.Sources{Command: serve(t), Args: args, Environ: environ, Hostname: host, ReadFile: disk.read, MaxShards: 64}
+	return config.Sources{Command: serve(t), Args: args, Environ: environ, Hostname: host, ReadFile: disk.read, MaxShards: 64, CacheSize: 256 << 20}
 }
 
 func load(t *testing.T, args, environ []string) (config.Config, []string) {
@@ -110,7 +110,7 @@ func TestDefaults(t *testing.T) {
 		"cors": "", "event-history": "1000", "event-history-bytes": "128MiB", "event-history-per-prefix": "0", "event-history-per-prefix-bytes": "16MiB",
 		"event-history-per-prefix-age": "24h0m0s", "event-history-prefixes": "10000", "event-history-prefixes-bytes": "512MiB", "max-request-bytes": "10MiB", "max-header-bytes": "1MiB",
 		"request-timeout": "7s", "read-timeout": "1m0s", "idle-timeout": "5m0s",
-		"cache-size": "128MiB", "disk-reserve": "256MiB", "timer-slack": "500µs", "ttl-pause": "true", "log-level": "info", "log-format": "auto",
+		"cache-size": "256MiB", "disk-reserve": "256MiB", "timer-slack": "500µs", "ttl-pause": "true", "log-level": "info", "log-format": "auto",
 		"listen-metrics-urls": "http://127.0.0.1:2381", "ui": "read", "ui-port": "operations", "root-password-file": "", "enable-pprof": "false", "drain-delay": "0s", "slow-request": "200ms",
 		"shards": "1", "mirror-from": "", "mirror-trusted-ca-file": "", "mirror-cert-file": "", "mirror-key-file": "", "force-new-cluster": "false", "bump-index": "1000000", "config-file": "",
 		"cert-file": "", "key-file": "", "trusted-ca-file": "", "client-cert-auth": "false",
@@ -120,13 +120,38 @@ func TestDefaults(t *testing.T) {
 		"cluster-secret-file": "", "self-signed-cert-validity": "1",
 	}
 	for _, v := range c.Values() {
-		if text, ok := want[v.Flag]; !ok || v.Text != text || v.Origin != "default" {
-			t.Errorf("%s = %q from %q, want %q from default", v.Flag, v.Text, v.Origin, text)
+		origin := "default"
+		if v.Flag == "cache-size" {
+			origin = "follows from the memory that may be used"
+		}
+		if text, ok := want[v.Flag]; !ok || v.Text != text || v.Origin != origin {
+			t.Errorf("%s = %q from %q, want %q from %q", v.Flag, v.Text, v.Origin, text, origin)
 		}
 		delete(want, v.Flag)
 	}
 	if len(want) != 0 {
 		t.Errorf("not listed: %v", want)
+	}
+}
+
+// Machines of one cluster may differ, and settings that were given may not.
+func TestTheFingerprintIsNotTheMachines(t *testing.T) {
+	fingerprint := func(memory int64, args ...string) string {
+		src := sources(t, nil, args, nil)
+		src.CacheSize = memory
+		c, _, err := config.Load(src)
+		if given := len(args) > 0; err != nil || c.Given("cache-size") != given || !given && c.CacheSize != memory {
+			t.Errorf("%q with %d: %d, given: %v, %v", args, memory, c.CacheSize, c.Given("cache-size"), err)
+		}
+		return c.Fingerprint()
+	}
+	of := fingerprint(128 << 20)
+	if larger := fingerprint(1 << 30); larger != of {
+		t.Errorf("%s, with more memory %s", of, larger)
+	}
+	given := fingerprint(128<<20, "--cache-size=128MiB")
+	if larger, other := fingerprint(1<<30, "--cache-size=128MiB"), fingerprint(128<<20, "--cache-size=64MiB"); larger != given || other == given || of == given {
+		t.Errorf("by default %s; 128MiB %s, with more memory %s; 64MiB %s", of, given, larger, other)
 	}
 }
 

@@ -13,6 +13,21 @@ type caches struct {
 	marks *marks
 }
 
+// bytes are how much is taken of what the caches may have.
+func (c caches) bytes() (nodes, lists int) {
+	for i := range c.nodes.shards {
+		s := &c.nodes.shards[i]
+		s.mu.RLock()
+		for _, set := range []*recordSet{&s.nodes, &s.absent} {
+			nodes += set.used() + set.count*linkBytes
+		}
+		s.mu.RUnlock()
+	}
+	c.lists.mu.RLock()
+	defer c.lists.mu.RUnlock()
+	return nodes, c.lists.size + c.lists.filling
+}
+
 // block removes what v is about to change, and keeps it out until unblock.
 func (c caches) block(v *view) {
 	if v.changedAll {

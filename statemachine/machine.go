@@ -114,8 +114,8 @@ func newMachine(o Options) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if placeOf(o).order { // it has no events
-		o.Names = NameLimits{}
+	if placeOf(o).order { // it has neither events nor nodes
+		o.Names, o.CacheSizes = NameLimits{}, CacheSizes{}
 	}
 	end := ending{dir: o.Dir, fatal: o.Fatal}
 	m := &Machine{

@@ -96,6 +96,9 @@ func (m *Machine) StoreMetrics() (StoreMetrics, error) {
 	}, nil
 }
 
+// CacheBytes returns how much the caches of nodes and of listings take.
+func (m *Machine) CacheBytes() (nodes, lists int) { return m.caches.bytes() }
+
 // ExpiryLag returns how long the earliest expiration has been due at now; 0 if none is.
 func (m *Machine) ExpiryLag(now time.Time) time.Duration {
 	at := now.UnixNano()

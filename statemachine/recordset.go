@@ -187,11 +187,7 @@ func (s *recordSet) discard(link, at int) {
 // end. Two for each that becomes garbage are enough for that to last, and nobody waits for more.
 func (s *recordSet) tidy() {
 	for range 2 {
-		used := s.to - s.from
-		if s.end > 0 {
-			used = s.end - s.from + s.to - s.start
-		}
-		if 2*s.garbage <= used {
+		if 2*s.garbage <= s.used() {
 			return
 		}
 		old := s.from
@@ -202,6 +198,14 @@ func (s *recordSet) tidy() {
 			s.link(s.chain(s.hash(at)), at)
 		}
 	}
+}
+
+// used is how many bytes lie in the ring, garbage included.
+func (s *recordSet) used() int {
+	if s.end > 0 {
+		return s.end - s.from + s.to - s.start
+	}
+	return s.to - s.from
 }
 
 func (s *recordSet) removed(at int) bool { return native.Uint16(s.memory[at+14:]) == removedRecord }

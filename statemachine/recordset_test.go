@@ -45,15 +45,19 @@ func TestRecordSetHoldsWhatItWasGiven(t *testing.T) {
 					t.Fatalf("%q was set to %q, and is %q", key, rec, got)
 				}
 			}
-			held := 0
+			held, size := 0, 0
 			for key := range given {
 				got := s.get(hash(key), key)
 				if got != nil && (hidden[key] || !bytes.Equal(got, given[key])) {
 					t.Fatalf("%q was set to %q, and is %q; hidden: %v", key, given[key], got, hidden[key])
 				}
-				if s.holds(hash(key), key) {
+				if _, at := s.find(hash(key), key); at > 0 {
 					held++
+					size += s.size(at)
 				}
+			}
+			if s.used() != size+s.garbage {
+				t.Fatalf("%d bytes are used, by records of %d bytes and %d bytes of garbage", s.used(), size, s.garbage)
 			}
 			if held != s.count {
 				t.Fatalf("%d records are found, and %d counted", held, s.count)
@@ -106,5 +110,28 @@ func TestRecordSetGivesRoomBack(t *testing.T) {
 	}
 	if most := 10 * 3 * stay * entrySize(key(0), value); furthest > most {
 		t.Errorf("%d bytes of the ring were used, want at most %d", furthest, most)
+	}
+}
+
+// What has left a full ring from its beginning is room, before the ring begins anew.
+func TestRecordSetHasRoomAtItsStart(t *testing.T) {
+	value := make([]byte, 100)
+	key := func(i int) string { return fmt.Sprintf("/%05d", i) }
+	s := newRecordSet(make([]byte, 64<<10))
+	full := 0
+	for ; s.hasRoom(key(full), value); full++ {
+		s.set(uint32(full), key(full), value)
+	}
+	gone := full * 2 / 3
+	for i := range gone {
+		s.remove(uint32(i), key(i))
+	}
+	for i := full; i < full+gone/4; i++ {
+		if !s.hasRoom(key(i), value) {
+			t.Fatalf("no room for entry %d, though %d of %d have gone", i, gone, full)
+		}
+		if s.set(uint32(i), key(i), value); s.count != i+1-gone {
+			t.Fatalf("%d entries with entry %d, want %d", s.count, i, i+1-gone)
+		}
 	}
 }

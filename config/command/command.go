@@ -20,6 +20,7 @@ type Line struct {
 	Args, Environ []string
 	Like          string // the version of etcd that copse answers like
 	MaxShards     int    // that the tree can be divided into
+	CacheSize     int64  // that suits the machine
 	Stdout        io.Writer
 	Stderr        io.Writer
 }
@@ -45,7 +46,7 @@ func Run(l Line) (*Work, int) {
 		return nil, l.refuse(err)
 	}
 	c, warnings, err := config.Load(config.Sources{
-		Command: command, Args: rest, Environ: l.Environ, Hostname: host, ReadFile: readFile, MaxShards: l.MaxShards,
+		Command: command, Args: rest, Environ: l.Environ, Hostname: host, ReadFile: readFile, MaxShards: l.MaxShards, CacheSize: l.CacheSize,
 	})
 	switch {
 	case errors.Is(err, config.ErrHelp):

@@ -17,7 +17,7 @@ import (
 func perform(t *testing.T, environ []string, args ...string) (exit int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	work, code := Run(Line{Args: args, Environ: environ, Like: "3.4.23", MaxShards: 64, Stdout: &out, Stderr: &errs})
+	work, code := Run(Line{Args: args, Environ: environ, Like: "3.4.23", MaxShards: 64, CacheSize: 512 << 20, Stdout: &out, Stderr: &errs})
 	if work != nil {
 		t.Fatalf("%q leaves work for main", args)
 	}
@@ -75,6 +75,7 @@ func TestCommandLines(t *testing.T) {
 		{"config check --listen-client-urls=https://127.0.0.1:1 --cert-file=/none.pem --key-file=/none.key", nil, config.ExitUsage, "", "cert-file: open /none.pem"},
 		{"config show --config-file=" + file, []string{"COPSE_NAME=from-env"}, 0, "environment COPSE_NAME", ""},
 		{"config show --config-file=" + file, nil, 0, "file " + file + ", line 2", ""},
+		{"config show --json", nil, 0, "\"512MiB\",\n    \"origin\": \"follows from the memory that may be used\"", ""},
 		{"config show --shards=0", nil, config.ExitUsage, "", "shards (0)"},
 	}
 	for _, tt := range tests {
@@ -145,13 +146,13 @@ func TestServeAndHealthAreLeftForMain(t *testing.T) {
 		{[]string{"health", "--listen-client-urls=https://127.0.0.1:1", "--cert-file=" + dir + "/none", "--key-file=" + dir + "/none"}, true},
 	} {
 		var out, errs bytes.Buffer
-		work, code := Run(Line{Args: c.args, MaxShards: 64, Stdout: &out, Stderr: &errs})
+		work, code := Run(Line{Args: c.args, MaxShards: 64, CacheSize: 512 << 20, Stdout: &out, Stderr: &errs})
 		if work == nil || work.Command == "health" != c.health || (work.Server != nil) != c.health || work.Hostname == "" || out.Len()+errs.Len() > 0 {
 			t.Errorf("%q: %+v, exit code %d\n%s%s", c.args, work, code, &out, &errs)
 		}
 	}
 	var errs bytes.Buffer
-	work, code := Run(Line{Args: []string{"--listen-client-urls=https://127.0.0.1:1", "--cert-file=" + dir + "/none", "--key-file=" + dir + "/none"}, MaxShards: 64, Stderr: &errs})
+	work, code := Run(Line{Args: []string{"--listen-client-urls=https://127.0.0.1:1", "--cert-file=" + dir + "/none", "--key-file=" + dir + "/none"}, MaxShards: 64, CacheSize: 512 << 20, Stderr: &errs})
 	if work != nil || code != config.ExitUsage || !strings.Contains(errs.String(), "cert-file: open") {
 		t.Errorf("serving without the certificate: %+v, exit code %d\n%s", work, code, &errs)
 	}

@@ -26,7 +26,7 @@ func check(t *testing.T, err error) {
 func run(t *testing.T, args ...string) (code int, out string) {
 	t.Helper()
 	var b bytes.Buffer
-	work, code := command.Run(command.Line{Args: args, Like: "2.3.8", MaxShards: 8, Stdout: &b, Stderr: &b})
+	work, code := command.Run(command.Line{Args: args, Like: "2.3.8", MaxShards: 8, CacheSize: 128 << 20, Stdout: &b, Stderr: &b})
 	if work == nil {
 		return code, b.String()
 	}

@@ -30,7 +30,7 @@ const commandEnv = "COPSE_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
 	if line := os.Getenv(commandEnv); line != "" {
-		work, code := command.Run(command.Line{Args: strings.Split(line, "\n"), Like: "2.3.8", MaxShards: 8, Stdout: os.Stdout, Stderr: os.Stderr})
+		work, code := command.Run(command.Line{Args: strings.Split(line, "\n"), Like: "2.3.8", MaxShards: 8, CacheSize: 128 << 20, Stdout: os.Stdout, Stderr: os.Stderr})
 		if work != nil {
 			code = dispatch.Run(context.Background(), work, nil, os.Stdout, os.Stderr)
 		}

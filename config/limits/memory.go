@@ -11,36 +11,40 @@ import (
 	"syscall"
 )
 
-// Memory keeps the process to the memory that it may use, and returns the size that
-// its caches should have. Go's runtime doesn't ask the kernel for the limit, and lets
+// Memory keeps the process to the memory that it may use, caches of that size included. Go's runtime doesn't ask the kernel for the limit, and lets
 // garbage pile up until the process is killed: so it is told to aim for 80 % of the
 // limit, less the caches, unless GOMEMLIMIT sets an aim. The cache of nodes is
 // outside of the memory that the runtime knows of.
-func Memory(caches int64, chosen bool, log *slog.Logger) int64 {
+func Memory(caches int64, log *slog.Logger) {
 	limit := memoryLimit(os.ReadFile)
-	if !chosen {
-		caches = cachesOf(caches, limit, usable(limit))
-	}
 	if limit == math.MaxInt64 {
 		log.Info("memory is not limited", "component", "main", "cache_b", caches)
-		return caches
+		return
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(max(limit/10*8-caches, limit/2))
 	}
 	log.Info("memory is limited", "component", "main", "limit_b", limit, "runtime_b", debug.SetMemoryLimit(-1), "cache_b", caches)
-	return caches
 }
 
-// Of the memory that there is, caches have one part in cacheShare by default, up to cacheMost.
+// Of the memory that there is, caches have one part in cacheShare by default, from cacheLeast up to cacheMost.
 const (
 	cacheShare = 16
+	cacheLeast = 128 << 20
 	cacheMost  = 1 << 30
 )
 
-// cachesOf is the size of caches that isn't chosen: least or more, but never more than a quarter of a limit.
-func cachesOf(least, limit, usable int64) int64 {
-	return min(max(least, min(usable/cacheShare, cacheMost)), max(limit/4, 1<<20))
+// CacheSize is the size that caches have if none is chosen.
+func CacheSize() int64 {
+	limit := memoryLimit(os.ReadFile)
+	return cachesOf(limit, usable(limit))
+}
+
+// cachesOf is that size in whole MiB, and never more than a quarter of a limit.
+func cachesOf(limit, usable int64) int64 {
+	const mib = 1 << 20
+	size := min(max(usable/cacheShare, cacheLeast), cacheMost, limit/4)
+	return max(size/mib, 1) * mib
 }
 
 // InFlight is how many bytes requests under way may hold together: a quarter of the memory

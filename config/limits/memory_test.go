@@ -59,6 +59,7 @@ func TestCachesFollowTheMemory(t *testing.T) {
 		{none, 512 * mib, 128 * mib},
 		{none, 2048 * mib, 128 * mib},
 		{none, 8192 * mib, 512 * mib},
+		{none, 8192*mib - 4096, 511 * mib},
 		{none, 1 << 40, 1024 * mib},
 		{2 * mib, 2 * mib, mib},
 		{256 * mib, 256 * mib, 64 * mib},
@@ -66,7 +67,7 @@ func TestCachesFollowTheMemory(t *testing.T) {
 		{4096 * mib, 4096 * mib, 256 * mib},
 		{64 << 30, 64 << 30, 1024 * mib},
 	} {
-		if got := cachesOf(128*mib, c.limit, c.usable); got != c.want {
+		if got := cachesOf(c.limit, c.usable); got != c.want {
 			t.Errorf("of %d bytes, with a limit of %d: %d, want %d", c.usable, c.limit, got, c.want)
 		}
 	}
