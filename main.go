@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -127,7 +128,7 @@ func serve(ctx context.Context, work *command.Work, environ []string, log *slog.
 	})
 	joining, giveUp := context.WithCancel(ctx) // a part may end meanwhile: that of a removed member does
 	join := sync.OnceValue(func() error {
-		if err := member.Join(joining.Done()); err != nil || member.SteppedOut() {
+		if err := cmp.Or(member.Join(joining.Done()), joining.Err()); err != nil || member.SteppedOut() { // a Join that was stopped may return nil
 			return err
 		}
 		status.Serving()

@@ -28,6 +28,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"copse/actors/datadir"
+	"copse/config"
 	"copse/config/certs/tlstest"
 	"copse/statemachine/metric/metrictest"
 	"copse/statemachine/portable"
@@ -802,5 +804,21 @@ func TestARestoreIsAllOrNothing(t *testing.T) {
 	}
 	if out, err := restore().CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// Who has a data directory needs nobody to ask: the settings know one by the file that datadir writes.
+func TestADataDirectoryIsKnownAsOne(t *testing.T) {
+	c := config.Config{InitialClusterState: "existing", DataDir: t.TempDir()}
+	if err := c.CheckFiles(os.ReadFile); err == nil {
+		t.Error("an empty directory is taken for that of a member")
+	}
+	d, err := datadir.Open(c.DataDir, datadir.Identity{ClusterID: 1, MemberID: 2, Name: "m", Token: "t", Shards: 1, ExecShards: 1, Host: "h"}, datadir.Claim{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := c.CheckFiles(os.ReadFile); err != nil {
+		t.Error(err)
 	}
 }

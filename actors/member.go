@@ -220,10 +220,13 @@ func (n *Member) startReplicas() error {
 	return nil
 }
 
+// errOtherFounding is the cause if the settings of a first start changed before a second one.
+var errOtherFounding = errors.New("made for other peer URLs or another --initial-cluster-token")
+
 // mayFound refuses to found a cluster without this member, whose directory says who it is.
 func (n *Member) mayFound() error {
 	if err := checkFounder(n.members(), n.self()); err != nil {
-		return fmt.Errorf("data directory %s was made for other peer URLs, and has no data yet: remove it, or start with those: %w", n.o.Dir.Path(), err)
+		return fmt.Errorf("data directory %s was %w, and has no data yet: remove it, or start with those", n.o.Dir.Path(), errOtherFounding)
 	}
 	return nil
 }

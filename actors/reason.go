@@ -33,7 +33,7 @@ func ReasonOf(err error) Reason {
 		{datadir.ErrNewer, Newer}, {statemachine.ErrNewerFormat, Newer}, {statemachine.ErrOlderFormat, Newer},
 		{datadir.ErrCorrupt, Damaged}, {datadir.ErrForeign, Damaged}, {raft.ErrDamaged, Damaged}, {statemachine.ErrDamaged, Damaged},
 		{cluster.ErrDiffers, Damaged}, {cluster.ErrFormer, Damaged},
-		{ErrNotFounder, Contradicted}, {datadir.ErrTaken, Partial}, {datadir.ErrFounded, Partial}, {ErrIncomplete, Partial},
+		{ErrNotFounder, Contradicted}, {errOtherFounding, Contradicted}, {cluster.ErrShards, Contradicted}, {datadir.ErrTaken, Partial}, {datadir.ErrFounded, Partial}, {ErrIncomplete, Partial},
 		{cluster.ErrStartedBefore, Contradicted}, {cluster.ErrNoData, Contradicted},
 	} {
 		if errors.Is(err, kind.err) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"copse/actors"
 	"copse/actors/cluster"
 	"copse/statemachine/tree"
 
@@ -188,11 +189,11 @@ func TestMembersAgreeOnTheNumberOfShards(t *testing.T) {
 	f := c.fresh(m.ID)
 	f.Peers.Ask = askPeer
 	f.Wanted.Shards = 1
-	if _, _, err := cluster.Identify(t.Context(), f); !errors.Is(err, cluster.ErrShards) {
+	if _, _, err := cluster.Identify(t.Context(), f); !errors.Is(err, cluster.ErrShards) || actors.ReasonOf(err) != actors.Contradicted {
 		t.Errorf("a founder of another number: %v", err)
 	}
 	f.Existing, f.Shards = true, 3
-	if _, _, err := cluster.Identify(t.Context(), f); !errors.Is(err, cluster.ErrShards) {
+	if _, _, err := cluster.Identify(t.Context(), f); !errors.Is(err, cluster.ErrShards) || actors.ReasonOf(err) != actors.Contradicted {
 		t.Errorf("one that joins with another number: %v", err)
 	}
 	f.Shards = 0

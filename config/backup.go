@@ -23,8 +23,8 @@ func backupCommands() []Command {
 ones too, with their indexes and expirations, users, roles and password hashes.
 The file gets its name only once it is on disk whole, and has been read again as
 copse restore does; - is standard output. Finds the server as copse auth init
-does. If auth is enabled, root's password comes from password-file or the variable
-COPSE_ROOT_PASSWORD. The exit code is 0 if the file is whole and verified, else 1.`},
+does. If auth is enabled, root's password goes to it, from password-file or the
+variable COPSE_ROOT_PASSWORD. The exit code is 0 if the file is whole and verified, else 1.`},
 		{Name: "restore", Operands: "file", Settings: true, options: restoreOptions(),
 			Summary: "Make a data directory from a backup.",
 			Details: `The data-dir must be empty. Takes the member from the settings: name,
@@ -54,7 +54,7 @@ can't be read.`},
 
 func backupOptions() []setting {
 	return []setting{
-		endpoint("URL of the server."),
+		server(),
 		passwordFile(),
 		{"stale", "true|false", "Take what the server has, even without a leader.", "",
 			boolean(func(c *Config) *bool { return &c.Options.Stale })},

@@ -138,7 +138,7 @@ func healthOptions() []setting {
 	return []setting{
 		{"quiet", "true|false", "Print nothing, only set the exit code.", "",
 			boolean(func(c *Config) *bool { return &c.Options.Quiet })},
-		endpoint("URL to request instead; /health if it has no path."),
+		endpoint("URL to request instead; /health if it has no path.", fromSettings),
 		{"timeout", "duration", "Timeout of the request.", "",
 			duration(func(c *Config) *time.Duration { return &c.Options.Timeout })},
 	}
@@ -147,12 +147,19 @@ func healthOptions() []setting {
 func authInitOptions() []setting {
 	return []setting{
 		passwordFile(),
-		endpoint("URL of the server."),
+		server(),
 	}
 }
 
-func endpoint(usage string) setting {
-	return setting{"endpoint", "url", usage, "from the settings",
+const fromSettings = "from the settings"
+
+// server is the server that a command asks; see AuthInitURL.
+func server() setting {
+	return endpoint("URL of the server.", "COPSE_ENDPOINTS, or "+fromSettings)
+}
+
+func endpoint(usage, absent string) setting {
+	return setting{"endpoint", "url", usage, absent,
 		bind(func(c *Config) *string { return &c.Options.Endpoint }, parseEndpoint, func(s string) string { return s })}
 }
 

@@ -19,8 +19,8 @@ func mirrorCommands() []Command {
 			Details: `A cluster that was started with mirror-from follows a live etcd. This asks any
 member: how far it lags, in events and in milliseconds; when all was last compared
 and what differed; and which clients still write to the source directly, by
-top-level key. Finds the server as copse auth init does. The exit code is 1 if the
-mirror lags, can't reach its source, or is none.`},
+top-level key. Finds the server, and gives it root's password, as copse backup
+does. The exit code is 1 if the mirror lags, can't reach its source, or is none.`},
 		{Name: "mirror promote", Settings: true, options: mirrorOptions(promoteOptions()...),
 			Summary: "Make a mirror a cluster of its own, which takes writes itself.",
 			Details: `Holds writes, reads the whole source once more, corrects what differs, and takes
@@ -39,7 +39,7 @@ the same indexes. While auth is off, it has to be run on a member's machine.`},
 }
 
 func mirrorOptions(more ...setting) []setting {
-	return append([]setting{endpoint("URL of the server."), passwordFile()}, more...)
+	return append([]setting{server(), passwordFile()}, more...)
 }
 
 func promoteOptions() []setting {

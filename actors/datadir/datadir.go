@@ -224,7 +224,7 @@ func makeDir(path string) error {
 
 func unwritable(path string, err error) error {
 	kind := ErrUnwritable
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // unlike a full disk, for good
+	if errors.Is(err, fs.ErrPermission) { // unlike a full disk, or a file system that is read-only for now
 		kind = ErrForbidden
 	}
 	var cause *fs.PathError

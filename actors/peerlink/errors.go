@@ -123,5 +123,5 @@ var (
 	errMalformed = errors.New("malformed")
 	errOutdated  = errors.New("the member has another address, or was removed")
 	errUnknown   = errors.New("the member's address is unknown")
-	errNoMember  = errors.New("no copse member answers there: is it a client URL?")
+	errNoMember  = errors.New("no copse member answers there: does it hang, or is it a client URL?")
 )

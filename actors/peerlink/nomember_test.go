@@ -38,7 +38,7 @@ func TestAClientURLIsTakenForOne(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // which only a port that waits takes
 		_, err = peerlink.CallAddress(ctx, "http://"+l.Addr().String(), nil, 1, nil)
 		cancel()
-		if err == nil || !strings.Contains(err.Error(), "no copse member answers there: is it a client URL?") {
+		if err == nil || !strings.Contains(err.Error(), "no copse member answers there: does it hang, or is it a client URL?") {
 			t.Errorf("%s: %v", name, err)
 		}
 		l.Close()

@@ -27,7 +27,7 @@ func (c *rateLimitedLog) refused(conn *conn, h hello, err error) {
 	if h.from != 0 {
 		args = append(args, "member", fmt.Sprintf("%x", h.from))
 	}
-	kind := "refused: " + logging.HandshakeKind(err.Error())
+	kind := "refused: " + kindOf(err)
 	switch refusal := Refusal(0); {
 	case errors.Is(err, NotReady), errors.Is(err, io.EOF): // a cluster is starting; somebody checked whether the port is open
 		c.log.Debug("refused a peer's connection", args...)
@@ -39,11 +39,19 @@ func (c *rateLimitedLog) refused(conn *conn, h hello, err error) {
 	c.Warn(kind, "refused a peer's connection", args...)
 }
 
+// kindOf is the kind of a failure, by the words of TLS: what it means for members isn't in them.
+func kindOf(err error) string {
+	if e := (explained{}); errors.As(err, &e) {
+		err = e.cause
+	}
+	return logging.HandshakeKind(err.Error())
+}
+
 // untrusted logs that a member that was dialled and this one don't trust each other: they
 // never will, unlike members that can't be reached for the moment.
 func (c *rateLimitedLog) untrusted(member uint64, err error) {
 	if errors.Is(err, errTLS) {
-		c.Warn("dialled: "+logging.HandshakeKind(err.Error()), "a member can't be talked to", "member", fmt.Sprintf("%x", member), "reason", err)
+		c.Warn("dialled: "+kindOf(err), "a member can't be talked to", "member", fmt.Sprintf("%x", member), "reason", err)
 	}
 }
 

@@ -189,13 +189,17 @@ func refusal(response *http.Response, body []byte) error {
 	said := ""
 	if json.Unmarshal(body, &answer) == nil {
 		said = strings.TrimSpace(answer.Message + " " + answer.Cause)
-	} else if text := strings.TrimSpace(string(body)); text != "" {
+	}
+	if text := strings.TrimSpace(string(body)); said == "" && text != "" {
 		said = fmt.Sprintf("%.200q", text)
+	}
+	if said != "" {
+		said = ": " + said
 	}
 	if response.StatusCode == http.StatusUnauthorized {
 		said += "; give root's password by --password-file or " + RootPassword
 	}
-	return fmt.Errorf("%s: %s", response.Status, said)
+	return errors.New(response.Status + said)
 }
 
 // progress counts what is read, and shows it on a terminal.
