@@ -15,8 +15,8 @@ import (
 
 // filler writes nodes into a new store.
 type filler struct {
-	m      *Machine
-	batch  *pebble.Batch
+	m *Machine
+	writer
 	meta   meta
 	values tree.Index // large values so far
 	events eventRecord
@@ -43,7 +43,7 @@ func Fill(machines []*Machine, r *portable.Reader, change func(*tree.Node)) (err
 		if m.meta != (meta{}) {
 			return fmt.Errorf("%s holds something already", m.home.dir)
 		}
-		f := &filler{m: m, batch: m.store.db.NewBatch()}
+		f := &filler{m: m, writer: writer{m.home, m.store.db, m.store.db.NewBatch()}}
 		defer f.batch.Close()
 		fillers = append(fillers, f)
 	}
@@ -80,8 +80,7 @@ func (f *filler) put(n *tree.Node) error {
 	if hasLargeValue(n) {
 		f.values++
 		n.Written = foreignValue + f.values
-		f.key = appendValueKey(f.key[:0], n.Written)
-		if err := f.batch.Set(f.key, n.Value, nil); err != nil {
+		if err := f.setValue(n.Written, n.Value); err != nil {
 			return err
 		}
 	}
@@ -110,8 +109,8 @@ func (f *filler) event(e *tree.Event) error {
 		}
 		f.values++
 		n.Written = foreignValue + f.values
-		err := f.batch.Set(appendValueKey(nil, n.Written), n.Value, nil)
-		if err = firstError(err, f.batch.Set(appendDropKey(nil, e.Index(), n.Written), nil, nil)); err != nil {
+		drop := appendDrop(nil, len(n.Value))
+		if err := firstError(f.setValue(n.Written, n.Value), f.batch.Set(appendDropKey(nil, e.Index(), n.Written), drop, nil)); err != nil {
 			return err
 		}
 	}

@@ -152,7 +152,7 @@ func (e *storedEvent) encode(from pebble.Reader, named bool) (tree.EncodedEvent,
 
 // readStoredNode decodes a record in stored form, of the node at key.
 func readStoredNode(from pebble.Reader, key string, rec []byte) (tree.Node, error) {
-	whole, err := appendFullRecord(nil, from, rec, nil)
+	whole, err := fullRecord(from, rec, nil)
 	if err != nil {
 		return tree.Node{}, err
 	}

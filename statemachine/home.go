@@ -18,7 +18,7 @@ import (
 // A shard's directory contains one store, in a sub-directory, and the file CURRENT, which
 // names it and says what it holds at least. CURRENT is text:
 //
-//	copse store 5        the format of it and of the store
+//	copse store 5        the format of it and of the store; 8 once a value has been written in several rows
 //	name store-000001    the sub-directory
 //	raft 1234            the last raft entry that a Sync has made durable
 //	tree 5678            the tree's index then
@@ -44,6 +44,7 @@ type current struct {
 	raft  uint64
 	tree  tree.Index
 	blobs string // lines
+	rows  bool   // values may have several rows
 }
 
 // promises reports whether the store must exist. Before the first Sync the raft log holds
@@ -51,8 +52,16 @@ type current struct {
 func (c current) promises() bool { return c.raft > 0 || c.tree > 0 }
 
 func (c current) encode() string {
-	text := fmt.Sprintf("copse store %d\nname %s\nraft %d\ntree %d\n%s", formatUntimed, c.name, c.raft, c.tree, c.blobs)
+	text := fmt.Sprintf("copse store %d\nname %s\nraft %d\ntree %d\n%s", c.format(), c.name, c.raft, c.tree, c.blobs)
 	return text + checksumLine(text)
+}
+
+// format is the version of CURRENT, by which an earlier copse refuses a store that it would take for damaged.
+func (c current) format() uint64 {
+	if c.rows {
+		return formatRows
+	}
+	return formatUntimed
 }
 
 func checksumLine(text string) string {
@@ -62,7 +71,7 @@ func checksumLine(text string) string {
 func decodeCurrent(data string) (c current, err error) {
 	var format, number uint64
 	if n, _ := fmt.Sscanf(data, storePrefix+"%d\n", &number); n == 1 && data == storeName(int(number))+"\n" {
-		return c, formatError(4) // and older
+		return c, formatError(4, formatRows) // and older
 	}
 	text := data[:max(0, strings.LastIndex(data, "crc32c"))]
 	if text+checksumLine(text) != data {
@@ -71,10 +80,11 @@ func decodeCurrent(data string) (c current, err error) {
 	if _, err := fmt.Sscanf(text, "copse store %d\n", &format); err != nil {
 		return c, ErrDamaged
 	}
-	if err := formatError(format); err != nil {
+	if err := formatError(format, formatRows); err != nil {
 		return c, err
 	}
 	_, err = fmt.Sscanf(text, "copse store %d\nname %s\nraft %d\ntree %d\n", &format, &c.name, &c.raft, &c.tree)
+	c.rows = format == formatRows
 	if i := strings.Index(text, "\nblob "); i >= 0 {
 		c.blobs = text[i+1:]
 	}

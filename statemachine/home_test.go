@@ -39,7 +39,7 @@ func TestCurrentIsReadAsItWasWritten(t *testing.T) {
 			}
 		}
 	}
-	newer := fmt.Sprintf("copse store %d\nanything\n", Format+1)
+	newer := fmt.Sprintf("copse store %d\nanything\n", formatRows+1)
 	for text, want := range map[string]error{newer + checksumLine(newer): ErrNewerFormat, "store-000001\n": ErrOlderFormat, "garbage\n": ErrDamaged} {
 		if _, err := decodeCurrent(text); !errors.Is(err, want) {
 			t.Errorf("%q: %v", text, err)

@@ -20,8 +20,9 @@ import (
 //	s                                     the source that a mirror follows
 //	u <name>                              a user
 //	n <path>                              a node
-//	v <index that wrote it, 8 bytes>      a large value, stored outside its node
-//	d <index, 8 bytes> <index, 8 bytes>   the change at the first index replaced the large value of the second
+//	v <index that wrote it, 8 bytes>      a large value, stored outside its node, or its first row
+//	v <the same> <row, 2 bytes>           a further row of it
+//	d <index, 8 bytes> <index, 8 bytes>   the change at the first index replaced the large value of the second, which has so many rows
 //	x <expiration, 8 bytes> <path>        an expiration
 //	e <index of its first event, 8 bytes> events of one raft entry
 //	i <id>                                the answer to a request that may be repeated (once.go)

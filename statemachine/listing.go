@@ -38,8 +38,8 @@ type listing struct {
 
 // listingBuffers are what a listing uses from part to part.
 type listingBuffers struct {
-	key, rec []byte // scratch
-	part     []byte // the part that Next returned last
+	key, valueKey, rec []byte // scratch
+	part               []byte // the part that Next returned last
 }
 
 // shownClock has the times by which a listing shows when nodes expire.
@@ -188,13 +188,20 @@ func (l *listing) record() ([]byte, error) {
 			return nil, err
 		}
 	}
-	l.rec = appendValueKey(l.rec[:0], n.Written)
-	if !l.values.SeekGE(l.rec) || !bytes.Equal(l.values.Key(), l.rec) {
-		return nil, firstError(l.values.Error(), errNoValue)
+	whole, err := joinRows(l.rec, rec, length, func(dst []byte, row int) ([]byte, error) {
+		l.valueKey = appendRowKey(l.valueKey[:0], n.Written, row)
+		there := row > 0 && l.values.Next() || row == 0 && l.values.SeekGE(l.valueKey)
+		if !there || !bytes.Equal(l.values.Key(), l.valueKey) {
+			return dst, firstError(l.values.Error(), errNoValue)
+		}
+		value, err := l.values.ValueAndErr()
+		return append(dst, value...), err
+	})
+	if err != nil {
+		return nil, err
 	}
-	value, err := l.values.ValueAndErr()
-	l.rec = append(append(l.rec[:0], rec...), value...)
-	return l.rec, err
+	l.rec = whole
+	return whole, nil
 }
 
 // Size implements tree.Rest.

@@ -16,6 +16,7 @@ const (
 	Format        = 7
 	formatTimed   = 6
 	formatUntimed = 5
+	formatRows    = 8 // of CURRENT, never of meta, which snapshots have: they are as before
 )
 
 // meta is the replica's state besides its nodes. It is written in the same batch as each
@@ -83,9 +84,9 @@ var (
 )
 
 // formatError is the error for data of the given format; nil: it can be read.
-func formatError(format uint64) error {
+func formatError(format, newest uint64) error {
 	switch {
-	case format > Format:
+	case format > newest:
 		return fmt.Errorf("%w (format %d)", ErrNewerFormat, format)
 	case format < formatUntimed:
 		return fmt.Errorf("%w (format %d)", ErrOlderFormat, format)
@@ -99,7 +100,7 @@ func readMeta(rec []byte) (meta, error) {
 		return m, fmt.Errorf("%w: meta", ErrDamaged)
 	}
 	format := binary.BigEndian.Uint64(rec)
-	if err := formatError(format); err != nil {
+	if err := formatError(format, Format); err != nil {
 		return m, err
 	}
 	var clock [2]uint64

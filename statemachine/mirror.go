@@ -179,8 +179,8 @@ func (v *view) adoptPrev(e *tree.Event, stored *tree.Node, exists bool) {
 		p.Written = stored.Written
 	default:
 		p.Written = mirroredPrev | e.Index()
-		v.must(v.batch.Set(appendValueKey(nil, p.Written), p.Value, nil))
-		v.must(v.batch.Set(appendDropKey(nil, e.Index(), p.Written), nil, nil))
+		v.must(v.setValue(p.Written, p.Value))
+		v.dropValue(e.Index(), p.Written, len(p.Value))
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 //
 //	magic    8 bytes  "copsesm1"
 //	records  uvarint key length (never 0), key, uvarint value length, value;
-//	         in key order, the meta record among them
+//	         in key order, the meta record among them; a value is one record, whatever its rows
 //	end      1 byte 0
 //	count    8 bytes  number of records
 //	crc      4 bytes  CRC-32C of all bytes before it
@@ -75,25 +75,29 @@ func writeSnapshot(snap *pebble.Snapshot, w io.Writer, stop <-chan struct{}) (er
 	defer func() { err = firstError(err, it.Close()) }()
 	_, _ = out.WriteString(snapshotMagic) // Flush returns the first error
 	var count uint64
-	var head []byte
-	for ok := it.First(); ok; ok = it.Next() {
+	var head, key []byte
+	var rows [][]byte
+	for ok := it.First(); ok; {
 		select {
 		case <-stop:
 			return sm.ErrSnapshotStopped
 		default:
 		}
-		value, err := it.ValueAndErr()
-		if err != nil {
+		key = append(key[:0], it.Key()...)
+		length := 0
+		if rows, length, ok, err = recordRows(it, key, rows); err != nil {
 			return err
 		}
-		head = binary.AppendUvarint(head[:0], uint64(len(it.Key())))
-		head = append(head, it.Key()...)
-		head = binary.AppendUvarint(head, uint64(len(value)))
+		head = binary.AppendUvarint(head[:0], uint64(len(key)))
+		head = append(head, key...)
+		head = binary.AppendUvarint(head, uint64(length))
 		if _, err := out.Write(head); err != nil {
 			return err
 		}
-		if _, err := out.Write(value); err != nil {
-			return err
+		for _, row := range rows {
+			if _, err := out.Write(row); err != nil {
+				return err
+			}
 		}
 		count++
 	}
@@ -106,6 +110,27 @@ func writeSnapshot(snap *pebble.Snapshot, w io.Writer, stop <-chan struct{}) (er
 	}
 	_, err = w.Write(binary.BigEndian.AppendUint32(nil, sum.Sum32()))
 	return err
+}
+
+// recordRows reads the record at key, to which it points, in its rows, and steps behind it. The rows are in the
+// buffers of those before.
+func recordRows(it *pebble.Iterator, key []byte, before [][]byte) (rows [][]byte, length int, more bool, err error) {
+	rows = before[:0]
+	for more = true; more && (len(rows) == 0 || isRow(it.Key(), key)); more = it.Next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return rows, 0, false, err
+		}
+		if len(rows) < cap(rows) {
+			rows = rows[:len(rows)+1]
+		} else {
+			rows = append(rows, nil)
+		}
+		last := &rows[len(rows)-1]
+		*last = append((*last)[:0], value...)
+		length += len(value)
+	}
+	return rows, length, more, nil
 }
 
 // RecoverFromSnapshot implements IOnDiskStateMachine: it fills a new store from the stream,
@@ -123,7 +148,7 @@ func (m *Machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) (err er
 		return err
 	}
 	var st state
-	err = readSnapshot(h.db, r, stop)
+	next.rows, err = readSnapshot(h.db, r, stop)
 	if err == nil {
 		st, err = m.load(h.db) // so that open won't fail after the switch
 	}
@@ -177,17 +202,19 @@ func (s *checksumReader) readFull(p []byte) error {
 	return err
 }
 
-// bytes reads a length and that many bytes into buf, which it may reallocate.
-func (s *checksumReader) bytes(buf []byte) ([]byte, error) {
+// length reads that of what follows.
+func (s *checksumReader) length() (int, error) {
 	n, err := binary.ReadUvarint(s)
-	if err != nil {
-		return buf, err
+	if err == nil && n > maxRecord {
+		err = fmt.Errorf("%w: a record of %d bytes", errSnapshot, n)
 	}
-	if n > maxRecord {
-		return buf, fmt.Errorf("%w: a record of %d bytes", errSnapshot, n)
-	}
+	return int(n), err
+}
+
+// bytes reads so many bytes into buf, which it may reallocate.
+func (s *checksumReader) bytes(buf []byte, length int) ([]byte, error) {
 	buf = buf[:0]
-	for left := int(n); left > 0; { // in steps, so that a damaged length reaches the end of the stream before it costs memory
+	for left := length; left > 0; { // in steps, so that a damaged length reaches the end of the stream before it costs memory
 		step := min(left, recoverBatch)
 		buf = slices.Grow(buf, step)[:len(buf)+step]
 		if err := s.readFull(buf[len(buf)-step:]); err != nil {
@@ -198,7 +225,47 @@ func (s *checksumReader) bytes(buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-func readSnapshot(db *pebble.DB, r io.Reader, stop <-chan struct{}) (err error) {
+// recordWriter writes the records of a snapshot.
+type recordWriter struct {
+	batch   *pebble.Batch
+	row     []byte // scratch
+	divided bool   // a value has several rows
+}
+
+// record reads the record of the key and writes it, a value in rows.
+func (w *recordWriter) record(key []byte, in *checksumReader) error {
+	left, err := in.length()
+	for row := 0; err == nil && (row == 0 || left > 0); row++ {
+		size := left
+		if key[0] == valuePrefix {
+			size = min(left, rowBytes)
+		}
+		if w.row, err = in.bytes(w.row, size); err != nil {
+			break
+		}
+		to := key
+		if row > 0 { // as appendRowKey
+			to, w.divided = binary.BigEndian.AppendUint16(key, uint16(row)), true
+		}
+		if err := w.batch.Set(to, w.row, nil); err != nil {
+			return err
+		}
+		if w.batch.Len() > recoverBatch {
+			if err := w.batch.Commit(pebble.NoSync); err != nil {
+				return err
+			}
+			w.batch.Reset()
+		}
+		left -= size
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errSnapshot, err)
+	}
+	return nil
+}
+
+// readSnapshot fills db from r, and reports whether a value has several rows there.
+func readSnapshot(db *pebble.DB, r io.Reader, stop <-chan struct{}) (divided bool, err error) {
 	defer func() {
 		if r := recover(); r != nil { // dragonboat's reader, over a damaged file
 			err = fmt.Errorf("%w: %v", errSnapshot, r)
@@ -207,49 +274,42 @@ func readSnapshot(db *pebble.DB, r io.Reader, stop <-chan struct{}) (err error) 
 	in := &checksumReader{Reader: bufio.NewReaderSize(r, 256<<10)}
 	magic := make([]byte, len(snapshotMagic))
 	if err := in.readFull(magic); err != nil || string(magic) != snapshotMagic {
-		return errors.Join(fmt.Errorf("%w: no snapshot header", errSnapshot), err)
+		return false, errors.Join(fmt.Errorf("%w: no snapshot header", errSnapshot), err)
 	}
 	var count uint64
-	var key, value []byte
-	batch := db.NewBatch()
-	defer func() { _ = batch.Close() }()
-	for {
+	var key []byte
+	to := recordWriter{batch: db.NewBatch()}
+	defer func() { _ = to.batch.Close() }()
+	for ; ; count++ {
 		select {
 		case <-stop:
-			return sm.ErrSnapshotStopped
+			return false, sm.ErrSnapshotStopped
 		default:
 		}
-		var err error
-		if key, err = in.bytes(key); err != nil {
-			return fmt.Errorf("%w: %w", errSnapshot, err)
+		n, err := in.length()
+		if err == nil {
+			key, err = in.bytes(key, n)
 		}
-		if len(key) == 0 {
+		if err != nil {
+			return false, fmt.Errorf("%w: %w", errSnapshot, err)
+		}
+		if n == 0 {
 			break
 		}
-		if value, err = in.bytes(value); err != nil {
-			return fmt.Errorf("%w: %w", errSnapshot, err)
-		}
-		if err := batch.Set(key, value, nil); err != nil {
-			return err
-		}
-		count++
-		if batch.Len() > recoverBatch {
-			if err := batch.Commit(pebble.NoSync); err != nil {
-				return err
-			}
-			batch.Reset()
+		if err := to.record(key, in); err != nil {
+			return false, err
 		}
 	}
-	if err := batch.Commit(pebble.NoSync); err != nil {
-		return err
+	if err := to.batch.Commit(pebble.NoSync); err != nil {
+		return false, err
 	}
 	var tail [12]byte
 	if err := in.readFull(tail[:8]); err != nil || binary.BigEndian.Uint64(tail[:]) != count {
-		return errors.Join(fmt.Errorf("%w: %d records, which is not the number at its end", errSnapshot, count), err)
+		return false, errors.Join(fmt.Errorf("%w: %d records, which is not the number at its end", errSnapshot, count), err)
 	}
 	crc := in.crc
 	if err := in.readFull(tail[8:]); err != nil || binary.BigEndian.Uint32(tail[8:]) != crc {
-		return errors.Join(fmt.Errorf("%w: wrong checksum", errSnapshot), err)
+		return false, errors.Join(fmt.Errorf("%w: wrong checksum", errSnapshot), err)
 	}
-	return nil
+	return to.divided, nil
 }

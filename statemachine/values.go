@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"copse/statemachine/tree"
 
@@ -24,9 +25,33 @@ import (
 // that event leaves the window, the value is deleted. Removing a directory may remove many
 // values but has a single event, so the values to delete are recorded under keys (d) rather
 // than found through the events.
+//
+// A value longer than rowBytes is in several rows: the first under the key of the value, and further
+// ones under that and their number. All are full but the last. Pebble copies, compresses and checksums a
+// row in one go, which nothing can interrupt, so with one of ten megabytes the whole process would wait
+// for it. A value that an earlier version wrote is one row, of whatever length.
+
+// rowBytes is the length of the longest row.
+const rowBytes = 256 << 10
+
+// rowsOf is the number of rows of a value.
+func rowsOf(length int) int { return max(1, (length+rowBytes-1)/rowBytes) }
 
 func appendValueKey(dst []byte, written tree.Index) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, valuePrefix), uint64(written))
+}
+
+// appendRowKey appends the key of a row of a value; row 0 is the first.
+func appendRowKey(dst []byte, written tree.Index, row int) []byte {
+	if dst = appendValueKey(dst, written); row > 0 {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(row))
+	}
+	return dst
+}
+
+// isRow reports whether storeKey is that of a further row of the value under key, if that is a value.
+func isRow(storeKey, key []byte) bool {
+	return key[0] == valuePrefix && len(storeKey) > len(key) && bytes.HasPrefix(storeKey, key)
 }
 
 func appendDropKey(dst []byte, replacedAt, written tree.Index) []byte {
@@ -44,29 +69,79 @@ func readDropKey(storeKey []byte) (written tree.Index, err error) {
 // errNoValue reports a record that refers to a large value that isn't in the store.
 var errNoValue = fmt.Errorf("%w: a value is missing", ErrDamaged)
 
-// appendFullRecord appends the full form of rec, which is in stored form, if there is room
+// fullRecord returns the full form of rec, which is in stored form, if there is room
 // for it in an answer, both as it is and printed: whoever held the one and waited for the
 // other could wait for those who do the same.
-func appendFullRecord(dst []byte, from pebble.Reader, rec []byte, in answerRoom) ([]byte, error) {
+func fullRecord(from pebble.Reader, rec []byte, in answerRoom) ([]byte, error) {
 	n, _, length, err := readNodeHead(rec)
-	dst = append(dst, rec...)
 	if err != nil || n.Written == 0 {
-		return dst, err
+		return bytes.Clone(rec), err
 	}
 	if length > freeValue && !hasRoom(in, 2*length) {
-		return dst, errNoRoom
+		return nil, errNoRoom
 	}
-	value, closer, err := from.Get(appendValueKey(nil, n.Written))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return dst, errNoValue
+	var key []byte
+	return joinRows(nil, rec, length, func(dst []byte, row int) ([]byte, error) {
+		key = appendRowKey(key[:0], n.Written, row)
+		value, closer, err := from.Get(key)
+		if errors.Is(err, pebble.ErrNotFound) {
+			return dst, errNoValue
+		}
+		if err != nil {
+			return dst, err
+		}
+		return append(dst, value...), closer.Close()
+	})
+}
+
+// joinRows returns rec and the value of so many bytes whose rows add appends, in buf if that is long enough.
+func joinRows(buf, rec []byte, length int, add func(dst []byte, row int) ([]byte, error)) ([]byte, error) {
+	if length > maxRecord {
+		return nil, errBadNode
 	}
-	if err != nil {
-		return dst, err
+	end := len(rec) + length
+	if cap(buf) < end {
+		buf = make([]byte, 0, end) // not by append, which would clear it in one go
 	}
-	if len(value) != length {
-		err = errBadNode
+	buf = append(buf[:0], rec...)
+	for row := 0; ; row++ {
+		before := len(buf)
+		var err error
+		if buf, err = add(buf, row); err != nil {
+			return nil, err
+		}
+		switch {
+		case len(buf) == end:
+			return buf, nil
+		case len(buf) > end, len(buf)-before != rowBytes:
+			return nil, errBadNode
+		}
 	}
-	return append(dst, value...), errors.Join(err, closer.Close())
+}
+
+// writer is a batch under way.
+type writer struct {
+	home  *home
+	db    *pebble.DB
+	batch *pebble.Batch
+}
+
+// setValue writes a large value: into the batch if it is one row, and otherwise at once, row by row, as
+// the batch would be copied each time it grows. The batch is committed later. Until then nothing refers to
+// the rows, and if it never is, they are written again with the same entry of the log.
+func (w *writer) setValue(written tree.Index, value []byte) error {
+	if len(value) <= rowBytes {
+		return w.batch.Set(appendValueKey(nil, written), value, nil)
+	}
+	err := w.home.change(func(c *current) { c.rows = true })
+	var key []byte
+	for row := 0; err == nil && len(value) > 0; row++ {
+		n := min(rowBytes, len(value))
+		key = appendRowKey(key[:0], written, row)
+		err = w.db.Set(key, value[:n], pebble.NoSync)
+		value = value[n:]
+	}
+	return err
 }
 
 // getRecord reads the full record of a node. Its error is pebble.ErrNotFound if there is
@@ -78,7 +153,7 @@ func getRecord(from pebble.Reader, storeKey []byte, in answerRoom) ([]byte, erro
 		if err != nil {
 			return nil, err
 		}
-		whole, err := appendFullRecord(make([]byte, 0, len(rec)), from, rec, in)
+		whole, err := fullRecord(from, rec, in)
 		if errors.Is(err, errNoValue) && !bytes.Equal(before, rec) {
 			// Between the two reads, the node may have been overwritten and the old value
 			// deleted. Indexes are never reused, so if the node still refers to the missing
@@ -101,18 +176,23 @@ func (v *view) putValue(n, prev *tree.Node) {
 		return
 	}
 	if hasLargeValue(n) {
-		v.key = appendValueKey(v.key[:0], n.Written)
-		v.must(v.batch.Set(v.key, n.Value, nil))
+		v.must(v.setValue(n.Written, n.Value))
 	}
 	if prev != nil && hasLargeValue(prev) {
-		v.dropValue(prev.Written)
+		v.dropValue(v.meta.last+1, prev.Written, len(prev.Value))
 	}
 }
 
-// dropValue records that the current change, which gets the next index, drops a value.
-func (v *view) dropValue(written tree.Index) {
-	v.key = appendDropKey(v.key[:0], v.meta.last+1, written)
-	v.must(v.batch.Set(v.key, nil, nil))
+// dropValue records that the change at the index drops a value of so many bytes.
+func (v *view) dropValue(at, written tree.Index, length int) {
+	v.key = appendDropKey(v.key[:0], at, written)
+	v.must(v.batch.Set(v.key, appendDrop(nil, length), nil))
+}
+
+// appendDrop appends what is under the key of a value to be deleted: the number of its rows, a uvarint.
+// An earlier version, or a snapshot by one, has nothing there.
+func appendDrop(dst []byte, length int) []byte {
+	return binary.AppendUvarint(dst, uint64(rowsOf(length)))
 }
 
 // dropLimit is the number of values that one call of deleteValues deletes at most; it
@@ -127,9 +207,15 @@ func (v *view) deleteValues(oldest tree.Index) {
 	for n := 0; ok && n < dropLimit; n++ {
 		written, err := readDropKey(it.Key())
 		v.must(err)
+		rows, _ := binary.Uvarint(v.value(it))
 		v.must(v.batch.Delete(it.Key(), nil))
-		v.key = appendValueKey(v.key[:0], written)
-		v.must(v.batch.Delete(v.key, nil))
+		if rows == 0 {
+			v.must(v.batch.DeleteRange(appendValueKey(nil, written), appendValueKey(nil, written+1), nil))
+		}
+		for row := range min(rows, math.MaxUint16+1) {
+			v.key = appendRowKey(v.key[:0], written, int(row))
+			v.must(v.batch.Delete(v.key, nil))
+		}
 		ok = it.Next()
 	}
 	v.must(it.Error())

@@ -13,7 +13,7 @@ import (
 // view is the tree as seen and changed by one call of Update: a tree.Store over an indexed
 // Pebble batch. Storage errors panic with a fault, which Update returns as an error.
 type view struct {
-	batch  *pebble.Batch
+	writer
 	meta   meta
 	shared shared
 	handed []tree.Index // published: not to be modified in place
@@ -53,8 +53,8 @@ func recoverFault(err *error) {
 }
 
 // reset prepares the view for another batch, and keeps its buffers.
-func (v *view) reset(batch *pebble.Batch, m meta, now shared, expiryFrom int64) {
-	v.batch, v.meta, v.shared, v.soonest, v.stale = batch, m, now, math.MaxInt64, 0
+func (v *view) reset(w writer, m meta, now shared, expiryFrom int64) {
+	v.writer, v.meta, v.shared, v.soonest, v.stale = w, m, now, math.MaxInt64, 0
 	v.expiryFrom = appendExpiryKey(v.expiryFrom[:0], expiryFrom, "/")
 	v.changedAll = false
 	if len(v.changed) > maxReusedChanges {
@@ -194,7 +194,7 @@ func (v *view) Remove(n *tree.Node) {
 		v.changed[n.Key] = nil
 		v.must(v.batch.Delete(root, nil))
 		if hasLargeValue(n) {
-			v.dropValue(n.Written)
+			v.dropValue(v.meta.last+1, n.Written, len(n.Value))
 		}
 		v.meta.counts.remove(n.Expires != 0)
 		return
@@ -206,10 +206,10 @@ func (v *view) Remove(n *tree.Node) {
 		if len(found) <= deleteOneByOne {
 			found = append(found, bytes.Clone(it.Key()))
 		}
-		below, _, _, err := readNodeHead(v.value(it))
+		below, _, length, err := readNodeHead(v.value(it))
 		v.must(err)
 		if below.Written != 0 {
-			v.dropValue(below.Written)
+			v.dropValue(v.meta.last+1, below.Written, length)
 		}
 		v.meta.counts.remove(below.Expires != 0)
 	}

@@ -54,6 +54,22 @@ var mutants = []mutant{
 		"v.meta.raftIndex, v.meta.hash, v.meta.epoch, v.meta.last = 0, 0, 0,", "v.meta.raftIndex, v.meta.hash, v.meta.last = 0, 0,", "TestTheEpochIsKept",
 	},
 	{
+		"a snapshot has the rows of values", "of values in rows", "statemachine/snapshot.go",
+		"len(rows) == 0 || isRow(it.Key(), key)", "len(rows) == 0", "TestSnapshotsHaveWholeValues",
+	},
+	{
+		"rows of a value stay for ever", "of values in rows", "statemachine/values.go",
+		"range min(rows, math.MaxUint16+1)", "range min(rows, 1)", "TestValuesOfSeveralRows",
+	},
+	{
+		"a short row is no damage", "of values in rows", "statemachine/values.go",
+		"case len(buf) > end, len(buf)-before != rowBytes:", "case len(buf) > end, len(buf) == before:", "TestRowsThatEndElsewhere",
+	},
+	{
+		"an earlier copse takes a store with rows for damaged", "of values in rows", "statemachine/values.go",
+		"c.rows = true", "c.rows = false", "TestValuesOfSeveralRows",
+	},
+	{
 		"a new generation keeps the window", "A new generation", "statemachine/membership.go",
 		"	v.emptyWindow()\n", "", "TestRenewADataShard",
 	},
