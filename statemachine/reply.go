@@ -94,7 +94,7 @@ func leaveReply(dst []byte, from, events int) []byte {
 func growForEvent(dst []byte, e *tree.Event, values *tree.Binary) []byte {
 	size := replyHead + eventOverhead + len(e.Node.Key) + len(e.Node.Value) + len(e.Prev.Key) + len(e.Prev.Value)
 	values.Each(func(value []byte) []byte {
-		size += jsonLength(value) + 4 // beyond its own bytes, which come behind the JSON
+		size += (&tree.Node{Value: value}).TextLen() + 4 // beyond its own bytes, which come behind the JSON
 		return value
 	})
 	if cap(dst)-len(dst) < size {

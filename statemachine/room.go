@@ -3,7 +3,8 @@ package statemachine
 import (
 	"encoding/base64"
 	"errors"
-	"unicode/utf8"
+
+	"copse/statemachine/tree"
 )
 
 // What a read takes in memory until its client has the answer is counted by whoever asks
@@ -63,33 +64,13 @@ func (r *room) print(value, part []byte) error {
 	return r.need(len(value) + len(part) + printedLength(value, r.base64))
 }
 
-// printedLength is about how long a value becomes in an answer.
+// printedLength is how long a value becomes in an answer; small values count as they are.
 func printedLength(value []byte, as64 bool) int {
 	if as64 {
 		return base64.StdEncoding.EncodedLen(len(value))
 	}
-	return jsonLength(value)
-}
-
-// jsonLength is about how long a value becomes in JSON.
-func jsonLength(value []byte) int {
 	if len(value) <= freeValue {
 		return len(value)
 	}
-	const escape = len(`\u0000`)
-	n, beyond := len(value), 0
-	for _, c := range value {
-		switch {
-		case c >= utf8.RuneSelf:
-			beyond++
-		case c < ' ' || c == '<' || c == '>' || c == '&':
-			n += escape - 1
-		case c == '"' || c == '\\':
-			n++
-		}
-	}
-	if beyond > 0 && !utf8.Valid(value) {
-		n += beyond * (escape - 1)
-	}
-	return n
+	return (&tree.Node{Value: value}).TextLen()
 }

@@ -168,7 +168,11 @@ const (
 // escapedLen is how long s is with its escapes, or a little less.
 func escapedLen[S string | []byte](s S) (n int) {
 	t := &escapedSizes
-	for ; len(s) >= 8; s = s[8:] { // eight at once, as in plainLen
+	for ; len(s) >= 8; s = s[8:] {
+		if isPlain(word(s)) {
+			n += 8
+			continue
+		}
 		n += int(t[s[0]]) + int(t[s[1]]) + int(t[s[2]]) + int(t[s[3]]) + int(t[s[4]]) + int(t[s[5]]) + int(t[s[6]]) + int(t[s[7]])
 	}
 	for i := range len(s) {
@@ -189,11 +193,19 @@ var escapedSizes = func() (t [256]uint8) {
 	return t
 }()
 
-// textLen is how many bytes appendText appends for s.
+// TextLen is how many bytes the value takes within a JSON string, without the quotes.
+func (n *Node) TextLen() int { return textLen(n.Value) }
+
+// textLen is how many bytes s takes within a JSON string, without the quotes. What needs
+// no escape is scanned once.
 func textLen(s []byte) (n int) {
+	n = plainLen(s)
+	if s = s[n:]; len(s) == 0 {
+		return n
+	}
 	if utf8.Valid(s) {
 		const more = len(replaced) - len("\u2028")
-		return escapedLen(s) + more*(bytes.Count(s, []byte("\u2028"))+bytes.Count(s, []byte("\u2029")))
+		return n + escapedLen(s) + more*(bytes.Count(s, []byte("\u2028"))+bytes.Count(s, []byte("\u2029")))
 	}
 	for len(s) > 0 {
 		size := 1
@@ -218,32 +230,38 @@ func textLen(s []byte) (n int) {
 // plainLen returns how many bytes at the front of s need no escape. It checks
 // eight at once, since a listing spends most of its time here.
 func plainLen[S string | []byte](s S) int {
-	const (
-		each = 0x0101010101010101 // times a byte: that byte, eight times
-		high = 0x80 * each
-	)
 	n := 0
-	for len(s)-n >= 8 {
-		b := s[n : n+8]
-		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
-		// If all eight bytes are ASCII, control has the high bit of each byte below
-		// the space, and the other three words lack the high bit of each byte
-		// that they are named after. Pairs of characters that differ in one bit
-		// share a word.
-		control := w - ' '*each
-		quoteAmp := (w&^(4*each) ^ '"'*each) + 0x7f*each
-		lessMore := (w&^(2*each) ^ '<'*each) + 0x7f*each
-		backslash := (w ^ '\\'*each) + 0x7f*each
-		if (w|control|^(quoteAmp&lessMore&backslash))&high != 0 {
-			break
-		}
+	for len(s)-n >= 8 && isPlain(word(s[n:])) {
 		n += 8
 	}
 	for n < len(s) && s[n] < utf8.RuneSelf && plain[s[n]] {
 		n++
 	}
 	return n
+}
+
+// word is the first eight bytes of s.
+func word[S string | []byte](s S) uint64 {
+	b := s[:8]
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
+
+// isPlain reports whether none of the eight bytes of w needs an escape.
+func isPlain(w uint64) bool {
+	const (
+		each = 0x0101010101010101 // times a byte: that byte, eight times
+		high = 0x80 * each
+	)
+	// If all eight bytes are ASCII, control has the high bit of each byte below
+	// the space, and the other three words lack the high bit of each byte
+	// that they are named after. Pairs of characters that differ in one bit
+	// share a word.
+	control := w - ' '*each
+	quoteAmp := (w&^(4*each) ^ '"'*each) + 0x7f*each
+	lessMore := (w&^(2*each) ^ '<'*each) + 0x7f*each
+	backslash := (w ^ '\\'*each) + 0x7f*each
+	return (w|control|^(quoteAmp&lessMore&backslash))&high == 0
 }
 
 func appendEscape(dst []byte, c byte) []byte {
