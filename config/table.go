@@ -155,7 +155,7 @@ func requestSettings() []setting {
 
 func resourceSettings() []setting {
 	return []setting{
-		{"cache-size", "size", "Memory for the caches: half for blocks of the store, a quarter each for nodes and for listings. It is taken as there is something to keep. The default is a sixteenth of the memory within the bounds given, and never more than a quarter of a container's limit.", "128MiB to 1GiB",
+		{"cache-size", "size", "Memory for the caches: half for blocks of the store, a quarter each for nodes and for printed listings and values. It is taken as there is something to keep. The default is a sixteenth of the memory within the bounds given, and never more than a quarter of a container's limit.", "128MiB to 1GiB",
 			size(func(c *Config) *int64 { return &c.CacheSize })},
 		{"disk-reserve", "size", "Disk space to keep free. Below it, writes that grow the store are refused, so that log and store can complete what they have begun. 0 is off.", "",
 			size(func(c *Config) *int64 { return &c.DiskReserve })},

@@ -11,8 +11,8 @@ import (
 	"copse/statemachine/tree"
 )
 
-// listCache caches the JSON of listings that are read repeatedly: clients that watch a
-// directory tend to read it again after each change. An update removes all listings that
+// listCache caches the JSON of listings, and of large files, that are read repeatedly: clients that
+// watch a directory tend to read it again after each change. An update removes all listings that
 // show what it changes, and blocks new ones while it commits (see caches).
 //
 // A listing is cached when it is read for the second time, unless something that it shows
@@ -32,17 +32,18 @@ type listCache struct {
 	blocked int
 }
 
-// listName identifies a listing.
+// listName identifies a listing. A file's isn't recursive.
 type listName struct {
 	key       string
 	recursive bool
 }
 
 // cachedList is a listing in the cache: its text, which isn't empty, an index at which it was so, and the
-// other form of it.
+// other form of it. A file's index is that of its last change.
 type cachedList struct {
 	text   []byte
 	at     tree.Index
+	file   bool
 	packed *atomic.Pointer[[]byte] // of nil until the form is known; of an empty one if there is none
 }
 
@@ -52,10 +53,11 @@ type listFill struct {
 	// Guarded by the cache's lock.
 	text  []byte
 	stale bool // it is given up: too long, or something that it shows has changed
-	// uncacheable: its text depends on the time. It is the reading goroutine's, as is at, an index
-	// at which the listing was so.
+	// uncacheable: its text depends on the time. It is the reading goroutine's, as are at and file,
+	// which are the listing's.
 	uncacheable bool
 	at          tree.Index
+	file        bool
 }
 
 // listShare limits one listing to 1/listShare of the cache.
@@ -139,7 +141,7 @@ func (c *listCache) finish(f *listFill) {
 	if !useful {
 		return
 	}
-	list := cachedList{text, f.at, new(atomic.Pointer[[]byte])}
+	list := cachedList{text, f.at, f.file, new(atomic.Pointer[[]byte])}
 	c.entries[f.name] = list
 	c.size += f.name.cost(list)
 	c.shrink()

@@ -66,6 +66,12 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 	}()
 	defer func() { m.end.ifDamaged(fail) }()
 	defer recoverFault(&fail)
+	file, fill := m.keptFile(q)
+	if file.text != nil {
+		out, rest = showKept(dst, q, file)
+		return out, rest, nil, nil
+	}
+	defer m.caches.lists.abandon(fill)
 	for {
 		index := m.Index() // first, so that it isn't above what is read
 		n, err := m.find(q)
@@ -77,12 +83,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 			return getRaw(dst, &n, q, index)
 		}
 		if !n.Dir {
-			if q.Tag.IsCurrent(n.Modified, n.Modified, n.Expires != 0) {
-				return dst, nil, nil, nil
-			}
-			q.Tag.Shows(n.Modified, n.Expires != 0)
-			take(q.Room, printedLength(n.Value, q.Page.Base64)-len(n.Value)) // besides what was taken to load it
-			return m.appendFile(dst, &n, q, now), nil, nil, nil
+			return m.getFile(dst, &n, q, fill, now), nil, nil, nil
 		}
 		mark := tree.Index(0)
 		if q.Tag.Asks() {
@@ -90,7 +91,7 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 				return dst, nil, nil, nil
 			}
 		}
-		if cached := m.caches.lists.get(q.Key, q.Recursive); cached.text != nil && !q.Page.Base64 {
+		if cached := m.caches.lists.get(q.Key, q.Recursive); cached.text != nil && !cached.file && !q.Page.Base64 {
 			at := cached.at
 			if mark <= index { // what is cached is what there was then, too, even if the mark was begun anew
 				at = max(at, mark)
@@ -109,6 +110,48 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 		}
 		// Between the two reads, a directory became a file or was removed.
 	}
+}
+
+// keptFile returns the printed form of a large file, if it is kept, or else what collects it if it is to be.
+func (m *Machine) keptFile(q *tree.Query) (cachedList, *listFill) {
+	if rec, _ := m.caches.nodes.get(nil, q.Key); !isLarge(rec) || q.Page != (tree.Page{}) || q.Raw != nil {
+		return cachedList{}, nil
+	}
+	if file := m.caches.lists.get(q.Key, false); file.file {
+		return file, nil
+	}
+	return cachedList{}, m.caches.lists.begin(q.Key, false) // before the store is acquired, as in cachedReader.Get
+}
+
+// getFile is Get for a file, whose printed form is kept if fill isn't nil. What shows a time to live isn't.
+func (m *Machine) getFile(dst []byte, n *tree.Node, q *tree.Query, fill *listFill, now func() int64) []byte {
+	mortal := n.Expires != 0
+	if q.Tag.IsCurrent(n.Modified, n.Modified, mortal) {
+		return dst
+	}
+	q.Tag.Shows(n.Modified, mortal)
+	take(q.Room, printedLength(n.Value, q.Page.Base64)-len(n.Value)) // besides what was taken to load it
+	out := m.appendFile(dst, n, q, now)
+	if fill != nil {
+		fill.at, fill.file, fill.uncacheable = n.Modified, true, mortal
+		m.caches.lists.add(fill, out[len(dst):])
+		m.caches.lists.finish(fill)
+	}
+	return out
+}
+
+// showKept answers q with a file that is kept, unless the client has it. It comes with a Rest if it is longer than a part.
+// It counts for each client: one that is slow holds it even if it is kept no longer.
+func showKept(dst []byte, q *tree.Query, file cachedList) ([]byte, tree.Rest) {
+	if q.Tag.IsCurrent(file.at, file.at, false) {
+		return dst, nil
+	}
+	q.Tag.Shows(file.at, false)
+	take(q.Room, len(file.text))
+	if len(file.text) > listingPart {
+		return dst, &inMemory{text: file.text}
+	}
+	return append(dst, file.text...), nil
 }
 
 // getRaw is Get for a read of bytes, of the node n. A time to live doesn't show in them.

@@ -320,6 +320,14 @@ var mutants = []mutant{
 		"		size += cap(*packed)\n", "", "TestAListingAndItsOtherForm",
 	},
 	{
+		"what shows a time to live is kept", "of files", "statemachine/lookup.go",
+		"n.Modified, true, mortal", "n.Modified, true, false", "TestWhatIsNotKeptAsAFile",
+	},
+	{
+		"a file that is kept needs no room", "of files", "statemachine/lookup.go",
+		"	take(q.Room, len(file.text))\n", "", "TestLargeFilesAreKept",
+	},
+	{
 		"a compressor isn't given back", "of gzip", "httpfront/gzip.go",
 		"	p.all.give(p.z)\n", "", "TestACompressedListingIsTheListing",
 	},

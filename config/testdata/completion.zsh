@@ -60,7 +60,7 @@ _copse() {
     '--ttl-pause=-[Times to live stand still while nothing can be written, as without a leader: whoever refreshes a key in time keeps it]::value:(true false)'
     '--read-timeout=[Timeout for a client to send a request]:duration:'
     '--idle-timeout=[How long an idle connection is kept open]:duration:'
-    '--cache-size=[Memory for the caches: half for blocks of the store, a quarter each for nodes and for listings]:size:'
+    '--cache-size=[Memory for the caches: half for blocks of the store, a quarter each for nodes and for printed listings and values]:size:'
     '--disk-reserve=[Disk space to keep free]:size:'
     '--timer-slack=[How late the kernel may wake the process'\''s threads, at most 10ms: Go'\''s runtime then takes less CPU time]:duration:'
     '--listen-metrics-urls=[Addresses of the operations port, with probes and metrics; off, or an empty flag, disables it]:urls:'
