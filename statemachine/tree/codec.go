@@ -1,6 +1,9 @@
 package tree
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // A command in a batch:
 //
@@ -78,8 +81,15 @@ func (c *Command) flags() (f byte) {
 	return f
 }
 
+// copyPiece is how much is copied at once. The runtime can't stop a goroutine within one copy, and when the
+// collector waits for it, so does everything else.
+const copyPiece = 64 << 10
+
 func appendBytes[S string | []byte](dst []byte, s S) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(s)))
+	dst = slices.Grow(binary.AppendUvarint(dst, uint64(len(s))), len(s))
+	for ; len(s) > copyPiece; s = s[copyPiece:] {
+		dst = append(dst, s[:copyPiece]...)
+	}
 	return append(dst, s...)
 }
 
