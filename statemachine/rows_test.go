@@ -3,6 +3,7 @@ package statemachine
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -217,4 +218,27 @@ func TestRowsThatEndElsewhere(t *testing.T) {
 		}
 	}
 	checkValue(t, m, nil)
+}
+
+// What is left of an entry that was never applied isn't taken for rows of the value that has its index now.
+func TestRowsThatNobodyHas(t *testing.T) {
+	m := openRows(t, t.TempDir())
+	defer m.Close()
+	for _, length := range []int{rowBytes - 1, rowBytes + 7} {
+		value := patterned(length)
+		applyAll(t, m, setK(value))
+		key := []byte(keysOf(t, m, valuePrefix)[0])
+		stray := binary.BigEndian.AppendUint16(bytes.Clone(key[:9]), 30)
+		if err := m.store.db.Set(stray, patterned(100), pebble.NoSync); err != nil {
+			t.Fatal(err)
+		}
+		checkValue(t, m, value)
+		other := openRows(t, t.TempDir())
+		defer other.Close()
+		if err := other.RecoverFromSnapshot(bytes.NewReader(saveRows(t, m)), nil); err != nil {
+			t.Fatal(err)
+		}
+		checkValue(t, other, value)
+		m = other
+	}
 }

@@ -113,10 +113,11 @@ func writeSnapshot(snap *pebble.Snapshot, w io.Writer, stop <-chan struct{}) (er
 }
 
 // recordRows reads the record at key, to which it points, in its rows, and steps behind it. The rows are in the
-// buffers of those before.
+// buffers of those before. A row that isn't full is the last: what an entry that was never applied may have left
+// behind it, under an index that was used again, isn't the value's.
 func recordRows(it *pebble.Iterator, key []byte, before [][]byte) (rows [][]byte, length int, more bool, err error) {
 	rows = before[:0]
-	for more = true; more && (len(rows) == 0 || isRow(it.Key(), key)); more = it.Next() {
+	for more = true; more && (len(rows) == 0 || len(rows[len(rows)-1]) == rowBytes && isRow(it.Key(), key)); more = it.Next() {
 		value, err := it.ValueAndErr()
 		if err != nil {
 			return rows, 0, false, err
