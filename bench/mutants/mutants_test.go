@@ -55,7 +55,11 @@ var mutants = []mutant{
 	},
 	{
 		"a snapshot has the rows of values", "of values in rows", "statemachine/snapshot.go",
-		"len(rows) == 0 || isRow(it.Key(), key)", "len(rows) == 0", "TestSnapshotsHaveWholeValues",
+		"len(rows) == 0 || len(rows[len(rows)-1]) == rowBytes && isRow(it.Key(), key)", "len(rows) == 0", "TestSnapshotsHaveWholeValues",
+	},
+	{
+		"stray rows are a value's", "of values in rows", "statemachine/snapshot.go",
+		"len(rows[len(rows)-1]) == rowBytes && isRow", "isRow", "TestRowsThatNobodyHas",
 	},
 	{
 		"rows of a value stay for ever", "of values in rows", "statemachine/values.go",
@@ -237,7 +241,7 @@ var mutants = []mutant{
 	},
 	{
 		"users aren't in snapshots", "of auth", "statemachine/snapshot.go",
-		"for ok := it.First(); ok; ok = it.Next() {\n\t\tselect {", "for ok := it.First(); ok; ok = it.Next() {\n\t\tif it.Key()[0] == userPrefix {\n\t\t\tcontinue\n\t\t}\n\t\tselect {", "TestUsersAreKept",
+		"for ok := it.First(); ok; {\n\t\tselect {", "for ok := it.First(); ok; {\n\t\tif it.Key()[0] == userPrefix {\n\t\t\tok = it.Next()\n\t\t\tcontinue\n\t\t}\n\t\tselect {", "TestUsersAreKept",
 	},
 	{
 		"a close goes back", "5", "statemachine/ordered.go",
