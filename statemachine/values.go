@@ -145,7 +145,7 @@ func (w *writer) setValue(written tree.Index, value []byte) error {
 }
 
 // getRecord reads the full record of a node. Its error is pebble.ErrNotFound if there is
-// none. in is as in appendFullRecord.
+// none. in is as in fullRecord.
 func getRecord(from pebble.Reader, storeKey []byte, in answerRoom) ([]byte, error) {
 	var before []byte
 	for {
