@@ -32,6 +32,9 @@ const faultPlanEnv = "COPSE_TEST_FAULT_PLAN"
 // faultCommand is the i-th command of the log that is applied under faults.
 func faultCommand(i int) tree.Command {
 	c := tree.Command{Op: tree.OpSet, Key: fmt.Sprintf("/d%d/k%d", i%7, i%31), Value: []byte(strings.Repeat("v", 10+i*37%3000)), Now: int64(i)}
+	if i%40 == 9 { // in two rows
+		c.Value = []byte(strings.Repeat("v", 257<<10))
+	}
 	switch i % 11 {
 	case 3:
 		c.Expires = int64(i + 5)
