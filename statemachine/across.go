@@ -100,7 +100,7 @@ func (a *mergedListing) next(dst []byte) (out []byte, more bool, err error) {
 			l.h.end.ifDamaged(err)
 			return dst, false, err
 		}
-		if err := l.room.print(n.Value, dst); err != nil {
+		if err := l.room.print(&n, dst); err != nil {
 			return dst, false, err
 		}
 		below := false

@@ -246,7 +246,7 @@ func (l *listing) append(dst []byte) (out []byte, more bool, err error) {
 		if n.Expires != 0 && l.fill != nil {
 			l.fill.uncacheable = true
 		}
-		if err := l.room.print(n.Value, dst); err != nil {
+		if err := l.room.print(&n, dst); err != nil {
 			return dst, false, err
 		}
 		below := false

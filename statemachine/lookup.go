@@ -53,8 +53,8 @@ func (r reader) Get(key string) (tree.Node, bool) {
 }
 
 // Get appends the answer to q to dst. now returns the time in Unix nanoseconds; it is
-// called only where the answer may contain a TTL, after the data was read. A listing of
-// more than listingPart bytes is returned in parts: rest yields those after the first, and
+// called only where the answer may contain a TTL, after the data was read. A listing, or a file
+// that is kept, of more than listingPart bytes is returned in parts: rest yields those after the first, and
 // the caller must close it. If q.Tag says that the client has the answer, there is none. err is an error as v2 defines it, fail is a storage error.
 func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, rest tree.Rest, err *tree.Error, fail error) {
 	defer func() {
@@ -114,7 +114,10 @@ func (m *Machine) Get(dst []byte, q *tree.Query, now func() int64) (out []byte, 
 
 // keptFile returns the printed form of a large file, if it is kept, or else what collects it if it is to be.
 func (m *Machine) keptFile(q *tree.Query) (cachedList, *listFill) {
-	if rec, _ := m.caches.nodes.get(nil, q.Key); !isLarge(rec) || q.Page != (tree.Page{}) || q.Raw != nil {
+	if q.Page != (tree.Page{}) || q.Raw != nil {
+		return cachedList{}, nil
+	}
+	if rec, _ := m.caches.nodes.get(nil, q.Key); !isLarge(rec) {
 		return cachedList{}, nil
 	}
 	if file := m.caches.lists.get(q.Key, false); file.file {
@@ -130,7 +133,7 @@ func (m *Machine) getFile(dst []byte, n *tree.Node, q *tree.Query, fill *listFil
 		return dst
 	}
 	q.Tag.Shows(n.Modified, mortal)
-	take(q.Room, printedLength(n.Value, q.Page.Base64)-len(n.Value)) // besides what was taken to load it
+	take(q.Room, printedLength(n, q.Page.Base64)-len(n.Value)) // besides what was taken to load it
 	out := m.appendFile(dst, n, q, now)
 	if fill != nil {
 		fill.at, fill.file, fill.uncacheable = n.Modified, true, mortal

@@ -52,7 +52,7 @@ func GetPage(machines []*Machine, dst []byte, q *tree.Query, o PageOptions, now 
 	clock := p.clock(0, now)
 	n.Expires = clock.Shown(n.Expires)
 	if !n.Dir {
-		take(q.Room, printedLength(n.Value, q.Page.Base64)-len(n.Value)) // as in Get
+		take(q.Room, printedLength(&n, q.Page.Base64)-len(n.Value)) // as in Get
 		return p.query.AppendFile(dst, &n, clock.now), nil, nil, nil
 	}
 	take(q.Room, listingBuffer)

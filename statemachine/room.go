@@ -56,21 +56,21 @@ func (r *room) need(bytes int) error {
 	return nil
 }
 
-// print makes sure that a value can be printed behind the rest of a part.
-func (r *room) print(value, part []byte) error {
-	if len(value) <= freeValue {
+// print makes sure that the value of n can be printed behind the rest of a part.
+func (r *room) print(n *tree.Node, part []byte) error {
+	if len(n.Value) <= freeValue {
 		return nil
 	}
-	return r.need(len(value) + len(part) + printedLength(value, r.base64))
+	return r.need(len(n.Value) + len(part) + printedLength(n, r.base64))
 }
 
-// printedLength is how long a value becomes in an answer; small values count as they are.
-func printedLength(value []byte, as64 bool) int {
+// printedLength is how long n's value becomes in an answer; small values count as they are.
+func printedLength(n *tree.Node, as64 bool) int {
 	if as64 {
-		return base64.StdEncoding.EncodedLen(len(value))
+		return base64.StdEncoding.EncodedLen(len(n.Value))
 	}
-	if len(value) <= freeValue {
-		return len(value)
+	if len(n.Value) <= freeValue {
+		return len(n.Value)
 	}
-	return (&tree.Node{Value: value}).TextLen()
+	return n.TextLen()
 }

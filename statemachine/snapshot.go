@@ -244,11 +244,8 @@ func (w *recordWriter) record(key []byte, in *checksumReader) error {
 		if w.row, err = in.bytes(w.row, size); err != nil {
 			break
 		}
-		to := key
-		if row > 0 { // as appendRowKey
-			to, w.divided = binary.BigEndian.AppendUint16(key, uint16(row)), true
-		}
-		if err := w.batch.Set(to, w.row, nil); err != nil {
+		w.divided = w.divided || row > 0
+		if err := w.batch.Set(appendRow(key, row), w.row, nil); err != nil {
 			return err
 		}
 		if w.batch.Len() > recoverBatch {

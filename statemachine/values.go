@@ -43,10 +43,15 @@ func appendValueKey(dst []byte, written tree.Index) []byte {
 
 // appendRowKey appends the key of a row of a value; row 0 is the first.
 func appendRowKey(dst []byte, written tree.Index, row int) []byte {
-	if dst = appendValueKey(dst, written); row > 0 {
-		dst = binary.BigEndian.AppendUint16(dst, uint16(row))
+	return appendRow(appendValueKey(dst, written), row)
+}
+
+// appendRow makes the key of a row from that of its value.
+func appendRow(key []byte, row int) []byte {
+	if row > 0 {
+		key = binary.BigEndian.AppendUint16(key, uint16(row))
 	}
-	return dst
+	return key
 }
 
 // isRow reports whether storeKey is that of a further row of the value under key, if that is a value.

@@ -72,18 +72,23 @@ func put(node *peer.Server, key, value string) (int, string, error) {
 // putForm is put with the body as it is sent.
 func putForm(node *peer.Server, key, form string) (int, string, error) {
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	req, err := http.NewRequest(http.MethodPut, node.URL+"/v2/keys"+key, strings.NewReader(form))
-	if err != nil {
-		return 0, "", err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := client.Do(req)
+	resp, err := sendPut(client, node.URL, key, form)
 	if err != nil {
 		return 0, "", err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 200))
 	return resp.StatusCode, string(body), err
+}
+
+// sendPut sends a PUT. The caller closes the body.
+func sendPut(client *http.Client, url, key, form string) (*http.Response, error) {
+	req, err := http.NewRequest(http.MethodPut, url+"/v2/keys"+key, strings.NewReader(form))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return client.Do(req)
 }
 
 // alive checks that the process still runs, and works.

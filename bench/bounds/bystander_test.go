@@ -74,12 +74,7 @@ func standBy(url string) error {
 }
 
 func putSmall(client *http.Client, url string) error {
-	req, err := http.NewRequest(http.MethodPut, url+"/v2/keys/beside", strings.NewReader("value=v"))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := client.Do(req)
+	resp, err := sendPut(client, url, "/beside", "value=v")
 	if err != nil {
 		return err
 	}
