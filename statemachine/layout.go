@@ -14,13 +14,14 @@ import (
 //
 //	a                                     whether auth is on
 //	c                                     the membership of the cluster
+//	k                                     the last number of a value that has its own (numberValue), 8 bytes
 //	m                                     meta: format, indexes, counters
 //	o                                     the indexes handed out by the order shard
 //	r <name>                              a role
 //	s                                     the source that a mirror follows
 //	u <name>                              a user
 //	n <path>                              a node
-//	v <index that wrote it, 8 bytes>      a large value, stored outside its node, or its first row
+//	v <index that wrote it, 8 bytes>      a large value, stored outside its node, or its first row; or it has a number of its own
 //	v <the same> <row, 2 bytes>           a further row of it
 //	d <index, 8 bytes> <index, 8 bytes>   the change at the first index replaced the large value of the second, which has so many rows
 //	x <expiration, 8 bytes> <path>        an expiration
@@ -50,6 +51,7 @@ import (
 const (
 	authPrefix    = 'a'
 	membersPrefix = 'c'
+	numberPrefix  = 'k'
 	handedPrefix  = 'o'
 	rolePrefix    = 'r'
 	mirrorPrefix  = 's'
@@ -74,6 +76,7 @@ var (
 	authKey    = []byte{authPrefix}
 	membersKey = []byte{membersPrefix}
 	mirrorKey  = []byte{mirrorPrefix}
+	numberKey  = []byte{numberPrefix}
 	handedKey  = []byte{handedPrefix}
 )
 

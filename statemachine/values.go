@@ -59,6 +59,30 @@ func isRow(storeKey, key []byte) bool {
 	return key[0] == valuePrefix && len(storeKey) > len(key) && bytes.HasPrefix(storeKey, key)
 }
 
+// ownValue begins the numbers of values that no index of the tree stands for: see numberValue. No index comes so far.
+const ownValue = 1 << 62
+
+// numberValue returns the number of a value that is written before a change gives it to a node, or whose index another
+// value may have. It is used once, in whatever generation of the raft group.
+func (v *view) numberValue() tree.Index {
+	last := uint64(ownValue)
+	rec, closer, err := v.batch.Get(numberKey)
+	switch {
+	case err == nil && len(rec) == 8:
+		last = binary.BigEndian.Uint64(rec)
+		v.must(closer.Close())
+	case err == nil:
+		v.must(fmt.Errorf("%w: number of the last value", ErrDamaged))
+	case !errors.Is(err, pebble.ErrNotFound):
+		v.must(err)
+	}
+	v.must(v.batch.Set(numberKey, binary.BigEndian.AppendUint64(nil, last+1), nil))
+	return tree.Index(last + 1)
+}
+
+// isOwn reports whether a value has a number by numberValue. Who numbered it has written it.
+func isOwn(written tree.Index) bool { return written>>62 == 1 }
+
 func appendDropKey(dst []byte, replacedAt, written tree.Index) []byte {
 	dst = binary.BigEndian.AppendUint64(append(dst, dropPrefix), uint64(replacedAt))
 	return binary.BigEndian.AppendUint64(dst, uint64(written))
@@ -180,7 +204,7 @@ func (v *view) putValue(n, prev *tree.Node) {
 	if kept {
 		return
 	}
-	if hasLargeValue(n) {
+	if hasLargeValue(n) && !isOwn(n.Written) {
 		v.must(v.setValue(n.Written, n.Value))
 	}
 	if prev != nil && hasLargeValue(prev) {

@@ -9,12 +9,13 @@ import (
 // A raft entry holds one batch: the writes of one or more members, in the
 // submissions that they sent to the shard's leader.
 //
-//	version      1 byte   ledVersion; timedVersion if it carries the shard's time
-//	flags        1 byte   batchOrdered, batchRoot
+//	version      1 byte   ledVersion; timedVersion if it carries the shard's time; stagedVersion, with or without
+//	                      the time, if any of its commands is an OpStage or OpGiveStaged
+//	flags        1 byte   batchOrdered, batchRoot; in stagedVersion batchTimed
 //	epoch        uvarint  raft term in which the proposer led; above 0
 //	number       uvarint  of the batch, counted by the proposer within the epoch
 //	first, last  uvarint  only if batchOrdered: the range of indexes; first is above 0
-//	time, shift  varint   only in timedVersion: see Clock
+//	time, shift  varint   only in timedVersion, or with batchTimed: see Clock
 //	submissions  uvarint
 //	each submission:
 //	  replica    uvarint  the replica whose member waits for the replies
@@ -31,19 +32,21 @@ import (
 //	count        uvarint
 //	commands
 const (
-	loneVersion  = 1
-	ledVersion   = 3
-	timedVersion = 4
+	loneVersion   = 1
+	ledVersion    = 3
+	timedVersion  = 4
+	stagedVersion = 5
 
 	batchOrdered = 1
 	batchRoot    = 2
+	batchTimed   = 4
 )
 
 // Decoding errors. No client input can cause them: the log is damaged, or was
 // written by a newer copse.
 var (
-	// ErrBatchVersion means that a newer copse wrote the batch.
-	ErrBatchVersion = errors.New("a newer version of copse wrote this raft entry: start that version again")
+	// errBatchVersion means that a newer copse wrote the batch.
+	errBatchVersion = errors.New("a newer version of copse wrote this raft entry: start that version again")
 	errBatchShort   = errors.New("raft entry is truncated or damaged")
 )
 
@@ -56,7 +59,9 @@ type BatchHead struct {
 	Ordered, Root bool
 	Range         Range
 	Clock         Clock // the shard's time; versions of copse before 2026-11-30 don't know it
-	Submissions   int
+	// Staged means that a command is an OpStage or OpGiveStaged, which versions of copse before 2026-12-01 don't know.
+	Staged      bool
+	Submissions int
 }
 
 // AppendBatchHead appends to dst the head of a batch that a leader proposes. Append
@@ -70,7 +75,12 @@ func AppendBatchHead(dst []byte, h BatchHead) []byte {
 		flags |= batchRoot
 	}
 	version := byte(ledVersion)
-	if h.Clock.Known() {
+	switch {
+	case h.Staged && h.Clock.Known():
+		version, flags = stagedVersion, flags|batchTimed
+	case h.Staged:
+		version = stagedVersion
+	case h.Clock.Known():
 		version = timedVersion
 	}
 	dst = append(dst, version, flags)
@@ -109,6 +119,8 @@ func AppendBatch(dst []byte, replica uint64, count int) []byte {
 type BatchReader struct {
 	BatchHead
 	Submission RequestID // the current submission
+	// StagedValue is the number of the value that the command just read is to be carried out with; 0: none.
+	StagedValue Index
 
 	lone     bool   // without an epoch, from AppendBatch
 	left     int    // submissions not yet begun
@@ -117,17 +129,17 @@ type BatchReader struct {
 }
 
 // ReadBatch reads the head of a batch and returns a reader of its submissions. The
-// error is ErrBatchVersion for a newer format, or says that the batch is damaged.
+// error is errBatchVersion for a newer format, or says that the batch is damaged.
 func ReadBatch(data []byte) (*BatchReader, error) {
 	r := &BatchReader{d: NewDecoder(data)}
 	switch version := r.d.Byte(); version {
 	case loneVersion:
 		r.lone, r.Submissions = true, 1
-	case ledVersion, timedVersion:
-		r.readHead(version == timedVersion)
+	case ledVersion, timedVersion, stagedVersion:
+		r.readHead(version)
 	default:
 		if !r.d.Failed() {
-			return nil, fmt.Errorf("%w (version %d)", ErrBatchVersion, version)
+			return nil, fmt.Errorf("%w (version %d)", errBatchVersion, version)
 		}
 	}
 	if r.d.Failed() {
@@ -137,8 +149,11 @@ func ReadBatch(data []byte) (*BatchReader, error) {
 	return r, nil
 }
 
-func (r *BatchReader) readHead(timed bool) {
-	flags := r.d.Byte()
+func (r *BatchReader) readHead(version byte) {
+	flags, timed := r.d.Byte(), version == timedVersion
+	if r.Staged = version == stagedVersion; r.Staged {
+		timed, flags = flags&batchTimed != 0, flags&^batchTimed
+	}
 	r.Ordered, r.Root = flags&batchOrdered != 0, flags&batchRoot != 0
 	r.Epoch, r.Number = r.d.Uvarint(), r.d.Uvarint()
 	if r.Ordered {
@@ -192,6 +207,7 @@ func (r *BatchReader) Next(c *Command) (bool, error) {
 	if readCommand(&r.d, c); r.d.Failed() {
 		return false, errBatchShort
 	}
+	r.StagedValue = c.unwrap()
 	return true, nil
 }
 
@@ -210,14 +226,14 @@ var errCommands = errors.New("a submission's commands are truncated, damaged, or
 
 // CheckCommands checks commands that another member sent: they must be exactly count
 // complete commands that a member may submit and every replica can apply, and each
-// must take at least one index. isChange checks the Value of an OpAuth, OpMirror or OpTxn. It returns how many
+// must take at least one index, but for an OpStage. isChange checks the Value of an OpAuth, OpMirror or OpTxn. It returns how many
 // indexes they take at most, and how many of them are in-order creates in the root. Its
 // only error is errCommands.
 func CheckCommands(commands []byte, count int, isChange func(*Command) bool) (indexes, roots int, err error) {
 	d := NewDecoder(commands)
 	for range count {
 		var c Command
-		if readCommand(&d, &c); d.Failed() || !c.submittable() || c.Indexes() == 0 || (c.Op == OpAuth || c.Op == OpMirror || c.Op == OpTxn) && !isChange(&c) {
+		if readCommand(&d, &c); d.Failed() || !c.submittable() || c.Indexes() == 0 && c.Op != OpStage || (c.Op == OpAuth || c.Op == OpMirror || c.Op == OpTxn) && !isChange(&c) {
 			return 0, 0, errCommands
 		}
 		indexes += c.Indexes()

@@ -126,15 +126,18 @@ func readCommand(d *Decoder, c *Command) {
 	if flags&flagLimit != 0 {
 		c.Limit = int(min(d.Uvarint(), 1<<30))
 	}
-	if op == 0 || op >= opEnd || repeatable && !c.identified() {
+	if op == 0 || op >= opEnd || repeatable && !c.identified() || !c.wellStaged() {
 		d.Fail()
 	}
 }
 
 // Indexes returns how many indexes c takes at most.
 func (c *Command) Indexes() int {
-	if c.Op == OpExpire || c.Op == OpTxn {
+	switch c.Op {
+	case OpExpire, OpTxn:
 		return c.Limit
+	case OpStage:
+		return 0
 	}
 	return 1
 }

@@ -43,6 +43,13 @@ const (
 	OpCopy
 	OpRename
 
+	// OpStage brings a part of a large value, Value, into the store, before the command that gives it to a node. It
+	// takes no index and produces no event. PrevIndex is the number of the value that it continues; 0: it begins one,
+	// whose number is the outcome. OpGiveStaged carries out the command in Value with the staged value PrevIndex. See
+	// stage.go.
+	OpStage
+	OpGiveStaged
+
 	opEnd
 )
 
@@ -55,7 +62,7 @@ func (op Op) Membership() bool { return op >= OpFound && op <= OpMemberReplaceAl
 // replaced at such times too.
 func (op Op) Grows() bool {
 	switch op {
-	case OpSet, OpCreate, OpCreateInOrder, OpUpdate, OpCompareAndSwap, OpCopy, OpRename:
+	case OpSet, OpCreate, OpCreateInOrder, OpUpdate, OpCompareAndSwap, OpCopy, OpRename, OpStage:
 		return true
 	default:
 		return false

@@ -28,8 +28,8 @@ var (
 	errMembers        = errors.New("membership record is truncated or damaged")
 )
 
-// AppendMembers appends the encoding of members to dst.
-func AppendMembers(dst []byte, members []Member) []byte {
+// appendMembers appends the encoding of members to dst.
+func appendMembers(dst []byte, members []Member) []byte {
 	dst = append(dst, membersVersion)
 	dst = binary.AppendUvarint(dst, uint64(len(members)))
 	for i := range members {
@@ -50,7 +50,7 @@ func appendTexts(dst []byte, list []string) []byte {
 	return dst
 }
 
-// ReadMembers decodes what AppendMembers has written. Empty data means no members.
+// ReadMembers decodes what appendMembers has written. Empty data means no members.
 // The error says that a newer copse wrote the data, or that it is damaged.
 func ReadMembers(data []byte) ([]Member, error) {
 	if len(data) == 0 {
@@ -66,7 +66,7 @@ func ReadMembers(data []byte) ([]Member, error) {
 
 // AppendMembership appends the encoding of ms to dst.
 func AppendMembership(dst []byte, ms *Membership) []byte {
-	dst = AppendMembers(dst, ms.Members)
+	dst = appendMembers(dst, ms.Members)
 	dst = binary.AppendUvarint(dst, uint64(len(ms.Removed)))
 	for _, id := range ms.Removed {
 		dst = binary.BigEndian.AppendUint64(dst, id)

@@ -47,7 +47,7 @@ func findMember(members []Member, id uint64) (int, bool) {
 // MemberCommand returns the command for op, which must be one that changes the
 // membership, with the given members as its Value.
 func MemberCommand(op Op, given ...Member) Command {
-	return Command{Op: op, Key: "/", Value: AppendMembers(nil, given)}
+	return Command{Op: op, Key: "/", Value: appendMembers(nil, given)}
 }
 
 // ApplyMembership carries out c, a change of the membership, on ms; last is the latest

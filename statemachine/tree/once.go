@@ -45,7 +45,7 @@ func (c *Command) identified() bool {
 		return false
 	}
 	switch c.Op {
-	case OpSet, OpCreate, OpCreateInOrder, OpUpdate, OpCompareAndSwap, OpDelete, OpCompareAndDelete, OpTxn:
+	case OpSet, OpCreate, OpCreateInOrder, OpUpdate, OpCompareAndSwap, OpDelete, OpCompareAndDelete, OpTxn, OpGiveStaged:
 		return true
 	default:
 		return false

@@ -1,0 +1,4 @@
+package tree
+
+// AppendMembers is for the tests of package tree_test.
+var AppendMembers = appendMembers
