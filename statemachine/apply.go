@@ -199,7 +199,7 @@ func (m *Machine) applyCommands(v *view, batch *tree.BatchReader, out []byte, re
 		from, events, room = len(out), len(res.Events), txnPrinted
 		v.meta.once.newest = v.meta.once.newest || c.Op == tree.OpTxn || c.Once.ID != ""
 		if c.Once.ID != "" {
-			if out = v.appendAnswered(out, &c); len(out) > from {
+			if out = v.appendAnswered(out, &c, batch.StagedValue); len(out) > from {
 				out = m.bound(res, batch, out, from, events)
 				continue
 			}
@@ -255,7 +255,15 @@ func (m *Machine) bound(res *ApplyResult, batch *tree.BatchReader, out []byte, f
 // another outcome.
 func (m *Machine) applyCommand(v *view, batch *tree.BatchReader, c *tree.Command, res *ApplyResult, emit func(*tree.Event)) (failed *tree.Error, outcome []byte, err error) {
 	v.meta.clock.Receive(c)
+	if batch.StagedValue != 0 {
+		defer v.given(batch.StagedValue)
+		if failed = v.give(c, batch.StagedValue); failed != nil {
+			return failed, nil, nil
+		}
+	}
 	switch {
+	case c.Op == tree.OpStage && !m.place.order && !v.shared.mirror.On:
+		outcome, failed = v.stage(c)
 	case batch.Ordered:
 		failed, err = m.applyAt(v, batch, c, emit)
 	case c.Op.Membership():

@@ -7,7 +7,8 @@
 // It owns
 //   - the shard's directory, and how a store that has lost something is told (home.go);
 //   - the layout of the store (layout.go, meta.go), in which values of 1 KiB or more have
-//     keys of their own, and those above 256 KiB several (the v and d keys, values.go);
+//     keys of their own, and those above 256 KiB several (the v and d keys, values.go), for
+//     which they come in parts, ahead of their command (stage.go);
 //   - what applying a raft entry does, and in which order (machine.go, apply.go,
 //     ordered.go, order.go, membership.go, auth.go);
 //   - reads (lookup.go, across.go), their caches (caches.go) and since when listings haven't

@@ -43,7 +43,7 @@ func Fill(machines []*Machine, r *portable.Reader, change func(*tree.Node)) (err
 		if m.meta != (meta{}) {
 			return fmt.Errorf("%s holds something already", m.home.dir)
 		}
-		f := &filler{m: m, writer: writer{m.home, m.store.db, m.store.db.NewBatch()}}
+		f := &filler{m: m, writer: writer{home: m.home, db: m.store.db, batch: m.store.db.NewBatch()}}
 		defer f.batch.Close()
 		fillers = append(fillers, f)
 	}

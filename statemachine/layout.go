@@ -17,6 +17,7 @@ import (
 //	k                                     the last number of a value that has its own (numberValue), 8 bytes
 //	m                                     meta: format, indexes, counters
 //	o                                     the indexes handed out by the order shard
+//	p <number, 8 bytes>                   a value that is being staged (stage.go)
 //	r <name>                              a role
 //	s                                     the source that a mirror follows
 //	u <name>                              a user
@@ -54,6 +55,7 @@ const (
 	numberPrefix  = 'k'
 	handedPrefix  = 'o'
 	rolePrefix    = 'r'
+	stagedPrefix  = 'p'
 	mirrorPrefix  = 's'
 	userPrefix    = 'u'
 

@@ -273,7 +273,7 @@ func (m *Machine) updateSome(entries []sm.Entry) (n int, err error) {
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
 	v := &m.view
-	v.reset(writer{m.home, m.store.db, batch}, m.meta, m.shared.load(), m.expiryLow)
+	v.reset(writer{home: m.home, db: m.store.db, batch: batch}, m.meta, m.shared.load(), m.expiryLow)
 	v.handed = m.Handed()
 	res := &ApplyResult{}
 	for n < len(entries) && batch.Len() <= batchLimit && res.held <= heldLimit {

@@ -90,7 +90,7 @@ func (m *Machine) Renew(r Renewal) (err error) {
 	v.must(m.home.change(func(c *current) { c.raft = 0 }))
 	batch := m.store.db.NewIndexedBatch()
 	defer batch.Close()
-	v.reset(writer{m.home, m.store.db, batch}, m.meta, m.shared.load(), m.expiryLow)
+	v.reset(writer{home: m.home, db: m.store.db, batch: batch}, m.meta, m.shared.load(), m.expiryLow)
 	v.meta.raftIndex, v.meta.hash, v.meta.epoch, v.meta.last = 0, 0, 0, max(v.meta.last, r.Index) // raft's terms restart too
 	if !r.KeepWindow {
 		v.emptyWindow()

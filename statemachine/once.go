@@ -84,9 +84,14 @@ func (v *view) answered(c *tree.Command) (answer []byte, refused *tree.Error) {
 	return nil, nil
 }
 
-// appendAnswered appends what a request with the id of c is answered without being carried out, if it is.
-func (v *view) appendAnswered(dst []byte, c *tree.Command) []byte {
+// appendAnswered appends what a request with the id of c is answered without being carried out, if it is. Then the
+// value that was staged for it is forgotten.
+func (v *view) appendAnswered(dst []byte, c *tree.Command, number tree.Index) []byte {
 	answer, refused := v.answered(c)
+	if refused != nil || answer != nil {
+		v.giving = number
+		v.given(number)
+	}
 	if refused != nil {
 		return appendErrorReply(dst, refused)
 	}

@@ -150,9 +150,10 @@ func joinRows(buf, rec []byte, length int, add func(dst []byte, row int) ([]byte
 
 // writer is a batch under way.
 type writer struct {
-	home  *home
-	db    *pebble.DB
-	batch *pebble.Batch
+	home   *home
+	db     *pebble.DB
+	batch  *pebble.Batch
+	giving tree.Index // the staged value that the command under way gives to a file; 0: none, or it has
 }
 
 // setValue writes a large value: into the batch if it is one row, and otherwise at once, row by row, as
@@ -241,11 +242,15 @@ func (v *view) deleteValues(oldest tree.Index) {
 		if rows == 0 {
 			v.must(v.batch.DeleteRange(appendValueKey(nil, written), appendValueKey(nil, written+1), nil))
 		}
-		for row := range min(rows, math.MaxUint16+1) {
-			v.key = appendRowKey(v.key[:0], written, int(row))
-			v.must(v.batch.Delete(v.key, nil))
-		}
+		v.deleteRows(written, int(min(rows, math.MaxUint16+1)))
 		ok = it.Next()
 	}
 	v.must(it.Error())
+}
+
+func (v *view) deleteRows(written tree.Index, rows int) {
+	for row := range rows {
+		v.key = appendRowKey(v.key[:0], written, row)
+		v.must(v.batch.Delete(v.key, nil))
+	}
 }

@@ -136,6 +136,9 @@ func (v *view) find(key string) []byte {
 
 // Put implements tree.Store.
 func (v *view) Put(n, prev *tree.Node) {
+	if v.giving != 0 && !n.Dir {
+		n.Written, v.giving = v.giving, 0
+	}
 	v.meta.counts.put(n, prev)
 	stored := *n
 	stored.Expires = v.meta.clock.Stored(n.Expires)

@@ -44,8 +44,8 @@ const (
 	OpRename
 
 	// OpStage brings a part of a large value, Value, into the store, before the command that gives it to a node. It
-	// takes no index and produces no event. PrevIndex is the number of the value that it continues; 0: it begins one,
-	// whose number is the outcome. OpGiveStaged carries out the command in Value with the staged value PrevIndex. See
+	// takes no index and produces no event. PrevIndex is the number of the value that it continues; 0: it begins one of
+	// Limit bytes, whose number is the outcome. OpGiveStaged carries out the command in Value with the staged value PrevIndex. See
 	// stage.go.
 	OpStage
 	OpGiveStaged
@@ -89,7 +89,7 @@ type Command struct {
 	// nanoseconds: the ttl fields of the answer count from it, and OpExpire
 	// removes nodes due by then.
 	Now   int64
-	Limit int // OpExpire, OpFound, OpTxn
+	Limit int // OpExpire, OpFound, OpTxn, OpStage
 	// Once, if it has an ID, makes the request of a client safe to repeat.
 	Once Once
 	// Asked is how the client has asked, for a mirror that passes the command on. It is never

@@ -13,7 +13,7 @@ type Node struct {
 	Modified Index // of the latest change
 	Created  Index
 	// Written is the index of the change that gave a file its value; a refresh
-	// keeps it. A Store may leave it 0 if it stores the value inside the node.
+	// keeps it. A Store may leave it 0 if it stores the value inside the node, or put another number there.
 	Written Index
 }
 

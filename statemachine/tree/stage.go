@@ -25,7 +25,11 @@ func (c *Command) takesStaged() bool {
 // what the command of the first part has been answered; 0 for that.
 func (c *Command) Part(from int, number Index) (part *Command, next int) {
 	next = min(from+stagePart, len(c.Value))
-	return &Command{Op: OpStage, Key: c.Key, Value: c.Value[from:next], PrevIndex: number}, next
+	part = &Command{Op: OpStage, Key: c.Key, Value: c.Value[from:next], PrevIndex: number}
+	if number == 0 {
+		part.Limit = len(c.Value)
+	}
+	return part, next
 }
 
 // WithStaged returns the command that carries out c with a staged value.
