@@ -77,7 +77,7 @@ func (r *Request) Form() url.Values {
 	}
 	form := url.Values{}
 	if r.Value != "" {
-		form.Set("value", r.Value)
+		form.Set("value", whole(r.Value))
 	}
 	return form
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -58,7 +59,8 @@ type txnOp struct {
 func opOf(r *Request) txnOp {
 	op := txnOp{Key: r.Key, Dir: r.Dir, Recursive: r.Recursive, PrevValue: r.PrevValue, PrevIndex: r.PrevIndex}
 	if r.Value != "" {
-		op.Value = &r.Value
+		value := whole(r.Value)
+		op.Value = &value
 	}
 	switch {
 	case r.Method == http.MethodPost:
@@ -84,7 +86,13 @@ func DoTxn(ctx context.Context, client *http.Client, base string, t *Txn, id str
 	sent := struct {
 		Compare []Compare `json:"compare,omitempty"`
 		Ops     []txnOp   `json:"ops"`
-	}{Compare: t.Compare}
+	}{Compare: slices.Clone(t.Compare)}
+	for i := range sent.Compare {
+		if c := &sent.Compare[i]; c.Value != nil {
+			value := whole(*c.Value)
+			c.Value = &value
+		}
+	}
 	for i := range t.Ops {
 		sent.Ops = append(sent.Ops, opOf(&t.Ops[i]))
 	}

@@ -89,14 +89,17 @@ func (m *Mix) mortal() string { return m.dir(fmt.Sprintf("ttl%d", m.rng.IntN(6))
 func (m *Mix) ttl() int { return 1 + m.rng.IntN(3) }
 
 // value is unique in this run. Some values are long, so that a record spans more than
-// a disk writes at once.
+// a disk writes at once, and a few so long that copse takes them in parts.
 func (m *Mix) value() string {
 	m.sent++
-	size := m.rng.IntN(80)
-	if m.rng.IntN(50) == 0 {
-		size = m.rng.IntN(20_000)
+	text := fmt.Sprintf("%s-%d <&é\n", m.stamp, m.sent)
+	switch n := m.rng.IntN(400); {
+	case n == 0:
+		return v2api.Long(text, 200_000+m.rng.IntN(500_000))
+	case n < 9:
+		return text + strings.Repeat("x", m.rng.IntN(20_000))
 	}
-	return fmt.Sprintf("%s-%d <&é\n%s", m.stamp, m.sent, strings.Repeat("x", size))
+	return text + strings.Repeat("x", m.rng.IntN(80))
 }
 
 // send sends a write and updates the view of its key.
@@ -129,7 +132,7 @@ func (m *Mix) swap(key string) {
 	case n == 0 || have.Modified == 0:
 		r.PrevIndex = 1 + m.rng.Uint64N(1+m.caller.Seen())
 		r.PrevExist = ""
-	case n == 1 && have.Value != "" && len(have.Value) < 500:
+	case n == 1 && have.Value != "" && len(have.Value) < 500 && !v2api.IsLong(have.Value):
 		r.PrevIndex, r.PrevValue = 0, have.Value
 		r.PrevExist = ""
 	}

@@ -1,0 +1,54 @@
+package v2api
+
+import (
+	"encoding/json"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// A long value is short wherever it is kept and compared, so that a history fits into memory: only on its way to the
+// server and back it has all its bytes, which the short form tells.
+
+// Long returns the short form of a value that begins with text, which is unique, and has so many bytes besides.
+func Long(text string, size int) string { return text + "~" + strconv.Itoa(size) + "~" }
+
+// IsLong reports whether value is the short form of a long one.
+func IsLong(value string) bool { return longMark.MatchString(value) }
+
+var longMark = regexp.MustCompile(`~(\d+)~$`)
+
+// whole is value as the server gets it.
+func whole(value string) string {
+	mark := longMark.FindStringSubmatch(value)
+	if mark == nil {
+		return value
+	}
+	size, _ := strconv.Atoi(mark[1])
+	return value + strings.Repeat(value, size/len(value)+1)[:size]
+}
+
+// longest is what a value has at most that isn't long.
+const longest = 64 << 10
+
+var anyMark = regexp.MustCompile(`^(?s:.*?)~\d+~`)
+
+// kept is the short form of what the server shows; that of a long value that isn't as it was sent says so.
+func kept(shown string) string {
+	if len(shown) <= longest {
+		return shown
+	}
+	short := anyMark.FindString(shown[:longest])
+	if short == "" || whole(short) != shown {
+		return short + " and " + strconv.Itoa(len(shown)) + " bytes that weren't sent"
+	}
+	return short
+}
+
+// UnmarshalJSON reads a node, with the short form of its value.
+func (n *Node) UnmarshalJSON(text []byte) error {
+	type plain Node
+	err := json.Unmarshal(text, (*plain)(n))
+	n.Value = kept(n.Value)
+	return err
+}
