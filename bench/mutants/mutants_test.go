@@ -63,7 +63,7 @@ var mutants = []mutant{
 	},
 	{
 		"rows of a value stay for ever", "of values in rows", "statemachine/values.go",
-		"range min(rows, math.MaxUint16+1)", "range min(rows, math.MaxUint16-65534)", "TestValuesOfSeveralRows",
+		"v.deleteRows(written, int(min(rows, math.MaxUint16+1)))", "v.deleteRows(written, int(min(rows, math.MaxUint16-65534)))", "TestValuesOfSeveralRows",
 	},
 	{
 		"a short row is no damage", "of values in rows", "statemachine/values.go",
@@ -72,6 +72,26 @@ var mutants = []mutant{
 	{
 		"an earlier copse takes a store with rows for damaged", "of values in rows", "statemachine/values.go",
 		"c.rows = true", "c.rows = false", "TestValuesOfSeveralRows",
+	},
+	{
+		"a staged value that no file gets stays", "of staged values", "statemachine/stage.go",
+		"		v.forgetStaged(number, s)\n	}\n	v.giving", "		_ = s\n	}\n	v.giving", "TestStagedValuesAreAsOthers",
+	},
+	{
+		"what is staged for a repeated request stays", "of staged values", "statemachine/once.go",
+		"		v.giving = number\n", "", "TestStagedValuesOfRepeatedRequests",
+	},
+	{
+		"a value is given without its last part", "of staged values", "statemachine/stage.go",
+		"s.there < s.length {\n		failed", "false {\n		failed", "TestStagingThatDoesntFit",
+	},
+	{
+		"what nobody goes on with stays", "of staged values", "statemachine/stage.go",
+		"old > stagedEntries", "old > 2*stagedEntries", "TestStagedValuesThatNobodyTakes",
+	},
+	{
+		"any number of bytes may be staged", "of staged values", "statemachine/stage.go",
+		" || sum > stagedBytesLimit", "", "TestStagedValuesThatNobodyTakes",
 	},
 	{
 		"a new generation keeps the window", "A new generation", "statemachine/membership.go",
