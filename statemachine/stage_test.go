@@ -228,9 +228,10 @@ func TestStagedValuesThatNobodyTakes(t *testing.T) {
 	if values, rows := len(keysOf(t, s.m, stagedPrefix)), len(keysOf(t, s.m, valuePrefix)); values != 1 || rows != 1 {
 		t.Errorf("%d values in %d rows are left, want 1 in 1", values, rows)
 	}
-	for range stagedLimit - 1 {
-		if r := first(2); r.Err == nil {
-			t.Fatal("a part is longer than the value")
+	for i := range stagedLimit {
+		r := s.do(&tree.Command{Op: tree.OpStage, Key: "/k", Value: []byte("v"), Limit: 1})
+		if full := i == stagedLimit-1; full != (r.Err != nil) {
+			t.Fatalf("value %d of %d: %v", i+2, stagedLimit, r.Err)
 		}
 	}
 }

@@ -90,6 +90,10 @@ var mutants = []mutant{
 		"old > stagedEntries", "old > 2*stagedEntries", "TestStagedValuesThatNobodyTakes",
 	},
 	{
+		"any number of values may be staged", "of staged values", "statemachine/stage.go",
+		"values > stagedLimit || ", "", "TestStagedValuesThatNobodyTakes",
+	},
+	{
 		"any number of bytes may be staged", "of staged values", "statemachine/stage.go",
 		" || sum > stagedBytesLimit", "", "TestStagedValuesThatNobodyTakes",
 	},
