@@ -34,7 +34,7 @@ func (n *Member) answerCall(ctx context.Context, from uint64, kind uint8, payloa
 		return json.Marshal(cluster.Note{
 			ClusterID: id.ClusterID, Generation: id.Generation, Token: id.Token, Shards: id.Shards,
 			Self: id.MemberID, Founded: n.machine.Index() > 0, Members: ms.Members, Removed: ms.Removed,
-			Abilities: cluster.Abilities{Timed: true, Txns: true},
+			Abilities: cluster.Abilities{Timed: true, Txns: true, Staged: true},
 		})
 	case callReady:
 		return n.answerReady(payload)

@@ -51,7 +51,7 @@ func (r *Router) Do(c *tree.Command) tree.Reply {
 	}
 	p := r.at(c.Key)
 	if r.sharded == nil {
-		return p.actor.Do(c)
+		return r.carryOut(p, c)
 	}
 	if err := r.spread(c); err != nil {
 		return tree.Reply{Err: err}
@@ -59,11 +59,19 @@ func (r *Router) Do(c *tree.Command) tree.Reply {
 	if c.InRoot() {
 		p = r.rootPart(c)
 	}
-	reply := p.actor.Do(c)
+	reply := r.carryOut(p, c)
 	if c.Key == "/" {
 		r.sharded.spanning.Settle() // its index is shown for the root
 	}
 	return reply
+}
+
+// carryOut has the shard carry out c, with its value in parts if it is large and all members know those.
+func (r *Router) carryOut(p *part, c *tree.Command) tree.Reply {
+	if c.Large() && r.member.membership.Able().Staged {
+		return p.actor.DoInParts(c)
+	}
+	return p.actor.Do(c)
 }
 
 // rootPart is the part for a create in order in the root. Any will do, as its name is made to fit; a

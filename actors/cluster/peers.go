@@ -35,10 +35,12 @@ type Note struct {
 type Abilities struct {
 	Timed bool `json:"timed"` // batches that carry the shard's time (tree.Clock)
 	Txns  bool `json:"txns"`  // transactions, and requests that may be repeated (tree.Once)
+	// Staged: large values that come in parts (tree.OpStage).
+	Staged bool `json:"staged"`
 }
 
 // full is what this version can read.
-var full = Abilities{Timed: true, Txns: true}
+var full = Abilities{Timed: true, Txns: true, Staged: true}
 
 // peerLimit bounds how long one member may take to answer.
 const peerLimit = 2 * time.Second
@@ -189,7 +191,7 @@ func (o Others) Abilities(ctx context.Context, members []tree.Member) (all Abili
 		if err != nil || json.Unmarshal(answer, &note) != nil {
 			return Abilities{}
 		}
-		all.Timed, all.Txns = all.Timed && note.Timed, all.Txns && note.Txns
+		all.Timed, all.Txns, all.Staged = all.Timed && note.Timed, all.Txns && note.Txns, all.Staged && note.Staged
 	}
 	return all
 }

@@ -74,7 +74,7 @@ func ReadSubmission(b []byte, member uint64, sharded bool, now time.Time) (shard
 	s.Root, s.Count = isRoot == 1, int(count)
 	s.Deadline = now.Add(time.Duration(min(left, uint64(leftLimit/time.Millisecond))) * time.Millisecond)
 	s.Commands = d.Rest()
-	indexes, roots, err := tree.CheckCommands(s.Commands, s.Count, isChange)
+	indexes, roots, staged, err := tree.CheckCommands(s.Commands, s.Count, isChange)
 	wanted := 0
 	if s.Root {
 		wanted = s.Count
@@ -85,7 +85,7 @@ func ReadSubmission(b []byte, member uint64, sharded bool, now time.Time) (shard
 	case !sharded && s.Root, sharded && roots != wanted, indexes > tree.AskLimit:
 		return 0, Submission{}, errMessage
 	}
-	s.Indexes = indexes
+	s.Indexes, s.Staged = indexes, staged
 	return shard, s, nil
 }
 

@@ -14,6 +14,8 @@ const (
 	batchBytesLimit    = 1 << 20 // bytes at which a batch or a submission is full
 	inflightLimit      = 8       // submissions, or batches of dense indexes, under way
 	inflightBytesLimit = 8 << 20 // bytes under way beside which no more large writes are sent
+	partsBytesLimit    = 5 << 16 // the same for parts of large values: one, and perhaps a short one
+	partsLimit         = 2       // submissions of parts under way; one batch of them is
 	rangesLimit        = 4       // batches with a range of indexes under way
 	inboxLimit         = 1024    // submissions of a kind that wait at the leader
 	inboxBytesLimit    = 256 << 20
@@ -50,7 +52,8 @@ type Submission struct {
 	Base     uint64         // the Number of the first submission in that epoch
 	Root     bool           // with several shards: they are creates in order in the root
 	Count    int            // commands; 0: a probe, which asks what became of those before
-	Indexes  int            // that the commands may take
+	Indexes  int            // that the commands may take; 0: all are parts of large values
+	Staged   bool           // see tree.BatchHead
 	Deadline time.Time      // of the last of its writers
 	Commands []byte         // encoded
 	whole    []byte         // Commands, behind headRoom bytes; nil: they have no room before them
@@ -226,7 +229,7 @@ func (c *Core) submit(now time.Time, due bool) {
 			if !due || !c.leader.roomy(now) {
 				return
 			}
-			s := c.origin.gather(now, c.lead.Term, 0) // the leader minds the bytes
+			s := c.origin.gather(now, c.lead.Term, 0, partsLimit) // the leader minds what is under way
 			if s == nil {
 				return
 			}
@@ -318,28 +321,6 @@ func sooner(wake, next time.Duration) time.Duration {
 		return next
 	}
 	return min(wake, next)
-}
-
-// gate says whether a submission or batch may be sent while n others are under way, the
-// latest of which was sent at latest. If not, wait is how long to wait; 0 means until one of
-// them is settled.
-func gate(now time.Time, n int, latest time.Time) (open bool, wait time.Duration) {
-	switch gathered := now.Sub(latest); {
-	case n == 0:
-		return true, 0
-	case n >= inflightLimit:
-		return false, 0
-	case gathered >= gatherTime:
-		return true, 0
-	default:
-		return false, gatherTime - gathered
-	}
-}
-
-// full reports whether this is too much for one submission or batch: too many commands
-// or bytes, or more events than those of as many commands. Each of them may show a large value.
-func full(commands, size, indexes int) bool {
-	return max(commands, indexes) > batchCommandsLimit || size > batchBytesLimit
 }
 
 func (e *Effects) reset() {

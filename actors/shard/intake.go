@@ -40,9 +40,31 @@ func newIntake(timeout time.Duration, admit func(bytes int) error) *intake {
 
 // Do submits c and waits for the outcome, until about half a second after the request
 // time-out at the latest. c may be reused afterwards.
-func (i *intake) Do(c *tree.Command) tree.Reply {
+func (i *intake) Do(c *tree.Command) tree.Reply { return i.do(c, time.Now().Add(i.timeout)) }
+
+// DoInParts is Do for a command whose value is large: that is staged first, part by part.
+func (i *intake) DoInParts(c *tree.Command) tree.Reply {
+	if err := i.admitted(c); err != nil { // all of it, before the first part
+		return failed(err)
+	}
+	number, deadline := tree.Index(0), time.Now().Add(i.timeout)
+	for from := 0; from < len(c.Value); {
+		var part *tree.Command
+		part, from = c.Part(from, number)
+		reply := i.do(part, deadline)
+		if reply.Err != nil {
+			return reply
+		}
+		if number == 0 {
+			number = reply.Staged()
+		}
+	}
+	return i.do(c.WithStaged(number), deadline)
+}
+
+func (i *intake) do(c *tree.Command, deadline time.Time) tree.Reply {
 	w := writes.Get().(*Write)
-	w.Command = c
+	w.Command, w.Deadline = c, deadline
 	if err := i.enter(w); err != nil {
 		w.Command, w.encoded = nil, nil
 		writes.Put(w)
@@ -56,7 +78,7 @@ func (i *intake) Do(c *tree.Command) tree.Reply {
 // else by the actor. notify must not wait.
 func (i *intake) Submit(c *tree.Command, notify func(tree.Reply)) {
 	w := writes.Get().(*Write)
-	w.Command, w.notify = c, notify
+	w.Command, w.Deadline, w.notify = c, time.Now().Add(i.timeout), notify
 	if err := i.enter(w); err != nil {
 		i.measures.settled(1, 0, err)
 		w.answer(failed(err))
@@ -68,13 +90,8 @@ func (i *intake) Submit(c *tree.Command, notify func(tree.Reply)) {
 // answer. Whether it is, only the state machine knows, which must not decide by this member's disk.
 // Kept answers are bounded there, in number and size.
 func (i *intake) enter(w *Write) error {
-	if bytes := growth(w.Command); bytes > 0 {
-		if w.Command.Once.ID != "" { // its answer is kept
-			bytes += w.Command.Size()
-		}
-		if err := i.admit(bytes); err != nil {
-			return err
-		}
+	if err := i.admitted(w.Command); err != nil {
+		return err
 	}
 	if i.life.Halting() {
 		return ErrStopped
@@ -82,11 +99,22 @@ func (i *intake) enter(w *Write) error {
 	if w.notify == nil { // else others wait for this goroutine
 		w.encode()
 	}
-	w.Deadline = time.Now().Add(i.timeout)
 	if !i.mailbox.Offer(w) {
 		return ErrOverloaded
 	}
 	return nil
+}
+
+// admitted says why the store may not grow by what c brings; nil: it may.
+func (i *intake) admitted(c *tree.Command) error {
+	bytes := growth(c)
+	if bytes == 0 {
+		return nil
+	}
+	if c.Once.ID != "" { // its answer is kept
+		bytes += c.Size()
+	}
+	return i.admit(bytes)
 }
 
 // await returns the outcome of w, which enter has put in.

@@ -123,6 +123,8 @@ func (l *leader) accept(s Submission) {
 	switch {
 	case s.Root:
 		kind = root
+	case s.stages():
+		kind = staging
 	case s.large():
 		kind = bulk
 	}
@@ -136,51 +138,23 @@ func (l *leader) accept(s Submission) {
 	}
 }
 
-// underWay counts the batches with writes, except those that take so long that they may be lost.
-func (l *leader) underWay(now time.Time) (n int) {
-	for _, b := range l.batches {
-		if l.counts(now, b) {
-			n++
-		}
-	}
-	return n
-}
-
-func (l *leader) counts(now time.Time, b *batch) bool { return len(b.parts) > 0 && !l.overdue(now, b) }
-
-// overdue reports whether b has taken so long that it may be lost. Neither later batches
-// nor closing wait for it any longer.
-func (l *leader) overdue(now time.Time, b *batch) bool {
-	return b.sent && now.Sub(b.proposed) >= l.o.Patience
-}
-
-// roomy reports whether another batch may be gathered.
-func (l *leader) roomy(now time.Time) bool {
-	if l.paused || l.clock.wanted && !l.clock.running || slices.ContainsFunc(l.batches, func(b *batch) bool { return !b.sent }) {
-		return false
-	}
-	n := l.underWay(now)
-	if l.o.Sharded {
-		return l.asks.asking == nil && n < rangesLimit && !now.Before(l.asks.retry)
-	}
-	open, _ := gate(now, n, l.latest)
-	return open
-}
-
-// advance gathers the next batch, if one is due and there is room for it, and proposes what
+// advance gathers the next batches, if they are due and there is room for them, and proposes what
 // may go into the log.
 func (l *leader) advance(now time.Time, due bool) {
 	if l.epoch == 0 || l.paused {
 		return
 	}
-	if due && l.roomy(now) {
-		if parts, kind := l.gather(now); len(parts) > 0 {
-			if l.o.Sharded {
-				l.ask(now, parts, kind)
-			} else {
-				l.enqueue(now, parts, tree.BatchHead{})
-			}
+	for due && l.roomy(now) {
+		parts, kind := l.gather(now)
+		if len(parts) == 0 {
+			break
 		}
+		if l.o.Sharded && kind != staging {
+			l.ask(now, parts, kind)
+			break
+		}
+		l.enqueue(now, parts, tree.BatchHead{})
+		l.propose(now)
 	}
 	if l.o.Sharded {
 		l.close(now)
@@ -192,7 +166,7 @@ func (l *leader) advance(now time.Time, due bool) {
 // it (7).
 func (l *leader) gather(now time.Time) (parts []*Submission, kind int) {
 	kind, ok := next(l.turn, l.bytesUnderWay(now), func(kind int) (some, large bool) {
-		some = len(l.inbox[kind]) > 0
+		some = len(l.inbox[kind]) > 0 && (kind != staging || !l.staging(now))
 		return some, some && l.inbox[kind][0].large()
 	})
 	if !ok {
@@ -200,7 +174,7 @@ func (l *leader) gather(now time.Time) (parts []*Submission, kind int) {
 	}
 	n, count, size, indexes := 0, 0, 0, 0
 	for _, s := range l.inbox[kind] {
-		if n > 0 && full(count+s.Count, size+len(s.Commands), indexes+s.Indexes) {
+		if n > 0 && full(kind, count+s.Count, size+len(s.Commands), indexes+s.Indexes) {
 			break
 		}
 		n++
@@ -220,6 +194,7 @@ func (l *leader) enqueue(now time.Time, parts []*Submission, head tree.BatchHead
 	l.number++
 	head.Epoch, head.Number, head.Submissions = l.epoch, l.number, len(parts)
 	head.Clock = l.clock.read(now)
+	head.Staged = slices.ContainsFunc(parts, func(s *Submission) bool { return s.Staged })
 	b := &batch{number: l.number, parts: parts, cmd: encode(head, parts)}
 	l.batches = append(l.batches, b)
 	return b
@@ -244,7 +219,7 @@ func (l *leader) propose(now time.Time) {
 			continue
 		}
 		b.sent, b.proposed = true, now
-		if len(b.parts) > 0 {
+		if len(b.parts) > 0 && !b.stages() {
 			l.latest = now
 		}
 		l.out.Propose = append(l.out.Propose, Proposal{Number: b.number, Writes: b.writes(), Cmd: b.cmd})
@@ -271,7 +246,7 @@ func (l *leader) applied(now time.Time, a *Applied, timed bool) {
 		// One that only closes indexes says nothing of whether writes get through: they need the order shard.
 		if len(b.parts) > 0 && mine(b) {
 			l.clock.confirm(now)
-			if !b.proposed.IsZero() { // else nobody knows how long it took
+			if !b.proposed.IsZero() && !b.stages() { // else nobody knows how long it took
 				l.returning = returning{writes: b.writes(), since: now, took: now.Sub(b.proposed)}
 			}
 		}
@@ -336,7 +311,11 @@ func (l *leader) wake(now time.Time) (wake time.Duration) {
 	if _, wait := gate(now, l.underWay(now), l.latest); wait > 0 && !l.o.Sharded {
 		wake = wait
 	}
-	if len(l.inbox[plain])+len(l.inbox[root])+len(l.inbox[bulk])+len(l.batches) > 0 || l.asks.asking != nil || l.asks.handed > l.asks.settled {
+	waiting := len(l.batches)
+	for _, inbox := range l.inbox {
+		waiting += len(inbox)
+	}
+	if waiting > 0 || l.asks.asking != nil || l.asks.handed > l.asks.settled {
 		wake = sooner(wake, lookTime)
 	}
 	for _, retry := range []time.Time{l.retry, l.asks.retry} {

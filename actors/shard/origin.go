@@ -79,6 +79,8 @@ func (o *origin) kind(w *Write) int {
 	switch {
 	case o.o.Sharded && w.Command.InRoot():
 		return root
+	case w.Command.Op == tree.OpStage:
+		return staging
 	case w.Command.Size() >= largeWrite && growth(w.Command) > 0:
 		return bulk
 	}
@@ -92,36 +94,26 @@ func (o *origin) waiting() (n int) {
 	return n
 }
 
+// writers is the number of those that wait, without parts of large values.
+func (o *origin) writers() int { return o.waiting() - len(o.queues[staging]) }
+
 // newLead notes that another member leads, or the same one in another term. What is under
 // way to the last leader stays pending until this member's replica shows that it is
 // applied, or that it never will be (10).
 func (o *origin) newLead() { o.pauses = [kinds]pause{} }
-
-// underWay returns the submissions to the leader of the epoch that are not settled.
-func (o *origin) underWay(epoch uint64) []*sent {
-	i := slices.IndexFunc(o.pending, func(s *sent) bool { return s.epoch == epoch })
-	if i < 0 {
-		return nil
-	}
-	return o.pending[i:] // none is of a later epoch
-}
-
-// open says whether something may be sent to the leader of the epoch, another member;
-// see gate.
-func (o *origin) open(now time.Time, epoch uint64) (bool, time.Duration) {
-	return gate(now, len(o.underWay(epoch)), o.latest)
-}
 
 // next returns what is to be sent to another member that leads in the epoch: writes,
 // or a probe if earlier ones have been under way for long. A probe is an empty submission;
 // on receiving it, the leader refuses earlier numbers that it never got (20).
 func (o *origin) next(now time.Time, epoch uint64) *Submission {
 	if open, _ := o.open(now, epoch); open && o.expects(now, epoch) == 0 {
-		bytes := 0
-		for _, s := range o.underWay(epoch) {
-			bytes += s.size
+		bytes, waiting := 0, o.underWay(epoch)
+		for _, s := range waiting {
+			if s.kind != staging {
+				bytes += s.size
+			}
 		}
-		if s := o.gather(now, epoch, bytes); s != nil {
+		if s := o.gather(now, epoch, bytes, partsLimit-stages(waiting)); s != nil {
 			return s
 		}
 	}
@@ -134,11 +126,11 @@ func (o *origin) next(now time.Time, epoch uint64) *Submission {
 }
 
 // gather makes a submission of writes that wait; nil if none do that may be sent while so many
-// bytes are under way.
-func (o *origin) gather(now time.Time, epoch uint64, underWay int) *Submission {
+// bytes are under way. parts is how many submissions of parts of large values may be sent.
+func (o *origin) gather(now time.Time, epoch uint64, underWay, parts int) *Submission {
 	kind, ok := next(o.turn, underWay, func(kind int) (some, large bool) {
 		queue := o.queues[kind]
-		some = len(queue) > 0 && !now.Before(o.pauses[kind].until)
+		some = len(queue) > 0 && !now.Before(o.pauses[kind].until) && (kind != staging || parts > 0)
 		return some, some && queue[0].Command.Size() >= largeWrite
 	})
 	if !ok {
@@ -146,7 +138,7 @@ func (o *origin) gather(now time.Time, epoch uint64, underWay int) *Submission {
 	}
 	n, size, indexes := 0, 0, 0
 	for _, w := range o.queues[kind] {
-		if n > 0 && full(n+1, size+w.Command.Size(), indexes+w.Command.Indexes()) {
+		if n > 0 && full(kind, n+1, size+w.Command.Size(), indexes+w.Command.Indexes()) {
 			break
 		}
 		n++
@@ -175,13 +167,16 @@ func (o *origin) submission(now time.Time, epoch uint64, kind int, writes []*Wri
 	if o.epoch != epoch {
 		o.epoch, o.base = epoch, o.number
 	}
-	o.latest = now
+	if kind != staging {
+		o.latest = now
+	}
 	s := &Submission{
 		ID:    tree.RequestID{Replica: o.o.Self, Nonce: o.o.Nonce, Number: o.number},
 		Epoch: epoch, Base: o.base, Root: kind == root, Count: len(writes),
 	}
 	for _, w := range writes {
 		s.Indexes += w.Command.Indexes()
+		s.Staged = s.Staged || w.Command.Staged()
 		if w.Deadline.After(s.Deadline) {
 			s.Deadline = w.Deadline
 		}
@@ -205,7 +200,9 @@ func (o *origin) applied(now time.Time, a *Applied) {
 			continue
 		}
 		o.pauses[s.kind].last = 0
-		o.returning = returning{writes: len(s.writes), since: now, took: now.Sub(s.gathered)}
+		if s.kind != staging {
+			o.returning = returning{writes: len(s.writes), since: now, took: now.Sub(s.gathered)}
+		}
 		o.pending = slices.Delete(o.pending, at, at+1)
 		answer := Answer{Writes: s.writes, Outcome: *out, Gathered: s.gathered}
 		if slices.Contains(s.writes, nil) {

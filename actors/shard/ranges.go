@@ -72,7 +72,7 @@ func (l *leader) close(now time.Time) {
 		return
 	}
 	for _, b := range l.batches {
-		if !l.overdue(now, b) {
+		if !b.stages() && !l.overdue(now, b) {
 			return
 		}
 	}

@@ -33,9 +33,11 @@ func (l *leader) expects(now time.Time, own int) time.Duration {
 	if l.underWay(now) > 0 {
 		return 0
 	}
-	for _, inbox := range l.inbox {
+	for kind, inbox := range l.inbox {
 		for _, s := range inbox {
-			own += s.Count
+			if kind != staging {
+				own += s.Count
+			}
 		}
 	}
 	if own == 0 {
@@ -46,7 +48,7 @@ func (l *leader) expects(now time.Time, own int) time.Duration {
 
 // expects is how long the next submission should wait for more writes.
 func (o *origin) expects(now time.Time, epoch uint64) time.Duration {
-	waiting := o.waiting()
+	waiting := o.writers()
 	if waiting == 0 || len(o.underWay(epoch)) > 0 {
 		return 0
 	}
@@ -59,7 +61,7 @@ func (c *Core) expects(now time.Time) time.Duration {
 	case nobody:
 		return 0
 	case c.o.Self:
-		return c.leader.expects(now, c.origin.waiting())
+		return c.leader.expects(now, c.origin.writers())
 	default:
 		return c.origin.expects(now, c.lead.Term)
 	}

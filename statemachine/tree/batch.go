@@ -227,24 +227,25 @@ var errCommands = errors.New("a submission's commands are truncated, damaged, or
 // CheckCommands checks commands that another member sent: they must be exactly count
 // complete commands that a member may submit and every replica can apply, and each
 // must take at least one index, but for an OpStage. isChange checks the Value of an OpAuth, OpMirror or OpTxn. It returns how many
-// indexes they take at most, and how many of them are in-order creates in the root. Its
-// only error is errCommands.
-func CheckCommands(commands []byte, count int, isChange func(*Command) bool) (indexes, roots int, err error) {
+// indexes they take at most, how many of them are in-order creates in the root, and whether any is
+// an OpStage or OpGiveStaged. Its only error is errCommands.
+func CheckCommands(commands []byte, count int, isChange func(*Command) bool) (indexes, roots int, staged bool, err error) {
 	d := NewDecoder(commands)
 	for range count {
 		var c Command
 		if readCommand(&d, &c); d.Failed() || !c.submittable() || c.Indexes() == 0 && c.Op != OpStage || (c.Op == OpAuth || c.Op == OpMirror || c.Op == OpTxn) && !isChange(&c) {
-			return 0, 0, errCommands
+			return 0, 0, false, errCommands
 		}
 		indexes += c.Indexes()
+		staged = staged || c.Staged()
 		if c.InRoot() {
 			roots++
 		}
 	}
 	if d.Left() > 0 {
-		return 0, 0, errCommands
+		return 0, 0, false, errCommands
 	}
-	return indexes, roots, nil
+	return indexes, roots, staged, nil
 }
 
 // InRoot reports whether c is an in-order create in the root: its index decides its

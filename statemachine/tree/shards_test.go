@@ -307,8 +307,8 @@ func TestCheckCommands(t *testing.T) {
 		"one that can't be one":  {encode(tree.Command{Op: tree.OpTxn, Key: "/a", Limit: 7, Value: []byte("bad")}), 1, 0, 0, false},
 		"an operation not known": {encode(tree.Command{Op: 200, Key: "/"}), 1, 0, 0, false},
 	} {
-		indexes, roots, err := tree.CheckCommands(c.commands, c.count, func(c *tree.Command) bool { return string(c.Value) == "good" })
-		if (err == nil) != c.fine || c.fine && (indexes != c.indexes || roots != c.roots) {
+		indexes, roots, staged, err := tree.CheckCommands(c.commands, c.count, func(c *tree.Command) bool { return string(c.Value) == "good" })
+		if (err == nil) != c.fine || staged || c.fine && (indexes != c.indexes || roots != c.roots) {
 			t.Errorf("%s: %d indexes, %d in the root, %v", name, indexes, roots, err)
 		}
 	}

@@ -48,6 +48,9 @@ func (r *Reply) Staged() Index {
 	return Index(number)
 }
 
+// Staged reports whether c is one of the two that versions of copse before 2026-12-01 don't know.
+func (c *Command) Staged() bool { return c.Op == OpStage || c.Op == OpGiveStaged }
+
 // wellStaged reports whether c, if it is one of those above, can be carried out.
 func (c *Command) wellStaged() bool {
 	switch c.Op {

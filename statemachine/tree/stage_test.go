@@ -73,14 +73,15 @@ func TestStagedCommandsAreChecked(t *testing.T) {
 		"more behind":      {Op: OpGiveStaged, Key: "/a", PrevIndex: 1, Value: append(inner(set), 0)},
 		"an id of its own": {Op: OpGiveStaged, Key: "/a", PrevIndex: 1, Value: inner(Command{Op: OpSet, Key: "/a", Once: Once{ID: "x"}})},
 	} {
-		if _, _, err := CheckCommands(AppendCommand(nil, c), 1, func(*Command) bool { return true }); err == nil {
+		if _, _, _, err := CheckCommands(AppendCommand(nil, c), 1, func(*Command) bool { return true }); err == nil {
 			t.Errorf("%s is let through", name)
 		}
 	}
 	good := []*Command{{Op: OpStage, Key: "/a", Value: make([]byte, stagePart)}, set.WithStaged(1)}
 	for _, c := range good {
-		if _, _, err := CheckCommands(AppendCommand(nil, c), 1, func(*Command) bool { return true }); err != nil {
-			t.Errorf("%v: %v", c.Op, err)
+		indexes, _, staged, err := CheckCommands(AppendCommand(nil, c), 1, func(*Command) bool { return true })
+		if err != nil || !staged || indexes != c.Indexes() {
+			t.Errorf("%v: %d indexes, staged %v, %v", c.Op, indexes, staged, err)
 		}
 	}
 }
