@@ -226,7 +226,8 @@ func (v *view) refresh(e *tree.Event, res *ApplyResult) {
 	v.Put(&n, &stored)
 }
 
-// fillMirror takes over a part of a whole read. Nodes that have changed since are left alone.
+// fillMirror takes over a part of a whole read. Nodes that have changed since are left alone. Large values get numbers of
+// their own: a restored source may have given an index to another value than the one that the tree, or its window, has.
 func (v *view) fillMirror(c *mirror.Change, res *ApplyResult) {
 	v.sawTerm(c.Term)
 	for _, key := range c.Removes {
@@ -242,6 +243,9 @@ func (v *view) fillMirror(c *mirror.Change, res *ApplyResult) {
 			continue
 		case exists && !n.Dir && !stored.Dir && bytes.Equal(stored.Value, n.Value):
 			n.Written = stored.Written
+		case hasLargeValue(n):
+			n.Written = v.numberValue()
+			v.must(v.setValue(n.Written, n.Value))
 		}
 		v.putMirrored(n, n.Modified)
 	}

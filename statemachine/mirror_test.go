@@ -273,6 +273,46 @@ func TestAHoleEmptiesTheWindowAndTheReadCorrects(t *testing.T) {
 	}
 }
 
+// A restored source gives indexes to other values than before. What a whole read takes over then is read as it is, and
+// stays when what had the index goes.
+func TestAFillMayReuseIndexes(t *testing.T) {
+	for _, size := range []int{3000, 600_000} {
+		value := func(c string) []byte { return bytes.Repeat([]byte(c), size) }
+		for name, fill := range map[string]mirror.Part{
+			"the same key": {Puts: []tree.Node{{Key: "/a", Value: value("B"), Modified: 5, Created: 5}}},
+			"another key":  {Removes: []string{"/a"}, Puts: []tree.Node{{Key: "/b", Value: value("B"), Modified: 5, Created: 5}}},
+			"both":         {Puts: []tree.Node{{Key: "/a", Value: value("B"), Modified: 5, Created: 5}, {Key: "/b", Value: value("C"), Modified: 5, Created: 5}}},
+		} {
+			t.Run(fmt.Sprintf("%s, %d bytes", name, size), func(t *testing.T) {
+				m := newMirror(t, 3)
+				defer mustClose(t, m)
+				raft := uint64(2)
+				apply := func(c mirror.Change) {
+					t.Helper()
+					raft++
+					fine(t, do(t, m, raft, mirrored(c)))
+				}
+				set := func(key string, v []byte, at tree.Index) tree.Event {
+					return tree.Event{Action: tree.ActionSet, Node: tree.Node{Key: key, Value: v, Modified: at, Created: at}}
+				}
+				apply(mirror.Change{Kind: mirror.Follow, From: 3, To: 6, Term: 4, Events: []tree.Event{set("/a", value("A"), 5)}})
+				fill.First, fill.Last, fill.Hole = true, true, true
+				apply(mirror.Change{Kind: mirror.Fill, ID: 21, From: 6, To: 40, Term: 4, Part: fill})
+				want := nodesOf(t, m)
+				if !strings.Contains(want, fmt.Sprintf(" B×%d ", size)) || strings.Contains(want, " A×") {
+					t.Fatalf("the nodes are\n%s", want)
+				}
+				for at := tree.Index(41); at < 41+(window+64)*60; at++ {
+					apply(mirror.Change{Kind: mirror.Follow, From: at - 1, To: at, Term: 4, Events: []tree.Event{set("/small", []byte("v"), at)}})
+				}
+				if got := nodesOf(t, m); !strings.HasPrefix(got, want) {
+					t.Fatalf("the nodes are\n%s, want\n%s", got, want)
+				}
+			})
+		}
+	}
+}
+
 func TestAPromotionIsOneStep(t *testing.T) {
 	m := newMirror(t, 50)
 	defer mustClose(t, m)
