@@ -25,8 +25,12 @@ func whole(value string) string {
 		return value
 	}
 	size, _ := strconv.Atoi(mark[1])
-	return value + strings.Repeat(value, size/len(value)+1)[:size]
+	pattern := escaped.ReplaceAllString(value, "")
+	return value + strings.Repeat(pattern, size/len(pattern)+1)[:size]
 }
+
+// escaped is what a form or JSON escapes, which would make a long value longer still.
+var escaped = regexp.MustCompile(`[^0-9A-Za-z~]`)
 
 // longest is what a value has at most that isn't long.
 const longest = 64 << 10

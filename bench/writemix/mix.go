@@ -93,10 +93,12 @@ func (m *Mix) ttl() int { return 1 + m.rng.IntN(3) }
 func (m *Mix) value() string {
 	m.sent++
 	text := fmt.Sprintf("%s-%d <&é\n", m.stamp, m.sent)
-	switch n := m.rng.IntN(400); {
+	switch n := m.rng.IntN(800); {
 	case n == 0:
+		return v2api.Long(text, 1_100_000+m.rng.IntN(300_000))
+	case n == 1:
 		return v2api.Long(text, 200_000+m.rng.IntN(500_000))
-	case n < 9:
+	case n < 18:
 		return text + strings.Repeat("x", m.rng.IntN(20_000))
 	}
 	return text + strings.Repeat("x", m.rng.IntN(80))
