@@ -15,7 +15,7 @@ const (
 	inflightLimit      = 8       // submissions, or batches of dense indexes, under way
 	inflightBytesLimit = 8 << 20 // bytes under way beside which no more large writes are sent
 	partsBytesLimit    = 5 << 16 // the same for parts of large values: one, and perhaps a short one
-	partsLimit         = 2       // submissions of parts under way; one batch of them is
+	partsLimit         = 2       // submissions of parts under way, and one batch of them
 	rangesLimit        = 4       // batches with a range of indexes under way
 	inboxLimit         = 1024    // submissions of a kind that wait at the leader
 	inboxBytesLimit    = 256 << 20

@@ -29,11 +29,12 @@ type intake struct {
 	admit    func(bytes int) error // whether the store may grow by as much
 	life     loop.Life
 	mailbox  loop.Mailbox[*Write]
+	values   chan struct{} // those that are on their way in parts
 	measures Measures
 }
 
 func newIntake(timeout time.Duration, admit func(bytes int) error) *intake {
-	i := &intake{timeout: timeout, admit: admit, life: loop.NewLife(), measures: newMeasures()}
+	i := &intake{timeout: timeout, admit: admit, life: loop.NewLife(), values: make(chan struct{}, valuesInParts), measures: newMeasures()}
 	i.mailbox = loop.NewMailbox[*Write](writeMailboxLimit, i.life.Stopping())
 	return i
 }
@@ -41,26 +42,6 @@ func newIntake(timeout time.Duration, admit func(bytes int) error) *intake {
 // Do submits c and waits for the outcome, until about half a second after the request
 // time-out at the latest. c may be reused afterwards.
 func (i *intake) Do(c *tree.Command) tree.Reply { return i.do(c, time.Now().Add(i.timeout)) }
-
-// DoInParts is Do for a command whose value is large: that is staged first, part by part.
-func (i *intake) DoInParts(c *tree.Command) tree.Reply {
-	if err := i.admitted(c); err != nil { // all of it, before the first part
-		return failed(err)
-	}
-	number, deadline := tree.Index(0), time.Now().Add(i.timeout)
-	for from := 0; from < len(c.Value); {
-		var part *tree.Command
-		part, from = c.Part(from, number)
-		reply := i.do(part, deadline)
-		if reply.Err != nil {
-			return reply
-		}
-		if number == 0 {
-			number = reply.Staged()
-		}
-	}
-	return i.do(c.WithStaged(number), deadline)
-}
 
 func (i *intake) do(c *tree.Command, deadline time.Time) tree.Reply {
 	w := writes.Get().(*Write)

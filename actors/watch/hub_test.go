@@ -724,7 +724,7 @@ func TestEventsThatAreLeftToTheWindow(t *testing.T) {
 			publish := func(key string) {
 				events, _ := f.do([]tree.Command{set(key)}, nil)
 				whole := events[0]
-				left := whole.Left(func(tree.Index) (tree.EncodedEvent, bool) {
+				left := whole.Left(func(*tree.Event) (tree.EncodedEvent, bool) {
 					reads++
 					return whole, !gone || key != "/a"
 				})
@@ -771,7 +771,7 @@ func TestWhatIsToldKeepsNoJSON(t *testing.T) {
 	var events []tree.EncodedEvent
 	for i := range 6 {
 		e := tree.Event{Action: tree.ActionSet, Node: tree.Node{Key: "/a", Value: make([]byte, 100<<10), Modified: tree.Index(i + 1)}}
-		n := e.Late(func(tree.Index) (tree.EncodedEvent, bool) { return e.Late(nil), true })
+		n := e.Late(func(*tree.Event) (tree.EncodedEvent, bool) { return e.Late(nil), true })
 		if i%2 == 1 {
 			n = n.Left(nil)
 		}
