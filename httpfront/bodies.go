@@ -106,6 +106,9 @@ func (s *Server) holdAnswer(c *conn, x *exchange, reply *tree.Reply) {
 		reply.Leave() // they wait for room without holding any
 	case !late.IsLeft() && !x.req.cmd.Asked.Base64:
 		return
+	case late.IsLeft() && !x.req.cmd.Asked.Base64 && c.Take(late.Length()):
+		reply.Read()
+		return
 	}
 	if c.Take(int(x.making(reply))) {
 		x.print(reply)

@@ -164,7 +164,7 @@ func TestAnswersToWritesHaveABound(t *testing.T) {
 	const all = 8 << 20
 	e := tree.Event{Action: tree.ActionSet, Node: tree.Node{Key: "/a", Value: bytes.Repeat([]byte("v"), 1<<20), Modified: 7}}
 	json := tree.AppendEvent(nil, &e)
-	n := e.Late(func(tree.Index) (tree.EncodedEvent, bool) { return e.Encoded(json), true })
+	n := e.Late(func(*tree.Event) (tree.EncodedEvent, bool) { return e.Encoded(json), true })
 	for name, test := range map[string]struct {
 		others      int64 // that are held
 		small       bool

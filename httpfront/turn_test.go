@@ -78,7 +78,7 @@ func TestValuesWaitInTheWindow(t *testing.T) {
 	json := tree.AppendEvent(nil, &e)
 	for _, there := range []bool{true, false} {
 		budget.Add(inflight.Answers, 700<<10)
-		n := e.Late(func(tree.Index) (tree.EncodedEvent, bool) { return e.Encoded(json), there })
+		n := e.Late(func(*tree.Event) (tree.EncodedEvent, bool) { return e.Encoded(json), there })
 		var v serving
 		for range 2 {
 			v.next(p).written(tree.Reply{Action: e.Action, Late: n.Late, State: tree.State{Index: 7}})
@@ -120,7 +120,7 @@ func TestAValueThatIsLargerThanMayWait(t *testing.T) {
 	p.options.heads.inFlight = budget
 	e := tree.Event{Action: tree.ActionDelete, Node: tree.Node{Key: "/a", Modified: 7}, HasPrev: true, Prev: tree.Node{Key: "/a", Value: bytes.Repeat([]byte{1}, 10<<20)}}
 	json := tree.AppendEvent(nil, &e)
-	n := e.Late(func(tree.Index) (tree.EncodedEvent, bool) { return e.Encoded(json), true })
+	n := e.Late(func(*tree.Event) (tree.EncodedEvent, bool) { return e.Encoded(json), true })
 	new(serving).next(p).written(tree.Reply{Action: e.Action, Late: n.Late})
 	got := <-p.replies
 	if !bytes.Equal(got.reply.JSON, json) {

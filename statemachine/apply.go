@@ -255,6 +255,8 @@ func (m *Machine) bound(res *ApplyResult, batch *tree.BatchReader, out []byte, f
 // another outcome.
 func (m *Machine) applyCommand(v *view, batch *tree.BatchReader, c *tree.Command, res *ApplyResult, emit func(*tree.Event)) (failed *tree.Error, outcome []byte, err error) {
 	v.meta.clock.Receive(c)
+	// Kept answers and transactions show all values, and so do the records of names' windows.
+	v.peeks = c.Op <= tree.OpExpire && c.PrevValue == "" && c.Once.ID == "" && batch.Epoch != 0 && !v.events.names.limits.on()
 	if batch.StagedValue != 0 {
 		defer v.given(batch.StagedValue)
 		if failed = v.give(c, batch.StagedValue); failed != nil {

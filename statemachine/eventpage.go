@@ -39,8 +39,8 @@ func (m *Machine) HistoryOf(key string, from tree.Index, limit int) (events []tr
 	return page.events, oldest, nil
 }
 
-// event reads one event of the window.
-func (m *Machine) event(index tree.Index) (n tree.EncodedEvent, ok bool) {
+// eventAt reads one event of the window.
+func (m *Machine) eventAt(index tree.Index) (n tree.EncodedEvent, ok bool) {
 	events, _, err := m.History(index, 1)
 	if err != nil || len(events) == 0 || events[0].Index != index {
 		return n, false

@@ -236,7 +236,7 @@ func (v *view) trim(floor tree.Index, w window) {
 		v.meta.oldest, v.meta.trimmed = next, next
 	}
 	v.must(it.Error())
-	v.deleteValues(v.meta.oldest)
+	v.deleteValues(v.meta.oldest, v.meta.last-min(v.meta.last, tree.Index(lingerWindows*w.events)))
 }
 
 // emptyWindow removes all events: the window begins after the latest index.
@@ -244,7 +244,7 @@ func (v *view) emptyWindow() {
 	v.must(v.batch.DeleteRange([]byte{eventPrefix}, []byte{eventPrefix + 1}, nil))
 	v.meta.oldest, v.meta.trimmed, v.meta.windowBytes = 0, v.meta.last+1, 0
 	v.emptyNames()
-	v.deleteValues(v.meta.trimmed) // what exceeds its limit goes when the window is trimmed next
+	v.deleteValues(v.meta.trimmed, v.meta.trimmed) // what exceeds its limit goes when the window is trimmed next
 }
 
 func firstError(errs ...error) error {

@@ -33,7 +33,7 @@ func TestRowsBeforeTheirEntry(t *testing.T) {
 		checkValue(t, m, before)
 		applyAll(t, m, setK(after))
 		checkValue(t, m, after)
-		for range 200 {
+		for range (lingerWindows + 4) * 20 {
 			applyAll(t, m, setK([]byte("small")))
 		}
 		if left := keysOf(t, m, valuePrefix); len(left) != 0 {

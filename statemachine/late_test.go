@@ -115,36 +115,52 @@ func TestWhatOneUpdateHoldsIsBounded(t *testing.T) {
 		return replies
 	}
 	value := bytes.Repeat([]byte("v\xff"), 5<<20)
-	fill := func() {
+	fillWith := func(keys int, value []byte) {
 		for i := range keys {
 			apply(tree.Command{Op: tree.OpSet, Key: fmt.Sprint("/k", i), Value: value})
 		}
 	}
-	each := func(c tree.Command) (list []tree.Command) {
+	fill := func() { fillWith(keys, value) }
+	eachOf := func(keys int, c tree.Command) (list []tree.Command) {
 		for i := range keys {
 			c.Key = fmt.Sprint("/k", i)
 			list = append(list, c, tree.Command{Op: tree.OpSet, Key: "/small", Value: []byte("v")})
 		}
 		return list
 	}
-	fill()
-	for i, r := range apply(each(tree.Command{Op: tree.OpDelete})...) {
-		if i%2 == 1 {
-			if r.Err != nil || r.JSON == nil {
-				t.Errorf("a small write is answered %+v", r)
+	each := func(c tree.Command) []tree.Command { return eachOf(keys, c) }
+	for _, of := range []struct {
+		keys, held, most int // so many removals hold their values
+		value            []byte
+	}{{keys, 0, 0, value}, {240, 200, bound / (150 << 10), bytes.Repeat([]byte("v"), 150<<10)}} {
+		fillWith(of.keys, of.value)
+		for i, r := range apply(eachOf(of.keys, tree.Command{Op: tree.OpDelete})...) {
+			if i%2 == 1 {
+				if r.Err != nil || r.JSON == nil {
+					t.Errorf("a small write is answered %+v", r)
+				}
+				continue
 			}
-			continue
-		}
-		n := last.Events[i]
-		if left := i/2 >= 3; n.Late.IsLeft() != left || r.Late != n.Late {
-			t.Errorf("removal %d is left to the window: %v", i/2, !left)
-		}
-		stored, _, err := m.History(n.Index, 1)
-		if err != nil || !r.Print() || !bytes.Equal(r.JSON, stored[0].Text()) || len(r.JSON) < len(value) {
-			t.Fatalf("removal %d is answered %.100q, %v", i/2, r.JSON, err)
-		}
-		if want := stored[0].AppendBase64(nil); !bytes.Equal(r.Binary.AppendBase64(nil, r.JSON), want) || !bytes.Equal(n.AppendBase64(nil), want) {
-			t.Errorf("removal %d differs in base64", i/2)
+			n := last.Events[i]
+			if left := n.Late.IsLeft(); i/2 < of.held && left || i/2 >= of.most && !left || r.Late != n.Late {
+				t.Errorf("removal %d of %d is left: %v", i/2, of.keys, left)
+			}
+			if !r.Print() || len(r.JSON) < len(of.value) {
+				t.Fatalf("removal %d of %d is answered %.100q", i/2, of.keys, r.JSON)
+			}
+			stored, _, err := m.History(n.Index, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if stored[0].Index != n.Index {
+				continue // it has left the window
+			}
+			if !bytes.Equal(r.JSON, stored[0].Text()) {
+				t.Errorf("removal %d of %d is answered %.100q", i/2, of.keys, r.JSON)
+			}
+			if want := stored[0].AppendBase64(nil); !bytes.Equal(r.Binary.AppendBase64(nil, r.JSON), want) || !bytes.Equal(n.AppendBase64(nil), want) {
+				t.Errorf("removal %d of %d differs in base64", i/2, of.keys)
+			}
 		}
 	}
 	fill()
@@ -253,14 +269,20 @@ func TestWhatIsCutOutIsFreed(t *testing.T) {
 	defer mustClose(t, m)
 	var last statemachine.ApplyResult
 	m.Subscribe(func(n *statemachine.ApplyResult) { last = *n })
-	large := make([]byte, 6<<20) // as JSON it has 36 MiB
-	if _, err := m.Update([]sm.Entry{ledEntry(1, tree.Command{Op: tree.OpSet, Key: "/k", Value: large}, tree.Command{Op: tree.OpSet, Key: "/t", Value: large})}); err != nil {
+	sets := []tree.Command{{Op: tree.OpSet, Key: "/t", Value: make([]byte, 6<<20)}} // as JSON it has 36 MiB
+	var removals []tree.Command
+	for i := range 6 { // which hold more than what one may be beside
+		key := fmt.Sprint("/k", i)
+		sets = append(sets, tree.Command{Op: tree.OpSet, Key: key, Value: make([]byte, 200<<10)})
+		removals = append(removals, tree.Command{Op: tree.OpDelete, Key: key})
+	}
+	if _, err := m.Update([]sm.Entry{ledEntry(1, sets...)}); err != nil {
 		t.Fatal(err)
 	}
 	x := txn.Txn{Ops: []tree.Command{{Op: tree.OpDelete, Key: "/t"}}}
 	cmd := tree.AppendBatchHead(nil, tree.BatchHead{Epoch: 1, Number: 2, Submissions: 3, Clock: tree.Clock{Time: 1e18}})
 	for i, list := range [][]tree.Command{
-		{{Op: tree.OpDelete, Key: "/k"}, x.Command(1)},
+		append(removals, x.Command(1)),
 		{{Op: tree.OpSet, Key: "/a", Value: []byte("v")}, {Op: tree.OpSet, Key: "/b", Value: []byte("v")}},
 		{{Op: tree.OpSet, Key: "/c", Value: []byte("v")}},
 	} {
@@ -272,7 +294,7 @@ func TestWhatIsCutOutIsFreed(t *testing.T) {
 	if _, err := m.Update([]sm.Entry{{Index: 2, Cmd: cmd}}); err != nil {
 		t.Fatal(err)
 	}
-	if r := repliesOf(last.Outcomes[0]); r[1].Err == nil {
+	if r := repliesOf(last.Outcomes[0]); r[len(removals)].Err == nil {
 		t.Fatal("the transaction is answered")
 	}
 	follows := func(a, b []byte, gap int) bool {
@@ -281,7 +303,7 @@ func TestWhatIsCutOutIsFreed(t *testing.T) {
 	if follows(last.Outcomes[1].Data, last.Outcomes[2].Data, 0) {
 		t.Error("the replies lie behind each other, where the transaction's was")
 	}
-	if follows(last.Events[2].JSON, last.Events[3].JSON, 16) {
+	if follows(last.Events[7].JSON, last.Events[8].JSON, 16) {
 		t.Error("so do the events")
 	}
 }
@@ -308,9 +330,9 @@ func TestALoneLargeTransactionIsAnswered(t *testing.T) {
 
 // TestWhatIsLeftMayBeGone: the window has only so many bytes.
 func TestWhatIsLeftMayBeGone(t *testing.T) {
-	n := (&tree.Event{Action: tree.ActionDelete, Node: tree.Node{Key: "/k", Modified: 9}, HasPrev: true, Prev: tree.Node{Key: "/k", Value: make([]byte, 100<<10)}}).Late(func(at tree.Index) (n tree.EncodedEvent, ok bool) {
-		if at != 9 {
-			t.Errorf("event %d is read", at)
+	n := (&tree.Event{Action: tree.ActionDelete, Node: tree.Node{Key: "/k", Modified: 9}, HasPrev: true, Prev: tree.Node{Key: "/k", Value: make([]byte, 100<<10)}}).Late(func(e *tree.Event) (n tree.EncodedEvent, ok bool) {
+		if e.Index() != 9 {
+			t.Errorf("event %d is read", e.Index())
 		}
 		return n, false
 	})

@@ -24,6 +24,7 @@ import (
 //	n <path>                              a node
 //	v <index that wrote it, 8 bytes>      a large value, stored outside its node, or its first row; or it has a number of its own
 //	v <the same> <row, 2 bytes>           a further row of it
+//	l <the same number, 8 bytes>          if it has several rows, the length of the JSON string that shows it, a uvarint
 //	d <index, 8 bytes> <index, 8 bytes>   the change at the first index replaced the large value of the second, which has so many rows
 //	x <expiration, 8 bytes> <path>        an expiration
 //	e <index of its first event, 8 bytes> events of one raft entry
@@ -65,6 +66,7 @@ const (
 	eventPrefix  = 'e'
 	valuePrefix  = 'v'
 	dropPrefix   = 'd'
+	textPrefix   = 'l'
 
 	answerPrefix     = 'i'
 	answerTimePrefix = 't'
@@ -210,7 +212,7 @@ const (
 const largeValueBytes = 1 << 10
 
 // hasLargeValue reports whether the value of n is stored under a key of its own.
-func hasLargeValue(n *tree.Node) bool { return len(n.Value) >= largeValueBytes }
+func hasLargeValue(n *tree.Node) bool { return n.Len() >= largeValueBytes }
 
 // nodeRecordHead is the maximum size of a record without its value.
 const nodeRecordHead = 1 + 4*binary.MaxVarintLen64 + 8
@@ -235,7 +237,7 @@ func appendNodeHead(dst []byte, n *tree.Node) []byte {
 	}
 	if hasLargeValue(n) {
 		dst = binary.AppendUvarint(dst, uint64(n.Written))
-		dst = binary.AppendUvarint(dst, uint64(len(n.Value)))
+		dst = binary.AppendUvarint(dst, uint64(n.Len()))
 	}
 	return dst
 }

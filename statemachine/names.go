@@ -123,7 +123,7 @@ func (v *view) recordName(e *tree.Event, size int) {
 	}
 	name := tree.TopName(e.Node.Key)
 	w := n.of[name]
-	values := len(e.Node.Value) + len(e.Prev.Value)
+	values := e.Node.Len() + e.Prev.Len()
 	if v.events.copied+values > copiedLimit {
 		v.skipName(w, e.Index())
 		return

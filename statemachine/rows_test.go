@@ -124,7 +124,7 @@ func TestValuesOfSeveralRows(t *testing.T) {
 				if notices, _, err := m.History(1, 1000); err != nil || len(notices) == 0 {
 					t.Errorf("history: %d events, %v", len(notices), err)
 				}
-				for range 100 {
+				for range (lingerWindows + 4) * 20 {
 					applyAll(t, m, setK([]byte("small")))
 				}
 				if left := keysOf(t, m, valuePrefix); len(left) != 0 {

@@ -1,9 +1,11 @@
 package statemachine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"copse/statemachine/tree"
 
@@ -16,6 +18,8 @@ import (
 //	raft    8 bytes, big-endian: the entry that began it
 //	length  uvarint, of the whole
 //	there   uvarint: so many bytes of it are stored
+//	text    uvarint: the length of the JSON string that shows these, but for
+//	cut     the rest: the beginning of a rune at the end of them
 //
 // A client or member that is gone leaves it behind: it is forgotten once many entries have passed, when the next one
 // begins. What is staged is bounded, in number and bytes, by refusing to begin another.
@@ -26,8 +30,9 @@ const (
 )
 
 type staged struct {
-	raft          uint64
-	length, there int
+	raft                uint64
+	length, there, text int
+	cut                 []byte
 }
 
 func appendStagedKey(dst []byte, number tree.Index) []byte {
@@ -36,16 +41,38 @@ func appendStagedKey(dst []byte, number tree.Index) []byte {
 
 func (s staged) append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, s.raft)
-	return binary.AppendUvarint(binary.AppendUvarint(dst, uint64(s.length)), uint64(s.there))
+	for _, n := range [...]int{s.length, s.there, s.text} {
+		dst = binary.AppendUvarint(dst, uint64(n))
+	}
+	return append(dst, s.cut...)
 }
 
 func readStaged(rec []byte) (s staged, err error) {
 	d := tree.NewDecoder(rec)
-	s = staged{d.BigEndian64(), int(min(d.Uvarint(), maxRecord)), int(min(d.Uvarint(), maxRecord))}
-	if d.Failed() || d.Left() > 0 || s.length < s.there {
+	s.raft = d.BigEndian64()
+	for _, n := range [...]*int{&s.length, &s.there, &s.text} {
+		*n = int(min(d.Uvarint(), 6*maxRecord))
+	}
+	if s.cut = bytes.Clone(d.Rest()); d.Failed() || s.length < s.there || len(s.cut) >= utf8.UTFMax {
 		err = fmt.Errorf("%w: record of a staged value", ErrDamaged)
 	}
 	return s, err
+}
+
+// count counts the JSON of a part, as far as that doesn't depend on the next.
+func (s *staged) count(part []byte) {
+	part = append(s.cut, part...)
+	end := len(part)
+	for back := 1; back < utf8.UTFMax && back <= len(part) && s.there < s.length; back++ {
+		if last := part[len(part)-back:]; utf8.RuneStart(last[0]) {
+			if !utf8.FullRune(last) {
+				end -= back
+			}
+			break
+		}
+	}
+	s.text += (&tree.Node{Value: part[:end]}).TextLen()
+	s.cut = part[end:]
 }
 
 // stage executes an OpStage. outcome is the value's number if c begins it.
@@ -64,6 +91,7 @@ func (v *view) stage(c *tree.Command) (outcome []byte, failed *tree.Error) {
 	if s.there += len(c.Value); ahead > 0 || s.there > s.length || s.there < s.length && len(c.Value) != rowBytes {
 		return nil, v.notStaged("a part of it doesn't fit")
 	}
+	s.count(c.Value)
 	v.must(v.home.change(func(c *current) { c.rows = true }))
 	v.must(v.db.Set(appendRowKey(nil, number, row), c.Value, pebble.NoSync)) // at once, as setValue does
 	v.must(v.batch.Set(appendStagedKey(nil, number), s.append(nil), nil))
@@ -107,8 +135,8 @@ func (v *view) staged(number tree.Index) (staged, *tree.Error) {
 	return s, nil
 }
 
-// give reads the staged value that c is to be carried out with. The file that is put gets it as it is stored. given has
-// to follow.
+// give prepares for carrying out c with a staged value, which is read if that is needed. The file that is put gets it as
+// it is stored. given has to follow.
 func (v *view) give(c *tree.Command, number tree.Index) *tree.Error {
 	v.giving = number
 	s, failed := v.staged(number)
@@ -118,15 +146,13 @@ func (v *view) give(c *tree.Command, number tree.Index) *tree.Error {
 	if failed != nil {
 		return failed
 	}
-	var err error
-	c.Value, err = joinRows(nil, nil, s.length, func(dst []byte, row int) ([]byte, error) {
-		value, closer, err := v.db.Get(appendRowKey(nil, number, row))
-		if err != nil {
-			return dst, errors.Join(errNoValue, err)
-		}
-		return append(dst, value...), closer.Close()
-	})
-	v.must(err)
+	v.must(v.setText(number, s.text))
+	v.length, v.jsonLength = s.length, s.text
+	if !v.peeks {
+		var err error
+		c.Value, err = readRows(v.db, nil, number, s.length)
+		v.must(err)
+	}
 	return nil
 }
 
@@ -145,5 +171,5 @@ func (v *view) given(number tree.Index) {
 
 func (v *view) forgetStaged(number tree.Index, s staged) {
 	v.must(v.batch.Delete(appendStagedKey(nil, number), nil))
-	v.deleteRows(number, rowsOf(s.there))
+	v.deleteRows(number, max(2, rowsOf(s.there))) // more than one, as it may have its text
 }

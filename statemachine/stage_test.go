@@ -73,7 +73,7 @@ func text(r tree.Reply) string {
 
 // A command with a staged value does as it would with the value itself.
 func TestStagedValuesAreAsOthers(t *testing.T) {
-	value, other := patterned(700_000), patterned(rowBytes+1)
+	value, other := patterned(5*rowBytes+7), patterned(4*rowBytes+1)
 	for _, slots := range []int{1, 2} {
 		key := "/k"
 		if tree.Slot(key, 2) != 0 {

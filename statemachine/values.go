@@ -109,9 +109,14 @@ func fullRecord(from pebble.Reader, rec []byte, in answerRoom) ([]byte, error) {
 	if length > freeValue && !hasRoom(in, 2*length) {
 		return nil, errNoRoom
 	}
+	return readRows(from, rec, n.Written, length)
+}
+
+// readRows returns rec and the value of so many bytes.
+func readRows(from pebble.Reader, rec []byte, written tree.Index, length int) ([]byte, error) {
 	var key []byte
 	return joinRows(nil, rec, length, func(dst []byte, row int) ([]byte, error) {
-		key = appendRowKey(key[:0], n.Written, row)
+		key = appendRowKey(key[:0], written, row)
 		value, closer, err := from.Get(key)
 		if errors.Is(err, pebble.ErrNotFound) {
 			return dst, errNoValue
@@ -150,10 +155,9 @@ func joinRows(buf, rec []byte, length int, add func(dst []byte, row int) ([]byte
 
 // writer is a batch under way.
 type writer struct {
-	home   *home
-	db     *pebble.DB
-	batch  *pebble.Batch
-	giving tree.Index // the staged value that the command under way gives to a file; 0: none, or it has
+	home  *home
+	db    *pebble.DB
+	batch *pebble.Batch
 }
 
 // setValue writes a large value: into the batch if it is one row, and otherwise at once, row by row, as
@@ -164,6 +168,9 @@ func (w *writer) setValue(written tree.Index, value []byte) error {
 		return w.batch.Set(appendValueKey(nil, written), value, nil)
 	}
 	err := w.home.change(func(c *current) { c.rows = true })
+	if err == nil {
+		err = w.setText(written, (&tree.Node{Value: value}).TextLen())
+	}
 	var key []byte
 	for row := 0; err == nil && len(value) > 0; row++ {
 		n := min(rowBytes, len(value))
@@ -209,7 +216,7 @@ func (v *view) putValue(n, prev *tree.Node) {
 		v.must(v.setValue(n.Written, n.Value))
 	}
 	if prev != nil && hasLargeValue(prev) {
-		v.dropValue(v.meta.last+1, prev.Written, len(prev.Value))
+		v.dropValue(v.meta.last+1, prev.Written, prev.Len())
 	}
 }
 
@@ -229,26 +236,42 @@ func appendDrop(dst []byte, length int) []byte {
 // leaves the rest to the next call.
 const dropLimit = 10_000
 
-// deleteValues deletes the values that were dropped before the oldest event.
-func (v *view) deleteValues(oldest tree.Index) {
+// Values of several rows linger, as answers that show them may yet be printed when the window has moved on: a few of
+// them fill it. The last to be dropped stay, up to a number of rows, for so many times what the window has.
+const (
+	lingerRows    = 256 << 20 / rowBytes
+	lingerWindows = 50
+)
+
+// deleteValues deletes the values that were dropped before the oldest event, but for those that linger, which were
+// dropped at from or later.
+func (v *view) deleteValues(oldest, from tree.Index) {
 	it := v.iter([]byte{dropPrefix}, appendDropKey(nil, oldest, 0))
 	defer v.close(it)
-	ok := it.First()
-	for n := 0; ok && n < dropLimit; n++ {
+	ok, lingering := it.Last(), uint64(0)
+	for n := 0; ok && n < dropLimit; ok = it.Prev() {
 		written, err := readDropKey(it.Key())
 		v.must(err)
 		rows, _ := binary.Uvarint(v.value(it))
+		if lingering += rows; rows > 1 && lingering <= lingerRows && bytes.Compare(it.Key(), appendDropKey(nil, from, 0)) >= 0 {
+			continue
+		}
+		n++
 		v.must(v.batch.Delete(it.Key(), nil))
 		if rows == 0 {
 			v.must(v.batch.DeleteRange(appendValueKey(nil, written), appendValueKey(nil, written+1), nil))
+			v.must(v.batch.Delete(appendTextKey(nil, written), nil))
 		}
 		v.deleteRows(written, int(min(rows, math.MaxUint16+1)))
-		ok = it.Next()
 	}
 	v.must(it.Error())
 }
 
+// deleteRows deletes a value that has so many rows.
 func (v *view) deleteRows(written tree.Index, rows int) {
+	if rows > 1 {
+		v.must(v.batch.Delete(appendTextKey(nil, written), nil))
+	}
 	for row := range rows {
 		v.key = appendRowKey(v.key[:0], written, row)
 		v.must(v.batch.Delete(v.key, nil))

@@ -17,12 +17,8 @@ type view struct {
 	meta   meta
 	shared shared
 	handed []tree.Index // published: not to be modified in place
-	// soonest is the earliest expiration added by this view.
-	soonest int64
-	// expiryFrom is where the search for due nodes continues; there are no expirations
-	// before it. Searching from the start would step over the tombstones of old ones.
-	expiryFrom []byte
-	stale      int // number of stale expirations dropped by the current raft entry
+	large
+	expiring
 	// changed holds the full records of nodes that were put, largeRecord for those that are large,
 	// and nil for those removed. It is incomplete if changedAll is set, because a large directory was removed.
 	changed    map[string][]byte
@@ -30,6 +26,16 @@ type view struct {
 	nodes      *nodeCache
 	events     recorder
 	key, rec   []byte // scratch
+}
+
+// expiring is what a view knows of expirations.
+type expiring struct {
+	// soonest is the earliest that was added by this view.
+	soonest int64
+	// expiryFrom is where the search for due nodes continues; there are no expirations
+	// before it. Searching from the start would step over the tombstones of old ones.
+	expiryFrom []byte
+	stale      int // number of stale ones dropped by the current raft entry
 }
 
 // fault carries a storage error up through tree.Apply, as a panic.
@@ -54,7 +60,7 @@ func recoverFault(err *error) {
 
 // reset prepares the view for another batch, and keeps its buffers.
 func (v *view) reset(w writer, m meta, now shared, expiryFrom int64) {
-	v.writer, v.meta, v.shared, v.soonest, v.stale = w, m, now, math.MaxInt64, 0
+	v.writer, v.meta, v.shared, v.large, v.soonest, v.stale = w, m, now, large{}, math.MaxInt64, 0
 	v.expiryFrom = appendExpiryKey(v.expiryFrom[:0], expiryFrom, "/")
 	v.changedAll = false
 	if len(v.changed) > maxReusedChanges {
@@ -99,14 +105,14 @@ func (v *view) Get(key string) (tree.Node, bool) {
 	if rec == nil {
 		return tree.Node{}, false
 	}
-	n, err := readNode(key, rec)
+	n, err := v.node(key, rec)
 	v.must(err)
 	n.Expires = v.meta.clock.Shown(n.Expires)
 	return n, true
 }
 
-// find returns the full record of the node at key, which must not be modified, or nil. It
-// reads from the batch only if neither changed nor the cache knows the key.
+// find returns the record of the node at key, which must not be modified, or nil: the full one, but for a value that
+// may stay unread. It reads from the batch only if neither changed nor the cache knows the key.
 func (v *view) find(key string) []byte {
 	seen := uint64(0)
 	if !v.changedAll {
@@ -123,13 +129,19 @@ func (v *view) find(key string) []byte {
 		}
 	}
 	v.key = appendNodeKey(v.key[:0], key)
-	rec, err := getRecord(v.batch, v.key, nil)
+	stored, closer, err := v.batch.Get(v.key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil
 	}
 	v.must(err)
+	rec, whole := v.unread(stored), largeRecord
+	if rec == nil {
+		rec, err = fullRecord(v.batch, stored, nil)
+		whole = rec
+	}
+	v.must(errors.Join(err, closer.Close()))
 	if !v.changedAll {
-		v.nodes.put(key, rec, seen)
+		v.nodes.put(key, whole, seen)
 	}
 	return rec
 }
@@ -138,6 +150,9 @@ func (v *view) find(key string) []byte {
 func (v *view) Put(n, prev *tree.Node) {
 	if v.giving != 0 && !n.Dir {
 		n.Written, v.giving = v.giving, 0
+		if n.Value == nil {
+			n.Unread.Length, n.Unread.Text = v.length, v.jsonLength
+		}
 	}
 	v.meta.counts.put(n, prev)
 	stored := *n
@@ -151,7 +166,7 @@ func (v *view) Put(n, prev *tree.Node) {
 	}
 	v.putValue(n, prev)
 	v.key = appendNodeKey(v.key[:0], n.Key)
-	if v.changed[n.Key] = largeRecord; len(n.Value) <= nodeCacheRecord {
+	if v.changed[n.Key] = largeRecord; n.Len() <= nodeCacheRecord {
 		v.changed[n.Key] = appendNode(make([]byte, 0, nodeRecordHead+len(n.Value)), &stored)
 	}
 	v.rec = appendStoredNode(v.rec[:0], &stored)
@@ -197,7 +212,7 @@ func (v *view) Remove(n *tree.Node) {
 		v.changed[n.Key] = nil
 		v.must(v.batch.Delete(root, nil))
 		if hasLargeValue(n) {
-			v.dropValue(v.meta.last+1, n.Written, len(n.Value))
+			v.dropValue(v.meta.last+1, n.Written, n.Len())
 		}
 		v.meta.counts.remove(n.Expires != 0)
 		return

@@ -161,7 +161,7 @@ func (a *applier) rewrite(action Action, prev Node) *Event {
 	n.Expires = a.cmd.Expires
 	n.Modified = a.last + 1
 	if !n.Dir && !a.cmd.Refresh {
-		n.Value, n.Written = a.cmd.Value, n.Modified
+		n.Value, n.Unread, n.Written = a.cmd.Value, Node{}.Unread, n.Modified
 	}
 	ev := a.event(action, n)
 	ev.Prev, ev.HasPrev = prev, true
@@ -218,7 +218,7 @@ func (a *applier) expire(emit func(*Event)) {
 		if !ok || size >= expireBytes {
 			return
 		}
-		size += len(n.Value)
+		size += n.Len()
 		emit(a.takeOut(ActionExpire, n, a.last+1+i))
 	}
 }

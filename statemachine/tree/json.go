@@ -194,7 +194,7 @@ var escapedSizes = func() (t [256]uint8) {
 }()
 
 // TextLen is how many bytes the value takes within a JSON string, without the quotes.
-func (n *Node) TextLen() int { return textLen(n.Value) }
+func (n *Node) TextLen() int { return textLen(n.Value) + n.Unread.Text }
 
 // textLen is how many bytes s takes within a JSON string, without the quotes. What needs
 // no escape is scanned once.

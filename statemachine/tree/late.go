@@ -8,7 +8,7 @@ import "sync"
 // It may also have left them to the window of events, and is read from there when it is needed.
 type late struct {
 	event  Event // without values if they are left
-	left   bool
+	left   bool  // all of them, or a value that is unread from the beginning
 	window window
 	size   int
 	once   sync.Once
@@ -19,27 +19,33 @@ type late struct {
 	found *EncodedEvent
 }
 
-// window reads an event once more, when it is committed. ok is false if it is no longer kept.
-type window func(Index) (n EncodedEvent, ok bool)
+// window reads an event that is left, when it is committed: one that has a key by the numbers of its values, and any
+// other from the window of events, by its index. ok is false if something is no longer kept.
+type window func(*Event) (n EncodedEvent, ok bool)
+
+// keptValue is the length up to which an event that is left keeps a value. A Store has longer ones under a number.
+const keptValue = 4 << 10
 
 // lateValues is the length of an event's values from which on its JSON is worth being made late.
 const lateValues = 64 << 10
 
 // IsLarge reports whether the event's JSON should be made late.
-func (e *Event) IsLarge() bool { return len(e.Node.Value)+len(e.Prev.Value) >= lateValues }
+func (e *Event) IsLarge() bool { return e.Node.Len()+e.Prev.Len() >= lateValues }
 
 // Late returns e, which gets into the window, as an EncodedEvent whose JSON isn't made yet. e's values
-// must not change any more.
+// must not change any more. If one is unread, it is left from the beginning.
 func (e *Event) Late(in window) EncodedEvent {
 	n := e.withoutJSON()
 	l := &late{event: *e, window: in}
 	bare := *e
 	bare.Node.Value, bare.Prev.Value = nil, nil
 	l.size = len(AppendEvent(nil, &bare))
-	for value := range l.values {
-		l.size += textLen(value)
+	for shown := range l.nodes {
+		l.size += shown.TextLen()
 	}
-	n.Late = l
+	if n.Late = l; e.Node.Unread.Length+e.Prev.Unread.Length > 0 {
+		return n.Left(in)
+	}
 	return n
 }
 
@@ -69,7 +75,9 @@ func (n *EncodedEvent) Apart() *EncodedEvent {
 // Left returns l with its values left to the window.
 func (l *late) Left() *late {
 	left := l.Apart()
-	left.left, left.event.Node.Value, left.event.Prev.Value = true, nil, nil
+	left.left = true
+	left.event.Node.leave()
+	left.event.Prev.leave()
 	return left
 }
 
@@ -81,14 +89,31 @@ func (l *late) Apart() *late {
 // IsLeft reports whether the values are left to the window; not if l is nil.
 func (l *late) IsLeft() bool { return l != nil && l.left }
 
-// values yields the values that the JSON has.
-func (l *late) values(yield func([]byte) bool) {
-	if e := &l.event; !e.Node.Dir && e.valueForm() != noValue && !yield(e.Node.Value) {
+// nodes yields the nodes whose values the JSON has.
+func (l *late) nodes(yield func(*Node) bool) {
+	if e := &l.event; !e.Node.Dir && e.valueForm() != noValue && !yield(&e.Node) {
 		return
 	}
 	if e := &l.event; e.HasPrev && !e.Prev.Dir {
-		yield(e.Prev.Value)
+		yield(&e.Prev)
 	}
+}
+
+// values yields the values that the JSON has, if they are held.
+func (l *late) values(yield func([]byte) bool) {
+	for n := range l.nodes {
+		if !yield(n.Value) {
+			return
+		}
+	}
+}
+
+// Length is the length of the values that the JSON has, whether they are held or not.
+func (l *late) Length() (bytes int) {
+	for n := range l.nodes {
+		bytes += n.Len()
+	}
+	return bytes
 }
 
 // Size is the length of the JSON.
@@ -118,7 +143,7 @@ func (l *late) read() (n EncodedEvent, ok bool) {
 	if l.window == nil {
 		return n, false
 	}
-	return l.window(l.event.Index())
+	return l.window(&l.event)
 }
 
 // Making is about how many bytes JSON takes beside what l holds: values that it reads are as long as it, at most.

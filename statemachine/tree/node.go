@@ -15,14 +15,27 @@ type Node struct {
 	// Written is the index of the change that gave a file its value; a refresh
 	// keeps it. A Store may leave it 0 if it stores the value inside the node, or put another number there.
 	Written Index
+	// Unread is about a value that a Store has left unread, which it may do if it is large: Value is nil then. Text is
+	// the length of the JSON string that shows it.
+	Unread struct{ Length, Text int }
 }
+
+// leave leaves n's value to the Store, unless it is short.
+func (n *Node) leave() {
+	if len(n.Value) > keptValue {
+		n.Unread.Length, n.Unread.Text, n.Value = len(n.Value), textLen(n.Value), nil
+	}
+}
+
+// Len is the length of n's value.
+func (n *Node) Len() int { return len(n.Value) + n.Unread.Length }
 
 // keepValue gives n the value of prev, unless n is a directory.
 func (n *Node) keepValue(prev *Node) {
 	if n.Dir {
 		return
 	}
-	n.Value, n.Written = prev.Value, prev.Written
+	n.Value, n.Unread, n.Written = prev.Value, prev.Unread, prev.Written
 }
 
 // TTL returns the time to live that v2 prints at now (Unix nanoseconds), in whole

@@ -5,12 +5,16 @@ import "encoding/binary"
 // A large value is staged: it is brought into the store in parts, by commands of their own, and then given to its node
 // by a last one. What all writes pass through is held up no longer than a part takes, however large the value is.
 
-// stagePart is the length of all parts but the last, in bytes: a row of the store.
-const stagePart = 256 << 10
+const (
+	// stagePart is the length of all parts but the last, in bytes: a row of the store.
+	stagePart = 256 << 10
+	// stagedBytes is the length of the longest value that isn't staged: each part takes a round of raft.
+	stagedBytes = 1 << 20
+)
 
 // Large reports whether c's value is worth being staged, and c a command that may have it staged. That of a create in
 // order in the root may not, as its index decides which shard it belongs to.
-func (c *Command) Large() bool { return len(c.Value) > stagePart && c.takesStaged() }
+func (c *Command) Large() bool { return len(c.Value) > stagedBytes && c.takesStaged() }
 
 func (c *Command) takesStaged() bool {
 	switch c.Op {

@@ -16,7 +16,7 @@ func stagedBatch(h BatchHead, list ...*Command) []byte {
 }
 
 func TestStagedCommandComesOutAsItWas(t *testing.T) {
-	c := &Command{Op: OpCompareAndSwap, Key: "/a", PrevValue: "x", PrevIndex: 7, Expires: 9, Now: 5, Value: bytes.Repeat([]byte("v"), 600<<10)}
+	c := &Command{Op: OpCompareAndSwap, Key: "/a", PrevValue: "x", PrevIndex: 7, Expires: 9, Now: 5, Value: bytes.Repeat([]byte("v"), 1100<<10)}
 	if !c.Identify("once") || !c.Large() {
 		t.Fatal("not large")
 	}
@@ -28,7 +28,7 @@ func TestStagedCommandComesOutAsItWas(t *testing.T) {
 		joined = append(joined, part.Value...)
 		list = append(list, part)
 	}
-	if !bytes.Equal(joined, c.Value) || len(list) != 3 {
+	if !bytes.Equal(joined, c.Value) || len(list) != 5 {
 		t.Fatalf("%d parts of %d bytes", len(list), len(joined))
 	}
 	for _, h := range []BatchHead{{}, {Clock: Clock{Time: 1}}} {

@@ -36,6 +36,20 @@ type Reply struct {
 // Leave leaves the values of an event that is printed late to the window.
 func (r *Reply) Leave() { r.Late, r.Binary = r.Late.Left(), nil }
 
+// Read reads the values of an event that was left, and reports whether it could: they may be gone, and then r is
+// NoAnswer. Parts of its JSON can be made then, if it isn't made already.
+func (r *Reply) Read() bool {
+	n, ok := r.Late.read()
+	if !ok {
+		r.NoAnswer()
+		return false
+	}
+	if r.JSON, r.Late = n.JSON, n.Late; n.Binary != nil {
+		r.Binary = *n.Binary
+	}
+	return true
+}
+
 // Print makes the JSON of an event that is printed late, and reports whether it could: what was left to the
 // window may no longer be there, and then r is NoAnswer.
 func (r *Reply) Print() bool {
