@@ -40,7 +40,13 @@ func TestUnreadValuesAreShownAsOthers(t *testing.T) {
 		"text": patterned(5*rowBytes + 7), "escapes": bytes.Repeat([]byte("\x01é\n"), 300_000), "no text": bytes.Repeat([]byte("v\xff"), 200_000),
 	} {
 		read, unread := &stager{t: t, m: openRows(t, t.TempDir())}, &stager{t: t, m: openRows(t, t.TempDir())}
-		for i, c := range overLarge(value) {
+		compared := []*tree.Command{
+			{Op: tree.OpSet, Key: "/k", Value: value},
+			{Op: tree.OpCompareAndSwap, Key: "/k", PrevValue: "x", Value: value},
+			{Op: tree.OpCompareAndSwap, Key: "/k", PrevValue: string(value), Value: value},
+			{Op: tree.OpCompareAndDelete, Key: "/k", PrevValue: string(value)},
+		}
+		for i, c := range append(overLarge(value), compared...) {
 			for _, key := range keysOf(t, read.m, textPrefix) { // as an earlier version leaves it
 				if err := read.m.store.db.Delete([]byte(key), pebble.NoSync); err != nil {
 					t.Fatal(err)

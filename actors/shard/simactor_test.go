@@ -65,11 +65,14 @@ func (w *world) step(m *simMember, byWake bool) {
 func (w *world) ready(m *simMember) (ready bool) {
 	o, bytes := &m.core.origin, 0
 	for _, s := range o.pending {
-		if m.lead.Member != m.id && s.epoch == m.lead.Term {
+		if m.lead.Member != m.id && s.epoch == m.lead.Term && s.kind != staging {
 			bytes += s.size
 		}
 	}
 	for kind, queue := range o.queues {
+		if kind == staging && m.lead.Member != m.id && stages(o.underWay(m.lead.Term)) >= partsLimit {
+			continue
+		}
 		if len(queue) > 0 && !w.now.Before(o.pauses[kind].until) {
 			ready = !w.blocked(bytes, queue[0].Command.Size()) || ready
 		}
@@ -81,11 +84,14 @@ func (w *world) ready(m *simMember) (ready bool) {
 func (w *world) submitted(l *leader) (ready bool) {
 	bytes := 0
 	for _, b := range l.batches {
-		if b.parts != nil && w.now.Sub(b.proposed) < l.o.Patience {
+		if b.parts != nil && !b.stages() && w.now.Sub(b.proposed) < l.o.Patience {
 			bytes += len(b.cmd)
 		}
 	}
-	for _, queue := range l.inbox {
+	for kind, queue := range l.inbox {
+		if kind == staging && l.staging(w.now) {
+			continue
+		}
 		if len(queue) > 0 {
 			ready = !w.blocked(bytes, len(queue[0].Commands)/queue[0].Count) || ready
 		}
@@ -105,19 +111,31 @@ func (w *world) blocked(underWay, size int) bool {
 // bounds checks that the core keeps within its limits.
 func (w *world) bounds(m *simMember) {
 	o, l := &m.core.origin, &m.core.leader
-	now := len(o.underWay(m.lead.Term))
-	older := len(o.pending) - now
+	parts := stages(o.underWay(m.lead.Term))
+	if m.lead.Member != m.id && parts > partsLimit {
+		w.fail("member %d has %d submissions of parts under way", m.id, parts)
+	}
+	now := len(o.underWay(m.lead.Term)) - parts
+	older := len(o.pending) - now - parts
 	if m.lead.Member != m.id && now > inflightLimit {
 		w.fail("member %d has %d submissions under way in one epoch", m.id, now)
 	}
-	if m.lead.Member != m.id && crowded(o.underWay(m.lead.Term), func(s *sent) int { return s.size }) {
+	if m.lead.Member != m.id && crowded(o.underWay(m.lead.Term), func(s *sent) int {
+		if s.kind == staging {
+			return 0
+		}
+		return s.size
+	}) {
 		w.fail("member %d submits a large write beside too many bytes", m.id)
 	}
 	if waiting := o.waiting(); waiting > batchCommandsLimit*(2+2*inflightLimit+older) {
 		w.fail("member %d: %d writes wait to be sent", m.id, waiting)
 	}
 	sendable := !l.paused && w.ready(m) && m.core.lead.Member != nobody && m.core.Takes(w.now)
-	submitted := len(l.inbox[plain]) + len(l.inbox[root]) + len(l.inbox[bulk])
+	submitted := 0
+	for _, inbox := range l.inbox {
+		submitted += len(inbox)
+	}
 	switch {
 	case !sendable && (!w.submitted(l) || !l.roomy(w.now)):
 		m.held = time.Time{}
@@ -140,6 +158,18 @@ func (w *world) bounds(m *simMember) {
 	}
 	if size != l.inboxBytes {
 		w.fail("member %d: the inbox has %d bytes, and counts %d", m.id, size, l.inboxBytes)
+	}
+	staged := 0
+	for _, b := range l.batches {
+		if b.stages() && !l.overdue(w.now, b) {
+			staged++
+		}
+	}
+	if staged > 1 && w.seen.drops == 0 {
+		w.fail("member %d: %d batches of parts under way", m.id, staged)
+	}
+	if staged > 0 && l.underWay(w.now) > 0 {
+		w.seen.overtaken++
 	}
 	limit := inflightLimit
 	if w.sharded {

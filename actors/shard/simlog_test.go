@@ -120,6 +120,12 @@ func cutSimReply(data []byte) (number uint64, rest []byte) {
 // apply applies one command after the index running, and returns the new one.
 func (l *simLog) apply(b *tree.BatchReader, c *tree.Command, running tree.Index) tree.Index {
 	l.applied[c.Now]++
+	if c.Op == tree.OpStage {
+		if b.Ordered || !b.Staged {
+			l.complain("a part of a value in a batch of another kind")
+		}
+		return running
+	}
 	if l.sharded && !b.Ordered {
 		l.complain("a write in a batch without a range")
 	}

@@ -90,6 +90,9 @@ func (s *script) proposal(p Proposal) string {
 	if b.Root {
 		line += ", root"
 	}
+	if b.Staged {
+		line += ", staged"
+	}
 	line += "):"
 	writes := 0
 	for {
@@ -157,6 +160,8 @@ func name(c *tree.Command) string {
 		return fmt.Sprintf("expire:%d", c.Limit)
 	case c.InRoot():
 		return "root:" + string(c.Value)
+	case c.Op == tree.OpStage:
+		return "part:" + strings.TrimPrefix(c.Key, "/")
 	default:
 		return strings.TrimPrefix(c.Key, "/")
 	}

@@ -227,7 +227,7 @@ func numbers(text, between string) []uint64 {
 }
 
 // writes makes writes: a sets /a; a*300 sets /a1 to /a300; a:700k sets a value of that
-// size; root:a creates in order in the root; expire:9 expires up to 9 nodes.
+// size; part:a:256k is a part of one; root:a creates in order in the root; expire:9 expires up to 9 nodes.
 func (s *script) writes(args []string) (list []*Write) {
 	deadline := s.now.Add(5 * time.Second)
 	for _, arg := range args {
@@ -262,8 +262,12 @@ func command(name string) *tree.Command {
 	if limit, ok := strings.CutPrefix(name, "expire:"); ok {
 		return &tree.Command{Op: tree.OpExpire, Key: "/", Limit: int(numbers(limit, "-")[0])}
 	}
+	name, part := strings.CutPrefix(name, "part:")
 	name, size, large := strings.Cut(name, ":")
 	c := &tree.Command{Op: tree.OpSet, Key: "/" + name}
+	if part {
+		c.Op = tree.OpStage
+	}
 	if large {
 		c.Value = make([]byte, numbers(strings.TrimSuffix(size, "k"), "-")[0]<<10)
 	}
@@ -277,6 +281,7 @@ func (s *script) submission(args []string) Submission {
 	for _, w := range s.writes(args[1:]) {
 		sub.Count++
 		sub.Indexes += w.Command.Indexes()
+		sub.Staged = sub.Staged || w.Command.Staged()
 		sub.Root = w.Command.InRoot()
 		sub.Deadline = w.Deadline
 		sub.Commands = tree.AppendCommand(sub.Commands, w.Command)

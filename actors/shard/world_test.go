@@ -54,7 +54,7 @@ type world struct {
 // counts counts what happened in the worlds, to show that they exercise everything.
 type counts struct {
 	writes, replies, timeouts, lost, stopped, again, stale, refusals, probes, unsent, drops, late, elections, transfers,
-	restarts, jumps, closes, merged, full, reasked, held, blocked int
+	restarts, jumps, closes, merged, full, reasked, held, blocked, parts, overtaken int
 }
 
 // simWrite is one write and its outcome.
@@ -328,8 +328,12 @@ func (w *world) write(m *simMember) {
 		c.Op, c.Key, c.Limit = tree.OpExpire, "/", 1+w.rng.IntN(1000)
 	case n < 36:
 		c.Value = large[:w.rng.IntN(700<<10)]
+	case n < 46: // a part, or all, of a large value
+		c.Op, c.Limit = tree.OpStage, 1+w.rng.IntN(256<<10)
+		c.Value = large[:c.Limit]
+		w.seen.parts++
 	}
-	if w.heavy && w.rng.IntN(6) == 0 && c.Op != tree.OpExpire {
+	if w.heavy && w.rng.IntN(6) == 0 && c.Op != tree.OpExpire && c.Op != tree.OpStage {
 		c.Value = large[:w.rng.IntN(len(large))]
 	}
 	wait := 5 * time.Second

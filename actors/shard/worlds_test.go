@@ -276,6 +276,7 @@ func (c *counts) fields() map[string]*int {
 		"stale": &c.stale, "refusals": &c.refusals, "probes": &c.probes, "unsent": &c.unsent, "drops": &c.drops, "late": &c.late,
 		"elections": &c.elections, "transfers": &c.transfers, "restarts": &c.restarts, "jumps": &c.jumps, "closes": &c.closes,
 		"merged": &c.merged, "full": &c.full, "reasked": &c.reasked, "held": &c.held, "blocked": &c.blocked,
+		"parts": &c.parts, "overtaken": &c.overtaken,
 	}
 }
 

@@ -90,6 +90,58 @@ var mutants = []mutant{
 		"old > stagedEntries", "old > 2*stagedEntries", "TestStagedValuesThatNobodyTakes",
 	},
 	{
+		"others wait for parts of large values", "7", "actors/shard/underway.go",
+		"len(b.parts) > 0 && !b.stages() && ", "len(b.parts) > 0 && ", transcripts,
+	},
+	{
+		"any number of parts are under way", "7", "actors/shard/leader.go",
+		" && (kind != staging || !l.staging(now))", "", both,
+	},
+	{
+		"parts of large values take indexes", "7", "actors/shard/leader.go",
+		"l.o.Sharded && kind != staging", "l.o.Sharded", both,
+	},
+	{
+		"closing waits for parts", "11", "actors/shard/ranges.go",
+		"!b.stages() && !l.overdue(now, b)", "!l.overdue(now, b)", transcripts,
+	},
+	{
+		"a batch doesn't tell of parts", "7", "actors/shard/leader.go",
+		"	head.Staged = slices.ContainsFunc(parts, func(s *Submission) bool { return s.Staged })\n", "", both,
+	},
+	{
+		"a member sends any number of parts", "7", "actors/shard/origin.go",
+		" && (kind != staging || parts > 0)", "", both,
+	},
+	{
+		"a command reads what it doesn't need", "of unread values", "statemachine/apply.go",
+		"v.peeks = c.Op <= tree.OpExpire", "v.peeks = false && c.Op <= tree.OpExpire", "TestApplyingReadsNoLargeValues",
+	},
+	{
+		"a compared value isn't read", "of unread values", "statemachine/apply.go",
+		" && c.PrevValue == \"\" && c.Once.ID", " && c.Once.ID", "TestUnreadValuesAreShownAsOthers",
+	},
+	{
+		"a rune between two parts is counted twice", "of staged values", "statemachine/stage.go",
+		"end -= back", "end -= 0", "TestStagedTextIsCounted",
+	},
+	{
+		"large values go with their events", "of unread values", "statemachine/values.go",
+		"rows > 1 && lingering <= lingerRows", "rows > math.MaxUint16 && lingering <= lingerRows", "TestLargeValuesLinger",
+	},
+	{
+		"any number of large values linger", "of unread values", "statemachine/values.go",
+		"lingering <= lingerRows && ", "", "TestLargeValuesLinger",
+	},
+	{
+		"large values linger for ever", "of unread values", "statemachine/values.go",
+		" && bytes.Compare(it.Key(), appendDropKey(nil, from, 0)) >= 0", "", "TestLargeValuesLinger",
+	},
+	{
+		"a fill stores values under the source's indexes", "of mirrors", "statemachine/mirror.go",
+		"			n.Written = v.numberValue()\n			v.must(v.setValue(n.Written, n.Value))\n", "", "TestAFillMayReuseIndexes",
+	},
+	{
 		"any number of values may be staged", "of staged values", "statemachine/stage.go",
 		"values > stagedLimit || ", "", "TestStagedValuesThatNobodyTakes",
 	},
