@@ -296,7 +296,7 @@ func (a *Actor) answer(now time.Time, answer *Answer) {
 	if !answer.Gathered.IsZero() {
 		took = now.Sub(answer.Gathered)
 	}
-	a.measures.settled(len(answer.Writes), took, answer.Err)
+	a.measures.settled(answer.counted(), took, answer.Err)
 	a.measures.pending.Add(-int64(len(answer.Writes)))
 	term := a.o.Raft.HighestTerm()
 	data, raftIndex := answer.Outcome.Data, answer.Outcome.RaftIndex

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"copse/statemachine/metric"
+	"copse/statemachine/tree"
 )
 
 // outcome is what became of a write that a client requested of this member.
@@ -57,6 +58,14 @@ func (m *Measures) settled(writes int, took time.Duration, err error) {
 		m.Commit.Observe(int64(took))
 	}
 	m.outcomes[outcomeOf(err)].Add(uint64(writes))
+}
+
+// counted is how many of the writes count for the clients: of those of a value in parts the last one, or what failed.
+func (a *Answer) counted() int {
+	if a.Err == nil && len(a.Writes) > 0 && a.Writes[0].Command.Op == tree.OpStage {
+		return 0
+	}
+	return len(a.Writes)
 }
 
 // Outcomes yields the number of writes with each outcome, by its name.
