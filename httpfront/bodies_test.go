@@ -204,6 +204,18 @@ func TestAnswersToWritesHaveABound(t *testing.T) {
 			})
 		})
 	}
+	synctest.Test(t, func(t *testing.T) { // it had been printed before it was left
+		budget := inflight.New(all)
+		budget.Add(inflight.Streams, all)
+		c := &conn{loop: &pollLoop{options: pollLoopOptions{heads: headOptions{inFlight: budget}}}}
+		printed := e.Encoded(json)
+		printed = printed.Left(func(*tree.Event) (tree.EncodedEvent, bool) { return e.Encoded(json), true })
+		r := tree.Reply{Action: e.Action, State: tree.State{Index: 7}, Late: printed.Late}
+		(&Server{inFlight: budget}).holdAnswer(c, new(exchange), &r)
+		if r.Err == nil {
+			t.Errorf("without room, %d bytes are read, and %d held", len(r.JSON), budget.Held(inflight.Answers))
+		}
+	})
 	synctest.Test(t, func(t *testing.T) { // the room comes while it waits
 		budget := inflight.New(all)
 		budget.Add(inflight.Streams, all)

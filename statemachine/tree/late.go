@@ -108,8 +108,12 @@ func (l *late) values(yield func([]byte) bool) {
 	}
 }
 
-// Length is the length of the values that the JSON has, whether they are held or not.
+// Length is the length of the values that the JSON has, whether they are held or not. If the event was left when it had
+// been printed already, nothing is known of them, and it is about what reading it takes.
 func (l *late) Length() (bytes int) {
+	if l.event.Node.Key == "" {
+		return l.Making()
+	}
 	for n := range l.nodes {
 		bytes += n.Len()
 	}
