@@ -76,3 +76,15 @@ func TestLate(t *testing.T) {
 		}
 	})
 }
+
+// What is left keeps no memory but its own: a short value is a slice of the raft entry.
+func TestWhatIsLeftIsApart(t *testing.T) {
+	value := []byte("short")
+	e := tree.Event{Action: tree.ActionSet, Node: tree.Node{Key: "/a", Value: value, Modified: 7}, HasPrev: true, Prev: tree.Node{Key: "/a", Value: make([]byte, 100<<10)}}
+	got := e
+	n := e.Late(func(left *tree.Event) (n tree.EncodedEvent, ok bool) { got = *left; return n, false })
+	n = n.Left(nil)
+	if n.Late.JSON() != nil || string(got.Node.Value) != "short" || &got.Node.Value[0] == &value[0] || got.Prev.Len() != 100<<10 || got.Prev.Value != nil {
+		t.Errorf("left: %+v", got)
+	}
+}

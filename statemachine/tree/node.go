@@ -1,5 +1,7 @@
 package tree
 
+import "bytes"
+
 // Index is v2's counter of changes to the whole tree: each change has its own, and
 // later changes have larger ones. 0 means none.
 type Index uint64
@@ -20,11 +22,12 @@ type Node struct {
 	Unread struct{ Length, Text int }
 }
 
-// leave leaves n's value to the Store, unless it is short.
+// leave leaves n's value to the Store, unless it is short: that is copied, as it would keep the raft entry alive.
 func (n *Node) leave() {
 	if len(n.Value) > keptValue {
 		n.Unread.Length, n.Unread.Text, n.Value = len(n.Value), textLen(n.Value), nil
 	}
+	n.Value = bytes.Clone(n.Value)
 }
 
 // Len is the length of n's value.
