@@ -2,6 +2,7 @@ package statemachine
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -150,6 +151,25 @@ func TestLargeValuesLinger(t *testing.T) {
 	}
 	if rows, texts := keysOf(t, m, valuePrefix), keysOf(t, m, textPrefix); len(rows)+len(texts) > 0 {
 		t.Errorf("%d rows and %d lengths stay", len(rows), len(texts))
+	}
+}
+
+// What is deleted at once, since it has one row, takes no room from those that linger.
+func TestShortValuesLetLargeOnesLinger(t *testing.T) {
+	s := &stager{t: t, m: openRows(t, t.TempDir())}
+	defer s.m.Close()
+	for i := range lingerRows + 1 {
+		s.do(&tree.Command{Op: tree.OpSet, Key: fmt.Sprint("/d/", i), Value: patterned(largeValueBytes)})
+	}
+	c := setK(patterned(2 * rowBytes))
+	s.do(&c)
+	r := s.do(&tree.Command{Op: tree.OpDelete, Key: "/k"})
+	s.do(&tree.Command{Op: tree.OpDelete, Key: "/d", Recursive: true})
+	for range 200 {
+		s.do(&tree.Command{Op: tree.OpSet, Key: "/small"})
+	}
+	if rows := len(keysOf(t, s.m, valuePrefix)); rows != 2 || !r.Read() {
+		t.Errorf("%d rows are left; %v", rows, r.Err)
 	}
 }
 

@@ -253,8 +253,10 @@ func (v *view) deleteValues(oldest, from tree.Index) {
 		written, err := readDropKey(it.Key())
 		v.must(err)
 		rows, _ := binary.Uvarint(v.value(it))
-		if lingering += rows; rows > 1 && lingering <= lingerRows && bytes.Compare(it.Key(), appendDropKey(nil, from, 0)) >= 0 {
-			continue
+		if rows > 1 {
+			if lingering += rows; lingering <= lingerRows && bytes.Compare(it.Key(), appendDropKey(nil, from, 0)) >= 0 {
+				continue
+			}
 		}
 		n++
 		v.must(v.batch.Delete(it.Key(), nil))
