@@ -235,7 +235,7 @@ func (m *Machine) bound(res *ApplyResult, batch *tree.BatchReader, out []byte, f
 	size, left := len(out)-from, false
 	for i := range res.Events[first:] {
 		late := res.Events[first+i].Late
-		size, left = size+late.Held(), left || late.IsLeft()
+		size, left = size+late.Held(), left || late.IsLeft() && out[from] == replyTxn
 	}
 	if fits := res.held+size <= heldLimit || res.held < heldBefore; !left && (fits || size < freeAnswer) {
 		res.held += size

@@ -10,6 +10,7 @@ import (
 	"copse/statemachine/tree"
 
 	"github.com/cockroachdb/pebble/v2"
+	sm "github.com/lni/dragonboat/v4/statemachine"
 )
 
 // overLarge are commands over a large value at /d/k that need none of its bytes.
@@ -170,6 +171,35 @@ func TestShortValuesLetLargeOnesLinger(t *testing.T) {
 	}
 	if rows := len(keysOf(t, s.m, valuePrefix)); rows != 2 || !r.Read() {
 		t.Errorf("%d rows are left; %v", rows, r.Err)
+	}
+}
+
+// One large value that expires doesn't have watchers read the events of others from the window.
+func TestSmallExpirationsBesideALargeOne(t *testing.T) {
+	m := openRows(t, t.TempDir())
+	defer m.Close()
+	var last ApplyResult
+	m.Subscribe(func(res *ApplyResult) { last = *res })
+	for i, list := range [][]tree.Command{
+		{{Op: tree.OpSet, Key: "/a", Expires: 1}, {Op: tree.OpSet, Key: "/k", Value: patterned(2 * rowBytes), Expires: 2}, {Op: tree.OpSet, Key: "/z", Expires: 3}},
+		{{Op: tree.OpExpire, Now: 9, Limit: 10}},
+	} {
+		at := uint64(i + 1)
+		cmd := tree.AppendSubmission(tree.AppendBatchHead(nil, tree.BatchHead{Epoch: 1, Number: at, Submissions: 1}), tree.RequestID{Replica: 1, Number: at}, len(list))
+		for i := range list {
+			cmd = tree.AppendCommand(cmd, &list[i])
+		}
+		if _, err := m.Update([]sm.Entry{{Index: at, Cmd: cmd}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(last.Events) != 3 {
+		t.Fatalf("%d expire", len(last.Events))
+	}
+	for i, n := range last.Events {
+		if left := n.Late.IsLeft(); left != (i == 1) {
+			t.Errorf("expiration %d is left: %v", i, left)
+		}
 	}
 }
 
