@@ -127,7 +127,7 @@ var mutants = []mutant{
 	},
 	{
 		"large values go with their events", "of unread values", "statemachine/values.go",
-		"rows > 1 && lingering <= lingerRows", "rows > math.MaxUint16 && lingering <= lingerRows", "TestLargeValuesLinger",
+		"lingering += rows; lingering", "lingering += rows; rows > math.MaxUint16 && lingering", "TestLargeValuesLinger",
 	},
 	{
 		"any number of large values linger", "of unread values", "statemachine/values.go",
