@@ -8,7 +8,8 @@
 //   - the shard's directory, and how a store that has lost something is told (home.go);
 //   - the layout of the store (layout.go, meta.go), in which values of 1 KiB or more have
 //     keys of their own, and those above 256 KiB several (the v and d keys, values.go), for
-//     which they come in parts, ahead of their command (stage.go);
+//     which they may come in parts, ahead of their command (stage.go), and stay unread
+//     while an entry is applied, if they can (unread.go);
 //   - what applying a raft entry does, and in which order (machine.go, apply.go,
 //     ordered.go, order.go, membership.go, auth.go);
 //   - reads (lookup.go, across.go), their caches (caches.go) and since when listings haven't

@@ -6,8 +6,9 @@
 // The decisions are a pure core, [Core]: it has no goroutines, timers, network or raft.
 // Its Step takes what has happened and returns what to do; [Actor] gathers the one and
 // carries out the other. core.go has the vocabulary, origin.go what every member does for
-// its own clients, leader.go what the leader does for all, ranges.go what is added where
-// several shards share one index. testdata has a transcript for each rule.
+// its own clients, leader.go what the leader does for all, kinds.go and underway.go which
+// kind of writes goes next beside what, ranges.go what is added where several shards share
+// one index. Values above 1 MiB are sent in parts (inparts.go). testdata has a transcript for each rule.
 //
 // The package doesn't know what a command does to the tree, nor dragonboat, nor how
 // messages travel: it is handed a [Raft] and a [Link].
