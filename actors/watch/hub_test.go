@@ -765,6 +765,44 @@ func TestEventsThatAreLeftToTheWindow(t *testing.T) {
 	}
 }
 
+// TestOthersThanWhatIsLeftStayInMemory: who wants an event that is left reads the window, and nobody else.
+func TestOthersThanWhatIsLeftStayInMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &forest{window: 100}
+		reads := 0
+		h := watch.NewHub(watch.Options{Window: f.window, History: func(name string, from tree.Index, limit int) ([]tree.EncodedEvent, tree.Index, error) {
+			reads++
+			return f.History(name, from, limit)
+		}})
+		go h.Run()
+		defer h.Stop()
+		for _, key := range []string{"/b", "/a", "/b", "/c"} {
+			events, _ := f.do([]tree.Command{set(key)}, nil)
+			if key == "/a" {
+				events[0] = events[0].Left(nil)
+			}
+			h.Publish(f.last, events)
+			synctest.Wait()
+		}
+		for _, w := range []struct {
+			key    string
+			stream bool
+			want   []tree.Index
+			reads  int
+		}{{"/b", true, []tree.Index{1, 3}, 0}, {"/c", false, []tree.Index{4}, 0}, {"/a", false, []tree.Index{2}, 1}, {"/", false, []tree.Index{1}, 0}, {"/", true, []tree.Index{1, 2, 3, 4}, 1}} {
+			reads = 0
+			var s sink
+			if err := h.Watch(&tree.Watch{Key: w.key, Recursive: true, Stream: w.stream, Since: 1, Sink: &s}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if got, _ := s.got(); !slices.Equal(got, w.want) || reads != w.reads {
+				t.Errorf("%s, as a stream %v: %v after %d reads of the window, want %v after %d", w.key, w.stream, got, reads, w.want, w.reads)
+			}
+		}
+	})
+}
+
 // TestWhatIsToldKeepsNoJSON: of a batch, or a page of the past, one event at a time is printed, and its JSON is garbage
 // before the next one's is made, unless it is kept in memory for watches that come later.
 func TestWhatIsToldKeepsNoJSON(t *testing.T) {

@@ -103,8 +103,8 @@ func (h *Hub) take(b batch) {
 	d.seen = max(d.seen, b.last)
 }
 
-// tell hands events to the watchers and keeps them in the ring, but for those that are left to
-// the window. It skips events that were delivered already.
+// tell hands events to the watchers and keeps them in the ring: those that are left as they are, without what is read
+// for the watchers. It skips events that were delivered already.
 func (d *delivery) tell(events []tree.EncodedEvent) {
 	for i := range events {
 		if events[i].Index <= d.seen {
@@ -112,10 +112,8 @@ func (d *delivery) tell(events []tree.EncodedEvent) {
 		}
 		n := events[i].Apart() // the others need their JSON one after the other
 		d.seen = n.Index
-		if n.Late.IsLeft() {
-			d.recent.reset(n.Index + 1)
-		} else {
-			d.recent.push(n)
+		if d.recent.push(n); n.Late.IsLeft() {
+			n = n.Apart()
 		}
 		d.trie.notify(n)
 	}
@@ -160,7 +158,11 @@ func (h *Hub) admit(a ask) answer {
 	case a.from > d.seen:
 	case a.from < d.recent.floor:
 		return answer{onDisk: d.recent.floor}
-	case d.replay(a):
+	}
+	if read := d.left(a); read != 0 {
+		return answer{onDisk: read + 1}
+	}
+	if d.replay(a) {
 		return answer{}
 	}
 	i := 0
@@ -173,6 +175,22 @@ func (h *Hub) admit(a ask) answer {
 		i++
 	}
 	return answer{}
+}
+
+// left returns the index of the event in the ring up to which a has to be read from the window, as the event is left;
+// 0: there is none. Reading it would take the hub too long.
+func (d *delivery) left(a ask) tree.Index {
+	for i := d.recent.search(a.from); i < d.recent.size; i++ {
+		n := d.recent.at(i)
+		switch {
+		case !a.watch.Wants(n):
+		case n.Late.IsLeft():
+			return n.Index
+		case !a.watch.Stream:
+			return 0
+		}
+	}
+	return 0
 }
 
 // replay delivers what the ring holds for a, and reports whether that was all the
