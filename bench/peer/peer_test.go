@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -178,5 +180,25 @@ func TestVariantOfCopse(t *testing.T) {
 func TestUnknownKind(t *testing.T) {
 	if _, err := peer.Launch("zookeeper", peer.Options{}); err == nil {
 		t.Error("launched")
+	}
+}
+
+// A port is given once, whatever process picks it: the kernel knows of the claim.
+func TestAPortIsGivenOnce(t *testing.T) {
+	pick := func() string {
+		list, err := peer.FreePorts(rand.New(rand.NewPCG(5, 5)), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list[0]
+	}
+	first, second := pick(), pick()
+	if first == second {
+		t.Errorf("%s is given twice", first)
+	}
+	_, port, _ := strings.Cut(first, ":")
+	if claim, err := net.Listen("unix", "@copse-bench-port-"+port); err == nil {
+		_ = claim.Close()
+		t.Errorf("another process can claim port %s", port)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"sync"
 )
 
@@ -48,23 +47,28 @@ func FreePort() (string, error) {
 	return free[0], nil
 }
 
-// given are the ports that this process picked last. They are free until their servers start, and whenever
-// those stop for a moment, but are not for others.
+// given are the claims to the ports that this process picked last. They are free until their servers start, and whenever
+// those stop for a moment, but are not for others, in this process or in another: a claim is a socket with the
+// port's name, which the kernel closes with the process.
 var given struct {
 	sync.Mutex
-	ports [500]int
-	next  int
+	claims [500]net.Listener
+	next   int
 }
 
 // take reports whether a port is nobody's.
 func take(port int) bool {
-	given.Lock()
-	defer given.Unlock()
-	if slices.Contains(given.ports[:], port) {
+	claim, err := net.Listen("unix", fmt.Sprintf("@copse-bench-port-%d", port))
+	if err != nil {
 		return false
 	}
-	given.ports[given.next] = port
-	given.next = (given.next + 1) % len(given.ports)
+	given.Lock()
+	defer given.Unlock()
+	if oldest := given.claims[given.next]; oldest != nil {
+		_ = oldest.Close()
+	}
+	given.claims[given.next] = claim
+	given.next = (given.next + 1) % len(given.claims)
 	return true
 }
 
