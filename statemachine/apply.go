@@ -256,10 +256,10 @@ func (m *Machine) bound(res *ApplyResult, batch *tree.BatchReader, out []byte, f
 func (m *Machine) applyCommand(v *view, batch *tree.BatchReader, c *tree.Command, res *ApplyResult, emit func(*tree.Event)) (failed *tree.Error, outcome []byte, err error) {
 	v.meta.clock.Receive(c)
 	// Kept answers and transactions show all values, and so do the records of names' windows.
-	v.peeks = c.Op <= tree.OpExpire && c.PrevValue == "" && c.Once.ID == "" && batch.Epoch != 0 && !v.events.names.limits.on()
+	v.leavesUnread = c.Op <= tree.OpExpire && c.PrevValue == "" && c.Once.ID == "" && batch.Epoch != 0 && !v.events.names.limits.on()
 	if batch.StagedValue != 0 {
-		defer v.given(batch.StagedValue)
-		if failed = v.give(c, batch.StagedValue); failed != nil {
+		defer v.endStaged(batch.StagedValue)
+		if failed = v.useStaged(c, batch.StagedValue); failed != nil {
 			return failed, nil, nil
 		}
 	}

@@ -89,8 +89,8 @@ func (v *view) answered(c *tree.Command) (answer []byte, refused *tree.Error) {
 func (v *view) appendAnswered(dst []byte, c *tree.Command, number tree.Index) []byte {
 	answer, refused := v.answered(c)
 	if refused != nil || answer != nil {
-		v.giving = number
-		v.given(number)
+		v.stagedNumber = number
+		v.endStaged(number)
 	}
 	if refused != nil {
 		return appendErrorReply(dst, refused)

@@ -21,8 +21,8 @@ import (
 //	text    uvarint: the length of the JSON string that shows these, but for
 //	cut     the rest: the beginning of a rune at the end of them
 //
-// A client or member that is gone leaves it behind: it is forgotten once many entries have passed, when the next one
-// begins. What is staged is bounded, in number and bytes, by refusing to begin another.
+// It is forgotten if its command is refused. A member that is gone leaves it behind, until many entries have passed and
+// the next one begins. What is staged is bounded, in number and bytes, by refusing to begin another.
 const (
 	stagedLimit      = 1024
 	stagedBytesLimit = 1 << 30
@@ -61,7 +61,9 @@ func readStaged(rec []byte) (s staged, err error) {
 
 // count counts the JSON of a part, as far as that doesn't depend on the next.
 func (s *staged) count(part []byte) {
-	part = append(s.cut, part...)
+	if len(s.cut) > 0 {
+		part = append(s.cut, part...)
+	}
 	end := len(part)
 	for back := 1; back < utf8.UTFMax && back <= len(part) && s.there < s.length; back++ {
 		if last := part[len(part)-back:]; utf8.RuneStart(last[0]) {
@@ -135,10 +137,10 @@ func (v *view) staged(number tree.Index) (staged, *tree.Error) {
 	return s, nil
 }
 
-// give prepares for carrying out c with a staged value, which is read if that is needed. The file that is put gets it as
-// it is stored. given has to follow.
-func (v *view) give(c *tree.Command, number tree.Index) *tree.Error {
-	v.giving = number
+// useStaged prepares for carrying out c with a staged value, which is read if that is needed. The file that is put gets
+// it as it is stored. endStaged has to follow.
+func (v *view) useStaged(c *tree.Command, number tree.Index) *tree.Error {
+	v.stagedNumber = number
 	s, failed := v.staged(number)
 	if failed == nil && s.there < s.length {
 		failed = v.notStaged("a part of it is missing")
@@ -147,8 +149,8 @@ func (v *view) give(c *tree.Command, number tree.Index) *tree.Error {
 		return failed
 	}
 	v.must(v.setText(number, s.text))
-	v.length, v.jsonLength = s.length, s.text
-	if !v.peeks {
+	v.stagedLength, v.stagedJSON = s.length, s.text
+	if !v.leavesUnread {
 		var err error
 		c.Value, err = readRows(v.db, nil, number, s.length)
 		v.must(err)
@@ -156,17 +158,17 @@ func (v *view) give(c *tree.Command, number tree.Index) *tree.Error {
 	return nil
 }
 
-// given ends the staging of the value, if there is one: unless a file has got it, it is forgotten.
-func (v *view) given(number tree.Index) {
+// endStaged ends the staging of the value, if there is one: unless a file has got it, it is forgotten.
+func (v *view) endStaged(number tree.Index) {
 	s, failed := v.staged(number)
 	switch {
 	case failed != nil:
-	case v.giving == 0:
+	case v.stagedNumber == 0:
 		v.must(v.batch.Delete(appendStagedKey(nil, number), nil))
 	default:
 		v.forgetStaged(number, s)
 	}
-	v.giving = 0
+	v.stagedNumber = 0
 }
 
 func (v *view) forgetStaged(number tree.Index, s staged) {

@@ -15,9 +15,9 @@ import (
 
 // large is what a view knows of large values for the command under way.
 type large struct {
-	giving             tree.Index // the staged value that it gives to a file; 0: none, or it has
-	length, jsonLength int        // of that value, and of the JSON string which shows it
-	peeks              bool       // it needs no bytes of values that there are
+	stagedNumber             tree.Index // of the value that it gives to a file; 0: none, or the file has it
+	stagedLength, stagedJSON int        // of that value, and of the JSON string which shows it
+	leavesUnread             bool       // it needs no bytes of values that there are
 }
 
 func appendTextKey(dst []byte, written tree.Index) []byte {
@@ -33,7 +33,7 @@ func (w *writer) setText(written tree.Index, length int) error {
 func (v *view) unread(rec []byte) []byte {
 	n, _, length, err := readNodeHead(rec)
 	v.must(err)
-	if !v.peeks || n.Written == 0 || length <= rowBytes || v.text(n.Written) == 0 {
+	if !v.leavesUnread || n.Written == 0 || length <= rowBytes || v.text(n.Written) == 0 {
 		return nil
 	}
 	return append([]byte(nil), rec...)

@@ -148,10 +148,10 @@ func (v *view) find(key string) []byte {
 
 // Put implements tree.Store.
 func (v *view) Put(n, prev *tree.Node) {
-	if v.giving != 0 && !n.Dir {
-		n.Written, v.giving = v.giving, 0
+	if v.stagedNumber != 0 && !n.Dir {
+		n.Written, v.stagedNumber = v.stagedNumber, 0
 		if n.Value == nil {
-			n.Unread.Length, n.Unread.Text = v.length, v.jsonLength
+			n.Unread.Length, n.Unread.Text = v.stagedLength, v.stagedJSON
 		}
 	}
 	v.meta.counts.put(n, prev)

@@ -50,6 +50,9 @@ func (i *intake) stage(c *tree.Command, deadline time.Time) (number tree.Index, 
 		part, from = c.Part(from, number)
 		reply := i.do(part, deadline)
 		if reply.Err != nil {
+			if number != 0 { // it would be refused, as a part is missing; then the value is forgotten
+				i.Submit(c.WithStaged(number), func(tree.Reply) {})
+			}
 			return 0, reply.Err
 		}
 		if number == 0 {

@@ -3,6 +3,7 @@ package shard
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,5 +122,9 @@ func TestLargeValuesThatDontGetThrough(t *testing.T) {
 	}
 	if r := a.Do(&tree.Command{Op: tree.OpDelete, Key: "/k"}); r.Err == nil || r.Err.Code != tree.CodeKeyNotFound {
 		t.Errorf("it is there: %v", r.Err)
+	}
+	another := &tree.Command{Op: tree.OpStage, Key: "/k", Value: []byte("v"), PrevIndex: 1<<62 + 1}
+	if r := a.Do(another); r.Err == nil || !strings.Contains(r.Err.Cause, "forgotten") {
+		t.Errorf("what there is of it isn't forgotten: %v", r.Err)
 	}
 }

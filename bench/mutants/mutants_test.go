@@ -75,11 +75,11 @@ var mutants = []mutant{
 	},
 	{
 		"a staged value that no file gets stays", "of staged values", "statemachine/stage.go",
-		"		v.forgetStaged(number, s)\n	}\n	v.giving", "		_ = s\n	}\n	v.giving", "TestStagedValuesAreAsOthers",
+		"		v.forgetStaged(number, s)\n	}\n	v.stagedNumber", "		_ = s\n	}\n	v.stagedNumber", "TestStagedValuesAreAsOthers",
 	},
 	{
 		"what is staged for a repeated request stays", "of staged values", "statemachine/once.go",
-		"		v.giving = number\n", "", "TestStagedValuesOfRepeatedRequests",
+		"		v.stagedNumber = number\n", "", "TestStagedValuesOfRepeatedRequests",
 	},
 	{
 		"a value is given without its last part", "of staged values", "statemachine/stage.go",
@@ -115,7 +115,7 @@ var mutants = []mutant{
 	},
 	{
 		"a command reads what it doesn't need", "of unread values", "statemachine/apply.go",
-		"v.peeks = c.Op <= tree.OpExpire", "v.peeks = false && c.Op <= tree.OpExpire", "TestApplyingReadsNoLargeValues",
+		"v.leavesUnread = c.Op <= tree.OpExpire", "v.leavesUnread = false && c.Op <= tree.OpExpire", "TestApplyingReadsNoLargeValues",
 	},
 	{
 		"a compared value isn't read", "of unread values", "statemachine/apply.go",
