@@ -228,12 +228,17 @@ func FuzzFraming(f *testing.F) {
 		f.Add([]byte(form.text), 1<<20)
 		f.Add([]byte(form.text), 3)
 	}
+	f.Add([]byte("CONNECT A:A HTTP/1.0\r\n0000:\n\r\n"), 1)
 	f.Fuzz(func(t *testing.T, text []byte, piece int) {
 		served, answers, closed := understood(bytes.Clone(text), piece)
 		want, refused := expected(text)
 		for i, got := range served {
-			if _, err := url.ParseRequestURI(got.target); err != nil {
-				return // refused where paths are
+			target := got.target
+			if got.method == http.MethodConnect && !strings.HasPrefix(target, "/") {
+				target = "http://" + target
+			}
+			if _, err := url.ParseRequestURI(target); err != nil {
+				return // refused where paths are (targetOf)
 			}
 			switch {
 			case i >= len(want):

@@ -453,10 +453,10 @@ var mutants = []mutant{
 	},
 	{
 		"ranges are closed with a batch on its way", "11", "actors/shard/ranges.go",
-		"if !l.overdue(now, b) {", "if l.overdue(now, b) {", both,
+		"if !b.stages() && !l.overdue(now, b) {", "if !b.stages() && l.overdue(now, b) {", both,
 	},
 	{
-		"batches that may be lost are waited for", "11", "actors/shard/leader.go",
+		"batches that may be lost are waited for", "11", "actors/shard/underway.go",
 		"return b.sent && now.Sub(b.proposed) >= l.o.Patience", "return false", transcripts,
 	},
 	{
@@ -500,8 +500,8 @@ var mutants = []mutant{
 		"if len(waiting) == 0 ||", "if true ||", both,
 	},
 	{
-		"batches have no limit", "7", "actors/shard/core.go",
-		"return max(commands, indexes) > batchCommandsLimit || size > batchBytesLimit", "return indexes > 65_536+0*size", both,
+		"batches have no limit", "7", "actors/shard/kinds.go",
+		"return max(commands, indexes) > batchCommandsLimit || size > bytes", "return indexes > 65_536+0*size*bytes", both,
 	},
 	{
 		"a leader that is about to go proposes", "transfer", "actors/shard/core.go",

@@ -11,12 +11,12 @@ import (
 // server and back it has all its bytes, which the short form tells.
 
 // Long returns the short form of a value that begins with text, which is unique, and has so many bytes besides.
-func Long(text string, size int) string { return text + "~" + strconv.Itoa(size) + "~" }
+func Long(text string, size int) string { return text + "~long " + strconv.Itoa(size) + "~" }
 
 // IsLong reports whether value is the short form of a long one.
 func IsLong(value string) bool { return longMark.MatchString(value) }
 
-var longMark = regexp.MustCompile(`~(\d+)~$`)
+var longMark = regexp.MustCompile(`~long (\d+)~$`)
 
 // whole is value as the server gets it.
 func whole(value string) string {
@@ -35,15 +35,15 @@ var escaped = regexp.MustCompile(`[^0-9A-Za-z~]`)
 // longest is what a value has at most that isn't long.
 const longest = 64 << 10
 
-var anyMark = regexp.MustCompile(`^(?s:.*?)~\d+~`)
+var anyMark = regexp.MustCompile(`^(?s:.*?)~long \d+~`)
 
-// kept is the short form of what the server shows; that of a long value that isn't as it was sent says so.
+// kept is the short form of what the server shows, if that is long; it says so if it isn't as it was sent.
 func kept(shown string) string {
-	if len(shown) <= longest {
+	short := anyMark.FindString(shown[:min(len(shown), longest)])
+	switch {
+	case len(shown) <= longest, short == "":
 		return shown
-	}
-	short := anyMark.FindString(shown[:longest])
-	if short == "" || whole(short) != shown {
+	case whole(short) != shown:
 		return short + " and " + strconv.Itoa(len(shown)) + " bytes that weren't sent"
 	}
 	return short

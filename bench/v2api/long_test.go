@@ -24,6 +24,9 @@ func TestLongValues(t *testing.T) {
 	if got := show(whole); got != short {
 		t.Errorf("%.200q, want %q", got, short)
 	}
+	if real := strings.Repeat("another ~3~", 10_000); show(real) != real {
+		t.Error("another value is taken for a long one")
+	}
 	for _, wrong := range []string{whole[:len(whole)-1], whole + "x", strings.Replace(whole, "7", "8", 2), "x" + whole, whole[:100_000] + "y" + whole[100_001:]} {
 		if got := show(wrong); got == short || len(got) > 1000 {
 			t.Errorf("%.200q, of a value that wasn't sent", got)
