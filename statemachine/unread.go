@@ -13,7 +13,7 @@ import (
 // than all else, and a DELETE brings as much as there is. The event that shows such a value has its number, and the
 // length of the JSON for the bound of the window; whoever wants it reads the value by its number.
 
-// large is what a view knows of large values for the command under way.
+// large has what a view knows of large values for the command under way.
 type large struct {
 	stagedNumber             tree.Index // of the value that it gives to a file; 0: none, or the file has it
 	stagedLength, stagedJSON int        // of that value, and of the JSON string which shows it

@@ -28,7 +28,7 @@ type view struct {
 	key, rec   []byte // scratch
 }
 
-// expiring is what a view knows of expirations.
+// expiring has what a view knows of expirations.
 type expiring struct {
 	// soonest is the earliest that was added by this view.
 	soonest int64

@@ -6,8 +6,8 @@ import (
 	"copse/statemachine/tree"
 )
 
-// valuesInParts is how many large values of this member's clients are on their way in parts. Others wait: all at once
-// would each take as long as all of them together, and too long for their writers.
+// valuesInParts bounds the large values of this member's clients that are on their way in parts. Others wait: all at
+// once would each take as long as all of them together, and too long for their writers.
 const valuesInParts = 2
 
 // DoInParts is Do for a command whose value is large: that is staged first, part by part.

@@ -60,7 +60,7 @@ func (m *Measures) settled(writes int, took time.Duration, err error) {
 	m.outcomes[outcomeOf(err)].Add(uint64(writes))
 }
 
-// counted is how many of the writes count for the clients: of those of a value in parts the last one, or what failed.
+// counted returns how many of the writes count as a client's: of a value in parts only the last one, or what failed.
 func (a *Answer) counted() int {
 	if a.Err == nil && len(a.Writes) > 0 && a.Writes[0].Command.Op == tree.OpStage {
 		return 0

@@ -126,7 +126,7 @@ func (o *origin) next(now time.Time, epoch uint64) *Submission {
 }
 
 // gather makes a submission of writes that wait; nil if none do that may be sent while so many
-// bytes are under way. parts is how many submissions of parts of large values may be sent.
+// bytes are under way. parts bounds the submissions of parts of large values that may be sent.
 func (o *origin) gather(now time.Time, epoch uint64, underWay, parts int) *Submission {
 	kind, ok := next(o.turn, underWay, func(kind int) (some, large bool) {
 		queue := o.queues[kind]

@@ -29,10 +29,10 @@ func whole(value string) string {
 	return value + strings.Repeat(pattern, size/len(pattern)+1)[:size]
 }
 
-// escaped is what a form or JSON escapes, which would make a long value longer still.
+// escaped matches what a form or JSON escapes, which would make a long value longer still.
 var escaped = regexp.MustCompile(`[^0-9A-Za-z~]`)
 
-// longest is what a value has at most that isn't long.
+// longest bounds the values that aren't long.
 const longest = 64 << 10
 
 var anyMark = regexp.MustCompile(`^(?s:.*?)~long \d+~`)
